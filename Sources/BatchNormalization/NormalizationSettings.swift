@@ -1,0 +1,80 @@
+/// How moments are estimated and which of them normalise a batch; the defaults are those of
+/// docs/SEMANTICS.md.
+package struct NormalizationSettings: Sendable, Equatable {
+  package var mode = NormalizationMode.running
+  /// Mode `running` only: use the running moments as they stand after this batch's update.
+  package var updateFirst = false
+  package var momentum = Momentum.weight(0.1)
+  /// ε, in the squared unit of the feature; added to every variance before the square root.
+  package var epsilon = 1e-5
+  package var estimator = VarianceEstimator.batchNorm
+  package var variance = BatchVariance.unbiased
+  /// Whether the weight of early batches is raised so that the initial values leave no trace.
+  package var biasCorrection = true
+  package var warmUp = WarmUp()
+  /// Whether the running moments stand still (inference); warm-up does not apply then.
+  package var isFrozen = false
+  /// The limit on |x̂|, in deviations.
+  package var clip: Double?
+  /// The least variance that a batch is normalised by, in the squared unit of the feature.
+  package var varianceFloor: Double?
+  /// A batch with fewer records is normalised by the running moments in every mode.
+  package var minBatchSize = 2
+  /// Whether a missing value becomes x̂ = 0, that is y = β.
+  package var imputesMissing = false
+  /// Mode `renorm`: the bounds of r and d.
+  package var renormMaxScale = 3.0
+  package var renormMaxShift = 5.0
+
+  package init() {}
+}
+
+/// Which moments normalise a batch.
+package enum NormalizationMode: String, Sendable, CaseIterable {
+  case batch
+  case running
+  case renorm
+}
+
+/// The weight α of the *new* batch in the running moments (PyTorch's sense; Keras' is 1 − α).
+package enum Momentum: Sendable, Equatable {
+  /// 0 < α ≤ 1.
+  case weight(Double)
+  case cumulative
+  /// The number of present values after which a value's weight has halved.
+  case halfLifeRecords(Double)
+  /// The time after which a value's weight has halved.
+  case halfLifeSeconds(Double)
+}
+
+/// How the running variance is formed.
+package enum VarianceEstimator: String, Sendable, CaseIterable {
+  /// The average of the variances within batches, as every framework does.
+  case batchNorm = "batch_norm"
+  /// The exact exponentially weighted variance of all values, between batches too.
+  case total
+}
+
+/// The divisor of a batch's variance as it enters the running variance.
+package enum BatchVariance: String, Sendable, CaseIterable {
+  case unbiased
+  case biased
+}
+
+/// What happens until the running moments mean something; modes `running` and `renorm` only.
+package struct WarmUp: Sendable, Equatable {
+  package enum Emission: String, Sendable, CaseIterable {
+    /// Normalise by the batch's own moments.
+    case batch
+    /// Emit the raw values.
+    case pass
+    /// Keep the records and emit them when warm.
+    case hold
+  }
+
+  /// The number of batches that must have been seen.
+  package var batches = 1
+  package var emission = Emission.batch
+
+  package init() {}
+}

@@ -1,0 +1,29 @@
+#include "CNumberText.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <string>
+
+const char *number_text_parse(const char *begin, const char *end, double *value) {
+  const char *digits = begin;
+  if (digits != end && *digits == '+') {
+    ++digits;
+    if (digits != end && *digits == '-') return nullptr;
+  }
+  const std::from_chars_result result = std::from_chars(digits, end, *value);
+  if (result.ec == std::errc::result_out_of_range) {
+    // from_chars does not say on which side the range was left; strtod does.
+    *value = std::strtod(std::string(digits, result.ptr).c_str(), nullptr);
+  } else if (result.ec != std::errc()) {
+    return nullptr;
+  }
+  return result.ptr;
+}
+
+size_t number_text_format_float(float value, char *text) {
+  return static_cast<size_t>(std::to_chars(text, text + NUMBER_TEXT_CAPACITY, value).ptr - text);
+}
+
+size_t number_text_format_double(double value, char *text) {
+  return static_cast<size_t>(std::to_chars(text, text + NUMBER_TEXT_CAPACITY, value).ptr - text);
+}

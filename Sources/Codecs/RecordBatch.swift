@@ -1,0 +1,47 @@
+package import Features
+
+/// A mini-batch on its way through the pipeline: the numbers as columns, and the bytes they were
+/// read from, so that all that is not a feature can be passed on byte for byte.
+///
+/// Invariants:
+/// - `spans` ascend and do not overlap; each names the bytes of `text` that spell one value.
+/// - A value with no span (an absent JSON key) is NaN.
+/// - `text` is empty where the output has another format than the input.
+package struct RecordBatch: Sendable {
+  package var features: FeatureBatch
+  /// The records' own bytes, line ends included, one after another.
+  package var text: [UInt8]
+  package var spans: [ValueSpan]
+  /// The place in the stream just after the last record.
+  package var end: StreamPosition
+  /// Whether the records are to be written as they were read (`warm_up.emit: pass`).
+  package var passesThrough = false
+
+  package init(features: FeatureBatch, end: StreamPosition = StreamPosition()) {
+    self.features = features
+    self.text = []
+    self.spans = []
+    self.end = end
+  }
+
+  /// About the memory it holds, in bytes; what channels are bounded by.
+  package var byteCount: Int {
+    features.byteCount + text.count + spans.count * MemoryLayout<ValueSpan>.stride
+  }
+}
+
+/// The bytes of a batch's text that spell one feature value.
+package struct ValueSpan: Sendable, Equatable {
+  /// The first byte, in the batch's text.
+  package var start: UInt32
+  /// Just after the last byte.
+  package var end: UInt32
+  /// Where the value stands in the batch's columns: feature · capacity + record.
+  package var cell: UInt32
+
+  package init(start: UInt32, end: UInt32, cell: UInt32) {
+    self.start = start
+    self.end = end
+    self.cell = cell
+  }
+}

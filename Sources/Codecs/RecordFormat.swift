@@ -1,0 +1,204 @@
+package import Features
+
+/// A format of records: its name, how files of it are called, and how to read and write it.
+///
+/// A new format is one file with such a value, and one line in `BuiltInFormats.all`.
+package struct RecordFormat: Sendable {
+  package let name: String
+  /// File-name extensions, without the dot, that mean this format.
+  package let fileExtensions: [String]
+  package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
+  package let makeEncoder: @Sendable (EncoderOptions) -> any RecordEncoder
+
+  package init(
+    name: String, fileExtensions: [String],
+    makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
+    makeEncoder: @escaping @Sendable (EncoderOptions) -> any RecordEncoder
+  ) {
+    self.name = name
+    self.fileExtensions = fileExtensions
+    self.makeDecoder = makeDecoder
+    self.makeEncoder = makeEncoder
+  }
+}
+
+/// Every format that Evenkeel reads and writes.
+package enum BuiltInFormats {
+  package static let all: [RecordFormat] = [.csv, .ndjson, .raw]
+
+  package static func named(_ name: String) -> RecordFormat? {
+    all.first { $0.name == name }
+  }
+
+  /// The format of a file by its name, a `.zst` at the end aside.
+  package static func ofFile(named path: String) -> RecordFormat? {
+    let name = path.lowercased()
+    let plain = name.hasSuffix(".zst") ? name.dropLast(4) : name[...]
+    return all.first { $0.fileExtensions.contains { plain.hasSuffix("." + $0) } }
+  }
+}
+
+/// How records are to be read; a format takes from it what concerns it.
+package struct DecoderOptions: Sendable {
+  /// The features to normalise; empty means every column whose first record holds a number.
+  package var features: [FeaturePattern] = []
+  /// The width of the columns: `float32` only where both input and output are 4-byte floats.
+  package var columns = Precision.float64
+  /// Whether the batch must carry the records' bytes, for an output of the same format.
+  package var keepsText = true
+  package var delimiter = UInt8(ascii: ",")
+  package var hasHeader = true
+  /// Spellings of a missing value besides the empty field and NaN.
+  package var missingTokens = ["NA"]
+  package var onMissing = MissingPolicy.keep
+  package var onInvalid = InvalidPolicy.reject
+  /// Raw rows: the number of values in a row, and their width.
+  package var rawColumns: Int?
+  package var rawScalar = Precision.float32
+  package var limits = DecoderLimits()
+
+  package init() {}
+}
+
+/// Bounds that hostile input runs into.
+package struct DecoderLimits: Sendable, Equatable {
+  /// The most bytes that one record (or the header) may have.
+  package var recordBytes = 16 << 20
+  /// The most columns or members that a record may have.
+  package var fields = 100_000
+  /// The deepest that JSON may nest.
+  package var depth = 256
+
+  package init() {}
+}
+
+/// What happens to a missing value.
+package enum MissingPolicy: String, Sendable, CaseIterable {
+  /// It stays missing, spelled as it came.
+  case keep
+  /// It is taken as the mean: y = β.
+  case impute
+  /// Its record is a bad record.
+  case reject
+}
+
+/// What happens to an infinity or to text that is no number.
+package enum InvalidPolicy: String, Sendable, CaseIterable {
+  case reject
+  case missing
+}
+
+/// How records are to be written.
+package struct EncoderOptions: Sendable {
+  package var schema: FeatureSchema
+  /// What the decoder found before the records (a CSV header line), or nil where the input had
+  /// another format and the encoder makes its own.
+  package var prologue: [UInt8]?
+  package var precision = Precision.float32
+  package var delimiter = UInt8(ascii: ",")
+  /// Raw rows that pass through: the number of values in a row and their width.
+  package var rawColumns: Int?
+  package var rawScalar = Precision.float32
+
+  package init(schema: FeatureSchema, prologue: [UInt8]?) {
+    self.schema = schema
+    self.prologue = prologue
+  }
+}
+
+/// Cuts decompressed bytes into records and reads their features.
+///
+/// A decoder sees the bytes through a window: it must give the same records however the stream is
+/// cut into windows. The window always starts at the first byte that was not consumed.
+package protocol RecordDecoder: Sendable {
+  /// Reads what precedes the first record and settles the features, consuming only the former.
+  ///
+  /// - Returns: nil when it must see more bytes; asked again with a longer window then.
+  mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
+
+  /// Appends records to `batch` until it holds `limit` of them, the window holds no whole record
+  /// more, or a record is bad.
+  ///
+  /// `consumed` and `records` are counted up for every record taken, good or bad, as it is taken.
+  mutating func decode(
+    _ window: InputWindow, into batch: inout RecordBatch, limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome
+
+  /// Called when the stream has ended, for checks that need all of it.
+  func finish() throws(RecordFault)
+}
+
+/// The bytes of the stream that are at hand.
+package struct InputWindow {
+  package let bytes: UnsafeBufferPointer<UInt8>
+  /// Whether the stream ends with these bytes.
+  package let isLast: Bool
+
+  package init(bytes: UnsafeBufferPointer<UInt8>, isLast: Bool) {
+    self.bytes = bytes
+    self.isLast = isLast
+  }
+}
+
+/// What a decoder learnt from the start of a stream.
+package struct StreamOpening: Sendable, Equatable {
+  package var schema: FeatureSchema
+  /// The bytes before the first record, passed on as they are: a byte order mark, a header line.
+  package var prologue: [UInt8]
+
+  package init(schema: FeatureSchema, prologue: [UInt8]) {
+    self.schema = schema
+    self.prologue = prologue
+  }
+}
+
+/// How far into the window a decoder has come.
+package struct DecodeProgress {
+  package var consumed = 0
+  /// Records taken, bad ones included; blank lines are none.
+  package var records = 0
+
+  package init() {}
+}
+
+/// Why a decoder stopped.
+package enum DecodeOutcome {
+  /// The batch holds `limit` records.
+  case batchIsFull
+  /// No whole record is left in the window; at the end of the stream, nothing is left at all.
+  case needsInput
+  /// A bad record of so many bytes, already counted as consumed, line end included.
+  case rejected(RecordFault, byteCount: Int)
+  /// Nothing that follows can be read: the record's end is unknown or beyond a limit.
+  case failed(RecordFault)
+}
+
+/// What is wrong with a record; the stream, offset and record number are added by the pipeline.
+package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible {
+  package var expected: String
+  package var found: String
+
+  package init(expected: String, found: String) {
+    self.expected = expected
+    self.found = found
+  }
+
+  package var description: String { "expected \(expected), found \(found)" }
+}
+
+/// Options that a format cannot work with.
+package struct FormatError: Error, Equatable, CustomStringConvertible {
+  package var description: String
+
+  package init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// Writes batches of records; a value without state, so that batches may be encoded in parallel.
+package protocol RecordEncoder: Sendable {
+  /// Writes what precedes the first record.
+  func encodePrologue(into output: inout [UInt8])
+  /// Writes the batch's records, features as they stand in its columns, to the end of `output`.
+  func encode(_ batch: RecordBatch, into output: inout [UInt8])
+}

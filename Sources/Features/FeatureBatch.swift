@@ -1,0 +1,55 @@
+/// The values of a mini-batch, column by column: one column a feature, one row a record.
+///
+/// A missing value is NaN; infinities never enter. The value of feature `j` in record `i` stands at
+/// `columns[j * capacity + i]`.
+package struct FeatureBatch: Sendable {
+  /// Column-major values in the width they came in: text as Double, raw floats as they are.
+  package enum Columns: Sendable {
+    case float32([Float])
+    case float64([Double])
+  }
+
+  /// d, the number of columns.
+  package let featureCount: Int
+  /// The number of records that fit; the distance between two columns.
+  package let capacity: Int
+  /// The number of records in the batch.
+  package var count: Int
+  package var columns: Columns
+
+  /// An empty batch of `featureCount` columns with room for `capacity` records.
+  package init(featureCount: Int, capacity: Int, precision: Precision) {
+    self.featureCount = featureCount
+    self.capacity = capacity
+    self.count = 0
+    switch precision {
+    case .float32: columns = .float32(Array(repeating: 0, count: featureCount * capacity))
+    case .float64: columns = .float64(Array(repeating: 0, count: featureCount * capacity))
+    }
+  }
+
+  /// The size of the columns in bytes, used or not.
+  package var byteCount: Int {
+    switch columns {
+    case .float32(let values): values.count * MemoryLayout<Float>.stride
+    case .float64(let values): values.count * MemoryLayout<Double>.stride
+    }
+  }
+
+  /// One value, for callers that are in no hurry.
+  package subscript(record record: Int, feature feature: Int) -> Double {
+    switch columns {
+    case .float32(let values): Double(values[feature * capacity + record])
+    case .float64(let values): values[feature * capacity + record]
+    }
+  }
+}
+
+/// The width of a floating-point number, in a batch, in raw rows and in the output.
+package enum Precision: String, Sendable, CaseIterable {
+  case float32
+  case float64
+
+  /// The size of one number in bytes.
+  package var byteCount: Int { self == .float32 ? 4 : 8 }
+}

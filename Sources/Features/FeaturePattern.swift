@@ -1,0 +1,87 @@
+/// A choice of features by name, where `*` stands for any text and `?` for any one character.
+package struct FeaturePattern: Sendable, Equatable {
+  package let text: String
+
+  package init(_ text: String) {
+    self.text = text
+  }
+
+  /// Whether the pattern can match more than the one name it spells.
+  package var isGlob: Bool {
+    text.contains { $0 == "*" || $0 == "?" }
+  }
+
+  package func matches(_ name: String) -> Bool {
+    // The usual greedy match with one step back to the last star: linear for real patterns.
+    let pattern = Array(text)
+    let name = Array(name)
+    var (p, n) = (0, 0)
+    var star: (pattern: Int, name: Int)?
+    while n < name.count {
+      if p < pattern.count, pattern[p] == "*" {
+        star = (p, n)
+        p += 1
+      } else if p < pattern.count, pattern[p] == "?" || pattern[p] == name[n] {
+        p += 1
+        n += 1
+      } else if let last = star {
+        star = (last.pattern, last.name + 1)
+        p = last.pattern + 1
+        n = last.name + 1
+      } else {
+        return false
+      }
+    }
+    return pattern[p...].allSatisfy { $0 == "*" }
+  }
+
+  /// Chooses columns: in the order of `patterns`, those of one pattern in the order of `names`,
+  /// each column once.
+  ///
+  /// - Returns: indices into `names`.
+  /// - Throws: `FeatureError.matchesNothing` for a pattern that fits no name.
+  package static func select(
+    _ patterns: [FeaturePattern], from names: [String]
+  ) throws(FeatureError) -> [Int] {
+    var chosen: [Int] = []
+    var taken = Set<Int>()
+    for pattern in patterns {
+      let fitting = names.indices.filter { pattern.matches(names[$0]) }
+      guard !fitting.isEmpty else {
+        throw .matchesNothing(
+          pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names))
+      }
+      chosen += fitting.filter { taken.insert($0).inserted }
+    }
+    return chosen
+  }
+}
+
+/// The name in `names` that a misspelt `word` most likely meant, if one is near enough.
+///
+/// Near is a Levenshtein distance of at most a third of the word's length.
+package func nearestName(to word: String, in names: some Sequence<String>) -> String? {
+  let limit = max(1, word.count / 3)
+  var best: (name: String, distance: Int)?
+  for name in names where abs(name.count - word.count) <= limit {
+    let distance = levenshteinDistance(Array(word.lowercased()), Array(name.lowercased()))
+    if distance <= limit, distance < best?.distance ?? .max {
+      best = (name, distance)
+    }
+  }
+  return best?.name
+}
+
+private func levenshteinDistance(_ a: [Character], _ b: [Character]) -> Int {
+  var row = Array(0...b.count)
+  for i in a.indices {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for j in b.indices {
+      let substitution = diagonal + (a[i] == b[j] ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
+    }
+  }
+  return row[b.count]
+}

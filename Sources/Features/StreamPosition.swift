@@ -1,0 +1,24 @@
+/// A place between two records of a stream.
+///
+/// Nothing inside a zstd frame can be sought, so the place in the compressed input is given as the
+/// frame and the decompressed bytes within it. For input that is not compressed the one "frame" is
+/// the whole input, at offset 0.
+package struct StreamPosition: Sendable, Equatable, Codable {
+  /// The number of records before the place, bad ones included.
+  package var records: Int
+  /// Decompressed bytes before the place.
+  package var byteOffset: Int
+  /// The offset in the input, in bytes, at which the frame of the next byte starts.
+  package var frameOffset: Int
+  /// Decompressed bytes before the place within that frame.
+  package var byteOffsetInFrame: Int
+
+  package init(
+    records: Int = 0, byteOffset: Int = 0, frameOffset: Int = 0, byteOffsetInFrame: Int = 0
+  ) {
+    self.records = records
+    self.byteOffset = byteOffset
+    self.frameOffset = frameOffset
+    self.byteOffsetInFrame = byteOffsetInFrame
+  }
+}
