@@ -50,7 +50,7 @@ let package = Package(
     tests("Features"),
     tests("BatchNormalization", resources: [.copy("Golden")]),
     tests("Dataflow"),
-    tests("Storage"),
+    tests("Storage", resources: [.copy("Golden")]),
     tests("Codecs"),
     tests("Connectors"),
     tests("Pipeline"),
