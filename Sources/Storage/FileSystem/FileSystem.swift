@@ -23,6 +23,8 @@ package protocol File: AnyObject, Sendable {
   /// The path it was opened by, for messages.
   var path: String { get }
   func status() throws(FileError) -> FileStatus
+  /// The descriptor to wait for where a read would have to wait now; nil where it would not.
+  func unreadyDescriptor() -> Int32?
   /// Reads what is there at the file's own position, which moves on.
   ///
   /// - Returns: the number of bytes; 0 at the end, and otherwise possibly fewer than asked for.

@@ -42,6 +42,12 @@ package final class POSIXFile: File {
     return FileStatus(status)
   }
 
+  package func unreadyDescriptor() -> Int32? {
+    var query = pollfd(fd: open, events: Int16(POLLIN), revents: 0)
+    // An error or a hang-up is ready too: the read tells which.
+    return poll(&query, 1, 0) > 0 ? nil : query.fd
+  }
+
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
     try posix(.read, path) { Glibc.read(open, buffer.baseAddress, buffer.count) }
   }

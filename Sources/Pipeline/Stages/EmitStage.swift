@@ -1,0 +1,70 @@
+package import Connectors
+package import Dataflow
+package import Storage
+
+/// Writes encoded units to the sink, rejected records to the dead letters, and the checkpoint once
+/// all that it knows of is written.
+package struct EmitStage: Stage {
+  private let streamName: String
+  private let metrics: StreamMetrics
+  private let checkpointPath: String?
+  private let fileSystem: any FileSystem
+  private var sink: any ByteSink
+  private var deadLetters: (any ByteSink)?
+  private var checkpoint: Checkpoint?
+
+  package init(
+    streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?, checkpointPath: String?,
+    fileSystem: any FileSystem, metrics: StreamMetrics
+  ) {
+    self.streamName = streamName
+    self.sink = sink
+    self.deadLetters = deadLetters
+    self.checkpointPath = checkpointPath
+    self.fileSystem = fileSystem
+    self.metrics = metrics
+  }
+
+  package mutating func step(
+    _ signal: Signal<EncodedUnit>, emit: (consuming Nothing) -> Void
+  ) throws -> Progress {
+    do {
+      switch signal {
+      case .element(let unit): try write(unit)
+      case .resume: break
+      case .end:
+        try finish()
+        return .finished
+      }
+      return .next
+    } catch let error as FileError {
+      throw StreamError.inputOutput(error)
+    }
+  }
+
+  private mutating func write(_ unit: EncodedUnit) throws(FileError) {
+    try sink.write(unit.bytes)
+    for record in unit.rejected {
+      try deadLetters?.write(DeadLetter(record, stream: streamName).line)
+    }
+    checkpoint = unit.checkpoint
+    metrics.recordCount.add(unit.records, ordering: .relaxed)
+    metrics.batchCount.add(unit.batches, ordering: .relaxed)
+    metrics.badRecordCount.add(unit.rejected.count, ordering: .relaxed)
+    metrics.outputByteCount.add(unit.bytes.count, ordering: .relaxed)
+  }
+
+  private mutating func finish() throws {
+    try sink.finish()
+    try deadLetters?.finish()
+    if let checkpoint, let checkpointPath {
+      do {
+        try CheckpointFile.write(checkpoint, to: checkpointPath, in: fileSystem)
+      } catch .file(let error) {
+        throw error
+      } catch {
+        throw StreamError.badInput(stream: streamName, "\(error)")
+      }
+    }
+  }
+}
