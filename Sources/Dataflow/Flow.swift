@@ -18,6 +18,11 @@ package final class Flow: Sendable {
     for runner in runners { runner.stop() }
   }
 
+  /// Completes the flow with a failure; what is under way is dropped.
+  package func cancel(_ failure: any Error) {
+    runners.last?.cancel(failure)
+  }
+
   /// The first piece of a flow.
   package static func from<S: Stage>(
     _ source: S, label: String, buffer: Buffer

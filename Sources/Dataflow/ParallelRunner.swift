@@ -41,20 +41,25 @@ where W.Input: Sized, W.Output: Sized {
 
   func stop() {}
 
+  func cancel(_ failure: any Error) {
+    queue.async {
+      if !self.isDone { self.done(failure) }
+    }
+  }
+
   private func run() {
     while !isDone {
       putFinished()
       guard !isDone else { return }
       if inputHasEnded {
         guard nextPut == nextTaken else { return }
-        outlet.end(inputFailure)
-        return done()
+        return done(inputFailure)
       }
       // One slow element must not let the others run ahead without bound.
       guard !idle.isEmpty, nextTaken - nextPut < 2 * workerCount else { return }
       switch outlet.room(reserved: nextTaken - nextPut) {
       case .full: return
-      case .cancelled: return done()
+      case .cancelled: return done(nil)
       case .open: break
       }
       switch input.take() {
@@ -87,16 +92,16 @@ where W.Input: Sized, W.Output: Sized {
       nextPut += 1
       switch result {
       case .success(let output): outlet.put(output)
-      case .failure(let error):
-        outlet.end(error)
-        return done()
+      case .failure(let error): return done(error)
       }
     }
   }
 
-  private func done() {
+  private func done(_ failure: (any Error)?) {
     isDone = true
+    idle = []
     finished = [:]
     input.cancel()
+    outlet.end(failure)
   }
 }

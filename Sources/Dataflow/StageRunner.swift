@@ -10,6 +10,8 @@ protocol Runner: AnyObject, Sendable {
   func start()
   /// Ends the input early: what was read goes its way. Only a source does anything.
   func stop()
+  /// Ends the work at once, as if the stage had failed.
+  func cancel(_ failure: any Error)
 }
 
 /// Drives one stage on a serial queue of its own.
@@ -20,7 +22,8 @@ where S.Input: Sized, S.Output: Sized {
   private let queue: DispatchQueue
   private let input: Channel<S.Input>?
   private let outlet: Outlet<S.Output>
-  private var stage: S
+  /// Let go when done, so that what it holds open is closed before the flow completes.
+  private var stage: S?
   private var need: Progress
   private var isStopping = false
   private var inputHasEnded = false
@@ -49,6 +52,12 @@ where S.Input: Sized, S.Output: Sized {
     }
   }
 
+  func cancel(_ failure: any Error) {
+    queue.async {
+      if !self.isDone { self.done(failure) }
+    }
+  }
+
   private func schedule() {
     queue.async { self.run() }
   }
@@ -59,26 +68,23 @@ where S.Input: Sized, S.Output: Sized {
       guard !isDone, isStopping || readiness == nil else { return }
       switch outlet.room() {
       case .full: return
-      case .cancelled: return done()
+      case .cancelled: return done(nil)
       case .open: break
       }
-      guard let signal = nextSignal() else { return }
       do {
-        need = try stage.step(signal) { outlet.put($0) }
+        guard let signal = try nextSignal() else { return }
+        need = try stage?.step(signal) { outlet.put($0) } ?? .finished
       } catch {
-        outlet.end(error)
-        return done()
+        return done(error)
       }
-      if need == .finished || need == .next && inputHasEnded {
-        outlet.end(nil)
-        return done()
-      }
+      if need == .finished || need == .next && inputHasEnded { return done(nil) }
       if case .waits(let readiness) = need { arm(readiness) }
     }
     schedule()
   }
 
-  private func nextSignal() -> Signal<S.Input>? {
+  /// What to tell the stage, or nil where there is nothing; throws the failure that the input ends by.
+  private func nextSignal() throws -> Signal<S.Input>? {
     if isStopping, !inputHasEnded {
       inputHasEnded = true
       return .end
@@ -87,20 +93,19 @@ where S.Input: Sized, S.Output: Sized {
     switch input.take() {
     case .element(let element): return .element(element)
     case .empty: return nil
-    case .ended(nil):
+    case .ended(let failure):
+      if let failure { throw failure }
       inputHasEnded = true
       return .end
-    case .ended(let failure):
-      outlet.end(failure)
-      done()
-      return nil
     }
   }
 
-  private func done() {
+  private func done(_ failure: (any Error)?) {
     isDone = true
+    stage = nil
     disarm()
     input?.cancel()
+    outlet.end(failure)
   }
 
   private func arm(_ wanted: Readiness) {

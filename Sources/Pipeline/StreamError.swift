@@ -7,6 +7,8 @@ package enum StreamError: Error, CustomStringConvertible {
   case badRecord(stream: String, record: Int, byteOffset: Int, fault: String)
   /// Input that cannot be decompressed or makes no sense as a whole.
   case badInput(stream: String, String)
+  /// A file beside the stream, such as a checkpoint, that cannot be used.
+  case badFile(StorageError)
   case inputMissing(FileError)
   case outputRefused(FileError)
   case inputOutput(FileError)
@@ -16,7 +18,7 @@ package enum StreamError: Error, CustomStringConvertible {
   /// The code of sysexits(3) that tells a script what went wrong.
   package var exitCode: Int32 {
     switch self {
-    case .badRecord, .badInput: 65
+    case .badRecord, .badInput, .badFile: 65
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
@@ -30,6 +32,7 @@ package enum StreamError: Error, CustomStringConvertible {
     case .badRecord(let stream, let record, let byteOffset, let fault):
       "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
     case .badInput(let stream, let reason): "\(stream): \(reason)"
+    case .badFile(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"
     case .configuration(let reason): reason

@@ -1,16 +1,16 @@
-package import Codecs
-package import Dataflow
+internal import Codecs
+internal import Dataflow
 internal import Features
-package import Storage
+internal import Storage
 
 /// What IngestStage hands to NormalizeStage.
-package enum IngestedItem: Sized, Sendable {
+enum IngestedItem: Sized, Sendable {
   /// What the start of the stream told; comes first, once.
   case opened(StreamOpening)
   case batch(RecordBatch)
   case rejected([RejectedRecord])
 
-  package var byteCount: Int {
+  var byteCount: Int {
     switch self {
     case .opened(let opening): opening.prologue.count
     case .batch(let batch): batch.byteCount
@@ -20,18 +20,18 @@ package enum IngestedItem: Sized, Sendable {
 }
 
 /// A bad record that was left out of its stream.
-package struct RejectedRecord: Sendable {
+struct RejectedRecord: Sendable {
   /// Counted from 1.
-  package var record: Int
+  var record: Int
   /// The offset of its first byte in the decompressed stream.
-  package var byteOffset: Int
-  package var fault: RecordFault
+  var byteOffset: Int
+  var fault: RecordFault
   /// The record as it came, without its line end; empty where nobody will look at it.
-  package var bytes: [UInt8]
+  var bytes: [UInt8]
 }
 
 /// What NormalizeStage hands to the encoders: enough batches to be worth a frame of their own.
-package struct NormalizedUnit: Sized, Sendable {
+struct NormalizedUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
   /// Whether the unit is the first, with what precedes the records.
   var startsStream = false
@@ -40,16 +40,16 @@ package struct NormalizedUnit: Sized, Sendable {
   /// The state after the batches, where it is to be kept.
   var checkpoint: Checkpoint?
 
-  package var byteCount: Int { batches.reduce(0) { $0 + $1.byteCount } }
+  var byteCount: Int { batches.reduce(0) { $0 + $1.byteCount } }
 }
 
 /// What the encoders hand to EmitStage: the bytes of a unit, and what goes with them.
-package struct EncodedUnit: Sized, Sendable {
+struct EncodedUnit: Sized, Sendable {
   var bytes: [UInt8]
   var records = 0
   var batches = 0
   var rejected: [RejectedRecord] = []
   var checkpoint: Checkpoint?
 
-  package var byteCount: Int { bytes.count }
+  var byteCount: Int { bytes.count }
 }

@@ -1,10 +1,11 @@
-package import Connectors
-package import Dataflow
-package import Storage
+internal import Connectors
+internal import Dataflow
+internal import Storage
+internal import Synchronization
 
 /// Writes encoded units to the sink, rejected records to the dead letters, and the checkpoint once
 /// all that it knows of is written.
-package struct EmitStage: Stage {
+struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
   private let checkpointPath: String?
@@ -13,7 +14,7 @@ package struct EmitStage: Stage {
   private var deadLetters: (any ByteSink)?
   private var checkpoint: Checkpoint?
 
-  package init(
+  init(
     streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?, checkpointPath: String?,
     fileSystem: any FileSystem, metrics: StreamMetrics
   ) {
@@ -25,7 +26,7 @@ package struct EmitStage: Stage {
     self.metrics = metrics
   }
 
-  package mutating func step(
+  mutating func step(
     _ signal: Signal<EncodedUnit>, emit: (consuming Nothing) -> Void
   ) throws -> Progress {
     do {
@@ -45,7 +46,8 @@ package struct EmitStage: Stage {
   private mutating func write(_ unit: EncodedUnit) throws(FileError) {
     try sink.write(unit.bytes)
     for record in unit.rejected {
-      try deadLetters?.write(DeadLetter(record, stream: streamName).line)
+      let letter = DeadLetter(record, stream: streamName)
+      try deadLetters?.write(letter.line)
     }
     checkpoint = unit.checkpoint
     metrics.recordCount.add(unit.records, ordering: .relaxed)
@@ -63,7 +65,7 @@ package struct EmitStage: Stage {
       } catch .file(let error) {
         throw error
       } catch {
-        throw StreamError.badInput(stream: streamName, "\(error)")
+        throw StreamError.badFile(error)
       }
     }
   }

@@ -1,19 +1,20 @@
-package import Codecs
-package import Dataflow
+internal import Codecs
+internal import Dataflow
+internal import Features
 
 /// Formats a unit of batches and compresses it into a zstd frame of its own.
 ///
 /// A unit depends on no other, so any number of workers give the same bytes.
-package struct EncodeWorker: Worker {
+struct EncodeWorker: Worker {
   private let compressor: ZstdCompressor?
   private let text = ByteBuffer()
 
   /// - Parameter level: the zstd level; nil leaves the output uncompressed.
-  package init(level: Int?) throws(ZstdError) {
+  init(level: Int?) throws(ZstdError) {
     compressor = try level.map { level throws(ZstdError) in try ZstdCompressor(level: level) }
   }
 
-  package mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
+  mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
     text.removeAll()
     var records = 0
     var batches = 0

@@ -1,15 +1,16 @@
-package import Codecs
-package import Connectors
-package import Dataflow
+internal import Codecs
+internal import Connectors
+internal import Dataflow
 internal import Features
 internal import Storage
+internal import Synchronization
 
 // Invariants:
 // - `window` holds the decompressed bytes of which no record was taken; they start at `byteOffset`.
 // - Batches are cut by the number of records alone, never by how the bytes came.
 
 /// Reads a source, decompresses it, cuts it into records and these into mini-batches.
-package struct IngestStage: Stage {
+struct IngestStage: Stage {
   /// About as much is decompressed at once.
   private static let windowBytes = 256 << 10
   private static let readBytes = 128 << 10
@@ -33,7 +34,7 @@ package struct IngestStage: Stage {
   private var records = 0
   private var byteOffset = 0
 
-  package init(
+  init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics
   ) throws(StreamError) {
     self.configuration = configuration
@@ -58,7 +59,7 @@ package struct IngestStage: Stage {
     }
   }
 
-  package mutating func step(
+  mutating func step(
     _ signal: Signal<Nothing>, emit: (consuming IngestedItem) -> Void
   ) throws -> Progress {
     if case .end = signal {

@@ -1,17 +1,17 @@
-package import BatchNormalization
-package import Codecs
-package import Dataflow
+internal import BatchNormalization
+internal import Codecs
+internal import Dataflow
 internal import Features
-package import Storage
+internal import Storage
 
 // Invariants:
 // - Batches leave in the order in which they came; while some are held, all that follow are too.
 // - A checkpoint leaves between two batches, behind every batch that it knows of.
 
 /// Normalises mini-batches, and gathers them into units that are worth a frame of their own.
-package struct NormalizeStage: Stage {
+struct NormalizeStage: Stage {
   /// The most records that warm-up may hold back.
-  package static let mostHeldRecords = 1 << 20
+  static let mostHeldRecords = 1 << 20
   /// The most memory that held records may take, in bytes.
   private static let mostHeldBytes = 256 << 20
   /// A unit is sent when it has about as many bytes of text or columns: large enough for a frame to
@@ -34,7 +34,7 @@ package struct NormalizeStage: Stage {
   ///   - initial: the state to start from.
   ///   - parameters: γ and β, in place of those of the state.
   ///   - keepsCheckpoint: whether the final state is sent after the last batch.
-  package init(
+  init(
     _ configuration: StreamConfiguration, initial: Checkpoint?, parameters: Parameters?,
     keepsCheckpoint: Bool
   ) {
@@ -44,7 +44,7 @@ package struct NormalizeStage: Stage {
     self.keepsCheckpoint = keepsCheckpoint
   }
 
-  package mutating func step(
+  mutating func step(
     _ signal: Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
   ) throws -> Progress {
     switch signal {
@@ -56,7 +56,7 @@ package struct NormalizeStage: Stage {
       try releaseHeld()
       if keepsCheckpoint, let normalizer {
         unit.checkpoint = Checkpoint(
-          normalizer.state, schema: normalizer.schema, settings: configuration.normalization,
+          normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
           position: position)
       }
       send(emit)
@@ -64,6 +64,12 @@ package struct NormalizeStage: Stage {
     }
     if unitBytes >= Self.unitBytes || unit.rejected.count >= 64 { send(emit) }
     return .next
+  }
+
+  /// Moments that stand still are still those that the settings they were made with made.
+  private var checkpointSettings: [String: String] {
+    let settings = configuration.normalization
+    return (settings.isFrozen ? initial?.settings : nil) ?? settings.checkpointSettings
   }
 
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
@@ -95,8 +101,6 @@ package struct NormalizeStage: Stage {
     position = batch.end
     let emission: BatchEmission
     do {
-      // A batch may hold only bytes that are no record, such as blank lines at the end.
-      guard batch.features.count > 0 else { return append(batch) }
       guard let result = try normalizer?.normalize(&batch.features) else { return }
       emission = result
     } catch {
