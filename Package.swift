@@ -34,6 +34,7 @@ let package = Package(
     module("Features"),
     module("BatchNormalization", ["Features"]),
     module("Dataflow"),
+    module("Synthetic", ["Features"]),
     module("Storage", ["Features", "CXXHash"]),
     module("Codecs", ["Features", "CZstd", "CNumberText"]),
     module("Connectors", ["Features", "Storage"]),
@@ -54,6 +55,8 @@ let package = Package(
     tests("Codecs"),
     tests("Connectors"),
     tests("Pipeline"),
+    tests("Synthetic", ["Features"]),
+    .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
