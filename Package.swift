@@ -44,7 +44,7 @@ let package = Package(
     .executableTarget(
       name: "evenkeel",
       dependencies: [
-        "Pipeline",
+        "Pipeline", "Synthetic",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

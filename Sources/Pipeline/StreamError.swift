@@ -13,7 +13,16 @@ package enum StreamError: Error, CustomStringConvertible {
   case outputRefused(FileError)
   case inputOutput(FileError)
   case configuration(String)
-  case interrupted(stream: String, records: Int)
+  /// The signal is that of signal(7).
+  case interrupted(stream: String, records: Int, signal: Int32)
+
+  /// A file beside the stream that could not be read or written.
+  package init(_ error: StorageError) {
+    switch error {
+    case .file(let error): self = error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    case .tooLarge, .content: self = .badFile(error)
+    }
+  }
 
   /// The code of sysexits(3) that tells a script what went wrong.
   package var exitCode: Int32 {
@@ -23,7 +32,7 @@ package enum StreamError: Error, CustomStringConvertible {
     case .outputRefused: 73
     case .inputOutput: 74
     case .configuration: 78
-    case .interrupted: 130
+    case .interrupted(_, _, let signal): 128 + signal
     }
   }
 
@@ -36,7 +45,7 @@ package enum StreamError: Error, CustomStringConvertible {
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"
     case .configuration(let reason): reason
-    case .interrupted(let stream, let records):
+    case .interrupted(let stream, let records, _):
       "\(stream): interrupted after \(grouped(records)) records; no output was made"
     }
   }

@@ -102,9 +102,7 @@ private func read<Content>(
   guard let path else { return nil }
   do {
     return try read(path)
-  } catch .file(let error) {
-    throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
   } catch {
-    throw .badFile(error)
+    throw StreamError(error)
   }
 }

@@ -62,10 +62,8 @@ struct EmitStage: Stage {
     if let checkpoint, let checkpointPath {
       do {
         try CheckpointFile.write(checkpoint, to: checkpointPath, in: fileSystem)
-      } catch .file(let error) {
-        throw error
       } catch {
-        throw StreamError.badFile(error)
+        throw StreamError(error)
       }
     }
   }

@@ -36,6 +36,11 @@ package final class POSIXFile: File {
     POSIXFile(borrowing: STDOUT_FILENO, path: "stdout")
   }
 
+  /// The process's standard error; letting it go leaves it open.
+  package static func standardError() -> POSIXFile {
+    POSIXFile(borrowing: STDERR_FILENO, path: "stderr")
+  }
+
   package func status() throws(FileError) -> FileStatus {
     var status = stat()
     try posix(.inspect, path) { fstat(open, &status) }

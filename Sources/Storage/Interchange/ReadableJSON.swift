@@ -3,7 +3,7 @@ internal import Features
 extension ExportFormat {
   /// The whole checkpoint as JSON for people and scripts, one line a feature; numbers are spelled so
   /// that the nearest Double is the same one.
-  static let json = ExportFormat(name: "json") { checkpoint throws(ContentError) in
+  package static let json = ExportFormat(name: "json") { checkpoint throws(ContentError) in
     var head = [
       "\"version\": \(Checkpoint.formatVersion)",
       "\"num_batches_tracked\": \(checkpoint.batchesTracked)",

@@ -29,7 +29,9 @@ struct Normalize: ParsableCommand {
   @OptionGroup(title: "State")
   var state: StateOptions
   @OptionGroup(title: "Compression")
-  var compression: CompressionOptions
+  var decompression: InputCompressionOptions
+  @OptionGroup(title: "Compression")
+  var compression: OutputCompressionOptions
   @OptionGroup(title: "Running")
   var running: RunOptions
 
@@ -55,7 +57,7 @@ struct Normalize: ParsableCommand {
     configuration.batch.size = normalization.batchSize
     configuration.normalization = try normalization.settings()
     configuration.normalization.imputesMissing = format.onMissing == .impute
-    configuration.decompression = try compression.decompression()
+    configuration.decompression = try decompression.decompression()
     configuration.compressionLevel = compression.outputLevel(for: output)
     configuration.onMismatch = state.onMismatch
     return configuration

@@ -121,8 +121,9 @@ struct NormalizationOptions: ParsableArguments {
   @Option(help: "The divisor of a batch's variance as it enters the running one: n - 1 or n.")
   var variance: BatchVariance?
 
-  @Option(help: ArgumentHelp("Whether early batches weigh more, so that nothing is left of the \
-    initial values.", valueName: "true|false"))
+  @Option(help: ArgumentHelp(
+      "Whether early batches weigh more, so that nothing is left of the initial values.",
+      valueName: "true|false"))
   var biasCorrection: Bool?
 
   @Option(help: ArgumentHelp("Batches until the running moments count.", valueName: "n"))
@@ -219,22 +220,16 @@ struct StateOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A safetensors file with weight (γ) and bias (β).", valueName: "file"))
   var parameters: String?
 
-  @Option(help: "A checkpoint of other features or settings stops the run, lends what fits, or is \
-    not used.")
+  @Option(
+    help: "A checkpoint of other features or settings stops the run, lends what fits, or is ignored."
+  )
   var onMismatch = MismatchPolicy.fail
 }
 
-/// How input and output are compressed.
-struct CompressionOptions: ParsableArguments {
+/// How output is compressed.
+struct OutputCompressionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The zstd level of the output.", valueName: "n"))
   var level = 1
-
-  @Option(help: ArgumentHelp("The dictionary of the input's frames.", valueName: "file"))
-  var dictionary: String?
-
-  @Option(
-    help: ArgumentHelp("Take frames with windows of up to 2^n bytes; at most 31.", valueName: "n"))
-  var long = DecompressionOptions().maxWindowLog
 
   @Flag(help: "Write stdout uncompressed.")
   var noCompress = false
@@ -244,6 +239,16 @@ struct CompressionOptions: ParsableArguments {
     if output.hasSuffix(".zst") { return level }
     return output == "-" && !noCompress && isatty(STDOUT_FILENO) == 0 ? level : nil
   }
+}
+
+/// How input is decompressed.
+struct InputCompressionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The dictionary of the input's frames.", valueName: "file"))
+  var dictionary: String?
+
+  @Option(
+    help: ArgumentHelp("Take frames with windows of up to 2^n bytes; at most 31.", valueName: "n"))
+  var long = DecompressionOptions().maxWindowLog
 
   func decompression() throws -> DecompressionOptions {
     var options = DecompressionOptions()
