@@ -44,14 +44,14 @@ let package = Package(
     .executableTarget(
       name: "evenkeel",
       dependencies: [
-        "Pipeline",
+        "Pipeline", "Synthetic",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     tests("Features"),
     tests("BatchNormalization", resources: [.copy("Golden")]),
     tests("Dataflow"),
-    tests("Storage"),
+    tests("Storage", resources: [.copy("Golden")]),
     tests("Codecs"),
     tests("Connectors"),
     tests("Pipeline"),

@@ -27,6 +27,73 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var renormMaxShift = 5.0
 
   package init() {}
+
+  /// The settings that reproduce a framework's layer; whatever the row of the table in
+  /// docs/SEMANTICS.md does not name stays at its default.
+  package init(preset: NormalizationPreset) {
+    biasCorrection = false
+    switch preset {
+    case .pytorch:
+      momentum = .weight(0.1)
+      epsilon = 1e-5
+      variance = .unbiased
+    case .keras:
+      momentum = .weight(0.01)
+      epsilon = 1e-3
+      variance = .biased
+    }
+  }
+
+  /// Whether every number is in its range.
+  ///
+  /// - Throws: `NormalizationError.setting` for the first that is not.
+  package func validate() throws(NormalizationError) {
+    try require(epsilon > 0 && epsilon.isFinite, "epsilon", epsilon, "a finite number above 0")
+    switch momentum {
+    case .weight(let alpha):
+      try require(alpha > 0 && alpha <= 1, "momentum", alpha, "a number above 0, at most 1")
+    case .cumulative:
+      break
+    case .halfLifeRecords(let records):
+      try require(
+        records > 0 && records.isFinite, "half_life.records", records, "a finite number above 0")
+    case .halfLifeSeconds(let seconds):
+      try require(
+        seconds > 0 && seconds.isFinite, "half_life.seconds", seconds, "a finite time above 0 s")
+    }
+    if let clip {
+      try require(clip > 0 && clip.isFinite, "clip", clip, "a finite number above 0")
+    }
+    if let varianceFloor {
+      try require(
+        varianceFloor >= 0 && varianceFloor.isFinite, "variance_floor", varianceFloor,
+        "a finite number of at least 0")
+    }
+    try require(minBatchSize >= 1, "batch.min_size", minBatchSize, "a count of at least 1")
+    try require(warmUp.batches >= 0, "warm_up.batches", warmUp.batches, "a count of at least 0")
+    try require(
+      renormMaxScale >= 1 && renormMaxScale.isFinite, "renorm.r_max", renormMaxScale,
+      "a finite number of at least 1")
+    try require(
+      renormMaxShift >= 0 && renormMaxShift.isFinite, "renorm.d_max", renormMaxShift,
+      "a finite number of at least 0")
+  }
+
+  private func require(
+    _ holds: Bool, _ name: String, _ found: some CustomStringConvertible, _ expected: String
+  ) throws(NormalizationError) {
+    guard holds else {
+      throw .setting(name: name, expected: expected, found: found.description)
+    }
+  }
+}
+
+/// A framework whose momentum, epsilon, batch variance and bias correction are taken as one.
+package enum NormalizationPreset: String, Sendable, CaseIterable {
+  /// `torch.nn.BatchNorm1d`: α 0.1, ε 1e-5, unbiased, not corrected.
+  case pytorch
+  /// `keras.layers.BatchNormalization`: α 0.01 (its momentum 0.99), ε 1e-3, biased, not corrected.
+  case keras
 }
 
 /// Which moments normalise a batch.

@@ -1,0 +1,44 @@
+internal import Glibc
+
+/// How much has gone into a running moment before a batch.
+struct MomentHistory {
+  /// k − 1.
+  var batches: Int
+  /// N.
+  var values: Int
+}
+
+extension NormalizationSettings {
+  /// α, the weight of a batch in a running moment; exactly 1 where it replaces what was there.
+  ///
+  /// - Parameters:
+  ///   - count: n, the feature's present values in the batch, at least 1.
+  ///   - elapsedSeconds: the time since the batch before, for a half-life in seconds.
+  func batchWeight(after history: MomentHistory, count: Int, elapsedSeconds: Double) -> Double {
+    let n = Double(count)
+    switch momentum {
+    case .weight(let alpha):
+      guard biasCorrection else { return alpha }
+      guard history.batches > 0 else { return 1 }
+      // α / (1 − (1 − α)^k), without cancellation where α is small.
+      return min(alpha / -expm1(Double(history.batches + 1) * log1p(-alpha)), 1)
+    case .cumulative:
+      switch estimator {
+      case .batchNorm: return 1 / Double(history.batches + 1)
+      case .total: return n / (Double(history.values) + n)
+      }
+    case .halfLifeRecords(let halfLife):
+      let weight = decay(n / halfLife)
+      guard biasCorrection else { return weight }
+      guard history.values > 0 else { return 1 }
+      return min(weight / decay((Double(history.values) + n) / halfLife), 1)
+    case .halfLifeSeconds(let halfLife):
+      return history.batches > 0 ? decay(elapsedSeconds / halfLife) : 1
+    }
+  }
+
+  /// 1 − 2^(−x), without cancellation where x is small.
+  private func decay(_ halfLives: Double) -> Double {
+    -expm1(-halfLives * 0x1.62e42fefa39efp-1)
+  }
+}

@@ -1,0 +1,40 @@
+/// What the normaliser refuses; whatever it refuses leaves its state and the batch untouched.
+package enum NormalizationError: Error, Equatable, CustomStringConvertible {
+  /// A setting out of its range, by its name in the configuration.
+  case setting(name: String, expected: String, found: String)
+  /// A vector or batch of another number of features than the schema (or its counterpart) has.
+  case featureCount(of: String, expected: Int, found: Int)
+  /// A number that a vector of parameters, moments or counts cannot hold, by its index.
+  case element(of: String, index: Int, expected: String, found: String)
+  /// A quantity of that feature that is too large to represent.
+  case overflow(feature: String, quantity: Quantity)
+  /// The time since the batch before, which a half-life in seconds needs.
+  case elapsedSeconds(found: Double?)
+
+  /// What overflowed.
+  package enum Quantity: String, Sendable, CaseIterable {
+    case batchMean = "mean of the batch"
+    case batchVariance = "variance of the batch"
+    case runningMean = "running mean"
+    case runningVariance = "running variance"
+    case scale = "scale"
+    case shift = "shift"
+    case output = "normalised value"
+  }
+
+  package var description: String {
+    switch self {
+    case .setting(let name, let expected, let found):
+      "\(name): expected \(expected), found \(found)"
+    case .featureCount(let subject, let expected, let found):
+      "\(subject): expected \(expected) features, found \(found)"
+    case .element(let subject, let index, let expected, let found):
+      "\(subject)[\(index)]: expected \(expected), found \(found)"
+    case .overflow(let feature, let quantity):
+      "feature '\(feature)': the \(quantity.rawValue) overflows"
+    case .elapsedSeconds(let found):
+      "half_life.seconds: expected the time since the batch before in seconds, found "
+        + (found.map(\.description) ?? "none")
+    }
+  }
+}

@@ -1,0 +1,268 @@
+package import Features
+
+/// How a batch left `Normalizer.normalize`.
+package enum BatchEmission: Sendable, Equatable {
+  /// Its columns are y.
+  case normalized
+  /// Its columns are untouched and are to be emitted so.
+  case passed
+  /// Its columns are untouched; to be kept in order until `normalizeHeld`.
+  case held
+}
+
+/// Normalises the mini-batches of one stream, one after another (docs/SEMANTICS.md).
+///
+/// Invariants:
+/// - Nothing is committed before everything that can fail has been computed: a batch that is
+///   refused leaves the state and the batch as they were.
+/// - No running moment is ever other than finite.
+package struct Normalizer: Sendable {
+  package let schema: FeatureSchema
+  package let outputPrecision: Precision
+  package private(set) var settings: NormalizationSettings
+  package private(set) var state: NormalizerState
+
+  /// - Parameter outputPrecision: the width in which y is written; y must be finite in it.
+  /// - Throws: `NormalizationError` for a setting out of range, or a state of other features.
+  package init(
+    schema: FeatureSchema, settings: NormalizationSettings, outputPrecision: Precision,
+    state: NormalizerState? = nil
+  ) throws(NormalizationError) {
+    let state = state ?? NormalizerState(featureCount: schema.count)
+    try settings.validate()
+    try state.validate(featureCount: schema.count)
+    self.schema = schema
+    self.settings = settings
+    self.outputPrecision = outputPrecision
+    self.state = state
+  }
+
+  /// Whether warm-up, where it applies at all, is over.
+  package var isWarm: Bool {
+    settings.isFrozen || settings.mode == .batch
+      || state.batchesTracked >= settings.warmUp.batches
+  }
+
+  /// Takes other settings from the next batch on.
+  ///
+  /// - Throws: `NormalizationError.setting`; the old ones stay then.
+  package mutating func replaceSettings(
+    _ replacement: NormalizationSettings
+  ) throws(NormalizationError) {
+    try replacement.validate()
+    settings = replacement
+  }
+
+  /// Takes another γ and β from the next batch on.
+  ///
+  /// - Throws: `NormalizationError.featureCount`; the old ones stay then.
+  package mutating func replaceParameters(
+    _ replacement: AffineParameters
+  ) throws(NormalizationError) {
+    guard replacement.featureCount == schema.count else {
+      throw .featureCount(
+        of: "weight", expected: schema.count, found: replacement.featureCount)
+    }
+    state.parameters = replacement
+  }
+
+  /// Forgets the running moments and starts warm-up anew; γ, β and the counts of missing and
+  /// clipped values stay.
+  package mutating func resetMoments() {
+    state.running = RunningMoments(featureCount: schema.count)
+    state.batchesTracked = 0
+  }
+
+  /// Normalises the next batch of the stream in place and updates the running moments by it.
+  ///
+  /// - Parameter elapsedSeconds: the time since the batch before, which a half-life in seconds needs
+  ///   from the second batch on.
+  /// - Throws: `NormalizationError`, `.overflow` above all; nothing is changed then.
+  package mutating func normalize(
+    _ batch: inout FeatureBatch, elapsedSeconds: Double? = nil
+  ) throws(NormalizationError) -> BatchEmission {
+    let (emission, basis) = treatment(ofRecords: batch.count)
+    let plans = try plans(
+      for: batch, basis: basis, updates: !settings.isFrozen && batch.count > 0,
+      elapsedSeconds: requireElapsedSeconds(elapsedSeconds))
+    commit(plans, to: &batch)
+    for j in plans.indices {
+      state.missing[j] += plans[j].missingCount
+      if let update = plans[j].update {
+        state.running.apply(update, to: j)
+      }
+    }
+    if !settings.isFrozen, batch.count > 0 {
+      state.batchesTracked += 1
+    }
+    return emission
+  }
+
+  /// Normalises a held batch in place by the running moments as they stand; they do not move.
+  ///
+  /// - Throws: `NormalizationError.overflow` or `.featureCount`; nothing is changed then.
+  package mutating func normalizeHeld(_ batch: inout FeatureBatch) throws(NormalizationError) {
+    commit(
+      try plans(for: batch, basis: .running, updates: false, elapsedSeconds: 0), to: &batch)
+  }
+}
+
+/// The moments that a batch is normalised by.
+private enum Basis {
+  case batch
+  /// The running moments as they stood before the batch.
+  case running
+  /// The running moments with the batch.
+  case updatedRunning
+  case renorm
+}
+
+/// All that is to be done to one feature for one batch.
+private struct FeaturePlan {
+  var missingCount: Int
+  var update: MomentUpdate?
+  /// nil leaves the column as it is.
+  var transform: ColumnTransform?
+}
+
+extension Normalizer {
+  /// What becomes of the next batch, and by which moments if it is normalised.
+  private func treatment(ofRecords count: Int) -> (BatchEmission, Basis?) {
+    // A short batch is held too: it must not overtake those that are.
+    if !isWarm, settings.warmUp.emission == .hold {
+      return (.held, nil)
+    }
+    if count < settings.minBatchSize {
+      return (.normalized, .running)
+    }
+    if !isWarm {
+      return settings.warmUp.emission == .pass ? (.passed, nil) : (.normalized, .batch)
+    }
+    switch settings.mode {
+    case .batch: return (.normalized, .batch)
+    case .running: return (.normalized, settings.updateFirst ? .updatedRunning : .running)
+    case .renorm: return (.normalized, .renorm)
+    }
+  }
+
+  private func requireElapsedSeconds(_ seconds: Double?) throws(NormalizationError) -> Double {
+    guard case .halfLifeSeconds = settings.momentum, !settings.isFrozen else { return 0 }
+    if let seconds {
+      guard seconds >= 0 else { throw .elapsedSeconds(found: seconds) }
+      return seconds
+    }
+    guard state.running.batches.allSatisfy({ $0 == 0 }) else {
+      throw .elapsedSeconds(found: nil)
+    }
+    return 0
+  }
+
+  /// One plan per feature.
+  private func plans(
+    for batch: FeatureBatch, basis: Basis?, updates: Bool, elapsedSeconds: Double
+  ) throws(NormalizationError) -> [FeaturePlan] {
+    guard batch.featureCount == schema.count else {
+      throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
+    }
+    let statistics = batch.statistics(
+      withMoments: updates || basis == .batch || basis == .renorm)
+    let limit = limit(of: batch)
+    var plans: [FeaturePlan] = []
+    plans.reserveCapacity(schema.count)
+    for j in statistics.indices {
+      var plan = FeaturePlan(missingCount: batch.count - statistics[j].extent.presentCount)
+      if updates, statistics[j].extent.presentCount > 0 {
+        plan.update = try update(
+          of: j, by: statistics[j].moments, elapsedSeconds: elapsedSeconds)
+      }
+      if let basis {
+        plan.transform = try transform(
+          of: j, by: basis, statistics[j], update: plan.update,
+          fillsMissing: plan.missingCount > 0 && settings.imputesMissing, limit: limit)
+      }
+      plans.append(plan)
+    }
+    return plans
+  }
+
+  private func update(
+    of j: Int, by moments: Moments, elapsedSeconds: Double
+  ) throws(NormalizationError) -> MomentUpdate {
+    try requireFinite(moments, of: j)
+    let update = state.running.update(
+      of: j, by: moments, settings: settings, elapsedSeconds: elapsedSeconds)
+    try require(update.mean.isFinite, j, .runningMean)
+    try require(update.variance.isFinite, j, .runningVariance)
+    return update
+  }
+
+  private func transform(
+    of j: Int, by basis: Basis, _ statistics: ColumnStatistics, update: MomentUpdate?,
+    fillsMissing: Bool, limit: Double
+  ) throws(NormalizationError) -> ColumnTransform {
+    try requireFinite(statistics.moments, of: j)
+    let transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
+    if statistics.extent.presentCount > 0 {
+      try require(transform.scale.isFinite, j, .scale)
+      try require(transform.shift.isFinite, j, .shift)
+      // Every step of the transform is monotone, in its rounding too, so the extremes bound all.
+      try require(abs(transform(statistics.extent.minimum)) <= limit, j, .output)
+      try require(abs(transform(statistics.extent.maximum)) <= limit, j, .output)
+    }
+    if fillsMissing {
+      try require(abs(transform.fill) <= limit, j, .output)
+    }
+    return transform
+  }
+
+  private func transform(
+    of j: Int, by basis: Basis, moments: Moments, update: MomentUpdate?
+  ) -> ColumnTransform {
+    let (weight, bias) = (state.parameters.weight[j], state.parameters.bias[j])
+    var (mean, variance) = (state.running.mean[j], state.running.variance[j])
+    switch basis {
+    case .running:
+      break
+    case .updatedRunning:
+      if let update {
+        (mean, variance) = (update.mean, update.variance)
+      }
+    case .batch:
+      (mean, variance) = (moments.mean, moments.biasedVariance)
+    case .renorm:
+      return ColumnTransform(
+        batch: moments, runningMean: mean, runningVariance: variance, weight: weight, bias: bias,
+        settings: settings)
+    }
+    return ColumnTransform(
+      mean: mean, variance: variance, weight: weight, bias: bias, settings: settings)
+  }
+
+  /// The greatest |y| that both the column and the output can hold.
+  private func limit(of batch: FeatureBatch) -> Double {
+    if case .float64 = batch.columns, outputPrecision == .float64 {
+      return .greatestFiniteMagnitude
+    }
+    return Double(Float.greatestFiniteMagnitude)
+  }
+
+  private func requireFinite(_ moments: Moments, of j: Int) throws(NormalizationError) {
+    try require(moments.mean.isFinite, j, .batchMean)
+    try require(moments.m2.isFinite, j, .batchVariance)
+  }
+
+  private func require(
+    _ holds: Bool, _ feature: Int, _ quantity: NormalizationError.Quantity
+  ) throws(NormalizationError) {
+    guard holds else {
+      throw .overflow(feature: schema.names[feature], quantity: quantity)
+    }
+  }
+
+  private mutating func commit(_ plans: [FeaturePlan], to batch: inout FeatureBatch) {
+    let clipped = batch.apply(plans.map(\.transform))
+    for j in clipped.indices {
+      state.clipped[j] += clipped[j]
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/// What a batch makes of one feature's running moments.
+struct MomentUpdate {
+  var mean: Double
+  var variance: Double
+  /// n, at least 1.
+  var count: Int
+  /// Whether the variance moves: under `batchNorm` and `unbiased`, one value has none.
+  var movesVariance: Bool
+}
+
+extension RunningMoments {
+  /// The update of feature `j` by a batch's moments, of which there must be some; not yet applied.
+  ///
+  /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"
+  /// (`total`).
+  func update(
+    of j: Int, by batch: Moments, settings: NormalizationSettings, elapsedSeconds: Double
+  ) -> MomentUpdate {
+    let count = Int(batch.weight)
+    let alpha = settings.batchWeight(
+      after: MomentHistory(batches: batches[j], values: values[j]), count: count,
+      elapsedSeconds: elapsedSeconds)
+    let varianceAlpha = settings.batchWeight(
+      after: MomentHistory(batches: varianceBatches[j], values: varianceValues[j]), count: count,
+      elapsedSeconds: elapsedSeconds)
+    var update = MomentUpdate(
+      mean: mixed(mean[j], batch.mean, alpha), variance: variance[j], count: count,
+      movesVariance: true)
+    switch (settings.estimator, settings.variance) {
+    case (.total, _):
+      update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
+      if varianceAlpha < 1 {
+        let delta = batch.mean - mean[j]
+        update.variance += varianceAlpha * (1 - varianceAlpha) * delta * delta
+      }
+    case (.batchNorm, .biased):
+      update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
+    case (.batchNorm, .unbiased):
+      if let unbiased = batch.unbiasedVariance {
+        update.variance = mixed(variance[j], unbiased, varianceAlpha)
+      } else {
+        update.movesVariance = false
+      }
+    }
+    return update
+  }
+
+  mutating func apply(_ update: MomentUpdate, to j: Int) {
+    mean[j] = update.mean
+    variance[j] = update.variance
+    batches[j] += 1
+    values[j] += update.count
+    if update.movesVariance {
+      varianceBatches[j] += 1
+      varianceValues[j] += update.count
+    }
+  }
+
+  /// (1 − α) a + α b: exactly b at α = 1, and exactly a where b = a.
+  private func mixed(_ a: Double, _ b: Double, _ alpha: Double) -> Double {
+    alpha == 1 ? b : a + alpha * (b - a)
+  }
+}
