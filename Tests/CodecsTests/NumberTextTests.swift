@@ -14,16 +14,10 @@ struct NumberTextTests {
     }
   }
 
-  private func format(_ value: Double) -> String {
-    var output: [UInt8] = []
-    NumberText.append(value, to: &output)
-    return String(decoding: output, as: UTF8.self)
-  }
-
-  private func format(_ value: Float) -> String {
-    var output: [UInt8] = []
-    NumberText.append(value, to: &output)
-    return String(decoding: output, as: UTF8.self)
+  private func format(_ value: some FormattableNumber) -> String {
+    let output = ByteBuffer()
+    value.appendText(to: output)
+    return String(decoding: output.readable, as: UTF8.self)
   }
 
   @Test(arguments: [
@@ -92,10 +86,11 @@ struct NumberTextTests {
   }
 
   @Test func `nothing is written but the number`() {
-    var output = Array("x=".utf8)
-    NumberText.append(Float(0.1), to: &output)
-    NumberText.append(-2.5, to: &output)
-    #expect(String(decoding: output, as: UTF8.self) == "x=0.1-2.5")
+    let output = ByteBuffer()
+    output.append(Array("x=".utf8))
+    Float(0.1).appendText(to: output)
+    (-2.5).appendText(to: output)
+    #expect(String(decoding: output.readable, as: UTF8.self) == "x=0.1-2.5")
   }
 
   /// The digits that carry the value, whatever the notation.
