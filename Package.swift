@@ -56,6 +56,7 @@ let package = Package(
     tests("Connectors"),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],
