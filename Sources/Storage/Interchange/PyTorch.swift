@@ -33,6 +33,7 @@ extension ImportFormat {
         expected: "\(features.count) numbers, one a feature", found: "\(mean.count)")
     }
     var checkpoint = Checkpoint(features: features)
+    checkpoint.settings["epsilon"] = options.epsilon.map { "\($0)" }
     checkpoint.runningMean = mean
     checkpoint.runningVariance = try file.doubles(name("running_var"), count: mean.count)
     if file.tensors[name("weight")] != nil {
