@@ -20,7 +20,7 @@ struct NDJSONEncoderTests {
       }
     }
     let output = ByteBuffer()
-    let encoder = RecordFormat.ndjson.makeEncoder(options)
+    let encoder = try RecordFormat.ndjson.makeEncoder(options)
     encoder.encodePrologue(into: output)
     encoder.encode(RecordBatch(features: features), into: output)
     return String(decoding: output.readable, as: UTF8.self)
@@ -58,7 +58,7 @@ struct NDJSONEncoderTests {
       _ = decoder.decode(
         InputWindow(bytes: bytes, isLast: true), into: &batch, limit: 4, progress: &progress)
       batch.features.withFloat64Columns { $0 = $0.map { $0 + 0.5 } }
-      let encoder = RecordFormat.ndjson.makeEncoder(
+      let encoder = try RecordFormat.ndjson.makeEncoder(
         EncoderOptions(schema: opening.schema, prologue: opening.prologue))
       encoder.encodePrologue(into: output)
       encoder.encode(batch, into: output)

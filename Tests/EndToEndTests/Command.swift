@@ -65,11 +65,12 @@ final class Workplace {
     posix_spawn_file_actions_addopen(&actions, 0, input.map(path) ?? "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
-    posix_spawn_file_actions_addchdir_np(&actions, directory.path)
-    var arguments = command.map { strdup($0) } + [nil]
+    // A spawn cannot change the directory by itself; the shell gives way to the command.
+    let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory.path]
+    var arguments = (shell + command).map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var identifier = pid_t()
-    let status = posix_spawn(&identifier, command[0], &actions, nil, &arguments, environ)
+    let status = posix_spawn(&identifier, shell[0], &actions, nil, &arguments, environ)
     guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: status) ?? .EINVAL) }
     return Running(identifier: identifier, output: output, errors: errors)
   }

@@ -68,7 +68,7 @@ import Testing
     #expect(second.exitCode == 0)
     let table = String(decoding: try place.evenkeel("inspect", "d").output, as: UTF8.self)
     #expect(table.hasPrefix("9 features, 206 batches"))
-    #expect(table.contains("wind_gust      10 674"), "\(table)")
+    #expect(table.contains("wind_gust   10 674"), "\(table)")
     #expect(try place.read("1.csv") != place.read("2.csv"))
   }
 
