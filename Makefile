@@ -80,7 +80,7 @@ demo: build ## Normalise a year of hourly weather, twice.
 	zstd -dc .build-demo/weather-again.csv.zst | head -n 4
 
 install: build ## Install the binary under PREFIX (/usr/local), within DESTDIR if given.
-	install -D -m 755 $(EVENKEEL) '$(DESTDIR)$(PREFIX)/bin/evenkeel'
+	install -D -s -m 755 $(EVENKEEL) '$(DESTDIR)$(PREFIX)/bin/evenkeel'
 
 .venv-%/ready: | deps-python
 	python3 -m venv .venv-$*
