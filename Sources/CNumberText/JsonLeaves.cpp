@@ -93,7 +93,7 @@ JsonLeaves *json_leaves_create(const char *text, size_t length, JsonLimits limit
   Walk<LeafLister> walk(line, limits, lister, fault);
   lister.walk = &walk;
   if (simdjson::error_code code = line.hold(text, length, limits.depth)) {
-    walk.refuse(JSON_MALFORMED, words(code), SIZE_MAX);
+    walk.refuse(JSON_MALFORMED, words(code), -1);
     return nullptr;
   }
   return walk.run() ? leaves.release() : nullptr;

@@ -170,7 +170,7 @@ struct JsonRecordReader {
     }
     place.last = place.member;
     if (place.member->line == line_number) {
-      return walk->refuse(JSON_MEMBER_TWICE, "", SIZE_MAX, place.member->feature);
+      return walk->refuse(JSON_MEMBER_TWICE, "", -1, place.member->feature);
     }
     place.member->line = line_number;
     return true;
@@ -205,7 +205,7 @@ struct JsonRecordReader {
     if (place.node == nullptr) return true;
     if (place.node->kind == Node::Kind::vector) {
       if (place.count == place.node->elements.size()) return true;
-      return walk->refuse(JSON_VECTOR_LENGTH, "", SIZE_MAX, place.node->feature, place.count);
+      return walk->refuse(JSON_VECTOR_LENGTH, "", -1, place.node->feature, place.count);
     }
     if (completes) complete(place);
     return true;
@@ -368,7 +368,7 @@ bool json_record_reader_read(JsonRecordReader *reader, const char *line, size_t 
   reader->walk = &walk;
   reader->start_line(completes);
   if (simdjson::error_code code = reader->line.hold(line, length, reader->limits.depth)) {
-    return walk.refuse(JSON_MALFORMED, words(code), SIZE_MAX);
+    return walk.refuse(JSON_MALFORMED, words(code), -1);
   }
   if (!walk.run()) return false;
   const std::string_view text = reader->completed_text();

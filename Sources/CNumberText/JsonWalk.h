@@ -114,7 +114,7 @@ class Walk {
 
   // Returns whether the line is one sound object that the visitor took.
   bool run() {
-    *fault_ = JsonFault{JSON_SOUND, "", SIZE_MAX, -1, 0};
+    *fault_ = JsonFault{JSON_SOUND, "", -1, -1, 0};
     const std::string_view text = line_.view();
     size_t first = 0;
     while (first < text.size() && is_space(text[first])) ++first;
@@ -125,7 +125,7 @@ class Walk {
     const auto padded = simdjson::padded_string_view(
         text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING);
     if (simdjson::error_code code = line_.parser.iterate(padded).get(document_)) {
-      return refuse(JSON_MALFORMED, words(code), SIZE_MAX);
+      return refuse(JSON_MALFORMED, words(code), -1);
     }
     ondemand::object root;
     if (simdjson::error_code code = document_.get_object().get(root)) return refuse(code);
@@ -140,7 +140,7 @@ class Walk {
     return true;
   }
 
-  bool refuse(JsonFaultReason reason, const char *message, size_t offset, int32_t feature = -1,
+  bool refuse(JsonFaultReason reason, const char *message, ptrdiff_t offset, int32_t feature = -1,
               size_t count = 0) {
     *fault_ = JsonFault{reason, message, offset, feature, count};
     return false;
@@ -150,7 +150,7 @@ class Walk {
     const char *location;
     const bool is_known = document_.current_location().get(location) == simdjson::SUCCESS;
     return refuse(JSON_MALFORMED, words(code),
-                  is_known ? static_cast<size_t>(location - line_.bytes.data()) : SIZE_MAX);
+                  is_known ? location - line_.bytes.data() : -1);
   }
 
   // The text of a key, unescaped where it must be; refuses a bad escape.
@@ -206,7 +206,7 @@ class Walk {
       if (frame.field == ondemand::object_iterator()) return close();
       ondemand::field field;
       if (simdjson::error_code code = (*frame.field).get(field)) return refuse(code);
-      if (++members_ > limits_.members) return refuse(JSON_TOO_MANY_MEMBERS, "", SIZE_MAX);
+      if (++members_ > limits_.members) return refuse(JSON_TOO_MANY_MEMBERS, "", -1);
       return visitor_.key(field) && take(field.value());
     }
     if (frame.has_begun) ++frame.element;

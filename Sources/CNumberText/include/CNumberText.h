@@ -50,7 +50,7 @@ typedef enum JsonFaultReason {
 typedef struct JsonFault {
   JsonFaultReason reason;
   const char *_Nullable message;  // static text
-  size_t offset;                 // SIZE_MAX where unknown
+  ptrdiff_t offset;              // -1 where unknown
   int32_t feature;               // -1 where there is none
   size_t count;
 } JsonFault;

@@ -184,7 +184,7 @@ final class JSONRecordReader: @unchecked Sendable {
   ) -> RecordFault {
     let feature = fault.feature >= 0 ? features[Int(fault.feature)] : nil
     let name = feature?.name ?? ""
-    let place = fault.offset <= line.count ? " at byte \(fault.offset) of the line" : ""
+    let place = fault.offset >= 0 ? " at byte \(fault.offset) of the line" : ""
     switch fault.reason {
     case JSON_NOT_AN_OBJECT:
       return RecordFault(expected: "a JSON object in each line", found: RecordFault.quote(line))
@@ -202,7 +202,7 @@ final class JSONRecordReader: @unchecked Sendable {
         found: "\(fault.count)")
     default:
       var found = (fault.message.map { String(cString: $0) } ?? "an error") + place
-      if fault.offset < line.count {
+      if line.indices.contains(fault.offset) {
         let rest = UnsafeRawBufferPointer(rebasing: line[fault.offset...])
         found += ": " + RecordFault.quote(rest)
       }
