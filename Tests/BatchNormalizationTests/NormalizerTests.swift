@@ -173,7 +173,10 @@ private func settings(_ mode: NormalizationMode) -> NormalizationSettings {
     clipping.clip = nil
     var free = try makeNormalizer(features: 2, clipping)
     try free.replaceParameters(AffineParameters(weight: [2, -2], bias: [10, 10]))
-    for column in [[0, 0.5, -0.5, 0.25, .nan, -0.25, 0, 0, 0, 90], [8, 9, 9.5, 10, 2, 3, 4]] {
+    for column in [
+      [0, 0.5, -0.5, 0.25, .nan, -0.25, 0, 0, 0, 90], [8, 9, 9.5, 10, 2, 3, 4],
+      [0, 1, 0, -1, 0, 1, 0, -700, 0, 2, 3],
+    ] {
       let clippedBefore = normalizer.state.clipped
       let y = try normalizer.normalized([column, column])
       let unclipped = try free.normalized([column, column])

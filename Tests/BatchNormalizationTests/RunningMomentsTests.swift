@@ -65,11 +65,15 @@ private let schema = try? FeatureSchema(["a", "b"])
   for biasCorrection in [false, true] {
     for estimator in VarianceEstimator.allCases {
       var settings = NormalizationSettings()
+      settings.mode = .batch
       settings.momentum = .weight(1)
       settings.biasCorrection = biasCorrection
       settings.estimator = estimator
       var normalizer = try makeNormalizer(settings)
-      _ = try normalizer.normalized([[1e150, 3e150]])
+      _ = try normalizer.normalized([[1.7e308, .nan]])
+      // The difference to the mean before overflows, but has no part in the result.
+      _ = try normalizer.normalized([[-1.7e308, .nan]])
+      #expect(normalizer.state.running.mean == [-1.7e308])
       _ = try normalizer.normalized([[0.25, 0.75]])
       #expect(normalizer.state.running.mean == [0.5])
       #expect(normalizer.state.running.variance == [estimator == .total ? 0.0625 : 0.125])
