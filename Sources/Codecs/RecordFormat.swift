@@ -8,12 +8,12 @@ package struct RecordFormat: Sendable {
   /// File-name extensions, without the dot, that mean this format.
   package let fileExtensions: [String]
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
-  package let makeEncoder: @Sendable (EncoderOptions) -> any RecordEncoder
+  package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
   package init(
     name: String, fileExtensions: [String],
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
-    makeEncoder: @escaping @Sendable (EncoderOptions) -> any RecordEncoder
+    makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
     self.name = name
     self.fileExtensions = fileExtensions
@@ -183,7 +183,28 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
     self.found = found
   }
 
+  /// A choice of features that does not fit the stream.
+  package init(_ error: FeatureError) {
+    switch error {
+    case .duplicateName(let name):
+      self.init(expected: "feature names that differ", found: "'\(name)' twice")
+    case .matchesNothing(let pattern, let nearest):
+      self.init(
+        expected: "a column that '\(pattern)' matches",
+        found: "none" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
+    }
+  }
+
   package var description: String { "expected \(expected), found \(found)" }
+
+  /// The start of a text from the stream, in quotes and fit for one line of a terminal.
+  package static func quote(_ bytes: some Sequence<UInt8>) -> String {
+    let start = Array(bytes.prefix(41))
+    let text = String(decoding: start.prefix(40), as: UTF8.self).unicodeScalars.map {
+      $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0)
+    }.joined()
+    return "'\(text)\(start.count > 40 ? "…" : "")'"
+  }
 }
 
 /// Options that a format cannot work with.
@@ -198,7 +219,7 @@ package struct FormatError: Error, Equatable, CustomStringConvertible {
 /// Writes batches of records; a value without state, so that batches may be encoded in parallel.
 package protocol RecordEncoder: Sendable {
   /// Writes what precedes the first record.
-  func encodePrologue(into output: inout [UInt8])
+  func encodePrologue(into output: ByteBuffer)
   /// Writes the batch's records, features as they stand in its columns, to the end of `output`.
-  func encode(_ batch: RecordBatch, into output: inout [UInt8])
+  func encode(_ batch: RecordBatch, into output: ByteBuffer)
 }

@@ -36,6 +36,37 @@ package struct FeatureBatch: Sendable {
     }
   }
 
+  /// The width of the columns.
+  package var precision: Precision {
+    switch columns {
+    case .float32: .float32
+    case .float64: .float64
+    }
+  }
+
+  /// Changes Double columns in place; traps where they are Float.
+  @inline(__always)
+  package mutating func withFloat64Columns<Result, Failure: Error>(
+    _ body: (inout [Double]) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard case .float64(var values) = columns else { preconditionFailure("Float columns") }
+    // Moved out, so that the array has one owner while it changes.
+    columns = .float64([])
+    defer { columns = .float64(values) }
+    return try body(&values)
+  }
+
+  /// Changes Float columns in place; traps where they are Double.
+  @inline(__always)
+  package mutating func withFloat32Columns<Result, Failure: Error>(
+    _ body: (inout [Float]) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard case .float32(var values) = columns else { preconditionFailure("Double columns") }
+    columns = .float32([])
+    defer { columns = .float32(values) }
+    return try body(&values)
+  }
+
   /// One value, for callers that are in no hurry.
   package subscript(record record: Int, feature feature: Int) -> Double {
     switch columns {

@@ -23,7 +23,6 @@ package struct FeatureSchema: Sendable, Equatable {
 package enum FeatureError: Error, Equatable, CustomStringConvertible {
   case duplicateName(String)
   case matchesNothing(pattern: String, nearest: String?)
-  case isNotNumeric(name: String)
 
   package var description: String {
     switch self {
@@ -31,8 +30,6 @@ package enum FeatureError: Error, Equatable, CustomStringConvertible {
       "expected feature names that differ, found '\(name)' twice"
     case .matchesNothing(let pattern, let nearest):
       "features: '\(pattern)' matches no column" + (nearest.map { "; did you mean '\($0)'?" } ?? "")
-    case .isNotNumeric(let name):
-      "features: '\(name)' is not a column of numbers"
     }
   }
 }

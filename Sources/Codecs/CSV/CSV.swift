@@ -1,0 +1,56 @@
+internal import Features
+
+extension RecordFormat {
+  /// Comma-separated values as RFC 4180 has them, with any one-byte delimiter.
+  package static let csv = RecordFormat(
+    name: "csv", fileExtensions: ["csv", "tsv", "txt"],
+    makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
+    makeEncoder: { options in
+      if let prologue = options.prologue {
+        SpliceEncoder(prologue: prologue, precision: options.precision)
+      } else {
+        CSVRowEncoder(options)
+      }
+    })
+}
+
+/// Writes the features alone as CSV: a header line, then one line a record, missing values empty.
+struct CSVRowEncoder: RecordEncoder {
+  private let header: [UInt8]
+  private let delimiter: UInt8
+  private let precision: Precision
+
+  init(_ options: EncoderOptions) {
+    delimiter = options.delimiter
+    precision = options.precision
+    let names = options.schema.names.map { Self.quoted($0, delimiter: options.delimiter) }
+    header = Array(names.joined(separator: [options.delimiter])) + [0x0A]
+  }
+
+  func encodePrologue(into output: ByteBuffer) {
+    output.append(header)
+  }
+
+  func encode(_ batch: RecordBatch, into output: ByteBuffer) {
+    for record in 0..<batch.features.count {
+      for feature in 0..<batch.features.featureCount {
+        if feature > 0 { output.append(delimiter) }
+        let value = batch.features[record: record, feature: feature]
+        if value.isNaN { continue }
+        switch precision {
+        case .float32: Float(value).appendText(to: output)
+        case .float64: value.appendText(to: output)
+        }
+      }
+      output.append(0x0A)
+    }
+  }
+
+  private static func quoted(_ name: String, delimiter: UInt8) -> [UInt8] {
+    let bytes = Array(name.utf8)
+    guard bytes.contains(where: { [delimiter, 0x22, 0x0A, 0x0D].contains($0) }) else {
+      return bytes
+    }
+    return [0x22] + bytes.flatMap { $0 == 0x22 ? [0x22, 0x22] : [$0] } + [0x22]
+  }
+}

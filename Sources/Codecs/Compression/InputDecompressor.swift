@@ -1,0 +1,109 @@
+package import Features
+
+// Invariants:
+// - `frames` ascend, and the last one that starts at or before the place asked for is kept.
+// - `byteOffset` is the number of decompressed bytes given so far.
+
+/// Turns the bytes of an input into the bytes of the stream, whether compressed or not.
+///
+/// What the input is, is seen by its first four bytes: a zstd frame (or a skippable frame) is
+/// decompressed, anything else is passed on. Frames that follow one another are one stream.
+package struct InputDecompressor: Sendable {
+  private enum Kind {
+    case unknown
+    case plain
+    case zstd
+  }
+
+  /// Where a frame starts, in the input and in the stream.
+  private struct Frame {
+    var offset: Int
+    var byteOffset: Int
+  }
+
+  private let decompressor: ZstdDecompressor
+  private var kind = Kind.unknown
+  private var frames = [Frame(offset: 0, byteOffset: 0)]
+  private var isWithinFrame = false
+  private var inputOffset = 0
+  private var byteOffset = 0
+  /// Whether the last call filled its output, so that there may be more without more input.
+  package private(set) var mayHoldMore = false
+
+  package init(maxWindowLog: Int, dictionary: [UInt8]?) throws(ZstdError) {
+    decompressor = try ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
+  }
+
+  /// Decompresses `input` to the end of `output`, about `limit` bytes at most.
+  ///
+  /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
+  /// - Throws: what zstd refuses, with the place of the frame in the input.
+  package mutating func decompress(
+    _ input: UnsafeRawBufferPointer, isLast: Bool, limit: Int, into output: ByteBuffer
+  ) throws(ZstdError) -> Int {
+    if kind == .unknown {
+      guard input.count >= 4 || isLast else { return 0 }
+      kind = Self.isFrame(input) ? .zstd : .plain
+    }
+    guard kind == .zstd else {
+      let count = min(input.count, limit)
+      output.append(
+        UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
+      inputOffset += count
+      byteOffset += count
+      return count
+    }
+    var consumed = 0
+    var produced = 0
+    repeat {
+      let room = output.room(min(limit - produced, 128 << 10))
+      let step: (consumed: Int, produced: Int, frameEnded: Bool)
+      do throws(ZstdError) {
+        step = try decompressor.decompress(
+          UnsafeRawBufferPointer(rebasing: input[consumed...]), into: room)
+      } catch {
+        throw ZstdError(
+          description: "frame at byte \(frames.last?.offset ?? 0) of the input: \(error)")
+      }
+      output.advance(step.produced)
+      consumed += step.consumed
+      produced += step.produced
+      inputOffset += step.consumed
+      byteOffset += step.produced
+      if step.consumed > 0 || step.produced > 0 { isWithinFrame = !step.frameEnded }
+      if step.frameEnded { frameStarts() }
+      mayHoldMore = step.produced == room.count
+    } while produced < limit && (consumed < input.count || mayHoldMore)
+    return consumed
+  }
+
+  /// Checks that the input did not end within a frame.
+  package func finish() throws(ZstdError) {
+    if kind == .zstd, isWithinFrame, let frame = frames.last {
+      throw ZstdError(
+        description: "frame at byte \(frame.offset) of the input: "
+          + "expected the rest of the zstd frame, found the end")
+    }
+  }
+
+  /// The place of a byte of the stream in the input; places may only be asked for in order.
+  package mutating func position(atByte offset: Int, records: Int) -> StreamPosition {
+    let next = frames.firstIndex { $0.byteOffset > offset } ?? frames.endIndex
+    frames.removeFirst(max(0, next - 1))
+    return StreamPosition(
+      records: records, byteOffset: offset, frameOffset: frames[0].offset,
+      byteOffsetInFrame: offset - frames[0].byteOffset)
+  }
+
+  private mutating func frameStarts() {
+    // An empty frame holds no place of the stream.
+    if frames.last?.byteOffset == byteOffset { frames.removeLast() }
+    frames.append(Frame(offset: inputOffset, byteOffset: byteOffset))
+  }
+
+  private static func isFrame(_ input: UnsafeRawBufferPointer) -> Bool {
+    guard input.count >= 4 else { return false }
+    let magic = UInt32(littleEndian: input.loadUnaligned(as: UInt32.self))
+    return magic == 0xFD2F_B528 || magic & 0xFFFF_FFF0 == 0x184D_2A50
+  }
+}

@@ -1,0 +1,52 @@
+internal import CNumberText
+
+/// Decimal text to numbers and back: the one Swift file that calls the C functions for it.
+package enum NumberText {
+  /// The most bytes that a number is written in.
+  package static let capacity = Int(NUMBER_TEXT_CAPACITY)
+
+  /// Reads the decimal number (or `inf`, `infinity`, `nan` in any case) at the start of
+  /// `begin ..< end`, correctly rounded; beyond Double's range it is an infinity, below it zero or
+  /// a subnormal.
+  ///
+  /// - Returns: the value and the place just after its last byte, or nil where no number starts.
+  @inline(__always)
+  package static func parse(
+    _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
+  ) -> (value: Double, end: UnsafePointer<UInt8>)? {
+    var value = 0.0
+    let first = UnsafeRawPointer(begin).assumingMemoryBound(to: CChar.self)
+    let last = UnsafeRawPointer(end).assumingMemoryBound(to: CChar.self)
+    guard let after = number_text_parse(first, last, &value) else { return nil }
+    return (value, UnsafeRawPointer(after).assumingMemoryBound(to: UInt8.self))
+  }
+}
+
+/// A number that can be written as the shortest text that reads back as the same number.
+package protocol FormattableNumber {
+  /// Writes the text to a place with room for `NumberText.capacity` bytes; returns its length.
+  func writeText(to place: UnsafeMutablePointer<UInt8>) -> Int
+}
+
+extension FormattableNumber {
+  /// Appends the text to `output`.
+  package func appendText(to output: ByteBuffer) {
+    output.advance(writeText(to: output.reserve(NumberText.capacity)))
+  }
+}
+
+extension Float: FormattableNumber {
+  @inline(__always)
+  package func writeText(to place: UnsafeMutablePointer<UInt8>) -> Int {
+    number_text_format_float(
+      self, UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
+  }
+}
+
+extension Double: FormattableNumber {
+  @inline(__always)
+  package func writeText(to place: UnsafeMutablePointer<UInt8>) -> Int {
+    number_text_format_double(
+      self, UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
+  }
+}

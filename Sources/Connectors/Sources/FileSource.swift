@@ -1,0 +1,39 @@
+package import Storage
+
+extension SourceKind {
+  /// A path: a file, read to its end, or a FIFO or device, read until it is closed.
+  package static let file = SourceKind(
+    name: "file", accepts: { _ in true },
+    open: { location, fileSystem throws(FileError) in
+      try FileSource(fileSystem.open(location, for: .reading))
+    })
+
+  /// The standard input of the process, written `-`.
+  package static let standardInput = SourceKind(
+    name: "stdin", accepts: { $0 == "-" },
+    open: { _, _ throws(FileError) in try FileSource(POSIXFile.standardInput()) })
+}
+
+/// Reads an open file to its end; where it is a pipe or a terminal, as far as there is something.
+package struct FileSource: ByteSource {
+  package let name: String
+  package let size: Int?
+  private let file: any File
+
+  package init(_ file: any File) throws(FileError) {
+    let status = try file.status()
+    self.file = file
+    name = file.path
+    size = status.kind == .regular ? status.size : nil
+  }
+
+  package mutating func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> SourceRead {
+    if size == nil, let descriptor = file.unreadyDescriptor() {
+      return .waits(descriptor: descriptor)
+    }
+    let count = try file.read(into: buffer)
+    return count > 0 ? .bytes(count) : .end
+  }
+}

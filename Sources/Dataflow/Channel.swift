@@ -1,0 +1,122 @@
+// Invariants:
+// - Elements leave in the order in which they came.
+// - Nothing is added after `end`; the end is seen only after the last element was taken.
+// - A cancelled channel is empty, stays so, and swallows what is put.
+// - A side that was told "full" or "empty" is woken once when that changes.
+
+/// What joins two stages: a queue bounded in elements and in bytes.
+///
+/// The producer asks for room *before* it works. What one step emits is then always taken, so the
+/// most a channel holds is its bound and the output of one step.
+package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
+  // @unchecked because every stored variable is only touched with `lock` held.
+
+  package enum Room {
+    case open
+    case full
+    case cancelled
+  }
+
+  package enum Intake {
+    case element(Element)
+    case empty
+    case ended((any Error)?)
+  }
+
+  private let lock = Lock()
+  private let maxElements: Int
+  private let maxBytes: Int
+  private var elements: [Element] = []
+  private var bytes = 0
+  private var ending: (any Error)??
+  private var isCancelled = false
+  private var wakeProducer: (@Sendable () -> Void)?
+  private var wakeConsumer: (@Sendable () -> Void)?
+  private var producerWaits = false
+  private var consumerWaits = false
+
+  package init(maxElements: Int, maxBytes: Int) {
+    precondition(maxElements > 0 && maxBytes > 0)
+    self.maxElements = maxElements
+    self.maxBytes = maxBytes
+  }
+
+  func onRoom(_ wake: @escaping @Sendable () -> Void) {
+    lock.withLock { wakeProducer = wake }
+  }
+
+  func onElement(_ wake: @escaping @Sendable () -> Void) {
+    lock.withLock { wakeConsumer = wake }
+  }
+
+  /// Whether the producer may work; after `full` it is woken when it may.
+  func room(reserved: Int = 0) -> Room {
+    lock.withLock {
+      if isCancelled { return .cancelled }
+      if elements.count + reserved < maxElements, bytes < maxBytes { return .open }
+      producerWaits = true
+      return .full
+    }
+  }
+
+  func put(_ element: consuming Element) {
+    let element = element
+    let wake = lock.withLock {
+      guard !isCancelled else { return nil as (@Sendable () -> Void)? }
+      precondition(ending == nil, "an element after the end")
+      bytes += element.byteCount
+      elements.append(element)
+      return consumerToWake()
+    }
+    wake?()
+  }
+
+  /// Says that no element follows, and why if the producer failed.
+  func end(_ failure: (any Error)?) {
+    let wake = lock.withLock {
+      guard !isCancelled, ending == nil else { return nil as (@Sendable () -> Void)? }
+      ending = .some(failure)
+      return consumerToWake()
+    }
+    wake?()
+  }
+
+  /// The next element; after `empty` the consumer is woken when there is something to take.
+  func take() -> Intake {
+    let (intake, wake): (Intake, (@Sendable () -> Void)?) = lock.withLock {
+      guard !elements.isEmpty else {
+        if case .some(let failure) = ending { return (.ended(failure), nil) }
+        consumerWaits = true
+        return (.empty, nil)
+      }
+      let element = elements.removeFirst()
+      bytes -= element.byteCount
+      return (.element(element), producerToWake())
+    }
+    wake?()
+    return intake
+  }
+
+  /// Says that the consumer takes nothing more.
+  func cancel() {
+    let wake = lock.withLock {
+      isCancelled = true
+      elements = []
+      bytes = 0
+      return producerToWake()
+    }
+    wake?()
+  }
+
+  private func producerToWake() -> (@Sendable () -> Void)? {
+    guard producerWaits else { return nil }
+    producerWaits = false
+    return wakeProducer
+  }
+
+  private func consumerToWake() -> (@Sendable () -> Void)? {
+    guard consumerWaits else { return nil }
+    consumerWaits = false
+    return wakeConsumer
+  }
+}

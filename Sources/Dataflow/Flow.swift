@@ -1,0 +1,86 @@
+/// A chain of stages from a source to its end, each on a serial queue, joined by bounded channels.
+///
+/// A failure travels in band: everything emitted before it reaches the end first. A stage that
+/// fails downstream cancels what is upstream of it.
+package final class Flow: Sendable {
+  private let runners: [any Runner]
+
+  fileprivate init(_ runners: [any Runner]) {
+    self.runners = runners
+  }
+
+  package func start() {
+    for runner in runners { runner.start() }
+  }
+
+  /// Stops reading; what was read goes its way, then the flow completes.
+  package func stop() {
+    for runner in runners { runner.stop() }
+  }
+
+  /// Completes the flow with a failure; what is under way is dropped.
+  package func cancel(_ failure: any Error) {
+    runners.last?.cancel(failure)
+  }
+
+  /// The first piece of a flow.
+  package static func from<S: Stage>(
+    _ source: S, label: String, buffer: Buffer
+  ) -> Open<S.Output> where S.Input == Nothing {
+    Open(previous: [], buffer: buffer) { outlet in
+      StageRunner(source, label: label, input: nil, outlet: outlet)
+    }
+  }
+
+  /// The bounds of a channel.
+  package struct Buffer: Sendable {
+    var elements: Int
+    var bytes: Int
+
+    package init(elements: Int, bytes: Int) {
+      self.elements = elements
+      self.bytes = bytes
+    }
+
+    func channel<Element>(of _: Element.Type) -> Channel<Element> {
+      Channel(maxElements: elements, maxBytes: bytes)
+    }
+  }
+
+  /// A flow whose last stage still emits something.
+  package struct Open<Element: Sendable & Sized> {
+    private let runners: [any Runner]
+    private let channel: Channel<Element>
+
+    init(previous: [any Runner], buffer: Buffer, _ make: (Outlet<Element>) -> any Runner) {
+      channel = buffer.channel(of: Element.self)
+      runners = previous + [make(Outlet(channel))]
+    }
+
+    package func through<S: Stage>(
+      _ stage: S, label: String, buffer: Buffer
+    ) -> Open<S.Output> where S.Input == Element {
+      Open<S.Output>(previous: runners, buffer: buffer) { outlet in
+        StageRunner(stage, label: label, input: channel, outlet: outlet)
+      }
+    }
+
+    /// Spreads the elements over equal workers; the order stays.
+    package func spread<W: Worker>(
+      over workers: [W], label: String, buffer: Buffer
+    ) -> Open<W.Output> where W.Input == Element {
+      Open<W.Output>(previous: runners, buffer: buffer) { outlet in
+        ParallelRunner(workers, label: label, input: channel, outlet: outlet)
+      }
+    }
+
+    /// The last piece; `completion` is called once, with the failure if there was one.
+    package func into<S: Stage>(
+      _ sink: S, label: String, completion: @escaping @Sendable ((any Error)?) -> Void
+    ) -> Flow where S.Input == Element, S.Output == Nothing {
+      let runner = StageRunner(
+        sink, label: label, input: channel, outlet: Outlet(completion: completion))
+      return Flow(runners + [runner])
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/// One step of a flow: a value with one method that does one bounded piece of work.
+///
+/// A stage owns no queue and no lock, and it never waits: where it would have to, it says for what.
+/// Whoever drives it (a `StageRunner`, a test) gives it the next signal when there is room for what
+/// it may emit.
+package protocol Stage<Input, Output>: Sendable {
+  associatedtype Input: Sendable
+  associatedtype Output: Sendable
+
+  /// Does one step.
+  ///
+  /// - Parameters:
+  ///   - signal: an element, or what else there is to know.
+  ///   - emit: takes the outputs, in order.
+  /// - Returns: what the stage needs to go on.
+  /// - Throws: the failure that ends the flow; what was emitted before it still goes its way.
+  mutating func step(
+    _ signal: Signal<Input>, emit: (consuming Output) -> Void
+  ) throws -> Progress
+}
+
+/// What a stage is told.
+package enum Signal<Input: Sendable>: Sendable {
+  /// The next element of the input.
+  case element(Input)
+  /// What the stage asked for has come: room for more output, or the readiness it waited for.
+  case resume
+  /// No element follows; emit what is left. A source gets it when it is to stop early.
+  case end
+}
+
+/// What a stage needs to go on.
+package enum Progress: Sendable, Equatable {
+  /// The next element.
+  case next
+  /// Another step with the same input, as soon as there is room for more output.
+  case again
+  /// Another step when a descriptor is ready.
+  case waits(Readiness)
+  /// Nothing: the stage has emitted its last.
+  case finished
+}
+
+/// A state of a file descriptor that can be waited for.
+package enum Readiness: Sendable, Equatable {
+  case readable(descriptor: Int32)
+  case writable(descriptor: Int32)
+}
+
+/// A piece of work on one element that depends on no other, so that many may run at once.
+package protocol Worker<Input, Output>: Sendable {
+  associatedtype Input: Sendable
+  associatedtype Output: Sendable
+
+  mutating func work(_ input: consuming Input) throws -> Output
+}
+
+/// An element whose size counts against the byte bound of a channel.
+package protocol Sized {
+  /// About the memory that the element holds, in bytes.
+  var byteCount: Int { get }
+}

@@ -1,0 +1,80 @@
+internal import BatchNormalization
+internal import Features
+internal import Storage
+
+extension Checkpoint {
+  /// The checkpoint of a normaliser's state between two batches.
+  init(
+    _ state: NormalizerState, schema: FeatureSchema, settings: [String: String],
+    position: StreamPosition
+  ) {
+    self.init(features: schema.names, settings: settings)
+    weight = state.parameters.weight
+    bias = state.parameters.bias
+    runningMean = state.running.mean
+    runningVariance = state.running.variance
+    batchesTracked = state.batchesTracked
+    values = state.running.values
+    batches = state.running.batches
+    varianceValues = state.running.varianceValues
+    varianceBatches = state.running.varianceBatches
+    missing = state.missing
+    clipped = state.clipped
+    self.position = position
+  }
+
+  /// The state to go on from under a configuration, or nil where it is to start afresh.
+  ///
+  /// - Throws: `StreamError.configuration` with the differences, where the checkpoint does not fit
+  ///   and the configuration does not say what to do then.
+  func state(
+    for schema: FeatureSchema, _ configuration: StreamConfiguration
+  ) throws -> NormalizerState? {
+    var compared = self
+    if configuration.normalization.isFrozen {
+      // Moments that stand still do not depend on how they would move.
+      compared.settings = settings.filter { $0.key == "epsilon" }
+    }
+    let differences = compared.differences(
+      fromFeatures: schema.names, settings: configuration.normalization.checkpointSettings)
+    var fitting = self
+    if !differences.isEmpty {
+      switch configuration.onMismatch {
+      case .fail:
+        throw StreamError.configuration(
+          "\(configuration.name): the checkpoint does not fit: "
+            + differences.joined(separator: "; ")
+            + " (--on-mismatch match_by_name or reset would go on)")
+      case .matchByName: fitting = matchedByName(to: schema.names)
+      case .reset: return nil
+      }
+    }
+    return NormalizerState(
+      parameters: try AffineParameters(weight: fitting.weight, bias: fitting.bias),
+      running: try RunningMoments(
+        mean: fitting.runningMean, variance: fitting.runningVariance, batches: fitting.batches,
+        values: fitting.values, varianceBatches: fitting.varianceBatches,
+        varianceValues: fitting.varianceValues),
+      batchesTracked: fitting.batchesTracked, missing: fitting.missing, clipped: fitting.clipped)
+  }
+}
+
+extension NormalizationSettings {
+  /// The settings that the meaning of running moments depends on, as a checkpoint records them.
+  var checkpointSettings: [String: String] {
+    var settings = [
+      "epsilon": "\(epsilon)",
+      "estimator": estimator.rawValue,
+      "bias_correction": "\(biasCorrection)",
+    ]
+    if estimator == .batchNorm { settings["variance"] = variance.rawValue }
+    settings["momentum"] =
+      switch momentum {
+      case .weight(let weight): "\(weight)"
+      case .cumulative: "cumulative"
+      case .halfLifeRecords(let records): "half_life \(records) records"
+      case .halfLifeSeconds(let seconds): "half_life \(seconds) seconds"
+      }
+    return settings
+  }
+}

@@ -1,0 +1,115 @@
+package import BatchNormalization
+package import Codecs
+package import Features
+
+/// Everything that says how one stream is read, normalised and written; the same names as in the
+/// configuration file and on the command line.
+package struct StreamConfiguration: Sendable {
+  /// The stream in messages.
+  package var name: String
+  /// The name of the input's format, one of `BuiltInFormats.all`.
+  package var format: String
+  package var decoder = DecoderOptions()
+  package var batch = BatchOptions()
+  package var normalization = NormalizationSettings()
+  package var badRecords = BadRecordPolicy.fail
+  package var decompression = DecompressionOptions()
+  /// The name of the output's format; nil is that of the input.
+  package var outputFormat: String?
+  package var precision = Precision.float32
+  /// The zstd level of the output; nil leaves it uncompressed.
+  package var compressionLevel: Int?
+  package var onMismatch = MismatchPolicy.fail
+
+  package init(name: String, format: String) {
+    self.name = name
+    self.format = format
+  }
+
+  /// Checks what can be checked before a byte is read.
+  package func validate() throws(StreamError) {
+    do {
+      try normalization.validate()
+    } catch {
+      throw .configuration("\(error)")
+    }
+    guard (1...BatchOptions.greatestSize).contains(batch.size) else {
+      throw .configuration(
+        "batch size: expected 1 to \(BatchOptions.greatestSize), found \(batch.size)")
+    }
+    guard normalization.minBatchSize <= batch.size else {
+      throw .configuration(
+        "min batch size: expected at most the batch size \(batch.size), "
+          + "found \(normalization.minBatchSize)")
+    }
+    let windows = 10...ZstdDecompressor.greatestWindowLog
+    guard windows.contains(decompression.maxWindowLog) else {
+      throw .configuration(
+        "long: expected \(windows.lowerBound) to \(windows.upperBound), "
+          + "found \(decompression.maxWindowLog)")
+    }
+    if let level = compressionLevel, !ZstdCompressor.levels.contains(level) {
+      throw .configuration(
+        "level: expected \(ZstdCompressor.levels.lowerBound) to "
+          + "\(ZstdCompressor.levels.upperBound), found \(level)")
+    }
+    if normalization.warmUp.emission == .hold {
+      let (held, overflow) = normalization.warmUp.batches.multipliedReportingOverflow(
+        by: batch.size)
+      guard !overflow, held <= NormalizeStage.mostHeldRecords else {
+        throw .configuration(
+          "warm-up: expected to hold at most \(NormalizeStage.mostHeldRecords) records, found "
+            + "\(normalization.warmUp.batches) batches of \(batch.size)")
+      }
+    }
+    for format in [format, outputFormat].compactMap(\.self)
+    where BuiltInFormats.named(format) == nil {
+      throw .configuration(
+        "format: expected one of \(BuiltInFormats.all.map(\.name).joined(separator: ", ")), "
+          + "found '\(format)'")
+    }
+  }
+
+  /// Whether records are written in the format they were read in, so that all else can pass.
+  var keepsFormat: Bool { outputFormat == nil || outputFormat == format }
+}
+
+/// How mini-batches are cut.
+package struct BatchOptions: Sendable {
+  /// In records.
+  package static let greatestSize = 1 << 20
+  /// The number of records in a batch; the last one may be shorter.
+  package var size = 256
+  /// The most memory that one batch may take, in bytes.
+  package var maxBytes = 1 << 30
+
+  package init() {}
+}
+
+/// How the input is decompressed.
+package struct DecompressionOptions: Sendable {
+  /// Frames with a window of more than 2^maxWindowLog bytes are refused.
+  package var maxWindowLog = 27
+  package var dictionary: [UInt8]?
+
+  package init() {}
+}
+
+/// What happens to a record that cannot be read.
+package enum BadRecordPolicy: String, Sendable, CaseIterable {
+  /// The stream stops.
+  case fail
+  /// The record is left out and counted.
+  case skip
+  /// The record is left out, counted, and kept in a file with the reason.
+  case deadLetter = "dead_letter"
+}
+
+/// What happens to a checkpoint that does not fit the stream.
+package enum MismatchPolicy: String, Sendable, CaseIterable {
+  case fail
+  /// Features that it knows are taken over, others start afresh.
+  case matchByName = "match_by_name"
+  /// It is not used.
+  case reset
+}

@@ -1,0 +1,31 @@
+internal import Codecs
+internal import FoundationEssentials
+
+/// A rejected record as a line of NDJSON.
+struct DeadLetter {
+  private struct Fields: Encodable {
+    var stream: String
+    var record: Int
+    var byte_offset: Int
+    var expected: String
+    var found: String
+    /// The record as it came, where it is UTF-8; else it stands in `base64`.
+    var text: String?
+    var base64: String?
+  }
+
+  let line: [UInt8]
+
+  init(_ rejected: RejectedRecord, stream: String) {
+    let text = String(validating: rejected.bytes, as: UTF8.self)
+    let fields = Fields(
+      stream: stream, record: rejected.record, byte_offset: rejected.byteOffset,
+      expected: rejected.fault.expected, found: rejected.fault.found, text: text,
+      base64: text == nil ? Data(rejected.bytes).base64EncodedString() : nil)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // Strings and integers always encode.
+    let object = (try? encoder.encode(fields)) ?? Data("{}".utf8)
+    line = Array(object) + [0x0A]
+  }
+}

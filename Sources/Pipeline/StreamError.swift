@@ -1,0 +1,63 @@
+package import Storage
+
+/// Why a stream stopped: one line for the user and an exit code.
+package enum StreamError: Error, CustomStringConvertible {
+  /// A record that cannot be read. Records count from 1; the offset is that of the record's first
+  /// byte in the decompressed stream, from 0.
+  case badRecord(stream: String, record: Int, byteOffset: Int, fault: String)
+  /// Input that cannot be decompressed or makes no sense as a whole.
+  case badInput(stream: String, String)
+  /// A file beside the stream, such as a checkpoint, that cannot be used.
+  case badFile(StorageError)
+  case inputMissing(FileError)
+  case outputRefused(FileError)
+  case inputOutput(FileError)
+  case configuration(String)
+  /// The signal is that of signal(7).
+  case interrupted(stream: String, records: Int, signal: Int32)
+
+  /// A file beside the stream that could not be read or written.
+  package init(_ error: StorageError) {
+    switch error {
+    case .file(let error): self = error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    case .tooLarge, .content: self = .badFile(error)
+    }
+  }
+
+  /// The code of sysexits(3) that tells a script what went wrong.
+  package var exitCode: Int32 {
+    switch self {
+    case .badRecord, .badInput, .badFile: 65
+    case .inputMissing: 66
+    case .outputRefused: 73
+    case .inputOutput: 74
+    case .configuration: 78
+    case .interrupted(_, _, let signal): 128 + signal
+    }
+  }
+
+  package var description: String {
+    switch self {
+    case .badRecord(let stream, let record, let byteOffset, let fault):
+      "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
+    case .badInput(let stream, let reason): "\(stream): \(reason)"
+    case .badFile(let error): "\(error)"
+    case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
+      "\(error)"
+    case .configuration(let reason): reason
+    case .interrupted(let stream, let records, _):
+      "\(stream): interrupted after \(grouped(records)) records; no output was made"
+    }
+  }
+}
+
+/// A count with its digits in groups of three, as in 40 233.
+package func grouped(_ count: Int) -> String {
+  var digits = String(count)
+  var place = digits.count - 3
+  while place > (count < 0 ? 1 : 0) {
+    digits.insert(" ", at: digits.index(digits.startIndex, offsetBy: place))
+    place -= 3
+  }
+  return digits
+}

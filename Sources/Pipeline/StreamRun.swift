@@ -1,0 +1,108 @@
+internal import Codecs
+internal import Connectors
+internal import Dataflow
+internal import Features
+package import Storage
+
+/// Where a stream comes from, where it goes to, and the files beside it; all by path.
+package struct StreamFiles: Sendable {
+  /// `-` is standard input.
+  package var input: String
+  /// `-` is standard output.
+  package var output: String
+  package var checkpointIn: String?
+  package var checkpointOut: String?
+  /// γ and β.
+  package var parameters: String?
+  package var deadLetters: String?
+
+  package init(input: String, output: String) {
+    self.input = input
+    self.output = output
+  }
+}
+
+/// One stream on its way from its source to its sink.
+package final class StreamRun: Sendable {
+  package let metrics = StreamMetrics()
+  /// The size of the input in bytes, where it is known.
+  package let inputByteCount: Int?
+  private let flow: Flow
+
+  /// Opens everything and puts the stages together; nothing is read yet.
+  ///
+  /// - Parameters:
+  ///   - threads: how many units are encoded at once.
+  ///   - completion: called once, with the failure if there was one.
+  package init(
+    _ configuration: StreamConfiguration, files: StreamFiles, threads: Int,
+    fileSystem: any FileSystem = POSIXFileSystem(),
+    completion: @escaping @Sendable ((any Error)?) -> Void
+  ) throws(StreamError) {
+    try configuration.validate()
+    let initial = try read(files.checkpointIn) { path throws(StorageError) in
+      try CheckpointFile.read(path, in: fileSystem)
+    }
+    let parameters = try read(files.parameters) { path throws(StorageError) in
+      try ParametersFile.read(path, in: fileSystem)
+    }
+    let source: any ByteSource
+    do {
+      source = try BuiltInSources.open(files.input, in: fileSystem)
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+    inputByteCount = source.size
+    let ingest = try IngestStage(configuration, source: source, metrics: metrics)
+    let normalize = NormalizeStage(
+      configuration, initial: initial, parameters: parameters,
+      keepsCheckpoint: files.checkpointOut != nil)
+    var workers: [EncodeWorker] = []
+    let emit: EmitStage
+    do {
+      for _ in 0..<threads {
+        workers.append(try EncodeWorker(level: configuration.compressionLevel))
+      }
+      emit = EmitStage(
+        streamName: configuration.name,
+        sink: try BuiltInSinks.open(files.output, in: fileSystem),
+        deadLetters: try files.deadLetters.map { path throws(FileError) in
+          try BuiltInSinks.open(path, in: fileSystem)
+        }, checkpointPath: files.checkpointOut, fileSystem: fileSystem, metrics: metrics)
+    } catch let error as FileError {
+      throw .outputRefused(error)
+    } catch {
+      throw .configuration("\(error)")
+    }
+    // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
+    let name = configuration.name
+    flow =
+      Flow
+      .from(ingest, label: "\(name).ingest", buffer: .init(elements: 4, bytes: 4 << 20))
+      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
+      .spread(
+        over: workers, label: "\(name).encode",
+        buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)
+      )
+      .into(emit, label: "\(name).emit", completion: completion)
+  }
+
+  package func start() { flow.start() }
+
+  /// Stops reading; what was read is normalised and emitted, then the run completes.
+  package func stop() { flow.stop() }
+
+  /// Completes the run with a failure; its output is dropped.
+  package func cancel(_ failure: StreamError) { flow.cancel(failure) }
+}
+
+private func read<Content>(
+  _ path: String?, _ read: (String) throws(StorageError) -> Content
+) throws(StreamError) -> Content? {
+  guard let path else { return nil }
+  do {
+    return try read(path)
+  } catch {
+    throw StreamError(error)
+  }
+}

@@ -1,0 +1,39 @@
+/// A checkpoint as a file of its own.
+package enum CheckpointFile {
+  package static func read(
+    _ path: String, in fileSystem: any FileSystem = POSIXFileSystem()
+  ) throws(StorageError) -> Checkpoint {
+    let bytes = try fileSystem.contents(of: path, limit: Safetensors.fileLimit)
+    do throws(ContentError) {
+      return try Checkpoint(serialized: bytes)
+    } catch {
+      throw .content(path: path, error)
+    }
+  }
+
+  /// Replaces the file at `path`, which is either the old one or the new one, whole, at any moment.
+  package static func write(
+    _ checkpoint: Checkpoint, to path: String, in fileSystem: any FileSystem = POSIXFileSystem()
+  ) throws(StorageError) {
+    let bytes: [UInt8]
+    do throws(ContentError) {
+      bytes = try checkpoint.serialized()
+    } catch {
+      throw .content(path: path, error)
+    }
+    try fileSystem.replace(path, with: bytes)
+  }
+}
+
+extension FileSystem {
+  /// Replaces the whole of a file, durably, through `AtomicFile`.
+  package func replace(_ path: String, with bytes: [UInt8]) throws(StorageError) {
+    do throws(FileError) {
+      let file = try AtomicFile(replacing: path, in: self)
+      try file.write(bytes)
+      try file.commit()
+    } catch {
+      throw .file(error)
+    }
+  }
+}

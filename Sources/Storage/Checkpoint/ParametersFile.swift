@@ -1,0 +1,69 @@
+internal import Features
+
+/// The affine parameters γ and β alone, one pair a feature.
+package struct Parameters: Sendable, Equatable {
+  /// The names, where the file has them; else the order alone says which feature is meant.
+  package var features: [String]?
+  /// γ.
+  package var weight: [Double]
+  /// β.
+  package var bias: [Double]
+
+  package init(features: [String]? = nil, weight: [Double], bias: [Double]) {
+    self.features = features
+    self.weight = weight
+    self.bias = bias
+  }
+
+  /// The parameters in the order of `expected`: by name where the names are known, else as they are.
+  ///
+  /// - Throws: when one is missing, or when without names the number of them is another.
+  package func arranged(for expected: [String]) throws(ContentError) -> Parameters {
+    guard let features else {
+      guard weight.count == expected.count else {
+        throw .unexpected(
+          part: "weight and bias", expected: "\(expected.count) numbers, one a feature",
+          found: "\(weight.count)")
+      }
+      return Parameters(features: expected, weight: weight, bias: bias)
+    }
+    let indices = Dictionary(features.enumerated().map { ($1, $0) }) { first, _ in first }
+    let chosen = expected.compactMap { indices[$0] }
+    guard chosen.count == expected.count else {
+      let absent = expected.filter { indices[$0] == nil }
+      throw .unexpected(part: "features", expected: listed(absent), found: "no such name")
+    }
+    return Parameters(
+      features: expected, weight: chosen.map { weight[$0] }, bias: chosen.map { bias[$0] })
+  }
+}
+
+/// A safetensors file with `weight` and `bias`; a whole checkpoint is one too.
+package enum ParametersFile {
+  package static func read(
+    _ path: String, in fileSystem: any FileSystem = POSIXFileSystem()
+  ) throws(StorageError) -> Parameters {
+    let bytes = try fileSystem.contents(of: path, limit: Safetensors.fileLimit)
+    do throws(ContentError) {
+      return try Parameters(serialized: bytes)
+    } catch {
+      throw .content(path: path, error)
+    }
+  }
+}
+
+extension Parameters {
+  /// Reads the bytes of a parameters file; the checksum is verified where there is one.
+  package init(serialized bytes: [UInt8]) throws(ContentError) {
+    let file = try Safetensors(serialized: bytes)
+    if file.metadata[MetadataKey.checksum] != nil { try FileChecksum.verify(file, bytes) }
+    let weight = try file.doubles("weight")
+    // A checkpoint's rules are these parameters' too: names, lengths, finite numbers.
+    let features = try file.features()
+    var checked = Checkpoint(features: features ?? FeatureSchema.unnamed(count: weight.count))
+    checked.weight = weight
+    checked.bias = try file.doubles("bias", count: weight.count)
+    try checked.validate()
+    self.init(features: features, weight: checked.weight, bias: checked.bias)
+  }
+}

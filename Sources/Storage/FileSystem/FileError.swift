@@ -1,0 +1,43 @@
+internal import Glibc
+
+/// A file operation that the operating system refused.
+package struct FileError: Error, Equatable, CustomStringConvertible {
+  /// What was tried; the raw value is the verb of the message.
+  package enum Operation: String, Sendable, CaseIterable {
+    case open
+    case create
+    case read
+    case write
+    case sync
+    case truncate
+    case seek
+    case inspect
+    case close
+    case rename
+    case replace
+    case remove
+    case list
+    case createDirectory = "create directory"
+    case syncDirectory = "sync directory"
+  }
+
+  package let operation: Operation
+  package let path: String
+  /// The error number of errno(3).
+  package let errno: Int32
+
+  package init(operation: Operation, path: String, errno: Int32) {
+    self.operation = operation
+    self.path = path
+    self.errno = errno
+  }
+
+  /// Whether the file, or a directory on its way, does not exist.
+  package var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+
+  package var description: String {
+    // strerror is safe in threads since glibc 2.32.
+    let reason = strerror(errno).map { String(cString: $0) } ?? "error \(errno)"
+    return "cannot \(operation.rawValue) \(path): \(reason)"
+  }
+}

@@ -1,0 +1,92 @@
+/// What a safetensors file holds: tensors by name, and a map of strings.
+///
+/// The format (github.com/huggingface/safetensors): 8 bytes, the length N of the header as a
+/// little-endian number; N bytes, the header, a JSON object of `{"dtype", "shape", "data_offsets"}`
+/// by tensor name and of strings under `__metadata__`; then the data, which the tensors cover
+/// without holes or overlap.
+package struct Safetensors: Sendable, Equatable {
+  package var tensors: [String: Tensor]
+  package var metadata: [String: String]
+
+  /// The longest header that is read or written, in bytes.
+  package static let headerLimit = 16 << 20
+  /// The largest file that is read, in bytes.
+  package static let fileLimit = 256 << 20
+
+  static let metadataName = "__metadata__"
+
+  package init(tensors: [String: Tensor] = [:], metadata: [String: String] = [:]) {
+    self.tensors = tensors
+    self.metadata = metadata
+  }
+
+  /// The bytes of the file, laid out as the reference implementation does it: the widest types
+  /// first, then by name, the data aligned to 8 bytes. Equal values give equal bytes.
+  ///
+  /// - Throws: when the header would be too long to be read.
+  package func serialized() throws(ContentError) -> [UInt8] {
+    let ranks = Dictionary(
+      uniqueKeysWithValues: ElementType.allCases.enumerated().map { ($1, $0) })
+    let ordered = tensors.sorted { left, right in
+      let (a, b) = (ranks[left.value.elementType, default: 0], ranks[right.value.elementType] ?? 0)
+      return a != b ? a < b : left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
+    }
+    var members: [(name: String, value: String)] = []
+    if !metadata.isEmpty { members.append((Self.metadataName, JSON.encode(metadata))) }
+    var offset = 0
+    for (name, tensor) in ordered {
+      let end = offset + tensor.bytes.count
+      let shape = tensor.shape.map { "\($0)" }.joined(separator: ",")
+      let type = JSON.quote(tensor.elementType.rawValue)
+      members.append(
+        (name, "{\"dtype\":\(type),\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]}"))
+      offset = end
+    }
+    var header = Array(JSON.encode(members: members).utf8)
+    header += Array(repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
+    guard header.count <= Self.headerLimit else {
+      throw .unexpected(
+        part: "header", expected: "at most \(Self.headerLimit) bytes",
+        found: "\(header.count); are there too many features, or too long names?")
+    }
+    var bytes = littleEndianBytes(UInt64(header.count)) + header
+    bytes.reserveCapacity(bytes.count + offset)
+    for (_, tensor) in ordered { bytes += tensor.bytes }
+    return bytes
+  }
+}
+
+extension Safetensors {
+  /// A vector of `count` floating-point numbers, or of any number of them where `count` is nil.
+  package func doubles(_ name: String, count: Int? = nil) throws(ContentError) -> [Double] {
+    let size = count.map { "\($0)" } ?? "d"
+    guard let tensor = tensors[name], tensor.shape.count == 1,
+      tensor.count == count ?? tensor.count,
+      let doubles = tensor.doubles
+    else { throw unexpected(name, expected: "numbers [\(size)]") }
+    return doubles
+  }
+
+  /// A vector of `count` integers.
+  package func integers(_ name: String, count: Int) throws(ContentError) -> [Int] {
+    guard let tensor = tensors[name], tensor.shape == [count], let integers = tensor.integers
+    else { throw unexpected(name, expected: "integers [\(count)]") }
+    return integers
+  }
+
+  /// An integer without dimensions.
+  package func integer(_ name: String) throws(ContentError) -> Int {
+    guard let tensor = tensors[name], tensor.shape.isEmpty, let integer = tensor.integers?.first
+    else { throw unexpected(name, expected: "an integer []") }
+    return integer
+  }
+
+  private func unexpected(_ name: String, expected: String) -> ContentError {
+    let found = tensors[name].map { tensor in
+      tensor.elementType == .u64 && tensor.integers == nil
+        ? tensor.summary + " with a value of 2^63 or more" : tensor.summary
+    }
+    return .unexpected(
+      part: "tensor \(quoted(name))", expected: expected, found: found ?? "nothing")
+  }
+}

@@ -1,0 +1,115 @@
+extension Safetensors {
+  /// The type of a tensor's elements, by the format's own name.
+  ///
+  /// The order is that in which the reference implementation lays the tensors out. Types of less
+  /// than a byte (`F4`, `F6_…`) are left out.
+  package enum ElementType: String, Sendable, CaseIterable {
+    case u64 = "U64"
+    case i64 = "I64"
+    case f64 = "F64"
+    case c64 = "C64"
+    case f32 = "F32"
+    case u32 = "U32"
+    case i32 = "I32"
+    case bf16 = "BF16"
+    case f16 = "F16"
+    case u16 = "U16"
+    case i16 = "I16"
+    case f8e8m0 = "F8_E8M0"
+    case f8e4m3 = "F8_E4M3"
+    case f8e5m2 = "F8_E5M2"
+    case i8 = "I8"
+    case u8 = "U8"
+    case bool = "BOOL"
+
+    /// The size of one element in bytes.
+    package var byteCount: Int {
+      switch self {
+      case .u64, .i64, .f64, .c64: 8
+      case .f32, .u32, .i32: 4
+      case .bf16, .f16, .u16, .i16: 2
+      case .f8e8m0, .f8e4m3, .f8e5m2, .i8, .u8, .bool: 1
+      }
+    }
+  }
+
+  /// A tensor: elements of one type, row-major and little-endian.
+  package struct Tensor: Sendable, Equatable {
+    package let elementType: ElementType
+    /// The sizes of the dimensions; empty for a scalar.
+    package let shape: [Int]
+    /// `elementType.byteCount` bytes for each element; part of the file's bytes, not a copy.
+    let bytes: ArraySlice<UInt8>
+
+    init(elementType: ElementType, shape: [Int], bytes: ArraySlice<UInt8>) {
+      self.elementType = elementType
+      self.shape = shape
+      self.bytes = bytes
+    }
+
+    /// A vector of F64.
+    package init(_ values: [Double]) {
+      let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
+      self.init(elementType: .f64, shape: [values.count], bytes: bytes[...])
+    }
+
+    /// A vector of I64.
+    package init(_ values: [Int]) {
+      let bytes = values.flatMap { littleEndianBytes(UInt64(bitPattern: Int64($0))) }
+      self.init(elementType: .i64, shape: [values.count], bytes: bytes[...])
+    }
+
+    /// An I64 without dimensions.
+    package init(scalar value: Int) {
+      let bytes = littleEndianBytes(UInt64(bitPattern: Int64(value)))
+      self.init(elementType: .i64, shape: [], bytes: bytes[...])
+    }
+
+    package var count: Int { bytes.count / elementType.byteCount }
+
+    /// The elements of a tensor of floating-point numbers or integers, each as the nearest Double;
+    /// nil for another type.
+    package var doubles: [Double]? {
+      switch elementType {
+      case .f64: bits.map { Double(bitPattern: $0) }
+      case .f32: bits.map { Double(Float(bitPattern: UInt32($0))) }
+      case .f16: bits.map { Double(Float16(bitPattern: UInt16($0))) }
+      case .bf16: bits.map { Double(Float(bitPattern: UInt32($0) << 16)) }
+      case .u64: bits.map { Double($0) }
+      default: integers?.map { Double($0) }
+      }
+    }
+
+    /// The elements of a tensor of integers; nil for another type, or when one does not fit.
+    package var integers: [Int]? {
+      switch elementType {
+      case .i64: return bits.map { Int(Int64(bitPattern: $0)) }
+      case .i32: return bits.map { Int(Int32(truncatingIfNeeded: $0)) }
+      case .i16: return bits.map { Int(Int16(truncatingIfNeeded: $0)) }
+      case .i8: return bits.map { Int(Int8(truncatingIfNeeded: $0)) }
+      case .u64, .u32, .u16, .u8:
+        let integers = bits.compactMap { Int(exactly: $0) }
+        return integers.count == count ? integers : nil
+      default: return nil
+      }
+    }
+
+    /// The tensor as an error message calls it: `F32 [3, 4]`.
+    var summary: String {
+      "\(elementType.rawValue) [\(shape.map { "\($0)" }.joined(separator: ", "))]"
+    }
+
+    /// The bits of each element, in the low end of a word.
+    private var bits: [UInt64] {
+      let size = elementType.byteCount
+      return stride(from: bytes.startIndex, to: bytes.endIndex, by: size).map { start in
+        bytes[start..<start + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      }
+    }
+  }
+}
+
+/// The eight bytes of `word`, lowest first.
+func littleEndianBytes(_ word: UInt64) -> [UInt8] {
+  stride(from: 0, to: 64, by: 8).map { UInt8(truncatingIfNeeded: word >> $0) }
+}

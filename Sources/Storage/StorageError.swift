@@ -1,0 +1,56 @@
+/// Why a file could not be read or written.
+package enum StorageError: Error, Equatable, CustomStringConvertible {
+  case file(FileError)
+  /// Sizes in bytes.
+  case tooLarge(path: String, size: Int, limit: Int)
+  case content(path: String, ContentError)
+
+  package var description: String {
+    switch self {
+    case .file(let error): error.description
+    case .tooLarge(let path, let size, let limit):
+      "\(path): expected at most \(limit) bytes, found \(size)"
+    case .content(let path, let error): "\(path): \(error)"
+    }
+  }
+}
+
+/// Why the bytes of a file cannot be used.
+package enum ContentError: Error, Equatable, CustomStringConvertible {
+  /// A part of the file, such as a tensor, is not what it must be.
+  case unexpected(part: String, expected: String, found: String)
+  /// The offset is in bytes from the start of the JSON text.
+  case malformedJSON(offset: Int, expected: String)
+  case newerVersion(found: String, supported: Int)
+  /// Sums in hexadecimal digits.
+  case checksumMismatch(recorded: String, computed: String)
+
+  package var description: String {
+    switch self {
+    case .unexpected(let part, let expected, let found):
+      "\(part): expected \(expected), found \(found)"
+    case .malformedJSON(let offset, let expected):
+      "malformed JSON at byte \(offset): expected \(expected)"
+    case .newerVersion(let found, let supported):
+      "written in format version \(found), newer than version \(supported), "
+        + "the newest that this Evenkeel reads"
+    case .checksumMismatch(let recorded, let computed):
+      "damaged: the checksum is recorded as \(recorded) but computed as \(computed)"
+    }
+  }
+}
+
+/// A name out of a file as it may stand in a message: in quotes, on one line and not too long.
+func quoted(_ name: some StringProtocol) -> String {
+  let limit = 64
+  let start = name.unicodeScalars.prefix(limit).map { scalar in
+    scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : "\(scalar)"
+  }
+  return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
+}
+
+/// Some names for a message: the first three, and how many more there are.
+func listed(_ names: [String]) -> String {
+  let first = names.prefix(3).map { quoted($0) }.joined(separator: ", ")
+  return names.count > 3 ? "\(first) and \(names.count - 3) more" : first
+}

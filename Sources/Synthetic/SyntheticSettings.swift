@@ -1,0 +1,85 @@
+package import Features
+
+/// What a synthetic stream looks like; the same settings give the same bytes everywhere.
+package struct SyntheticSettings: Sendable, Equatable {
+  /// The number of records.
+  package var rows = 100_000
+  /// The number of features, named `f0`, `f1`, ….
+  package var features = 8
+  package var seed: UInt64 = 0
+  package var format = SyntheticFormat.csv
+  /// The share of values that are missing, 0…1.
+  package var missingRatio = 0.01
+  /// How far a mean typically walks at random in a day, in deviations of its feature, 0…1000.
+  package var drift = 0.2
+  /// The amplitude of the daily sinusoid, in deviations of its feature, 0…1000.
+  package var season = 1.0
+  package var unitChange: UnitChange?
+  /// Digits after the decimal point, 0…9; binary formats hold the same rounded values.
+  package var decimals = 3
+
+  package init() {}
+
+  /// A device that reports °F in place of °C from some record on: x · 1.8 + 32.
+  package struct UnitChange: Sendable, Equatable {
+    /// The first record in the new unit, counted from 0.
+    package var row: Int
+    /// The index of the feature.
+    package var feature: Int
+
+    package init(row: Int, feature: Int = 0) {
+      self.row = row
+      self.feature = feature
+    }
+  }
+
+  /// - Throws: the first setting that is out of its range.
+  func validate() throws(SyntheticError) {
+    guard rows >= 0 else { throw .outOfRange(setting: "rows", expected: "0 or more") }
+    guard (1...1_000_000).contains(features) else {
+      throw .outOfRange(setting: "features", expected: "1 to 1000000")
+    }
+    guard (0...1).contains(missingRatio) else {
+      throw .outOfRange(setting: "missing ratio", expected: "0 to 1")
+    }
+    guard (0...1000).contains(drift) else {
+      throw .outOfRange(setting: "drift", expected: "0 to 1000")
+    }
+    guard (0...1000).contains(season) else {
+      throw .outOfRange(setting: "season", expected: "0 to 1000")
+    }
+    guard (0...9).contains(decimals) else {
+      throw .outOfRange(setting: "decimals", expected: "0 to 9")
+    }
+    if let unitChange {
+      guard unitChange.row >= 0 else {
+        throw .outOfRange(setting: "unit change row", expected: "0 or more")
+      }
+      guard (0..<features).contains(unitChange.feature) else {
+        throw .outOfRange(
+          setting: "unit change feature", expected: "an index below \(features)")
+      }
+    }
+  }
+}
+
+/// How synthetic records are spelled.
+package enum SyntheticFormat: Sendable, Equatable {
+  /// A header line, a leading column `time`, an empty field for a missing value.
+  case csv
+  /// A leading member `time`, `null` for a missing value.
+  case ndjson
+  /// Little-endian floats, features only, NaN for a missing value.
+  case raw(Precision)
+}
+
+/// What can be wrong with the settings of a synthetic stream.
+package enum SyntheticError: Error, Equatable, CustomStringConvertible {
+  case outOfRange(setting: String, expected: String)
+
+  package var description: String {
+    switch self {
+    case .outOfRange(let setting, let expected): "\(setting): expected \(expected)"
+    }
+  }
+}

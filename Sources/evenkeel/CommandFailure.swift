@@ -1,0 +1,68 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import Pipeline
+internal import Storage
+
+/// Why a command stops: the line that it says on stderr and its exit code.
+struct CommandFailure: Error {
+  let message: String
+  let exitCode: Int32
+  var format = LogFormat.text
+
+  init(_ message: String, exitCode: Int32) {
+    self.message = message
+    self.exitCode = exitCode
+  }
+
+  init(_ error: any Error, format: LogFormat = .text) {
+    switch error {
+    case let error as StreamError: self.init("\(error)", exitCode: error.exitCode)
+    case let error as StorageError: self.init(StreamError(error))
+    case let error as CommandFailure: self = error
+    default: self.init("\(error)", exitCode: 70)
+    }
+    self.format = format
+  }
+
+  func report() {
+    switch format {
+    case .text: writeToStandardError("evenkeel: \(message)\n")
+    case .json:
+      let line = LogLine(level: "error", message: message, exit_code: exitCode)
+      writeToStandardError(jsonText(line) + "\n")
+    }
+  }
+
+  private struct LogLine: Encodable {
+    var level: String
+    var message: String
+    var exit_code: Int32
+  }
+}
+
+/// How messages are written.
+enum LogFormat: String, CaseIterable {
+  case text
+  case json
+}
+
+/// One line of JSON with its keys in order.
+func jsonText(_ value: some Encodable) -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  // Only records of strings and finite numbers come here, and those always encode.
+  return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+}
+
+func writeToStandardError(_ text: String) {
+  // Where stderr is closed there is nobody to tell.
+  try? POSIXFile.standardError().write(Array(text.utf8))
+}
+
+func writeToStandardOutput(_ text: String) throws {
+  do {
+    try POSIXFile.standardOutput().write(Array(text.utf8))
+  } catch {
+    throw StreamError.inputOutput(error)
+  }
+}

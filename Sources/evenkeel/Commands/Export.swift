@@ -1,0 +1,39 @@
+internal import ArgumentParser
+internal import Storage
+
+/// `evenkeel export`: a checkpoint for other tools.
+struct Export: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a checkpoint for other tools.",
+    discussion: """
+      pytorch: a safetensors file with the five tensors of BatchNorm1d.state_dict().
+      folded: a safetensors file with scale and shift: y = scale · x + shift.
+      json: everything, readable; import takes it back.
+      """)
+
+  @Argument(help: "A checkpoint.")
+  var checkpoint: String
+
+  @Option(help: "pytorch, folded or json.")
+  var to: String
+
+  @Option(name: [.short, .long], help: "The file to write.")
+  var output: String
+
+  func run() throws {
+    guard let format = BuiltInExports.named(to) else {
+      throw unknownFormat("--to", to, BuiltInExports.all.map(\.name))
+    }
+    do {
+      try format.write(try CheckpointFile.read(checkpoint), to: output)
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+}
+
+/// The refusal of a name that no format has.
+func unknownFormat(_ option: String, _ found: String, _ known: [String]) -> CommandFailure {
+  CommandFailure(
+    "\(option): expected one of \(known.joined(separator: ", ")), found '\(found)'", exitCode: 64)
+}

@@ -1,0 +1,75 @@
+internal import ArgumentParser
+internal import Features
+internal import Foundation
+internal import Pipeline
+internal import Storage
+
+/// `evenkeel inspect`: what a checkpoint holds.
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shows the features of a checkpoint: n, μ, σ, γ, β, missing.")
+
+  @Argument(help: "A checkpoint.")
+  var checkpoint: String
+
+  @Flag(help: "Write the whole checkpoint as JSON, as export --to json does.")
+  var json = false
+
+  func run() throws {
+    do {
+      let state = try CheckpointFile.read(checkpoint)
+      if json {
+        let text = try ExportFormat.json.encode(state)
+        try writeToStandardOutput(String(decoding: text, as: UTF8.self))
+      } else {
+        try writeToStandardOutput(summary(of: state) + table(of: state))
+      }
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+
+  private func summary(of state: Checkpoint) -> String {
+    var lines = [
+      "\(state.features.count) features, \(grouped(state.batchesTracked)) batches"
+    ]
+    if let position = state.position {
+      lines[0] += ", up to record \(grouped(position.records))"
+    }
+    if !state.settings.isEmpty {
+      let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+      lines.append(settings.joined(separator: ", "))
+    }
+    return lines.joined(separator: "\n") + "\n\n"
+  }
+
+  private func table(of state: Checkpoint) -> String {
+    var rows = [["feature", "n", "μ", "σ", "γ", "β", "missing"]]
+    for (index, name) in state.features.enumerated() {
+      rows.append([
+        name, grouped(state.values[index]), short(state.runningMean[index]),
+        short(state.runningVariance[index].squareRoot()), short(state.weight[index]),
+        short(state.bias[index]), grouped(state.missing[index]),
+      ])
+    }
+    return aligned(rows)
+  }
+}
+
+/// A number with six significant digits, as %g writes it.
+func short(_ value: Double) -> String {
+  String(format: "%.6g", value)
+}
+
+/// Rows as a table: the first column to the left, the others to the right.
+func aligned(_ rows: [[String]]) -> String {
+  let columns = rows.first?.indices ?? 0..<0
+  let widths = columns.map { column in rows.map { $0[column].count }.max() ?? 0 }
+  return rows.map { row in
+    let cells = columns.map { column in
+      let padding = String(repeating: " ", count: widths[column] - row[column].count)
+      return column == 0 ? row[column] + padding : padding + row[column]
+    }
+    return cells.joined(separator: "  ") + "\n"
+  }.joined()
+}

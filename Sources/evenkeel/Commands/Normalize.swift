@@ -1,0 +1,86 @@
+internal import ArgumentParser
+internal import BatchNormalization
+internal import Codecs
+internal import Features
+internal import Pipeline
+
+/// `evenkeel normalize`: one stream, no configuration file needed.
+struct Normalize: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Normalises one stream from INPUT to OUTPUT.",
+    discussion: """
+      Reads CSV, NDJSON or raw floats, zstd-compressed or not, cuts mini-batches, updates a running \
+      mean and variance per feature, and writes the stream with its features normalised; all else \
+      passes byte for byte.
+      """)
+
+  @Argument(help: "A path, or - for stdin.")
+  var input = "-"
+
+  @Option(
+    name: [.short, .long],
+    help: "A path, or - for stdout; compressed if it ends in .zst or if stdout is no terminal.")
+  var output = "-"
+
+  @OptionGroup(title: "Format")
+  var format: FormatOptions
+  @OptionGroup(title: "Normalisation")
+  var normalization: NormalizationOptions
+  @OptionGroup(title: "State")
+  var state: StateOptions
+  @OptionGroup(title: "Compression")
+  var decompression: InputCompressionOptions
+  @OptionGroup(title: "Compression")
+  var compression: OutputCompressionOptions
+  @OptionGroup(title: "Running")
+  var running: RunOptions
+
+  func run() throws {
+    do {
+      let configuration = try streamConfiguration()
+      try NormalizeRun(
+        configuration, files: try streamFiles(), threads: running.threads,
+        writesSummary: running.jsonSummary
+      ).run()
+    } catch {
+      throw CommandFailure(error, format: running.logFormat)
+    }
+  }
+
+  private func streamConfiguration() throws -> StreamConfiguration {
+    let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
+    var configuration = StreamConfiguration(name: name, format: try formatName())
+    configuration.decoder = try format.decoderOptions()
+    configuration.outputFormat = format.outputFormat
+    configuration.precision = format.precision
+    configuration.badRecords = format.onBadRecord
+    configuration.batch.size = normalization.batchSize
+    configuration.normalization = try normalization.settings()
+    configuration.normalization.imputesMissing = format.onMissing == .impute
+    configuration.decompression = try decompression.decompression()
+    configuration.compressionLevel = compression.outputLevel(for: output)
+    configuration.onMismatch = state.onMismatch
+    return configuration
+  }
+
+  private func formatName() throws -> String {
+    if let named = format.format { return named }
+    if let found = BuiltInFormats.ofFile(named: input) { return found.name }
+    throw CommandFailure(
+      "\(input == "-" ? "stdin" : input): the name does not tell the format: pass --format "
+        + BuiltInFormats.all.map(\.name).joined(separator: "|"), exitCode: 64)
+  }
+
+  private func streamFiles() throws -> StreamFiles {
+    var files = StreamFiles(input: input, output: output)
+    files.checkpointIn = state.checkpointIn
+    files.checkpointOut = state.checkpointOut
+    files.parameters = state.parameters
+    files.deadLetters = format.deadLetters
+    guard (format.onBadRecord == .deadLetter) == (format.deadLetters != nil) else {
+      throw CommandFailure(
+        "--on-bad-record dead_letter and --dead-letters FILE go together", exitCode: 64)
+    }
+    return files
+  }
+}

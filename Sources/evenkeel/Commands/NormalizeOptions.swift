@@ -1,0 +1,287 @@
+internal import ArgumentParser
+internal import BatchNormalization
+internal import Codecs
+internal import Features
+internal import Glibc
+internal import Pipeline
+internal import Storage
+
+extension Precision: ExpressibleByArgument {}
+extension MissingPolicy: ExpressibleByArgument {}
+extension InvalidPolicy: ExpressibleByArgument {}
+extension BadRecordPolicy: ExpressibleByArgument {}
+extension MismatchPolicy: ExpressibleByArgument {}
+extension NormalizationMode: ExpressibleByArgument {}
+extension NormalizationPreset: ExpressibleByArgument {}
+extension VarianceEstimator: ExpressibleByArgument {}
+extension BatchVariance: ExpressibleByArgument {}
+extension WarmUp.Emission: ExpressibleByArgument {}
+extension LogFormat: ExpressibleByArgument {}
+
+/// How records are read and written.
+struct FormatOptions: ParsableArguments {
+  @Option(help: "csv, ndjson or raw; else by the file's name.")
+  var format: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Features by name, with * and ?; NDJSON takes dotted paths and vectors such as "
+        + "'embedding[*]'. Default: every column whose first record holds a number.",
+      valueName: "names"))
+  var features: String?
+
+  @Option(help: ArgumentHelp("Raw rows: the number of columns.", valueName: "n"))
+  var columns: Int?
+
+  @Option(help: "Raw rows: the width of their numbers.")
+  var scalar = Precision.float32
+
+  @Option(help: "CSV: the delimiter, one character; \\t is the tabulator.")
+  var delimiter = ","
+
+  @Flag(help: "CSV: the first line is a record; columns are called f0, f1, ….")
+  var noHeader = false
+
+  @Option(
+    help: "CSV: spellings of a missing value besides the empty field and NaN, with commas between.")
+  var missingTokens = "NA"
+
+  @Option(help: "A missing value stays (keep), becomes the mean (impute), or makes a bad record.")
+  var onMissing = MissingPolicy.keep
+
+  @Option(help: "An infinity or text that is no number makes a bad record, or counts as missing.")
+  var onInvalid = InvalidPolicy.reject
+
+  @Option(help: "A bad record stops the run, is left out, or is left out and kept in a file.")
+  var onBadRecord = BadRecordPolicy.fail
+
+  @Option(help: ArgumentHelp("The file for bad records (NDJSON).", valueName: "file"))
+  var deadLetters: String?
+
+  @Option(
+    help: "The format of the output; another than the input's carries the features alone.")
+  var outputFormat: String?
+
+  @Option(help: "The width of the output: its shortest text, or its raw floats.")
+  var precision = Precision.float32
+
+  @Option(help: ArgumentHelp("The most bytes that a record may have.", valueName: "bytes"))
+  var maxRecordBytes = DecoderLimits().recordBytes
+
+  func decoderOptions() throws -> DecoderOptions {
+    var options = DecoderOptions()
+    options.features = commaSeparated(features).map { FeaturePattern($0) }
+    options.rawColumns = columns
+    options.rawScalar = scalar
+    let bytes = Array((delimiter == "\\t" ? "\t" : delimiter).utf8)
+    guard bytes.count == 1 else {
+      throw CommandFailure(
+        "--delimiter: expected one ASCII character, found '\(delimiter)'", exitCode: 64)
+    }
+    options.delimiter = bytes[0]
+    options.hasHeader = !noHeader
+    options.missingTokens = commaSeparated(missingTokens)
+    options.onMissing = onMissing
+    options.onInvalid = onInvalid
+    guard (1...1 << 30).contains(maxRecordBytes) else {
+      throw CommandFailure(
+        "--max-record-bytes: expected 1 to \(1 << 30), found \(maxRecordBytes)", exitCode: 64)
+    }
+    options.limits.recordBytes = maxRecordBytes
+    return options
+  }
+}
+
+/// What the numbers mean; docs/SEMANTICS.md says it in full.
+struct NormalizationOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Records in a mini-batch.", valueName: "n"))
+  var batchSize = BatchOptions().size
+
+  @Option(help: "Which moments normalise a batch: its own, the running ones, or renormalised.")
+  var mode: NormalizationMode?
+
+  @Flag(help: "Mode running: take the moments as they stand after the batch.")
+  var updateFirst = false
+
+  @Option(help: "Start from the settings of pytorch or keras; other options still count.")
+  var preset: NormalizationPreset?
+
+  @Option(
+    help: ArgumentHelp(
+      "The weight of the new batch, as in PyTorch (Keras' momentum is 1 minus it), or cumulative.",
+      valueName: "a"))
+  var momentum: String?
+
+  @Option(help: ArgumentHelp("Added to every variance.", valueName: "e"))
+  var epsilon: Double?
+
+  @Option(help: "The running variance: the average within batches, or that of all values.")
+  var estimator: VarianceEstimator?
+
+  @Option(help: "The divisor of a batch's variance as it enters the running one: n - 1 or n.")
+  var variance: BatchVariance?
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether early batches weigh more, so that nothing is left of the initial values.",
+      valueName: "true|false"))
+  var biasCorrection: Bool?
+
+  @Option(help: ArgumentHelp("Batches until the running moments count.", valueName: "n"))
+  var warmUpBatches: Int?
+
+  @Option(help: "Until then: batch moments, raw values, or nothing until warm.")
+  var warmUpEmit: WarmUp.Emission?
+
+  @Flag(help: "The running moments stand still (inference).")
+  var frozen = false
+
+  @Option(
+    help: ArgumentHelp("In place of --momentum: values until a weight has halved.", valueName: "n"))
+  var halfLifeRecords: Double?
+
+  @Option(help: ArgumentHelp("The limit on the normalised value, in deviations.", valueName: "l"))
+  var clip: Double?
+
+  @Option(help: ArgumentHelp("The least variance to normalise by.", valueName: "v"))
+  var varianceFloor: Double?
+
+  @Option(help: ArgumentHelp("Shorter batches take the running moments.", valueName: "n"))
+  var minBatchSize: Int?
+
+  @Option(help: ArgumentHelp("Mode renorm: the bound of r.", valueName: "r"))
+  var renormMaxScale: Double?
+
+  @Option(help: ArgumentHelp("Mode renorm: the bound of d.", valueName: "d"))
+  var renormMaxShift: Double?
+
+  func settings() throws -> NormalizationSettings {
+    var settings = preset.map { NormalizationSettings(preset: $0) } ?? NormalizationSettings()
+    if let mode { settings.mode = mode }
+    settings.updateFirst = updateFirst
+    if let chosen = try chosenMomentum() { settings.momentum = chosen }
+    if let epsilon { settings.epsilon = epsilon }
+    if let estimator { settings.estimator = estimator }
+    if let variance { settings.variance = variance }
+    if let biasCorrection { settings.biasCorrection = biasCorrection }
+    if let warmUpBatches { settings.warmUp.batches = warmUpBatches }
+    if let warmUpEmit { settings.warmUp.emission = warmUpEmit }
+    settings.isFrozen = frozen
+    settings.clip = clip
+    settings.varianceFloor = varianceFloor
+    if let minBatchSize { settings.minBatchSize = minBatchSize }
+    if let renormMaxScale { settings.renormMaxScale = renormMaxScale }
+    if let renormMaxShift { settings.renormMaxShift = renormMaxShift }
+    try checkCombinations(settings)
+    return settings
+  }
+
+  private func chosenMomentum() throws -> Momentum? {
+    if let halfLifeRecords {
+      guard momentum == nil else {
+        throw CommandFailure(
+          "expected one of --momentum and --half-life-records, found both", exitCode: 64)
+      }
+      return .halfLifeRecords(halfLifeRecords)
+    }
+    guard let momentum else { return nil }
+    if momentum == "cumulative" { return .cumulative }
+    guard let weight = Double(momentum) else {
+      throw CommandFailure(
+        "--momentum: expected a number or 'cumulative', found '\(momentum)'", exitCode: 64)
+    }
+    return .weight(weight)
+  }
+
+  private func checkCombinations(_ settings: NormalizationSettings) throws {
+    if updateFirst, settings.mode != .running {
+      throw CommandFailure(
+        "--update-first: expected --mode running, found \(settings.mode.rawValue)", exitCode: 64)
+    }
+    if variance != nil, settings.estimator == .total {
+      throw CommandFailure(
+        "--variance: expected --estimator batch_norm; total is the variance of all values",
+        exitCode: 64)
+    }
+    if renormMaxScale != nil || renormMaxShift != nil, settings.mode != .renorm {
+      throw CommandFailure(
+        "--renorm-max-scale, --renorm-max-shift: expected --mode renorm, "
+          + "found \(settings.mode.rawValue)", exitCode: 64)
+    }
+  }
+}
+
+/// The state that a run starts from and leaves.
+struct StateOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The checkpoint to start from.", valueName: "file"))
+  var checkpointIn: String?
+
+  @Option(help: ArgumentHelp("Where the final checkpoint goes.", valueName: "file"))
+  var checkpointOut: String?
+
+  @Option(help: ArgumentHelp("A safetensors file with weight (γ) and bias (β).", valueName: "file"))
+  var parameters: String?
+
+  @Option(
+    help:
+      "A checkpoint of other features or settings stops the run, lends what fits, or is ignored."
+  )
+  var onMismatch = MismatchPolicy.fail
+}
+
+/// How output is compressed.
+struct OutputCompressionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The zstd level of the output.", valueName: "n"))
+  var level = 1
+
+  @Flag(help: "Write stdout uncompressed.")
+  var noCompress = false
+
+  /// The zstd level for an output, or nil where it is not compressed.
+  func outputLevel(for output: String) -> Int? {
+    if output.hasSuffix(".zst") { return level }
+    return output == "-" && !noCompress && isatty(STDOUT_FILENO) == 0 ? level : nil
+  }
+}
+
+/// How input is decompressed.
+struct InputCompressionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The dictionary of the input's frames.", valueName: "file"))
+  var dictionary: String?
+
+  @Option(
+    help: ArgumentHelp("Take frames with windows of up to 2^n bytes; at most 31.", valueName: "n"))
+  var long = DecompressionOptions().maxWindowLog
+
+  func decompression() throws -> DecompressionOptions {
+    var options = DecompressionOptions()
+    options.maxWindowLog = long
+    if let dictionary {
+      options.dictionary = try POSIXFileSystem().contents(of: dictionary, limit: 64 << 20)
+    }
+    return options
+  }
+}
+
+/// How the command runs and what it says.
+struct RunOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Units encoded at once; default: the cores.", valueName: "n"))
+  var threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
+  @Flag(help: "Say what was done as one JSON object on stderr.")
+  var jsonSummary = false
+
+  @Option(help: "How errors are written.")
+  var logFormat = LogFormat.text
+
+  mutating func validate() throws {
+    guard (1...256).contains(threads) else {
+      throw ValidationError("--threads: expected 1 to 256, found \(threads)")
+    }
+  }
+}
+
+/// The parts of a list without empty ones.
+func commaSeparated(_ list: String?) -> [String] {
+  list?.split(separator: ",").map(String.init) ?? []
+}

@@ -1,0 +1,25 @@
+internal import ArgumentParser
+internal import Glibc
+
+/// The command line.
+@main
+struct Evenkeel: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evenkeel",
+    abstract: "Normalises streams of features by batch or running statistics.",
+    version: "0.1.0",
+    subcommands: [Normalize.self, Inspect.self, Export.self, Import.self, Generate.self])
+
+  /// ArgumentParser's own `main`, but for the form of an error: one line and a code of sysexits(3).
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let failure as CommandFailure {
+      failure.report()
+      Glibc.exit(failure.exitCode)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}

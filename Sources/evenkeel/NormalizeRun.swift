@@ -1,0 +1,96 @@
+internal import Dispatch
+internal import Glibc
+internal import Pipeline
+
+/// Drives one stream to its end on the main queue: signals, progress, summary.
+final class NormalizeRun {
+  private let configuration: StreamConfiguration
+  private let files: StreamFiles
+  private let threads: Int
+  private let writesSummary: Bool
+
+  init(
+    _ configuration: StreamConfiguration, files: StreamFiles, threads: Int, writesSummary: Bool
+  ) {
+    self.configuration = configuration
+    self.files = files
+    self.threads = threads
+    self.writesSummary = writesSummary
+  }
+
+  func run() throws {
+    let outcome = Outcome()
+    let start = DispatchTime.now()
+    let stream = try StreamRun(configuration, files: files, threads: threads) { failure in
+      outcome.complete(failure)
+    }
+    let signals = [SIGINT, SIGTERM].map { number in
+      onSignal(number) { [name = configuration.name] in
+        // A file that was read in part would look like one that was read whole.
+        if stream.inputByteCount == nil {
+          stream.stop()
+        } else {
+          stream.cancel(
+            .interrupted(stream: name, records: stream.metrics.records, signal: number))
+        }
+      }
+    }
+    defer { for signal in signals { signal.cancel() } }
+    let progress = ProgressBar(stream)
+    stream.start()
+    outcome.wait()
+    progress?.clear()
+    if let failure = outcome.failure { throw failure }
+    if writesSummary {
+      let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
+      writeToStandardError(jsonText(Summary(stream.metrics, seconds: seconds)) + "\n")
+    }
+  }
+
+  /// Calls `handler` for the first such signal; a second one ends the process as usual.
+  private func onSignal(
+    _ number: Int32, _ handler: @escaping @Sendable () -> Void
+  ) -> any DispatchSourceSignal {
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    source.setEventHandler {
+      signal(number, SIG_DFL)
+      handler()
+    }
+    source.activate()
+    return source
+  }
+
+  /// What `--json-summary` says.
+  private struct Summary: Encodable {
+    var records: Int
+    var batches: Int
+    var bytes_in: Int
+    var bytes_out: Int
+    var bad_records: Int
+    var seconds: Double
+
+    init(_ metrics: StreamMetrics, seconds: Double) {
+      records = metrics.records
+      batches = metrics.batches
+      bytes_in = metrics.bytesIn
+      bytes_out = metrics.bytesOut
+      bad_records = metrics.badRecords
+      self.seconds = seconds
+    }
+  }
+}
+
+/// How a run ended, passed from the flow to the main thread.
+private final class Outcome: @unchecked Sendable {
+  // @unchecked because `failure` is written once before the semaphore is signalled, and read after.
+  private let semaphore = DispatchSemaphore(value: 0)
+  private(set) var failure: (any Error)?
+
+  func complete(_ failure: (any Error)?) {
+    self.failure = failure
+    semaphore.signal()
+  }
+
+  func wait() { semaphore.wait() }
+}

@@ -1,0 +1,58 @@
+internal import Dispatch
+internal import Glibc
+internal import Pipeline
+
+/// A line on the terminal that says how far a stream is; nothing where stderr is no terminal.
+final class ProgressBar {
+  private let timer: any DispatchSourceTimer
+  private let queue = DispatchQueue(label: "progress")
+
+  init?(_ stream: StreamRun) {
+    guard isatty(STDERR_FILENO) != 0 else { return nil }
+    timer = DispatchSource.makeTimerSource(queue: queue)
+    let start = DispatchTime.now()
+    timer.setEventHandler {
+      let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
+      let line = progressLine(
+        bytes: stream.metrics.bytesIn, of: stream.inputByteCount, records: stream.metrics.records,
+        seconds: seconds)
+      writeToStandardError("\r\u{1B}[K" + line)
+    }
+    timer.schedule(deadline: .now() + 0.2, repeating: 0.1)
+    timer.activate()
+  }
+
+  /// Ends the line's life; the terminal is as it was.
+  func clear() {
+    timer.cancel()
+    queue.sync { writeToStandardError("\r\u{1B}[K") }
+  }
+}
+
+/// Bytes, records a second and, where the end is known, a bar and the time to it.
+func progressLine(bytes: Int, of total: Int?, records: Int, seconds: Double) -> String {
+  let rate = seconds > 0 ? Double(records) / seconds : 0
+  let counts = "\(byteText(bytes))  \(grouped(records)) records  \(grouped(Int(rate)))/s"
+  guard let total, total > 0 else { return counts }
+  let share = min(1, Double(bytes) / Double(total))
+  let filled = Int(share * 24)
+  let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
+  let left = share > 0 ? Int((seconds / share - seconds).rounded()) : 0
+  let (minutes, rest) = left.quotientAndRemainder(dividingBy: 60)
+  let eta = "\(minutes):\(rest < 10 ? "0" : "")\(rest)"
+  return "\(bar) \(Int(share * 100)) %  \(byteText(bytes)) of \(byteText(total))  "
+    + "\(grouped(records)) records  \(grouped(Int(rate)))/s  ETA \(eta)"
+}
+
+/// A size with three digits or so, in powers of 1024.
+func byteText(_ bytes: Int) -> String {
+  var size = Double(bytes)
+  var unit = 0
+  let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+  while size >= 1024, unit < units.count - 1 {
+    size /= 1024
+    unit += 1
+  }
+  let tenths = Int((size * 10).rounded())
+  return unit == 0 ? "\(bytes) B" : "\(tenths / 10).\(tenths % 10) \(units[unit])"
+}
