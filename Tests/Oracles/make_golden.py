@@ -170,7 +170,8 @@ def pandas():
     ends = np.cumsum(sizes)
     parts = [values[end - size:end] for size, end in zip(sizes, ends)]
     write("pandas", {
-        "values": nullable(series), "gaps": nullable(gappy), "elapsedSeconds": vector(milliseconds / 1000),
+        "values": nullable(series), "gaps": nullable(gappy),
+        "elapsedSeconds": vector(milliseconds / 1000),
         "alpha": golden(series.ewm(alpha=0.1, adjust=True)),
         "smallAlpha": golden(series.ewm(alpha=1e-9, adjust=True)),
         "alphaGaps": golden(gappy.ewm(alpha=0.1, adjust=True, ignore_na=True)),
