@@ -56,7 +56,8 @@ package final class ZstdDecompressor: @unchecked Sendable {
           + "found one of another; --dictionary gives it")
     default:
       throw ZstdError(
-        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased())
+        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()
+      )
     }
     return (source.pos, target.pos, status == 0)
   }
