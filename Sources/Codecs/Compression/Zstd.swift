@@ -52,9 +52,8 @@ package final class ZstdDecompressor: @unchecked Sendable {
       throw ZstdError(description: "expected the checksum of the frame, found another")
     case ZSTD_error_dictionary_wrong:
       throw ZstdError(
-        description:
-          "expected a frame without or with this dictionary, found another; pass it as --dictionary"
-      )
+        description: "expected a zstd frame of the dictionary given, or of none, "
+          + "found one of another; --dictionary gives it")
     default:
       throw ZstdError(
         description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()

@@ -5,7 +5,8 @@ extension RecordFormat {
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {
-        SpliceEncoder(prologue: prologue, precision: options.precision)
+        SpliceEncoder(
+          prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null)
       } else {
         NDJSONRowEncoder(schema: options.schema, precision: options.precision)
       }

@@ -4,7 +4,7 @@ internal import Features
 ///
 /// A missing value is `null`, and so is one beyond the range of the precision: JSON has no infinity.
 struct NDJSONRowEncoder: RecordEncoder {
-  private static let null = Array("null".utf8)
+  static let null = Array("null".utf8)
 
   private let precision: Precision
   /// What precedes each value: `{"a":`, then `,"b":`, and so on.
