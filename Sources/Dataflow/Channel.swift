@@ -2,7 +2,8 @@
 // - Elements leave in the order in which they came.
 // - Nothing is added after `end`; the end is seen only after the last element was taken.
 // - A cancelled channel is empty, stays so, and swallows what is put.
-// - A side that was told "full" or "empty" is woken once when that changes.
+// - A side that was told "full" or "empty" is woken once when that changes; a cancel always wakes
+//   the producer.
 
 /// What joins two stages: a queue bounded in elements and in bytes.
 ///
@@ -103,7 +104,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
       isCancelled = true
       elements = []
       bytes = 0
-      return producerToWake()
+      producerWaits = false
+      // Whatever the producer waits for: it is to let go of what it holds.
+      return wakeProducer
     }
     wake?()
   }

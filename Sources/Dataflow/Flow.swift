@@ -1,16 +1,42 @@
+// Invariant: the completion is called once, after every part has let go of its stage.
+
 /// A chain of stages from a source to its end, each on a serial queue, joined by bounded channels.
 ///
 /// A failure travels in band: everything emitted before it reaches the end first. A stage that
-/// fails downstream cancels what is upstream of it.
-package final class Flow: Sendable {
+/// fails downstream cancels what is upstream of it. A flow that was started lives until it has
+/// completed.
+package final class Flow: @unchecked Sendable {
+  // @unchecked because `running` and `failure` are only touched with `lock` held.
   private let runners: [any Runner]
+  private let completion: @Sendable ((any Error)?) -> Void
+  private let lock = Lock()
+  private var running: Int
+  private var failure: (any Error)?
 
-  fileprivate init(_ runners: [any Runner]) {
+  fileprivate init(
+    _ runners: [any Runner], completion: @escaping @Sendable ((any Error)?) -> Void
+  ) {
     self.runners = runners
+    self.completion = completion
+    running = runners.count
   }
 
+  /// Starts every part; to be called once.
   package func start() {
-    for runner in runners { runner.start() }
+    let last = runners.count - 1
+    for (index, runner) in runners.enumerated() {
+      runner.start { self.partHasEnded(isLast: index == last, $0) }
+    }
+  }
+
+  /// How the flow ended is how its last part did, which every failure reaches.
+  private func partHasEnded(isLast: Bool, _ failure: (any Error)?) {
+    let isOver = lock.withLock {
+      if isLast { self.failure = failure }
+      running -= 1
+      return running == 0
+    }
+    if isOver { completion(lock.withLock { self.failure }) }
   }
 
   /// Stops reading; what was read goes its way, then the flow completes.
@@ -74,13 +100,13 @@ package final class Flow: Sendable {
       }
     }
 
-    /// The last piece; `completion` is called once, with the failure if there was one.
+    /// The last piece; `completion` is called once, with the failure if there was one, when every
+    /// stage was let go of.
     package func into<S: Stage>(
       _ sink: S, label: String, completion: @escaping @Sendable ((any Error)?) -> Void
     ) -> Flow where S.Input == Element, S.Output == Nothing {
-      let runner = StageRunner(
-        sink, label: label, input: channel, outlet: Outlet(completion: completion))
-      return Flow(runners + [runner])
+      let runner = StageRunner(sink, label: label, input: channel, outlet: Outlet())
+      return Flow(runners + [runner], completion: completion)
     }
   }
 }

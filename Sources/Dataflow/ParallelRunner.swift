@@ -21,7 +21,10 @@ where W.Input: Sized, W.Output: Sized {
   private var finished: [Int: Result<W.Output, any Error>] = [:]
   private var inputHasEnded = false
   private var inputFailure: (any Error)?
+  private var working = 0
   private var isDone = false
+  private var failure: (any Error)?
+  private var onEnd: (@Sendable ((any Error)?) -> Void)?
 
   init(_ workers: [W], label: String, input: Channel<W.Input>, outlet: Outlet<W.Output>) {
     precondition(!workers.isEmpty)
@@ -31,12 +34,16 @@ where W.Input: Sized, W.Output: Sized {
     self.outlet = outlet
     workerCount = workers.count
     idle = workers
-    input.onElement { [weak self] in self?.start() }
-    outlet.onRoom { [weak self] in self?.start() }
+    input.onElement { [weak self] in self?.schedule() }
+    outlet.onRoom { [weak self] in self?.schedule() }
   }
 
-  func start() {
-    queue.async { self.run() }
+  func start(onEnd: @escaping @Sendable ((any Error)?) -> Void) {
+    queue.async {
+      self.onEnd = onEnd
+      self.run()
+      self.letGo()
+    }
   }
 
   func stop() {}
@@ -45,6 +52,10 @@ where W.Input: Sized, W.Output: Sized {
     queue.async {
       if !self.isDone { self.done(failure) }
     }
+  }
+
+  private func schedule() {
+    queue.async { self.run() }
   }
 
   private func run() {
@@ -75,11 +86,14 @@ where W.Input: Sized, W.Output: Sized {
   private func dispatch(_ element: W.Input) {
     let number = nextTaken
     nextTaken += 1
+    working += 1
     let worker = idle.removeLast()
     workQueue.async {
       var worker = worker
       let result = Result { try worker.work(element) }
       self.queue.async { [worker] in
+        self.working -= 1
+        guard !self.isDone else { return self.letGo() }
         self.idle.append(worker)
         self.finished[number] = result
         self.run()
@@ -99,9 +113,18 @@ where W.Input: Sized, W.Output: Sized {
 
   private func done(_ failure: (any Error)?) {
     isDone = true
+    self.failure = failure
     idle = []
     finished = [:]
     input.cancel()
     outlet.end(failure)
+    letGo()
+  }
+
+  /// Says that the part has ended, once no worker is out working.
+  private func letGo() {
+    guard isDone, working == 0, let onEnd else { return }
+    self.onEnd = nil
+    onEnd(failure)
   }
 }

@@ -4,10 +4,12 @@ internal import Dispatch
 // - Everything mutable is touched on `queue` only.
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or armed.
+// - No descriptor is watched any more when the stage, which may close it, is let go of.
 
 /// What drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
-  func start()
+  /// Begins; `onEnd` is called once, when the part has let go of what it held.
+  func start(onEnd: @escaping @Sendable ((any Error)?) -> Void)
   /// Ends the input early: what was read goes its way. Only a source does anything.
   func stop()
   /// Ends the work at once, as if the stage had failed.
@@ -28,7 +30,11 @@ where S.Input: Sized, S.Output: Sized {
   private var isStopping = false
   private var inputHasEnded = false
   private var isDone = false
+  private var failure: (any Error)?
+  private var onEnd: (@Sendable ((any Error)?) -> Void)?
   private var readiness: (any DispatchSourceProtocol)?
+  /// Descriptors that Dispatch still watches, those of sources just cancelled included.
+  private var watched = 0
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
   init(_ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>) {
@@ -41,11 +47,18 @@ where S.Input: Sized, S.Output: Sized {
     outlet.onRoom { [weak self] in self?.schedule() }
   }
 
-  func start() { schedule() }
+  func start(onEnd: @escaping @Sendable ((any Error)?) -> Void) {
+    queue.async {
+      guard self.stage != nil else { return onEnd(self.failure) }
+      self.onEnd = onEnd
+      self.run()
+    }
+  }
 
   func stop() {
     guard input == nil else { return }
     queue.async {
+      guard !self.isStopping else { return }
       self.isStopping = true
       self.disarm()
       self.run()
@@ -65,12 +78,13 @@ where S.Input: Sized, S.Output: Sized {
   /// Takes steps while there is something to do, but not so many that stopping has to wait long.
   private func run() {
     for _ in 0..<16 {
-      guard !isDone, isStopping || readiness == nil else { return }
+      guard !isDone else { return }
       switch outlet.room() {
       case .full: return
       case .cancelled: return done(nil)
       case .open: break
       }
+      guard readiness == nil else { return }
       do {
         guard let signal = try nextSignal() else { return }
         need = try stage?.step(signal) { outlet.put($0) } ?? .finished
@@ -102,10 +116,20 @@ where S.Input: Sized, S.Output: Sized {
 
   private func done(_ failure: (any Error)?) {
     isDone = true
-    stage = nil
+    self.failure = failure
     disarm()
     input?.cancel()
+    letGo()
+  }
+
+  /// Lets go of the stage and says so downstream, unless a descriptor of its is still watched: once
+  /// closed, its number may mean another file.
+  private func letGo() {
+    guard isDone, watched == 0, stage != nil else { return }
+    stage = nil
     outlet.end(failure)
+    onEnd?(failure)
+    onEnd = nil
   }
 
   private func arm(_ wanted: Readiness) {
@@ -120,6 +144,11 @@ where S.Input: Sized, S.Output: Sized {
       self?.disarm()
       self?.run()
     }
+    watched += 1
+    source.setCancelHandler {
+      self.watched -= 1
+      self.letGo()
+    }
     readiness = source
     source.activate()
   }
@@ -130,20 +159,17 @@ where S.Input: Sized, S.Output: Sized {
   }
 }
 
-/// Where a runner puts what its stage emits: the next channel, or the end of the flow.
+/// Where a runner puts what its stage emits: the next channel, or nowhere at the end of the flow.
 struct Outlet<Element: Sendable & Sized>: Sendable {
   private let channel: Channel<Element>?
-  private let completion: @Sendable ((any Error)?) -> Void
 
   init(_ channel: Channel<Element>) {
     self.channel = channel
-    completion = { _ in }
   }
 
-  /// The outlet of the last stage: takes no element, and `completion` is called once at the end.
-  init(completion: @escaping @Sendable ((any Error)?) -> Void) where Element == Nothing {
+  /// The outlet of the last stage, which emits nothing.
+  init() where Element == Nothing {
     channel = nil
-    self.completion = completion
   }
 
   func onRoom(_ wake: @escaping @Sendable () -> Void) { channel?.onRoom(wake) }
@@ -151,11 +177,7 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
     channel?.room(reserved: reserved) ?? .open
   }
   func put(_ element: consuming Element) { channel?.put(element) }
-
-  func end(_ failure: (any Error)?) {
-    channel?.end(failure)
-    completion(failure)
-  }
+  func end(_ failure: (any Error)?) { channel?.end(failure) }
 }
 
 /// What the first stage takes and the last one emits.

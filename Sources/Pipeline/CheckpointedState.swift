@@ -33,7 +33,9 @@ extension Checkpoint {
     var compared = self
     if configuration.normalization.isFrozen {
       // Moments that stand still do not depend on how they would move.
-      compared.settings = settings.filter { $0.key == "epsilon" }
+      compared.settings = settings.filter {
+        NormalizationSettings.transformSettingNames.contains($0.key)
+      }
     }
     let differences = compared.differences(
       fromFeatures: schema.names, settings: configuration.normalization.checkpointSettings)
@@ -62,11 +64,9 @@ extension Checkpoint {
 extension NormalizationSettings {
   /// The settings that the meaning of running moments depends on, as a checkpoint records them.
   var checkpointSettings: [String: String] {
-    var settings = [
-      "epsilon": "\(epsilon)",
-      "estimator": estimator.rawValue,
-      "bias_correction": "\(biasCorrection)",
-    ]
+    var settings = transformSettings
+    settings["estimator"] = estimator.rawValue
+    settings["bias_correction"] = "\(biasCorrection)"
     if estimator == .batchNorm { settings["variance"] = variance.rawValue }
     settings["momentum"] =
       switch momentum {
@@ -75,6 +75,14 @@ extension NormalizationSettings {
       case .halfLifeRecords(let records): "half_life \(records) records"
       case .halfLifeSeconds(let seconds): "half_life \(seconds) seconds"
       }
+    return settings
+  }
+  static let transformSettingNames = ["epsilon", "variance_floor"]
+
+  /// The settings that moments are applied with, which folding needs.
+  var transformSettings: [String: String] {
+    var settings = ["epsilon": "\(epsilon)"]
+    if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }
     return settings
   }
 }

@@ -68,7 +68,10 @@ package final class StreamRun: Sendable {
         sink: try BuiltInSinks.open(files.output, in: fileSystem),
         deadLetters: try files.deadLetters.map { path throws(FileError) in
           try BuiltInSinks.open(path, in: fileSystem)
-        }, checkpointPath: files.checkpointOut, fileSystem: fileSystem, metrics: metrics)
+        },
+        checkpointFile: try files.checkpointOut.map { path throws(FileError) in
+          try AtomicFile(replacing: path, in: fileSystem)
+        }, metrics: metrics)
     } catch let error as FileError {
       throw .outputRefused(error)
     } catch {

@@ -13,12 +13,14 @@ extension SinkKind {
     name: "stdout", accepts: { location, _ in location == "-" },
     open: { _, _ throws(FileError) in PassingSink(POSIXFile.standardOutput()) })
 
+  /// The names that lead to what the process has open, whatever its kind.
+  private static let descriptors = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"]
+
   /// A path that leads to a FIFO or a device, which is written to and never replaced.
   package static let special = SinkKind(
     name: "special",
     accepts: { location, fileSystem in
-      // The names there lead to what the process has open, whatever its kind.
-      if location.hasPrefix("/dev/") { return true }
+      if descriptors.contains(where: { location.hasPrefix($0) }) { return true }
       guard let kind = try? fileSystem.status(of: location).kind else { return false }
       return kind == .fifo || kind == .other
     },

@@ -14,7 +14,7 @@ enum IngestedItem: Sized, Sendable {
     switch self {
     case .opened(let opening): opening.prologue.count
     case .batch(let batch): batch.byteCount
-    case .rejected(let records): records.reduce(0) { $0 + $1.bytes.count }
+    case .rejected(let records): records.byteCount
     }
   }
 }
@@ -26,8 +26,12 @@ struct RejectedRecord: Sendable {
   /// The offset of its first byte in the decompressed stream.
   var byteOffset: Int
   var fault: RecordFault
-  /// The record as it came, without its line end; empty where nobody will look at it.
+  /// The record as it came, line end included; empty where nobody will look at it.
   var bytes: [UInt8]
+}
+
+extension [RejectedRecord] {
+  var byteCount: Int { reduce(0) { $0 + $1.bytes.count } }
 }
 
 /// What NormalizeStage hands to the encoders: enough batches to be worth a frame of their own.
@@ -40,7 +44,7 @@ struct NormalizedUnit: Sized, Sendable {
   /// The state after the batches, where it is to be kept.
   var checkpoint: Checkpoint?
 
-  var byteCount: Int { batches.reduce(0) { $0 + $1.byteCount } }
+  var byteCount: Int { batches.reduce(rejected.byteCount) { $0 + $1.byteCount } }
 }
 
 /// What the encoders hand to EmitStage: the bytes of a unit, and what goes with them.
@@ -51,5 +55,5 @@ struct EncodedUnit: Sized, Sendable {
   var rejected: [RejectedRecord] = []
   var checkpoint: Checkpoint?
 
-  var byteCount: Int { bytes.count }
+  var byteCount: Int { bytes.count + rejected.byteCount }
 }

@@ -8,21 +8,19 @@ internal import Synchronization
 struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
-  private let checkpointPath: String?
-  private let fileSystem: any FileSystem
+  private let checkpointFile: AtomicFile?
   private var sink: any ByteSink
   private var deadLetters: (any ByteSink)?
   private var checkpoint: Checkpoint?
 
   init(
-    streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?, checkpointPath: String?,
-    fileSystem: any FileSystem, metrics: StreamMetrics
+    streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?,
+    checkpointFile: AtomicFile?, metrics: StreamMetrics
   ) {
     self.streamName = streamName
     self.sink = sink
     self.deadLetters = deadLetters
-    self.checkpointPath = checkpointPath
-    self.fileSystem = fileSystem
+    self.checkpointFile = checkpointFile
     self.metrics = metrics
   }
 
@@ -56,15 +54,19 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(unit.bytes.count, ordering: .relaxed)
   }
 
+  /// Completes all that was written; all that can fail early does before the output has its name.
   private mutating func finish() throws {
+    if let checkpoint, let checkpointFile {
+      let bytes: [UInt8]
+      do {
+        bytes = try checkpoint.serialized()
+      } catch {
+        throw StreamError(.content(path: checkpointFile.path, error))
+      }
+      try checkpointFile.write(bytes)
+    }
     try sink.finish()
     try deadLetters?.finish()
-    if let checkpoint, let checkpointPath {
-      do {
-        try CheckpointFile.write(checkpoint, to: checkpointPath, in: fileSystem)
-      } catch {
-        throw StreamError(error)
-      }
-    }
+    if checkpoint != nil { try checkpointFile?.commit() }
   }
 }

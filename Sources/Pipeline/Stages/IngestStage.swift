@@ -14,7 +14,9 @@ struct IngestStage: Stage {
   /// About as much is decompressed at once.
   private static let windowBytes = 256 << 10
   private static let readBytes = 128 << 10
+  /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
+  private static let mostRejectedBytes = 256 << 10
 
   private let configuration: StreamConfiguration
   private let metrics: StreamMetrics
@@ -26,11 +28,13 @@ struct IngestStage: Stage {
   private let compressed = ByteBuffer(capacity: readBytes)
   private let window = ByteBuffer(capacity: windowBytes)
   private var needsBytes = true
+  private var isStopping = false
   private var sourceHasEnded = false
   private var windowIsLast = false
   private var opening: StreamOpening?
   private var batch: RecordBatch?
   private var rejected: [RejectedRecord] = []
+  private var rejectedBytes = 0
   private var records = 0
   private var byteOffset = 0
 
@@ -62,10 +66,7 @@ struct IngestStage: Stage {
   mutating func step(
     _ signal: Signal<Nothing>, emit: (consuming IngestedItem) -> Void
   ) throws -> Progress {
-    if case .end = signal {
-      emitBatch(emit)
-      return .finished
-    }
+    if case .end = signal { isStopping = true }
     guard opening != nil else {
       if try open(), let opening {
         emit(.opened(opening))
@@ -79,13 +80,19 @@ struct IngestStage: Stage {
       return .again
     case .rejected:
       // A run of bad records must not pile up while the batch waits for good ones.
-      if rejected.count >= Self.mostRejected { emitRejected(emit) }
+      if rejected.count >= Self.mostRejected || rejectedBytes >= Self.mostRejectedBytes {
+        emitRejected(emit)
+      }
       return .again
     case .failed(let fault):
       throw StreamError.badRecord(
         stream: configuration.name, record: records + 1, byteOffset: byteOffset, fault: "\(fault)")
     case .needsInput:
-      guard windowIsLast else { return try fill() ?? .again }
+      guard windowIsLast else {
+        let progress = try fill() ?? .again
+        if progress == .finished { emitBatch(emit) }
+        return progress
+      }
       do throws(RecordFault) {
         try decoder.finish()
       } catch {
@@ -99,10 +106,12 @@ struct IngestStage: Stage {
   // MARK: Bytes
 
   /// Reads, where there is nothing left to decompress, and decompresses; returns what to wait for
-  /// if there was nothing to read.
+  /// if there was nothing to read, or that it has finished if nothing more is to be read.
   private mutating func fill() throws(StreamError) -> Progress? {
     do {
       if needsBytes, !sourceHasEnded {
+        // What is left of a record that was cut off is no record.
+        if isStopping { return .finished }
         switch try source.read(into: compressed.room(Self.readBytes)) {
         case .bytes(let count):
           compressed.advance(count)
@@ -182,6 +191,7 @@ struct IngestStage: Stage {
         stream: configuration.name, record: records, byteOffset: offset, fault: "\(fault)")
     }
     let keptBytes = configuration.badRecords == .deadLetter ? Array(bytes) : []
+    rejectedBytes += keptBytes.count
     rejected.append(
       RejectedRecord(record: records, byteOffset: offset, fault: fault, bytes: keptBytes))
   }
@@ -198,6 +208,7 @@ struct IngestStage: Stage {
     guard !rejected.isEmpty else { return }
     emit(.rejected(rejected))
     rejected = []
+    rejectedBytes = 0
   }
 
   private var batchTooLarge: StreamError {

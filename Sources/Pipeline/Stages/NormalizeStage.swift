@@ -22,6 +22,7 @@ struct NormalizeStage: Stage {
   private let initial: Checkpoint?
   private let parameters: Parameters?
   private let keepsCheckpoint: Bool
+  private var startsFromInitial = false
   private var normalizer: Normalizer?
   private var encoder: (any RecordEncoder)?
   private var unit = NormalizedUnit()
@@ -50,10 +51,14 @@ struct NormalizeStage: Stage {
     switch signal {
     case .element(.opened(let opening)): try open(opening)
     case .element(.batch(let batch)): try normalize(batch)
-    case .element(.rejected(let records)): unit.rejected += records
+    case .element(.rejected(let records)):
+      unit.rejected += records
+      unitBytes += records.byteCount
     case .resume: break
     case .end:
       try releaseHeld()
+      // A stream that was stopped before its start was known is an empty one.
+      if normalizer == nil { unit.startsStream = true }
       if keepsCheckpoint, let normalizer {
         unit.checkpoint = Checkpoint(
           normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
@@ -66,10 +71,17 @@ struct NormalizeStage: Stage {
     return .next
   }
 
-  /// Moments that stand still are still those that the settings they were made with made.
+  /// Moments that stand still are still those that the settings they were made with made; how they
+  /// are applied is settled anew.
   private var checkpointSettings: [String: String] {
     let settings = configuration.normalization
-    return (settings.isFrozen ? initial?.settings : nil) ?? settings.checkpointSettings
+    guard settings.isFrozen, startsFromInitial, let initial else {
+      return settings.checkpointSettings
+    }
+    let others = initial.settings.filter {
+      !NormalizationSettings.transformSettingNames.contains($0.key)
+    }
+    return others.merging(settings.transformSettings) { _, applied in applied }
   }
 
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
@@ -77,6 +89,7 @@ struct NormalizeStage: Stage {
       var state: NormalizerState?
       if let initial {
         state = try initial.state(for: opening.schema, configuration)
+        startsFromInitial = state != nil
       }
       if let parameters {
         let arranged = try parameters.arranged(for: opening.schema.names)
