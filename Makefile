@@ -7,7 +7,7 @@ ARGS ?=
 
 # What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
-DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config zstd
+DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd
 DEBIAN_PYTHON_PACKAGES := python3-venv
 
 # Swift's own libraries go into the binary, so that it runs where no Swift is installed.

@@ -365,12 +365,14 @@ bool json_record_reader_add(JsonRecordReader *reader, const char *keys, const si
 bool json_record_reader_read(JsonRecordReader *reader, const char *line, size_t length,
                              bool completes, JsonRecord *record, JsonFault *fault) {
   Walk<JsonRecordReader> walk(reader->line, reader->limits, *reader, fault);
-  reader->walk = &walk;
-  reader->start_line(completes);
   if (simdjson::error_code code = reader->line.hold(line, length, reader->limits.depth)) {
     return walk.refuse(JSON_MALFORMED, words(code), -1);
   }
-  if (!walk.run()) return false;
+  reader->start_line(completes);
+  reader->walk = &walk;
+  const bool is_sound = walk.run();
+  reader->walk = nullptr;
+  if (!is_sound) return false;
   const std::string_view text = reader->completed_text();
   *record = JsonRecord{reader->values.data(), reader->values.size(), reader->found_count,
                        text.data(), text.size()};

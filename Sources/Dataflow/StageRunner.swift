@@ -147,7 +147,9 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
   }
 
   func onRoom(_ wake: @escaping @Sendable () -> Void) { channel?.onRoom(wake) }
-  func room(reserved: Int = 0) -> Channel<Element>.Room { channel?.room(reserved: reserved) ?? .open }
+  func room(reserved: Int = 0) -> Channel<Element>.Room {
+    channel?.room(reserved: reserved) ?? .open
+  }
   func put(_ element: consuming Element) { channel?.put(element) }
 
   func end(_ failure: (any Error)?) {

@@ -12,7 +12,8 @@ import Testing
     var line: String
 
     init(
-      _ name: String, _ input: String, options: [String] = [], exitCode: Int32 = 65, says line: String
+      _ name: String, _ input: String, options: [String] = [], exitCode: Int32 = 65,
+      says line: String
     ) {
       self.name = name
       self.input = Array(input.utf8)
@@ -110,14 +111,14 @@ import Testing
     let finished = try place.shell(
       """
       (echo a; head -c 1073741824 /dev/zero | tr '\\0' 1) 2>/dev/null \
-        | exec $EVENKEEL normalize --format csv -o out.csv
+        | $MEASURED normalize --format csv -o out.csv
       """)
     #expect(finished.exitCode == 65)
     #expect(
       finished.errors.hasPrefix(
         "evenkeel: stdin: expected a record of at most 16777216 bytes, found a longer one"),
       "\(finished.errors)")
-    #expect(finished.peakMemory < 128 << 20)
+    #expect(try place.peakMemory() < 128 << 20)
     #expect(place.files == [])
   }
 
@@ -125,11 +126,11 @@ import Testing
     let place = try Workplace()
     // Magic number, descriptor without sizes, and a window of 2^30 bytes (RFC 8878, 3.1.1.1.2).
     try place.write("in.csv.zst", [0x28, 0xB5, 0x2F, 0xFD, 0x00, (30 - 10) << 3, 0x01, 0x00, 0x00])
-    let finished = try place.evenkeel("normalize", "in.csv.zst", "-o", "out.csv")
+    let finished = try place.shell("$MEASURED normalize in.csv.zst -o out.csv")
     #expect(finished.exitCode == 65)
     #expect(finished.errors.contains("a zstd window of at most 2^27 bytes"))
     #expect(finished.errors.contains("--long"))
-    #expect(finished.peakMemory < 64 << 20)
+    #expect(try place.peakMemory() < 64 << 20)
     #expect(place.files == ["in.csv.zst"])
   }
 

@@ -6,8 +6,6 @@ struct Finished {
   var exitCode: Int32
   var output: [UInt8]
   var errors: String
-  /// The greatest resident set, in bytes.
-  var peakMemory: Int
 }
 
 /// A directory of a test's own, and the binary run in it.
@@ -45,9 +43,21 @@ final class Workplace {
     try run([binary] + arguments, input: input)
   }
 
-  /// Runs a shell command in which `$EVENKEEL` is the binary.
+  /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the same with an eye
+  /// on its memory.
   func shell(_ command: String) throws -> Finished {
-    try run(["/bin/sh", "-c", "EVENKEEL='\(binary)'; \(command)"], input: nil)
+    // GNU time forks by itself: what it reports is free of the memory of this process, which a
+    // spawned child counts as its own.
+    let names = "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M -o stream-peak $EVENKEEL\""
+    return try run(["/bin/sh", "-c", "\(names); \(command)"], input: nil)
+  }
+
+  /// The greatest resident set of the last measured command, in bytes.
+  func peakMemory() throws -> Int {
+    let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
+    return peak * 1024
   }
 
   private func run(_ command: [String], input: String?) throws -> Finished {
@@ -86,16 +96,14 @@ struct Running {
 
   func wait() throws -> Finished {
     var status: Int32 = 0
-    var usage = rusage()
-    while wait4(identifier, &status, 0, &usage) < 0 {
+    while waitpid(identifier, &status, 0) < 0 {
       guard errno == EINTR else { throw POSIXError(.ECHILD) }
     }
     let signal = status & 0x7F
     return Finished(
       exitCode: signal == 0 ? (status >> 8) & 0xFF : 128 + signal,
       output: Array(try Data(contentsOf: URL(fileURLWithPath: output))),
-      errors: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self),
-      peakMemory: usage.ru_maxrss * 1024)
+      errors: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self))
   }
 }
 

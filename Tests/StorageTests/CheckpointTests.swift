@@ -65,7 +65,11 @@ struct CheckpointTests {
     checkpoint.missing[0] = -1
     #expect(
       message { try checkpoint.serialized() }
-        == "missing of feature 'a': expected 0 or more, found -1")
+        == "missing of feature 'a': expected 0 to 2^53, found -1")
+    checkpoint.missing[0] = 1 << 53 + 1
+    #expect(
+      message { try checkpoint.serialized() }
+        == "missing of feature 'a': expected 0 to 2^53, found 9007199254740993")
     checkpoint.missing = [1]
     #expect(
       message { try checkpoint.serialized() }
@@ -76,10 +80,10 @@ struct CheckpointTests {
     checkpoint.batchesTracked = -1
     #expect(
       message { try checkpoint.serialized() }
-        == "num_batches_tracked: expected 0 or more, found -1")
+        == "num_batches_tracked: expected 0 to 2^53, found -1")
     checkpoint.batchesTracked = 0
     checkpoint.position = StreamPosition(records: -1)
-    #expect(message { try checkpoint.serialized() }.hasPrefix("position: expected 0 or more"))
+    #expect(message { try checkpoint.serialized() }.hasPrefix("position: expected 0 to 2^53"))
   }
 
   /// The sample's tensors and metadata after `change`, with a checksum that fits.

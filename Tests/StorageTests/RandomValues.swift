@@ -30,7 +30,7 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
     (0..<count).map { _ in finite(&random) }
   }
   func counts(_ random: inout SeededGenerator) -> [Int] {
-    (0..<count).map { _ in .random(in: 0 ... .max, using: &random) }
+    (0..<count).map { _ in .random(in: 0...Checkpoint.countLimit, using: &random) }
   }
   let odd = ["", "\"", "\\", "\n", "é", "😀", "\0", ",", "evenkeel.checksum\":\""]
   var checkpoint = Checkpoint(
@@ -40,7 +40,7 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
   checkpoint.bias = numbers(&random)
   checkpoint.runningMean = numbers(&random)
   checkpoint.runningVariance = numbers(&random).map(abs)
-  checkpoint.batchesTracked = .random(in: 0 ... .max, using: &random)
+  checkpoint.batchesTracked = .random(in: 0...Checkpoint.countLimit, using: &random)
   checkpoint.values = counts(&random)
   checkpoint.batches = counts(&random)
   checkpoint.varianceValues = counts(&random)
@@ -49,7 +49,8 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
   checkpoint.clipped = counts(&random)
   if Bool.random(using: &random) {
     checkpoint.position = StreamPosition(
-      records: .max, byteOffset: .random(in: 0 ... .max, using: &random), frameOffset: 1)
+      records: Checkpoint.countLimit,
+      byteOffset: .random(in: 0...Checkpoint.countLimit, using: &random), frameOffset: 1)
   }
   return checkpoint
 }

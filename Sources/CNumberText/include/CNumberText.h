@@ -27,8 +27,9 @@ size_t number_text_format_double(double value, char *_Nonnull text);
 // MARK: JSON records
 //
 // A feature is a leaf of a record: a path of member keys, and for one value of an array of numbers
-// (a vector) the index in it. Keys are UTF-8 and stand one after another in `keys`, their lengths in
-// `key_lengths`. Offsets are bytes from the start of the line. No function keeps what it was given.
+// (a vector) the index in it. Keys are UTF-8 and stand one after another in `keys`, their lengths
+// in `key_lengths`. Offsets are bytes from the start of the line. No function keeps what it was
+// given.
 
 // Bounds on one record: the deepest that it may nest, and the members of all its objects together.
 typedef struct JsonLimits {
@@ -67,7 +68,7 @@ typedef struct JsonLeaf {
 // The leaves of one record in the order in which they stand.
 typedef struct JsonLeaves JsonLeaves;
 
-// Lists the numbers of a record's nested objects, and the arrays that hold numbers (and nulls) only.
+// Lists the numbers of a record and its nested objects, and the arrays of numbers (and nulls) only.
 // Returns NULL, and the fault, where the line is no record.
 JsonLeaves *_Nullable json_leaves_create(const char *_Nonnull line, size_t length,
                                          JsonLimits limits, JsonFault *_Nonnull fault);

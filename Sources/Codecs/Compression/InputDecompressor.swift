@@ -47,7 +47,8 @@ package struct InputDecompressor: Sendable {
     }
     guard kind == .zstd else {
       let count = min(input.count, limit)
-      output.append(UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
+      output.append(
+        UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
       inputOffset += count
       byteOffset += count
       return count

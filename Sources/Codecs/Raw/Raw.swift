@@ -73,7 +73,9 @@ struct RawDecoder: RecordDecoder {
     case .float32 where batch.precision == .float32:
       return batch.withFloat32Columns { store(row, Float.self, &$0, record, capacity) { $0 } }
     case .float32:
-      return batch.withFloat64Columns { store(row, Float.self, &$0, record, capacity) { Double($0) } }
+      return batch.withFloat64Columns {
+        store(row, Float.self, &$0, record, capacity) { Double($0) }
+      }
     case .float64:
       return batch.withFloat64Columns { store(row, Double.self, &$0, record, capacity) { $0 } }
     }
