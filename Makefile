@@ -77,6 +77,7 @@ demo: build ## Normalise a year of hourly weather, twice.
 	$(EVENKEEL) inspect .build-demo/second.safetensors
 	@echo
 	zstd -dc $(SAMPLE) | head -n 4
+	zstd -dc .build-demo/weather.csv.zst | head -n 4
 	zstd -dc .build-demo/weather-again.csv.zst | head -n 4
 
 install: build ## Install the binary under PREFIX (/usr/local), within DESTDIR if given.
