@@ -52,7 +52,7 @@ let package = Package(
     tests("BatchNormalization", resources: [.copy("Golden")]),
     tests("Dataflow"),
     tests("Storage", resources: [.copy("Golden")]),
-    tests("Codecs"),
+    tests("Codecs", ["Features"], resources: [.copy("Golden")]),
     tests("Connectors"),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),

@@ -53,6 +53,7 @@ struct CSVDecoder: RecordDecoder {
         return try open(window)
       }
       guard markEnd < bytes.count else {
+        guard window.isLast else { return nil }
         throw RecordFault(expected: "a header line", found: "the end of the stream")
       }
       guard let record = try peek(window, at: markEnd) else { return nil }
