@@ -25,7 +25,10 @@ func tests(
 let package = Package(
   name: "evenkeel",
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
   ],
   targets: [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -37,14 +40,25 @@ let package = Package(
     module("Synthetic", ["Features"]),
     module("Storage", ["Features", "CXXHash"]),
     module("Codecs", ["Features", "CZstd", "CNumberText"]),
-    module("Connectors", ["Features", "Storage"]),
+    module("ConfigurationFile", ["Features", .product(name: "Yams", package: "Yams")]),
+    module("Connectors", ["Features", "Storage", "ConfigurationFile"]),
     module(
       "Pipeline",
-      ["Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors"]),
+      [
+        "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+        "ConfigurationFile", .product(name: "Logging", package: "swift-log"),
+      ]),
+    module(
+      "ControlPlane",
+      [
+        "Pipeline", "BatchNormalization", "Features", "Storage",
+        .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     .executableTarget(
       name: "evenkeel",
       dependencies: [
-        "Pipeline", "Synthetic",
+        "ControlPlane", "Pipeline", "Synthetic",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -53,7 +67,9 @@ let package = Package(
     tests("Dataflow"),
     tests("Storage", resources: [.copy("Golden")]),
     tests("Codecs", ["Features"], resources: [.copy("Golden")]),
+    tests("ConfigurationFile"),
     tests("Connectors"),
+    tests("ControlPlane"),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
     .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),

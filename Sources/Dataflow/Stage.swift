@@ -35,10 +35,22 @@ package enum Progress: Sendable, Equatable {
   case next
   /// Another step with the same input, as soon as there is room for more output.
   case again
-  /// Another step when a descriptor is ready.
-  case waits(Readiness)
+  /// Another step when what is waited for has come.
+  case waits(Awaiting)
   /// Nothing: the stage has emitted its last.
   case finished
+}
+
+/// What a stage waits for: a descriptor, a time, or whichever comes first.
+package struct Awaiting: Sendable, Equatable {
+  package var readiness: Readiness?
+  /// The longest to wait, in seconds from now; nil is for ever.
+  package var seconds: Double?
+
+  package init(_ readiness: Readiness?, seconds: Double? = nil) {
+    self.readiness = readiness
+    self.seconds = seconds
+  }
 }
 
 /// A state of a file descriptor that can be waited for.

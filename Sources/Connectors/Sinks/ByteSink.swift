@@ -1,3 +1,4 @@
+package import ConfigurationFile
 package import Storage
 
 /// Where the bytes of a stream go.
@@ -6,16 +7,32 @@ package import Storage
 package protocol ByteSink: Sendable {
   /// The name of the sink in messages.
   var name: String { get }
+  /// Takes what precedes the records (a header, already compressed; possibly nothing), once, first:
+  /// every reader gets it before its first record, and every file starts with it.
+  mutating func begin(_ prologue: [UInt8]) throws(FileError)
+  /// Takes bytes that hold whole records (and whole zstd frames); `push` has said `nil` before.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
+  /// Passes on what was taken, without waiting.
+  ///
+  /// - Returns: nil when the sink can take more; else what to wait for before `push` is called again.
+  mutating func push() throws(FileError) -> Awaited?
+  /// Makes what was passed on durable, as far as the sink can.
+  mutating func sync() throws(FileError)
   /// Completes the output, durably where it is a file.
   mutating func finish() throws(FileError)
 }
 
-/// A kind of sink: which locations on the command line mean it, and how it is opened.
+/// Opens a sink.
+package typealias SinkFactory = @Sendable (any FileSystem) throws(FileError) -> any ByteSink
+
+/// A kind of sink: its name in a configuration, which locations on the command line mean it, and how it
+/// is configured.
 package struct SinkKind: Sendable {
   package let name: String
-  package let accepts: @Sendable (_ location: String, any FileSystem) -> Bool
-  package let open: @Sendable (_ location: String, any FileSystem) throws(FileError) -> any ByteSink
+  /// How a location on the command line is opened; nil where it does not mean this kind.
+  package let locate: @Sendable (_ location: String, any FileSystem) -> SinkFactory?
+  /// Reads the section under the kind's name, which collects its own errors.
+  package let configure: @Sendable (ConfigurationSection) -> SinkFactory
 }
 
 /// Every sink that Evenkeel writes to.
@@ -26,7 +43,8 @@ package enum BuiltInSinks {
   package static func open(
     _ location: String, in fileSystem: any FileSystem
   ) throws(FileError) -> any ByteSink {
-    let kind = all.first { $0.accepts(location, fileSystem) } ?? .file
-    return try kind.open(location, fileSystem)
+    let factory = all.lazy.compactMap { $0.locate(location, fileSystem) }.first
+    guard let factory else { preconditionFailure("the last kind takes every location") }
+    return try factory(fileSystem)
   }
 }

@@ -1,31 +1,72 @@
+package import ConfigurationFile
 package import Storage
 
 /// Where the bytes of a stream come from.
 ///
-/// A new source is one file beside this one and one line in `BuiltInSources.all`.
+/// A source gives one run of bytes after another, each with a number of its own: the one of a file or of
+/// standard input, or one a connection, one a file of a directory, one a writer of a FIFO. Each is
+/// compressed and cut into records by itself. A new source is one file beside this one and one line in
+/// `BuiltInSources.all`.
 package protocol ByteSource: Sendable {
   /// The name of the source in messages.
   var name: String { get }
   /// The number of bytes there are, where the source has an end of its own; nil for a live one.
   var size: Int? { get }
-  /// Reads what is there, without waiting.
+  /// Whether a run that stops in the middle of a record is an everyday thing (a producer that died)
+  /// that costs that record, not the stream.
+  var endsAnywhere: Bool { get }
+  /// Reads what is there, without waiting. At most one run is read from at once.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> SourceRead
+  /// Gives up a run whose bytes cannot be read; nothing more of it is given.
+  mutating func abandon(run: Int)
 }
 
 /// What a read of a source gave.
 package enum SourceRead: Sendable, Equatable {
-  case bytes(Int)
-  /// Nothing now; there may be something when the descriptor is readable.
-  case waits(descriptor: Int32)
+  /// So many bytes of a run.
+  case bytes(Int, run: Int)
+  /// The run has ended; its number does not come again.
+  case ended(run: Int)
+  /// Nothing now.
+  case waits(Awaited)
+  /// The source has ended, and so have all its runs.
   case end
 }
 
-/// A kind of source: which locations on the command line mean it, and how it is opened.
+/// What a source or a sink needs before it can go on.
+package struct Awaited: Sendable, Equatable {
+  package enum Event: Sendable {
+    case readable
+    case writable
+  }
+
+  /// What to wait for; a connector of many connections gives the descriptor of an epoll(7) instance
+  /// over all of them, which is readable when one of them is ready. Nil waits for the time alone.
+  package var descriptor: Int32?
+  package var event: Event
+  /// The longest to wait; nil is for ever.
+  package var seconds: Double?
+
+  package init(descriptor: Int32?, event: Event = .readable, seconds: Double? = nil) {
+    self.descriptor = descriptor
+    self.event = event
+    self.seconds = seconds
+  }
+}
+
+/// Opens a source.
+package typealias SourceFactory = @Sendable (any FileSystem) throws(FileError) -> any ByteSource
+
+/// A kind of source: its name in a configuration, which locations on the command line mean it, and how
+/// it is configured.
 package struct SourceKind: Sendable {
   package let name: String
-  package let accepts: @Sendable (_ location: String) -> Bool
-  package let open:
-    @Sendable (_ location: String, any FileSystem) throws(FileError) -> any ByteSource
+  /// Whether the source has no end, so that batches are also cut by time.
+  package let isLive: Bool
+  /// How a location on the command line is opened; nil where it does not mean this kind.
+  package let locate: @Sendable (_ location: String, any FileSystem) -> SourceFactory?
+  /// Reads the section under the kind's name, which collects its own errors.
+  package let configure: @Sendable (ConfigurationSection) -> SourceFactory
 }
 
 /// Every source that Evenkeel reads from.
@@ -36,7 +77,8 @@ package enum BuiltInSources {
   package static func open(
     _ location: String, in fileSystem: any FileSystem
   ) throws(FileError) -> any ByteSource {
-    let kind = all.first { $0.accepts(location) } ?? .file
-    return try kind.open(location, fileSystem)
+    let factory = all.lazy.compactMap { $0.locate(location, fileSystem) }.first
+    guard let factory else { preconditionFailure("the last kind takes every location") }
+    return try factory(fileSystem)
   }
 }

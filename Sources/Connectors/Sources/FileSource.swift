@@ -3,21 +3,30 @@ package import Storage
 extension SourceKind {
   /// A path: a file, read to its end, or a FIFO or device, read until it is closed.
   package static let file = SourceKind(
-    name: "file", accepts: { _ in true },
-    open: { location, fileSystem throws(FileError) in
-      try FileSource(fileSystem.open(location, for: .reading))
-    })
+    name: "file", isLive: false,
+    locate: { location, _ in factory(location) },
+    configure: { section in factory(section.string("path")) })
 
   /// The standard input of the process, written `-`.
   package static let standardInput = SourceKind(
-    name: "stdin", accepts: { $0 == "-" },
-    open: { _, _ throws(FileError) in try FileSource(POSIXFile.standardInput()) })
+    name: "stdin", isLive: true,
+    locate: { location, _ in location == "-" ? standardInputFactory : nil },
+    configure: { _ in standardInputFactory })
+
+  private static func factory(_ path: String) -> SourceFactory {
+    { fileSystem throws(FileError) in try FileSource(fileSystem.open(path, for: .reading)) }
+  }
+
+  private static let standardInputFactory: SourceFactory = { _ throws(FileError) in
+    try FileSource(POSIXFile.standardInput())
+  }
 }
 
 /// Reads an open file to its end; where it is a pipe or a terminal, as far as there is something.
 package struct FileSource: ByteSource {
   package let name: String
   package let size: Int?
+  package let endsAnywhere = false
   private let file: any File
 
   package init(_ file: any File) throws(FileError) {
@@ -31,9 +40,11 @@ package struct FileSource: ByteSource {
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
     if size == nil, let descriptor = file.unreadyDescriptor() {
-      return .waits(descriptor: descriptor)
+      return .waits(Awaited(descriptor: descriptor))
     }
     let count = try file.read(into: buffer)
-    return count > 0 ? .bytes(count) : .end
+    return count > 0 ? .bytes(count, run: 0) : .end
   }
+
+  package mutating func abandon(run: Int) {}
 }
