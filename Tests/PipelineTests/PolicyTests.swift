@@ -104,7 +104,7 @@ import Testing
   private struct Letter: Decodable {
     var stream: String
     var record: Int
-    var byte_offset: Int
+    var byteOffset: Int
     var expected: String
     var found: String
     var text: String?
@@ -112,8 +112,10 @@ import Testing
   }
 
   private func letters(_ run: SerialRun) throws -> [Letter] {
-    try run.deadLetters.split(separator: 0x0A).map {
-      try JSONDecoder().decode(Letter.self, from: Data($0))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try run.deadLetters.split(separator: 0x0A).map {
+      try decoder.decode(Letter.self, from: Data($0))
     }
   }
 
@@ -129,7 +131,7 @@ import Testing
     #expect(letters[1].text == "c,no,3\n")
     for letter in letters {
       let record = try #require(letter.text).utf8
-      #expect(Array(text.utf8.dropFirst(letter.byte_offset).prefix(record.count)) == Array(record))
+      #expect(Array(text.utf8.dropFirst(letter.byteOffset).prefix(record.count)) == Array(record))
     }
     #expect(run.deadLetters.filter { $0 == 0x0A }.count == 2)
   }

@@ -33,6 +33,14 @@ final class TemporaryDirectory {
     return file.path
   }
 
+  /// Makes a FIFO and opens both its ends, so that neither open(2) waits for the other.
+  func makeFIFO(_ name: String) throws -> any File {
+    guard mkfifo(file(name), 0o600) == 0 else {
+      throw FileError(operation: .create, path: file(name), errno: errno)
+    }
+    return try POSIXFileSystem().open(file(name), for: .updating)
+  }
+
   func read(_ name: String) throws -> [UInt8] {
     try POSIXFileSystem().contents(of: file(name), limit: 1 << 30)
   }
