@@ -13,6 +13,8 @@ package struct StreamConfiguration: Sendable {
   package var batch = BatchOptions()
   package var normalization = NormalizationSettings()
   package var badRecords = BadRecordPolicy.fail
+  /// Whether the source has no end: records are passed on as they come, and batches cut by time too.
+  package var isLive = false
   package var decompression = DecompressionOptions()
   /// The name of the output's format; nil is that of the input.
   package var outputFormat: String?
@@ -80,6 +82,8 @@ package struct BatchOptions: Sendable {
   package static let greatestSize = 1 << 20
   /// The number of records in a batch; the last one may be shorter.
   package var size = 256
+  /// Live streams: a batch is cut so long after its first record at the latest.
+  package var maxDelaySeconds = 1.0
   /// The most memory that one batch may take, in bytes.
   package var maxBytes = 1 << 30
 

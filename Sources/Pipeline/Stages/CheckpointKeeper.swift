@@ -1,0 +1,43 @@
+internal import Storage
+
+/// Where checkpoints are kept.
+protocol CheckpointKeeper: Sendable {
+  /// Takes the state behind all that was passed on.
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError)
+  /// Does what may fail before the output has its name.
+  mutating func prepare() throws(StorageError)
+  /// Makes the last state durable, after the output.
+  mutating func finish() throws(StorageError)
+}
+
+/// Keeps the last state in one file, which appears after the output has.
+struct FinalCheckpoint: CheckpointKeeper {
+  private let file: AtomicFile
+  private var last: Checkpoint?
+
+  init(_ file: AtomicFile) {
+    self.file = file
+  }
+
+  mutating func keep(_ checkpoint: Checkpoint) {
+    last = checkpoint
+  }
+
+  mutating func prepare() throws(StorageError) {
+    guard let last else { return }
+    do throws(ContentError) {
+      try write(last.serialized())
+    } catch {
+      throw .content(path: file.path, error)
+    }
+  }
+
+  mutating func finish() throws(StorageError) {
+    guard last != nil else { return }
+    do throws(FileError) {
+      try file.commit()
+    } catch {
+      throw .file(error)
+    }
+  }
+}
