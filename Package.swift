@@ -31,17 +31,18 @@ let package = Package(
     .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
   ],
   targets: [
+    .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CNumberText", linkerSettings: [.linkedLibrary("simdjson")]),
     module("Features"),
     module("BatchNormalization", ["Features"]),
-    module("Dataflow"),
+    module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Features"]),
     module("Storage", ["Features", "CXXHash"]),
     module("Codecs", ["Features", "CZstd", "CNumberText"]),
     module("ConfigurationFile", ["Features", .product(name: "Yams", package: "Yams")]),
-    module("Connectors", ["Features", "Storage", "ConfigurationFile"]),
+    module("Connectors", ["Features", "Storage", "ConfigurationFile", "CLinux"]),
     module(
       "Pipeline",
       [

@@ -31,8 +31,13 @@ where S.Input: Sized, S.Output: Sized {
   private var isDone = false
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
+  private var isWaiting = false
   /// The number of the wait for a descriptor.
   private var wait: Int?
+  /// When the wait is over without one.
+  private var deadline: DispatchTime?
+  /// When the earliest timer under way fires; it serves every wait until then.
+  private var timer: DispatchTime?
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
   init(_ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>) {
@@ -82,7 +87,7 @@ where S.Input: Sized, S.Output: Sized {
       case .cancelled: return done(nil)
       case .open: break
       }
-      guard wait == nil else { return }
+      guard !isWaiting else { return }
       do {
         guard let signal = try nextSignal() else { return }
         need = try stage?.step(signal) { outlet.put($0) } ?? .finished
@@ -90,7 +95,7 @@ where S.Input: Sized, S.Output: Sized {
         return done(error)
       }
       if need == .finished || need == .next && inputHasEnded { return done(nil) }
-      if case .waits(let readiness) = need { wait(for: readiness) }
+      if case .waits(let awaiting) = need { wait(for: awaiting) }
     }
     schedule()
   }
@@ -123,23 +128,49 @@ where S.Input: Sized, S.Output: Sized {
     onEnd = nil
   }
 
-  private func wait(for readiness: Readiness) {
-    wait = ReadinessWatch.shared.wait(for: readiness) { [weak self] number in
-      guard let self else { return }
-      queue.async { self.resume(after: number) }
+  private func wait(for awaiting: Awaiting) {
+    isWaiting = true
+    if let readiness = awaiting.readiness {
+      wait = ReadinessWatch.shared.wait(for: readiness) { [weak self] number in
+        guard let self else { return }
+        queue.async { self.resume(after: number) }
+      }
+    }
+    if let seconds = awaiting.seconds {
+      deadline = .now() + max(0, seconds)
+      setTimer()
     }
   }
 
   private func resume(after number: Int) {
     // It may have been forgotten meanwhile.
     guard wait == number else { return }
-    wait = nil
+    forgetWait()
     run()
+  }
+
+  private func setTimer() {
+    guard let deadline, timer.map({ deadline < $0 }) ?? true else { return }
+    timer = deadline
+    queue.asyncAfter(deadline: deadline) { [weak self] in self?.timerFired() }
+  }
+
+  private func timerFired() {
+    timer = nil
+    guard let deadline else { return }
+    if .now() >= deadline {
+      forgetWait()
+      run()
+    } else {
+      setTimer()
+    }
   }
 
   private func forgetWait() {
     if let wait { ReadinessWatch.shared.forget(wait) }
     wait = nil
+    deadline = nil
+    isWaiting = false
   }
 }
 

@@ -1,0 +1,3 @@
+// What Linux has and Swift's Glibc module leaves out.
+#include <sys/epoll.h>
+#include <sys/inotify.h>
