@@ -1,3 +1,4 @@
+internal import ConfigurationFile
 package import Storage
 
 extension SourceKind {
