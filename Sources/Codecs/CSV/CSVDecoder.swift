@@ -365,7 +365,7 @@ struct CSVDecoder: RecordDecoder {
   }
 
   private func isBlank(_ byte: UInt8) -> Bool {
-    (byte == 0x20 || byte == 0x09) && byte != options.delimiter
+    byte == 0x20 || byte == 0x09
   }
 
   private func isMissing(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Bool {
