@@ -45,20 +45,4 @@ package struct NormalizerState: Sendable, Equatable {
       try requireElements(of: name, counts, expected: "a count of at least 0") { $0 >= 0 }
     }
   }
-
-  /// γ′ = γ / sqrt(σ² + ε) and β′ = β − γ′μ, so that y = γ′x + β′ by the running moments.
-  ///
-  /// For export to what can do no more than multiply and add: it cancels where |μ| ≫ σ, and knows
-  /// neither `clip` nor missing values.
-  ///
-  /// - Throws: `NormalizationError.element` for a pair that is not finite.
-  package func folded(
-    settings: NormalizationSettings
-  ) throws(NormalizationError) -> AffineParameters {
-    let weight = zip(parameters.weight, running.variance).map {
-      $0 / settings.deviation(ofVariance: $1)
-    }
-    let bias = weight.indices.map { parameters.bias[$0] - weight[$0] * running.mean[$0] }
-    return try AffineParameters(weight: weight, bias: bias)
-  }
 }

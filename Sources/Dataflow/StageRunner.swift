@@ -3,8 +3,7 @@ internal import Dispatch
 // Invariants:
 // - Everything mutable is touched on `queue` only.
 // - A step is taken only when the output has room, so back-pressure is "no step".
-// - After `isDone` nothing is taken, emitted or armed.
-// - No descriptor is watched any more when the stage, which may close it, is let go of.
+// - After `isDone` nothing is taken, emitted or waited for.
 
 /// What drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
@@ -32,9 +31,8 @@ where S.Input: Sized, S.Output: Sized {
   private var isDone = false
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
-  private var readiness: (any DispatchSourceProtocol)?
-  /// Descriptors that Dispatch still watches, those of sources just cancelled included.
-  private var watched = 0
+  /// The number of the wait for a descriptor.
+  private var wait: Int?
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
   init(_ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>) {
@@ -60,7 +58,7 @@ where S.Input: Sized, S.Output: Sized {
     queue.async {
       guard !self.isStopping else { return }
       self.isStopping = true
-      self.disarm()
+      self.forgetWait()
       self.run()
     }
   }
@@ -84,7 +82,7 @@ where S.Input: Sized, S.Output: Sized {
       case .cancelled: return done(nil)
       case .open: break
       }
-      guard readiness == nil else { return }
+      guard wait == nil else { return }
       do {
         guard let signal = try nextSignal() else { return }
         need = try stage?.step(signal) { outlet.put($0) } ?? .finished
@@ -92,7 +90,7 @@ where S.Input: Sized, S.Output: Sized {
         return done(error)
       }
       if need == .finished || need == .next && inputHasEnded { return done(nil) }
-      if case .waits(let readiness) = need { arm(readiness) }
+      if case .waits(let readiness) = need { wait(for: readiness) }
     }
     schedule()
   }
@@ -117,45 +115,31 @@ where S.Input: Sized, S.Output: Sized {
   private func done(_ failure: (any Error)?) {
     isDone = true
     self.failure = failure
-    disarm()
-    input?.cancel()
-    letGo()
-  }
-
-  /// Lets go of the stage and says so downstream, unless a descriptor of its is still watched: once
-  /// closed, its number may mean another file.
-  private func letGo() {
-    guard isDone, watched == 0, stage != nil else { return }
+    forgetWait()
     stage = nil
+    input?.cancel()
     outlet.end(failure)
     onEnd?(failure)
     onEnd = nil
   }
 
-  private func arm(_ wanted: Readiness) {
-    let source: any DispatchSourceProtocol =
-      switch wanted {
-      case .readable(let descriptor):
-        DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-      case .writable(let descriptor):
-        DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: queue)
-      }
-    source.setEventHandler { [weak self] in
-      self?.disarm()
-      self?.run()
+  private func wait(for readiness: Readiness) {
+    wait = ReadinessWatch.shared.wait(for: readiness) { [weak self] number in
+      guard let self else { return }
+      queue.async { self.resume(after: number) }
     }
-    watched += 1
-    source.setCancelHandler {
-      self.watched -= 1
-      self.letGo()
-    }
-    readiness = source
-    source.activate()
   }
 
-  private func disarm() {
-    readiness?.cancel()
-    readiness = nil
+  private func resume(after number: Int) {
+    // It may have been forgotten meanwhile.
+    guard wait == number else { return }
+    wait = nil
+    run()
+  }
+
+  private func forgetWait() {
+    if let wait { ReadinessWatch.shared.forget(wait) }
+    wait = nil
   }
 }
 

@@ -6,12 +6,18 @@ struct DeadLetter {
   private struct Fields: Encodable {
     var stream: String
     var record: Int
-    var byte_offset: Int
+    var byteOffset: Int
     var expected: String
     var found: String
     /// The record as it came, where it is UTF-8; else it stands in `base64`.
     var text: String?
     var base64: String?
+
+    enum CodingKeys: String, CodingKey {
+      case stream, record
+      case byteOffset = "byte_offset"
+      case expected, found, text, base64
+    }
   }
 
   let line: [UInt8]
@@ -19,10 +25,11 @@ struct DeadLetter {
   init(_ rejected: RejectedRecord, stream: String) {
     let text = String(validating: rejected.bytes, as: UTF8.self)
     let fields = Fields(
-      stream: stream, record: rejected.record, byte_offset: rejected.byteOffset,
+      stream: stream, record: rejected.record, byteOffset: rejected.byteOffset,
       expected: rejected.fault.expected, found: rejected.fault.found, text: text,
       base64: text == nil ? Data(rejected.bytes).base64EncodedString() : nil)
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Strings and integers always encode.
     let object = (try? encoder.encode(fields)) ?? Data("{}".utf8)

@@ -9,12 +9,15 @@ enum IngestedItem: Sized, Sendable {
   case opened(StreamOpening)
   case batch(RecordBatch)
   case rejected([RejectedRecord])
+  /// The place in the input where reading ended; comes last, if the start was known.
+  case ended(StreamPosition)
 
   var byteCount: Int {
     switch self {
     case .opened(let opening): opening.prologue.count
     case .batch(let batch): batch.byteCount
     case .rejected(let records): records.byteCount
+    case .ended: 0
     }
   }
 }

@@ -90,7 +90,7 @@ struct IngestStage: Stage {
     case .needsInput:
       guard windowIsLast else {
         let progress = try fill() ?? .again
-        if progress == .finished { emitBatch(emit) }
+        if progress == .finished { emitEnd(emit) }
         return progress
       }
       do throws(RecordFault) {
@@ -98,7 +98,7 @@ struct IngestStage: Stage {
       } catch {
         throw StreamError.badInput(stream: configuration.name, "\(error)")
       }
-      emitBatch(emit)
+      emitEnd(emit)
       return .finished
     }
   }
@@ -202,6 +202,13 @@ struct IngestStage: Stage {
     guard var full = batch.take(), full.features.count > 0 || !full.text.isEmpty else { return }
     full.end = decompressor.position(atByte: byteOffset, records: records)
     emit(.batch(full))
+  }
+
+  /// Emits what is left and the place reached, bad records at the end included. Only then is it sure
+  /// whether a frame ended there, which a batch that was full just before could not see.
+  private mutating func emitEnd(_ emit: (consuming IngestedItem) -> Void) {
+    emitBatch(emit)
+    emit(.ended(decompressor.position(atByte: byteOffset, records: records)))
   }
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {

@@ -54,6 +54,7 @@ struct NormalizeStage: Stage {
     case .element(.rejected(let records)):
       unit.rejected += records
       unitBytes += records.byteCount
+    case .element(.ended(let end)): position = end
     case .resume: break
     case .end:
       try releaseHeld()

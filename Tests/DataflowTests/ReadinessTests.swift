@@ -1,0 +1,179 @@
+import Dispatch
+import Glibc
+import Testing
+
+@testable import Dataflow
+
+@Suite struct ReadinessTests {
+  private let items = Shared<[Int]>([])
+  private let buffer = Flow.Buffer(elements: 4, bytes: 1 << 20)
+
+  private func flow(_ source: PipeReading, sink: Collecting? = nil, _ ending: Ending) -> Flow {
+    Flow.from(source, label: "test.source", buffer: buffer)
+      .into(sink ?? Collecting(items), label: "test.sink") { ending.complete($0) }
+  }
+
+  private func write(_ bytes: [UInt8], to descriptor: Int32) {
+    #expect(Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
+  }
+
+  @Test func `a source that waits for a pipe goes on when bytes come`() throws {
+    let pipe = try Pipe()
+    let (ending, received) = (Ending(), DispatchSemaphore(value: 0))
+    var sink = Collecting(items)
+    sink.onItem = { _ in received.signal() }
+    let flow = flow(PipeReading(pipe), sink: sink, ending)
+    flow.start()
+    for byte in 1...20 as ClosedRange<UInt8> {
+      // One by one: the source waits before every byte.
+      write([byte], to: pipe.writeEnd)
+      #expect(received.waits())
+    }
+    pipe.closeWriteEnd()
+    #expect(ending.wait())
+    #expect(ending.failure == nil)
+    #expect(items.current == Array(1...20))
+  }
+
+  @Test func `stop ends a source that waits for a pipe`() throws {
+    let pipe = try Pipe()
+    let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
+    let flow = flow(PipeReading(pipe) { waiting.signal() }, ending)
+    flow.start()
+    #expect(waiting.waits())
+    flow.stop()
+    #expect(ending.wait())
+    #expect(ending.failure == nil)
+    pipe.closeWriteEnd()
+  }
+
+  @Test func `cancel lets a source go that waits for a pipe`() throws {
+    let pipe = try Pipe()
+    let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
+    let flow = flow(PipeReading(pipe) { waiting.signal() }, ending)
+    flow.start()
+    #expect(waiting.waits())
+    flow.cancel(TestFailure(number: 1))
+    #expect(ending.wait())
+    #expect(ending.failure == TestFailure(number: 1))
+    // With no reader left, the other end says so.
+    var query = pollfd(fd: pipe.writeEnd, events: 0, revents: 0)
+    #expect(poll(&query, 1, 20_000) == 1)
+    #expect(query.revents & Int16(POLLERR) != 0)
+    pipe.closeWriteEnd()
+  }
+
+  @Test func `a source that still waits after stop is resumed by its descriptor alone`() throws {
+    let pipe = try Pipe()
+    let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
+    var source = PipeReading(pipe) { waiting.signal() }
+    source.drainsAtEnd = true
+    let flow = flow(source, ending)
+    flow.start()
+    #expect(waiting.waits())
+    flow.stop()
+    #expect(waiting.waits())
+    #expect(waiting.staysQuiet())
+    write([7], to: pipe.writeEnd)
+    pipe.closeWriteEnd()
+    #expect(ending.wait())
+    #expect(items.current == [7])
+  }
+
+  @Test func `many flows that wait for pipes at once all go on`() throws {
+    var flows: [(pipe: Pipe, ending: Ending)] = []
+    for _ in 0..<100 {
+      let (pipe, ending) = (try Pipe(), Ending())
+      flow(PipeReading(pipe), ending).start()
+      flows.append((pipe, ending))
+    }
+    for round in 0..<5 {
+      for (pipe, _) in flows { write([UInt8(round)], to: pipe.writeEnd) }
+    }
+    for (pipe, ending) in flows {
+      pipe.closeWriteEnd()
+      #expect(ending.wait())
+    }
+    #expect(items.current.sorted() == (0..<5).flatMap { Array(repeating: $0, count: 100) })
+  }
+
+  @Test func `a descriptor's number that was used before is watched anew`() throws {
+    for round in 0..<100 {
+      let first = try Pipe()
+      let number = first.readEnd
+      let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
+      let stopped = flow(PipeReading(first) { waiting.signal() }, ending)
+      stopped.start()
+      #expect(waiting.waits())
+      stopped.stop()
+      #expect(ending.wait())
+      first.closeWriteEnd()
+
+      let second = try Pipe(readEnd: number)
+      let (secondEnding, secondWaiting) = (Ending(), DispatchSemaphore(value: 0))
+      flow(PipeReading(second) { secondWaiting.signal() }, secondEnding).start()
+      #expect(secondWaiting.waits())
+      write([UInt8(round)], to: second.writeEnd)
+      second.closeWriteEnd()
+      #expect(secondEnding.wait())
+    }
+    #expect(items.current == Array(0..<100))
+  }
+}
+
+private struct PipeError: Error {}
+
+/// Both ends of a pipe; the read end belongs to the stage that reads it.
+private final class Pipe: Sendable {
+  let readEnd: Int32
+  let writeEnd: Int32
+
+  /// - Parameter readEnd: the number that the read end is to have, or the next free one.
+  init(readEnd wanted: Int32? = nil) throws {
+    var ends: [Int32] = [0, 0]
+    guard pipe(&ends) == 0 else { throw PipeError() }
+    if let wanted, ends[0] != wanted {
+      // The least free number from there on.
+      let first = fcntl(ends[0], F_DUPFD, wanted)
+      close(ends[0])
+      ends[0] = first
+    }
+    (readEnd, writeEnd) = (ends[0], ends[1])
+  }
+
+  func closeWriteEnd() { close(writeEnd) }
+}
+
+/// Reads a pipe a byte a step, and closes it when let go of.
+private struct PipeReading: Stage {
+  private final class Reader: Sendable {
+    let descriptor: Int32
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+    deinit { close(descriptor) }
+  }
+
+  /// Whether it reads on to the end after it was stopped.
+  var drainsAtEnd = false
+  private let reader: Reader
+  private let onWait: @Sendable () -> Void
+
+  init(_ pipe: Pipe, onWait: @escaping @Sendable () -> Void = {}) {
+    reader = Reader(pipe.readEnd)
+    self.onWait = onWait
+  }
+
+  mutating func step(
+    _ signal: Signal<Nothing>, emit: (consuming Item) -> Void
+  ) throws -> Progress {
+    if case .end = signal, !drainsAtEnd { return .finished }
+    var query = pollfd(fd: reader.descriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&query, 1, 0) > 0 else {
+      onWait()
+      return .waits(.readable(descriptor: reader.descriptor))
+    }
+    var byte: UInt8 = 0
+    guard read(reader.descriptor, &byte, 1) == 1 else { return .finished }
+    emit(Item(number: Int(byte)))
+    return .again
+  }
+}

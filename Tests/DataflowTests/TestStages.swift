@@ -1,0 +1,175 @@
+import Dispatch
+
+@testable import Dataflow
+
+/// A numbered element of a size of its own.
+struct Item: Sized, Sendable, Equatable {
+  var number: Int
+  var byteCount = 1
+}
+
+struct TestFailure: Error, Equatable {
+  var number: Int
+}
+
+/// A value that many threads change, one at a time.
+final class Shared<Value: Sendable>: @unchecked Sendable {
+  // @unchecked because `value` is only touched with `lock` held.
+  private let lock = Lock()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  func withValue<Result>(_ body: (inout Value) -> Result) -> Result {
+    lock.withLock { body(&value) }
+  }
+
+  var current: Value { withValue { $0 } }
+}
+
+/// Tells when it is let go of, and with it the stage that holds it.
+final class Life: Sendable {
+  private let living: Shared<Int>
+
+  init(_ living: Shared<Int>) {
+    self.living = living
+    living.withValue { $0 += 1 }
+  }
+
+  deinit { living.withValue { $0 -= 1 } }
+}
+
+/// Emits 0, 1, 2, … one a step.
+struct Numbers: Stage {
+  var count = Int.max
+  var byteCount = 1
+  var failsAt: Int?
+  /// Emitted when the source is stopped.
+  var farewell: Int?
+  var life: Life?
+  var steps = Shared(0)
+  var onStep: @Sendable (Int) -> Void = { _ in }
+  private var next = 0
+
+  init(count: Int = .max, byteCount: Int = 1, failsAt: Int? = nil) {
+    self.count = count
+    self.byteCount = byteCount
+    self.failsAt = failsAt
+  }
+
+  mutating func step(
+    _ signal: Signal<Nothing>, emit: (consuming Item) -> Void
+  ) throws -> Progress {
+    if case .end = signal {
+      if let farewell { emit(Item(number: farewell)) }
+      return .finished
+    }
+    steps.withValue { $0 += 1 }
+    onStep(next)
+    if next == failsAt { throw TestFailure(number: next) }
+    guard next < count else { return .finished }
+    emit(Item(number: next, byteCount: byteCount))
+    next += 1
+    return .again
+  }
+}
+
+/// Turns every element into others, and emits some more at the end.
+struct Mapping: Stage {
+  var life: Life?
+  var last: [Item] = []
+  let transform: @Sendable (Item) throws -> [Item]
+
+  init(_ transform: @escaping @Sendable (Item) throws -> [Item]) {
+    self.transform = transform
+  }
+
+  mutating func step(_ signal: Signal<Item>, emit: (consuming Item) -> Void) throws -> Progress {
+    switch signal {
+    case .element(let item):
+      for result in try transform(item) { emit(result) }
+    case .resume: break
+    case .end: for item in last { emit(item) }
+    }
+    return .next
+  }
+}
+
+/// Keeps what comes; `onItem` may throw or wait.
+struct Collecting: Stage {
+  var life: Life?
+  let items: Shared<[Int]>
+  var finishesAfter = Int.max
+  var onItem: @Sendable (Item) throws -> Void = { _ in }
+
+  init(_ items: Shared<[Int]>) { self.items = items }
+
+  mutating func step(_ signal: Signal<Item>, emit: (consuming Nothing) -> Void) throws -> Progress {
+    guard case .element(let item) = signal else { return .next }
+    try onItem(item)
+    let count = items.withValue {
+      $0.append(item.number)
+      return $0.count
+    }
+    return count == finishesAfter ? .finished : .next
+  }
+}
+
+/// Works on an element in a function of the test's.
+struct Working: Worker {
+  let transform: @Sendable (Item) throws -> Item
+
+  init(_ transform: @escaping @Sendable (Item) throws -> Item) {
+    self.transform = transform
+  }
+
+  mutating func work(_ input: consuming Item) throws -> Item {
+    try transform(copy input)
+  }
+}
+
+/// How a flow ended; waits with a deadline that only a hang reaches.
+final class Ending: Sendable {
+  static let deadlineSeconds = 20
+  private let calls = Shared<[(any Error)?]>([])
+  private let semaphore = DispatchSemaphore(value: 0)
+  private let beforehand: @Sendable () -> Void
+
+  /// - Parameter beforehand: called in the completion.
+  init(_ beforehand: @escaping @Sendable () -> Void = {}) { self.beforehand = beforehand }
+
+  func complete(_ failure: (any Error)?) {
+    beforehand()
+    calls.withValue { $0.append(failure) }
+    semaphore.signal()
+  }
+
+  /// Whether the flow has completed by the deadline.
+  func wait() -> Bool { semaphore.waits() }
+
+  var failure: TestFailure? { calls.current.first.flatMap { $0 as? TestFailure } }
+  var count: Int { calls.withValue { $0.count } }
+}
+
+extension DispatchSemaphore {
+  /// Whether it was signalled by the deadline.
+  func waits() -> Bool { wait(timeout: .now() + .seconds(Ending.deadlineSeconds)) == .success }
+
+  /// Whether it stays as it is for a moment: a shorter moment may miss a mistake, but makes none.
+  func staysQuiet() -> Bool { wait(timeout: .now() + .milliseconds(50)) == .timedOut }
+}
+
+/// SplitMix64, so that a seed gives the same run everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
