@@ -30,7 +30,7 @@ extension NormalizationSettings {
     case .halfLifeRecords(let halfLife):
       let weight = decay(n / halfLife)
       guard biasCorrection else { return weight }
-      guard history.values > 0 else { return 1 }
+      // At N = 0 this divides a number by itself: exactly 1.
       return min(weight / decay((Double(history.values) + n) / halfLife), 1)
     case .halfLifeSeconds(let halfLife):
       return history.batches > 0 ? decay(elapsedSeconds / halfLife) : 1

@@ -24,7 +24,7 @@ package struct RecordFormat: Sendable {
 
 /// Every format that Evenkeel reads and writes.
 package enum BuiltInFormats {
-  package static let all: [RecordFormat] = [.csv, .raw]
+  package static let all: [RecordFormat] = [.csv, .ndjson, .raw]
 
   package static func named(_ name: String) -> RecordFormat? {
     all.first { $0.name == name }

@@ -6,6 +6,8 @@ internal import Features
 struct SpliceEncoder: RecordEncoder {
   let prologue: [UInt8]
   let precision: Precision
+  /// What stands for a number beyond the range of the precision, in formats that know no `inf`.
+  var overflow: [UInt8]?
 
   func encodePrologue(into output: ByteBuffer) {
     output.append(prologue)
@@ -22,7 +24,9 @@ struct SpliceEncoder: RecordEncoder {
   }
 
   @inline(__always)
-  private func splice<Stored: BinaryFloatingPoint, Written: FormattableNumber>(
+  private func splice<
+    Stored: BinaryFloatingPoint, Written: BinaryFloatingPoint & FormattableNumber
+  >(
     _ batch: RecordBatch, _ values: [Stored], _ output: ByteBuffer,
     _ convert: (Stored) -> Written
   ) {
@@ -37,7 +41,13 @@ struct SpliceEncoder: RecordEncoder {
         if value.isNaN { continue }
         let start = Int(span.start)
         copy(text + copied, start - copied, to: &place)
-        place += convert(value).writeText(to: place)
+        let number = convert(value)
+        if let overflow, number.isInfinite {
+          place.update(from: overflow, count: overflow.count)
+          place += overflow.count
+        } else {
+          place += number.writeText(to: place)
+        }
         copied = Int(span.end)
       }
       copy(text + copied, batch.text.count - copied, to: &place)

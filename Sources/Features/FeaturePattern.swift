@@ -45,8 +45,12 @@ package struct FeaturePattern: Sendable, Equatable {
   ) throws(FeatureError) -> [Int] {
     var chosen: [Int] = []
     var taken = Set<Int>()
+    // Names are looked up: thousands may be given, one by one, for as many columns.
+    let columns = Dictionary(grouping: names.indices) { names[$0] }
     for pattern in patterns {
-      let fitting = names.indices.filter { pattern.matches(names[$0]) }
+      let fitting =
+        pattern.isGlob
+        ? names.indices.filter { pattern.matches(names[$0]) } : columns[pattern.text] ?? []
       guard !fitting.isEmpty else {
         throw .matchesNothing(
           pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names))

@@ -29,6 +29,7 @@ struct DeadLetter {
       expected: rejected.fault.expected, found: rejected.fault.found, text: text,
       base64: text == nil ? Data(rejected.bytes).base64EncodedString() : nil)
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Strings and integers always encode.
     let object = (try? encoder.encode(fields)) ?? Data("{}".utf8)

@@ -19,8 +19,8 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
 package enum ContentError: Error, Equatable, CustomStringConvertible {
   /// A part of the file, such as a tensor, is not what it must be.
   case unexpected(part: String, expected: String, found: String)
-  /// The offset is in bytes from the start of the JSON text.
-  case malformedJSON(offset: Int, expected: String)
+  /// A text that is not JSON, or a member that is absent or of another type.
+  case invalidJSON(part: String, reason: String)
   case newerVersion(found: String, supported: Int)
   /// Sums in hexadecimal digits.
   case checksumMismatch(recorded: String, computed: String)
@@ -29,8 +29,7 @@ package enum ContentError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .unexpected(let part, let expected, let found):
       "\(part): expected \(expected), found \(found)"
-    case .malformedJSON(let offset, let expected):
-      "malformed JSON at byte \(offset): expected \(expected)"
+    case .invalidJSON(let part, let reason): "\(part): \(reason)"
     case .newerVersion(let found, let supported):
       "written in format version \(found), newer than version \(supported), "
         + "the newest that this Evenkeel reads"

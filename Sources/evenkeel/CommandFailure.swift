@@ -28,7 +28,7 @@ struct CommandFailure: Error {
     switch format {
     case .text: writeToStandardError("evenkeel: \(message)\n")
     case .json:
-      let line = LogLine(level: "error", message: message, exit_code: exitCode)
+      let line = LogLine(level: "error", message: message, exitCode: exitCode)
       writeToStandardError(jsonText(line) + "\n")
     }
   }
@@ -36,7 +36,7 @@ struct CommandFailure: Error {
   private struct LogLine: Encodable {
     var level: String
     var message: String
-    var exit_code: Int32
+    var exitCode: Int32
   }
 }
 
@@ -46,9 +46,10 @@ enum LogFormat: String, CaseIterable {
   case json
 }
 
-/// One line of JSON with its keys in order.
+/// One line of JSON with its keys in snake case and in order.
 func jsonText(_ value: some Encodable) -> String {
   let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = .convertToSnakeCase
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   // Only records of strings and finite numbers come here, and those always encode.
   return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"

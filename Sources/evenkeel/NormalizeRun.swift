@@ -19,12 +19,14 @@ final class NormalizeRun {
   }
 
   func run() throws {
+    let handled = [SIGINT, SIGTERM]
+    block(handled)
     let outcome = Outcome()
     let start = DispatchTime.now()
     let stream = try StreamRun(configuration, files: files, threads: threads) { failure in
       outcome.complete(failure)
     }
-    let signals = [SIGINT, SIGTERM].map { number in
+    let signals = handled.map { number in
       onSignal(number) { [name = configuration.name] in
         // A file that was read in part would look like one that was read whole.
         if stream.inputByteCount == nil {
@@ -47,35 +49,45 @@ final class NormalizeRun {
     }
   }
 
-  /// Calls `handler` for the first such signal; a second one ends the process as usual.
+  /// Calls `handler` for the first such signal; a second one ends the process at once.
+  ///
+  /// The signal must be blocked: a signal that comes before the source is active is kept then.
   private func onSignal(
     _ number: Int32, _ handler: @escaping @Sendable () -> Void
   ) -> any DispatchSourceSignal {
-    signal(number, SIG_IGN)
-    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    let source = DispatchSource.makeSignalSource(
+      signal: number, queue: DispatchQueue(label: "signal"))
     source.setEventHandler {
-      signal(number, SIG_DFL)
+      source.setEventHandler { _exit(128 + number) }
       handler()
     }
     source.activate()
     return source
   }
 
+  /// Blocks signals in this thread, and so in all that it starts.
+  private func block(_ numbers: [Int32]) {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in numbers { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+  }
+
   /// What `--json-summary` says.
   private struct Summary: Encodable {
     var records: Int
     var batches: Int
-    var bytes_in: Int
-    var bytes_out: Int
-    var bad_records: Int
+    var bytesIn: Int
+    var bytesOut: Int
+    var badRecords: Int
     var seconds: Double
 
     init(_ metrics: StreamMetrics, seconds: Double) {
       records = metrics.records
       batches = metrics.batches
-      bytes_in = metrics.bytesIn
-      bytes_out = metrics.bytesOut
-      bad_records = metrics.badRecords
+      bytesIn = metrics.bytesIn
+      bytesOut = metrics.bytesOut
+      badRecords = metrics.badRecords
       self.seconds = seconds
     }
   }

@@ -2,6 +2,7 @@
 #ifndef CNUMBERTEXT_H
 #define CNUMBERTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,110 @@ const char *_Nullable number_text_parse(const char *_Nonnull begin, const char *
 // Writes the shortest text that reads back as the same number; returns its length.
 size_t number_text_format_float(float value, char *_Nonnull text);
 size_t number_text_format_double(double value, char *_Nonnull text);
+
+// MARK: JSON records
+//
+// A feature is a leaf of a record: a path of member keys, and for one value of an array of numbers
+// (a vector) the index in it. Keys are UTF-8 and stand one after another in `keys`, their lengths
+// in `key_lengths`. Offsets are bytes from the start of the line. No function keeps what it was
+// given.
+
+// Bounds on one record: the deepest that it may nest, and the members of all its objects together.
+typedef struct JsonLimits {
+  size_t depth;
+  size_t members;
+} JsonLimits;
+
+// Why a line is no record.
+typedef enum JsonFaultReason {
+  JSON_SOUND,
+  JSON_NOT_AN_OBJECT,
+  JSON_MALFORMED,          // `message` says what is wrong
+  JSON_TOO_DEEP,
+  JSON_TOO_MANY_MEMBERS,
+  JSON_MEMBER_TWICE,       // `feature` is the one, or one of those, that the member holds
+  JSON_VECTOR_LENGTH,      // `count` values were found in the vector of `feature`
+} JsonFaultReason;
+
+typedef struct JsonFault {
+  JsonFaultReason reason;
+  const char *_Nullable message;  // static text
+  ptrdiff_t offset;              // -1 where unknown
+  int32_t feature;               // -1 where there is none
+  size_t count;
+} JsonFault;
+
+// A place of the first record that can be a feature: a number, or a vector of `length` values.
+typedef struct JsonLeaf {
+  const char *_Nonnull keys;
+  const size_t *_Nonnull key_lengths;
+  size_t key_count;
+  bool is_vector;
+  size_t length;
+} JsonLeaf;
+
+// The leaves of one record in the order in which they stand.
+typedef struct JsonLeaves JsonLeaves;
+
+// Lists the numbers of a record and its nested objects, and the arrays of numbers (and nulls) only.
+// Returns NULL, and the fault, where the line is no record.
+JsonLeaves *_Nullable json_leaves_create(const char *_Nonnull line, size_t length,
+                                         JsonLimits limits, JsonFault *_Nonnull fault);
+void json_leaves_destroy(JsonLeaves *_Nonnull leaves);
+size_t json_leaves_count(const JsonLeaves *_Nonnull leaves);
+// What it points to lives as long as `leaves`.
+JsonLeaf json_leaves_get(const JsonLeaves *_Nonnull leaves, size_t index);
+
+// What stands where a feature is expected.
+typedef enum JsonValueKind {
+  JSON_NUMBER,     // a finite number
+  JSON_NULL,
+  JSON_INVALID,    // any other value, a number beyond Double's range included
+  JSON_MISPLACED,  // no object or vector where the path of the feature needs one
+} JsonValueKind;
+
+typedef struct JsonFeatureValue {
+  double value;  // 0 unless the kind is JSON_NUMBER
+  uint32_t start, end;
+  int32_t feature;
+  JsonValueKind kind;
+} JsonFeatureValue;
+
+typedef struct JsonRecord {
+  const JsonFeatureValue *_Nullable values;  // in the order of the text
+  size_t value_count;
+  size_t found_count;  // features found, the misplaced ones left out
+  // The line, with the absent members put in if that was asked for; offsets are into this text.
+  const char *_Nullable text;
+  size_t text_length;
+} JsonRecord;
+
+// Reads the features of records; for one thread at a time.
+typedef struct JsonRecordReader JsonRecordReader;
+
+JsonRecordReader *_Nonnull json_record_reader_create(JsonLimits limits);
+void json_record_reader_destroy(JsonRecordReader *_Nonnull reader);
+
+// Adds a feature; the first one has the index 0. `element` is the index in a vector of
+// `vector_length` values, or -1 where the feature is a number by itself.
+// Returns false where the path contradicts that of another feature (a and a.b, or the same one).
+bool json_record_reader_add(JsonRecordReader *_Nonnull reader, const char *_Nonnull keys,
+                            const size_t *_Nonnull key_lengths, size_t key_count,
+                            ptrdiff_t element, size_t vector_length);
+
+// Reads and checks one line. With `completes`, features that are absent are put in, spelled null.
+// What `record` points to lives until the next call. Returns false, and the fault, where the line
+// is no record.
+bool json_record_reader_read(JsonRecordReader *_Nonnull reader, const char *_Nonnull line,
+                             size_t length, bool completes, JsonRecord *_Nonnull record,
+                             JsonFault *_Nonnull fault);
+
+// Whether any line so far had the feature, null or not.
+bool json_record_reader_has_seen(const JsonRecordReader *_Nonnull reader, int32_t feature);
+
+// Writes `text` as a JSON string, quotes included, to `quoted`, which has room for
+// 6 * length + 2 bytes; returns how many were written.
+size_t json_quote(const char *_Nullable text, size_t length, char *_Nonnull quoted);
 
 #ifdef __cplusplus
 }

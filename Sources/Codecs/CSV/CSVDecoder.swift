@@ -16,6 +16,8 @@ struct CSVDecoder: RecordDecoder {
   private let tokensLookNumeric: Bool
   private var scanner: CSVRecordScanner
   private var header: (names: [String], end: Int)?
+  /// Where `open` looks for the first record; all before it is the header and blank lines.
+  private var firstRecord = 0
   private var names: [String] = []
   private var features: [Int] = []
 
@@ -47,27 +49,49 @@ struct CSVDecoder: RecordDecoder {
       let markEnd = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
       guard options.hasHeader else {
         header = ([], markEnd)
+        firstRecord = markEnd
         return try open(window)
       }
       guard markEnd < bytes.count else {
+        guard window.isLast else { return nil }
         throw RecordFault(expected: "a header line", found: "the end of the stream")
       }
       guard let record = try peek(window, at: markEnd) else { return nil }
       let fields = try fields(of: record, at: markEnd, in: bytes)
       header = (fields.map { String(decoding: $0, as: UTF8.self) }, record.end)
+      firstRecord = record.end
     }
-    guard let (headerNames, headerEnd) = header else { return nil }
-    var columns = headerNames
+    guard var columns = header?.names else { return nil }
     var isNumeric: [Bool]?
     if options.features.isEmpty || !options.hasHeader {
-      guard let record = try peek(window, at: headerEnd) else {
+      guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
         return window.isLast ? try opening(columns, isNumeric: [], window) : nil
       }
-      let first = try fields(of: record, at: headerEnd, in: bytes)
       if !options.hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
+      // A record of another length does not say which columns hold numbers.
+      guard first.count == columns.count else {
+        throw RecordFault(
+          expected: "\(columns.count) fields in the first record", found: "\(first.count)")
+      }
       isNumeric = first.map { isNumber($0) }
     }
     return try opening(columns, isNumeric: isNumeric, window)
+  }
+
+  /// The fields of the first record, or nil where its end is not in the window or there is none.
+  private mutating func peekFirstRecord(
+    _ window: InputWindow, columnCount: Int
+  ) throws(RecordFault) -> [[UInt8]]? {
+    while let record = try peek(window, at: firstRecord) {
+      // Without a header the first line that is not blank tells the number of columns.
+      guard record.contentEnd == firstRecord, columnCount != 1 else {
+        return try fields(of: record, at: firstRecord, in: window.bytes)
+      }
+      firstRecord = record.end
+      // Blank lines without end are refused like a record without end.
+      guard firstRecord <= options.limits.recordBytes else { throw tooLong }
+    }
+    return nil
   }
 
   private mutating func opening(
@@ -104,13 +128,22 @@ struct CSVDecoder: RecordDecoder {
   private mutating func peek(
     _ window: InputWindow, at start: Int
   ) throws(RecordFault) -> CSVRecordScanner.Record? {
-    switch scanner.next(in: window.bytes, from: start, isLast: window.isLast) {
+    let result = scanner.next(in: window.bytes, from: start, isLast: window.isLast)
+    // The limit goes before all else, lest what is found depend on how the bytes come.
+    if length(of: result, from: start, in: window) > options.limits.recordBytes { throw tooLong }
+    switch result {
     case .record(let record): return record
     case .unterminatedQuote: throw Self.unterminatedQuote
-    case .incomplete:
-      guard window.bytes.count - start <= options.limits.recordBytes else { throw tooLong }
-      return nil
+    case .incomplete: return nil
     }
+  }
+
+  /// The bytes that a record is known to have, line end included.
+  @inline(__always)
+  private func length(
+    of result: CSVRecordScanner.Result, from start: Int, in window: InputWindow
+  ) -> Int {
+    if case .record(let record) = result { record.end - start } else { window.bytes.count - start }
   }
 
   /// The contents of a record's fields, without their quotes.
@@ -163,16 +196,14 @@ struct CSVDecoder: RecordDecoder {
     while batch.features.count < limit {
       let start = progress.consumed
       let record: CSVRecordScanner.Record
-      switch scanner.next(in: window.bytes, from: start, isLast: window.isLast) {
-      case .record(let found): record = found
-      case .unterminatedQuote: return .failed(Self.unterminatedQuote)
-      case .incomplete:
-        return window.bytes.count - start > options.limits.recordBytes
-          ? .failed(tooLong) : .needsInput
+      do throws(RecordFault) {
+        guard let found = try peek(window, at: start) else { return .needsInput }
+        record = found
+      } catch {
+        return .failed(error)
       }
-      guard record.end - start <= options.limits.recordBytes else { return .failed(tooLong) }
       progress.consumed = record.end
-      let isBlank = record.contentEnd == start && features.count > 1
+      let isBlank = record.contentEnd == start && features.count != 1
       if !isBlank {
         progress.records += 1
         if let fault = read(base, start, record, into: &batch) {

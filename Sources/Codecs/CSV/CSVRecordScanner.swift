@@ -39,7 +39,8 @@ struct CSVRecordScanner {
   }
 
   /// Looks for the end of the record that starts at `start`.
-  mutating func next(in bytes: UnsafeBufferPointer<UInt8>, from start: Int, isLast: Bool) -> Result {
+  mutating func next(in bytes: UnsafeBufferPointer<UInt8>, from start: Int, isLast: Bool) -> Result
+  {
     guard let base = bytes.baseAddress, start < bytes.count else { return .incomplete }
     let count = bytes.count - start
     let record = base + start
@@ -52,7 +53,8 @@ struct CSVRecordScanner {
           scanned = count
           return .incomplete
         }
-        return found(record, start: start, lineEnd: lineCount, hasQuotes: false, terminated: lineEnd != nil)
+        return found(
+          record, start: start, lineEnd: lineCount, hasQuotes: false, terminated: lineEnd != nil)
       }
       place = .fieldStart
       scanned = 0

@@ -47,7 +47,8 @@ package struct InputDecompressor: Sendable {
     }
     guard kind == .zstd else {
       let count = min(input.count, limit)
-      output.append(UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
+      output.append(
+        UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
       inputOffset += count
       byteOffset += count
       return count
@@ -101,7 +102,10 @@ package struct InputDecompressor: Sendable {
   }
 
   private static func isFrame(_ input: UnsafeRawBufferPointer) -> Bool {
-    guard input.count >= 4 else { return false }
+    guard input.count >= 4 else {
+      // What ends within the magic number is a broken frame; one byte of it is an opening bracket.
+      return input.count > 1 && [0x28, 0xB5, 0x2F].starts(with: input)
+    }
     let magic = UInt32(littleEndian: input.loadUnaligned(as: UInt32.self))
     return magic == 0xFD2F_B528 || magic & 0xFFFF_FFF0 == 0x184D_2A50
   }

@@ -51,10 +51,13 @@ package final class ZstdDecompressor: @unchecked Sendable {
     case ZSTD_error_checksum_wrong:
       throw ZstdError(description: "expected the checksum of the frame, found another")
     case ZSTD_error_dictionary_wrong:
-      throw ZstdError(description: "expected a frame without or with this dictionary, found another; pass it as --dictionary")
+      throw ZstdError(
+        description: "expected a zstd frame of the dictionary given, or of none, "
+          + "found one of another; --dictionary gives it")
     default:
       throw ZstdError(
-        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased())
+        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()
+      )
     }
     return (source.pos, target.pos, status == 0)
   }

@@ -73,7 +73,9 @@ struct RawDecoder: RecordDecoder {
     case .float32 where batch.precision == .float32:
       return batch.withFloat32Columns { store(row, Float.self, &$0, record, capacity) { $0 } }
     case .float32:
-      return batch.withFloat64Columns { store(row, Float.self, &$0, record, capacity) { Double($0) } }
+      return batch.withFloat64Columns {
+        store(row, Float.self, &$0, record, capacity) { Double($0) }
+      }
     case .float64:
       return batch.withFloat64Columns { store(row, Double.self, &$0, record, capacity) { $0 } }
     }
@@ -106,34 +108,34 @@ struct RawDecoder: RecordDecoder {
 
 /// Writes raw rows: those that were read with the features in place, or the features alone.
 struct RawEncoder: RecordEncoder {
-  /// The features' columns within a row that passes through; nil where rows hold features alone.
+  /// The column of each feature within a row; nil where rows hold the features alone, in order.
   private let columns: [Int]?
+  /// Whether rows are written over those that were read, which have the same width.
+  private let keepsRows: Bool
   private let rowBytes: Int
   private let precision: Precision
 
   init(_ options: EncoderOptions) throws(FormatError) {
     precision = options.precision
-    guard let rawColumns = options.rawColumns, options.prologue != nil,
-      options.rawScalar == options.precision
-    else {
-      if let rawColumns = options.rawColumns, options.prologue != nil,
-        rawColumns != options.schema.count
-      {
-        throw FormatError(
-          "columns that are no features pass as they are, in \(options.rawScalar.rawValue), but "
-            + "the output is \(options.precision.rawValue): "
-            + "pass --precision \(options.rawScalar.rawValue), or make every column a feature")
-      }
+    guard let rawColumns = options.rawColumns, options.prologue != nil else {
       columns = nil
+      keepsRows = false
       rowBytes = options.schema.count * options.precision.byteCount
       return
+    }
+    keepsRows = options.rawScalar == options.precision
+    guard keepsRows || rawColumns == options.schema.count else {
+      throw FormatError(
+        "columns that are no features pass as they are, in \(options.rawScalar.rawValue), but "
+          + "the output is \(options.precision.rawValue): "
+          + "pass --precision \(options.rawScalar.rawValue), or make every column a feature")
     }
     let index = Dictionary(
       uniqueKeysWithValues: FeatureSchema.unnamed(count: rawColumns).enumerated().map {
         ($1, $0)
       })
     columns = options.schema.names.compactMap { index[$0] }
-    rowBytes = rawColumns * options.rawScalar.byteCount
+    rowBytes = rawColumns * options.precision.byteCount
   }
 
   func encodePrologue(into output: ByteBuffer) {}
@@ -141,8 +143,8 @@ struct RawEncoder: RecordEncoder {
   func encode(_ batch: RecordBatch, into output: ByteBuffer) {
     let size = batch.features.count * rowBytes
     let rows = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
-    if columns != nil { rows.copyBytes(from: batch.text) }
-    if !(batch.passesThrough && columns != nil) {
+    if keepsRows { rows.copyBytes(from: batch.text) }
+    if !(batch.passesThrough && keepsRows) {
       switch (batch.features.columns, precision) {
       case (.float32(let values), .float32): write(batch.features, values, rows) { $0 }
       case (.float32(let values), .float64): write(batch.features, values, rows) { Double($0) }
@@ -163,7 +165,7 @@ struct RawEncoder: RecordEncoder {
       var place = column * MemoryLayout<Written>.size
       for index in feature * batch.capacity..<feature * batch.capacity + batch.count {
         // A missing value of a row that passes through keeps its own bits.
-        if columns == nil || !values[index].isNaN {
+        if !keepsRows || !values[index].isNaN {
           rows.storeBytes(of: convert(values[index]), toByteOffset: place, as: Written.self)
         }
         place += rowBytes

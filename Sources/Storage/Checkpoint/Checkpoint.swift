@@ -33,6 +33,8 @@ package struct Checkpoint: Sendable, Equatable {
 
   /// The version of the format that is written; newer ones are refused.
   package static let formatVersion = 1
+  /// The highest count that is believed: exact as a Double, and far from overflow as it goes on.
+  package static let countLimit = 1 << 53
 
   /// The state before the first batch: μ = 0, σ² = 1, γ = 1, β = 0, all counts 0.
   package init(features: [String], settings: [String: String] = [:]) {
@@ -56,8 +58,8 @@ package struct Checkpoint: Sendable, Equatable {
 }
 
 extension Checkpoint {
-  /// Checks what every checkpoint must be: names that differ, vectors of length d, finite numbers,
-  /// no negative variance or count.
+  /// Checks what every checkpoint must be: names that differ, vectors of length d, finite numbers, no
+  /// negative variance, and counts from 0 to `countLimit`.
   package func validate() throws(ContentError) {
     do throws(FeatureError) {
       _ = try FeatureSchema(features)
@@ -70,17 +72,18 @@ extension Checkpoint {
     try check("running_var", runningVariance, is: "a finite number of 0 or more") {
       $0.isFinite && $0 >= 0
     }
-    for (name, counts) in counts { try check(name, counts, is: "0 or more") { $0 >= 0 } }
-    guard batchesTracked >= 0 else {
+    let possible = 0...Self.countLimit
+    for (name, counts) in counts { try check(name, counts, is: "0 to 2^53", possible.contains) }
+    guard possible.contains(batchesTracked) else {
       throw .unexpected(
-        part: "num_batches_tracked", expected: "0 or more", found: "\(batchesTracked)")
+        part: "num_batches_tracked", expected: "0 to 2^53", found: "\(batchesTracked)")
     }
     if let position {
       let numbers = [
         position.records, position.byteOffset, position.frameOffset, position.byteOffsetInFrame,
       ]
-      guard numbers.allSatisfy({ $0 >= 0 }) else {
-        throw .unexpected(part: "position", expected: "0 or more", found: "\(numbers)")
+      guard numbers.allSatisfy(possible.contains) else {
+        throw .unexpected(part: "position", expected: "0 to 2^53", found: "\(numbers)")
       }
     }
   }

@@ -49,7 +49,8 @@ package final class POSIXFile: File {
 
   package func unreadyDescriptor() -> Int32? {
     var query = pollfd(fd: open, events: Int16(POLLIN), revents: 0)
-    // An error or a hang-up is ready too: the read tells which.
+    // An error or a hang-up is ready too, and so is a closed file: the read tells which.
+    guard query.fd >= 0 else { return nil }
     return poll(&query, 1, 0) > 0 ? nil : query.fd
   }
 

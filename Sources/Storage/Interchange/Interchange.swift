@@ -70,6 +70,8 @@ package struct ImportOptions: Sendable, Equatable {
   package var prefix = ""
   /// The values of each feature in one batch, where known; the counts of values are 0 otherwise.
   package var valuesPerBatch = 0
+  /// ε of the module, which its state lacks; the folded export needs it.
+  package var epsilon: Double?
 
   package init() {}
 }

@@ -6,8 +6,8 @@ extension ExportFormat {
   static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     return try Safetensors(
-      tensors: checkpoint.safetensors.tensors.filter { names.contains($0.key) },
-      metadata: ["format": "pt", MetadataKey.features: JSON.encode(checkpoint.features)]
+      tensors: checkpoint.safetensors().tensors.filter { names.contains($0.key) },
+      metadata: ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
     ).serialized()
   }
 }
@@ -33,6 +33,7 @@ extension ImportFormat {
         expected: "\(features.count) numbers, one a feature", found: "\(mean.count)")
     }
     var checkpoint = Checkpoint(features: features)
+    checkpoint.settings["epsilon"] = options.epsilon.map { "\($0)" }
     checkpoint.runningMean = mean
     checkpoint.runningVariance = try file.doubles(name("running_var"), count: mean.count)
     if file.tensors[name("weight")] != nil {

@@ -32,53 +32,8 @@ struct Export: ParsableCommand {
   }
 }
 
-/// `evenkeel import`: a checkpoint out of another tool's state.
-struct Import: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Makes a checkpoint from another tool's state.",
-    discussion: """
-      pytorch: a safetensors file with running_mean and running_var, and weight, bias and \
-      num_batches_tracked where there are such.
-      json: what export --to json wrote.
-      """)
-
-  @Argument(help: "The file to read.")
-  var file: String
-
-  @Option(help: "pytorch or json.")
-  var from: String
-
-  @Option(name: [.short, .long], help: "The checkpoint to write.")
-  var output: String
-
-  @Option(help: "pytorch: the names of the features, in order; else those in the file, or f0, f1, ….")
-  var features: String?
-
-  @Option(help: "pytorch: what stands before the tensors' names, such as 'bn1.'.")
-  var prefix = ""
-
-  @Option(
-    help: ArgumentHelp(
-      "pytorch: values in a batch, for half-lives and cumulative totals.", valueName: "n"))
-  var valuesPerBatch = 0
-
-  func run() throws {
-    guard let format = BuiltInImports.named(from) else {
-      throw unknownFormat("--from", from, BuiltInImports.all.map(\.name))
-    }
-    var options = ImportOptions()
-    options.features = features.map { commaSeparated($0) }
-    options.prefix = prefix
-    options.valuesPerBatch = valuesPerBatch
-    do {
-      try CheckpointFile.write(try format.read(file, options: options), to: output)
-    } catch {
-      throw CommandFailure(error)
-    }
-  }
-}
-
-private func unknownFormat(_ option: String, _ found: String, _ known: [String]) -> CommandFailure {
+/// The refusal of a name that no format has.
+func unknownFormat(_ option: String, _ found: String, _ known: [String]) -> CommandFailure {
   CommandFailure(
     "\(option): expected one of \(known.joined(separator: ", ")), found '\(found)'", exitCode: 64)
 }

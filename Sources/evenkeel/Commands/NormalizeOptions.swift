@@ -121,7 +121,8 @@ struct NormalizationOptions: ParsableArguments {
   @Option(help: "The divisor of a batch's variance as it enters the running one: n - 1 or n.")
   var variance: BatchVariance?
 
-  @Option(help: ArgumentHelp(
+  @Option(
+    help: ArgumentHelp(
       "Whether early batches weigh more, so that nothing is left of the initial values.",
       valueName: "true|false"))
   var biasCorrection: Bool?
@@ -135,7 +136,8 @@ struct NormalizationOptions: ParsableArguments {
   @Flag(help: "The running moments stand still (inference).")
   var frozen = false
 
-  @Option(help: ArgumentHelp("In place of --momentum: values until a weight has halved.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp("In place of --momentum: values until a weight has halved.", valueName: "n"))
   var halfLifeRecords: Double?
 
   @Option(help: ArgumentHelp("The limit on the normalised value, in deviations.", valueName: "l"))
@@ -221,7 +223,8 @@ struct StateOptions: ParsableArguments {
   var parameters: String?
 
   @Option(
-    help: "A checkpoint of other features or settings stops the run, lends what fits, or is ignored."
+    help:
+      "A checkpoint of other features or settings stops the run, lends what fits, or is ignored."
   )
   var onMismatch = MismatchPolicy.fail
 }

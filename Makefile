@@ -1,0 +1,101 @@
+# The one entry to everything; `make` alone lists what there is.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Options of the benchmark, such as ARGS='--quick --only csv'.
+ARGS ?=
+
+# What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
+# C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
+DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd
+DEBIAN_PYTHON_PACKAGES := python3-venv
+
+# Swift's own libraries go into the binary, so that it runs where no Swift is installed.
+RELEASE := -c release --product evenkeel --static-swift-stdlib
+EVENKEEL := .build/release/evenkeel
+SWIFT_SOURCES := Sources Tests Package.swift
+PYTHON_SOURCES = $(shell find Benchmarks Tests -name '*.py')
+
+SAMPLE := samples/weather.csv.zst
+FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
+
+.DELETE_ON_ERROR:
+.PHONY: help deps deps-python build test lint format bench demo install parity clean
+
+help: ## List the targets.
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+
+# $(call install-missing,PACKAGES): asks for no network and no rights where nothing is missing.
+define install-missing
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo "This is no Debian; make sure of the like of: $(1)"; exit 0; \
+	fi; \
+	missing=; \
+	for package in $(1); do \
+	  dpkg-query -W -f='$${Status}\n' $$package 2>/dev/null | grep -q '^install ok installed' || \
+	    missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "Installing$$missing"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo apt-get update -q && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -q -y --no-install-recommends $$missing
+endef
+
+deps: ## Install what the build needs and this machine lacks (Debian packages).
+	$(call install-missing,$(DEBIAN_PACKAGES))
+	@command -v swift >/dev/null || { echo 'Swift 6.3 or newer must be on the PATH' >&2; exit 1; }
+
+deps-python:
+	$(call install-missing,$(DEBIAN_PYTHON_PACKAGES))
+
+build: deps ## Build the release binary, .build/release/evenkeel.
+	swift build $(RELEASE)
+
+test: deps ## Run the tests.
+	swift test --disable-xctest
+
+lint: deps-python ## Check the form of the sources.
+	swift format lint --strict -r $(SWIFT_SOURCES)
+	PYTHONPYCACHEPREFIX=.build-pycache python3 -m py_compile $(PYTHON_SOURCES)
+	bash -n .ci/run
+
+format: ## Bring the Swift sources into form.
+	swift format -i -r $(SWIFT_SOURCES)
+
+demo: build ## Normalise a year of hourly weather, twice.
+	@mkdir -p .build-demo
+	$(EVENKEEL) normalize $(SAMPLE) --features '$(FEATURES)' \
+	  -o .build-demo/weather.csv.zst --checkpoint-out .build-demo/first.safetensors
+	$(EVENKEEL) inspect .build-demo/first.safetensors
+	@echo; echo 'A second pass goes on from the moments of the first:'
+	$(EVENKEEL) normalize $(SAMPLE) --features '$(FEATURES)' \
+	  --checkpoint-in .build-demo/first.safetensors \
+	  -o .build-demo/weather-again.csv.zst --checkpoint-out .build-demo/second.safetensors
+	$(EVENKEEL) inspect .build-demo/second.safetensors
+	@echo
+	zstd -dc $(SAMPLE) | head -n 4
+	zstd -dc .build-demo/weather.csv.zst | head -n 4
+	zstd -dc .build-demo/weather-again.csv.zst | head -n 4
+
+install: build ## Install the binary under PREFIX (/usr/local), within DESTDIR if given.
+	install -D -s -m 755 $(EVENKEEL) '$(DESTDIR)$(PREFIX)/bin/evenkeel'
+
+.venv-%/ready: | deps-python
+	python3 -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+.venv-bench/ready: Benchmarks/requirements.txt
+.venv-parity/ready: Tests/Parity/requirements.txt
+
+bench: build .venv-bench/ready ## Measure against pipes of tools and Python peers; ARGS='--quick'.
+	.venv-bench/bin/python Benchmarks/run.py --evenkeel $(EVENKEEL) $(ARGS)
+
+parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
+	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
+
+clean: ## Remove everything that was made.
+	rm -rf .build .build-* .venv-*

@@ -1,0 +1,110 @@
+#include "JsonWalk.h"
+
+#include <memory>
+#include <string>
+
+using namespace json;
+
+namespace {
+
+struct Leaf {
+  std::string keys;
+  std::vector<size_t> key_lengths;
+  bool is_vector;
+  size_t length;
+};
+
+// Notes the leaves that are reached through objects alone.
+class LeafLister {
+ public:
+  explicit LeafLister(std::vector<Leaf> &leaves) : leaves_(leaves) {}
+  Walk<LeafLister> *walk = nullptr;
+
+  bool begin(bool is_object, uint32_t) {
+    // What stands in an array, arrays too, makes it no vector.
+    if (!places_.empty() && !places_.back().is_object) places_.back().is_vector = false;
+    const bool is_reached =
+        places_.empty() || (places_.back().is_object && places_.back().is_reached);
+    places_.push_back(Place{is_object, is_reached, !is_object && is_reached, false, 0});
+    return true;
+  }
+
+  bool key(ondemand::field &field) {
+    std::string_view text;
+    if (!walk->read_key(field, &text)) return false;
+    // The keys of the objects around this one stay; its last key goes.
+    if (places_.back().is_reached) {
+      path_.resize(places_.size() - 1);
+      path_.emplace_back(text);
+    }
+    return true;
+  }
+
+  bool scalar(Scalar kind, uint32_t, std::string_view) {
+    Place &place = places_.back();
+    if (place.is_object) {
+      if (place.is_reached && kind == Scalar::number) note(false, 0);
+      return true;
+    }
+    ++place.length;
+    place.has_number |= kind == Scalar::number;
+    place.is_vector &= kind != Scalar::other;
+    return true;
+  }
+
+  bool end() {
+    const Place place = places_.back();
+    places_.pop_back();
+    if (place.is_vector && place.has_number) note(true, place.length);
+    return true;
+  }
+
+ private:
+  struct Place {
+    bool is_object, is_reached, is_vector, has_number;
+    size_t length;
+  };
+
+  void note(bool is_vector, size_t length) {
+    Leaf leaf{{}, {}, is_vector, length};
+    for (const std::string &key : path_) {
+      leaf.keys += key;
+      leaf.key_lengths.push_back(key.size());
+    }
+    leaves_.push_back(std::move(leaf));
+  }
+
+  std::vector<Leaf> &leaves_;
+  std::vector<Place> places_;
+  std::vector<std::string> path_;
+};
+
+}  // namespace
+
+struct JsonLeaves {
+  std::vector<Leaf> leaves;
+};
+
+JsonLeaves *json_leaves_create(const char *text, size_t length, JsonLimits limits,
+                               JsonFault *fault) {
+  auto leaves = std::make_unique<JsonLeaves>();
+  LeafLister lister(leaves->leaves);
+  Line line;
+  Walk<LeafLister> walk(line, limits, lister, fault);
+  lister.walk = &walk;
+  if (simdjson::error_code code = line.hold(text, length, limits.depth)) {
+    walk.refuse(JSON_MALFORMED, words(code), -1);
+    return nullptr;
+  }
+  return walk.run() ? leaves.release() : nullptr;
+}
+
+void json_leaves_destroy(JsonLeaves *leaves) { delete leaves; }
+
+size_t json_leaves_count(const JsonLeaves *leaves) { return leaves->leaves.size(); }
+
+JsonLeaf json_leaves_get(const JsonLeaves *leaves, size_t index) {
+  const Leaf &leaf = leaves->leaves[index];
+  return JsonLeaf{leaf.keys.data(), leaf.key_lengths.data(), leaf.key_lengths.size(),
+                  leaf.is_vector, leaf.length};
+}

@@ -1,0 +1,212 @@
+internal import CNumberText
+internal import Features
+
+/// A place of the first record that can be a feature: a number, or a vector of so many values.
+struct JSONLeaf: Equatable {
+  var keys: [String]
+  /// Nil for a number by itself.
+  var vectorLength: Int?
+
+  /// The paths of its values: one, or one for each value of the vector.
+  var paths: [JSONPath] {
+    guard let vectorLength else { return [JSONPath(keys: keys)] }
+    return (0..<vectorLength).map { JSONPath(keys: keys, element: $0) }
+  }
+}
+
+/// A feature to be read: its name, its place, and the length of the vector it is in, if any.
+struct JSONFeature: Equatable {
+  var name: String
+  var path: JSONPath
+  var vectorLength: Int?
+}
+
+/// One value found in a record, with its bytes in the record's text.
+struct JSONFeatureValue {
+  enum Kind {
+    case number
+    case null
+    /// Not a number, or one beyond Double's range.
+    case invalid
+    /// An object or vector on the path is something else.
+    case misplaced
+  }
+
+  var feature: Int
+  var value: Double
+  var start: UInt32
+  var end: UInt32
+  var kind: Kind
+}
+
+/// What was read from one line; valid until the reader reads the next.
+struct JSONRecord: RandomAccessCollection {
+  fileprivate let record: JsonRecord
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { record.value_count }
+
+  /// The number of features found, null or not.
+  var foundCount: Int { record.found_count }
+
+  /// The line, absent features put in if that was asked for; what spans are offsets into.
+  var text: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: record.text, count: record.text_length)
+  }
+
+  @inline(__always)
+  subscript(position: Int) -> JSONFeatureValue {
+    guard let values = record.values, position < record.value_count else {
+      preconditionFailure("no value \(position) of \(record.value_count)")
+    }
+    let value = values[position]
+    let kind: JSONFeatureValue.Kind =
+      switch value.kind {
+      case JSON_NUMBER: .number
+      case JSON_NULL: .null
+      case JSON_MISPLACED: .misplaced
+      default: .invalid
+      }
+    return JSONFeatureValue(
+      feature: Int(value.feature), value: value.value, start: value.start, end: value.end,
+      kind: kind)
+  }
+}
+
+/// Reads features from lines of JSON: the one Swift file that calls the C functions for it.
+///
+/// Unchecked because it owns memory of the C side that a read changes; a reader belongs to one
+/// decoder, and a decoder is used by one stage at a time.
+final class JSONRecordReader: @unchecked Sendable {
+  let features: [JSONFeature]
+  private let limits: DecoderLimits
+  private let handle: OpaquePointer
+
+  /// - Throws: where two features cannot both be in a record, such as `a` and `a.b`.
+  init(features: [JSONFeature], limits: DecoderLimits) throws(RecordFault) {
+    self.features = features
+    self.limits = limits
+    handle = json_record_reader_create(Self.limits(limits))
+    for feature in features {
+      var keys: [UInt8] = []
+      var lengths: [Int] = []
+      for key in feature.path.keys {
+        keys.append(contentsOf: key.utf8)
+        lengths.append(key.utf8.count)
+      }
+      // So that the array has an address even where every key is empty.
+      keys.append(0)
+      let isTaken = keys.withUnsafeBytes { bytes in
+        guard let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self) else {
+          return false
+        }
+        return json_record_reader_add(
+          handle, start, lengths, lengths.count, feature.path.element ?? -1,
+          feature.vectorLength ?? 0)
+      }
+      guard isTaken else {
+        throw RecordFault(
+          expected: "features none of which holds another", found: "'\(feature.name)' besides")
+      }
+    }
+  }
+
+  deinit {
+    json_record_reader_destroy(handle)
+  }
+
+  /// Reads and checks one line.
+  ///
+  /// - Parameter completes: whether features that are absent are put in, spelled `null`.
+  func read(_ line: UnsafeRawBufferPointer, completes: Bool) throws(RecordFault) -> JSONRecord {
+    var record = JsonRecord()
+    var fault = JsonFault()
+    guard
+      let start = line.baseAddress?.assumingMemoryBound(to: CChar.self),
+      json_record_reader_read(handle, start, line.count, completes, &record, &fault)
+    else {
+      throw Self.fault(fault, in: line, features: features, limits: limits)
+    }
+    return JSONRecord(record: record)
+  }
+
+  /// Whether any line so far had the feature, null or not.
+  func hasSeen(_ feature: Int) -> Bool {
+    json_record_reader_has_seen(handle, Int32(feature))
+  }
+
+  /// The numbers and vectors of a record, in the order in which they stand.
+  static func leaves(
+    of line: UnsafeRawBufferPointer, limits: DecoderLimits
+  ) throws(RecordFault) -> [JSONLeaf] {
+    var fault = JsonFault()
+    guard
+      let start = line.baseAddress?.assumingMemoryBound(to: CChar.self),
+      let leaves = json_leaves_create(start, line.count, Self.limits(limits), &fault)
+    else {
+      throw Self.fault(fault, in: line, features: [], limits: limits)
+    }
+    defer { json_leaves_destroy(leaves) }
+    return (0..<json_leaves_count(leaves)).map { index in
+      let leaf = json_leaves_get(leaves, index)
+      var keys = UnsafeRawPointer(leaf.keys)
+      let names = (0..<leaf.key_count).map { position in
+        let length = leaf.key_lengths[position]
+        defer { keys += length }
+        return String(
+          decoding: UnsafeRawBufferPointer(start: keys, count: length), as: UTF8.self)
+      }
+      return JSONLeaf(keys: names, vectorLength: leaf.is_vector ? leaf.length : nil)
+    }
+  }
+
+  /// `text` as a JSON string, quotes included.
+  static func quoted(_ text: String) -> [UInt8] {
+    let bytes = Array(text.utf8)
+    return Array(unsafeUninitializedCapacity: 6 * bytes.count + 2) { quoted, count in
+      bytes.withUnsafeBytes { bytes in
+        guard let output = quoted.baseAddress else { return }
+        let input = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+        count = output.withMemoryRebound(to: CChar.self, capacity: quoted.count) {
+          json_quote(input, bytes.count, $0)
+        }
+      }
+    }
+  }
+
+  private static func limits(_ limits: DecoderLimits) -> JsonLimits {
+    JsonLimits(depth: limits.depth, members: limits.fields)
+  }
+
+  private static func fault(
+    _ fault: JsonFault, in line: UnsafeRawBufferPointer, features: [JSONFeature],
+    limits: DecoderLimits
+  ) -> RecordFault {
+    let feature = fault.feature >= 0 ? features[Int(fault.feature)] : nil
+    let name = feature?.name ?? ""
+    let place = fault.offset >= 0 ? " at byte \(fault.offset) of the line" : ""
+    switch fault.reason {
+    case JSON_NOT_AN_OBJECT:
+      return RecordFault(expected: "a JSON object in each line", found: RecordFault.quote(line))
+    case JSON_TOO_DEEP:
+      return RecordFault(
+        expected: "at most \(limits.depth) levels of nesting", found: "more\(place)")
+    case JSON_TOO_MANY_MEMBERS:
+      return RecordFault(expected: "at most \(limits.fields) members", found: "more")
+    case JSON_MEMBER_TWICE:
+      return RecordFault(expected: "the member of feature '\(name)' once", found: "it twice")
+    case JSON_VECTOR_LENGTH:
+      let length = feature?.vectorLength ?? 0
+      return RecordFault(
+        expected: "\(length) values in the array of feature '\(name)', as in the first record",
+        found: "\(fault.count)")
+    default:
+      var found = (fault.message.map { String(cString: $0) } ?? "an error") + place
+      if line.indices.contains(fault.offset) {
+        let rest = UnsafeRawBufferPointer(rebasing: line[fault.offset...])
+        found += ": " + RecordFault.quote(rest)
+      }
+      return RecordFault(expected: "valid JSON", found: found)
+    }
+  }
+}

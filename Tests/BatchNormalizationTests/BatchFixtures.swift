@@ -1,0 +1,102 @@
+import Features
+import Testing
+
+@testable import BatchNormalization
+
+/// SplitMix64 (Steele, Lea & Flood 2014): small, seeded and the same everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) {
+    state = seed
+  }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// About normal, mean 0 and deviation 1: the sum of twelve uniform numbers.
+  mutating func deviate() -> Double {
+    (0..<12).reduce(-6.0) { sum, _ in sum + Double.random(in: 0..<1, using: &self) }
+  }
+
+  mutating func values(_ count: Int, mean: Double = 0, deviation: Double = 1) -> [Double] {
+    (0..<count).map { _ in mean + deviation * deviate() }
+  }
+}
+
+/// A batch of these columns, with room to spare, so that columns do not adjoin.
+func makeBatch(_ columns: [[Double]], precision: Precision = .float64) -> FeatureBatch {
+  let count = columns.first?.count ?? 0
+  var batch = FeatureBatch(
+    featureCount: columns.count, capacity: count + 3, precision: precision)
+  batch.count = count
+  let padded = columns.flatMap { $0 + [7e300, 7e300, 7e300] }
+  switch precision {
+  case .float32: batch.columns = .float32(padded.map { Float($0) })
+  case .float64: batch.columns = .float64(padded)
+  }
+  return batch
+}
+
+extension FeatureBatch {
+  func column(_ j: Int) -> [Double] {
+    (0..<count).map { self[record: $0, feature: j] }
+  }
+
+  /// Every bit of the columns, spare rows included.
+  var bits: [UInt64] {
+    switch columns {
+    case .float32(let values): values.map { UInt64($0.bitPattern) }
+    case .float64(let values): values.map(\.bitPattern)
+    }
+  }
+}
+
+func makeNormalizer(
+  features: Int = 1, _ settings: NormalizationSettings = .init(), precision: Precision = .float64,
+  state: NormalizerState? = nil
+) throws -> Normalizer {
+  try Normalizer(
+    schema: FeatureSchema(FeatureSchema.unnamed(count: features)), settings: settings,
+    outputPrecision: precision, state: state)
+}
+
+extension Normalizer {
+  /// Normalises one batch of the given columns and returns what became of them.
+  mutating func normalized(
+    _ columns: [[Double]], elapsedSeconds: Double? = nil, precision: Precision = .float64
+  ) throws -> [[Double]] {
+    var batch = makeBatch(columns, precision: precision)
+    _ = try normalize(&batch, elapsedSeconds: elapsedSeconds)
+    return columns.indices.map { batch.column($0) }
+  }
+}
+
+/// The moments of a column by the kernel.
+func moments(_ values: [Double]) -> Moments {
+  makeBatch([values]).statistics(withMoments: true)[0].moments
+}
+
+/// Whether two numbers agree to within `tolerance` of the greater, or of `scale` where that is more.
+func agree(_ a: Double, _ b: Double, _ tolerance: Double, scale: Double = 0) -> Bool {
+  a == b || abs(a - b) <= tolerance * max(abs(a), abs(b), scale)
+}
+
+/// Expects the same numbers, and the same of them missing.
+func expectAgreement(
+  _ found: [Double], _ expected: [Double], _ tolerance: Double, scale: Double = 0,
+  _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(found.count == expected.count, comment, sourceLocation: sourceLocation)
+  for (index, pair) in zip(found, expected).enumerated() {
+    #expect(
+      agree(pair.0, pair.1, tolerance, scale: scale) || (pair.0.isNaN && pair.1.isNaN),
+      "at \(index): found \(pair.0), expected \(pair.1); \(comment?.rawValue ?? "")",
+      sourceLocation: sourceLocation)
+  }
+}

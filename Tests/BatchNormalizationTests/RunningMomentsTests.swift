@@ -1,0 +1,210 @@
+import Features
+import Testing
+
+@testable import BatchNormalization
+
+private let schema = try? FeatureSchema(["a", "b"])
+
+@Test func `One value moves the mean alone under batch_norm, both moments under total`() throws {
+  var settings = NormalizationSettings()
+  var normalizer = try makeNormalizer(settings)
+  _ = try normalizer.normalized([[5, .nan]])
+  #expect(normalizer.state.running.mean == [5])
+  #expect(normalizer.state.running.variance == [1])
+  #expect(normalizer.state.running.batches == [1])
+  #expect(normalizer.state.running.values == [1])
+  #expect(normalizer.state.running.varianceBatches == [0])
+  #expect(normalizer.state.running.varianceValues == [0])
+
+  // The variance's first batch replaces the initial 1, although the mean's was the one before.
+  _ = try normalizer.normalized([[6, 10]])
+  #expect(normalizer.state.running.variance == [8])
+  #expect(normalizer.state.running.varianceBatches == [1])
+  #expect(normalizer.state.running.varianceValues == [2])
+  #expect(agree(normalizer.state.running.mean[0], (0.9 * 5 + 8) / 1.9, 1e-15))
+
+  settings.variance = .biased
+  var biased = try makeNormalizer(settings)
+  _ = try biased.normalized([[5, .nan]])
+  #expect(biased.state.running.variance == [0])
+
+  settings.variance = .unbiased
+  settings.estimator = .total
+  var total = try makeNormalizer(settings)
+  _ = try total.normalized([[5, .nan]])
+  _ = try total.normalized([[7, .nan]])
+  let alpha = 0.1 / 0.19
+  #expect(total.state.running.varianceBatches == [2])
+  #expect(agree(total.state.running.variance[0], alpha * (1 - alpha) * 4, 1e-14))
+}
+
+@Test func `A feature with nothing present stands still, and so does its own k`() throws {
+  var normalizer = try makeNormalizer(features: 2)
+  _ = try normalizer.normalized([[1, 3], [1, 3]])
+  let before = normalizer.state.running
+  _ = try normalizer.normalized([[.nan, .nan], [5, 9]])
+  let after = normalizer.state.running
+  #expect(after.mean[0] == before.mean[0])
+  #expect(after.variance[0] == before.variance[0])
+  #expect(after.batches == [1, 2])
+  #expect(after.values == [2, 4])
+  #expect(normalizer.state.batchesTracked == 2)
+  #expect(normalizer.state.missing == [2, 0])
+}
+
+@Test func `Without bias correction the initial moments fade as PyTorch's do`() throws {
+  var settings = NormalizationSettings()
+  settings.biasCorrection = false
+  var normalizer = try makeNormalizer(settings)
+  _ = try normalizer.normalized([[2, 4]])
+  #expect(agree(normalizer.state.running.mean[0], 0.3, 1e-15))
+  #expect(agree(normalizer.state.running.variance[0], 1.1, 1e-15))
+}
+
+@Test func `Momentum 1 keeps the last batch exactly, however large the one before`() throws {
+  for biasCorrection in [false, true] {
+    for estimator in VarianceEstimator.allCases {
+      var settings = NormalizationSettings()
+      settings.mode = .batch
+      settings.momentum = .weight(1)
+      settings.biasCorrection = biasCorrection
+      settings.estimator = estimator
+      var normalizer = try makeNormalizer(settings)
+      _ = try normalizer.normalized([[1.7e308, .nan]])
+      // The difference to the mean before overflows, but has no part in the result.
+      _ = try normalizer.normalized([[-1.7e308, .nan]])
+      #expect(normalizer.state.running.mean == [-1.7e308])
+      _ = try normalizer.normalized([[0.25, 0.75]])
+      #expect(normalizer.state.running.mean == [0.5])
+      #expect(normalizer.state.running.variance == [estimator == .total ? 0.0625 : 0.125])
+    }
+  }
+}
+
+@Test func `A half-life in records halves a batch's weight after that many values`() throws {
+  var settings = NormalizationSettings()
+  settings.momentum = .halfLifeRecords(4)
+  settings.biasCorrection = false
+  var normalizer = try makeNormalizer(settings)
+  _ = try normalizer.normalized([[8, 8, 8, 8]])
+  #expect(agree(normalizer.state.running.mean[0], 4, 1e-15))
+  // Two values move it less than four: 1 - 2^(-2/4).
+  _ = try normalizer.normalized([[8, 8, .nan, .nan]])
+  #expect(agree(normalizer.state.running.mean[0], 8 - 4 * 0.5.squareRoot(), 1e-15))
+}
+
+@Test func `A half-life in seconds weighs by the time that has passed, and asks for it`() throws {
+  var settings = NormalizationSettings()
+  settings.momentum = .halfLifeSeconds(10)
+  settings.biasCorrection = false
+  var normalizer = try makeNormalizer(settings)
+  _ = try normalizer.normalized([[8, 8]])
+  #expect(normalizer.state.running.mean == [8])
+  let state = normalizer.state
+  for bad in [nil, -1, Double.nan] {
+    var batch = makeBatch([[1, 2]])
+    #expect(throws: NormalizationError.self) {
+      try normalizer.normalize(&batch, elapsedSeconds: bad)
+    }
+    #expect(batch.bits == makeBatch([[1, 2]]).bits)
+  }
+  #expect(normalizer.state == state)
+  _ = try normalizer.normalized([[4, 4]], elapsedSeconds: 0)
+  #expect(normalizer.state.running.mean == [8])
+  _ = try normalizer.normalized([[4, 4]], elapsedSeconds: 10)
+  #expect(agree(normalizer.state.running.mean[0], 6, 1e-15))
+}
+
+@Test(arguments: UInt64(0)..<10)
+func `Pooled running moments merged from shards equal one pass`(seed: UInt64) throws {
+  var random = SeededGenerator(seed: seed)
+  var settings = NormalizationSettings()
+  settings.momentum = .cumulative
+  settings.estimator = .total
+  settings.updateFirst = true
+  let schema = try #require(schema)
+  var whole = try makeNormalizer(features: 2, settings)
+  var shards = try (0..<4).map { _ in try makeNormalizer(features: 2, settings) }
+  for k in 0..<12 {
+    let count = Int.random(in: 1...40, using: &random)
+    let columns = [
+      random.values(count, mean: 10 + Double(k)),
+      random.values(count).map { Double.random(in: 0..<1, using: &random) < 0.5 ? .nan : $0 },
+    ]
+    _ = try whole.normalized(columns)
+    _ = try shards[Int.random(in: 0..<3, using: &random)].normalized(columns)
+  }
+  // The last shard saw nothing.
+  shards.shuffle(using: &random)
+  var merged = RunningMoments(featureCount: 2)
+  for shard in shards {
+    try merged.merge(shard.state.running, schema: schema)
+  }
+  #expect(merged.values == whole.state.running.values)
+  #expect(merged.varianceBatches == whole.state.running.varianceBatches)
+  expectAgreement(merged.mean, whole.state.running.mean, 1e-13, scale: 1)
+  expectAgreement(merged.variance, whole.state.running.variance, 1e-13)
+}
+
+@Test func `Running moments that nothing has moved are the neutral element of merging`() throws {
+  let schema = try #require(schema)
+  let some = try RunningMoments(
+    mean: [3, -1], variance: [2, 1], batches: [4, 1], values: [9, 1], varianceBatches: [3, 0],
+    varianceValues: [8, 0])
+  var left = RunningMoments(featureCount: 2)
+  try left.merge(some, schema: schema)
+  #expect(left == some)
+  var right = some
+  try right.merge(RunningMoments(featureCount: 2), schema: schema)
+  #expect(right == some)
+}
+
+@Test func `A merge that overflows is refused by the feature's name`() throws {
+  let schema = try #require(schema)
+  func extreme(_ mean: Double) throws -> RunningMoments {
+    try RunningMoments(
+      mean: [0, mean], variance: [1, 1], batches: [1, 1], values: [2, 2],
+      varianceBatches: [1, 1], varianceValues: [2, 2])
+  }
+  var moments = try extreme(1e200)
+  let before = moments
+  let other = try extreme(-1e200)
+  #expect(throws: NormalizationError.overflow(feature: "b", quantity: .runningVariance)) {
+    try moments.merge(other, schema: schema)
+  }
+  #expect(moments == before)
+  #expect(
+    throws: NormalizationError.featureCount(of: "running moments", expected: 2, found: 1)
+  ) {
+    try moments.merge(RunningMoments(featureCount: 1), schema: schema)
+  }
+}
+
+@Test func `Kept moments, parameters and states are taken only whole and finite`() throws {
+  func kept(
+    mean: Double = 0, variance: Double = 1, count: Int = 1, varianceCounts: [Int] = [1]
+  ) throws -> RunningMoments {
+    try RunningMoments(
+      mean: [mean], variance: [variance], batches: [count], values: [1],
+      varianceBatches: varianceCounts, varianceValues: [1])
+  }
+  _ = try kept()
+  #expect(throws: NormalizationError.self) { try kept(mean: .nan) }
+  #expect(throws: NormalizationError.self) { try kept(variance: -1) }
+  #expect(throws: NormalizationError.self) { try kept(variance: .infinity) }
+  #expect(throws: NormalizationError.self) { try kept(count: -1) }
+  #expect(throws: NormalizationError.self) { try kept(varianceCounts: [1, 1]) }
+  #expect(
+    throws: NormalizationError.element(
+      of: "bias", index: 1, expected: "a finite number", found: "nan")
+  ) {
+    try AffineParameters(weight: [1, 1], bias: [0, .nan])
+  }
+  #expect(throws: NormalizationError.featureCount(of: "bias", expected: 2, found: 1)) {
+    try AffineParameters(weight: [1, 1], bias: [0])
+  }
+  var state = NormalizerState(featureCount: 2)
+  #expect(throws: NormalizationError.self) { try makeNormalizer(features: 3, state: state) }
+  state.clipped = [0, -1]
+  #expect(throws: NormalizationError.self) { try makeNormalizer(features: 2, state: state) }
+}

@@ -1,0 +1,152 @@
+import Features
+import Testing
+
+@testable import Codecs
+
+/// What is refused, with its place, and what is read after it.
+@Suite struct CSVFaultTests {
+  /// Reads `line` between two good records of two features and a text.
+  private func fault(_ line: String) throws -> String {
+    let reading = try FormatReading(csv: "a,b,k\n1,2,x\n\(line)\n3,4,y\n")
+    #expect(reading.rows == [[1, 2], [3, 4]])
+    #expect(reading.text == "1,2,x\n3,4,y\n")
+    #expect(reading.unsoundness == nil)
+    #expect(reading.outcome.recordCount == 3)
+    let rejection = try #require(reading.outcome.rejections.first)
+    #expect(rejection.record == 2)
+    #expect(rejection.byteOffset == 12)
+    #expect(rejection.bytes == Array((line + "\n").utf8))
+    return rejection.fault.description
+  }
+
+  @Test func `a wrong number of fields is a bad record`() throws {
+    #expect(try fault("1,2") == "expected 3 fields, found 2")
+    #expect(try fault("1") == "expected 3 fields, found 1")
+    #expect(try fault("1,2,x,") == "expected 3 fields, found 4")
+    #expect(try fault("1,2,x,y,z") == "expected 3 fields, found 5")
+    #expect(try fault("1,2,\"x\",\"y\"") == "expected 3 fields, found 4")
+    #expect(try fault(" ") == "expected 3 fields, found 1")
+  }
+
+  @Test func `a quote within an unquoted field is a bad record`() throws {
+    #expect(
+      try fault("1,2,x\"y") == "expected quotes around a whole field, found one within 'x\"y'")
+    #expect(
+      try fault("1,2, \"x\"") == "expected quotes around a whole field, found one within ' \"x\"'")
+    #expect(
+      try fault("1\",2,x") == "expected quotes around a whole field, found one within '1\",2,x'")
+  }
+
+  @Test func `junk after a closing quote is a bad record`() throws {
+    #expect(
+      try fault("1,2,\"x\"y") == "expected a delimiter after the closing quote, found '\"x\"y'")
+    #expect(
+      try fault("1,\"2\" ,x") == "expected a delimiter after the closing quote, found '\"2\" ,x'")
+    #expect(
+      try fault("\"1\"\"2\"\"\"3,2,x")
+        == "expected a delimiter after the closing quote, found '\"1\"\"2\"\"\"3,2,x'")
+  }
+
+  @Test func `a quote that stays open ends the stream`() throws {
+    let reading = try FormatReading(csv: "a,k\n1,x\n2,\"y\n3,z\n")
+    #expect(reading.rows == [[1]])
+    let failure = try #require(reading.outcome.failure)
+    #expect(
+      failure.fault.description == "expected a closing quote, found the end of the stream")
+    #expect(failure.record == 2)
+    #expect(failure.byteOffset == 8)
+  }
+
+  @Test(arguments: [1, 5, .max])
+  func `a record may be as long as the limit and no longer`(chunk: Int) throws {
+    var options = DecoderOptions()
+    options.limits.recordBytes = 10
+    options.features = [FeaturePattern("a")]
+    let good = try FormatReading(.csv, Array("a,k\n1,3456789\n2,y\n".utf8), options, chunk: chunk)
+    #expect(good.rows == [[1], [2]])
+    for long in ["1,34567890\n2,y\n", "1,34567890x", "1,\"\n\n\n\n\n\n\n\"\n", "1,\"34567890"] {
+      let reading = try FormatReading(
+        .csv, Array("a,k\n0,x\n\(long)".utf8), options, chunk: chunk)
+      #expect(reading.rows == [[0]])
+      let failure = try #require(reading.outcome.failure)
+      #expect(
+        failure.fault.description == "expected a record of at most 10 bytes, found a longer one")
+      #expect(failure.byteOffset == 8)
+    }
+  }
+
+  @Test(arguments: [1, 5, .max])
+  func `the limit holds for the header, the first record and blank lines too`(chunk: Int) throws {
+    var options = DecoderOptions()
+    options.limits.recordBytes = 10
+    for csv in [
+      "abcdefghijk,b\n1,2\n", "\"abcdefghi\",\"\n", "a,b\n1,234567890\n",
+      "a,b\n\n\n\n\n\n\n\n\n\n1,2\n",
+    ] {
+      let reading = try FormatReading(.csv, Array(csv.utf8), options, chunk: chunk)
+      #expect(
+        reading.outcome.openingFault?.description
+          == "expected a record of at most 10 bytes, found a longer one", "\(csv)")
+    }
+  }
+
+  @Test func `a record never ends the wait for its end in more bytes than the limit`() throws {
+    var decoder = try RecordFormat.csv.makeDecoder(
+      {
+        var options = DecoderOptions()
+        options.limits.recordBytes = 100
+        options.features = [FeaturePattern("a")]
+        return options
+      }())
+    let bytes = Array("a\n".utf8) + Array(repeating: UInt8(ascii: "1"), count: 101)
+    try bytes.withUnsafeBufferPointer { bytes in
+      let all = InputWindow(bytes: bytes, isLast: false)
+      let opening = try decoder.open(all)
+      #expect(opening?.prologue.count == 2)
+      var batch = RecordBatch(
+        features: FeatureBatch(featureCount: 1, capacity: 1, precision: .float64))
+      var progress = DecodeProgress()
+      let most = InputWindow(bytes: UnsafeBufferPointer(rebasing: bytes[2..<102]), isLast: false)
+      guard
+        case .needsInput = decoder.decode(most, into: &batch, limit: 1, progress: &progress)
+      else { return #expect(Bool(false), "100 bytes are within the limit") }
+      let more = InputWindow(bytes: UnsafeBufferPointer(rebasing: bytes[2...]), isLast: false)
+      guard case .failed = decoder.decode(more, into: &batch, limit: 1, progress: &progress)
+      else { return #expect(Bool(false), "101 bytes are not") }
+    }
+  }
+
+  @Test func `more fields than the limit are refused at the start`() throws {
+    for hasHeader in [true, false] {
+      for (csv, isGood) in [("1,2,3\n4,5,6\n", true), ("1,2,3,4\n5,6,7,8\n", false)] {
+        let reading = try FormatReading(csv: csv) {
+          $0.hasHeader = hasHeader
+          $0.limits.fields = 3
+        }
+        #expect(
+          reading.outcome.openingFault?.description
+            == (isGood ? nil : "expected at most 3 fields, found more"))
+      }
+    }
+  }
+
+  @Test func `what is quoted in a fault is short and fit for a terminal`() throws {
+    let reading = try FormatReading(
+      csv: "a\n1\n\u{1B}[31m\(String(repeating: "x", count: 5000))\n\"2\n3\"\n")
+    #expect(reading.faults.count == 2)
+    #expect(reading.faults[0].hasPrefix("expected a number in feature 'a', found '\\u{1B}[31mxxx"))
+    #expect(reading.faults[0].hasSuffix("x…'"))
+    #expect(reading.faults[0].count < 100)
+    #expect(reading.faults[1] == "expected a number in feature 'a', found '2\\n3'")
+  }
+
+  @Test func `bytes that are not UTF-8 pass, and are shown as such where they are no number`()
+    throws
+  {
+    let reading = try FormatReading(
+      .csv, Array("a,k\n1,".utf8) + [0xFF, 0xFE, 0x0A] + [0xC3] + Array(",x\n2,y\n".utf8))
+    #expect(reading.rows == [[1], [2]])
+    #expect(reading.batches[0].text == Array("1,".utf8) + [0xFF, 0xFE, 0x0A] + Array("2,y\n".utf8))
+    #expect(reading.faults == ["expected a number in feature 'a', found '\u{FFFD}'"])
+  }
+}

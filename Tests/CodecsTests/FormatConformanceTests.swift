@@ -1,0 +1,204 @@
+import Features
+import Testing
+
+@testable import Codecs
+
+/// What every format must hold to; a new one is tested by its line in `BuiltInFormats.all`.
+@Suite struct FormatConformanceTests {
+  private static let names = BuiltInFormats.all.map(\.name)
+  /// The names that raw columns have.
+  private static let features = ["f0", "f1", "f2"]
+
+  private static func format(_ name: String) throws -> RecordFormat {
+    try #require(BuiltInFormats.named(name))
+  }
+
+  private static func decoderOptions(_ scalar: Precision = .float64) -> DecoderOptions {
+    var options = DecoderOptions()
+    options.rawColumns = features.count
+    options.rawScalar = scalar
+    return options
+  }
+
+  private static func batch(_ rows: [[Double]]) -> RecordBatch {
+    var features = FeatureBatch(
+      featureCount: features.count, capacity: rows.count + 3, precision: .float64)
+    features.count = rows.count
+    for (record, row) in rows.enumerated() {
+      for (feature, value) in row.enumerated() {
+        let cell = feature * features.capacity + record
+        features.withFloat64Columns { $0[cell] = value }
+      }
+    }
+    return RecordBatch(features: features)
+  }
+
+  /// A stream of features alone, as the format's own encoder writes it.
+  private static func stream(
+    _ format: RecordFormat, _ batches: [[[Double]]], _ precision: Precision = .float64
+  ) throws -> [UInt8] {
+    var options = EncoderOptions(schema: try FeatureSchema(features), prologue: nil)
+    options.precision = precision
+    let encoder = try format.makeEncoder(options)
+    let output = ByteBuffer()
+    encoder.encodePrologue(into: output)
+    for batch in batches { encoder.encode(Self.batch(batch), into: output) }
+    return Array(output.readable)
+  }
+
+  private static func randomRows(_ count: Int, _ random: inout SplitMix64) -> [[Double]] {
+    (0..<count).map { row in
+      features.map { _ in
+        let value = Double(bitPattern: random.next())
+        // The first record has all its features, for it is what they are chosen by.
+        if row == 0 { return Double(Int.random(in: -99...99, using: &random)) / 4 }
+        return value.isFinite ? value : .nan
+      }
+    }
+  }
+
+  private static func missingAsNil(_ rows: [[Double]]) -> [[Double?]] {
+    rows.map { $0.map { $0.isNaN ? nil : $0 } }
+  }
+
+  @Test func `formats are found by name and by the name of a file`() {
+    #expect(Set(Self.names).count == Self.names.count)
+    let extensions = BuiltInFormats.all.flatMap(\.fileExtensions)
+    #expect(Set(extensions).count == extensions.count)
+    for format in BuiltInFormats.all {
+      #expect(BuiltInFormats.named(format.name)?.name == format.name)
+      for suffix in format.fileExtensions {
+        #expect(BuiltInFormats.ofFile(named: "x." + suffix)?.name == format.name)
+        #expect(
+          BuiltInFormats.ofFile(named: "a/B.c/X.\(suffix.uppercased()).ZST")?.name == format.name)
+        #expect(BuiltInFormats.ofFile(named: suffix)?.name == nil)
+      }
+    }
+    #expect(BuiltInFormats.named("CSV") == nil)
+    #expect(BuiltInFormats.ofFile(named: "-") == nil)
+    #expect(BuiltInFormats.ofFile(named: "x.zst") == nil)
+    #expect(BuiltInFormats.ofFile(named: "x.csv.gz") == nil)
+  }
+
+  @Test(arguments: names)
+  func `a format reads what it writes`(name: String) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SplitMix64(state: seed)
+    let format = try Self.format(name)
+    let rows = Self.randomRows(60, &random)
+    let batches = [Array(rows[..<1]), [], Array(rows[1..<40]), Array(rows[40...])]
+    let stream = try Self.stream(format, batches)
+    for chunk in [1, 7, 4096] {
+      let reading = try FormatReading(
+        format, stream, Self.decoderOptions(), batchSize: 7, chunk: chunk)
+      #expect(reading.names == Self.features)
+      #expect(reading.rows == Self.missingAsNil(rows), "seed \(seed)")
+      #expect(reading.unsoundness == nil, "seed \(seed)")
+      #expect(reading.outcome.batches.last?.endByte == stream.count)
+    }
+  }
+
+  @Test(arguments: names)
+  func `4-byte floats come back as they were`(name: String) throws {
+    let format = try Self.format(name)
+    let rows: [[Double]] = [[0.1, -1e30, 3], [.nan, 1.0 / 3, -0.0]]
+    let stream = try Self.stream(format, [rows], .float32)
+    let reading = try FormatReading(format, stream, Self.decoderOptions(.float32))
+    #expect(
+      reading.rows.map { $0.map { $0.map { Float($0) } } }
+        == Self.missingAsNil(rows).map { $0.map { $0.map { Float($0) } } })
+  }
+
+  @Test(arguments: names)
+  func `records that were not changed are written as they were`(name: String) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SplitMix64(state: seed)
+    let format = try Self.format(name)
+    let stream = try Self.stream(format, [Self.randomRows(40, &random)])
+    let reading = try FormatReading(format, stream, Self.decoderOptions())
+    var options = try reading.encoderOptions(.float64)
+    options.rawColumns = Self.features.count
+    options.rawScalar = .float64
+    #expect(try reading.encoded(format, options) == stream, "seed \(seed)")
+  }
+
+  @Test(arguments: names)
+  func `features may be chosen by name, in any order`(name: String) throws {
+    let format = try Self.format(name)
+    let stream = try Self.stream(format, [[[1, 2, 3], [4, 5, 6]]])
+    var options = Self.decoderOptions()
+    options.features = [FeaturePattern("f2"), FeaturePattern("f*")]
+    let reading = try FormatReading(format, stream, options)
+    #expect(reading.names == ["f2", "f0", "f1"])
+    #expect(reading.rows == [[3, 1, 2], [6, 4, 5]])
+    #expect(reading.unsoundness == nil)
+  }
+
+  @Test(arguments: names)
+  func `without the text there are no spans`(name: String) throws {
+    let format = try Self.format(name)
+    var options = Self.decoderOptions()
+    options.keepsText = false
+    let reading = try FormatReading(format, try Self.stream(format, [[[1, 2, 3]]]), options)
+    #expect(reading.rows == [[1, 2, 3]])
+    #expect(reading.batches.allSatisfy { $0.text.isEmpty && $0.spans.isEmpty })
+  }
+
+  @Test(arguments: names)
+  func `any bytes give records or faults, the same whatever the chunks`(name: String) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SplitMix64(state: seed)
+    let format = try Self.format(name)
+    let rows = Self.randomRows(1, &random) + [[1, 2, 3], [.nan, -0.5, 4], [5, 6, 7]]
+    let valid = try Self.stream(format, [rows])
+    var (recordCount, faultCount) = (0, 0)
+    for round in 0..<2000 {
+      let input = Self.mutated(valid, &random)
+      var options = Self.decoderOptions()
+      options.onInvalid = Bool.random(using: &random) ? .reject : .missing
+      options.onMissing = MissingPolicy.allCases.randomElement(using: &random) ?? .keep
+      let reading = try FormatReading(format, input, options)
+      recordCount += reading.rows.count
+      faultCount += reading.faults.count
+      faultCount += reading.outcome.failure == nil ? 0 : 1
+      faultCount += reading.outcome.openingFault == nil ? 0 : 1
+      if let unsoundness = reading.unsoundness {
+        Issue.record("seed \(seed), round \(round): \(unsoundness) in \(input)")
+      }
+      if round % 4 == 0 {
+        let chunked = try FormatReading(
+          format, input, options, chunk: Int.random(in: 1...9, using: &random))
+        guard chunked.outcome == reading.outcome else {
+          Issue.record("seed \(seed), round \(round): \(input) by chunks")
+          return
+        }
+      }
+      // Whatever was read can be written.
+      var encoding = try reading.encoderOptions(.float64)
+      encoding.rawColumns = Self.features.count
+      encoding.rawScalar = .float64
+      if reading.names != nil { _ = try reading.encoded(format, encoding) }
+    }
+    // Else the mutations were not what this test is about.
+    #expect(recordCount > 500 && faultCount > 100, "seed \(seed)")
+  }
+
+  private static func mutated(_ valid: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
+    var bytes = valid
+    for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
+      let place = Int.random(in: bytes.indices, using: &random)
+      let end = min(bytes.count, place + Int.random(in: 1...9, using: &random))
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
+      case 2: bytes.removeSubrange(place..<end)
+      case 3: bytes.insert(contentsOf: bytes[place..<end], at: place)
+      case 4:
+        let odd = Array("\"\n\r,{}[]:\\ +-.eE0nN\u{FEFF}".utf8)
+        bytes.insert(odd.randomElement(using: &random) ?? 0, at: place)
+      default: bytes.removeSubrange(place...)
+      }
+    }
+    return bytes
+  }
+}

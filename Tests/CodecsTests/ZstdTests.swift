@@ -1,0 +1,125 @@
+import Foundation
+import Testing
+
+@testable import Codecs
+
+/// Frames written and read in one piece.
+@Suite struct ZstdTests {
+  private func compress(_ bytes: [UInt8], level: Int = 1) throws -> [UInt8] {
+    try bytes.withUnsafeBufferPointer { try ZstdCompressor(level: level).compress($0) }
+  }
+
+  @Test(arguments: [0, 1, 100, 200_000])
+  func `what was compressed decompresses to the same bytes`(count: Int) throws {
+    var random = SplitMix64(state: 1)
+    for mask: UInt8 in [0x00, 0x03, 0xFF] {
+      let bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) & mask }
+      #expect(try ZstdInput.decompressed(try compress(bytes)) == bytes)
+    }
+  }
+
+  @Test(arguments: [-7, -1, 0, 1, 19, ZstdCompressor.levels.upperBound])
+  func `any level may be asked for`(level: Int) throws {
+    let bytes = Array(String(repeating: "1.25,2.5\n", count: 1000).utf8)
+    let frame = try compress(bytes, level: level)
+    #expect(frame.count < bytes.count)
+    #expect(try ZstdInput.decompressed(frame) == bytes)
+  }
+
+  @Test func `one compressor makes the same frame each time`() throws {
+    let compressor = try ZstdCompressor(level: 3)
+    let bytes = Array(String(repeating: "1.25,2.5\n", count: 1000).utf8)
+    let frames = try (0..<3).map { _ in
+      try bytes.withUnsafeBufferPointer { try compressor.compress($0) }
+    }
+    #expect(frames[0] == frames[1] && frames[1] == frames[2])
+  }
+
+  @Test func `a frame carries its checksum and its size`() throws {
+    // RFC 8878, 3.1.1.1.1: the descriptor holds the checksum flag and the flag of the size.
+    let descriptor = try compress(Array("a,b\n1,2\n".utf8))[4]
+    #expect(descriptor & 0x04 != 0)
+    #expect(descriptor & 0x20 != 0)
+  }
+
+  @Test func `a window limit that zstd does not know is refused`() {
+    #expect(throws: ZstdError.self) { try InputDecompressor(maxWindowLog: 99, dictionary: nil) }
+    #expect(throws: ZstdError.self) { try InputDecompressor(maxWindowLog: 1, dictionary: nil) }
+  }
+}
+
+/// Compressed input, and what a decompressor makes of it.
+enum ZstdInput {
+  /// What came of an input that was given in chunks.
+  struct Outcome: Equatable {
+    var bytes: [UInt8]
+    var error: String?
+    /// The most bytes that one call gave.
+    var mostAtOnce = 0
+  }
+
+  /// A file beside these tests.
+  static func golden(_ name: String) throws -> [UInt8] {
+    let url = try #require(Bundle.module.resourceURL).appending(path: "Golden/" + name)
+    return try [UInt8](Data(contentsOf: url))
+  }
+
+  static func frame(_ text: String) throws -> [UInt8] {
+    let bytes = Array(text.utf8)
+    return try bytes.withUnsafeBufferPointer { try ZstdCompressor(level: 1).compress($0) }
+  }
+
+  /// A skippable frame (RFC 8878, 3.1.2) with these contents.
+  static func skippable(_ contents: [UInt8], kind: UInt8 = 0) -> [UInt8] {
+    let size = (0..<4).map { UInt8(truncatingIfNeeded: contents.count >> (8 * $0)) }
+    return [0x50 + kind, 0x2A, 0x4D, 0x18] + size + contents
+  }
+
+  /// Reads `input` as the pipeline does: bytes not taken are given again, with those that follow.
+  static func read(
+    _ input: [UInt8], chunk: Int = .max, limit: Int = 1 << 16,
+    _ decompressor: inout InputDecompressor
+  ) -> Outcome {
+    let output = ByteBuffer()
+    var outcome = Outcome(bytes: [])
+    var start = 0
+    var end = 0
+    var needsBytes = true
+    do throws(ZstdError) {
+      while true {
+        let isLast = needsBytes && end == input.count
+        if needsBytes { end += min(chunk, input.count - end) }
+        let consumed = try input.withUnsafeBufferPointer { bytes throws(ZstdError) in
+          try decompressor.decompress(
+            UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start..<end])),
+            isLast: isLast, limit: limit,
+            into: output)
+        }
+        start += consumed
+        outcome.mostAtOnce = max(outcome.mostAtOnce, output.count)
+        outcome.bytes += output.readable
+        output.removeAll()
+        needsBytes = !decompressor.mayHoldMore && (start == end || consumed == 0)
+        if needsBytes, isLast { break }
+      }
+      try decompressor.finish()
+      precondition(start == input.count)
+    } catch {
+      outcome.error = error.description
+    }
+    return outcome
+  }
+
+  static func read(
+    _ input: [UInt8], chunk: Int = .max, maxWindowLog: Int = 27, dictionary: [UInt8]? = nil
+  ) throws -> Outcome {
+    var decompressor = try InputDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
+    return read(input, chunk: chunk, &decompressor)
+  }
+
+  static func decompressed(_ input: [UInt8]) throws -> [UInt8] {
+    let outcome = try read(input)
+    #expect(outcome.error == nil)
+    return outcome.bytes
+  }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import Testing
+
+/// Bad input gives one clear line and an exit code, and leaves nothing that looks like output.
+@Suite struct BadInputTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var input: [UInt8]
+    var file = "in.csv"
+    var options: [String] = []
+    var exitCode: Int32 = 65
+    var line: String
+
+    init(
+      _ name: String, _ input: String, options: [String] = [], exitCode: Int32 = 65,
+      says line: String
+    ) {
+      self.name = name
+      self.input = Array(input.utf8)
+      self.options = options
+      self.exitCode = exitCode
+      self.line = line
+    }
+
+    var testDescription: String { name }
+  }
+
+  static let cases = [
+    Case("an empty file", "", says: "in.csv: expected a header line, found the end of the stream"),
+    Case(
+      "a wrong field count", "a,b\n1,2\n3\n",
+      says: "in.csv: record 2, byte 8: expected 2 fields, found 1"),
+    Case(
+      "text in a number column", "a,b\n1,2\n3,x\n",
+      says: "in.csv: record 2, byte 8: expected a number in feature 'b', found 'x'"),
+    Case(
+      "an infinity", "a,b\n1,2\n-Infinity,4\n",
+      says: "in.csv: record 2, byte 8: expected a number in feature 'a', found '-Infinity'"),
+    Case(
+      "an unterminated quote", "a,b\n1,2\n\"3,4\n5,6\n",
+      says: "in.csv: record 2, byte 8: expected a closing quote, found the end of the stream"),
+    Case(
+      "features that match nothing", "temp,b\n1,2\n", options: ["--features", "tmp"],
+      says: "in.csv: expected a column that 'tmp' matches, found none; did you mean 'temp'?"),
+    Case(
+      "no column of numbers", "a,b\nx,y\n",
+      says: "in.csv: expected a number in some column of the first record, found none"),
+    Case(
+      "a missing value under on-missing reject", "a,b\n1,2\n,4\n",
+      options: ["--on-missing", "reject"],
+      says: "in.csv: record 2, byte 8: expected a value of feature 'a', found a missing one, ''"),
+    Case(
+      "a batch that overflows", "a\n1e308\n-1e308\n", options: ["--mode", "batch"],
+      says: "in.csv: records 1 to 2: "),
+    Case(
+      "an unknown checkpoint", "a\n1\n", options: ["--checkpoint-in", "none.safetensors"],
+      exitCode: 66, says: "cannot open none.safetensors: No such file or directory"),
+    Case(
+      "a checkpoint that is none", "a\n1\n", options: ["--checkpoint-in", "in.csv"],
+      says: "in.csv: "),
+    Case(
+      "settings out of range", "a\n1\n", options: ["--epsilon", "0"], exitCode: 78,
+      says: "epsilon: "),
+    Case(
+      "a combination that means nothing", "a\n1\n",
+      options: ["--estimator", "total", "--variance", "biased"], exitCode: 64,
+      says: "--variance: expected --estimator batch_norm"),
+    Case(
+      "an option that is no number", "a\n1\n", options: ["--momentum", "much"], exitCode: 64,
+      says: "--momentum: expected a number or 'cumulative', found 'much'"),
+  ]
+
+  @Test(arguments: cases)
+  func `bad input gives one line, an exit code and no output`(_ bad: Case) throws {
+    let place = try Workplace()
+    try place.write(bad.file, bad.input)
+    let command =
+      [binary, "normalize", bad.file, "-o", "out.csv.zst", "--checkpoint-out", "out.safetensors"]
+      + bad.options
+    let finished = try place.start(command, input: nil).wait()
+    #expect(finished.exitCode == bad.exitCode)
+    #expect(finished.errors.hasPrefix("evenkeel: " + bad.line), "\(finished.errors)")
+    #expect(finished.errors.filter { $0 == "\n" }.count == 1, "\(finished.errors)")
+    #expect(place.files == [bad.file])
+  }
+
+  @Test func `a truncated frame, a flipped bit and a wrong checksum are told apart`() throws {
+    let place = try Workplace()
+    let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: weather)))
+    var flipped = whole
+    flipped[50_000] ^= 0x10
+    var wrongSum = whole
+    wrongSum[whole.count - 1] ^= 1
+    for (bytes, says) in [
+      (Array(whole[..<100_000]), "expected the rest of the zstd frame, found the end"),
+      (flipped, "broken zstd frame: data corruption detected"),
+      (wrongSum, "expected the checksum of the frame, found another"),
+      (whole + Array("junk".utf8), "expected a zstd frame, found other bytes"),
+    ] {
+      try place.write("in.csv.zst", bytes)
+      let finished = try place.evenkeel("normalize", "in.csv.zst", "-o", "out.csv")
+      #expect(finished.exitCode == 65)
+      #expect(finished.errors.hasPrefix("evenkeel: in.csv.zst: frame at byte "))
+      #expect(finished.errors.hasSuffix(says + "\n"), "\(finished.errors)")
+      #expect(place.files == ["in.csv.zst"])
+    }
+  }
+
+  @Test func `a line of a gigabyte is refused in bounded memory`() throws {
+    let place = try Workplace()
+    let finished = try place.shell(
+      """
+      (echo a; head -c 1073741824 /dev/zero | tr '\\0' 1) 2>/dev/null \
+        | $MEASURED normalize --format csv -o out.csv
+      """)
+    #expect(finished.exitCode == 65)
+    #expect(
+      finished.errors.hasPrefix(
+        "evenkeel: stdin: expected a record of at most 16777216 bytes, found a longer one"),
+      "\(finished.errors)")
+    #expect(try place.peakMemory() < 128 << 20)
+    #expect(place.files == [])
+  }
+
+  @Test func `a frame with a window of a gigabyte is refused before it is allocated`() throws {
+    let place = try Workplace()
+    // Magic number, descriptor without sizes, and a window of 2^30 bytes (RFC 8878, 3.1.1.1.2).
+    try place.write("in.csv.zst", [0x28, 0xB5, 0x2F, 0xFD, 0x00, (30 - 10) << 3, 0x01, 0x00, 0x00])
+    let finished = try place.shell("$MEASURED normalize in.csv.zst -o out.csv")
+    #expect(finished.exitCode == 65)
+    #expect(finished.errors.contains("a zstd window of at most 2^27 bytes"))
+    #expect(finished.errors.contains("--long"))
+    #expect(try place.peakMemory() < 64 << 20)
+    #expect(place.files == ["in.csv.zst"])
+  }
+
+  @Test func `errors are JSON where they are asked for so`() throws {
+    let place = try Workplace()
+    let finished = try place.evenkeel("normalize", "none.csv", "--log-format", "json")
+    let line = try JSONSerialization.jsonObject(with: Data(finished.errors.utf8))
+    let fields = try #require(line as? [String: Any])
+    #expect(finished.exitCode == 66)
+    #expect(fields["exit_code"] as? Int == 66)
+    #expect(fields["message"] as? String == "cannot open none.csv: No such file or directory")
+  }
+
+  @Test func `an output that cannot be made is told by its own code`() throws {
+    let place = try Workplace()
+    let finished = try place.evenkeel("normalize", weather, "-o", "none/out.csv")
+    #expect(finished.exitCode == 73)
+    #expect(finished.errors.contains("none/out.csv"))
+  }
+
+  @Test func `an unknown option is a mistake of usage`() throws {
+    let place = try Workplace()
+    #expect(try place.evenkeel("normalize", weather, "--moed", "batch").exitCode == 64)
+  }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import Glibc
+
+/// What a run of the real binary left.
+struct Finished {
+  var exitCode: Int32
+  var output: [UInt8]
+  var errors: String
+}
+
+/// A directory of a test's own, and the binary run in it.
+final class Workplace {
+  let directory: URL
+
+  init() throws {
+    directory = FileManager.default.temporaryDirectory
+      .appendingPathComponent("evenkeel-" + UUID().uuidString)
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: directory)
+  }
+
+  func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
+
+  func write(_ name: String, _ bytes: some Sequence<UInt8>) throws {
+    try Data(bytes).write(to: directory.appendingPathComponent(name))
+  }
+
+  func read(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: directory.appendingPathComponent(name)))
+  }
+
+  /// The files there, the streams of the runs aside.
+  var files: [String] {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+    return all.filter { !$0.hasPrefix("stream-") }.sorted()
+  }
+
+  /// Runs the binary to its end; `input` is a file of the directory for its standard input.
+  func evenkeel(_ arguments: String..., input: String? = nil) throws -> Finished {
+    try run([binary] + arguments, input: input)
+  }
+
+  /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the same with an eye
+  /// on its memory.
+  func shell(_ command: String) throws -> Finished {
+    // GNU time forks by itself: what it reports is free of the memory of this process, which a
+    // spawned child counts as its own.
+    let names = "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M -o stream-peak $EVENKEEL\""
+    return try run(["/bin/sh", "-c", "\(names); \(command)"], input: nil)
+  }
+
+  /// The greatest resident set of the last measured command, in bytes.
+  func peakMemory() throws -> Int {
+    let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
+    return peak * 1024
+  }
+
+  private func run(_ command: [String], input: String?) throws -> Finished {
+    let process = try start(command, input: input)
+    return try process.wait()
+  }
+
+  /// Starts a command in the directory and leaves it running.
+  func start(_ command: [String], input: String?) throws -> Running {
+    let run = UUID().uuidString
+    let (output, errors) = (path("stream-out-" + run), path("stream-err-" + run))
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, input.map(path) ?? "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
+    // A spawn cannot change the directory by itself; the shell gives way to the command.
+    let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory.path]
+    var arguments = (shell + command).map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var identifier = pid_t()
+    let status = posix_spawn(&identifier, shell[0], &actions, nil, &arguments, environ)
+    guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: status) ?? .EINVAL) }
+    return Running(identifier: identifier, output: output, errors: errors)
+  }
+}
+
+/// A command under way.
+struct Running {
+  let identifier: pid_t
+  let output: String
+  let errors: String
+
+  func signal(_ number: Int32) { kill(identifier, number) }
+
+  func wait() throws -> Finished {
+    var status: Int32 = 0
+    while waitpid(identifier, &status, 0) < 0 {
+      guard errno == EINTR else { throw POSIXError(.ECHILD) }
+    }
+    let signal = status & 0x7F
+    return Finished(
+      exitCode: signal == 0 ? (status >> 8) & 0xFF : 128 + signal,
+      output: Array(try Data(contentsOf: URL(fileURLWithPath: output))),
+      errors: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self))
+  }
+}
+
+/// The binary: that of `EVENKEEL_BINARY`, else the one that was built beside these tests.
+let binary: String = {
+  if let named = ProcessInfo.processInfo.environment["EVENKEEL_BINARY"] {
+    return URL(fileURLWithPath: named).path
+  }
+  var place = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+  while place.path != "/" {
+    place.deleteLastPathComponent()
+    let candidate = place.appendingPathComponent("evenkeel").path
+    var isDirectory: ObjCBool = false
+    if FileManager.default.fileExists(atPath: candidate, isDirectory: &isDirectory),
+      !isDirectory.boolValue
+    {
+      return candidate
+    }
+  }
+  return "evenkeel"
+}()
+
+/// Whether the long tests run in full.
+let runsFullDose = ProcessInfo.processInfo.environment["EVENKEEL_FULL"] == "1"
+
+/// A file of the repository.
+func repositoryFile(_ path: String) -> String {
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent(path).path
+}
+
+let weather = repositoryFile("samples/weather.csv.zst")

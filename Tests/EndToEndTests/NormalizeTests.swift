@@ -1,0 +1,198 @@
+import Foundation
+import Glibc
+import Testing
+
+/// The real binary on the real sample.
+@Suite struct NormalizeTests {
+  static let features = "temp,dewp,humid,wind_*,precip,pressure,visib"
+
+  @Test func `the weather sample comes out with every record and every other byte`() throws {
+    let place = try Workplace()
+    let finished = try place.evenkeel(
+      "normalize", weather, "-o", "out.csv", "--features", Self.features, "--json-summary")
+    #expect(finished.exitCode == 0)
+    let summary = try #require(
+      JSONSerialization.jsonObject(with: Data(finished.errors.utf8)) as? [String: Any])
+    #expect(summary["records"] as? Int == 26_115)
+    #expect(summary["batches"] as? Int == 103)
+    #expect(summary["bad_records"] as? Int == 0)
+    let input = try place.shell("zstd -dc '\(weather)'")
+    let before = lines(input.output)
+    let after = lines(try place.read("out.csv"))
+    #expect(after.count == before.count)
+    #expect(after.first == before.first)
+    for (old, new) in zip(before, after).dropFirst() {
+      let (old, new) = (fields(old), fields(new))
+      #expect(Array(old[..<5]) == Array(new[..<5]))
+      #expect(old[14] == new[14])
+      for column in 5..<14 { #expect((old[column] == "NA") == (new[column] == "NA")) }
+    }
+  }
+
+  @Test func `batch mode gives every full batch mean 0 and deviation 1`() throws {
+    let place = try Workplace()
+    _ = try place.evenkeel(
+      "normalize", weather, "-o", "out.csv", "--features", "temp,pressure", "--mode", "batch")
+    let records = lines(try place.read("out.csv")).dropFirst().map { fields($0) }
+    for start in stride(from: 0, to: records.count - 256, by: 256) {
+      for column in [5, 12] {
+        let values = records[start..<start + 256].compactMap { Double($0[column]) }
+        let mean = values.reduce(0, +) / Double(values.count)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+        #expect(abs(mean) < 1e-5)
+        #expect(abs(variance - 1) < 1e-4)
+      }
+    }
+  }
+
+  @Test func `output is compressed by its name and on a pipe, and not when told so`() throws {
+    let place = try Workplace()
+    let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
+    let piped = try place.evenkeel("normalize", weather)
+    #expect(Array(piped.output[..<4]) == magic)
+    let plain = try place.evenkeel("normalize", weather, "--no-compress")
+    #expect(String(decoding: plain.output[..<11], as: UTF8.self) == "origin,year")
+    _ = try place.evenkeel("normalize", weather, "-o", "out.csv.zst")
+    #expect(Array(try place.read("out.csv.zst")[..<4]) == magic)
+    #expect(try place.shell("zstd -dcq out.csv.zst").output == plain.output)
+  }
+
+  @Test func `a second pass goes on from the checkpoint of the first`() throws {
+    let place = try Workplace()
+    let first = try place.evenkeel(
+      "normalize", weather, "-o", "1.csv", "--features", Self.features, "--checkpoint-out", "c")
+    let second = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--features", Self.features, "--checkpoint-in", "c",
+      "--checkpoint-out", "d")
+    #expect(first.exitCode == 0)
+    #expect(second.exitCode == 0)
+    let table = String(decoding: try place.evenkeel("inspect", "d").output, as: UTF8.self)
+    #expect(table.hasPrefix("9 features, 206 batches"))
+    #expect(table.contains("wind_gust   10 674"), "\(table)")
+    #expect(try place.read("1.csv") != place.read("2.csv"))
+  }
+
+  @Test func `a checkpoint with other settings is refused with the difference`() throws {
+    let place = try Workplace()
+    _ = try place.evenkeel("normalize", weather, "-o", "1.csv", "--checkpoint-out", "c")
+    let other = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--checkpoint-in", "c", "--preset", "keras")
+    #expect(other.exitCode == 78)
+    #expect(
+      other.errors.contains("epsilon: expected 0.001, found 1e-05"), "\(other.errors)")
+    #expect(place.files == ["1.csv", "c"])
+    let reset = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--checkpoint-in", "c", "--preset", "keras",
+      "--on-mismatch", "reset")
+    #expect(reset.exitCode == 0)
+  }
+
+  @Test func `state goes out to other tools and comes back whole`() throws {
+    let place = try Workplace()
+    _ = try place.evenkeel("normalize", weather, "-o", "1.csv", "--checkpoint-out", "c")
+    for command in [
+      ["export", "c", "--to", "json", "-o", "c.json"],
+      ["import", "c.json", "--from", "json", "-o", "d"],
+      ["export", "d", "--to", "json", "-o", "d.json"],
+      ["export", "c", "--to", "folded", "-o", "folded"],
+      ["export", "c", "--to", "pytorch", "-o", "module"],
+      ["import", "module", "--from", "pytorch", "--features", "a,b", "-o", "wrong"],
+    ] {
+      let finished = try place.start([binary] + command, input: nil).wait()
+      #expect(finished.exitCode == (command.last == "wrong" ? 65 : 0), "\(command)")
+    }
+    #expect(try place.read("c.json") == place.read("d.json"))
+    let json = try JSONSerialization.jsonObject(with: Data(place.read("c.json")))
+    #expect(json is [String: Any])
+    #expect(try place.evenkeel("inspect", "--json", "c").output == place.read("c.json"))
+  }
+
+  @Test func `dead letters hold the bad records and the rest goes through`() throws {
+    let place = try Workplace()
+    try place.write("in.csv", "a,b\n1,2\nx,3\n4,5\n6\n7,8\n".utf8)
+    let finished = try place.evenkeel(
+      "normalize", "in.csv", "-o", "out.csv", "--features", "a,b",
+      "--on-bad-record", "dead_letter", "--dead-letters", "dead.ndjson", "--json-summary")
+    #expect(finished.exitCode == 0)
+    #expect(finished.errors.contains("\"bad_records\":2"))
+    #expect(lines(try place.read("out.csv")).count == 4)
+    let letters = try lines(place.read("dead.ndjson")).map { line in
+      try #require(JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
+    }
+    #expect(letters.map { $0["text"] as? String } == ["x,3\n", "6\n"])
+    #expect(letters.map { $0["record"] as? Int } == [2, 4])
+    #expect(letters.map { $0["byte_offset"] as? Int } == [8, 16])
+  }
+
+  @Test func `an interrupted run on a file leaves no output`() throws {
+    let place = try Workplace()
+    let generated = try place.evenkeel(
+      "generate", "--rows", "200000", "--features", "8", "-o", "in.csv.zst")
+    #expect(generated.exitCode == 0)
+    let running = try place.start(
+      [binary, "normalize", "in.csv.zst", "-o", "out.csv.zst", "--level", "15"], input: nil)
+    usleep(300_000)
+    running.signal(SIGINT)
+    let finished = try running.wait()
+    #expect(finished.exitCode == 130)
+    #expect(finished.errors.contains("interrupted"))
+    #expect(place.files == ["in.csv.zst"])
+  }
+
+  @Test func `an interrupted run on a pipe emits what was read`() throws {
+    let place = try Workplace()
+    let running = try place.start(
+      [
+        "/bin/sh", "-c",
+        """
+        (printf 'a,b\\n1,2\\n3,4\\n'; sleep 5) \
+          | exec '\(binary)' normalize --format csv -o out.csv --checkpoint-out c
+        """,
+      ], input: nil)
+    usleep(700_000)
+    running.signal(SIGTERM)
+    let finished = try running.wait()
+    #expect(finished.exitCode == 0)
+    #expect(lines(try place.read("out.csv")).count == 3)
+    #expect(place.files == ["c", "out.csv"])
+  }
+
+  @Test func `memory does not grow with the length of the input`() throws {
+    let place = try Workplace()
+    // 32 features of 4 bytes; 1 GB in full.
+    let rows = runsFullDose ? 8_000_000 : 100_000
+    for (format, options) in [("raw", "--columns 32"), ("csv", "")] {
+      let finished = try place.shell(
+        """
+        $EVENKEEL generate --rows \(rows) --features 32 --format \(format) \
+          | $MEASURED normalize --format \(format) \(options) -o /dev/null
+        """)
+      #expect(finished.exitCode == 0, "\(finished.errors)")
+      let peak = try place.peakMemory()
+      #expect(peak < 128 << 20, "\(format): \(peak >> 20) MiB")
+    }
+  }
+
+  @Test func `generate gives the same bytes for the same seed`() throws {
+    let place = try Workplace()
+    for format in ["csv", "ndjson", "raw"] {
+      let runs = try [7, 7, 8].map { seed in
+        try place.shell(
+          "$EVENKEEL generate --rows 1000 --seed \(seed) --format \(format) --no-compress")
+      }
+      #expect(!runs[0].output.isEmpty)
+      #expect(runs[0].output == runs[1].output)
+      #expect(runs[0].output != runs[2].output)
+    }
+  }
+
+  private func lines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+    bytes.split(separator: UInt8(ascii: "\n"))
+  }
+
+  private func fields(_ line: ArraySlice<UInt8>) -> [String] {
+    line.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+  }
+}

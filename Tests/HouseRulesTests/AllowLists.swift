@@ -1,0 +1,57 @@
+/// What each of our modules may import, the toolchain's modules included; docs/ARCHITECTURE.md
+/// tells why. A module that is not listed here may import nothing.
+let allowedImports: [String: Set<String>] = [
+  "Features": [],
+  "BatchNormalization": ["Features", "Glibc"],
+  "Dataflow": ["Dispatch", "Glibc"],
+  "Synthetic": ["Features"],
+  "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
+  "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
+  "Connectors": ["Features", "Storage", "Glibc"],
+  "Pipeline": [
+    "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+    "Dispatch", "FoundationEssentials", "Synchronization",
+  ],
+  "evenkeel": [
+    "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Pipeline",
+    "Synthetic", "ArgumentParser",
+    "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+  ],
+]
+
+/// The files that meet each C module; everything else goes through them.
+let wrapperFiles: [String: Set<String>] = [
+  "CZstd": ["Sources/Codecs/Compression/Zstd.swift"],
+  "CXXHash": ["Sources/Storage/XXH3.swift"],
+  "CNumberText": [
+    "Sources/Codecs/NumberText.swift", "Sources/Codecs/NDJSON/JSONRecordReader.swift",
+  ],
+]
+
+/// The files in which unsafe pointers may stand, each with the reason.
+let filesWithUnsafeCode: [String: String] = [
+  "Sources/BatchNormalization/ColumnKernel.swift": "loops with bounds checks do not vectorise",
+  "Sources/Codecs/ByteBuffer.swift": "owns memory that is filled and consumed in place",
+  "Sources/Codecs/CSV/CSVDecoder.swift": "reads fields in the window, without a copy",
+  "Sources/Codecs/CSV/CSVRecordScanner.swift": "finds line ends and delimiters with memchr",
+  "Sources/Codecs/Compression/InputDecompressor.swift": "hands windows of the input to zstd",
+  "Sources/Codecs/Compression/Zstd.swift": "the wrapper of CZstd",
+  "Sources/Codecs/NDJSON/JSONRecordReader.swift": "the wrapper of simdjson's C functions",
+  "Sources/Codecs/NDJSON/NDJSONDecoder.swift": "hands lines of the window to simdjson",
+  "Sources/Codecs/NumberText.swift": "the wrapper of the number functions",
+  "Sources/Codecs/Raw/Raw.swift": "loads unaligned floats from the window",
+  "Sources/Codecs/RecordFormat.swift": "a decoder sees its window in place",
+  "Sources/Codecs/SpliceEncoder.swift": "copies the text between two numbers with memcpy",
+  "Sources/Connectors/Sources/ByteSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Sources/FileSource.swift": "a source reads into its caller's memory",
+  "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
+  "Sources/Pipeline/Stages/IngestStage.swift": "hands windows of its buffers to the decoders",
+  "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
+  "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",
+  "Sources/Storage/FileSystem/POSIXFile.swift": "the file-system seam: read(2) and write(2)",
+  "Sources/Storage/FileSystem/POSIXFileSystem.swift": "the file-system seam: readdir(3)",
+  "Sources/Storage/XXH3.swift": "the wrapper of CXXHash",
+]
+
+/// The most lines that a file may have.
+let lineLimit = 450

@@ -1,0 +1,265 @@
+import Features
+import Testing
+
+@testable import Storage
+
+struct CheckpointTests {
+  @Test func `format version 1 is read, and written byte for byte, as documented`() throws {
+    let bytes = try golden("checkpoint.safetensors")
+    #expect(try Checkpoint(serialized: bytes) == sampleCheckpoint())
+    #expect(try sampleCheckpoint().serialized() == bytes)
+  }
+
+  @Test func `what is written is read back exactly`() throws {
+    var random = SeededGenerator(seed: .random(in: 0 ... .max))
+    for count in [0, 1, 2, 17, 1000] {
+      let checkpoint = randomCheckpoint(count, using: &random)
+      let read = try Checkpoint(serialized: checkpoint.serialized())
+      #expect(read == checkpoint, "seed \(random.seed)")
+    }
+  }
+
+  @Test func `a file is replaced whole and read back`() throws {
+    let directory = try TemporaryDirectory()
+    let files = POSIXFileSystem()
+    try CheckpointFile.write(sampleCheckpoint(), to: directory("c"))
+    let fresh = Checkpoint(features: ["a"])
+    for operation in [FileError.Operation.create, .write, .sync, .rename] {
+      #expect(throws: StorageError.self) {
+        try CheckpointFile.write(fresh, to: directory("c"), in: FailingFileSystem(operation))
+      }
+      #expect(try CheckpointFile.read(directory("c")) == sampleCheckpoint())
+    }
+    try CheckpointFile.write(fresh, to: directory("c"))
+    #expect(try CheckpointFile.read(directory("c")) == fresh)
+    #expect(try files.list(directory.path) == ["c"])
+    #expect(
+      message { try CheckpointFile.read(directory("none")) }
+        == "cannot open \(directory("none")): No such file or directory")
+    try files.open(directory("c"), for: .writing).write([1, 2])
+    #expect(
+      message { try CheckpointFile.read(directory("c")) }
+        == "\(directory("c")): file: expected a safetensors file of 8 bytes or more, found 2")
+    try files.open(directory("c"), for: .writing).truncate(to: Safetensors.fileLimit + 1)
+    #expect(message { try CheckpointFile.read(directory("c")) }.contains("at most 268435456 bytes"))
+  }
+
+  @Test func `numbers that no state can have are neither written nor read`() {
+    let finite = "of feature 'b': expected a finite number"
+    for (expected, change) in [
+      ("weight \(finite), found nan", { $0.weight[1] = .nan }),
+      ("bias \(finite), found inf", { $0.bias[1] = .infinity }),
+      ("running_mean \(finite), found -inf", { $0.runningMean[1] = -.infinity }),
+      ("running_var \(finite) of 0 or more, found nan", { $0.runningVariance[1] = .nan }),
+      ("running_var \(finite) of 0 or more, found -1e-300", { $0.runningVariance[1] = -1e-300 }),
+    ] as [(String, (inout Checkpoint) -> Void)] {
+      var checkpoint = Checkpoint(features: ["a", "b"])
+      change(&checkpoint)
+      #expect(message { try checkpoint.serialized() } == expected)
+      #expect(message { try Checkpoint(safetensors: checkpoint.safetensors()) } == expected)
+    }
+  }
+
+  @Test func `lengths, counts and names are checked`() {
+    var checkpoint = Checkpoint(features: ["a", "b"])
+    checkpoint.missing[0] = -1
+    #expect(
+      message { try checkpoint.serialized() }
+        == "missing of feature 'a': expected 0 to 2^53, found -1")
+    checkpoint.missing[0] = 1 << 53 + 1
+    #expect(
+      message { try checkpoint.serialized() }
+        == "missing of feature 'a': expected 0 to 2^53, found 9007199254740993")
+    checkpoint.missing = [1]
+    #expect(
+      message { try checkpoint.serialized() }
+        == "missing: expected 2 numbers, one a feature, found 1")
+    checkpoint = Checkpoint(features: ["a", "a"])
+    #expect(message { try checkpoint.serialized() }.contains("names that differ"))
+    checkpoint = Checkpoint(features: [])
+    checkpoint.batchesTracked = -1
+    #expect(
+      message { try checkpoint.serialized() }
+        == "num_batches_tracked: expected 0 to 2^53, found -1")
+    checkpoint.batchesTracked = 0
+    checkpoint.position = StreamPosition(records: -1)
+    #expect(message { try checkpoint.serialized() }.hasPrefix("position: expected 0 to 2^53"))
+  }
+
+  /// The sample's tensors and metadata after `change`, with a checksum that fits.
+  private func signed(_ change: (inout Safetensors) -> Void) throws -> [UInt8] {
+    var file = try sampleCheckpoint().safetensors()
+    file.metadata[MetadataKey.checksum] = FileChecksum.blank
+    change(&file)
+    return try resigned(file.serialized())
+  }
+
+  @Test func `a newer major version is refused by name, a newer minor one is read`() throws {
+    #expect(
+      message { try Checkpoint(serialized: signed { $0.metadata["evenkeel.version"] = "2" }) }
+        == "written in format version 2, newer than version 1, the newest that this Evenkeel reads")
+    #expect(
+      message { try Checkpoint(serialized: signed { $0.metadata["evenkeel.version"] = "x" }) }
+        == "version: expected a format version such as 1, found 'x'")
+    let newer = try signed {
+      $0.metadata["evenkeel.version"] = "1.7"
+      $0.metadata["evenkeel.novelty"] = "1"
+      $0.metadata["other"] = "\"evenkeel.checksum\":\"0123456789abcdef\""
+      $0.tensors["evenkeel.novelty"] = .init([1.5])
+      $0.tensors["evenkeel.checksum"] = .init([1.5])
+    }
+    #expect(try Checkpoint(serialized: newer) == sampleCheckpoint())
+  }
+
+  @Test(arguments: [
+    "weight", "bias", "running_mean", "running_var", "evenkeel.values", "evenkeel.batches",
+    "evenkeel.variance_values", "evenkeel.variance_batches", "evenkeel.missing", "evenkeel.clipped",
+    "num_batches_tracked",
+  ])
+  func `a tensor that is absent or of another shape is named`(name: String) throws {
+    let absent = message { try Checkpoint(serialized: signed { $0.tensors[name] = nil }) }
+    #expect(absent.hasPrefix("tensor '\(name)': expected "))
+    #expect(absent.hasSuffix(", found nothing"))
+    let short = message { try Checkpoint(serialized: signed { $0.tensors[name] = .init([1]) }) }
+    #expect(short.hasPrefix("tensor '\(name)': expected "))
+    #expect(short.hasSuffix(", found I64 [1]"))
+  }
+
+  @Test func `metadata that is absent or of another form is named`() throws {
+    for (key, value, expected) in [
+      ("evenkeel.version", nil, "evenkeel.version: expected a checkpoint, found nothing"),
+      ("evenkeel.features", nil, "evenkeel.features: expected an array of names, found nothing"),
+      (
+        "evenkeel.features", "[1]", "evenkeel.features: expected an array of names, found '[1]'"
+      ),
+      (
+        "evenkeel.settings", "[]",
+        "evenkeel.settings: expected a map of strings to strings, found '[]'"
+      ),
+      (
+        "evenkeel.settings", "{",
+        "evenkeel.settings: expected a map of strings to strings, found '{'"
+      ),
+      (
+        "evenkeel.position", #"{"records":1.5}"#,
+        "evenkeel.position: expected integers records, byte_offset, frame_offset and "
+          + "byte_offset_in_frame, found '{\"records\":1.5}'"
+      ),
+    ] as [(String, String?, String)] {
+      let text = message { try Checkpoint(serialized: signed { $0.metadata[key] = value }) }
+      #expect(text == expected)
+    }
+    let plain = try sampleCheckpoint().safetensors().serialized()
+    #expect(
+      message { try Checkpoint(serialized: plain) }
+        == "evenkeel.checksum: expected a checkpoint's, found nothing")
+  }
+
+  @Test func `damage is told by the checksum`() throws {
+    var bytes = try sampleCheckpoint().serialized()
+    bytes[bytes.count - 1] ^= 1
+    #expect(message { try Checkpoint(serialized: bytes) }.hasPrefix("damaged: the checksum is "))
+  }
+
+  @Test func `every single flipped bit is refused`() throws {
+    let bytes = try sampleCheckpoint().serialized()
+    for index in bytes.indices {
+      for bit in 0..<8 {
+        var flipped = bytes
+        flipped[index] ^= 1 << bit
+        if (try? Checkpoint(serialized: flipped)) != nil {
+          Issue.record("bit \(bit) of byte \(index) was taken")
+        }
+      }
+    }
+  }
+
+  @Test func `every truncation and any byte too many is refused`() throws {
+    let bytes = try sampleCheckpoint().serialized()
+    for count in bytes.indices {
+      #expect(throws: ContentError.self) { _ = try Checkpoint(serialized: Array(bytes[..<count])) }
+    }
+    #expect(throws: ContentError.self) { _ = try Checkpoint(serialized: bytes + [0]) }
+  }
+
+  @Test func `hostile bytes under a checksum that fits are refused or valid, never a trap`() throws
+  {
+    var random = SeededGenerator(seed: .random(in: 0 ... .max))
+    let bytes = try sampleCheckpoint().serialized()
+    for _ in 0..<3000 {
+      var mutated = bytes
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        let index = mutated.indices.randomElement(using: &random) ?? 0
+        mutated[index] =
+          Bool.random(using: &random)
+          ? .random(in: 0...255, using: &random)
+          : Array("0123456789[]{},:\"\\-eE. ".utf8).randomElement(using: &random) ?? 0
+      }
+      guard let signed = try? resigned(mutated), let read = try? Checkpoint(serialized: signed)
+      else { continue }
+      #expect(throws: Never.self, "seed \(random.seed)") { try read.validate() }
+    }
+  }
+}
+
+/// `file` with the checksum that its bytes ask for.
+private func resigned(_ file: [UInt8]) throws -> [UInt8] {
+  var file = file
+  let digits = try FileChecksum.range(in: file)
+  file.replaceSubrange(digits, with: FileChecksum.blank.utf8)
+  file.replaceSubrange(digits, with: FileChecksum.compute(file).utf8)
+  return file
+}
+
+struct CheckpointFitTests {
+  private let checkpoint = sampleCheckpoint()
+
+  private func differences(_ features: [String], _ settings: [String: String]? = nil) -> [String] {
+    checkpoint.differences(
+      fromFeatures: features, settings: settings ?? checkpoint.settings)
+  }
+
+  @Test func `a checkpoint fits the configuration it came from`() {
+    #expect(differences(checkpoint.features) == [])
+    #expect(
+      Checkpoint(features: ["a"]).differences(fromFeatures: ["a"], settings: ["momentum": "1"])
+        == [], "an import knows no settings")
+  }
+
+  @Test func `differences name features and settings, a few of many`() {
+    #expect(
+      differences(["humid", "temp", "vent \"é\""])
+        == ["features: 2 stand in another order, first expected 'humid', found 'temp'"])
+    #expect(
+      differences(["temp", "a", "b\u{1b}", "c", "d", "e"])
+        == [
+          #"features: not in the checkpoint: 'a', 'b\u{1B}', 'c' and 2 more"#,
+          "features: only in the checkpoint: 'humid', 'vent \"é\"'",
+        ])
+    #expect(
+      differences(checkpoint.features, ["momentum": "0.01", "variance": "biased"])
+        == [
+          "settings: epsilon: expected none, found 1e-05",
+          "settings: momentum: expected 0.01, found 0.1",
+        ])
+  }
+
+  @Test func `features of a known name go on and the others start afresh`() {
+    let matched = checkpoint.matchedByName(to: ["new", "humid", "temp"])
+    var expected = Checkpoint(features: ["new", "humid", "temp"], settings: checkpoint.settings)
+    expected.weight = [1, 1, 1.5]
+    expected.bias = [0, 0, 0.25]
+    expected.runningMean = [0, -3.25, 10.1]
+    expected.runningVariance = [1, 0.0625, 4.2]
+    expected.batchesTracked = 12
+    expected.values = [0, 2816, 3072]
+    expected.batches = [0, 11, 12]
+    expected.varianceValues = [0, 2815, 3072]
+    expected.varianceBatches = [0, 10, 12]
+    expected.missing = [0, 256, 0]
+    expected.clipped = [0, 1, 0]
+    expected.position = checkpoint.position
+    #expect(matched == expected)
+    #expect(checkpoint.matchedByName(to: checkpoint.features) == checkpoint)
+  }
+}

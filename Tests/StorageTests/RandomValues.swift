@@ -1,0 +1,56 @@
+import Features
+import Storage
+
+/// SplitMix64, so that a failure's seed makes the same run again.
+struct SeededGenerator: RandomNumberGenerator {
+  let seed: UInt64
+  private var state: UInt64
+
+  init(seed: UInt64) {
+    self.seed = seed
+    state = seed
+  }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
+
+/// A valid checkpoint of `count` features with any finite numbers.
+func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Checkpoint {
+  func finite(_ random: inout SeededGenerator) -> Double {
+    let number = Double(bitPattern: random.next())
+    return number.isFinite ? number : 0
+  }
+  func numbers(_ random: inout SeededGenerator) -> [Double] {
+    (0..<count).map { _ in finite(&random) }
+  }
+  func counts(_ random: inout SeededGenerator) -> [Int] {
+    (0..<count).map { _ in .random(in: 0...Checkpoint.countLimit, using: &random) }
+  }
+  let odd = ["", "\"", "\\", "\n", "é", "😀", "\0", ",", "evenkeel.checksum\":\""]
+  var checkpoint = Checkpoint(
+    features: (0..<count).map { "\($0)\(odd.randomElement(using: &random) ?? "")" },
+    settings: ["momentum": "\(finite(&random))", "odd \"": "\n", "bias_correction": "true"])
+  checkpoint.weight = numbers(&random)
+  checkpoint.bias = numbers(&random)
+  checkpoint.runningMean = numbers(&random)
+  checkpoint.runningVariance = numbers(&random).map(abs)
+  checkpoint.batchesTracked = .random(in: 0...Checkpoint.countLimit, using: &random)
+  checkpoint.values = counts(&random)
+  checkpoint.batches = counts(&random)
+  checkpoint.varianceValues = counts(&random)
+  checkpoint.varianceBatches = counts(&random)
+  checkpoint.missing = counts(&random)
+  checkpoint.clipped = counts(&random)
+  if Bool.random(using: &random) {
+    checkpoint.position = StreamPosition(
+      records: Checkpoint.countLimit,
+      byteOffset: .random(in: 0...Checkpoint.countLimit, using: &random), frameOffset: 1)
+  }
+  return checkpoint
+}

@@ -1,0 +1,135 @@
+import Features
+import Foundation
+import Storage
+import Testing
+
+/// The bytes of a golden file; Tests/Oracles/make_safetensors_golden.py makes them.
+func golden(_ name: String) throws -> [UInt8] {
+  let url = try #require(Bundle.module.url(forResource: "Golden", withExtension: nil))
+  return Array(try Data(contentsOf: url.appendingPathComponent(name)))
+}
+
+/// The path of a golden file.
+func goldenPath(_ name: String) throws -> String {
+  try #require(Bundle.module.url(forResource: "Golden", withExtension: nil)).path + "/" + name
+}
+
+/// A directory of its own, removed with its contents when the test lets it go.
+final class TemporaryDirectory {
+  let path: String
+
+  init() throws {
+    let url = FileManager.default.temporaryDirectory
+      .appendingPathComponent("evenkeel-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    path = url.path
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func callAsFunction(_ name: String) -> String { path + "/" + name }
+}
+
+/// The checkpoint of Golden/checkpoint.safetensors.
+func sampleCheckpoint() -> Checkpoint {
+  var checkpoint = Checkpoint(
+    features: ["temp", "humid", "vent \"é\""],
+    settings: ["momentum": "0.1", "epsilon": "1e-05"])
+  checkpoint.weight = [1.5, 1, -0.5]
+  checkpoint.bias = [0.25, 0, -4]
+  checkpoint.runningMean = [10.1, -3.25, 1e9]
+  checkpoint.runningVariance = [4.2, 0.0625, 1]
+  checkpoint.batchesTracked = 12
+  checkpoint.values = [3072, 2816, 3068]
+  checkpoint.batches = [12, 11, 12]
+  checkpoint.varianceValues = [3072, 2815, 3068]
+  checkpoint.varianceBatches = [12, 10, 12]
+  checkpoint.missing = [0, 256, 4]
+  checkpoint.clipped = [0, 1, 0]
+  checkpoint.position = StreamPosition(
+    records: 3072, byteOffset: 123456, frameOffset: 4096, byteOffsetInFrame: 99)
+  return checkpoint
+}
+
+/// The message of the error that `body` throws, or a note that it threw none.
+func message(_ body: () throws -> some Any) -> String {
+  do {
+    _ = try body()
+    return "no error"
+  } catch {
+    return "\(error)"
+  }
+}
+
+/// The real file system, but for one operation that fails with `EIO`.
+struct FailingFileSystem: FileSystem {
+  let failing: FileError.Operation
+  private let real = POSIXFileSystem()
+
+  init(_ failing: FileError.Operation) { self.failing = failing }
+
+  private func check(_ operation: FileError.Operation, _ path: String) throws(FileError) {
+    if operation == failing { throw FileError(operation: operation, path: path, errno: 5) }
+  }
+
+  func open(_ path: String, for use: FileUse) throws(FileError) -> any File {
+    try check(use == .creating ? .create : .open, path)
+    return FailingFile(try real.open(path, for: use), failing)
+  }
+  func status(of path: String) throws(FileError) -> FileStatus { try real.status(of: path) }
+  func rename(_ path: String, to newPath: String) throws(FileError) {
+    try check(.rename, path)
+    try real.rename(path, to: newPath)
+  }
+  func remove(_ path: String) throws(FileError) {
+    try check(.remove, path)
+    try real.remove(path)
+  }
+  func list(_ directory: String) throws(FileError) -> [String] { try real.list(directory) }
+  func createDirectories(_ directory: String) throws(FileError) {
+    try real.createDirectories(directory)
+  }
+  func syncDirectory(_ directory: String) throws(FileError) {
+    try check(.syncDirectory, directory)
+    try real.syncDirectory(directory)
+  }
+}
+
+private final class FailingFile: File {
+  let real: any File
+  let failing: FileError.Operation
+  var path: String { real.path }
+
+  init(_ real: any File, _ failing: FileError.Operation) {
+    self.real = real
+    self.failing = failing
+  }
+
+  private func check(_ operation: FileError.Operation) throws(FileError) {
+    if operation == failing { throw FileError(operation: operation, path: path, errno: 5) }
+  }
+
+  func status() throws(FileError) -> FileStatus { try real.status() }
+  func unreadyDescriptor() -> Int32? { real.unreadyDescriptor() }
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
+    try check(.read)
+    return try real.read(into: buffer)
+  }
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+    try real.read(into: buffer, at: offset)
+  }
+  func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
+    try check(.write)
+    try real.write(bytes)
+  }
+  func seek(to offset: Int) throws(FileError) { try real.seek(to: offset) }
+  func truncate(to size: Int) throws(FileError) { try real.truncate(to: size) }
+  func sync() throws(FileError) {
+    try check(.sync)
+    try real.sync()
+  }
+  func close() throws(FileError) {
+    try check(.close)
+    try real.close()
+  }
+}
