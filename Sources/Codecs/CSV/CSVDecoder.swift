@@ -34,7 +34,8 @@ struct CSVDecoder: RecordDecoder {
     tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
-        return NumberText.parse(base, base + bytes.count) != nil
+        // A NaN or an infinity never takes the short way.
+        return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
       }
     }
     scanner = CSVRecordScanner(delimiter: delimiter)
