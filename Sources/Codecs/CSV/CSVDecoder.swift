@@ -34,7 +34,8 @@ struct CSVDecoder: RecordDecoder {
     tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
-        return NumberText.parse(base, base + bytes.count) != nil
+        // A NaN or an infinity never takes the short way.
+        return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
       }
     }
     scanner = CSVRecordScanner(delimiter: delimiter)
@@ -365,7 +366,7 @@ struct CSVDecoder: RecordDecoder {
   }
 
   private func isBlank(_ byte: UInt8) -> Bool {
-    (byte == 0x20 || byte == 0x09) && byte != options.delimiter
+    byte == 0x20 || byte == 0x09
   }
 
   private func isMissing(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Bool {

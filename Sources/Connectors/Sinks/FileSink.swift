@@ -1,68 +1,43 @@
+internal import ConfigurationFile
 internal import Storage
 
 extension SinkKind {
-  /// A path: the file appears under its name when it is complete, and not before.
-  package static let file = SinkKind(
-    name: "file", accepts: { _, _ in true },
-    open: { location, fileSystem throws(FileError) in
-      FileSink(try AtomicFile(replacing: location, in: fileSystem))
-    })
-
-  /// The standard output of the process, written `-`.
-  package static let standardOutput = SinkKind(
-    name: "stdout", accepts: { location, _ in location == "-" },
-    open: { _, _ throws(FileError) in PassingSink(POSIXFile.standardOutput()) })
-
-  /// The names that lead to what the process has open, whatever its kind.
-  private static let descriptors = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"]
-
-  /// A path that leads to a FIFO or a device, which is written to and never replaced.
-  package static let special = SinkKind(
-    name: "special",
-    accepts: { location, fileSystem in
-      if descriptors.contains(where: { location.hasPrefix($0) }) { return true }
-      guard let kind = try? fileSystem.status(of: location).kind else { return false }
-      return kind == .fifo || kind == .other
+  static let file = SinkKind(
+    name: "file",
+    locate: { location, _ in { fs throws(FileError) in FileSink(try AtomicFile(replacing: location, in: fs)) } },
+    configure: { section in
+      let path = section.string("path")
+      return { fs throws(FileError) in PassingSink(try fs.open(path, for: .writing)) } })
+  static let standardOutput = SinkKind(
+    name: "stdout", locate: { location, _ in
+      guard location == "-" else { return nil }
+      return { _ throws(FileError) in PassingSink(POSIXFile.standardOutput()) }
     },
-    open: { location, fileSystem throws(FileError) in
-      PassingSink(try fileSystem.open(location, for: .writing))
-    })
+    configure: { _ in { _ throws(FileError) in PassingSink(POSIXFile.standardOutput()) } })
+  static let special = SinkKind(
+    name: "special", locate: { location, fs in
+      guard let kind = try? fs.status(of: location).kind, kind == .fifo || kind == .other else { return nil }
+      return { fs throws(FileError) in PassingSink(try fs.open(location, for: .writing)) }
+    },
+    configure: { _ in { _ throws(FileError) in PassingSink(POSIXFile.standardOutput()) } })
 }
-
-/// Writes a file that appears under its name whole, or not at all.
 struct FileSink: ByteSink {
-  private let file: AtomicFile
-
-  init(_ file: AtomicFile) {
-    self.file = file
-  }
-
+  let file: AtomicFile
+  init(_ file: AtomicFile) { self.file = file }
   var name: String { file.path }
-
-  mutating func write(_ bytes: [UInt8]) throws(FileError) {
-    try file.write(bytes)
-  }
-
-  mutating func finish() throws(FileError) {
-    try file.commit()
-  }
+  mutating func begin(_ prologue: [UInt8]) throws(FileError) { try file.write(prologue) }
+  mutating func write(_ bytes: [UInt8]) throws(FileError) { try file.write(bytes) }
+  mutating func push() throws(FileError) -> Awaited? { nil }
+  mutating func sync() throws(FileError) {}
+  mutating func finish() throws(FileError) { try file.commit() }
 }
-
-/// Passes bytes to whoever reads them at the other end.
 struct PassingSink: ByteSink {
-  private let file: any File
-
-  init(_ file: any File) {
-    self.file = file
-  }
-
+  let file: any File
+  init(_ file: any File) { self.file = file }
   var name: String { file.path }
-
-  mutating func write(_ bytes: [UInt8]) throws(FileError) {
-    try file.write(bytes)
-  }
-
-  mutating func finish() throws(FileError) {
-    try file.close()
-  }
+  mutating func begin(_ prologue: [UInt8]) throws(FileError) { try file.write(prologue) }
+  mutating func write(_ bytes: [UInt8]) throws(FileError) { try file.write(bytes) }
+  mutating func push() throws(FileError) -> Awaited? { nil }
+  mutating func sync() throws(FileError) {}
+  mutating func finish() throws(FileError) { try file.close() }
 }

@@ -25,10 +25,16 @@ struct FinalCheckpoint: CheckpointKeeper {
 
   mutating func prepare() throws(StorageError) {
     guard let last else { return }
+    let bytes: [UInt8]
     do throws(ContentError) {
-      try write(last.serialized())
+      bytes = try last.serialized()
     } catch {
       throw .content(path: file.path, error)
+    }
+    do throws(FileError) {
+      try file.write(bytes)
+    } catch {
+      throw .file(error)
     }
   }
 
@@ -40,4 +46,16 @@ struct FinalCheckpoint: CheckpointKeeper {
       throw .file(error)
     }
   }
+}
+
+/// Keeps every state as the next generation of a store, at once.
+struct StoredCheckpoints: CheckpointKeeper {
+  let store: CheckpointStore
+
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) {
+    try store.write(checkpoint)
+  }
+
+  mutating func prepare() {}
+  mutating func finish() {}
 }

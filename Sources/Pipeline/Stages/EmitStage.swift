@@ -10,7 +10,7 @@ internal import Synchronization
 struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
-  private let keeper: (any CheckpointKeeper)?
+  private var keeper: (any CheckpointKeeper)?
   private var sink: any ByteSink
   private var deadLetters: (any ByteSink)?
   private var written: EncodedUnit?

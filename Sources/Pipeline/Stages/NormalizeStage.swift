@@ -41,6 +41,7 @@ struct NormalizeStage: Stage {
   private var batchesSinceCheckpoint = 0
   private var lastCheckpoint = DispatchTime.now()
   private var lastCut: DispatchTime?
+  private var nextShow = DispatchTime.now()
 
   /// - Parameters:
   ///   - initial: the state to start from.
@@ -68,7 +69,9 @@ struct NormalizeStage: Stage {
     case .element(.rejected(let records)):
       unit.rejected += records
       unitBytes += records.byteCount
-    case .element(.idle): if !unit.isEmpty { send(emit) }
+    case .element(.idle):
+      show(atOnce: true)
+      if !unit.isEmpty { send(emit) }
     case .element(.request(let request)):
       requests.append(request)
       try carryOutRequests()
@@ -157,12 +160,13 @@ struct NormalizeStage: Stage {
     gather(RecordBatch(features: batch.features))
     pendingHasLeft = true
     var batch = batch
+    let elapsedSeconds = elapsedSeconds()
     do {
       try normalizer?.normalizeHeld(&batch.features)
       append(batch)
       if completesBatch, let whole = pending.take() {
         unit.cuts.append(BatchCut(records: whole.features.count, time: now))
-        try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds())
+        try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds)
       }
     } catch {
       throw refusal(of: batch, "\(error)")
@@ -183,10 +187,10 @@ struct NormalizeStage: Stage {
   private mutating func normalize(_ batch: consuming RecordBatch) throws(StreamError) {
     var batch = batch
     let emission: BatchEmission
+    let elapsedSeconds = elapsedSeconds()
     do {
       guard
-        let result = try normalizer?.normalize(
-          &batch.features, elapsedSeconds: elapsedSeconds())
+        let result = try normalizer?.normalize(&batch.features, elapsedSeconds: elapsedSeconds)
       else { return }
       emission = result
     } catch {
@@ -228,7 +232,14 @@ struct NormalizeStage: Stage {
     if let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
       keepCheckpoint()
     }
-    if let normalizer { board?.show(normalizer, position: position) }
+    show(atOnce: false)
+  }
+
+  /// Shows the state, but not so often that copying it costs.
+  private mutating func show(atOnce: Bool) {
+    guard let board, let normalizer, atOnce || DispatchTime.now() >= nextShow else { return }
+    board.show(normalizer, position: position)
+    nextShow = .now() + 0.1
   }
 
   /// The time since the cut of the batch before, for a half-life in seconds.
@@ -266,7 +277,7 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
-    if let normalizer { board?.show(normalizer, position: position) }
+    show(atOnce: true)
   }
 
   private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {

@@ -1,4 +1,4 @@
-package import Dispatch
+internal import Dispatch
 
 /// When the state of a running stream is kept, besides at its end.
 package struct CheckpointSchedule: Sendable, Equatable {

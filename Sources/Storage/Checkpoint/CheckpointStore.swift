@@ -82,10 +82,10 @@ package struct CheckpointStore: Sendable {
 
   private func path(_ generation: Generation) -> String { directory + "/" + generation.fileName }
 
-  /// Those that are there, the oldest first.
+  /// Those that are there, the oldest first: names of one length sort as their numbers do.
   private func generations() throws(StorageError) -> [Generation] {
     do throws(FileError) {
-      return try fileSystem.list(directory).compactMap(Generation.init).sorted()
+      return try fileSystem.list(directory).compactMap(Generation.init)
     } catch {
       throw .file(error)
     }
@@ -93,7 +93,7 @@ package struct CheckpointStore: Sendable {
 }
 
 /// A generation's number, from 1, and the name that it gives a file.
-private struct Generation: Comparable {
+private struct Generation {
   private let number: Int
 
   private static let prefix = "checkpoint-"
@@ -125,8 +125,6 @@ private struct Generation: Comparable {
 
   /// The one after, while ten digits hold its number.
   var next: Generation? { number < 9_999_999_999 ? Generation(number: number + 1) : nil }
-
-  static func < (left: Generation, right: Generation) -> Bool { left.number < right.number }
 }
 
 extension StorageError {
