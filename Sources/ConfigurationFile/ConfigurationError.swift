@@ -27,8 +27,21 @@ package struct ConfigurationFailure: Error, CustomStringConvertible {
   }
 }
 
+/// Where a value stands, for what turns out to be wrong with it once the file is read.
+package struct ConfigurationPlace: Sendable, Equatable {
+  package let file: String
+  package let path: String
+  let mark: SourceMark
+
+  /// An error at this place.
+  package func error(_ message: String) -> ConfigurationError {
+    ConfigurationError(
+      file: file, line: mark.line, column: mark.column, path: path, message: message, hint: nil)
+  }
+}
+
 /// Where something stands in the file.
-struct SourceMark: Equatable {
+struct SourceMark: Equatable, Sendable {
   /// From 1.
   var line: Int
   /// In Unicode scalars, from 1.
@@ -39,7 +52,7 @@ struct SourceMark: Equatable {
 
 /// Collects what is wrong with one file.
 final class ConfigurationErrors {
-  private let file: String
+  let file: String
   private(set) var errors: [ConfigurationError] = []
 
   init(file: String) {

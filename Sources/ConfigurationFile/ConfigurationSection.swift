@@ -33,6 +33,17 @@ package final class ConfigurationSection {
   /// The keys that are there, in the order of the file; marks none as known.
   package var keys: [String] { entries.map(\.key) }
 
+  /// The keys that are there, here and below, such as `batch` and `batch.size`.
+  package var keyPaths: [String] { Self.keyPaths(entries, prefix: "") }
+
+  private static func keyPaths(_ entries: [ConfigurationNode.Entry], prefix: String) -> [String] {
+    entries.flatMap { entry -> [String] in
+      let path = prefix + entry.key
+      guard case .mapping(let inner) = entry.value.content else { return [path] }
+      return [path] + keyPaths(inner, prefix: path + ".")
+    }
+  }
+
   /// A text that is the same for two sections if and only if they mean the same, whatever the order of
   /// their keys; variables are substituted, so it may hold secrets and must not be shown.
   package var canonicalText: String {
@@ -41,6 +52,25 @@ package final class ConfigurationSection {
 
   /// Whether the key is there (not marking it as known).
   package func contains(_ key: String) -> Bool { places[key] != nil }
+
+  /// The text at a key, if it has one (not marking it as known, and reporting nothing).
+  package func text(at key: String) -> String? {
+    guard case .scalar(let scalar) = entry(key)?.value.content, !scalar.isNull else { return nil }
+    return scalar.text
+  }
+
+  /// Where a key's value stands, or this section for nil.
+  package func place(of key: String?) -> ConfigurationPlace {
+    guard let key else { return ConfigurationPlace(file: errors.file, path: path, mark: mark) }
+    let place = entry(key).map { entry in
+      if case .scalar(let scalar) = entry.value.content, !scalar.isNull {
+        entry.value.mark
+      } else {
+        entry.mark
+      }
+    }
+    return ConfigurationPlace(file: errors.file, path: path(to: key), mark: place ?? mark)
+  }
 
   /// Adds an error at a key of this section (or at the section itself for nil).
   ///
@@ -51,18 +81,24 @@ package final class ConfigurationSection {
     report("expected \(expected), found \(shown)", at: key, hint: hint)
   }
 
+  /// Adds an error at a key of this section or of one below that was read, such as `batch.size`.
+  ///
+  /// Where the value came from a variable, what is written is told in place of the message.
+  package func report(_ message: String, keyPath: String) {
+    let parts = keyPath.split(separator: ".", maxSplits: 1).map(String.init)
+    if parts.count == 2, let below = sections.first(where: { $0.path == path(to: parts[0]) }) {
+      return below.report(message, keyPath: parts[1])
+    }
+    if let node = entry(parts[0])?.value, node.isSubstituted {
+      return report("expected another value, found \(node.described)", at: parts[0])
+    }
+    report(message, at: parts[0])
+  }
+
   /// Adds an error that is told in other words than `expected` and `found`, none of them from a value.
   package func report(_ message: String, at key: String?, hint: String? = nil) {
-    guard let key else { return errors.report(message, path: path, at: mark, hint: hint) }
-    let entry = entry(key)
-    let place = entry.map { entry in
-      if case .scalar(let scalar) = entry.value.content, !scalar.isNull {
-        entry.value.mark
-      } else {
-        entry.mark
-      }
-    }
-    errors.report(message, path: path(to: key), at: place ?? mark, hint: hint)
+    let place = place(of: key)
+    errors.report(message, path: place.path, at: place.mark, hint: hint)
   }
 
   /// Reports the keys that nobody asked for, here and below.
@@ -110,8 +146,11 @@ extension ConfigurationSection {
 
   /// The mapping at a key, or an empty one, whose keys all have their defaults.
   package func sectionOrDefaults(_ key: String) -> ConfigurationSection {
-    section(key)
-      ?? ConfigurationSection(entries: [], path: path(to: key), mark: mark, errors: errors)
+    if let section = section(key) { return section }
+    let defaults = ConfigurationSection(
+      entries: [], path: path(to: key), mark: mark, errors: errors)
+    sections.append(defaults)
+    return defaults
   }
 
   /// The sections at a key by names of the user's choice, in the order of the file.
