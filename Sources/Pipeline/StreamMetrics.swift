@@ -44,6 +44,11 @@ package final class StreamMetrics: Sendable {
 
   static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
+  /// Forgets what an earlier run had read and not emitted.
+  func beginRun() {
+    ingestedRecordCount.store(records, ordering: .relaxed)
+  }
+
   func count(_ cuts: [BatchCut]) {
     guard !cuts.isEmpty else { return }
     batchCount.add(cuts.count, ordering: .relaxed)
