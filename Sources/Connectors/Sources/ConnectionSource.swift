@@ -50,7 +50,7 @@ package struct ConnectionSource: ByteSource {
   private let listener: ListeningSocket
   private let limits: ConnectionLimits
   private let epoll: Epoll
-  private let clock = ContinuousClock()
+  private let now: @Sendable () -> ContinuousClock.Instant
   private var connections: [Int: Connection] = [:]
   private var ready: ArraySlice<Int> = []
   private var ended: [Int] = []
@@ -65,10 +65,15 @@ package struct ConnectionSource: ByteSource {
     var hasGiven = false
   }
 
-  init(_ listener: ListeningSocket, name: String, limits: ConnectionLimits) throws(FileError) {
+  /// - Parameter now: the time, for idle connections.
+  init(
+    _ listener: ListeningSocket, name: String, limits: ConnectionLimits,
+    now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+  ) throws(FileError) {
     self.listener = listener
     self.name = name
     self.limits = limits
+    self.now = now
     epoll = try Epoll(path: listener.descriptor.path)
     try epoll.add(listener.descriptor, key: Self.listenerKey)
   }
@@ -133,11 +138,11 @@ package struct ConnectionSource: ByteSource {
       switch try listener.accept() {
       case .connection(let descriptor):
         try epoll.add(descriptor, key: nextRun)
-        connections[nextRun] = Connection(descriptor: descriptor, lastReady: clock.now)
+        connections[nextRun] = Connection(descriptor: descriptor, lastReady: now())
         nextRun += 1
       case .nothing: return
       case .exhausted:
-        pausedUntil = clock.now + .seconds(Self.pauseSeconds)
+        pausedUntil = now() + .seconds(Self.pauseSeconds)
         return stopListening()
       }
     }
@@ -152,7 +157,7 @@ package struct ConnectionSource: ByteSource {
 
   /// Finds out which connections are ready, and ends those that have been silent for too long.
   private mutating func look() throws(FileError) {
-    if let until = pausedUntil, clock.now >= until { pausedUntil = nil }
+    if let until = pausedUntil, now() >= until { pausedUntil = nil }
     if !listens, pausedUntil == nil, connections.count < limits.connections {
       try epoll.add(listener.descriptor, key: Self.listenerKey)
       listens = true
@@ -160,9 +165,10 @@ package struct ConnectionSource: ByteSource {
     // All that are ready, so that none of those that are silent in truth has something to say.
     ready = try epoll.ready(limit: connections.count + 1)[...]
     guard let idleSeconds = limits.idleSeconds else { return }
-    let now = clock.now
-    for run in ready { connections[run]?.lastReady = now }
-    for (run, connection) in connections where connection.lastReady + .seconds(idleSeconds) <= now {
+    let lookedAt = now()
+    for run in ready { connections[run]?.lastReady = lookedAt }
+    for (run, connection) in connections
+    where connection.lastReady + .seconds(idleSeconds) <= lookedAt {
       close(run)
     }
   }
@@ -172,7 +178,7 @@ package struct ConnectionSource: ByteSource {
       connections.values.map(\.lastReady).min().map { $0 + .seconds(seconds) }
     }
     let deadline = [idleEnd, pausedUntil].compactMap(\.self).min()
-    let seconds = deadline.map { max(0, (($0 - clock.now) / .seconds(1))) }
+    let seconds = deadline.map { max(0, ($0 - now()) / .seconds(1)) }
     return Awaited(descriptor: epoll.number, seconds: seconds)
   }
 }
