@@ -18,11 +18,14 @@ struct UnixSourceTests {
     SourceDriver(try ConnectionSource(unix: path, limits: limits), capacity: capacity)
   }
 
-  private func listen(idleSeconds: Double, at time: MadeTime) throws -> SourceDriver {
+  private func listen(
+    idleSeconds: Double, connections: Int = 200, at time: MadeTime
+  ) throws -> SourceDriver {
     SourceDriver(
       try ConnectionSource(
         ListeningSocket(path: path, mode: 0o600, backlog: 16), name: path,
-        limits: ConnectionLimits(idleSeconds: idleSeconds), now: { time.now }))
+        limits: ConnectionLimits(connections: connections, idleSeconds: idleSeconds),
+        now: { time.now }))
   }
 
   private func connect() throws -> Producer { try .connected(toPath: path) }
@@ -120,6 +123,21 @@ struct UnixSourceTests {
     #expect(source.awaited?.seconds == 6)
     busy.write("b")
     #expect(try source.drain() == ["2:b"])
+  }
+
+  @Test func `the place of a connection that never spoke is given to the next`() throws {
+    let time = MadeTime()
+    var source = try listen(idleSeconds: 10, connections: 1, at: time)
+    let mute = try connect()
+    let next = try connect()
+    next.write("a")
+    #expect(try source.drain() == [])
+    #expect(!source.isReady())
+    time.advance(10)
+    #expect(try source.drain() == [])
+    #expect(mute.isClosedByPeer())
+    #expect(source.isReady(within: 5))
+    #expect(try source.drain() == ["1:a"])
   }
 
   @Test func `bytes that came while nobody read are no silence`() throws {

@@ -44,6 +44,12 @@ package struct ConnectionSource: ByteSource {
   /// How long taking connections rests when there are no descriptors left.
   private static let pauseSeconds = 0.1
 
+  /// What a read says when the peer, or the way to it, is gone.
+  private static let lostPeer: Set<Int32> = [
+    ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, ENETDOWN, ENETRESET, ENETUNREACH, EHOSTDOWN,
+    EHOSTUNREACH,
+  ]
+
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = true
@@ -101,8 +107,8 @@ package struct ConnectionSource: ByteSource {
 
   /// Closes the connection.
   package mutating func abandon(run: Int) {
-    connections[run]?.hasGiven = false
     close(run)
+    ended.removeAll { $0 == run }
   }
 
   // MARK: Connections
@@ -118,8 +124,8 @@ package struct ConnectionSource: ByteSource {
         connections[run]?.hasGiven = true
         return count
       }
-    } catch  where [ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH].contains(error.errno) {
-      // The peer or the way to it is gone, which is an end like any other.
+    } catch  where Self.lostPeer.contains(error.errno) {
+      // An end like any other.
     }
     close(run)
     return nil
@@ -153,15 +159,18 @@ package struct ConnectionSource: ByteSource {
     listens = false
   }
 
+  private mutating func listenAgain() throws(FileError) {
+    guard !listens, pausedUntil == nil, connections.count < limits.connections else { return }
+    try epoll.add(listener.descriptor, key: Self.listenerKey)
+    listens = true
+  }
+
   // MARK: Readiness
 
   /// Finds out which connections are ready, and ends those that have been silent for too long.
   private mutating func look() throws(FileError) {
     if let until = pausedUntil, now() >= until { pausedUntil = nil }
-    if !listens, pausedUntil == nil, connections.count < limits.connections {
-      try epoll.add(listener.descriptor, key: Self.listenerKey)
-      listens = true
-    }
+    try listenAgain()
     // All that are ready, so that none of those that are silent in truth has something to say.
     ready = try epoll.ready(limit: connections.count + 1)[...]
     guard let idleSeconds = limits.idleSeconds else { return }
@@ -171,6 +180,8 @@ package struct ConnectionSource: ByteSource {
     where connection.lastReady + .seconds(idleSeconds) <= lookedAt {
       close(run)
     }
+    // There may be room for those that had to wait.
+    try listenAgain()
   }
 
   private var awaited: Awaited {
