@@ -75,7 +75,9 @@ package struct SourceKind: Sendable {
 /// Every source that Evenkeel reads from.
 package enum BuiltInSources {
   /// Asked in order; the last one takes what no other wants.
-  package static let all: [SourceKind] = [.standardInput, .file]
+  package static let all: [SourceKind] = [
+    .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
+  ]
 
   package static func open(
     _ location: String, in fileSystem: any FileSystem
