@@ -13,6 +13,13 @@ package struct DaemonConfiguration: Sendable {
   package var log = LogOptions()
   /// By name.
   package var streams: [StreamDefinition]
+  let places: Places
+
+  /// Where things stand in the file.
+  struct Places: Sendable {
+    let stateDirectory: ConfigurationPlace
+    let tokenFile: ConfigurationPlace
+  }
 }
 
 /// Where the control plane listens.
@@ -102,7 +109,10 @@ extension DaemonConfiguration {
 
   private init(_ root: ConfigurationSection, in fileSystem: any FileSystem) {
     stateDirectory = root.string("state_directory")
-    control = ControlOptions(root.sectionOrDefaults("control"))
+    let control = root.sectionOrDefaults("control")
+    places = Places(
+      stateDirectory: root.place(of: "state_directory"), tokenFile: control.place(of: "token_file"))
+    self.control = ControlOptions(control)
     metrics.perFeature = root.sectionOrDefaults("metrics").optionalBool("per_feature")
     shutdownTimeoutSeconds = root.seconds(
       "shutdown_timeout", in: 0...3600, default: shutdownTimeoutSeconds)

@@ -66,7 +66,8 @@ extension StreamConfiguration {
 
   private mutating func readBatch(_ section: ConfigurationSection) {
     batch.size = section.int("size", in: 1...BatchOptions.greatestSize, default: batch.size)
-    batch.maxDelaySeconds = section.seconds("max_delay", in: 0...86_400, default: 1)
+    batch.maxDelaySeconds = section.seconds(
+      "max_delay", in: 0...86_400, default: batch.maxDelaySeconds)
     normalization.minBatchSize = section.int(
       "min_size", in: 1...BatchOptions.greatestSize,
       // A stream that is normalised record by record has no larger batches.

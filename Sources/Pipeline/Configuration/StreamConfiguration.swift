@@ -47,8 +47,6 @@ package struct BatchOptions: Sendable {
   package var size = 256
   /// Live streams: a batch is cut so long after its first record at the latest.
   package var maxDelaySeconds = 1.0
-  /// The longest that a record of a live source waits for its batch, in seconds; nil waits for ever.
-  package var maxDelaySeconds: Double?
   /// The most memory that one batch may take, in bytes.
   package var maxBytes = 1 << 30
 

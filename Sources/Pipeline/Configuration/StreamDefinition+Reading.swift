@@ -96,8 +96,9 @@ extension ConnectorLocation {
 
 extension CheckpointOptions {
   fileprivate init(_ section: ConfigurationSection) {
-    intervalSeconds = section.seconds("interval", in: waits, default: intervalSeconds)
-    everyBatches = section.optionalInt("every_batches", in: 1...Int.max)
+    schedule.intervalSeconds = section.seconds(
+      "interval", in: waits, default: schedule.intervalSeconds)
+    schedule.everyBatches = section.optionalInt("every_batches", in: 1...Int.max)
     keep = section.int("keep", in: 1...1000, default: keep)
   }
 }
@@ -105,6 +106,7 @@ extension CheckpointOptions {
 extension ParametersOptions {
   fileprivate init(_ section: ConfigurationSection) {
     file = section.string("file")
+    place = section.place(of: "file")
     watches = section.bool("watch", default: false)
   }
 }

@@ -39,15 +39,15 @@ package struct SinkDefinition: Sendable {
 
 /// When checkpoints are written, and how many stay.
 package struct CheckpointOptions: Sendable, Equatable {
-  package var intervalSeconds = 10.0
-  /// Also after so many batches.
-  package var everyBatches: Int?
+  package var schedule = CheckpointSchedule(intervalSeconds: 10)
+  /// Generations.
   package var keep = 5
 }
 
 /// Where γ and β come from.
 package struct ParametersOptions: Sendable, Equatable {
   package var file: String
+  package var place: ConfigurationPlace
   /// Whether a new file is taken while the stream runs.
   package var watches: Bool
 }

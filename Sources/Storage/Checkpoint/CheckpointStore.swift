@@ -33,6 +33,20 @@ package struct CheckpointStore: Sendable {
     }
   }
 
+  private init(_ directory: String, _ fileSystem: any FileSystem) {
+    self.directory = directory
+    keep = 1
+    self.fileSystem = fileSystem
+  }
+
+  /// The newest generation in a directory in which another process may be writing; makes and removes
+  /// nothing.
+  package static func newest(
+    in directory: String, of fileSystem: any FileSystem
+  ) throws(StorageError) -> Found? {
+    try CheckpointStore(directory, fileSystem).newest()
+  }
+
   /// Writes the next generation, durably, and then removes those that are too old.
   ///
   /// When it throws, the generations before it stand as they were.
