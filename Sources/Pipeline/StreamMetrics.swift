@@ -11,6 +11,7 @@ package final class StreamMetrics: Sendable {
   let outputByteCount = Atomic(0)
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
+  let droppedWriteCount = Atomic(0)
   /// In nanoseconds of the monotonic clock; 0 is never.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
@@ -28,6 +29,8 @@ package final class StreamMetrics: Sendable {
   package var bytesIn: Int { inputByteCount.load(ordering: .relaxed) }
   /// Bytes given to the sink.
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
+  /// Writes of the present run that no reader got.
+  package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
   package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
   /// Records read and not yet emitted.
   package var recordsInFlight: Int {

@@ -2,8 +2,8 @@ internal import BatchNormalization
 internal import Connectors
 internal import Dispatch
 internal import Features
-package import Logging
-package import Storage
+internal import Logging
+internal import Storage
 
 // Invariants:
 // - Everything mutable is touched on `queue` only.
@@ -115,8 +115,8 @@ final class SupervisedStream: @unchecked Sendable {
     metrics.beginRun()
     let attempt = attempt
     do {
-      let run = try open { [weak self] failure in
-        self?.queue.async { self?.ended(attempt, failure) }
+      let run = try open { failure in
+        self.queue.async { self.ended(attempt, failure) }
       }
       self.run = run
       board = run.board
@@ -169,18 +169,17 @@ final class SupervisedStream: @unchecked Sendable {
     }
     return try StreamRun(
       configuration, source: source, state: initial, output: output,
-      checkpoints: CheckpointSchedule(
-        intervalSeconds: definition.checkpoint.intervalSeconds,
-        everyBatches: definition.checkpoint.everyBatches),
+      checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
   }
 
   private func deadLetters() throws(FileError) -> (any ByteSink)? {
     guard definition.stream.badRecords == .deadLetter else { return nil }
-    return try BuiltInSinks.deadLetters(
-      path: directory + "/dead-letters.ndjson", maxBytes: definition.deadLetters.maxBytes,
-      keep: definition.deadLetters.keep, in: fileSystem)
+    return try RotatingFileSink(
+      path: directory + "/dead-letters.ndjson",
+      rotation: .init(byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
+      in: fileSystem)
   }
 
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
@@ -247,13 +246,13 @@ final class SupervisedStream: @unchecked Sendable {
     }
     let command = StreamCommand.parameters(
       weight: parameters.weight, bias: parameters.bias, features: parameters.features)
-    run?.request(command) { [weak self] result in
-      self?.queue.async {
+    run?.request(command) { result in
+      self.queue.async {
         switch result {
         case .success:
-          self?.warnings = []
-          self?.logger.notice("took new parameters", metadata: ["file": "\(file)"])
-        case .failure(let refusal): self?.refused("\(file): \(refusal)")
+          self.warnings = []
+          self.logger.notice("took new parameters", metadata: ["file": "\(file)"])
+        case .failure(let refusal): self.refused("\(file): \(refusal)")
         }
       }
     }
