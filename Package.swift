@@ -9,8 +9,10 @@ let settings: [SwiftSetting] = [
 ]
 
 /// One Swift module of ours; arrows point down, leaves never import each other (docs/ARCHITECTURE.md).
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 /// The tests beside the module of that name.
@@ -53,8 +55,9 @@ let package = Package(
       [
         "Pipeline", "BatchNormalization", "Features", "Storage",
         .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "FlyingSocks", package: "FlyingFox"),
         .product(name: "Logging", package: "swift-log"),
-      ]),
+      ], resources: [.embedInCode("Page/index.html")]),
     .executableTarget(
       name: "evenkeel",
       dependencies: [
@@ -69,7 +72,7 @@ let package = Package(
     tests("Codecs", ["Features"], resources: [.copy("Golden")]),
     tests("ConfigurationFile"),
     tests("Connectors"),
-    tests("ControlPlane"),
+    tests("ControlPlane", ["Pipeline"]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
     .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),
