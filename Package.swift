@@ -72,7 +72,13 @@ let package = Package(
     tests("Codecs", ["Features"], resources: [.copy("Golden")]),
     tests("ConfigurationFile"),
     tests("Connectors"),
-    tests("ControlPlane", ["Pipeline"]),
+    tests(
+      "ControlPlane",
+      [
+        "Pipeline", "BatchNormalization", "Features",
+        .product(name: "FlyingSocks", package: "FlyingFox"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
     .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),

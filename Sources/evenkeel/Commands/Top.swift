@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import ControlPlane
 internal import Dispatch
 internal import Glibc
+internal import Pipeline
 
 /// `evenkeel top`: a live view of a running daemon.
 struct Top: ParsableCommand {
