@@ -21,4 +21,11 @@ package struct StreamPosition: Sendable, Equatable, Codable {
     self.frameOffset = frameOffset
     self.byteOffsetInFrame = byteOffsetInFrame
   }
+
+  enum CodingKeys: String, CodingKey {
+    case records
+    case byteOffset = "byte_offset"
+    case frameOffset = "frame_offset"
+    case byteOffsetInFrame = "byte_offset_in_frame"
+  }
 }

@@ -12,6 +12,12 @@ struct DeadLetter {
     /// The record as it came, where it is UTF-8; else it stands in `base64`.
     var text: String?
     var base64: String?
+
+    enum CodingKeys: String, CodingKey {
+      case stream, record
+      case byteOffset = "byte_offset"
+      case expected, found, text, base64
+    }
   }
 
   let line: [UInt8]

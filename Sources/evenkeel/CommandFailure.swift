@@ -18,6 +18,8 @@ struct CommandFailure: Error {
     switch error {
     case let error as StreamError: self.init("\(error)", exitCode: error.exitCode)
     case let error as StorageError: self.init(StreamError(error))
+    case let error as DaemonConfigurationError:
+      self.init("\(error)", exitCode: error.exitCode)
     case let error as CommandFailure: self = error
     default: self.init("\(error)", exitCode: 70)
     }
@@ -38,12 +40,6 @@ struct CommandFailure: Error {
     var message: String
     var exitCode: Int32
   }
-}
-
-/// How messages are written.
-enum LogFormat: String, CaseIterable {
-  case text
-  case json
 }
 
 /// One line of JSON with its keys in snake case and in order.

@@ -5,7 +5,7 @@ let allowedImports: [String: Set<String>] = [
   "BatchNormalization": ["Features", "Glibc"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
-  "Storage": ["Features", "CXXHash", "Glibc", "Synchronization"],
+  "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [

@@ -35,7 +35,7 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
   let odd = ["", "\"", "\\", "\n", "é", "😀", "\0", ",", "evenkeel.checksum\":\""]
   var checkpoint = Checkpoint(
     features: (0..<count).map { "\($0)\(odd.randomElement(using: &random) ?? "")" },
-    settings: ["momentum": "\(finite(&random))", "odd \"": "\n"])
+    settings: ["momentum": "\(finite(&random))", "odd \"": "\n", "bias_correction": "true"])
   checkpoint.weight = numbers(&random)
   checkpoint.bias = numbers(&random)
   checkpoint.runningMean = numbers(&random)

@@ -1,4 +1,5 @@
 package import ConfigurationFile
+internal import Glibc
 package import Storage
 
 /// Where the bytes of a stream go.
@@ -7,6 +8,11 @@ package import Storage
 package protocol ByteSink: Sendable {
   /// The name of the sink in messages.
   var name: String { get }
+  /// Whole writes that no reader got, because none was there or it was too slow.
+  var droppedWrites: Int { get }
+  /// What is worth a `push` even though the sink can take more: a reader that comes or goes, one that
+  /// catches up, a file that comes of age. Nil where there is nothing of the kind.
+  var attention: Awaited? { get }
   /// Takes what precedes the records (a header, already compressed; possibly nothing), once, first:
   /// every reader gets it before its first record, and every file starts with it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
@@ -22,6 +28,22 @@ package protocol ByteSink: Sendable {
   mutating func finish() throws(FileError)
 }
 
+extension ByteSink {
+  package var droppedWrites: Int { 0 }
+  package var attention: Awaited? { nil }
+  package mutating func sync() throws(FileError) {}
+
+  /// Passes on what was taken, and waits for that; for callers with a thread of their own.
+  package mutating func pushAll() throws(FileError) {
+    while let awaited = try push() {
+      var query = pollfd(fd: awaited.descriptor ?? -1, events: 0, revents: 0)
+      query.events = CShort(awaited.event == .readable ? POLLIN : POLLOUT)
+      // A signal ends the wait early, and the next push tells whether it was in vain.
+      _ = poll(&query, 1, awaited.seconds.map { CInt($0 * 1000) } ?? -1)
+    }
+  }
+}
+
 /// Opens a sink.
 package typealias SinkFactory = @Sendable (any FileSystem) throws(FileError) -> any ByteSink
 
@@ -33,12 +55,13 @@ package struct SinkKind: Sendable {
   package let locate: @Sendable (_ location: String, any FileSystem) -> SinkFactory?
   /// Reads the section under the kind's name, which collects its own errors.
   package let configure: @Sendable (ConfigurationSection) -> SinkFactory
+  package var trial = ConnectorTrial.opening
 }
 
 /// Every sink that Evenkeel writes to.
 package enum BuiltInSinks {
   /// Asked in order; the last one takes what no other wants.
-  package static let all: [SinkKind] = [.standardOutput, .special, .file]
+  package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .file]
 
   package static func open(
     _ location: String, in fileSystem: any FileSystem

@@ -15,7 +15,8 @@ extension SourceKind {
       return { fileSystem throws(FileError) in
         try DirectorySource(path, pattern: pattern, after: after, in: fileSystem)
       }
-    })
+    },
+    isShareable: true)
 }
 
 // Invariants:

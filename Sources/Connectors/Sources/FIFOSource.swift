@@ -11,7 +11,8 @@ extension SourceKind {
       let path = section.string("path")
       let create = section.bool("create", default: false)
       return { _ throws(FileError) in try FIFOSource(path, create: create) }
-    })
+    },
+    trial: .looking)
 }
 
 // Invariant: the FIFO always has a reader, since it is opened anew before it is closed; a writer

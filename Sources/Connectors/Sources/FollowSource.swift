@@ -13,7 +13,8 @@ extension SourceKind {
       return { fileSystem throws(FileError) in
         try FollowSource(path, start: start, in: fileSystem)
       }
-    })
+    },
+    isShareable: true)
 }
 
 // Invariants:

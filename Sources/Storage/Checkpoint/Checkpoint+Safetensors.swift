@@ -13,7 +13,7 @@ enum MetadataKey {
 extension Checkpoint {
   /// The tensors and metadata of the checkpoint, as docs/CHECKPOINTS.md lists them; the checksum,
   /// which needs the file's bytes, is still to be put in.
-  package var safetensors: Safetensors {
+  package func safetensors() throws(ContentError) -> Safetensors {
     var file = Safetensors()
     file.tensors = [
       "weight": .init(weight), "bias": .init(bias), "running_mean": .init(runningMean),
@@ -22,10 +22,13 @@ extension Checkpoint {
     for (name, counts) in counts { file.tensors["evenkeel." + name] = .init(counts) }
     file.metadata = [
       MetadataKey.version: "\(Self.formatVersion)",
-      MetadataKey.features: JSON.encode(features),
-      MetadataKey.settings: JSON.encode(settings),
+      MetadataKey.features: try JSON.encode(features),
+      MetadataKey.settings: try JSON.encode(settings),
     ]
-    file.metadata[MetadataKey.position] = position.map { JSON.encode($0) }
+    file.metadata[MetadataKey.position] = position.map {
+      #"{"records":\#($0.records),"byte_offset":\#($0.byteOffset),"#
+        + #""frame_offset":\#($0.frameOffset),"byte_offset_in_frame":\#($0.byteOffsetInFrame)}"#
+    }
     return file
   }
 
@@ -35,12 +38,8 @@ extension Checkpoint {
       throw .unexpected(part: MetadataKey.version, expected: "a checkpoint", found: "nothing")
     }
     try Self.checkVersion(version)
-    guard let features = try file.features() else {
-      throw .unexpected(
-        part: MetadataKey.features, expected: "an array of names", found: "nothing")
-    }
+    self.init(features: try file.required(MetadataKey.features, "an array of names"))
     let count = features.count
-    self.init(features: features)
     weight = try file.doubles("weight", count: count)
     bias = try file.doubles("bias", count: count)
     runningMean = try file.doubles("running_mean", count: count)
@@ -52,20 +51,10 @@ extension Checkpoint {
     varianceBatches = try file.integers("evenkeel.variance_batches", count: count)
     missing = try file.integers("evenkeel.missing", count: count)
     clipped = try file.integers("evenkeel.clipped", count: count)
-    let text = file.metadata[MetadataKey.settings]
-    guard
-      let settings = try text.flatMap({ text throws(ContentError) in
-        try JSON(parsing: text.utf8).strings
-      })
-    else {
-      throw .unexpected(
-        part: MetadataKey.settings, expected: "a map of strings to strings",
-        found: text.map { quoted($0) } ?? "nothing")
-    }
-    self.settings = settings
-    if let text = file.metadata[MetadataKey.position] {
-      position = try StreamPosition(JSON(parsing: text.utf8), part: MetadataKey.position)
-    }
+    settings = try file.required(MetadataKey.settings, "a map of strings to strings")
+    position = try file.decoded(
+      MetadataKey.position,
+      "integers records, byte_offset, frame_offset and byte_offset_in_frame")
     try validate()
   }
 
@@ -74,7 +63,7 @@ extension Checkpoint {
   /// - Throws: when the checkpoint is not valid.
   package func serialized() throws(ContentError) -> [UInt8] {
     try validate()
-    var file = safetensors
+    var file = try safetensors()
     file.metadata[MetadataKey.checksum] = FileChecksum.blank
     var bytes = try file.serialized()
     let digits = try FileChecksum.range(in: bytes)
@@ -147,41 +136,26 @@ enum FileChecksum {
 extension Safetensors {
   /// The names of the features, where the metadata has them.
   func features() throws(ContentError) -> [String]? {
-    guard let text = metadata[MetadataKey.features] else { return nil }
-    let names = try JSON(parsing: text.utf8).array
-    let features = names?.compactMap(\.string)
-    guard let features, features.count == names?.count else {
-      throw .unexpected(
-        part: MetadataKey.features, expected: "an array of names", found: quoted(text))
-    }
-    return features
+    try decoded(MetadataKey.features, "an array of names")
   }
-}
 
-extension JSON {
-  static func encode(_ position: StreamPosition) -> String {
-    encode(members: [
-      ("records", "\(position.records)"), ("byte_offset", "\(position.byteOffset)"),
-      ("frame_offset", "\(position.frameOffset)"),
-      ("byte_offset_in_frame", "\(position.byteOffsetInFrame)"),
-    ])
-  }
-}
-
-extension StreamPosition {
-  /// - Parameter part: what an error message calls it.
-  init(_ json: JSON, part: String) throws(ContentError) {
-    let members = json.object ?? [:]
-    guard let records = members["records"]?.integer, let offset = members["byte_offset"]?.integer,
-      let frame = members["frame_offset"]?.integer,
-      let inFrame = members["byte_offset_in_frame"]?.integer
-    else {
-      throw .unexpected(
-        part: part,
-        expected: "integers records, byte_offset, frame_offset and byte_offset_in_frame",
-        found: json.summary)
+  /// The JSON under a key of the metadata, where there is such a key.
+  fileprivate func decoded<Value: Decodable>(
+    _ key: String, _ expected: String
+  ) throws(ContentError) -> Value? {
+    guard let text = metadata[key] else { return nil }
+    guard let value: Value = try? JSON.decode(from: text.utf8, part: key) else {
+      throw .unexpected(part: key, expected: expected, found: quoted(text))
     }
-    self.init(
-      records: records, byteOffset: offset, frameOffset: frame, byteOffsetInFrame: inFrame)
+    return value
+  }
+
+  fileprivate func required<Value: Decodable>(
+    _ key: String, _ expected: String
+  ) throws(ContentError) -> Value {
+    guard let value: Value = try decoded(key, expected) else {
+      throw .unexpected(part: key, expected: expected, found: "nothing")
+    }
+    return value
   }
 }

@@ -27,7 +27,8 @@ extension ExportFormat {
     return try Safetensors(
       tensors: ["scale": .init(scale), "shift": .init(shift)],
       metadata: [
-        MetadataKey.features: JSON.encode(checkpoint.features), MetadataKey.epsilon: "\(epsilon)",
+        MetadataKey.features: try JSON.encode(checkpoint.features),
+        MetadataKey.epsilon: "\(epsilon)",
       ]
     ).serialized()
   }

@@ -6,8 +6,8 @@ extension ExportFormat {
   static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     return try Safetensors(
-      tensors: checkpoint.safetensors.tensors.filter { names.contains($0.key) },
-      metadata: ["format": "pt", MetadataKey.features: JSON.encode(checkpoint.features)]
+      tensors: checkpoint.safetensors().tensors.filter { names.contains($0.key) },
+      metadata: ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
     ).serialized()
   }
 }

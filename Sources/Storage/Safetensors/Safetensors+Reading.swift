@@ -6,21 +6,13 @@ extension Safetensors {
     guard let first = file[header].first, first == UInt8(ascii: "{") else {
       throw .unexpected(part: "header", expected: "a JSON object", found: "something else")
     }
-    let limits = JSONLimits(depth: 4, values: 1_000_000)
-    guard var members = try JSON(parsing: file[header], limits: limits).object else {
-      throw .unexpected(part: "header", expected: "a JSON object", found: "something else")
-    }
-    metadata = [:]
-    if let value = members.removeValue(forKey: Self.metadataName) {
-      guard let strings = value.strings else {
-        throw .unexpected(
-          part: Self.metadataName, expected: "a map of strings to strings", found: value.summary)
-      }
-      metadata = strings
-    }
+    let decoded = try JSON.decode(Header.self, from: file[header], part: "header")
+    metadata = decoded.metadata
     let data = file[header.upperBound...]
     var entries: [Entry] = []
-    for (name, value) in members { entries.append(try Entry(name: name, value, data: data.count)) }
+    for (name, description) in decoded.tensors {
+      entries.append(try Entry(name: name, description, data: data.count))
+    }
     entries.sort {
       ($0.offsets.lowerBound, $0.offsets.upperBound, $0.name) < (
         $1.offsets.lowerBound, $1.offsets.upperBound, $1.name
@@ -65,55 +57,79 @@ extension Safetensors {
   }
 }
 
+/// The header's JSON.
+private struct Header: Decodable {
+  struct Tensor: Decodable {
+    let dtype: String
+    let shape: [Int]
+    let offsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case offsets = "data_offsets"
+    }
+  }
+
+  /// `__metadata__`, or a tensor's name.
+  struct Name: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  var metadata: [String: String] = [:]
+  var tensors: [String: Tensor] = [:]
+
+  init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: Name.self)
+    for name in members.allKeys {
+      if name.stringValue == Safetensors.metadataName {
+        metadata = try members.decode([String: String].self, forKey: name)
+      } else {
+        tensors[name.stringValue] = try members.decode(Tensor.self, forKey: name)
+      }
+    }
+  }
+}
+
 /// What the header says of one tensor, checked.
 private struct Entry {
   let name: String
   var elementType = Safetensors.ElementType.f64
-  var shape: [Int] = []
+  let shape: [Int]
   /// In bytes from the start of the data.
   var offsets = 0..<0
 
   /// - Parameter size: the number of bytes of data in the file.
-  init(name: String, _ value: JSON, data size: Int) throws(ContentError) {
+  init(name: String, _ tensor: Header.Tensor, data size: Int) throws(ContentError) {
     self.name = name
-    guard let members = value.object else { throw unexpected("an object", value.summary) }
-    guard let type = members["dtype"]?.string, let known = Safetensors.ElementType(rawValue: type)
-    else {
+    shape = tensor.shape
+    guard let type = Safetensors.ElementType(rawValue: tensor.dtype) else {
       let types = Safetensors.ElementType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw unexpected("a dtype (\(types))", members["dtype"]?.summary ?? "nothing")
+      throw unexpected("a dtype (\(types))", quoted(tensor.dtype))
     }
-    elementType = known
-    shape = try dimensions(members["shape"])
-    offsets = try range(members["data_offsets"], data: size)
+    elementType = type
+    guard shape.count <= 64 else {
+      throw unexpected("a shape of at most 64 dimensions", "\(shape.count)")
+    }
+    if let negative = shape.first(where: { $0 < 0 }) {
+      throw unexpected("a shape of integers of 0 or more", "\(negative)")
+    }
+    guard tensor.offsets.count == 2 else {
+      throw unexpected("two data_offsets", "\(tensor.offsets.count)")
+    }
+    let (start, end) = (tensor.offsets[0], tensor.offsets[1])
+    guard 0 <= start, start <= end, end <= size else {
+      throw unexpected("data_offsets that rise within the \(size) bytes of data", "\([start, end])")
+    }
+    offsets = start..<end
     let byteCount = try byteCount()
     guard offsets.count == byteCount else {
       throw unexpected(
         "\(byteCount) bytes for \(elementType.rawValue) \(shape)", "\(offsets.count) bytes")
     }
-  }
-
-  private func dimensions(_ value: JSON?) throws(ContentError) -> [Int] {
-    guard let elements = value?.array, elements.count <= 64 else {
-      throw unexpected("a shape of at most 64 dimensions", value?.summary ?? "nothing")
-    }
-    var shape: [Int] = []
-    for element in elements {
-      guard let dimension = element.integer, dimension >= 0 else {
-        throw unexpected("a shape of integers of 0 or more", element.summary)
-      }
-      shape.append(dimension)
-    }
-    return shape
-  }
-
-  private func range(_ value: JSON?, data size: Int) throws(ContentError) -> Range<Int> {
-    guard let elements = value?.array, elements.count == 2, let start = elements[0].integer,
-      let end = elements[1].integer
-    else { throw unexpected("two data_offsets", value?.summary ?? "nothing") }
-    guard 0 <= start, start <= end, end <= size else {
-      throw unexpected("data_offsets that rise within the \(size) bytes of data", "\([start, end])")
-    }
-    return start..<end
   }
 
   private func byteCount() throws(ContentError) -> Int {

@@ -31,18 +31,21 @@ package struct Safetensors: Sendable, Equatable {
       let (a, b) = (ranks[left.value.elementType, default: 0], ranks[right.value.elementType] ?? 0)
       return a != b ? a < b : left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
     }
-    var members: [(name: String, value: String)] = []
-    if !metadata.isEmpty { members.append((Self.metadataName, JSON.encode(metadata))) }
+    // An encoder has no order but the alphabet's, so the outer object is put together here.
+    var members: [String] = []
+    if !metadata.isEmpty {
+      members.append("\"\(Self.metadataName)\":\(try JSON.encode(metadata))")
+    }
     var offset = 0
     for (name, tensor) in ordered {
       let end = offset + tensor.bytes.count
-      let shape = tensor.shape.map { "\($0)" }.joined(separator: ",")
-      let type = JSON.quote(tensor.elementType.rawValue)
+      let (type, shape) = (tensor.elementType.rawValue, try JSON.encode(tensor.shape))
       members.append(
-        (name, "{\"dtype\":\(type),\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]}"))
+        try JSON.encode(name)
+          + #":{"dtype":"\#(type)","shape":\#(shape),"data_offsets":[\#(offset),\#(end)]}"#)
       offset = end
     }
-    var header = Array(JSON.encode(members: members).utf8)
+    var header = Array("{\(members.joined(separator: ","))}".utf8)
     header += Array(repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
     guard header.count <= Self.headerLimit else {
       throw .unexpected(

@@ -1,0 +1,117 @@
+internal import ConfigurationFile
+internal import Glibc
+internal import Storage
+
+extension SinkKind {
+  /// A FIFO, whose readers come and go.
+  package static let fifo = SinkKind(
+    name: "fifo", locate: { _, _ in nil },
+    configure: { section in
+      let path = section.string("path")
+      let create = section.bool("create", default: false)
+      return { _ throws(FileError) in try FIFOSink(path: path, create: create) }
+    })
+}
+
+// Invariants:
+// - `queue` begins at the boundary of a write for the reader there is; without a reader nothing of it
+//   has been sent.
+// - `pending` is the write that no reader has taken whole.
+
+/// Writes to one reader after another through a FIFO; each starts with the prologue and a whole write.
+///
+/// While nobody reads, one write is kept, and `push` waits.
+struct FIFOSink: ByteSink {
+  /// No descriptor tells of a reader that comes, so it is looked for this often.
+  private static let lookoutSeconds = 0.1
+
+  let name: String
+  private var writer: Descriptor?
+  private var prologue: [UInt8] = []
+  private var pending: [UInt8] = []
+  private var queue = SubscriberQueue(prologue: [])
+
+  init(path: String, create: Bool) throws(FileError) {
+    name = path
+    // Else the signal of a reader that goes would end the process; there is no MSG_NOSIGNAL here.
+    signal(SIGPIPE, SIG_IGN)
+    if create { try Descriptor.makeFIFO(path) }
+    var status = stat()
+    try systemCall(.inspect, path) { stat(path, &status) }
+    // What is no FIFO would be overwritten.
+    guard status.st_mode & S_IFMT == S_IFIFO else {
+      throw FileError(operation: .open, path: path, errno: ENOTSUP)
+    }
+  }
+
+  var attention: Awaited? {
+    // The writing end of a FIFO is never readable: what wakes is that its reader has gone.
+    writer.map { Awaited(descriptor: $0.number, event: .readable) }
+      ?? Awaited(descriptor: nil, seconds: Self.lookoutSeconds)
+  }
+
+  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    self.prologue = prologue
+    queue = SubscriberQueue(prologue: prologue)
+  }
+
+  mutating func write(_ bytes: [UInt8]) throws(FileError) {
+    forgetGoneReader()
+    pending = bytes
+    _ = queue.append(bytes)
+  }
+
+  mutating func push() throws(FileError) -> Awaited? {
+    forgetGoneReader()
+    while true {
+      guard let writer = try currentWriter() else {
+        return pending.isEmpty ? nil : Awaited(descriptor: nil, seconds: Self.lookoutSeconds)
+      }
+      guard !queue.isEmpty else {
+        pending = []
+        return nil
+      }
+      do throws(FileError) {
+        guard let count = try writeSome(queue.unsent, to: writer.number, path: name) else {
+          return Awaited(descriptor: writer.number, event: .writable)
+        }
+        queue.advance(by: count)
+      } catch  where error.errno == EPIPE {
+        forgetReader()
+      }
+    }
+  }
+
+  mutating func finish() throws(FileError) {
+    _ = try push()
+    writer = nil
+  }
+
+  /// The FIFO, opened for whoever reads it; nil where nobody does.
+  private mutating func currentWriter() throws(FileError) -> Descriptor? {
+    if let writer { return writer }
+    do throws(FileError) {
+      let number = try systemCall(.open, name) {
+        open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+      }
+      writer = Descriptor(adopting: number, path: name)
+      return writer
+    } catch  where error.errno == ENXIO {
+      return nil
+    }
+  }
+
+  /// Closes the FIFO if its reader has gone: with its last end, the kernel drops what nobody read.
+  private mutating func forgetGoneReader() {
+    guard let writer else { return }
+    var query = pollfd(fd: writer.number, events: 0, revents: 0)
+    if poll(&query, 1, 0) > 0, query.revents & CShort(POLLERR) != 0 { forgetReader() }
+  }
+
+  /// Begins again, for the next reader.
+  private mutating func forgetReader() {
+    writer = nil
+    queue = SubscriberQueue(prologue: prologue)
+    _ = queue.append(pending)
+  }
+}

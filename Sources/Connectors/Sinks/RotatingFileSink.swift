@@ -1,0 +1,215 @@
+internal import Glibc
+package import Storage
+
+// Invariants:
+// - `position.byteCount` is the length of the file at `path`: whole writes, behind the prologue.
+// - A file without a record is empty: the prologue goes ahead of the first write.
+// - A file under a rotated name is complete, closed and durable.
+
+/// Appends to a file that grows in place and, at a size or an age, gets a final name beside it, whereupon
+/// the next one begins.
+package struct RotatingFileSink: ByteSink {
+  /// When a file is complete.
+  package struct Rotation: Sendable, Equatable {
+    /// The most bytes of a file; a larger one holds a single write.
+    package var byteLimit: Int?
+    /// Since the first write to the file, in seconds.
+    package var ageLimitSeconds: Double?
+    /// How many complete files stay, the newest ones; nil is all.
+    package var keep: Int?
+
+    package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {
+      self.byteLimit = byteLimit
+      self.ageLimitSeconds = ageLimitSeconds
+      self.keep = keep
+    }
+  }
+
+  /// A place in the output, between two writes.
+  package struct Position: Sendable, Equatable {
+    /// In the file that grows.
+    package var byteCount: Int
+    /// The number of the last file that was rotated; 0 before the first.
+    package var sequence: Int
+    /// When the growing file got its first write, in seconds since 1970; nil while it is empty.
+    package var firstWriteSeconds: Double?
+
+    package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {
+      self.byteCount = byteCount
+      self.sequence = sequence
+      self.firstWriteSeconds = firstWriteSeconds
+    }
+  }
+
+  /// Tells the time in seconds since 1970.
+  package typealias Clock = @Sendable () -> Double
+
+  package static let systemClock: Clock = {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  package let name: String
+  /// The end of what was written.
+  package private(set) var position: Position
+  private let rotation: Rotation
+  private let fileSystem: any FileSystem
+  private let clock: Clock
+  private let directory: String
+  private let names: RotatedNames
+  /// The latest time in a name; names go on from it even where the clock goes back.
+  private var lastStamp: String
+  private var file: any File
+  private var prologue: [UInt8] = []
+
+  /// Opens the file at `path`.
+  ///
+  /// - Parameter position: where an earlier run has come to. What was written behind it is taken back,
+  ///   files rotated since included, and the output goes on there. Without it a file that holds
+  ///   something is rotated first, and an empty one begins.
+  package init(
+    path: String, rotation: Rotation, in fileSystem: any FileSystem, at position: Position? = nil,
+    clock: @escaping Clock = systemClock
+  ) throws(FileError) {
+    name = path
+    self.rotation = rotation
+    self.fileSystem = fileSystem
+    self.clock = clock
+    directory = parentDirectory(of: path)
+    names = RotatedNames(of: String(path.split(separator: "/").last ?? ""))
+    let size = try Self.sizeOfRegularFile(path, in: fileSystem)
+    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+    lastStamp = rotated.map(\.mark.stamp).max() ?? ""
+    if let position {
+      try Self.takeBack(
+        rotated.filter { $0.mark.sequence > position.sequence }, into: path, in: fileSystem)
+      self.position = position
+      file = try fileSystem.open(path, for: .updating)
+      try cut(to: position)
+    } else {
+      self.position = Position(
+        byteCount: size ?? 0, sequence: rotated.map(\.mark.sequence).max() ?? 0)
+      file = try fileSystem.open(path, for: .updating)
+      if let size, size > 0 { try rotate() }
+    }
+    try fileSystem.syncDirectory(directory)
+  }
+
+  package var attention: Awaited? {
+    secondsLeft.map { Awaited(descriptor: nil, seconds: max(0, $0)) }
+  }
+
+  package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    self.prologue = prologue
+  }
+
+  package mutating func write(_ bytes: [UInt8]) throws(FileError) {
+    guard !bytes.isEmpty else { return }
+    let overflows = rotation.byteLimit.map { position.byteCount + bytes.count > $0 } ?? false
+    if overflows && position.byteCount > 0 || isOfAge { try rotate() }
+    let bytes = position.byteCount == 0 ? prologue + bytes : bytes
+    do throws(FileError) {
+      try file.write(bytes)
+    } catch {
+      // Half a write (on a full disk) would be no whole record; the error stands either way.
+      try? file.truncate(to: position.byteCount)
+      try? file.seek(to: position.byteCount)
+      throw error
+    }
+    position.byteCount += bytes.count
+    if position.firstWriteSeconds == nil { position.firstWriteSeconds = clock() }
+  }
+
+  package mutating func push() throws(FileError) -> Awaited? {
+    if isOfAge { try rotate() }
+    return nil
+  }
+
+  package mutating func sync() throws(FileError) {
+    try file.sync()
+  }
+
+  package mutating func finish() throws(FileError) {
+    try file.sync()
+    try file.close()
+  }
+
+  /// Until the file is of age; nil where it is empty or has no age limit.
+  private var secondsLeft: Double? {
+    guard let limit = rotation.ageLimitSeconds, let first = position.firstWriteSeconds else {
+      return nil
+    }
+    return first + limit - clock()
+  }
+
+  private var isOfAge: Bool { secondsLeft.map { $0 <= 0 } ?? false }
+
+  /// Gives the file its final name, durably, and begins the next.
+  private mutating func rotate() throws(FileError) {
+    try file.sync()
+    try file.close()
+    lastStamp = max(lastStamp, RotatedNames.stamp(clock()))
+    let mark = RotatedNames.Mark(stamp: lastStamp, sequence: position.sequence + 1)
+    try fileSystem.rename(name, to: "\(directory)/\(names.name(mark))")
+    file = try fileSystem.open(name, for: .creating)
+    try fileSystem.syncDirectory(directory)
+    position = Position(byteCount: 0, sequence: mark.sequence)
+    try prune()
+  }
+
+  /// Removes the oldest files beyond those that stay.
+  private func prune() throws(FileError) {
+    guard let keep = rotation.keep else { return }
+    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+      .sorted { $0.mark.sequence < $1.mark.sequence }
+    for old in rotated.dropLast(keep) { try fileSystem.remove(old.path) }
+  }
+
+  /// Drops what stands behind a position in the file that grows.
+  private func cut(to position: Position) throws(FileError) {
+    guard try file.status().size >= position.byteCount else {
+      throw FileError(operation: .seek, path: name, errno: ENODATA)
+    }
+    try file.truncate(to: position.byteCount)
+    try file.seek(to: position.byteCount)
+    try file.sync()
+  }
+
+  /// Undoes rotations: the first of the files becomes the growing one again, the others go.
+  ///
+  /// The last goes first, so that a crash in between leaves what can be taken back again.
+  private static func takeBack(
+    _ files: [(path: String, mark: RotatedNames.Mark)], into path: String,
+    in fileSystem: any FileSystem
+  ) throws(FileError) {
+    let files = files.sorted { $0.mark.sequence < $1.mark.sequence }
+    for file in files.dropFirst().reversed() { try fileSystem.remove(file.path) }
+    if let first = files.first { try fileSystem.rename(first.path, to: path) }
+  }
+
+  private static func rotatedFiles(
+    _ names: RotatedNames, in directory: String, of fileSystem: any FileSystem
+  ) throws(FileError) -> [(path: String, mark: RotatedNames.Mark)] {
+    try fileSystem.list(directory).compactMap { name in
+      names.mark(of: name).map { ("\(directory)/\(name)", $0) }
+    }
+  }
+
+  /// The size of the file at `path`, or nil where there is none; what is no file is refused.
+  private static func sizeOfRegularFile(
+    _ path: String, in fileSystem: any FileSystem
+  ) throws(FileError) -> Int? {
+    let status: FileStatus
+    do throws(FileError) {
+      status = try fileSystem.status(of: path)
+    } catch  where error.errno == ENOENT {
+      return nil
+    }
+    guard status.kind == .regular else {
+      let reason = status.kind == .directory ? EISDIR : ENOTSUP
+      throw FileError(operation: .open, path: path, errno: reason)
+    }
+    return status.size
+  }
+}

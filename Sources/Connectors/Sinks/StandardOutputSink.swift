@@ -1,0 +1,65 @@
+internal import Glibc
+internal import Storage
+
+extension SinkKind {
+  /// The standard output of the process, written `-`.
+  package static let standardOutput = SinkKind(
+    name: "stdout",
+    locate: { location, _ in location == "-" ? factory : nil },
+    configure: { _ in factory })
+
+  private static let factory: SinkFactory = { _ throws(FileError) in
+    try StandardOutputSink()
+  }
+}
+
+/// Passes bytes to whoever reads the standard output, never waiting for a reader that is behind.
+struct StandardOutputSink: ByteSink {
+  let name: String
+  private let descriptor: CInt
+  /// What may be written at once where a reader may be behind: after poll(2) said so, a pipe takes
+  /// that much without waiting. The descriptor is shared with other processes, so `O_NONBLOCK`,
+  /// which would hold for them too, is not for us to set.
+  private let stride: Int
+  private var pending: [UInt8] = []
+  private var written = 0
+
+  init(descriptor: CInt = STDOUT_FILENO, name: String = "stdout") throws(FileError) {
+    self.name = name
+    self.descriptor = descriptor
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw FileError(operation: .inspect, path: name, errno: errno)
+    }
+    stride = status.st_mode & S_IFMT == S_IFREG ? .max : Int(PIPE_BUF)
+  }
+
+  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    pending += prologue
+  }
+
+  mutating func write(_ bytes: [UInt8]) throws(FileError) {
+    if pending.isEmpty { pending = bytes } else { pending += bytes }
+  }
+
+  mutating func push() throws(FileError) -> Awaited? {
+    while written < pending.count {
+      var query = pollfd(fd: descriptor, events: CShort(POLLOUT), revents: 0)
+      guard poll(&query, 1, 0) != 0 else {
+        return Awaited(descriptor: descriptor, event: .writable)
+      }
+      let some = pending[written...].prefix(stride)
+      guard let count = try writeSome(some, to: descriptor, path: name) else {
+        return Awaited(descriptor: descriptor, event: .writable)
+      }
+      written += count
+    }
+    pending.removeAll(keepingCapacity: pending.count <= 1 << 20)
+    written = 0
+    return nil
+  }
+
+  mutating func finish() throws(FileError) {
+    _ = try push()
+  }
+}

@@ -1,0 +1,59 @@
+internal import ConfigurationFile
+internal import Glibc
+internal import Storage
+
+extension SinkKind {
+  /// A Unix socket: listens for subscribers, or connects to a server.
+  package static let unix = SinkKind(
+    name: "unix", locate: { _, _ in nil },
+    configure: { section in
+      let connecting = section.bool("connect", default: false)
+      let settings = SubscriberSettings(section, connecting: connecting)
+      let mode = section.permissions("mode", default: 0o660)
+      if connecting {
+        for key in ["mode", "systemd"] { section.refuse(key, beside: "connect: true") }
+      }
+      if let name = section.optionalString("systemd") {
+        for key in ["path", "mode"] { section.refuse(key, beside: "systemd") }
+        return SubscriberSink.activated(name, settings)
+      }
+      let path = section.string("path")
+      return { _ throws(FileError) in
+        let door: SubscriberDoor =
+          connecting
+          ? .dialing(Dialer { () throws(FileError) in try .dial(path: path) })
+          : .listening(
+            try ListeningSocket(path: path, mode: mode, backlog: SubscriberSink.backlog))
+        return try SubscriberSink(name: path, door: door, settings: settings)
+      }
+    })
+}
+
+extension SubscriberSink {
+  /// How many subscribers may come before they are looked at.
+  static let backlog = 256
+
+  /// A sink on the listening socket that the service manager passed under a name.
+  static func activated(_ name: String, _ settings: SubscriberSettings) -> SinkFactory {
+    { _ throws(FileError) in
+      guard let descriptor = ActivatedSockets.inherited.descriptor(named: name) else {
+        throw FileError(operation: .open, path: "systemd socket \(name)", errno: ENOENT)
+      }
+      let socket = try ListeningSocket(inherited: descriptor, name: "systemd socket \(name)")
+      return try SubscriberSink(name: name, door: .listening(socket), settings: settings)
+    }
+  }
+}
+
+extension ConfigurationSection {
+  /// The permissions of a file in octal digits, as chmod(1) has them; who may use a socket may write
+  /// to its file.
+  func permissions(_ key: String, default fallback: mode_t) -> mode_t {
+    guard let text = optionalString(key) else { return fallback }
+    guard let mode = mode_t(text, radix: 8), mode <= 0o777, text.count >= 3 else {
+      report(key, expected: "octal digits such as 0660", found: "'\(text)'")
+      return fallback
+    }
+    return mode
+  }
+}

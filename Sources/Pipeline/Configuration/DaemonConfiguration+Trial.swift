@@ -1,0 +1,79 @@
+package import ConfigurationFile
+internal import Connectors
+package import Storage
+
+extension DaemonConfiguration {
+  /// Tries everything that the daemon would open, taking and changing nothing.
+  ///
+  /// - Returns: what failed, each with its place in the configuration file.
+  package func tryConnecting(
+    in fileSystem: any FileSystem = POSIXFileSystem()
+  ) -> [ConfigurationError] {
+    var errors: [ConfigurationError] = []
+    if let tokenFile = control.tokenFile {
+      collect(into: &errors, at: places.tokenFile) {
+        _ = try fileSystem.contents(of: tokenFile, limit: 4096)
+      }
+    }
+    collect(into: &errors, at: places.stateDirectory) {
+      // Where it is yet to be made, the directory above it must allow that.
+      var path = stateDirectory + "/lock"
+      while (try? fileSystem.status(of: parentDirectory(of: path))) == nil,
+        parentDirectory(of: path) != path
+      {
+        path = parentDirectory(of: path)
+      }
+      _ = try AtomicFile(replacing: path + ".check", in: fileSystem)
+    }
+    for stream in streams {
+      errors += stream.tryConnecting(stateDirectory: stateDirectory, in: fileSystem)
+    }
+    return errors
+  }
+}
+
+extension StreamDefinition {
+  fileprivate func tryConnecting(
+    stateDirectory: String, in fileSystem: any FileSystem
+  ) -> [ConfigurationError] {
+    var errors: [ConfigurationError] = []
+    // What the service manager opens is not there before the service is.
+    if !source.location.isInherited {
+      collect(into: &errors, at: source.location.place) {
+        try source.kind.trial.run(path: source.location.path, in: fileSystem) {
+          () throws(FileError) in _ = try source.open(fileSystem)
+        }
+      }
+    }
+    if !sink.location.isInherited {
+      collect(into: &errors, at: sink.location.place) {
+        try sink.kind.trial.run(path: sink.location.path, in: fileSystem) {
+          () throws(FileError) in _ = try sink.open(fileSystem)
+        }
+      }
+    }
+    if let parameters {
+      collect(into: &errors, at: parameters.place) {
+        _ = try ParametersFile.read(parameters.file, in: fileSystem)
+      }
+    }
+    let directory = directory(in: stateDirectory)
+    collect(into: &errors, at: place) {
+      // A stream that never ran has none.
+      guard (try? fileSystem.status(of: directory)) != nil else { return }
+      _ = try CheckpointStore.newest(in: directory, of: fileSystem)
+    }
+    return errors
+  }
+}
+
+/// Adds what `trial` throws to `errors`.
+private func collect(
+  into errors: inout [ConfigurationError], at place: ConfigurationPlace, _ trial: () throws -> Void
+) {
+  do {
+    try trial()
+  } catch {
+    errors.append(place.error("\(error)"))
+  }
+}

@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import FoundationEssentials
+internal import Pipeline
+
+/// `evenkeel check`: reads a configuration file without running it.
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Checks a configuration file and tells every error in it.",
+    discussion: """
+      Each error is one line on stderr: FILE:LINE:COLUMN: KEY: what was expected and found. Exits with \
+      0 where the file is fine and with 78 where it is not.
+      """)
+
+  @Option(help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
+  var config: String
+
+  @Flag(
+    help: ArgumentHelp(
+      "Also try sources, sinks, parameters and checkpoints.",
+      discussion: "Nothing is taken from a source, and nothing that is there is changed."))
+  var connect = false
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let configuration: DaemonConfiguration
+    do throws(DaemonConfigurationError) {
+      configuration = try DaemonConfiguration.load(config) { environment[$0] }
+    } catch {
+      guard case .wrong = error else { throw CommandFailure(error) }
+      // The lines start with file, line and column, as editors and terminals know them.
+      writeToStandardError("\(error)\n")
+      throw ExitCode(error.exitCode)
+    }
+    let failures = connect ? configuration.tryConnecting() : []
+    guard failures.isEmpty else {
+      writeToStandardError(failures.map { "\($0)\n" }.joined())
+      throw ExitCode(78)
+    }
+    let count = configuration.streams.count
+    try writeToStandardOutput("\(config): fine, \(count) \(count == 1 ? "stream" : "streams")\n")
+  }
+}

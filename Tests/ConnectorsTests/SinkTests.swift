@@ -1,0 +1,99 @@
+import Glibc
+import Storage
+import Testing
+
+@testable import Connectors
+
+@Suite struct SinkTests {
+  private let directory: TemporaryDirectory
+  private let fileSystem = POSIXFileSystem()
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func kind(of location: String) -> String? {
+    BuiltInSinks.all.first { $0.accepts(location, fileSystem) }?.name
+  }
+
+  @Test func `a file appears whole when it is finished, and not before`() throws {
+    var sink = try BuiltInSinks.open(directory.file("out.csv"), in: fileSystem)
+    #expect(sink.name == directory.file("out.csv"))
+    try sink.write([1, 2])
+    try sink.write([3])
+    #expect(try !directory.names.contains("out.csv"))
+    try sink.finish()
+    #expect(try directory.names == ["out.csv"])
+    #expect(try directory.read("out.csv") == [1, 2, 3])
+  }
+
+  @Test func `a file that was there stays as it was until it is replaced`() throws {
+    try directory.write("out.csv", [9, 9, 9, 9])
+    var sink = try BuiltInSinks.open(directory.file("out.csv"), in: fileSystem)
+    try sink.write([1])
+    #expect(try directory.read("out.csv") == [9, 9, 9, 9])
+    try sink.finish()
+    #expect(try directory.read("out.csv") == [1])
+    #expect(try directory.names == ["out.csv"])
+  }
+
+  @Test func `a file sink that is dropped leaves neither a file nor a temporary one`() throws {
+    do {
+      var sink = try BuiltInSinks.open(directory.file("out.csv"), in: fileSystem)
+      try sink.write([1])
+      #expect(try directory.names.count == 1)
+    }
+    #expect(try directory.names == [])
+  }
+
+  @Test func `a file sink that is dropped leaves the file that was there`() throws {
+    try directory.write("out.csv", [9])
+    do {
+      var sink = try BuiltInSinks.open(directory.file("out.csv"), in: fileSystem)
+      try sink.write([1])
+    }
+    #expect(try directory.names == ["out.csv"])
+    #expect(try directory.read("out.csv") == [9])
+  }
+
+  @Test func `a file in a missing directory is refused by the name the user knows`() throws {
+    let path = directory.file("none/out.csv")
+    #expect(throws: FileError(operation: .create, path: path, errno: ENOENT)) {
+      try BuiltInSinks.open(path, in: fileSystem)
+    }
+  }
+
+  @Test func `a directory is not replaced`() throws {
+    #expect(throws: FileError(operation: .replace, path: directory.path, errno: EISDIR)) {
+      try BuiltInSinks.open(directory.path, in: fileSystem)
+    }
+  }
+
+  @Test func `a device is written to and never replaced`() throws {
+    let before = try fileSystem.status(of: "/dev/null")
+    #expect(kind(of: "/dev/null") == "special")
+    var sink = try BuiltInSinks.open("/dev/null", in: fileSystem)
+    try sink.write([1, 2, 3])
+    try sink.finish()
+    #expect(try fileSystem.status(of: "/dev/null").identity == before.identity)
+  }
+
+  @Test func `a FIFO is written to and never replaced`() throws {
+    let path = directory.file("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    let reader = try fileSystem.open(path, for: .updating)
+    var sink = try BuiltInSinks.open(path, in: fileSystem)
+    try sink.write([5, 6])
+    try sink.finish()
+    var buffer: [UInt8] = [0, 0, 0]
+    #expect(try buffer.withUnsafeMutableBytes { try reader.read(into: $0) } == 2)
+    #expect(buffer == [5, 6, 0])
+    #expect(try fileSystem.status(of: path).kind == .fifo)
+  }
+
+  @Test(arguments: [
+    ("-", "stdout"), ("/dev/stdout", "special"), ("/dev/fd/1", "special"), ("out.csv", "file"),
+    ("/dev/shm/out.csv", "file"), ("./-", "file"),
+  ])
+  func `a location means one kind of sink`(location: String, kind: String) {
+    #expect(self.kind(of: location) == kind)
+  }
+}

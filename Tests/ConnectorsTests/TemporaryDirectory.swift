@@ -1,0 +1,39 @@
+import Glibc
+import Storage
+
+/// A directory of a test's own, removed with all that is in it.
+final class TemporaryDirectory {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/evenkeel-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw FileError(operation: .createDirectory, path: "/tmp", errno: errno)
+    }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit {
+    for name in (try? POSIXFileSystem().list(path)) ?? [] {
+      if unlink(file(name)) != 0 { rmdir(file(name)) }
+    }
+    rmdir(path)
+  }
+
+  func file(_ name: String) -> String { path + "/" + name }
+
+  /// The names in it, those of hidden files too.
+  var names: [String] { get throws { try POSIXFileSystem().list(path) } }
+
+  @discardableResult
+  func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
+    let file = try POSIXFileSystem().open(file(name), for: .writing)
+    try file.write(Array(bytes))
+    try file.close()
+    return file.path
+  }
+
+  func read(_ name: String) throws -> [UInt8] {
+    try POSIXFileSystem().contents(of: file(name), limit: 1 << 30)
+  }
+}

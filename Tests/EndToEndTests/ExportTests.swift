@@ -1,0 +1,32 @@
+import Foundation
+import Testing
+
+struct ExportTests {
+  @Test func `inspect shows the JSON that export writes, with every setting of the transform`()
+    throws
+  {
+    let place = try Workplace()
+    let run = try place.evenkeel(
+      "normalize", weather, "-o", "1.csv", "--variance-floor", "0.75", "--checkpoint-out", "c")
+    #expect(run.exitCode == 0, "\(run.errors)")
+    _ = try place.evenkeel("export", "c", "--to", "json", "-o", "c.json")
+    let shown = try place.evenkeel("inspect", "c", "--json")
+    #expect(try shown.output == place.read("c.json"))
+    let object = try JSONSerialization.jsonObject(with: Data(shown.output)) as? [String: Any]
+    let settings = try #require(object?["settings"] as? [String: String])
+    #expect(settings["variance_floor"] == "0.75")
+    #expect(settings["epsilon"] == "1e-05")
+
+    _ = try place.evenkeel("import", "c.json", "--from", "json", "-o", "again")
+    #expect(try place.read("again") == place.read("c"))
+
+    let other = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--frozen", "--checkpoint-in", "c")
+    #expect(other.exitCode == 78)
+    #expect(other.errors.contains("variance_floor: expected none, found 0.75"))
+    let same = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--frozen", "--checkpoint-in", "c",
+      "--variance-floor", "0.75")
+    #expect(same.exitCode == 0, "\(same.errors)")
+  }
+}
