@@ -12,9 +12,13 @@ let allowedImports: [String: Set<String>] = [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
     "Dispatch", "FoundationEssentials", "Synchronization",
   ],
+  "ControlPlane": [
+    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingFox", "FlyingSocks", "Logging",
+    "FoundationEssentials", "Glibc",
+  ],
   "evenkeel": [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Pipeline",
-    "Synthetic", "ArgumentParser",
+    "ControlPlane", "Synthetic", "ArgumentParser",
     "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
   ],
 ]
