@@ -13,6 +13,7 @@ extension SinkKind {
         for key in ["allow_remote", "systemd"] { section.refuse(key, beside: "connect: true") }
       }
       if let name = section.optionalString("systemd") {
+        _ = section.optionalString("address")
         for key in ["address", "allow_remote"] { section.refuse(key, beside: "systemd") }
         return SubscriberSink.activated(name, settings)
       }

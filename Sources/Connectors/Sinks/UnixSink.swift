@@ -14,6 +14,7 @@ extension SinkKind {
         for key in ["mode", "systemd"] { section.refuse(key, beside: "connect: true") }
       }
       if let name = section.optionalString("systemd") {
+        _ = section.optionalString("path")
         for key in ["path", "mode"] { section.refuse(key, beside: "systemd") }
         return SubscriberSink.activated(name, settings)
       }
