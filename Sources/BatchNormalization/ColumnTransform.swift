@@ -7,6 +7,9 @@ struct ColumnTransform: Equatable {
   var shift: Double
   /// What a missing value becomes; NaN keeps it missing.
   var fill = Double.nan
+  /// r and d of mode `renorm`, for those who watch.
+  var renormScale: Double?
+  var renormShift: Double?
 
   /// y = γ · (x − μ̂) / sqrt(σ̂² + ε) + β, with |x̂| limited by `clip`.
   ///
@@ -37,6 +40,7 @@ struct ColumnTransform: Equatable {
     let (rMax, dMax) = (settings.renormMaxScale, settings.renormMaxShift)
     let r = min(max(batchDeviation / runningDeviation, 1 / rMax), rMax)
     let d = min(max((batch.mean - runningMean) / runningDeviation, -dMax), dMax)
+    (renormScale, renormShift) = (r, d)
     center = batch.mean
     scale = weight * r / batchDeviation
     shift = weight * d + bias

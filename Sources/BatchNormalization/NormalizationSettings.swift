@@ -44,47 +44,53 @@ package struct NormalizationSettings: Sendable, Equatable {
     }
   }
 
-  /// Whether every number is in its range.
+  /// Checks that every number is in its range.
   ///
   /// - Throws: `NormalizationError.setting` for the first that is not.
   package func validate() throws(NormalizationError) {
-    try require(epsilon > 0 && epsilon.isFinite, "epsilon", epsilon, "a finite number above 0")
+    if let first = violations.first { throw first }
+  }
+
+  /// Every number that is out of its range, each as `NormalizationError.setting`.
+  package var violations: [NormalizationError] {
+    var found: [NormalizationError] = []
+    func require(
+      _ holds: Bool, _ name: String, _ value: some CustomStringConvertible, _ expected: String
+    ) {
+      if !holds {
+        found.append(.setting(name: name, expected: expected, found: value.description))
+      }
+    }
+    require(epsilon > 0 && epsilon.isFinite, "epsilon", epsilon, "a finite number above 0")
     switch momentum {
     case .weight(let alpha):
-      try require(alpha > 0 && alpha <= 1, "momentum", alpha, "a number above 0, at most 1")
+      require(alpha > 0 && alpha <= 1, "momentum", alpha, "a number above 0, at most 1")
     case .cumulative:
       break
     case .halfLifeRecords(let records):
-      try require(
+      require(
         records > 0 && records.isFinite, "half_life.records", records, "a finite number above 0")
     case .halfLifeSeconds(let seconds):
-      try require(
+      require(
         seconds > 0 && seconds.isFinite, "half_life.seconds", seconds, "a finite time above 0 s")
     }
     if let clip {
-      try require(clip > 0 && clip.isFinite, "clip", clip, "a finite number above 0")
+      require(clip > 0 && clip.isFinite, "clip", clip, "a finite number above 0")
     }
     if let varianceFloor {
-      try require(
+      require(
         varianceFloor >= 0 && varianceFloor.isFinite, "variance_floor", varianceFloor,
         "a finite number of at least 0")
     }
-    try require(minBatchSize >= 1, "batch.min_size", minBatchSize, "a count of at least 1")
-    try require(warmUp.batches >= 0, "warm_up.batches", warmUp.batches, "a count of at least 0")
-    try require(
-      renormMaxScale >= 1 && renormMaxScale.isFinite, "renorm.r_max", renormMaxScale,
+    require(minBatchSize >= 1, "batch.min_size", minBatchSize, "a count of at least 1")
+    require(warmUp.batches >= 0, "warm_up.batches", warmUp.batches, "a count of at least 0")
+    require(
+      renormMaxScale >= 1 && renormMaxScale.isFinite, "renorm.max_scale", renormMaxScale,
       "a finite number of at least 1")
-    try require(
-      renormMaxShift >= 0 && renormMaxShift.isFinite, "renorm.d_max", renormMaxShift,
+    require(
+      renormMaxShift >= 0 && renormMaxShift.isFinite, "renorm.max_shift", renormMaxShift,
       "a finite number of at least 0")
-  }
-
-  private func require(
-    _ holds: Bool, _ name: String, _ found: some CustomStringConvertible, _ expected: String
-  ) throws(NormalizationError) {
-    guard holds else {
-      throw .setting(name: name, expected: expected, found: found.description)
-    }
+    return found
   }
 }
 

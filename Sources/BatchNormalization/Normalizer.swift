@@ -10,6 +10,21 @@ package enum BatchEmission: Sendable, Equatable {
   case held
 }
 
+/// What the last batch showed of one feature, for those who watch.
+package struct FeatureObservation: Sendable, Equatable {
+  /// nil where the feature was missing in all of the batch, or its moments were not needed.
+  package var moments: Moments?
+  /// r and d of mode `renorm`.
+  package var renormScale: Double?
+  package var renormShift: Double?
+
+  package init(moments: Moments? = nil, renormScale: Double? = nil, renormShift: Double? = nil) {
+    self.moments = moments
+    self.renormScale = renormScale
+    self.renormShift = renormShift
+  }
+}
+
 /// Normalises the mini-batches of one stream, one after another (docs/SEMANTICS.md).
 ///
 /// Invariants:
@@ -21,6 +36,8 @@ package struct Normalizer: Sendable {
   package let outputPrecision: Precision
   package private(set) var settings: NormalizationSettings
   package private(set) var state: NormalizerState
+  /// One per feature, of the last batch; empty before the first.
+  package private(set) var observations: [FeatureObservation] = []
 
   /// - Parameter outputPrecision: the width in which y is written; y must be finite in it.
   /// - Throws: `NormalizationError` for a setting out of range, or a state of other features.
@@ -86,16 +103,27 @@ package struct Normalizer: Sendable {
       for: batch, basis: basis, updates: !settings.isFrozen && batch.count > 0,
       elapsedSeconds: requireElapsedSeconds(elapsedSeconds))
     commit(plans, to: &batch)
-    for j in plans.indices {
-      state.missing[j] += plans[j].missingCount
-      if let update = plans[j].update {
-        state.running.apply(update, to: j)
-      }
-    }
-    if !settings.isFrozen, batch.count > 0 {
-      state.batchesTracked += 1
-    }
+    update(by: plans, ofRecords: batch.count)
     return emission
+  }
+
+  /// Updates the running moments by a batch that was emitted before it was cut, as `normalize` would
+  /// have; the batch itself is only looked at.
+  ///
+  /// - Throws: `NormalizationError`; nothing is changed then.
+  package mutating func absorb(
+    _ batch: FeatureBatch, elapsedSeconds: Double? = nil
+  ) throws(NormalizationError) {
+    try update(
+      by: plans(
+        for: batch, basis: nil, updates: !settings.isFrozen && batch.count > 0,
+        elapsedSeconds: requireElapsedSeconds(elapsedSeconds)), ofRecords: batch.count)
+  }
+
+  /// Whether records may be normalised and emitted before their batch is cut: by the running
+  /// moments as they stand, which is what their batch would be normalised by.
+  package var emitsBeforeCut: Bool {
+    isWarm && settings.mode == .running && !settings.updateFirst
   }
 
   /// Normalises a held batch in place by the running moments as they stand; they do not move.
@@ -120,6 +148,8 @@ private enum Basis {
 /// All that is to be done to one feature for one batch.
 private struct FeaturePlan {
   var missingCount: Int
+  /// nil where they were not computed.
+  var moments: Moments?
   var update: MomentUpdate?
   /// nil leaves the column as it is.
   var transform: ColumnTransform?
@@ -164,13 +194,16 @@ extension Normalizer {
     guard batch.featureCount == schema.count else {
       throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
     }
-    let statistics = batch.statistics(
-      withMoments: updates || basis == .batch || basis == .renorm)
+    let needsMoments = updates || basis == .batch || basis == .renorm
+    let statistics = batch.statistics(withMoments: needsMoments)
     let limit = limit(of: batch)
     var plans: [FeaturePlan] = []
     plans.reserveCapacity(schema.count)
     for j in statistics.indices {
       var plan = FeaturePlan(missingCount: batch.count - statistics[j].extent.presentCount)
+      if needsMoments, statistics[j].extent.presentCount > 0 {
+        plan.moments = statistics[j].moments
+      }
       if updates, statistics[j].extent.presentCount > 0 {
         plan.update = try update(
           of: j, by: statistics[j].moments, elapsedSeconds: elapsedSeconds)
@@ -256,6 +289,25 @@ extension Normalizer {
   ) throws(NormalizationError) {
     guard holds else {
       throw .overflow(feature: schema.names[feature], quantity: quantity)
+    }
+  }
+
+  private mutating func update(by plans: [FeaturePlan], ofRecords count: Int) {
+    if count > 0 {
+      observations = plans.map {
+        FeatureObservation(
+          moments: $0.moments, renormScale: $0.transform?.renormScale,
+          renormShift: $0.transform?.renormShift)
+      }
+    }
+    for j in plans.indices {
+      state.missing[j] += plans[j].missingCount
+      if let update = plans[j].update {
+        state.running.apply(update, to: j)
+      }
+    }
+    if !settings.isFrozen, count > 0 {
+      state.batchesTracked += 1
     }
   }
 

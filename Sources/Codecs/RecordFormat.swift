@@ -62,6 +62,8 @@ package struct DecoderOptions: Sendable {
 
 /// Bounds that hostile input runs into.
 package struct DecoderLimits: Sendable, Equatable {
+  package static let recordByteRange = 1...1 << 30
+  package static let depthRange = 1...1024
   /// The most bytes that one record (or the header) may have.
   package var recordBytes = 16 << 20
   /// The most columns or members that a record may have.

@@ -1,29 +1,223 @@
+internal import Features
+
 // Invariants:
 // - A key is asked for at most once by whoever reads the section.
 // - Reading never stops at an error: it is collected, and a value that lets the reader go on is given.
+// - What a variable gave is never shown: an error tells what is written in the file.
 
 /// One mapping of a configuration file, read key by key by whoever it concerns.
 ///
-/// Every reader method marks its key as known and checks its value; errors are collected in the file's
-/// `ConfigurationErrors` with file, line, column and the path of the key.
+/// Every reader method marks its key as known and checks its value; errors are collected with file,
+/// line, column and the path of the key.
 package final class ConfigurationSection {
-  /// The text at a key; `default` where the key is absent. Without a default the key is required.
-  package func string(_ key: String, default fallback: String? = nil) -> String { preconditionFailure() }
-  package func optionalString(_ key: String) -> String? { preconditionFailure() }
-  package func bool(_ key: String, default fallback: Bool) -> Bool { preconditionFailure() }
-  package func int(_ key: String, in range: ClosedRange<Int>, default fallback: Int?) -> Int { preconditionFailure() }
-  /// A finite number; `allows` says more of it, in the words of `expected`.
-  package func double(_ key: String, expected: String, default fallback: Double?, allows: (Double) -> Bool) -> Double { preconditionFailure() }
-  /// A duration with its unit (`250ms`, `10s`, `5m`, `1h`, `7d`), in seconds.
-  package func seconds(_ key: String, in range: ClosedRange<Double>, default fallback: Double?) -> Double { preconditionFailure() }
-  /// A size with its unit (`512B`, `64KiB`, `1MiB`, `1GiB`), in bytes.
-  package func bytes(_ key: String, in range: ClosedRange<Int>, default fallback: Int?) -> Int { preconditionFailure() }
-  package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ key: String, default fallback: Choice?) -> Choice { preconditionFailure() }
-  package func strings(_ key: String, default fallback: [String]?) -> [String] { preconditionFailure() }
-  package func section(_ key: String) -> ConfigurationSection? { preconditionFailure() }
+  /// The keys that lead here, such as `streams.weather.batch`; empty for the whole file.
+  package let path: String
+  private let entries: [ConfigurationNode.Entry]
+  /// Where the section is named, or where it starts.
+  private let mark: SourceMark
+  private let errors: ConfigurationErrors
+  private let places: [String: Int]
+  private var known: Set<String> = []
+  private var sections: [ConfigurationSection] = []
+
+  init(
+    entries: [ConfigurationNode.Entry], path: String, mark: SourceMark, errors: ConfigurationErrors
+  ) {
+    self.entries = entries
+    self.path = path
+    self.mark = mark
+    self.errors = errors
+    places = Dictionary(entries.enumerated().map { ($1.key, $0) }) { first, _ in first }
+  }
+
+  /// The keys that are there, in the order of the file; marks none as known.
+  package var keys: [String] { entries.map(\.key) }
+
+  /// The keys that are there, here and below, such as `batch` and `batch.size`.
+  package var keyPaths: [String] { Self.keyPaths(entries, prefix: "") }
+
+  private static func keyPaths(_ entries: [ConfigurationNode.Entry], prefix: String) -> [String] {
+    entries.flatMap { entry -> [String] in
+      let path = prefix + entry.key
+      guard case .mapping(let inner) = entry.value.content else { return [path] }
+      return [path] + keyPaths(inner, prefix: path + ".")
+    }
+  }
+
+  /// A text that is the same for two sections if and only if they mean the same, whatever the order of
+  /// their keys; variables are substituted, so it may hold secrets and must not be shown.
+  package var canonicalText: String {
+    ConfigurationNode(content: .mapping(entries), mark: mark).canonicalText
+  }
+
   /// Whether the key is there (not marking it as known).
-  package func contains(_ key: String) -> Bool { preconditionFailure() }
+  package func contains(_ key: String) -> Bool { places[key] != nil }
+
+  /// The text at a key, if it has one (not marking it as known, and reporting nothing).
+  package func text(at key: String) -> String? {
+    guard case .scalar(let scalar) = entry(key)?.value.content, !scalar.isNull else { return nil }
+    return scalar.text
+  }
+
+  /// Where a key's value stands, or this section for nil.
+  package func place(of key: String?) -> ConfigurationPlace {
+    guard let key else { return ConfigurationPlace(file: errors.file, path: path, mark: mark) }
+    let place = entry(key).map { entry in
+      if case .scalar(let scalar) = entry.value.content, !scalar.isNull {
+        entry.value.mark
+      } else {
+        entry.mark
+      }
+    }
+    return ConfigurationPlace(file: errors.file, path: path(to: key), mark: place ?? mark)
+  }
+
   /// Adds an error at a key of this section (or at the section itself for nil).
-  package func report(_ key: String?, expected: String, found: String) { preconditionFailure() }
-  private init() {}
+  ///
+  /// Where the value came from a variable, what is written is told in place of `found`.
+  package func report(_ key: String?, expected: String, found: String, hint: String? = nil) {
+    let node = key.flatMap { entry($0)?.value }
+    let shown = node.flatMap { $0.isSubstituted ? $0.described : nil } ?? found
+    report("expected \(expected), found \(shown)", at: key, hint: hint)
+  }
+
+  /// Adds an error at a key of this section or of one below that was read, such as `batch.size`.
+  ///
+  /// Where the value came from a variable, what is written is told in place of the message.
+  package func report(_ message: String, keyPath: String) {
+    let parts = keyPath.split(separator: ".", maxSplits: 1).map(String.init)
+    if parts.count == 2, let below = sections.first(where: { $0.path == path(to: parts[0]) }) {
+      return below.report(message, keyPath: parts[1])
+    }
+    if let node = entry(parts[0])?.value, node.isSubstituted {
+      return report("expected another value, found \(node.described)", at: parts[0])
+    }
+    report(message, at: parts[0])
+  }
+
+  /// Adds an error that is told in other words than `expected` and `found`, none of them from a value.
+  package func report(_ message: String, at key: String?, hint: String? = nil) {
+    let place = place(of: key)
+    errors.report(message, path: place.path, at: place.mark, hint: hint)
+  }
+
+  /// Reports the keys that nobody asked for, here and below.
+  func reportUnknownKeys() {
+    for entry in entries where !known.contains(entry.key) {
+      let near = nearestName(to: entry.key, in: known.sorted())
+      let names = known.sorted().joined(separator: ", ")
+      errors.report(
+        "unknown key", path: path(to: entry.key), at: entry.mark,
+        hint: near.map { "did you mean '\($0)'?" }
+          ?? (names.isEmpty ? "nothing is set here" : "known here: \(names)"))
+    }
+    for section in sections { section.reportUnknownKeys() }
+  }
+
+  /// The value at a key, which is known from here on; nil where there is none or it is unusable.
+  ///
+  /// - Parameter required: what is expected where the key must be there.
+  func value(_ key: String, required: String?) -> ConfigurationNode? {
+    known.insert(key)
+    guard let entry = entry(key) else {
+      if let required { report("expected \(required), found nothing", at: key) }
+      return nil
+    }
+    if case .unusable = entry.value.content { return nil }
+    return entry.value
+  }
+
+  func path(to key: String) -> String {
+    path.isEmpty ? key : "\(path).\(key)"
+  }
+
+  private func entry(_ key: String) -> ConfigurationNode.Entry? {
+    places[key].map { entries[$0] }
+  }
+}
+
+// Sections within sections.
+extension ConfigurationSection {
+  /// The mapping at a key; empty where the key has no value, nil where it is absent or no mapping.
+  package func section(_ key: String) -> ConfigurationSection? {
+    guard let node = value(key, required: nil) else { return nil }
+    return section(key, node, expected: "a mapping")
+  }
+
+  /// The mapping at a key, or an empty one, whose keys all have their defaults.
+  package func sectionOrDefaults(_ key: String) -> ConfigurationSection {
+    if let section = section(key) { return section }
+    let defaults = ConfigurationSection(
+      entries: [], path: path(to: key), mark: mark, errors: errors)
+    sections.append(defaults)
+    return defaults
+  }
+
+  /// The sections at a key by names of the user's choice, in the order of the file.
+  package func namedSections(_ key: String) -> [(name: String, section: ConfigurationSection)] {
+    guard let section = section(key) else { return [] }
+    return section.entries.compactMap { entry in
+      section.section(entry.key).map { (entry.key, $0) }
+    }
+  }
+
+  /// The one kind that a key chooses of several, with the section of its settings: `{ name: {…} }`, or
+  /// the name alone where all settings have defaults.
+  package func kind(
+    _ key: String, of names: [String]
+  ) -> (name: String, section: ConfigurationSection)? {
+    let expected = "exactly one of \(names.joined(separator: ", "))"
+    guard let node = value(key, required: expected) else { return nil }
+    switch node.content {
+    case .scalar(let scalar) where names.contains(scalar.text):
+      let section = ConfigurationSection(
+        entries: [], path: path(to: key) + "." + scalar.text, mark: node.mark, errors: errors)
+      return (scalar.text, section)
+    case .scalar(let scalar):
+      report(
+        key, expected: expected, found: node.described,
+        hint: scalar.isSubstituted ? nil : meant(scalar.text, of: names))
+      return nil
+    default:
+      guard let kinds = section(key, node, expected: expected) else { return nil }
+      return kinds.onlyKind(of: names, expected: expected)
+    }
+  }
+
+  private func onlyKind(
+    of names: [String], expected: String
+  ) -> (name: String, section: ConfigurationSection)? {
+    let chosen = entries.filter { names.contains($0.key) }
+    for name in names { known.insert(name) }
+    guard let first = chosen.first, chosen.count == 1 else {
+      // A misspelt name is reported as an unknown key.
+      if chosen.count > 1 || entries.isEmpty {
+        let found = chosen.isEmpty ? "nothing" : chosen.map(\.key).joined(separator: " and ")
+        report(nil, expected: expected, found: found)
+      }
+      return nil
+    }
+    return section(first.key).map { (first.key, $0) }
+  }
+
+  private func section(
+    _ key: String, _ node: ConfigurationNode, expected: String
+  ) -> ConfigurationSection? {
+    let inner: [ConfigurationNode.Entry]
+    switch node.content {
+    case .mapping(let found): inner = found
+    case .scalar(let scalar) where scalar.isNull: inner = []
+    default:
+      report(key, expected: expected, found: node.described)
+      return nil
+    }
+    let section = ConfigurationSection(
+      entries: inner, path: path(to: key), mark: entry(key)?.mark ?? node.mark, errors: errors)
+    sections.append(section)
+    return section
+  }
+
+  func meant(_ word: String, of names: [String]) -> String? {
+    nearestName(to: word, in: names).map { "did you mean '\($0)'?" }
+  }
 }

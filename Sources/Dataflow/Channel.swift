@@ -61,15 +61,21 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   }
 
   func put(_ element: consuming Element) {
+    let isOpen = offer(element)
+    precondition(isOpen || lock.withLock { isCancelled }, "an element after the end")
+  }
+
+  /// Takes an element from anyone, room or not; false where the channel takes none any more.
+  func offer(_ element: consuming Element) -> Bool {
     let element = element
-    let wake = lock.withLock {
-      guard !isCancelled else { return nil as (@Sendable () -> Void)? }
-      precondition(ending == nil, "an element after the end")
+    let (isTaken, wake): (Bool, (@Sendable () -> Void)?) = lock.withLock {
+      guard !isCancelled, ending == nil else { return (false, nil) }
       bytes += element.byteCount
       elements.append(element)
-      return consumerToWake()
+      return (true, consumerToWake())
     }
     wake?()
+    return isTaken
   }
 
   /// Says that no element follows, and why if the producer failed.

@@ -1,5 +1,13 @@
 // Invariant: the completion is called once, after every part has let go of its stage.
 
+/// A way into the middle of a flow.
+package struct Inlet<Element: Sendable & Sized>: Sendable {
+  let channel: Channel<Element>
+
+  /// Puts an element in, even where there is no room; returns false where none can come any more.
+  package func put(_ element: Element) -> Bool { channel.offer(element) }
+}
+
 /// A chain of stages from a source to its end, each on a serial queue, joined by bounded channels.
 ///
 /// A failure travels in band: everything emitted before it reaches the end first. A stage that
@@ -99,6 +107,9 @@ package final class Flow: @unchecked Sendable {
         ParallelRunner(workers, label: label, input: channel, outlet: outlet)
       }
     }
+
+    /// A way for elements from outside, behind those that wait already.
+    package var inlet: Inlet<Element> { Inlet(channel: channel) }
 
     /// The last piece; `completion` is called once, with the failure if there was one, when every
     /// stage was let go of.

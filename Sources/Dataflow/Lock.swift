@@ -1,11 +1,11 @@
 internal import Glibc
 
 /// A pthread mutex: unlike `Synchronization.Mutex`, ThreadSanitizer understands it on Linux.
-final class Lock: @unchecked Sendable {
+package final class Lock: @unchecked Sendable {
   // @unchecked because a pthread mutex is made to be shared; its address is stable on the heap.
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
-  init() {
+  package init() {
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
     let status = pthread_mutex_init(mutex, nil)
@@ -21,7 +21,7 @@ final class Lock: @unchecked Sendable {
   func lock() { pthread_mutex_lock(mutex) }
   func unlock() { pthread_mutex_unlock(mutex) }
 
-  func withLock<Result>(_ body: () throws -> Result) rethrows -> Result {
+  package func withLock<Result>(_ body: () throws -> Result) rethrows -> Result {
     lock()
     defer { unlock() }
     return try body()

@@ -63,12 +63,12 @@ package struct FeaturePattern: Sendable, Equatable {
 
 /// The name in `names` that a misspelt `word` most likely meant, if one is near enough.
 ///
-/// Near is a Levenshtein distance of at most a third of the word's length.
+/// Near is a distance of at most a third of the word's length.
 package func nearestName(to word: String, in names: some Sequence<String>) -> String? {
   let limit = max(1, word.count / 3)
   var best: (name: String, distance: Int)?
   for name in names where abs(name.count - word.count) <= limit {
-    let distance = levenshteinDistance(Array(word.lowercased()), Array(name.lowercased()))
+    let distance = editDistance(Array(word.lowercased()), Array(name.lowercased()))
     if distance <= limit, distance < best?.distance ?? .max {
       best = (name, distance)
     }
@@ -76,16 +76,20 @@ package func nearestName(to word: String, in names: some Sequence<String>) -> St
   return best?.name
 }
 
-private func levenshteinDistance(_ a: [Character], _ b: [Character]) -> Int {
-  var row = Array(0...b.count)
+/// The optimal string alignment distance: Levenshtein's, with two neighbours swapped counting as one.
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+  var beforeLast: [Int] = []
+  var last = Array(0...b.count)
   for i in a.indices {
-    var diagonal = row[0]
-    row[0] = i + 1
+    var row = [i + 1]
     for j in b.indices {
-      let substitution = diagonal + (a[i] == b[j] ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
+      var distance = min(last[j] + (a[i] == b[j] ? 0 : 1), last[j + 1] + 1, row[j] + 1)
+      if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
+        distance = min(distance, beforeLast[j - 1] + 1)
+      }
+      row.append(distance)
     }
+    (beforeLast, last) = (last, row)
   }
-  return row[b.count]
+  return last[b.count]
 }

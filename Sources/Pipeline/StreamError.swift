@@ -9,6 +9,8 @@ package enum StreamError: Error, CustomStringConvertible {
   case badInput(stream: String, String)
   /// A file beside the stream, such as a checkpoint, that cannot be used.
   case badFile(StorageError)
+  /// A state directory that another process has, or that can take no more.
+  case stateRefused(StorageError)
   case inputMissing(FileError)
   case outputRefused(FileError)
   case inputOutput(FileError)
@@ -20,7 +22,8 @@ package enum StreamError: Error, CustomStringConvertible {
   package init(_ error: StorageError) {
     switch error {
     case .file(let error): self = error.isMissing ? .inputMissing(error) : .inputOutput(error)
-    case .tooLarge, .content: self = .badFile(error)
+    case .tooLarge, .content, .noWholeCheckpoint: self = .badFile(error)
+    case .stateDirectoryInUse, .noNumberLeft: self = .stateRefused(error)
     }
   }
 
@@ -28,6 +31,7 @@ package enum StreamError: Error, CustomStringConvertible {
   package var exitCode: Int32 {
     switch self {
     case .badRecord, .badInput, .badFile: 65
+    case .stateRefused: 75
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
@@ -41,7 +45,7 @@ package enum StreamError: Error, CustomStringConvertible {
     case .badRecord(let stream, let record, let byteOffset, let fault):
       "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
     case .badInput(let stream, let reason): "\(stream): \(reason)"
-    case .badFile(let error): "\(error)"
+    case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"
     case .configuration(let reason): reason

@@ -24,64 +24,86 @@ package struct StreamFiles: Sendable {
 
 /// One stream on its way from its source to its sink.
 package final class StreamRun: Sendable {
-  package let metrics = StreamMetrics()
+  package let metrics: StreamMetrics
+  package let board = StreamBoard()
   /// The size of the input in bytes, where it is known.
   package let inputByteCount: Int?
+  private let name: String
   private let flow: Flow
+  private let requests: Inlet<IngestedItem>
 
-  /// Opens everything and puts the stages together; nothing is read yet.
+  /// A run of `evenkeel normalize`: opens everything and puts the stages together; nothing is read yet.
   ///
   /// - Parameters:
   ///   - threads: how many units are encoded at once.
   ///   - completion: called once, with the failure if there was one.
-  package init(
+  package convenience init(
     _ configuration: StreamConfiguration, files: StreamFiles, threads: Int,
     fileSystem: any FileSystem = POSIXFileSystem(),
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) {
     try configuration.validate()
-    let initial = try read(files.checkpointIn) { path throws(StorageError) in
-      try CheckpointFile.read(path, in: fileSystem)
-    }
-    let parameters = try read(files.parameters) { path throws(StorageError) in
-      try ParametersFile.read(path, in: fileSystem)
-    }
+    let state = InitialState(
+      checkpoint: try read(files.checkpointIn) { path throws(StorageError) in
+        try CheckpointFile.read(path, in: fileSystem)
+      },
+      parameters: try read(files.parameters) { path throws(StorageError) in
+        try ParametersFile.read(path, in: fileSystem)
+      })
     let source: any ByteSource
     do {
       source = try BuiltInSources.open(files.input, in: fileSystem)
     } catch {
       throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
     }
-    inputByteCount = source.size
-    let ingest = try IngestStage(configuration, source: source, metrics: metrics)
-    let normalize = NormalizeStage(
-      configuration, initial: initial, parameters: parameters,
-      keepsCheckpoint: files.checkpointOut != nil)
-    var workers: [EncodeWorker] = []
-    let emit: EmitStage
+    let output: StreamOutput
     do {
-      for _ in 0..<threads {
-        workers.append(try EncodeWorker(level: configuration.compressionLevel))
-      }
-      emit = EmitStage(
-        streamName: configuration.name,
+      output = StreamOutput(
         sink: try BuiltInSinks.open(files.output, in: fileSystem),
         deadLetters: try files.deadLetters.map { path throws(FileError) in
           try BuiltInSinks.open(path, in: fileSystem)
         },
-        checkpointFile: try files.checkpointOut.map { path throws(FileError) in
-          try AtomicFile(replacing: path, in: fileSystem)
-        }, metrics: metrics)
-    } catch let error as FileError {
+        keeper: try files.checkpointOut.map { path throws(FileError) in
+          FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
+        })
+    } catch {
       throw .outputRefused(error)
+    }
+    try self.init(
+      configuration, source: source, state: state, output: output,
+      checkpoints: files.checkpointOut == nil ? nil : .atEnd, threads: threads,
+      metrics: StreamMetrics(), completion: completion)
+  }
+
+  init(
+    _ configuration: StreamConfiguration, source: any ByteSource, state: InitialState,
+    output: StreamOutput, checkpoints: CheckpointSchedule?, threads: Int, metrics: StreamMetrics,
+    completion: @escaping @Sendable ((any Error)?) -> Void
+  ) throws(StreamError) {
+    self.metrics = metrics
+    name = configuration.name
+    inputByteCount = source.size
+    let ingest = try IngestStage(configuration, source: source, metrics: metrics)
+    let normalize = NormalizeStage(
+      configuration, initial: state.checkpoint, parameters: state.parameters,
+      checkpoints: checkpoints, board: board)
+    var workers: [EncodeWorker] = []
+    do {
+      for _ in 0..<threads {
+        workers.append(try EncodeWorker(level: configuration.compressionLevel))
+      }
     } catch {
       throw .configuration("\(error)")
     }
+    let emit = EmitStage(
+      streamName: name, sink: output.sink, deadLetters: output.deadLetters,
+      keeper: output.keeper, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
-    let name = configuration.name
+    let ingested = Flow.from(
+      ingest, label: "\(name).ingest", buffer: .init(elements: 4, bytes: 4 << 20))
+    requests = ingested.inlet
     flow =
-      Flow
-      .from(ingest, label: "\(name).ingest", buffer: .init(elements: 4, bytes: 4 << 20))
+      ingested
       .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
       .spread(
         over: workers, label: "\(name).encode",
@@ -97,6 +119,29 @@ package final class StreamRun: Sendable {
 
   /// Completes the run with a failure; its output is dropped.
   package func cancel(_ failure: StreamError) { flow.cancel(failure) }
+
+  /// Carries out a command between two batches; `reply` is called once it has taken effect.
+  func request(
+    _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+  ) {
+    guard requests.put(.request(StreamRequest(command: command, reply: reply))) else {
+      return reply(.failure(.notRunning(name)))
+    }
+  }
+}
+
+/// What a run starts from.
+struct InitialState {
+  var checkpoint: Checkpoint?
+  /// γ and β, in place of the checkpoint's.
+  var parameters: Parameters?
+}
+
+/// Where a run's output goes.
+struct StreamOutput {
+  var sink: any ByteSink
+  var deadLetters: (any ByteSink)?
+  var keeper: (any CheckpointKeeper)?
 }
 
 private func read<Content>(

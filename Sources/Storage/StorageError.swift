@@ -4,6 +4,12 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
   /// Sizes in bytes.
   case tooLarge(path: String, size: Int, limit: Int)
   case content(path: String, ContentError)
+  /// There are checkpoints, and none can be used; the errors say why, the newest file's first.
+  case noWholeCheckpoint(directory: String, [StorageError])
+  /// The highest number that a checkpoint's name can hold is taken.
+  case noNumberLeft(path: String)
+  /// Another process, of the number `holder` if that is known, has the state directory.
+  case stateDirectoryInUse(lock: String, holder: Int?)
 
   package var description: String {
     switch self {
@@ -11,6 +17,14 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
     case .tooLarge(let path, let size, let limit):
       "\(path): expected at most \(limit) bytes, found \(size)"
     case .content(let path, let error): "\(path): \(error)"
+    case .noWholeCheckpoint(let directory, let errors):
+      "\(directory): no checkpoint is whole: "
+        + errors.prefix(3).map(\.description).joined(separator: "; ")
+        + (errors.count > 3 ? "; and \(errors.count - 3) more" : "")
+    case .noNumberLeft(let path): "\(path): no number is left for the next checkpoint"
+    case .stateDirectoryInUse(let lock, let holder):
+      "\(lock): the state directory is in use by "
+        + (holder.map { "process \($0)" } ?? "another process")
     }
   }
 }

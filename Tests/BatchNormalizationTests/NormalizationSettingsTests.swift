@@ -22,12 +22,12 @@ private let refused: [Refused] =
   + [-1, .nan, .infinity].flatMap { value in
     [
       Refused(name: "variance_floor") { $0.varianceFloor = value },
-      Refused(name: "renorm.r_max") { $0.renormMaxScale = value },
-      Refused(name: "renorm.d_max") { $0.renormMaxShift = value },
+      Refused(name: "renorm.max_scale") { $0.renormMaxScale = value },
+      Refused(name: "renorm.max_shift") { $0.renormMaxShift = value },
     ]
   }
   + [
-    Refused(name: "renorm.r_max") { $0.renormMaxScale = 0.99 },
+    Refused(name: "renorm.max_scale") { $0.renormMaxScale = 0.99 },
     Refused(name: "batch.min_size") { $0.minBatchSize = 0 },
     Refused(name: "warm_up.batches") { $0.warmUp.batches = -1 },
   ]

@@ -44,12 +44,13 @@ import Testing
   }
 
   @Test func `delimiters, line ends and doubled quotes within quotes are text`() throws {
-    let csv = "k,a\n\"x,\r\ny\n\"\"z\"\"\",1\n\"\"\"\",2\n\"\",3\n\",,,\",4\n\"\n\n\",5\n"
+    let csv =
+      "k,a\n\"x,\r\ny\n\"\"z\"\"\",1\n\"\"\"\",2\n\"\",3\n\",,,\",4\n\"\n\n\",5\n\"a\"\"\nb\",6\n"
     let reading = try FormatReading(csv: csv)
     #expect(reading.names == ["a"])
-    #expect(reading.rows == [[1], [2], [3], [4], [5]])
+    #expect(reading.rows == [[1], [2], [3], [4], [5], [6]])
     #expect(reading.text == csv.dropFirst(4))
-    #expect(reading.outcome.recordCount == 5)
+    #expect(reading.outcome.recordCount == 6)
   }
 
   @Test func `blanks around a number are no part of it`() throws {
@@ -73,6 +74,17 @@ import Testing
     #expect(unnamed.rows == [[1, 2]])
     let quoted = try FormatReading(.csv, mark + Array("\"a\",b\n1,2\n".utf8))
     #expect(quoted.names == ["a", "b"])
+  }
+
+  @Test(arguments: [" ", "\t", ","])
+  func `blanks within quotes are no part of a number, whatever the delimiter`(delimiter: String)
+    throws
+  {
+    let reading = try FormatReading(csv: "a\(delimiter)b\n\" 1\t\"\(delimiter)\"\t 2\"\n") {
+      $0.delimiter = Array(delimiter.utf8)[0]
+    }
+    #expect(reading.rows == [[1, 2]])
+    #expect(reading.spelled == ["1", "2"])
   }
 
   @Test(arguments: [";", "|", "\t", " ", ":", "~", "'", "_"])

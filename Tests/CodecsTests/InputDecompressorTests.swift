@@ -192,24 +192,12 @@ import Testing
     let frame = try zeros.withUnsafeBufferPointer { try ZstdCompressor(level: 1).compress($0) }
     #expect(frame.count < 2000)
     for chunk in [1, .max] {
-      let output = ByteBuffer()
       var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
-      var (start, end, total, most) = (0, 0, 0, 0)
-      while total < count {
-        if !decompressor.mayHoldMore { end = min(frame.count, end + min(chunk, frame.count)) }
-        start += try frame.withUnsafeBytes { bytes in
-          try decompressor.decompress(
-            UnsafeRawBufferPointer(rebasing: bytes[start..<end]), isLast: false, limit: 256 << 10,
-            into: output)
-        }
-        total += output.count
-        most = max(most, output.count)
-        output.removeAll()
-      }
-      #expect(total == count)
+      let outcome = ZstdInput.read(frame, chunk: chunk, limit: 256 << 10, &decompressor)
+      #expect(outcome.error == nil)
+      #expect(outcome.bytes == zeros)
       // The limit, and the room that is left behind it in the buffer.
-      #expect(most <= 512 << 10)
-      if chunk == .max { #expect(most >= 256 << 10) }
+      #expect(outcome.mostAtOnce <= 512 << 10)
     }
   }
 

@@ -80,7 +80,7 @@ enum ZstdInput {
     _ input: [UInt8], chunk: Int = .max, limit: Int = 1 << 16,
     _ decompressor: inout InputDecompressor
   ) -> Outcome {
-    let output = ByteBuffer()
+    let output = ByteBuffer(capacity: 64)
     var outcome = Outcome(bytes: [])
     var start = 0
     var end = 0

@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Testing
 
 @testable import Dataflow
@@ -174,6 +175,8 @@ import Testing
     sink.onItem = { item in
       guard item.number < 3 else { throw TestFailure(number: item.number) }
     }
+    // A source that is in the middle of a step when the sink fails is waited for.
+    source.onStep = { if $0 > 6 { usleep(2000) } }
     let steps = source.steps
     let atCompletion = Shared<(living: Int, steps: Int)?>(nil)
     let ending = Ending { [living] in

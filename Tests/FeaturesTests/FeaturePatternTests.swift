@@ -138,6 +138,8 @@ import Testing
     #expect(nearestName(to: "abcdef", in: ["abcdxy"]) == "abcdxy")
     #expect(nearestName(to: "abcdef", in: ["abcxyz"]) == nil)
     #expect(nearestName(to: "temp", in: []) == nil)
+    #expect(nearestName(to: "tmep", in: ["temp"]) == "temp")
+    #expect(nearestName(to: "abcdef", in: ["bacdfe"]) == "bacdfe")
   }
 
   @Test func `of two names as near, the first is taken`() {

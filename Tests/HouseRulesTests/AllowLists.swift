@@ -3,11 +3,11 @@
 let allowedImports: [String: Set<String>] = [
   "Features": [],
   "BatchNormalization": ["Features", "Glibc"],
-  "Dataflow": ["Dispatch", "Glibc"],
+  "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
-  "Connectors": ["Features", "Storage", "Glibc"],
+  "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
     "Dispatch", "FoundationEssentials", "Synchronization",
@@ -23,6 +23,10 @@ let allowedImports: [String: Set<String>] = [
 let wrapperFiles: [String: Set<String>] = [
   "CZstd": ["Sources/Codecs/Compression/Zstd.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
+  "CLinux": [
+    "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Inotify.swift",
+    "Sources/Dataflow/ReadinessWatch.swift",
+  ],
   "CNumberText": [
     "Sources/Codecs/NumberText.swift", "Sources/Codecs/NDJSON/JSONRecordReader.swift",
   ],
@@ -42,8 +46,16 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/Raw/Raw.swift": "loads unaligned floats from the window",
   "Sources/Codecs/RecordFormat.swift": "a decoder sees its window in place",
   "Sources/Codecs/SpliceEncoder.swift": "copies the text between two numbers with memcpy",
+  "Sources/Connectors/POSIX/Descriptor.swift": "the seam to descriptors: read(2)",
+  "Sources/Connectors/POSIX/Inotify.swift":
+    "the seam to inotify(7), whose events are read as bytes",
+  "Sources/Connectors/POSIX/Socket.swift": "the seam to sockets: addresses are C structures",
   "Sources/Connectors/Sources/ByteSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Sources/ConnectionSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Sources/DirectorySource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Sources/FIFOSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Sources/FileSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Sources/FollowSource.swift": "a source reads into its caller's memory",
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
   "Sources/Pipeline/Stages/IngestStage.swift": "hands windows of its buffers to the decoders",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",

@@ -33,7 +33,7 @@ import Testing
       (.inputMissing(fileError), 66, "cannot read in.csv: Input/output error"),
       (.outputRefused(fileError), 73, "cannot read in.csv: Input/output error"),
       (.inputOutput(fileError), 74, "cannot read in.csv: Input/output error"),
-      (.configuration("batch size: expected 1"), 78, "batch size: expected 1"),
+      (.configuration("batch.size: expected 1"), 78, "batch.size: expected 1"),
       (
         .interrupted(stream: "in.csv", records: 12345, signal: SIGTERM), 143,
         "in.csv: interrupted after 12 345 records; no output was made"
@@ -252,17 +252,17 @@ import Testing
   }
 
   private static let refusals = [
-    Refusal("batch size: expected 1 to 1048576, found 0") { $0.batch.size = 0 },
-    Refusal("batch size: expected 1 to 1048576, found 1048577") { $0.batch.size = (1 << 20) + 1 },
-    Refusal("min batch size: expected at most the batch size 1, found 2") { $0.batch.size = 1 },
-    Refusal("long: expected 10 to 31, found 32") { $0.decompression.maxWindowLog = 32 },
-    Refusal("level: expected") { $0.compressionLevel = 23 },
+    Refusal("batch.size: expected 1 to 1048576, found 0") { $0.batch.size = 0 },
+    Refusal("batch.size: expected 1 to 1048576, found 1048577") { $0.batch.size = (1 << 20) + 1 },
+    Refusal("batch.min_size: expected at most the batch size 1, found 2") { $0.batch.size = 1 },
+    Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") { $0.decompression.maxWindowLog = 32 },
+    Refusal("compression.level: expected") { $0.compressionLevel = 23 },
     Refusal("format: expected one of") { $0.format = "parquet" },
     Refusal("found 'parquet'") { $0.outputFormat = "parquet" },
     Refusal("epsilon: expected a finite number above 0, found 0.0") {
       $0.normalization.epsilon = 0
     },
-    Refusal("warm-up: expected to hold at most 1048576 records") {
+    Refusal("normalize.warm_up.batches: expected to hold at most 1048576 records") {
       $0.normalization.warmUp.emission = .hold
       $0.normalization.warmUp.batches = .max
     },

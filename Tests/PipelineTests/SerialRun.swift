@@ -23,10 +23,13 @@ struct SerialRun {
 
   /// Drives the stages over `input`, read at most `piece` bytes at a time.
   ///
-  /// - Parameter isLive: whether the source has no end of its own, and is stopped where it waits.
+  /// - Parameters:
+  ///   - isLive: whether the source has no end of its own, and is stopped where it waits.
+  ///   - stopsAfter: the number of steps of the source after which it is stopped.
   init(
     _ configuration: StreamConfiguration, _ input: [UInt8], piece: Int = .max,
-    initial: Checkpoint? = nil, parameters: Parameters? = nil, isLive: Bool = false
+    initial: Checkpoint? = nil, parameters: Parameters? = nil, isLive: Bool = false,
+    stopsAfter: Int = .max
   ) throws {
     let (sink, letters) = (CollectingSink(name: "out"), CollectingSink(name: "letters"))
     var ingest = try IngestStage(
@@ -49,6 +52,7 @@ struct SerialRun {
       }
     }
     var signal = Signal<Nothing>.resume
+    var steps = 0
     while true {
       var items: [IngestedItem] = []
       let progress = try ingest.step(signal) { items.append($0) }
@@ -57,7 +61,9 @@ struct SerialRun {
         try pass(.element(item), to: &self)
       }
       signal = .resume
+      steps += 1
       if case .waits = progress { signal = .end }
+      if steps == stopsAfter { signal = .end }
       if progress == .finished { break }
     }
     try pass(.end, to: &self)

@@ -26,6 +26,26 @@ import Testing
     #expect(whole.checkpoint?.position?.byteOffset == text.utf8.count)
   }
 
+  @Test func `a stop loses no whole record that was read, whenever it comes`() throws {
+    let configuration = csvConfiguration { $0.decoder.features = [FeaturePattern("x")] }
+    let whole = try SerialRun(configuration, Array(text.utf8))
+    for steps in 1...20 {
+      // The first step reads the first piece; all of the stream in the one case.
+      for piece in [20, Int.max] {
+        let cut = try SerialRun(
+          configuration, Array(text.utf8), piece: piece, isLive: true, stopsAfter: steps)
+        let read = text.utf8.prefix(cut.metrics.bytesIn)
+        #expect(cut.metrics.bytesIn > 0)
+        #expect(
+          cut.lines.count
+            == String(read)?.split(
+              separator: "\n", omittingEmptySubsequences: false
+            ).count)
+        if piece == .max { #expect(cut.output == whole.output, "after \(steps) steps") }
+      }
+    }
+  }
+
   @Test(arguments: [1, 5, .max])
   func `what was read of the next record is no record`(piece: Int) throws {
     let whole = try stopped(Array(text.utf8))

@@ -1,5 +1,6 @@
 import Features
 import Foundation
+import Glibc
 import Storage
 import Testing
 
@@ -61,20 +62,29 @@ func message(_ body: () throws -> some Any) -> String {
   }
 }
 
-/// The real file system, but for one operation that fails with `EIO`.
+/// The real file system, but for one operation that fails, on some files where they are given.
 struct FailingFileSystem: FileSystem {
-  let failing: FileError.Operation
+  private let failing: FileError.Operation
+  private let errno: Int32
+  private let paths: Set<String>?
   private let real = POSIXFileSystem()
 
-  init(_ failing: FileError.Operation) { self.failing = failing }
+  /// - Parameter errno: of errno(3), `EIO` unless told.
+  init(_ failing: FileError.Operation, errno: Int32 = EIO, on paths: Set<String>? = nil) {
+    self.failing = failing
+    self.errno = errno
+    self.paths = paths
+  }
 
-  private func check(_ operation: FileError.Operation, _ path: String) throws(FileError) {
-    if operation == failing { throw FileError(operation: operation, path: path, errno: 5) }
+  func check(_ operation: FileError.Operation, _ path: String) throws(FileError) {
+    if operation == failing, paths?.contains(path) ?? true {
+      throw FileError(operation: operation, path: path, errno: errno)
+    }
   }
 
   func open(_ path: String, for use: FileUse) throws(FileError) -> any File {
     try check(use == .creating ? .create : .open, path)
-    return FailingFile(try real.open(path, for: use), failing)
+    return FailingFile(try real.open(path, for: use), self)
   }
   func status(of path: String) throws(FileError) -> FileStatus { try real.status(of: path) }
   func rename(_ path: String, to newPath: String) throws(FileError) {
@@ -85,9 +95,17 @@ struct FailingFileSystem: FileSystem {
     try check(.remove, path)
     try real.remove(path)
   }
-  func list(_ directory: String) throws(FileError) -> [String] { try real.list(directory) }
+  func list(_ directory: String) throws(FileError) -> [String] {
+    try check(.list, directory)
+    return try real.list(directory)
+  }
   func createDirectories(_ directory: String) throws(FileError) {
+    try check(.createDirectory, directory)
     try real.createDirectories(directory)
+  }
+  func lock(_ path: String) throws(FileError) -> any File {
+    try check(.lock, path)
+    return FailingFile(try real.lock(path), self)
   }
   func syncDirectory(_ directory: String) throws(FileError) {
     try check(.syncDirectory, directory)
@@ -97,16 +115,16 @@ struct FailingFileSystem: FileSystem {
 
 private final class FailingFile: File {
   let real: any File
-  let failing: FileError.Operation
+  let fileSystem: FailingFileSystem
   var path: String { real.path }
 
-  init(_ real: any File, _ failing: FileError.Operation) {
+  init(_ real: any File, _ fileSystem: FailingFileSystem) {
     self.real = real
-    self.failing = failing
+    self.fileSystem = fileSystem
   }
 
   private func check(_ operation: FileError.Operation) throws(FileError) {
-    if operation == failing { throw FileError(operation: operation, path: path, errno: 5) }
+    try fileSystem.check(operation, path)
   }
 
   func status() throws(FileError) -> FileStatus { try real.status() }
@@ -119,11 +137,20 @@ private final class FailingFile: File {
     try real.read(into: buffer, at: offset)
   }
   func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-    try check(.write)
+    do throws(FileError) {
+      try check(.write)
+    } catch {
+      // As a full disk does, take a part first.
+      try real.write(UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / 2)))
+      throw error
+    }
     try real.write(bytes)
   }
   func seek(to offset: Int) throws(FileError) { try real.seek(to: offset) }
-  func truncate(to size: Int) throws(FileError) { try real.truncate(to: size) }
+  func truncate(to size: Int) throws(FileError) {
+    try check(.truncate)
+    try real.truncate(to: size)
+  }
   func sync() throws(FileError) {
     try check(.sync)
     try real.sync()

@@ -34,7 +34,8 @@ struct CSVDecoder: RecordDecoder {
     tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
-        return NumberText.parse(base, base + bytes.count) != nil
+        // A NaN or an infinity never takes the short way.
+        return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
       }
     }
     scanner = CSVRecordScanner(delimiter: delimiter)
@@ -68,11 +69,6 @@ struct CSVDecoder: RecordDecoder {
         return window.isLast ? try opening(columns, isNumeric: [], window) : nil
       }
       if !options.hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
-      // A record of another length does not say which columns hold numbers.
-      guard first.count == columns.count else {
-        throw RecordFault(
-          expected: "\(columns.count) fields in the first record", found: "\(first.count)")
-      }
       isNumeric = first.map { isNumber($0) }
     }
     return try opening(columns, isNumeric: isNumeric, window)
@@ -83,12 +79,20 @@ struct CSVDecoder: RecordDecoder {
     _ window: InputWindow, columnCount: Int
   ) throws(RecordFault) -> [[UInt8]]? {
     while let record = try peek(window, at: firstRecord) {
-      // Without a header the first line that is not blank tells the number of columns.
-      guard record.contentEnd == firstRecord, columnCount != 1 else {
+      let isBlank = record.contentEnd == firstRecord && columnCount != 1
+      // Without a header the first line that is not blank tells the number of columns. With one, a
+      // record of another length, or one that cannot be read, does not say which columns hold
+      // numbers; it is refused when its turn comes.
+      if !isBlank, !options.hasHeader {
         return try fields(of: record, at: firstRecord, in: window.bytes)
       }
+      if !isBlank, let fields = try? fields(of: record, at: firstRecord, in: window.bytes),
+        fields.count == columnCount
+      {
+        return fields
+      }
       firstRecord = record.end
-      // Blank lines without end are refused like a record without end.
+      // Such lines without end are refused like a record without end.
       guard firstRecord <= options.limits.recordBytes else { throw tooLong }
     }
     return nil
@@ -365,7 +369,7 @@ struct CSVDecoder: RecordDecoder {
   }
 
   private func isBlank(_ byte: UInt8) -> Bool {
-    (byte == 0x20 || byte == 0x09) && byte != options.delimiter
+    byte == 0x20 || byte == 0x09
   }
 
   private func isMissing(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Bool {

@@ -77,6 +77,9 @@ package struct InputDecompressor: Sendable {
     return consumed
   }
 
+  /// Whether the input, if it ended here, ended with a whole zstd frame.
+  package var endsWithFrame: Bool { kind == .zstd && !isWithinFrame && !mayHoldMore }
+
   /// Checks that the input did not end within a frame.
   package func finish() throws(ZstdError) {
     if kind == .zstd, isWithinFrame, let frame = frames.last {

@@ -62,7 +62,14 @@ struct NDJSONDecoder: RecordDecoder {
       case .none: break search
       case .whole(let range):
         let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
-        if Self.isBlank(line) { openingOffset = range.upperBound } else { firstRecord = line }
+        // A line that cannot be read says nothing of the features; it is refused when its turn comes.
+        if Self.isBlank(line)
+          || (try? JSONRecordReader.leaves(of: line, limits: options.limits)) == nil
+        {
+          openingOffset = range.upperBound
+        } else {
+          firstRecord = line
+        }
       }
     }
     let features = try chooseFeatures(firstRecord)

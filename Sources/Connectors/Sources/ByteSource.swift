@@ -67,12 +67,17 @@ package struct SourceKind: Sendable {
   package let locate: @Sendable (_ location: String, any FileSystem) -> SourceFactory?
   /// Reads the section under the kind's name, which collects its own errors.
   package let configure: @Sendable (ConfigurationSection) -> SourceFactory
+  /// Whether several streams may read the same one, since reading takes nothing from it.
+  package var isShareable = false
+  package var trial = ConnectorTrial.opening
 }
 
 /// Every source that Evenkeel reads from.
 package enum BuiltInSources {
   /// Asked in order; the last one takes what no other wants.
-  package static let all: [SourceKind] = [.standardInput, .file]
+  package static let all: [SourceKind] = [
+    .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
+  ]
 
   package static func open(
     _ location: String, in fileSystem: any FileSystem

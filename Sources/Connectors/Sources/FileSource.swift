@@ -1,3 +1,4 @@
+internal import ConfigurationFile
 package import Storage
 
 extension SourceKind {
@@ -5,13 +6,15 @@ extension SourceKind {
   package static let file = SourceKind(
     name: "file", isLive: false,
     locate: { location, _ in factory(location) },
-    configure: { section in factory(section.string("path")) })
+    configure: { section in factory(section.string("path")) },
+    isShareable: true)
 
   /// The standard input of the process, written `-`.
   package static let standardInput = SourceKind(
     name: "stdin", isLive: true,
     locate: { location, _ in location == "-" ? standardInputFactory : nil },
-    configure: { _ in standardInputFactory })
+    configure: { _ in standardInputFactory },
+    trial: .none)
 
   private static func factory(_ path: String) -> SourceFactory {
     { fileSystem throws(FileError) in try FileSource(fileSystem.open(path, for: .reading)) }

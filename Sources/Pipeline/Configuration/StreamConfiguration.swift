@@ -13,6 +13,8 @@ package struct StreamConfiguration: Sendable {
   package var batch = BatchOptions()
   package var normalization = NormalizationSettings()
   package var badRecords = BadRecordPolicy.fail
+  /// Whether the source has no end: records are passed on as they come, and batches cut by time too.
+  package var isLive = false
   package var decompression = DecompressionOptions()
   /// The name of the output's format; nil is that of the input.
   package var outputFormat: String?
@@ -27,47 +29,10 @@ package struct StreamConfiguration: Sendable {
   }
 
   /// Checks what can be checked before a byte is read.
+  ///
+  /// - Throws: `StreamError.configuration` for the first of `violations`.
   package func validate() throws(StreamError) {
-    do {
-      try normalization.validate()
-    } catch {
-      throw .configuration("\(error)")
-    }
-    guard (1...BatchOptions.greatestSize).contains(batch.size) else {
-      throw .configuration(
-        "batch size: expected 1 to \(BatchOptions.greatestSize), found \(batch.size)")
-    }
-    guard normalization.minBatchSize <= batch.size else {
-      throw .configuration(
-        "min batch size: expected at most the batch size \(batch.size), "
-          + "found \(normalization.minBatchSize)")
-    }
-    let windows = 10...ZstdDecompressor.greatestWindowLog
-    guard windows.contains(decompression.maxWindowLog) else {
-      throw .configuration(
-        "long: expected \(windows.lowerBound) to \(windows.upperBound), "
-          + "found \(decompression.maxWindowLog)")
-    }
-    if let level = compressionLevel, !ZstdCompressor.levels.contains(level) {
-      throw .configuration(
-        "level: expected \(ZstdCompressor.levels.lowerBound) to "
-          + "\(ZstdCompressor.levels.upperBound), found \(level)")
-    }
-    if normalization.warmUp.emission == .hold {
-      let (held, overflow) = normalization.warmUp.batches.multipliedReportingOverflow(
-        by: batch.size)
-      guard !overflow, held <= NormalizeStage.mostHeldRecords else {
-        throw .configuration(
-          "warm-up: expected to hold at most \(NormalizeStage.mostHeldRecords) records, found "
-            + "\(normalization.warmUp.batches) batches of \(batch.size)")
-      }
-    }
-    for format in [format, outputFormat].compactMap(\.self)
-    where BuiltInFormats.named(format) == nil {
-      throw .configuration(
-        "format: expected one of \(BuiltInFormats.all.map(\.name).joined(separator: ", ")), "
-          + "found '\(format)'")
-    }
+    if let first = violations().first { throw .configuration(first.description) }
   }
 
   /// Whether records are written in the format they were read in, so that all else can pass.
@@ -80,6 +45,10 @@ package struct BatchOptions: Sendable {
   package static let greatestSize = 1 << 20
   /// The number of records in a batch; the last one may be shorter.
   package var size = 256
+  /// Live streams: a batch is cut so long after its first record at the latest.
+  package var maxDelaySeconds = 1.0
+  /// The longest that a record of a live source waits for its batch, in seconds; nil waits for ever.
+  package var maxDelaySeconds: Double?
   /// The most memory that one batch may take, in bytes.
   package var maxBytes = 1 << 30
 
@@ -88,6 +57,7 @@ package struct BatchOptions: Sendable {
 
 /// How the input is decompressed.
 package struct DecompressionOptions: Sendable {
+  package static let windowLogRange = 10...ZstdDecompressor.greatestWindowLog
   /// Frames with a window of more than 2^maxWindowLog bytes are refused.
   package var maxWindowLog = 27
   package var dictionary: [UInt8]?

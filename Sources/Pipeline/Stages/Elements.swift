@@ -7,19 +7,31 @@ internal import Storage
 enum IngestedItem: Sized, Sendable {
   /// What the start of the stream told; comes first, once.
   case opened(StreamOpening)
-  case batch(RecordBatch)
+  /// Consecutive records of the batch under way, and whether it is cut behind them.
+  case records(RecordBatch, completesBatch: Bool)
   case rejected([RejectedRecord])
+  /// Nothing more is at hand: what was gathered is to be passed on.
+  case idle
+  /// Something an operator asks for; it comes from outside.
+  case request(StreamRequest)
   /// The place in the input where reading ended; comes last, if the start was known.
   case ended(StreamPosition)
 
   var byteCount: Int {
     switch self {
     case .opened(let opening): opening.prologue.count
-    case .batch(let batch): batch.byteCount
+    case .records(let batch, _): batch.byteCount
     case .rejected(let records): records.byteCount
-    case .ended: 0
+    case .idle, .request, .ended: 0
     }
   }
+}
+
+/// A command on its way to the stage that carries it out.
+struct StreamRequest: Sendable {
+  var command: StreamCommand
+  /// Called once, when the command has taken effect or was refused.
+  var reply: @Sendable (Result<Void, CommandRefusal>) -> Void
 }
 
 /// A bad record that was left out of its stream.
@@ -44,19 +56,37 @@ struct NormalizedUnit: Sized, Sendable {
   var startsStream = false
   var batches: [RecordBatch] = []
   var rejected: [RejectedRecord] = []
+  /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
+  var cuts: [BatchCut] = []
   /// The state after the batches, where it is to be kept.
   var checkpoint: Checkpoint?
+  /// Called when the checkpoint is kept.
+  var replies: [@Sendable (Result<Void, CommandRefusal>) -> Void] = []
+
+  var isEmpty: Bool {
+    batches.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
+  }
 
   var byteCount: Int { batches.reduce(rejected.byteCount) { $0 + $1.byteCount } }
 }
 
+/// The end of a mini-batch.
+struct BatchCut: Sendable {
+  var records: Int
+  /// In nanoseconds of the monotonic clock.
+  var time: UInt64
+}
+
 /// What the encoders hand to EmitStage: the bytes of a unit, and what goes with them.
 struct EncodedUnit: Sized, Sendable {
+  /// What precedes the records, in the first unit.
+  var prologue: [UInt8]?
   var bytes: [UInt8]
   var records = 0
-  var batches = 0
+  var cuts: [BatchCut] = []
   var rejected: [RejectedRecord] = []
   var checkpoint: Checkpoint?
+  var replies: [@Sendable (Result<Void, CommandRefusal>) -> Void] = []
 
-  var byteCount: Int { bytes.count + rejected.byteCount }
+  var byteCount: Int { (prologue?.count ?? 0) + bytes.count + rejected.byteCount }
 }

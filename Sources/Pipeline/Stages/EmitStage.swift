@@ -3,24 +3,26 @@ internal import Dataflow
 internal import Storage
 internal import Synchronization
 
-/// Writes encoded units to the sink, rejected records to the dead letters, and the checkpoint once
-/// all that it knows of is written.
+// Invariant: `written` is the unit that was given to the sink and is not yet passed on.
+
+/// Writes encoded units to the sink, rejected records to the dead letters, and a checkpoint once all
+/// that it knows of is written.
 struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
-  private let checkpointFile: AtomicFile?
+  private var keeper: (any CheckpointKeeper)?
   private var sink: any ByteSink
   private var deadLetters: (any ByteSink)?
-  private var checkpoint: Checkpoint?
+  private var written: EncodedUnit?
 
   init(
     streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?,
-    checkpointFile: AtomicFile?, metrics: StreamMetrics
+    keeper: (any CheckpointKeeper)?, metrics: StreamMetrics
   ) {
     self.streamName = streamName
     self.sink = sink
     self.deadLetters = deadLetters
-    self.checkpointFile = checkpointFile
+    self.keeper = keeper
     self.metrics = metrics
   }
 
@@ -35,38 +37,61 @@ struct EmitStage: Stage {
         try finish()
         return .finished
       }
+      if let awaited = try sink.push() { return .waits(Awaiting(awaited)) }
+      try settle()
       return .next
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
+    } catch let error as StorageError {
+      throw StreamError(error)
     }
   }
 
   private mutating func write(_ unit: EncodedUnit) throws(FileError) {
-    try sink.write(unit.bytes)
+    if let prologue = unit.prologue { try sink.begin(prologue) }
+    if !unit.bytes.isEmpty { try sink.write(unit.bytes) }
     for record in unit.rejected {
       let letter = DeadLetter(record, stream: streamName)
       try deadLetters?.write(letter.line)
     }
-    checkpoint = unit.checkpoint
+    written = unit
+  }
+
+  /// Counts the unit that the sink has passed on, and keeps the checkpoint behind it.
+  private mutating func settle() throws {
+    guard let unit = written.take() else { return }
     metrics.recordCount.add(unit.records, ordering: .relaxed)
-    metrics.batchCount.add(unit.batches, ordering: .relaxed)
     metrics.badRecordCount.add(unit.rejected.count, ordering: .relaxed)
-    metrics.outputByteCount.add(unit.bytes.count, ordering: .relaxed)
+    metrics.outputByteCount.add(
+      (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
+    metrics.count(unit.cuts)
+    guard let checkpoint = unit.checkpoint else { return }
+    try sink.sync()
+    try deadLetters?.sync()
+    try keeper?.keep(checkpoint)
+    metrics.checkpointCount.add(1, ordering: .relaxed)
+    metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
+    for reply in unit.replies { reply(.success(())) }
   }
 
   /// Completes all that was written; all that can fail early does before the output has its name.
   private mutating func finish() throws {
-    if let checkpoint, let checkpointFile {
-      let bytes: [UInt8]
-      do {
-        bytes = try checkpoint.serialized()
-      } catch {
-        throw StreamError(.content(path: checkpointFile.path, error))
-      }
-      try checkpointFile.write(bytes)
-    }
+    try keeper?.prepare()
     try sink.finish()
     try deadLetters?.finish()
-    if checkpoint != nil { try checkpointFile?.commit() }
+    try keeper?.finish()
+  }
+}
+
+extension Awaiting {
+  /// What a connector waits for.
+  init(_ awaited: Awaited) {
+    let readiness = awaited.descriptor.map { descriptor -> Readiness in
+      switch awaited.event {
+      case .readable: .readable(descriptor: descriptor)
+      case .writable: .writable(descriptor: descriptor)
+      }
+    }
+    self.init(readiness, seconds: awaited.seconds)
   }
 }

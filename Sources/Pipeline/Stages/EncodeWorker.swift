@@ -15,25 +15,26 @@ struct EncodeWorker: Worker {
   }
 
   mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
+    var prologue: [UInt8]?
+    if input.startsStream {
+      text.removeAll()
+      input.encoder?.encodePrologue(into: text)
+      // A frame even when empty: what has no frame is no zstd file.
+      prologue = try frame(keepsEmpty: true)
+    }
     text.removeAll()
     var records = 0
-    var batches = 0
-    if let encoder = input.encoder {
-      if input.startsStream { encoder.encodePrologue(into: text) }
-      for batch in input.batches {
-        encoder.encode(batch, into: text)
-        records += batch.features.count
-        batches += batch.features.count > 0 ? 1 : 0
-      }
+    for batch in input.batches {
+      input.encoder?.encode(batch, into: text)
+      records += batch.features.count
     }
-    // The first unit is a frame even when empty: what has no frame is no zstd file.
-    let isFrame = text.count > 0 || input.startsStream
-    let bytes =
-      if let compressor { isFrame ? try compressor.compress(text.readable) : [] } else {
-        Array(text.readable)
-      }
     return EncodedUnit(
-      bytes: bytes, records: records, batches: batches, rejected: input.rejected,
-      checkpoint: input.checkpoint)
+      prologue: prologue, bytes: try frame(keepsEmpty: false), records: records, cuts: input.cuts,
+      rejected: input.rejected, checkpoint: input.checkpoint, replies: input.replies)
+  }
+
+  private func frame(keepsEmpty: Bool) throws(ZstdError) -> [UInt8] {
+    guard text.count > 0 || keepsEmpty else { return [] }
+    return try compressor?.compress(text.readable) ?? Array(text.readable)
   }
 }

@@ -1,42 +1,42 @@
 internal import Codecs
 internal import Connectors
 internal import Dataflow
+internal import Dispatch
 internal import Features
 internal import Storage
 internal import Synchronization
 
 // Invariants:
-// - `window` holds the decompressed bytes of which no record was taken; they start at `byteOffset`.
-// - Batches are cut by the number of records alone, never by how the bytes came.
+// - A batch is cut by the number of records, or by time where the source is live; never by how the
+//   bytes came.
+// - `emitted` records of the batch under way have left, `batch` holds the others.
+// - `current` is the run whose bytes are worked on; no other is read from meanwhile.
 
 /// Reads a source, decompresses it, cuts it into records and these into mini-batches.
 struct IngestStage: Stage {
-  /// About as much is decompressed at once.
-  private static let windowBytes = 256 << 10
   private static let readBytes = 128 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
   private static let mostRejectedBytes = 256 << 10
 
   private let configuration: StreamConfiguration
+  private var options: DecoderOptions
+  private let format: RecordFormat
   private let metrics: StreamMetrics
-  /// The width of the columns: 4-byte floats that stay so are never widened.
-  private let columns: Precision
   private var source: any ByteSource
-  private var decompressor: InputDecompressor
-  private var decoder: any RecordDecoder
-  private let compressed = ByteBuffer(capacity: readBytes)
-  private let window = ByteBuffer(capacity: windowBytes)
-  private var needsBytes = true
-  private var isStopping = false
-  private var sourceHasEnded = false
-  private var windowIsLast = false
+  private let bytes = ByteBuffer(capacity: readBytes)
+  private var lanes: [Int: IngestLane] = [:]
+  private var current: Int?
   private var opening: StreamOpening?
   private var batch: RecordBatch?
+  private var emitted = 0
+  /// When the batch under way is cut at the latest; nil while it is empty.
+  private var cutsAt: DispatchTime?
   private var rejected: [RejectedRecord] = []
-  private var rejectedBytes = 0
-  private var records = 0
-  private var byteOffset = 0
+  private var isStopping = false
+  private var sourceHasEnded = false
+  private var hasEmittedSinceIdle = false
+  private var position = StreamPosition()
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics
@@ -46,18 +46,23 @@ struct IngestStage: Stage {
     self.metrics = metrics
     var options = configuration.decoder
     options.keepsText = configuration.keepsFormat
-    let isRawFloat = configuration.format == RecordFormat.raw.name && options.rawScalar == .float32
-    options.columns =
-      isRawFloat && configuration.precision == .float32 ? .float32 : .float64
-    columns = options.columns
+    // 4-byte floats that stay so are never widened.
+    let staysFloat =
+      configuration.format == RecordFormat.raw.name && options.rawScalar == .float32
+      && configuration.precision == .float32
+    options.columns = staysFloat ? .float32 : .float64
+    self.options = options
+    guard let format = BuiltInFormats.named(configuration.format) else {
+      throw .configuration("unknown format '\(configuration.format)'")
+    }
+    self.format = format
+    // Options that no decoder can work with are told before anything is read.
+    _ = try makeLane()
+  }
+
+  private func makeLane() throws(StreamError) -> IngestLane {
     do {
-      guard let format = BuiltInFormats.named(configuration.format) else {
-        throw FormatError("unknown format '\(configuration.format)'")
-      }
-      decoder = try format.makeDecoder(options)
-      decompressor = try InputDecompressor(
-        maxWindowLog: configuration.decompression.maxWindowLog,
-        dictionary: configuration.decompression.dictionary)
+      return try IngestLane(options, format: format, decompression: configuration.decompression)
     } catch {
       throw .configuration("\(error)")
     }
@@ -67,155 +72,272 @@ struct IngestStage: Stage {
     _ signal: Signal<Nothing>, emit: (consuming IngestedItem) -> Void
   ) throws -> Progress {
     if case .end = signal { isStopping = true }
-    guard opening != nil else {
-      if try open(), let opening {
-        emit(.opened(opening))
-        return .again
-      }
-      return try fill() ?? .again
+    if let cutsAt, DispatchTime.now() >= cutsAt { emitBatch(completes: true, emit) }
+    guard let run = current ?? lanes.first(where: { !$0.value.needsBytes })?.key else {
+      return try read(emit)
     }
-    switch try decode() {
-    case .batchIsFull:
-      emitBatch(emit)
+    // Out of the dictionary while it works: a lane in two places would copy what it changes.
+    guard var lane = lanes.removeValue(forKey: run) else {
+      current = nil
       return .again
-    case .rejected:
-      // A run of bad records must not pile up while the batch waits for good ones.
-      if rejected.count >= Self.mostRejected || rejectedBytes >= Self.mostRejectedBytes {
-        emitRejected(emit)
-      }
-      return .again
-    case .failed(let fault):
-      throw StreamError.badRecord(
-        stream: configuration.name, record: records + 1, byteOffset: byteOffset, fault: "\(fault)")
-    case .needsInput:
-      guard windowIsLast else {
-        let progress = try fill() ?? .again
-        if progress == .finished { emitEnd(emit) }
-        return progress
-      }
-      do throws(RecordFault) {
-        try decoder.finish()
-      } catch {
-        throw StreamError.badInput(stream: configuration.name, "\(error)")
-      }
-      emitEnd(emit)
-      return .finished
     }
+    do throws(LaneFailure) {
+      try work(&lane, emit)
+    } catch {
+      try abandon(run, lane, because: error)
+      current = nil
+      return .again
+    }
+    if lane.isDone {
+      position = lane.position()
+      try finish(lane)
+    } else {
+      lanes[run] = lane
+    }
+    current = lane.isDone || lane.needsBytes ? nil : run
+    return .again
   }
 
   // MARK: Bytes
 
-  /// Reads, where there is nothing left to decompress, and decompresses; returns what to wait for
-  /// if there was nothing to read, or that it has finished if nothing more is to be read.
-  private mutating func fill() throws(StreamError) -> Progress? {
-    do {
-      if needsBytes, !sourceHasEnded {
-        // What is left of a record that was cut off is no record.
-        if isStopping { return .finished }
-        switch try source.read(into: compressed.room(Self.readBytes)) {
-        case .bytes(let count):
-          compressed.advance(count)
-          metrics.inputByteCount.add(count, ordering: .relaxed)
-        case .waits(let descriptor): return .waits(.readable(descriptor: descriptor))
-        case .end: sourceHasEnded = true
-        }
-      }
-      let consumed = try decompressor.decompress(
-        UnsafeRawBufferPointer(compressed.readable), isLast: sourceHasEnded,
-        limit: Self.windowBytes, into: window)
-      compressed.consume(consumed)
-      needsBytes = !decompressor.mayHoldMore && (compressed.count == 0 || consumed == 0)
-      if needsBytes, sourceHasEnded {
-        try decompressor.finish()
-        windowIsLast = true
-      }
-      return nil
-    } catch let error as FileError {
-      throw .inputOutput(error)
-    } catch {
-      throw .badInput(stream: configuration.name, "\(error)")
+  private mutating func read(_ emit: (consuming IngestedItem) -> Void) throws -> Progress {
+    if isStopping || sourceHasEnded {
+      // What is left of a record that was cut off is no record.
+      emitBatch(completes: true, emit)
+      emit(.ended(position))
+      return .finished
     }
+    let read: SourceRead
+    do {
+      read = try source.read(into: bytes.room(Self.readBytes))
+    } catch {
+      throw StreamError.inputOutput(error)
+    }
+    switch read {
+    case .bytes(let count, let run):
+      bytes.advance(count)
+      metrics.inputByteCount.add(count, ordering: .relaxed)
+      var lane = try lanes.removeValue(forKey: run) ?? makeLane()
+      lane.append(UnsafeRawBufferPointer(bytes.readable))
+      bytes.removeAll()
+      lanes[run] = lane
+      current = run
+    case .ended(let run): end(run)
+    case .waits(let awaited): return wait(awaited, emit)
+    case .end:
+      sourceHasEnded = true
+      // An input without a byte is a run too: its format says whether it may be.
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere { lanes[0] = try makeLane() }
+      for run in lanes.keys.sorted() { end(run) }
+    }
+    return .again
+  }
+
+  private mutating func end(_ run: Int) {
+    guard var lane = lanes.removeValue(forKey: run) else { return }
+    if lane.end(mayBeTorn: source.endsAnywhere) > 0 {
+      let fault = RecordFault(expected: "the rest of a record", found: "the end of its producer")
+      leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
+    }
+    lanes[run] = lane
+  }
+
+  /// Passes on what is at hand, since nothing more is, and waits.
+  private mutating func wait(
+    _ awaited: Awaited, _ emit: (consuming IngestedItem) -> Void
+  ) -> Progress {
+    if configuration.isLive { emitBatch(completes: false, emit) }
+    emitRejected(emit)
+    if hasEmittedSinceIdle {
+      emit(.idle)
+      hasEmittedSinceIdle = false
+    }
+    let untilCut = cutsAt.map { cutsAt in
+      Double(cutsAt.uptimeNanoseconds) / 1e9 - Double(DispatchTime.now().uptimeNanoseconds) / 1e9
+    }
+    var awaiting = Awaiting(awaited)
+    awaiting.seconds = [awaiting.seconds, untilCut].compactMap(\.self).min()
+    return .waits(awaiting)
   }
 
   // MARK: Records
 
-  /// Looks at the start of the stream; returns whether it could see enough of it.
-  private mutating func open() throws(StreamError) -> Bool {
-    let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
+  /// Why a run cannot go on.
+  private enum LaneFailure: Error {
+    /// Its bytes are not what they should be.
+    case unreadable(String)
+    /// The end of a record cannot be found.
+    case badRecord(RecordFault)
+    case stream(StreamError)
+  }
+
+  /// Takes one bounded step with a run.
+  private mutating func work(
+    _ lane: inout IngestLane, _ emit: (consuming IngestedItem) -> Void
+  ) throws(LaneFailure) {
+    guard !lane.isTorn else { return }
+    guard lane.opening != nil else {
+      let found: StreamOpening?
+      do {
+        found = try lane.open()
+      } catch {
+        throw .unreadable("\(error)")
+      }
+      guard let found else { return try fill(&lane) }
+      try accept(found, emit)
+      position = lane.position()
+      return
+    }
+    var batch = self.batch.take() ?? emptyBatch()
+    let (outcome, bytes) = lane.decode(into: &batch, limit: configuration.batch.size - emitted)
+    let isTooLarge = batch.byteCount > configuration.batch.maxBytes
+    if cutsAt == nil, configuration.isLive, batch.features.count > 0 {
+      cutsAt = .now() + configuration.batch.maxDelaySeconds
+    }
+    self.batch = batch
+    position = lane.position()
+    guard !isTooLarge else { throw .stream(batchTooLarge) }
+    switch outcome {
+    case .batchIsFull: emitBatch(completes: true, emit)
+    case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
+    case .failed(let fault): throw .badRecord(fault)
+    case .needsInput: if !lane.isDone { try fill(&lane) }
+    }
+  }
+
+  private func fill(_ lane: inout IngestLane) throws(LaneFailure) {
     do {
-      guard let found = try decoder.open(view) else { return false }
-      opening = found
+      try lane.fill()
+    } catch {
+      throw .unreadable("\(error)")
+    }
+  }
+
+  /// Takes the start of the first run as that of the stream; those of the others must be the same.
+  private mutating func accept(
+    _ found: StreamOpening, _ emit: (consuming IngestedItem) -> Void
+  ) throws(LaneFailure) {
+    guard let opening else {
       let cells = found.schema.count.multipliedReportingOverflow(by: configuration.batch.size)
       guard !cells.overflow,
-        cells.partialValue <= configuration.batch.maxBytes / columns.byteCount
-      else { throw batchTooLarge }
-      window.consume(found.prologue.count)
-      byteOffset = found.prologue.count
-      return true
-    } catch let error as StreamError {
-      throw error
+        cells.partialValue <= configuration.batch.maxBytes / options.columns.byteCount
+      else { throw .stream(batchTooLarge) }
+      opening = found
+      // What the first run showed to be features are features in the others, whatever they show.
+      options.features = found.schema.names.map { FeaturePattern($0) }
+      emit(.opened(found))
+      hasEmittedSinceIdle = true
+      return
+    }
+    guard found == opening else {
+      throw .unreadable(
+        "expected the header and the features that the stream began with, found others")
+    }
+  }
+
+  private mutating func reject(
+    _ fault: RecordFault, _ bytes: [UInt8], _ lane: IngestLane,
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(LaneFailure) {
+    let offset = lane.byteOffset - bytes.count
+    guard configuration.badRecords != .fail else {
+      throw .stream(
+        .badRecord(
+          stream: configuration.name, record: lane.records, byteOffset: offset, fault: "\(fault)"))
+    }
+    leaveOut(fault, bytes, record: lane.records, byteOffset: offset)
+    // A run of bad records must not pile up while the batch waits for good ones.
+    if rejected.count >= Self.mostRejected || rejected.byteCount >= Self.mostRejectedBytes {
+      emitRejected(emit)
+    }
+  }
+
+  private mutating func leaveOut(
+    _ fault: RecordFault, _ bytes: [UInt8], record: Int, byteOffset: Int
+  ) {
+    let keptBytes = configuration.badRecords == .deadLetter ? bytes : []
+    rejected.append(
+      RejectedRecord(record: record, byteOffset: byteOffset, fault: fault, bytes: keptBytes))
+  }
+
+  /// Gives up a run that cannot go on: the stream with it, unless runs may end anywhere.
+  private mutating func abandon(
+    _ run: Int, _ lane: IngestLane, because failure: LaneFailure
+  ) throws(StreamError) {
+    let fault: RecordFault
+    switch failure {
+    case .stream(let error): throw error
+    case .unreadable(let reason):
+      guard source.endsAnywhere else {
+        throw .badInput(stream: configuration.name, reason)
+      }
+      fault = RecordFault(expected: "a stream that can be read", found: "one that cannot: \(reason)")
+    case .badRecord(let found):
+      guard source.endsAnywhere else {
+        throw .badRecord(
+          stream: configuration.name, record: lane.records + 1, byteOffset: lane.byteOffset,
+          fault: "\(found)")
+      }
+      fault = found
+    }
+    source.abandon(run: run)
+    leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
+  }
+
+  private func finish(_ lane: IngestLane) throws(StreamError) {
+    // Of a stream in many runs, each alone need not hold every feature.
+    guard !configuration.isLive, !lane.isTorn else { return }
+    do {
+      try lane.finish()
     } catch {
       throw .badInput(stream: configuration.name, "\(error)")
     }
   }
 
-  private mutating func decode() throws(StreamError) -> DecodeOutcome {
-    var current =
-      batch.take()
-      ?? RecordBatch(
-        features: FeatureBatch(
-          featureCount: opening?.schema.count ?? 0, capacity: configuration.batch.size,
-          precision: columns))
-    var progress = DecodeProgress()
-    let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
-    let outcome = decoder.decode(
-      view, into: &current, limit: configuration.batch.size, progress: &progress)
-    records += progress.records
-    byteOffset += progress.consumed
-    if case .rejected(let fault, let byteCount) = outcome {
-      let bytes = view.bytes[progress.consumed - byteCount..<progress.consumed]
-      try reject(fault, bytes)
-    }
-    window.consume(progress.consumed)
-    guard current.byteCount <= configuration.batch.maxBytes else { throw batchTooLarge }
-    batch = current
-    return outcome
+  // MARK: Batches
+
+  private func emptyBatch() -> RecordBatch {
+    RecordBatch(
+      features: FeatureBatch(
+        featureCount: opening?.schema.count ?? 0, capacity: configuration.batch.size,
+        precision: options.columns))
   }
 
-  private mutating func reject(
-    _ fault: RecordFault, _ bytes: Slice<UnsafeBufferPointer<UInt8>>
-  ) throws(StreamError) {
-    let offset = byteOffset - bytes.count
-    guard configuration.badRecords != .fail else {
-      throw .badRecord(
-        stream: configuration.name, record: records, byteOffset: offset, fault: "\(fault)")
-    }
-    let keptBytes = configuration.badRecords == .deadLetter ? Array(bytes) : []
-    rejectedBytes += keptBytes.count
-    rejected.append(
-      RejectedRecord(record: records, byteOffset: offset, fault: fault, bytes: keptBytes))
-  }
-
-  /// Emits what was read so far: the batch, full or not, and the records left out of it.
-  private mutating func emitBatch(_ emit: (consuming IngestedItem) -> Void) {
+  /// Emits the records at hand, and what was left out among them.
+  ///
+  /// - Parameter completes: whether the batch is cut behind them.
+  private mutating func emitBatch(
+    completes: Bool, _ emit: (consuming IngestedItem) -> Void
+  ) {
     emitRejected(emit)
-    guard var full = batch.take(), full.features.count > 0 || !full.text.isEmpty else { return }
-    full.end = decompressor.position(atByte: byteOffset, records: records)
-    emit(.batch(full))
-  }
-
-  /// Emits what is left and the place reached, bad records at the end included. Only then is it sure
-  /// whether a frame ended there, which a batch that was full just before could not see.
-  private mutating func emitEnd(_ emit: (consuming IngestedItem) -> Void) {
-    emitBatch(emit)
-    emit(.ended(decompressor.position(atByte: byteOffset, records: records)))
+    var records = batch ?? RecordBatch(
+      features: FeatureBatch(
+        featureCount: opening?.schema.count ?? 0, capacity: 0, precision: options.columns))
+    let isEmpty = records.features.count == 0 && records.text.isEmpty
+    guard !isEmpty || completes && emitted > 0 else { return }
+    if completes {
+      batch = nil
+      emitted = 0
+      cutsAt = nil
+    } else {
+      emitted += records.features.count
+      records = records.compacted()
+      batch?.removeRecords()
+    }
+    records.end = position
+    if records.features.count > 0 {
+      metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
+      metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
+    }
+    emit(.records(records, completesBatch: completes))
+    hasEmittedSinceIdle = true
   }
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
     emit(.rejected(rejected))
     rejected = []
-    rejectedBytes = 0
+    hasEmittedSinceIdle = true
   }
 
   private var batchTooLarge: StreamError {

@@ -1,6 +1,7 @@
 internal import BatchNormalization
 internal import Codecs
 internal import Dataflow
+internal import Dispatch
 internal import Features
 internal import Storage
 
@@ -21,28 +22,41 @@ struct NormalizeStage: Stage {
   private let configuration: StreamConfiguration
   private let initial: Checkpoint?
   private let parameters: Parameters?
-  private let keepsCheckpoint: Bool
+  private let checkpoints: CheckpointSchedule?
+  private let board: StreamBoard?
   private var startsFromInitial = false
   private var normalizer: Normalizer?
   private var encoder: (any RecordEncoder)?
   private var unit = NormalizedUnit()
   private var unitBytes = 0
+  /// The records of the batch under way that came before its cut: whole, or, where they have left
+  /// already, their values alone.
+  private var pending: RecordBatch?
+  private var pendingHasLeft = false
+  /// What is to be done once the batch under way is cut.
+  private var requests: [StreamRequest] = []
   private var held: [RecordBatch] = []
   private var heldBytes = 0
   private var position = StreamPosition()
+  private var batchesSinceCheckpoint = 0
+  private var lastCheckpoint = DispatchTime.now()
+  private var lastCut: DispatchTime?
+  private var nextShow = DispatchTime.now()
 
   /// - Parameters:
   ///   - initial: the state to start from.
   ///   - parameters: γ and β, in place of those of the state.
-  ///   - keepsCheckpoint: whether the final state is sent after the last batch.
+  ///   - checkpoints: when the state is sent to be kept; nil is never.
+  ///   - board: where the state of the features is shown.
   init(
     _ configuration: StreamConfiguration, initial: Checkpoint?, parameters: Parameters?,
-    keepsCheckpoint: Bool
+    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil
   ) {
     self.configuration = configuration
     self.initial = initial
     self.parameters = parameters
-    self.keepsCheckpoint = keepsCheckpoint
+    self.checkpoints = checkpoints
+    self.board = board
   }
 
   mutating func step(
@@ -50,26 +64,36 @@ struct NormalizeStage: Stage {
   ) throws -> Progress {
     switch signal {
     case .element(.opened(let opening)): try open(opening)
-    case .element(.batch(let batch)): try normalize(batch)
+    case .element(.records(let batch, let completesBatch)):
+      try take(batch, completesBatch: completesBatch)
     case .element(.rejected(let records)):
       unit.rejected += records
       unitBytes += records.byteCount
+    case .element(.idle):
+      show(atOnce: true)
+      if !unit.isEmpty { send(emit) }
+    case .element(.request(let request)):
+      requests.append(request)
+      try carryOutRequests()
     case .element(.ended(let end)): position = end
     case .resume: break
     case .end:
-      try releaseHeld()
-      // A stream that was stopped before its start was known is an empty one.
-      if normalizer == nil { unit.startsStream = true }
-      if keepsCheckpoint, let normalizer {
-        unit.checkpoint = Checkpoint(
-          normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
-          position: position)
-      }
+      try finish()
       send(emit)
       return .finished
     }
-    if unitBytes >= Self.unitBytes || unit.rejected.count >= 64 { send(emit) }
+    if unitBytes >= Self.unitBytes || unit.rejected.count >= 64 || unit.checkpoint != nil {
+      send(emit)
+    }
     return .next
+  }
+
+  private mutating func finish() throws(StreamError) {
+    try releaseHeld()
+    // A stream that was stopped before its start was known is an empty one.
+    if normalizer == nil { unit.startsStream = true }
+    try carryOutRequests()
+    if checkpoints != nil { keepCheckpoint() }
   }
 
   /// Moments that stand still are still those that the settings they were made with made; how they
@@ -110,18 +134,70 @@ struct NormalizeStage: Stage {
     unit.startsStream = true
   }
 
+  // MARK: Batches
+
+  private mutating func take(
+    _ batch: consuming RecordBatch, completesBatch: Bool
+  ) throws(StreamError) {
+    position = batch.end
+    if completesBatch, pending == nil {
+      try normalize(batch)
+    } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
+      pending == nil || pendingHasLeft
+    {
+      try passOn(batch, completesBatch: completesBatch)
+    } else {
+      gather(batch)
+      if completesBatch, let whole = pending.take() { try normalize(whole) }
+    }
+    if completesBatch { try cut() }
+  }
+
+  /// Normalises and emits records before their batch is cut, and keeps their values for its moments.
+  private mutating func passOn(
+    _ batch: consuming RecordBatch, completesBatch: Bool
+  ) throws(StreamError) {
+    gather(RecordBatch(features: batch.features))
+    pendingHasLeft = true
+    var batch = batch
+    let elapsedSeconds = elapsedSeconds()
+    do {
+      try normalizer?.normalizeHeld(&batch.features)
+      append(batch)
+      if completesBatch, let whole = pending.take() {
+        unit.cuts.append(BatchCut(records: whole.features.count, time: now))
+        try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds)
+      }
+    } catch {
+      throw refusal(of: batch, "\(error)")
+    }
+  }
+
+  private mutating func gather(_ batch: consuming RecordBatch) {
+    if pending == nil {
+      pending = RecordBatch(
+        features: FeatureBatch(
+          featureCount: batch.features.featureCount, capacity: configuration.batch.size,
+          precision: batch.features.precision))
+      pendingHasLeft = false
+    }
+    pending?.append(batch)
+  }
+
   private mutating func normalize(_ batch: consuming RecordBatch) throws(StreamError) {
     var batch = batch
-    position = batch.end
     let emission: BatchEmission
+    let elapsedSeconds = elapsedSeconds()
     do {
-      guard let result = try normalizer?.normalize(&batch.features) else { return }
+      guard
+        let result = try normalizer?.normalize(&batch.features, elapsedSeconds: elapsedSeconds)
+      else { return }
       emission = result
     } catch {
-      throw .badInput(
-        stream: configuration.name,
-        "records \(grouped(batch.end.records - batch.features.count + 1)) to "
-          + "\(grouped(batch.end.records)): \(error)")
+      throw refusal(of: batch, "\(error)")
+    }
+    if batch.features.count > 0 {
+      unit.cuts.append(BatchCut(records: batch.features.count, time: now))
     }
     switch emission {
     case .normalized: append(batch)
@@ -139,6 +215,106 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
+  }
+
+  private func refusal(of batch: RecordBatch, _ reason: String) -> StreamError {
+    .badInput(
+      stream: configuration.name,
+      "records \(grouped(batch.end.records - batch.features.count + 1)) to "
+        + "\(grouped(batch.end.records)): \(reason)")
+  }
+
+  /// What is done between two batches.
+  private mutating func cut() throws(StreamError) {
+    lastCut = .now()
+    batchesSinceCheckpoint += 1
+    try carryOutRequests()
+    if let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
+      keepCheckpoint()
+    }
+    show(atOnce: false)
+  }
+
+  /// Shows the state, but not so often that copying it costs.
+  private mutating func show(atOnce: Bool) {
+    guard let board, let normalizer, atOnce || DispatchTime.now() >= nextShow else { return }
+    board.show(normalizer, position: position)
+    nextShow = .now() + 0.1
+  }
+
+  /// The time since the cut of the batch before, for a half-life in seconds.
+  private func elapsedSeconds() -> Double? {
+    lastCut.map { Double(now - $0.uptimeNanoseconds) / 1e9 }
+  }
+
+  private var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+  private mutating func keepCheckpoint() {
+    guard let normalizer else { return }
+    unit.checkpoint = Checkpoint(
+      normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
+      position: position)
+    batchesSinceCheckpoint = 0
+    lastCheckpoint = .now()
+  }
+
+  // MARK: Requests
+
+  /// Carries out what operators asked for, unless a batch is under way.
+  private mutating func carryOutRequests() throws(StreamError) {
+    guard pending == nil, !requests.isEmpty else { return }
+    let due = requests
+    requests = []
+    for request in due {
+      guard normalizer != nil else {
+        request.reply(.failure(.notRunning(configuration.name)))
+        continue
+      }
+      do throws(CommandRefusal) {
+        try carryOut(request)
+      } catch {
+        request.reply(.failure(error))
+      }
+    }
+    if normalizer?.isWarm == true { try releaseHeld() }
+    show(atOnce: true)
+  }
+
+  private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {
+    guard var changed = normalizer else { return }
+    var settings = changed.settings
+    do {
+      switch request.command {
+      case .freeze: settings.isFrozen = true
+      case .thaw: settings.isFrozen = false
+      case .reset: changed.resetMoments()
+      case .mode(let mode):
+        settings.mode = mode
+        settings.updateFirst = settings.updateFirst && mode == .running
+      case .parameters(let weight, let bias, let features):
+        let given = try AffineParameters(weight: weight, bias: bias)
+        let arranged = try Parameters(
+          features: features, weight: given.weight, bias: given.bias
+        ).arranged(for: changed.schema.names)
+        try changed.replaceParameters(
+          AffineParameters(weight: arranged.weight, bias: arranged.bias))
+      case .checkpoint:
+        guard checkpoints != nil else {
+          throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
+        }
+        keepCheckpoint()
+        // The reply comes when the file is written.
+        unit.replies.append(request.reply)
+        return
+      }
+      try changed.replaceSettings(settings)
+    } catch let refusal as CommandRefusal {
+      throw refusal
+    } catch {
+      throw .unfit("\(error)")
+    }
+    normalizer = changed
+    request.reply(.success(()))
   }
 
   private mutating func releaseHeld() throws(StreamError) {

@@ -17,6 +17,8 @@ package final class AtomicFile: Sendable {
   private let fileSystem: any FileSystem
   private let isFinished = Atomic(false)
   private static let sequence = Atomic(0)
+  private static let prefix = ".evenkeel-"
+  private static let suffix = ".tmp"
 
   package init(replacing path: String, in fileSystem: any FileSystem) throws(FileError) {
     self.path = path
@@ -25,7 +27,8 @@ package final class AtomicFile: Sendable {
     let directory = parentDirectory(of: path)
     while true {
       let number = Self.sequence.wrappingAdd(1, ordering: .relaxed).newValue
-      let name = "\(directory)/.evenkeel-\(processIdentifier())-\(number).tmp"
+      let name =
+        "\(directory)/\(Self.prefix)\(processIdentifier())-\(number)\(Self.suffix)"
       do throws(FileError) {
         file = try fileSystem.open(name, for: .creating)
         temporaryPath = name
@@ -81,6 +84,11 @@ package final class AtomicFile: Sendable {
     // Nothing depends on it: what is left behind is harmless.
     try? file.close()
     try? fileSystem.remove(temporaryPath)
+  }
+
+  /// Whether a file of this name is one that is not yet committed, or was left by a dead process.
+  static func isTemporary(_ name: String) -> Bool {
+    name.hasPrefix(prefix) && name.hasSuffix(suffix)
   }
 
   private static func checkReplaceable(

@@ -17,6 +17,7 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     case replace
     case remove
     case list
+    case lock
     case createDirectory = "create directory"
     case syncDirectory = "sync directory"
   }
@@ -34,6 +35,9 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
 
   /// Whether the file, or a directory on its way, does not exist.
   package var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+
+  /// Whether it is a lock that somebody else holds.
+  package var isLockedElsewhere: Bool { operation == .lock && errno == EWOULDBLOCK }
 
   package var description: String {
     // strerror is safe in threads since glibc 2.32.

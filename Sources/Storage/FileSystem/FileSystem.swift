@@ -14,6 +14,10 @@ package protocol FileSystem: Sendable {
   func list(_ directory: String) throws(FileError) -> [String]
   /// Makes a directory and those above it; one that exists is no error.
   func createDirectories(_ directory: String) throws(FileError)
+  /// Opens a file for reading and writing, empty if there was none, and holds it locked until it is
+  /// closed, by the death of the process too. One lock at a time: a second one, of this process or
+  /// another, is an error for which `isLockedElsewhere` holds.
+  func lock(_ path: String) throws(FileError) -> any File
   /// Makes the names in a directory durable.
   func syncDirectory(_ directory: String) throws(FileError)
 }

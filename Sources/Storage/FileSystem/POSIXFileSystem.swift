@@ -68,6 +68,16 @@ package struct POSIXFileSystem: FileSystem {
     }
   }
 
+  package func lock(_ path: String) throws(FileError) -> any File {
+    let descriptor = try posix(.lock, path) {
+      Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644)
+    }
+    let file = POSIXFile(adopting: descriptor, path: path)
+    // Not fcntl's lock, which any other close of the file in this process would let go.
+    try posix(.lock, path) { flock(descriptor, LOCK_EX | LOCK_NB) }
+    return file
+  }
+
   package func syncDirectory(_ directory: String) throws(FileError) {
     let descriptor = try posix(.syncDirectory, directory) {
       Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -60,6 +60,9 @@ struct Normalize: ParsableCommand {
     configuration.decompression = try decompression.decompression()
     configuration.compressionLevel = compression.outputLevel(for: output)
     configuration.onMismatch = state.onMismatch
+    if let violation = configuration.violations(given: normalization.given).first {
+      throw CommandFailure(violation.onCommandLine, exitCode: 64)
+    }
     return configuration
   }
 

@@ -83,10 +83,6 @@ struct FormatOptions: ParsableArguments {
     options.missingTokens = commaSeparated(missingTokens)
     options.onMissing = onMissing
     options.onInvalid = onInvalid
-    guard (1...1 << 30).contains(maxRecordBytes) else {
-      throw CommandFailure(
-        "--max-record-bytes: expected 1 to \(1 << 30), found \(maxRecordBytes)", exitCode: 64)
-    }
     options.limits.recordBytes = maxRecordBytes
     return options
   }
@@ -172,18 +168,11 @@ struct NormalizationOptions: ParsableArguments {
     if let minBatchSize { settings.minBatchSize = minBatchSize }
     if let renormMaxScale { settings.renormMaxScale = renormMaxScale }
     if let renormMaxShift { settings.renormMaxShift = renormMaxShift }
-    try checkCombinations(settings)
     return settings
   }
 
   private func chosenMomentum() throws -> Momentum? {
-    if let halfLifeRecords {
-      guard momentum == nil else {
-        throw CommandFailure(
-          "expected one of --momentum and --half-life-records, found both", exitCode: 64)
-      }
-      return .halfLifeRecords(halfLifeRecords)
-    }
+    if let halfLifeRecords { return .halfLifeRecords(halfLifeRecords) }
     guard let momentum else { return nil }
     if momentum == "cumulative" { return .cumulative }
     guard let weight = Double(momentum) else {
@@ -193,20 +182,39 @@ struct NormalizationOptions: ParsableArguments {
     return .weight(weight)
   }
 
-  private func checkCombinations(_ settings: NormalizationSettings) throws {
-    if updateFirst, settings.mode != .running {
-      throw CommandFailure(
-        "--update-first: expected --mode running, found \(settings.mode.rawValue)", exitCode: 64)
-    }
-    if variance != nil, settings.estimator == .total {
-      throw CommandFailure(
-        "--variance: expected --estimator batch_norm; total is the variance of all values",
-        exitCode: 64)
-    }
-    if renormMaxScale != nil || renormMaxShift != nil, settings.mode != .renorm {
-      throw CommandFailure(
-        "--renorm-max-scale, --renorm-max-shift: expected --mode renorm, "
-          + "found \(settings.mode.rawValue)", exitCode: 64)
+  /// The keys of the settings that were given, as the configuration file calls them.
+  var given: Set<String> {
+    let options: [(key: String, isGiven: Bool)] = [
+      ("normalize.update_first", updateFirst),
+      ("normalize.variance", variance != nil),
+      ("normalize.renorm.max_scale", renormMaxScale != nil),
+      ("normalize.renorm.max_shift", renormMaxShift != nil),
+      ("normalize.momentum", momentum != nil),
+      ("normalize.half_life.records", halfLifeRecords != nil),
+    ]
+    return Set(options.filter(\.isGiven).map(\.key))
+  }
+}
+
+extension SettingViolation {
+  /// The options for the keys whose last part is not their name.
+  private static let options = [
+    "batch.size": "batch-size",
+    "batch.min_size": "min-batch-size",
+    "limits.record_bytes": "max-record-bytes",
+    "limits.window": "long",
+    "normalize.half_life.records": "half-life-records",
+    "normalize.renorm.max_scale": "renorm-max-scale",
+    "normalize.renorm.max_shift": "renorm-max-shift",
+    "normalize.warm_up.batches": "warm-up-batches",
+    "output.format": "output-format",
+  ]
+
+  /// The violation with settings called by their options.
+  var onCommandLine: String {
+    text { key in
+      let last = key.split(separator: ".").last ?? ""
+      return "--" + (Self.options[key] ?? last.split(separator: "_").joined(separator: "-"))
     }
   }
 }

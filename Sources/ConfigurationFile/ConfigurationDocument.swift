@@ -1,0 +1,34 @@
+/// A configuration file, parsed: its root section, and everything that is wrong with it.
+package final class ConfigurationDocument {
+  /// The most bytes that a file may have.
+  package static let greatestSize = 1 << 20
+
+  private let errors: ConfigurationErrors
+  /// The mapping that the file holds.
+  package let root: ConfigurationSection
+
+  /// Parses a file.
+  ///
+  /// - Parameters:
+  ///   - bytes: what the file holds, in UTF-8.
+  ///   - file: its name in errors.
+  ///   - environment: gives the value of a variable, or nil where it is not set.
+  /// - Throws: what keeps the file from being read at all; all else is thrown by `check`.
+  package init(
+    _ bytes: [UInt8], file: String, environment: @escaping (String) -> String?
+  ) throws(ConfigurationFailure) {
+    let errors = ConfigurationErrors(file: file)
+    var reading = YAMLReading(errors: errors, environment: environment)
+    let entries = try reading.rootEntries(of: bytes)
+    self.errors = errors
+    root = ConfigurationSection(entries: entries, path: "", mark: .start, errors: errors)
+  }
+
+  /// Checks what was read, when everything was.
+  ///
+  /// - Throws: all errors, with the keys that nobody asked for.
+  package func check() throws(ConfigurationFailure) {
+    root.reportUnknownKeys()
+    try errors.check()
+  }
+}

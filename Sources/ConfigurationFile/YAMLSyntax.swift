@@ -1,0 +1,98 @@
+internal import Yams
+
+extension YAMLReading {
+  /// Reports what keeps a text from being YAML.
+  func report(_ error: any Error, in text: String) {
+    guard let error = error as? YamlError else {
+      errors.report("not YAML: \(error)", path: "", at: .start)
+      return
+    }
+    switch error {
+    case .scanner(let context, let problem, let mark, _),
+      .parser(let context, let problem, let mark, _),
+      .composer(let context, let problem, let mark, _):
+      let context = context.map { " \($0.text)" } ?? ""
+      errors.report(
+        "not YAML:\(context.isEmpty ? "" : context + ":") \(problem)", path: "",
+        at: SourceMark(line: mark.line, column: mark.column))
+    case .reader(let problem, let offset, _, _):
+      errors.report("not YAML: \(problem)", path: "", at: place(of: offset, in: text))
+    case .duplicatedKeysInMapping(let names, let context):
+      let names = names.map { quoted($0) }.joined(separator: ", ")
+      errors.report(
+        "expected each key once in a mapping, found \(names) more than once", path: "",
+        at: SourceMark(line: context.mark.line, column: context.mark.column))
+    default:
+      errors.report("not YAML: \(error)", path: "", at: .start)
+    }
+  }
+
+  /// The place of the character at an offset.
+  private func place(of offset: Int?, in text: String) -> SourceMark {
+    place(after: text.prefix(offset ?? 0).unicodeScalars)
+  }
+
+  /// The place of the first byte that is no UTF-8.
+  func placeOfBadUTF8(in bytes: [UInt8]) -> SourceMark {
+    var decoder = UTF8()
+    var iterator = bytes.makeIterator()
+    var scalars: [Unicode.Scalar] = []
+    while case .scalarValue(let scalar) = decoder.decode(&iterator) { scalars.append(scalar) }
+    return place(after: scalars)
+  }
+
+  private func place(after scalars: some Sequence<Unicode.Scalar>) -> SourceMark {
+    var mark = SourceMark.start
+    for scalar in scalars {
+      if scalar == "\n" {
+        mark = SourceMark(line: mark.line + 1, column: 1)
+      } else {
+        mark.column += 1
+      }
+    }
+    return mark
+  }
+
+  /// Where a key may be, or hold, an alias; nil where none does.
+  ///
+  /// The parser compares keys by value, which takes exponential time where aliases lead to aliases, so
+  /// such a text must not reach it. No configuration needs one: where there is an alias at all, keys
+  /// after `?` and keys that are collections are refused, even where they stand in a comment.
+  func aliasInKey(of text: String) -> SourceMark? {
+    let bytes = Array(text.utf8)
+    var hasAlias = false
+    var suspect: Int?
+    var before = UInt8(ascii: "\n")
+    for (index, byte) in bytes.enumerated() {
+      defer { before = byte }
+      let startsToken = " \t\r\n[]{},:-?&!".utf8.contains(before)
+      switch byte {
+      case UInt8(ascii: "*") where startsToken:
+        let name = bytes[(index + 1)...].prefix(while: Self.isAnchorCharacter)
+        if name.isEmpty { continue }
+        hasAlias = true
+        if Self.colonFollows(bytes[name.endIndex...]) { suspect = suspect ?? index }
+      case UInt8(ascii: "?") where startsToken:
+        suspect = suspect ?? index
+      case UInt8(ascii: "]"), UInt8(ascii: "}"):
+        if Self.colonFollows(bytes[(index + 1)...]) { suspect = suspect ?? index }
+      default: continue
+      }
+    }
+    guard hasAlias, let suspect else { return nil }
+    return place(after: String(decoding: bytes[..<suspect], as: UTF8.self).unicodeScalars)
+  }
+
+  private static func isAnchorCharacter(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+
+  private static func colonFollows(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") } == UInt8(ascii: ":")
+  }
+}

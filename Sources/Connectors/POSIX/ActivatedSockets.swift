@@ -1,0 +1,30 @@
+internal import Glibc
+
+/// The sockets that the service manager opened for this process, as sd_listen_fds(3) defines.
+struct ActivatedSockets: Sendable {
+  /// What the process was started with.
+  static let inherited = ActivatedSockets(
+    processIdentifier: Int(getpid()),
+    variable: { name in getenv(name).map { String(cString: $0) } })
+
+  /// The names of the descriptors, of which the first is number 3.
+  private let names: [String]
+
+  /// - Parameter variable: gives the value of an environment variable.
+  init(processIdentifier: Int, variable: (String) -> String?) {
+    guard variable("LISTEN_PID").flatMap({ Int($0) }) == processIdentifier,
+      let count = variable("LISTEN_FDS").flatMap({ Int($0) }), (0...100_000).contains(count)
+    else {
+      names = []
+      return
+    }
+    let given = (variable("LISTEN_FDNAMES") ?? "").split(
+      separator: ":", omittingEmptySubsequences: false)
+    names = (0..<count).map { $0 < given.count ? String(given[$0]) : "unknown" }
+  }
+
+  /// The descriptor of that name, the first if there are several; nil where there is none.
+  func descriptor(named name: String) -> CInt? {
+    names.firstIndex(of: name).map { CInt($0 + 3) }
+  }
+}

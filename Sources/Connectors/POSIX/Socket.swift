@@ -1,0 +1,237 @@
+internal import Glibc
+internal import Storage
+
+/// A socket that takes connections; a Unix socket's file goes with it.
+final class ListeningSocket: Sendable {
+  let descriptor: Descriptor
+  /// The file that this socket made.
+  private let file: (path: String, inode: ino_t)?
+
+  private init(_ descriptor: Descriptor, file: (path: String, inode: ino_t)? = nil) {
+    self.descriptor = descriptor
+    self.file = file
+  }
+
+  deinit {
+    // A socket of that name may be another's by now.
+    var status = stat()
+    guard let file, lstat(file.path, &status) == 0, status.st_ino == file.inode else { return }
+    _ = unlink(file.path)
+  }
+
+  /// Listens at an address; port 0 is a free one, which `localAddress` tells.
+  convenience init(_ address: InternetAddress, backlog: Int) throws(FileError) {
+    let path = address.description
+    let descriptor = try Descriptor.streamSocket(
+      address.isIPv6 ? AF_INET6 : AF_INET, path: path)
+    // A server that starts again need not wait for the connections of the last one to be forgotten.
+    try descriptor.set(SO_REUSEADDR)
+    // Accepted connections inherit it: a peer that fell silent for good is noticed after hours.
+    try descriptor.set(SO_KEEPALIVE)
+    try address.withSocketAddress { address, length throws(FileError) in
+      try systemCall(.open, path) { bind(descriptor.number, address, length) }
+    }
+    try systemCall(.open, path) { listen(descriptor.number, CInt(backlog)) }
+    self.init(descriptor)
+  }
+
+  /// Listens at a path, with the permissions of `mode`.
+  ///
+  /// The socket file of a process that is gone is replaced.
+  /// - Throws: EADDRINUSE where somebody listens there, ENOTSOCK where something else stands there.
+  convenience init(path: String, mode: mode_t, backlog: Int) throws(FileError) {
+    let descriptor = try Descriptor.streamSocket(AF_UNIX, path: path)
+    // Linux gives the file the socket's own mode, less the umask, so that it is never wider.
+    try systemCall(.open, path) { fchmod(descriptor.number, mode) }
+    do throws(FileError) {
+      try descriptor.bind(toPath: path)
+    } catch  where error.errno == EADDRINUSE {
+      try Self.removeStale(path)
+      try descriptor.bind(toPath: path)
+    }
+    var status = stat()
+    try systemCall(.inspect, path) { lstat(path, &status) }
+    self.init(descriptor, file: (path, status.st_ino))
+    // What the umask took away.
+    try systemCall(.open, path) { chmod(path, mode) }
+    try systemCall(.open, path) { listen(descriptor.number, CInt(backlog)) }
+  }
+
+  /// Takes over a descriptor that was passed by the service manager, which keeps the socket's file.
+  ///
+  /// - Throws: EINVAL where it does not listen.
+  convenience init(inherited number: CInt, name: String) throws(FileError) {
+    // A copy, so that the stream can be started again.
+    let copy = try systemCall(.open, name) { fcntl(number, F_DUPFD_CLOEXEC, 3) }
+    let descriptor = Descriptor(adopting: copy, path: name)
+    var isListening: CInt = 0
+    var length = socklen_t(MemoryLayout<CInt>.size)
+    try systemCall(.open, name) {
+      getsockopt(copy, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &length)
+    }
+    guard isListening != 0 else { throw FileError(operation: .open, path: name, errno: EINVAL) }
+    try descriptor.setNonblocking()
+    self.init(descriptor)
+  }
+
+  /// What became of an attempt to take a connection.
+  enum Accepted {
+    case connection(Descriptor)
+    case nothing
+    /// The process or the system has no descriptor left.
+    case exhausted
+  }
+
+  /// Takes the next connection, if there is one.
+  func accept() throws(FileError) -> Accepted {
+    do throws(FileError) {
+      let number = try systemCall(.read, descriptor.path) {
+        Glibc.accept(descriptor.number, nil, nil)
+      }
+      // Glibc's module has no accept4(2); no other program is started here that could inherit it.
+      let connection = Descriptor(adopting: number, path: descriptor.path)
+      try connection.setNonblocking()
+      try systemCall(.open, descriptor.path) { fcntl(number, F_SETFD, FD_CLOEXEC) }
+      return .connection(connection)
+    } catch {
+      switch error.errno {
+      case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
+      // The connection failed before it was taken, as accept(2) lists.
+      case EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
+        EOPNOTSUPP, ENETUNREACH, EPERM:
+        return .nothing
+      default: throw error
+      }
+    }
+  }
+
+  /// The address that the socket is bound to; nil for a Unix socket.
+  var localAddress: InternetAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let status = withUnsafeMutablePointer(to: &storage) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        getsockname(descriptor.number, $0, &length)
+      }
+    }
+    guard status == 0 else { return nil }
+    return withUnsafeBytes(of: storage) { bytes in
+      switch CInt(storage.ss_family) {
+      case AF_INET:
+        let address = bytes.load(as: sockaddr_in.self)
+        return InternetAddress(
+          bytes: withUnsafeBytes(of: address.sin_addr, Array.init),
+          port: UInt16(bigEndian: address.sin_port))
+      case AF_INET6:
+        let address = bytes.load(as: sockaddr_in6.self)
+        return InternetAddress(
+          bytes: withUnsafeBytes(of: address.sin6_addr, Array.init),
+          port: UInt16(bigEndian: address.sin6_port))
+      default: return nil
+      }
+    }
+  }
+
+  /// Removes the file of a socket that nobody listens on.
+  private static func removeStale(_ path: String) throws(FileError) {
+    var status = stat()
+    try systemCall(.inspect, path) { lstat(path, &status) }
+    guard status.st_mode & S_IFMT == S_IFSOCK else {
+      throw FileError(operation: .open, path: path, errno: ENOTSOCK)
+    }
+    let probe = try Descriptor.streamSocket(AF_UNIX, path: path)
+    do throws(FileError) {
+      try probe.connect(toPath: path)
+    } catch  where error.errno == ECONNREFUSED {
+      try systemCall(.remove, path) { unlink(path) }
+      return
+    } catch {
+      // Whatever else it says, somebody listens.
+    }
+    throw FileError(operation: .open, path: path, errno: EADDRINUSE)
+  }
+}
+
+extension Descriptor {
+  /// A stream socket of a family, not bound or connected yet.
+  static func streamSocket(_ family: CInt, path: String) throws(FileError) -> Descriptor {
+    let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+    let number = try systemCall(.open, path) { socket(family, CInt(flags), 0) }
+    return Descriptor(adopting: number, path: path)
+  }
+
+  /// Connects to the Unix socket at a path.
+  func connect(toPath target: String) throws(FileError) {
+    try withUnixAddress(target) { address, length throws(FileError) in
+      try systemCall(.open, path) { Glibc.connect(number, address, length) }
+    }
+  }
+
+  /// Gives the socket a file at a path, which must be free.
+  fileprivate func bind(toPath target: String) throws(FileError) {
+    try withUnixAddress(target) { address, length throws(FileError) in
+      try systemCall(.open, path) { Glibc.bind(number, address, length) }
+    }
+  }
+
+  /// Turns an option of the socket layer on.
+  fileprivate func set(_ option: CInt) throws(FileError) {
+    var on: CInt = 1
+    try systemCall(.open, path) {
+      setsockopt(number, SOL_SOCKET, option, &on, socklen_t(MemoryLayout<CInt>.size))
+    }
+  }
+
+  func setNonblocking() throws(FileError) {
+    let flags = try systemCall(.open, path) { fcntl(number, F_GETFL) }
+    try systemCall(.open, path) { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+  }
+}
+
+extension InternetAddress {
+  /// Calls `body` with the address as the system takes it.
+  @discardableResult
+  func withSocketAddress<Result>(
+    _ body: (UnsafePointer<sockaddr>, socklen_t) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
+    if isIPv6 {
+      var address = sockaddr_in6()
+      address.sin6_family = sa_family_t(AF_INET6)
+      address.sin6_port = port.bigEndian
+      withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: bytes) }
+      return try withRebound(address, body)
+    }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    withUnsafeMutableBytes(of: &address.sin_addr) { $0.copyBytes(from: bytes) }
+    return try withRebound(address, body)
+  }
+}
+
+/// Calls `body` with the address of the Unix socket at a path.
+@discardableResult
+private func withUnixAddress<Result>(
+  _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(FileError) -> Result
+) throws(FileError) -> Result {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  // One byte is left for the zero at the end.
+  guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+    throw FileError(operation: .open, path: path, errno: ENAMETOOLONG)
+  }
+  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+  return try withRebound(address, body)
+}
+
+/// Calls `body` with an address of one family as one of any.
+private func withRebound<Address, Result>(
+  _ address: Address, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(FileError) -> Result
+) throws(FileError) -> Result {
+  try withUnsafePointer(to: address) { pointer throws(FileError) in
+    let length = socklen_t(MemoryLayout<Address>.size)
+    return try UnsafeRawPointer(pointer).withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      address throws(FileError) in try body(address, length)
+    }
+  }
+}

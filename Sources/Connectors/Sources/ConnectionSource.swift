@@ -1,0 +1,195 @@
+internal import ConfigurationFile
+internal import Glibc
+package import Storage
+
+/// The bounds of a source that takes connections.
+package struct ConnectionLimits: Sendable, Equatable {
+  /// The most connections at once; more have to wait until one ends.
+  package var connections: Int
+  /// A connection that sends nothing for so many seconds is closed; nil lets it be.
+  package var idleSeconds: Double?
+  /// The most connections that wait to be taken.
+  package var backlog: Int
+
+  package init(connections: Int = 200, idleSeconds: Double? = nil, backlog: Int = 128) {
+    self.connections = connections
+    self.idleSeconds = idleSeconds
+    self.backlog = backlog
+  }
+
+  /// Reads the keys that every such source has.
+  init(_ section: ConfigurationSection) {
+    let hasTimeout = section.contains("idle_timeout")
+    connections = section.int("connections", in: 1...100_000, default: 200)
+    idleSeconds =
+      hasTimeout ? section.seconds("idle_timeout", in: 0.001...31_536_000, default: nil) : nil
+    backlog = section.int("backlog", in: 1...65_535, default: 128)
+  }
+}
+
+// Invariants:
+// - A connection is in `epoll` and in `connections`, or closed; its run number is its key.
+// - The listener is in `epoll` while `listens`; with the most connections open, none is taken.
+// - `ready` may name connections that are gone.
+
+/// Reads from many producers at once, each connection as a run of its own.
+///
+/// Connections that are ready are read from in turn, once each. A connection that is reset ends like
+/// one that was closed. The source never ends.
+package struct ConnectionSource: ByteSource {
+  /// What epoll reports the listener as; runs count from 0.
+  private static let listenerKey = -1
+  /// The most connections taken in one turn.
+  private static let mostAccepted = 64
+  /// How long taking connections rests when there are no descriptors left.
+  private static let pauseSeconds = 0.1
+
+  /// What a read says when the peer, or the way to it, is gone.
+  private static let lostPeer: Set<Int32> = [
+    ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, ENETDOWN, ENETRESET, ENETUNREACH, EHOSTDOWN,
+    EHOSTUNREACH,
+  ]
+
+  package let name: String
+  package let size: Int? = nil
+  package let endsAnywhere = true
+  private let listener: ListeningSocket
+  private let limits: ConnectionLimits
+  private let epoll: Epoll
+  private let now: @Sendable () -> ContinuousClock.Instant
+  private var connections: [Int: Connection] = [:]
+  private var ready: ArraySlice<Int> = []
+  private var ended: [Int] = []
+  private var nextRun = 0
+  private var listens = true
+  /// When taking connections is tried again.
+  private var pausedUntil: ContinuousClock.Instant?
+
+  private struct Connection {
+    let descriptor: Descriptor
+    var lastReady: ContinuousClock.Instant
+    var hasGiven = false
+  }
+
+  /// - Parameter now: the time, for idle connections.
+  init(
+    _ listener: ListeningSocket, name: String, limits: ConnectionLimits,
+    now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+  ) throws(FileError) {
+    self.listener = listener
+    self.name = name
+    self.limits = limits
+    self.now = now
+    epoll = try Epoll(path: listener.descriptor.path)
+    try epoll.add(listener.descriptor, key: Self.listenerKey)
+  }
+
+  /// The port that is listened on, where it is one of TCP.
+  package var port: Int? { listener.localAddress.map { Int($0.port) } }
+
+  package mutating func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> SourceRead {
+    while true {
+      if let run = ended.popLast() { return .ended(run: run) }
+      guard let key = ready.popFirst() else {
+        try look()
+        if ready.isEmpty, ended.isEmpty { return .waits(awaited) }
+        continue
+      }
+      if key == Self.listenerKey {
+        try acceptConnections()
+      } else if let count = try read(key, into: buffer) {
+        return .bytes(count, run: key)
+      }
+    }
+  }
+
+  /// Closes the connection.
+  package mutating func abandon(run: Int) {
+    close(run)
+    ended.removeAll { $0 == run }
+  }
+
+  // MARK: Connections
+
+  /// Reads from a connection; nil where it gave nothing, possibly since it has ended.
+  private mutating func read(
+    _ run: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> Int? {
+    guard let connection = connections[run] else { return nil }
+    do throws(FileError) {
+      guard let count = try connection.descriptor.read(into: buffer) else { return nil }
+      if count > 0 {
+        connections[run]?.hasGiven = true
+        return count
+      }
+    } catch  where Self.lostPeer.contains(error.errno) {
+      // An end like any other.
+    }
+    close(run)
+    return nil
+  }
+
+  /// Closes a connection; its run has ended where there was something of it.
+  private mutating func close(_ run: Int) {
+    guard let connection = connections.removeValue(forKey: run) else { return }
+    epoll.remove(connection.descriptor)
+    if connection.hasGiven { ended.append(run) }
+  }
+
+  private mutating func acceptConnections() throws(FileError) {
+    for _ in 0..<Self.mostAccepted {
+      guard connections.count < limits.connections else { return stopListening() }
+      switch try listener.accept() {
+      case .connection(let descriptor):
+        try epoll.add(descriptor, key: nextRun)
+        connections[nextRun] = Connection(descriptor: descriptor, lastReady: now())
+        nextRun += 1
+      case .nothing: return
+      case .exhausted:
+        pausedUntil = now() + .seconds(Self.pauseSeconds)
+        return stopListening()
+      }
+    }
+  }
+
+  private mutating func stopListening() {
+    epoll.remove(listener.descriptor)
+    listens = false
+  }
+
+  private mutating func listenAgain() throws(FileError) {
+    guard !listens, pausedUntil == nil, connections.count < limits.connections else { return }
+    try epoll.add(listener.descriptor, key: Self.listenerKey)
+    listens = true
+  }
+
+  // MARK: Readiness
+
+  /// Finds out which connections are ready, and ends those that have been silent for too long.
+  private mutating func look() throws(FileError) {
+    if let until = pausedUntil, now() >= until { pausedUntil = nil }
+    try listenAgain()
+    // All that are ready, so that none of those that are silent in truth has something to say.
+    ready = try epoll.ready(limit: connections.count + 1)[...]
+    guard let idleSeconds = limits.idleSeconds else { return }
+    let lookedAt = now()
+    for run in ready { connections[run]?.lastReady = lookedAt }
+    for (run, connection) in connections
+    where connection.lastReady + .seconds(idleSeconds) <= lookedAt {
+      close(run)
+    }
+    // There may be room for those that had to wait.
+    try listenAgain()
+  }
+
+  private var awaited: Awaited {
+    let idleEnd = limits.idleSeconds.flatMap { seconds in
+      connections.values.map(\.lastReady).min().map { $0 + .seconds(seconds) }
+    }
+    let deadline = [idleEnd, pausedUntil].compactMap(\.self).min()
+    let seconds = deadline.map { max(0, ($0 - now()) / .seconds(1)) }
+    return Awaited(descriptor: epoll.number, seconds: seconds)
+  }
+}

@@ -1,0 +1,208 @@
+internal import ConfigurationFile
+internal import Features
+internal import Glibc
+package import Storage
+
+extension SourceKind {
+  /// The files of a directory, each read once, as they are complete.
+  package static let directory = SourceKind(
+    name: "directory", isLive: true,
+    locate: { _, _ in nil },
+    configure: { section in
+      let path = section.string("path")
+      let pattern = section.string("pattern", default: "*")
+      let after: DirectorySource.After = section.choice("after", default: .keep)
+      return { fileSystem throws(FileError) in
+        try DirectorySource(path, pattern: pattern, after: after, in: fileSystem)
+      }
+    })
+}
+
+// Invariants:
+// - Events are drained before a file is chosen.
+// - `waiting` and `finished` hold names that stand in the directory, as far as the events told;
+//   `waiting` is sorted, each name once.
+
+/// Reads the files of a directory in the order of their names, each as a run of its own.
+///
+/// A file is complete when it was closed after writing or moved in; those that are there at the start
+/// are taken as complete. Names that begin with a dot are never taken. Subdirectories are not entered.
+///
+/// What was read is remembered by inode and name, for as long as the name stands in the directory: so
+/// the memory is as large as the directory, a file that arrives late is read whatever its name, and a
+/// file that is moved over an old name is a new one. A file that is written to again in place is not.
+package struct DirectorySource: ByteSource {
+  /// What becomes of a file that was read to its end.
+  package enum After: String, Sendable, CaseIterable {
+    case keep
+    case delete
+  }
+
+  package let name: String
+  package let size: Int? = nil
+  package let endsAnywhere = false
+  private let path: String
+  private let pattern: FeaturePattern
+  private let after: After
+  private let fileSystem: any FileSystem
+  private let inotify: Inotify
+  /// The names of the files to look at, the last first.
+  private var waiting: [String] = []
+  /// The inodes of the files that were read, by name.
+  private var finished: [String: UInt64] = [:]
+  private var current: Current?
+  private var run = -1
+
+  /// The file that is being read.
+  private struct Current {
+    let name: String
+    let file: any File
+    let inode: UInt64
+    var hasGiven = false
+  }
+
+  /// - Parameters:
+  ///   - pattern: which names are taken, with `*` and `?`.
+  ///   - progress: the `progress` of an earlier source of the directory, whose files are not read again.
+  package init(
+    _ path: String, pattern: String = "*", after: After = .keep, resuming progress: [String] = [],
+    in fileSystem: any FileSystem
+  ) throws(FileError) {
+    name = path
+    self.path = path
+    self.pattern = FeaturePattern(pattern)
+    self.after = after
+    self.fileSystem = fileSystem
+    inotify = try Inotify(path: path)
+    try inotify.watch(
+      path,
+      for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
+    for entry in progress {
+      let parts = entry.split(separator: "/", maxSplits: 1)
+      if parts.count == 2, let inode = UInt64(parts[0]) { finished[String(parts[1])] = inode }
+    }
+    try list()
+  }
+
+  /// The files that were read to their end and still stand in the directory, each as `INODE/NAME`, in
+  /// the order of their names.
+  package var progress: [String] {
+    finished.sorted { $0.key < $1.key }.map { "\($0.value)/\($0.key)" }
+  }
+
+  package mutating func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> SourceRead {
+    try notice()
+    while true {
+      if current == nil { current = try openNext() }
+      guard let open = current else { return .waits(Awaited(descriptor: inotify.number)) }
+      let count = try open.file.read(into: buffer)
+      if count > 0 {
+        current?.hasGiven = true
+        return .bytes(count, run: run)
+      }
+      try finish(open, deletes: after == .delete)
+      if open.hasGiven { return .ended(run: run) }
+    }
+  }
+
+  /// The file counts as read, but it is never deleted.
+  package mutating func abandon(run: Int) {
+    guard run == self.run, let open = current else { return }
+    finished[open.name] = open.inode
+    current = nil
+  }
+
+  // MARK: Files
+
+  /// Opens the first of the files that wait; nil where there is none.
+  private mutating func openNext() throws(FileError) -> Current? {
+    while let next = waiting.popLast() {
+      do throws(FileError) {
+        let status = try fileSystem.status(of: path + "/" + next)
+        // Opening a FIFO would wait for a writer.
+        guard status.kind == .regular, finished[next] != status.identity.inode else { continue }
+        let file = try fileSystem.open(path + "/" + next, for: .reading)
+        let inode = try file.status().identity.inode
+        run += 1
+        return Current(name: next, file: file, inode: inode)
+      } catch  where error.isMissing {
+        // Gone before its turn.
+      }
+    }
+    return nil
+  }
+
+  private mutating func finish(_ open: Current, deletes: Bool) throws(FileError) {
+    current = nil
+    finished[open.name] = open.inode
+    do throws(FileError) {
+      let file = path + "/" + open.name
+      // Whoever was moved to its name meanwhile is another.
+      guard try fileSystem.status(of: file).identity.inode == open.inode else { return }
+      if deletes {
+        try fileSystem.remove(file)
+        finished[open.name] = nil
+      }
+    } catch  where error.isMissing {
+      finished[open.name] = nil
+    }
+  }
+
+  // MARK: Names
+
+  private func takes(_ name: String) -> Bool {
+    !name.hasPrefix(".") && pattern.matches(name)
+  }
+
+  private mutating func notice() throws(FileError) {
+    for event in try inotify.events() {
+      if event.what.contains(.overflow) {
+        try list()
+      } else if !event.what.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
+        throw FileError(operation: .read, path: path, errno: ENOENT)
+      } else if !event.what.isDisjoint(with: [.deleted, .movedFrom]) {
+        forget(event.name)
+      } else if takes(event.name), !isCurrent(event.name) {
+        wait(for: event.name)
+      }
+    }
+  }
+
+  /// Whether the name still leads to the file that is being read.
+  private func isCurrent(_ name: String) -> Bool {
+    guard let current, current.name == name else { return false }
+    return (try? fileSystem.status(of: path + "/" + name).identity.inode) == current.inode
+  }
+
+  /// Takes every name in the directory as if it were complete; what was read of them is looked at
+  /// again before it is opened.
+  private mutating func list() throws(FileError) {
+    let names = try fileSystem.list(path)
+    let present = Set(names)
+    finished = finished.filter { present.contains($0.key) }
+    waiting = names.filter { takes($0) && !isCurrent($0) }.reversed()
+  }
+
+  private mutating func wait(for name: String) {
+    let place = place(of: name)
+    if place == waiting.endIndex || waiting[place] != name { waiting.insert(name, at: place) }
+  }
+
+  private mutating func forget(_ name: String) {
+    finished[name] = nil
+    let place = place(of: name)
+    if place < waiting.endIndex, waiting[place] == name { waiting.remove(at: place) }
+  }
+
+  /// The index of the first name in `waiting` that does not come after `name`.
+  private func place(of name: String) -> Int {
+    var (low, high) = (waiting.startIndex, waiting.endIndex)
+    while low < high {
+      let middle = (low + high) / 2
+      if waiting[middle] > name { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

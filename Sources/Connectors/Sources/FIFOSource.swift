@@ -1,0 +1,63 @@
+internal import ConfigurationFile
+internal import Glibc
+package import Storage
+
+extension SourceKind {
+  /// A FIFO, whose writers come and go.
+  package static let fifo = SourceKind(
+    name: "fifo", isLive: true,
+    locate: { _, _ in nil },
+    configure: { section in
+      let path = section.string("path")
+      let create = section.bool("create", default: false)
+      return { _ throws(FileError) in try FIFOSource(path, create: create) }
+    })
+}
+
+// Invariant: the FIFO always has a reader, since it is opened anew before it is closed; a writer
+// between two runs is never broken off.
+
+/// Reads a FIFO for ever: from when it has a writer until it has none is one run.
+package struct FIFOSource: ByteSource {
+  /// Of an abandoned run, so many reads at most are thrown away before the caller has its turn.
+  private static let mostDiscardedReads = 16
+
+  package let name: String
+  package let size: Int? = nil
+  package let endsAnywhere = true
+  private var descriptor: Descriptor
+  private var run = 0
+  private var hasGiven = false
+  private var isAbandoned = false
+
+  /// - Parameter create: makes the FIFO where nothing stands at the path, for its owner alone.
+  package init(_ path: String, create: Bool) throws(FileError) {
+    name = path
+    if create { try Descriptor.makeFIFO(path) }
+    descriptor = try Descriptor.openFIFO(path)
+  }
+
+  package mutating func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> SourceRead {
+    for _ in 0..<Self.mostDiscardedReads {
+      guard let count = try descriptor.read(into: buffer) else { break }
+      guard count == 0 else {
+        hasGiven = true
+        if isAbandoned { continue }
+        return .bytes(count, run: run)
+      }
+      // The hang-up of writers that are gone stays with a descriptor: a new one waits for new writers.
+      descriptor = try Descriptor.openFIFO(descriptor.path)
+      guard hasGiven else { break }
+      defer { (hasGiven, isAbandoned) = (false, false) }
+      run += 1
+      if !isAbandoned { return .ended(run: run - 1) }
+    }
+    return .waits(Awaited(descriptor: descriptor.number))
+  }
+
+  package mutating func abandon(run: Int) {
+    if run == self.run { isAbandoned = true }
+  }
+}

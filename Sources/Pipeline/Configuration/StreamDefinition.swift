@@ -1,0 +1,127 @@
+package import ConfigurationFile
+package import Connectors
+
+/// One stream of the daemon: how it is normalised, where it comes from and goes to, and what keeps it
+/// going.
+package struct StreamDefinition: Sendable {
+  /// Also the name of its directory: letters, digits, `.`, `_` and `-`, no `.` first, at most 64.
+  package var name: String
+  package var stream: StreamConfiguration
+  package var source: SourceDefinition
+  package var sink: SinkDefinition
+  package var checkpoint: CheckpointOptions
+  package var parameters: ParametersOptions?
+  package var deadLetters: DeadLetterOptions
+  package var restart: RestartOptions
+  /// Where the stream stands in the file.
+  package var place: ConfigurationPlace
+  /// The same for two definitions if and only if they mean the same. It holds what variables gave, so
+  /// it must not be shown.
+  package var fingerprint: String
+
+  /// The stream's directory for checkpoints and dead letters.
+  package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
+}
+
+/// The source that a stream reads.
+package struct SourceDefinition: Sendable {
+  package var kind: SourceKind
+  package var open: SourceFactory
+  package var location: ConnectorLocation
+}
+
+/// The sink that a stream writes to.
+package struct SinkDefinition: Sendable {
+  package var kind: SinkKind
+  package var open: SinkFactory
+  package var location: ConnectorLocation
+}
+
+/// When checkpoints are written, and how many stay.
+package struct CheckpointOptions: Sendable, Equatable {
+  package var intervalSeconds = 10.0
+  /// Also after so many batches.
+  package var everyBatches: Int?
+  package var keep = 5
+}
+
+/// Where γ and β come from.
+package struct ParametersOptions: Sendable, Equatable {
+  package var file: String
+  /// Whether a new file is taken while the stream runs.
+  package var watches: Bool
+}
+
+/// How bad records are kept.
+package struct DeadLetterOptions: Sendable, Equatable {
+  /// The most bytes of one file.
+  package var maxBytes = 64 << 20
+  /// How many full files stay.
+  package var keep = 5
+}
+
+/// How long a stream that failed waits before it starts again.
+package struct RestartOptions: Sendable, Equatable {
+  package var initialSeconds = 0.5
+  /// The pause doubles with each failure, up to this.
+  package var maxSeconds = 60.0
+  /// A stream that ran so long has recovered: its next pause is the first one again.
+  package var resetAfterSeconds = 60.0
+}
+
+/// Where a connector is, by its section: what two streams must not share.
+package struct ConnectorLocation: Sendable, Equatable {
+  /// The path of a file or socket.
+  package var path: String?
+  /// The name that is one for every spelling; nil where others may have the same place.
+  package var claim: String?
+  /// Whether the service manager opens it.
+  package var isInherited: Bool
+  package var place: ConfigurationPlace
+}
+
+/// The places that are taken by the streams read so far.
+struct ConnectorClaims {
+  private var sources: [String: String] = [:]
+  private var sinks: [String: String] = [:]
+
+  /// - Returns: the stream that has the source already.
+  mutating func takeSource(_ location: ConnectorLocation, for stream: String) -> String? {
+    Self.take(location, for: stream, in: &sources)
+  }
+
+  /// - Returns: the stream that has the sink already.
+  mutating func takeSink(_ location: ConnectorLocation, for stream: String) -> String? {
+    Self.take(location, for: stream, in: &sinks)
+  }
+
+  private static func take(
+    _ location: ConnectorLocation, for stream: String, in taken: inout [String: String]
+  ) -> String? {
+    guard let claim = location.claim else { return nil }
+    if let holder = taken[claim] { return holder }
+    taken[claim] = stream
+    return nil
+  }
+}
+
+extension ConnectorLocation {
+  /// The location that a connector's section tells; by convention it stands under one of these keys,
+  /// and `connect: true` means that others may have it too.
+  init(_ section: ConfigurationSection, kind: String, isShareable: Bool) {
+    let keys = ["path", "address", "systemd"]
+    let found = keys.lazy.compactMap { key in section.text(at: key).map { (key, $0) } }.first
+    path = found.flatMap { $0.0 == "path" ? $0.1 : nil }
+    isInherited = section.contains("systemd")
+    place = section.place(of: found?.0)
+    let isShared = isShareable || section.text(at: "connect") == "true"
+    let name = found.map { "\($0.0):" + ($0.0 == "path" ? plainPath($0.1) : $0.1) } ?? kind
+    claim = isShared ? nil : name
+  }
+}
+
+/// A path without what does not count: `//`, `/./`, a `/` at the end.
+private func plainPath(_ path: String) -> String {
+  let parts = path.split(separator: "/").filter { $0 != "." }
+  return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
+}

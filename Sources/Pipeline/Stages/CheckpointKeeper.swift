@@ -1,0 +1,61 @@
+internal import Storage
+
+/// Where checkpoints are kept.
+protocol CheckpointKeeper: Sendable {
+  /// Takes the state behind all that was passed on.
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError)
+  /// Does what may fail before the output has its name.
+  mutating func prepare() throws(StorageError)
+  /// Makes the last state durable, after the output.
+  mutating func finish() throws(StorageError)
+}
+
+/// Keeps the last state in one file, which appears after the output has.
+struct FinalCheckpoint: CheckpointKeeper {
+  private let file: AtomicFile
+  private var last: Checkpoint?
+
+  init(_ file: AtomicFile) {
+    self.file = file
+  }
+
+  mutating func keep(_ checkpoint: Checkpoint) {
+    last = checkpoint
+  }
+
+  mutating func prepare() throws(StorageError) {
+    guard let last else { return }
+    let bytes: [UInt8]
+    do throws(ContentError) {
+      bytes = try last.serialized()
+    } catch {
+      throw .content(path: file.path, error)
+    }
+    do throws(FileError) {
+      try file.write(bytes)
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  mutating func finish() throws(StorageError) {
+    guard last != nil else { return }
+    do throws(FileError) {
+      try file.commit()
+    } catch {
+      throw .file(error)
+    }
+  }
+}
+
+/// Keeps every state as the next generation of a store, at once.
+struct StoredCheckpoints: CheckpointKeeper {
+  let store: CheckpointStore
+
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) {
+    try store.write(checkpoint)
+  }
+
+  mutating func prepare() {}
+  mutating func finish() {}
+}

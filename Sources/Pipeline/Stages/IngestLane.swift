@@ -1,0 +1,111 @@
+internal import Codecs
+internal import Features
+
+// Invariant: `window` holds the decompressed bytes of which no record was taken; they start at
+// `byteOffset`.
+
+/// One run of bytes of a source on its way to records: compressed and framed by itself.
+struct IngestLane: Sendable {
+  /// About as much is decompressed at once.
+  private static let windowBytes = 256 << 10
+
+  private var decompressor: InputDecompressor
+  private var decoder: any RecordDecoder
+  private let compressed = ByteBuffer()
+  private let window = ByteBuffer()
+  private(set) var opening: StreamOpening?
+  /// Whether it can go on only with more bytes.
+  private(set) var needsBytes = true
+  private var hasEnded = false
+  private var windowIsLast = false
+  /// Records taken, bad ones included, and the bytes before the next one.
+  private(set) var records = 0
+  private(set) var byteOffset = 0
+
+  init(
+    _ options: DecoderOptions, format: RecordFormat, decompression: DecompressionOptions
+  ) throws {
+    decoder = try format.makeDecoder(options)
+    decompressor = try InputDecompressor(
+      maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
+  }
+
+  /// Takes bytes as they came; `needsBytes` was true.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    compressed.append(bytes.assumingMemoryBound(to: UInt8.self))
+    needsBytes = false
+  }
+
+  /// Says that no bytes follow.
+  ///
+  /// - Parameter mayBeTorn: whether what follows the last line end, or is no whole frame, is a record
+  ///   that was cut off; it is dropped then.
+  /// - Returns: the number of bytes dropped.
+  mutating func end(mayBeTorn: Bool) -> Int {
+    hasEnded = true
+    needsBytes = false
+    guard mayBeTorn, !decompressor.endsWithFrame else { return 0 }
+    isTorn = true
+    return window.count + compressed.count
+  }
+
+  /// Whether the rest of the run is dropped.
+  private(set) var isTorn = false
+
+  /// Whether all is taken.
+  var isDone: Bool { isTorn || windowIsLast && window.count == 0 && opening != nil }
+
+  /// Decompresses a piece; `needsBytes` says whether there was anything to decompress.
+  mutating func fill() throws(ZstdError) {
+    let consumed = try decompressor.decompress(
+      UnsafeRawBufferPointer(compressed.readable), isLast: hasEnded, limit: Self.windowBytes,
+      into: window)
+    compressed.consume(consumed)
+    guard !decompressor.mayHoldMore, compressed.count == 0 || consumed == 0 else { return }
+    if hasEnded {
+      try decompressor.finish()
+      windowIsLast = true
+    } else {
+      needsBytes = true
+    }
+  }
+
+  /// Looks at the start of the run; nil while it cannot see enough of it.
+  mutating func open() throws(RecordFault) -> StreamOpening? {
+    guard let found = try decoder.open(InputWindow(bytes: window.readable, isLast: windowIsLast))
+    else { return nil }
+    opening = found
+    window.consume(found.prologue.count)
+    byteOffset = found.prologue.count
+    return found
+  }
+
+  /// Takes records into `batch` up to `limit` of them.
+  ///
+  /// - Returns: why the decoder stopped, and the bytes of the record that it rejected.
+  mutating func decode(
+    into batch: inout RecordBatch, limit: Int
+  ) -> (outcome: DecodeOutcome, rejected: [UInt8]) {
+    var progress = DecodeProgress()
+    let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
+    let outcome = decoder.decode(view, into: &batch, limit: limit, progress: &progress)
+    var rejected: [UInt8] = []
+    if case .rejected(_, let byteCount) = outcome {
+      rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
+    }
+    records += progress.records
+    byteOffset += progress.consumed
+    window.consume(progress.consumed)
+    return (outcome, rejected)
+  }
+
+  /// Checks that need all of the run.
+  func finish() throws(RecordFault) {
+    try decoder.finish()
+  }
+
+  /// The place behind the last record taken.
+  mutating func position() -> StreamPosition {
+    decompressor.position(atByte: byteOffset, records: records)
+  }
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Connectors
+
+/// Drives a source as its runner would, and tells what it gave as text: `0:abc` for bytes of run 0,
+/// `0 ended`, `end`.
+struct SourceDriver {
+  var source: any ByteSource
+  /// What the source waited for when it had nothing more.
+  private(set) var awaited: Awaited?
+  private let capacity: Int
+
+  /// - Parameter capacity: the most bytes asked for at once.
+  init(_ source: any ByteSource, capacity: Int = 64 << 10) {
+    self.source = source
+    self.capacity = capacity
+  }
+
+  /// One read.
+  mutating func read() throws -> (read: SourceRead, bytes: [UInt8]) {
+    var buffer = [UInt8](repeating: 0, count: capacity)
+    let read = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
+    guard case .bytes(let count, _) = read else { return (read, []) }
+    return (read, Array(buffer[..<count]))
+  }
+
+  /// Reads until the source waits or ends; bytes of one run that follow one another are put together.
+  mutating func drain() throws -> [String] {
+    var log: [String] = []
+    var open: Int?
+    while true {
+      let (read, bytes) = try read()
+      switch read {
+      case .bytes(_, let run):
+        let text = String(decoding: bytes, as: UTF8.self)
+        if open == run { log[log.count - 1] += text } else { log.append("\(run):\(text)") }
+        open = run
+      case .ended(let run):
+        log.append("\(run) ended")
+        open = nil
+      case .end:
+        return log + ["end"]
+      case .waits(let awaited):
+        self.awaited = awaited
+        return log
+      }
+    }
+  }
+
+  /// Whether what the source waits for comes within `seconds`.
+  func isReady(within seconds: Double = 0) -> Bool {
+    guard let descriptor = awaited?.descriptor else { return false }
+    var query = pollfd(fd: descriptor, events: CShort(POLLIN), revents: 0)
+    return poll(&query, 1, CInt(seconds * 1000)) > 0
+  }
+
+  /// What the source gives because of `action`, which must wake a source that had nothing to give.
+  mutating func after(_ action: () throws -> Void) throws -> [String] {
+    #expect(try drain() == [])
+    #expect(!isReady(), "ready with nothing to give")
+    try action()
+    #expect(isReady(within: 5), "not woken")
+    return try drain()
+  }
+
+  /// What the source gives until it is `expected`, or for five seconds.
+  mutating func drain(until expected: [String]) throws -> [String] {
+    let clock = ContinuousClock()
+    let deadline = clock.now + .seconds(5)
+    var log = try drain()
+    while log != expected, clock.now < deadline {
+      _ = isReady(within: min(awaited?.seconds ?? 0.05, 0.05))
+      log += try drain()
+    }
+    return log
+  }
+}
+
+/// A directory of its own for a test of a source, removed with its contents.
+final class SourceFolder {
+  let path: String
+
+  init() throws {
+    // Short, for the paths of Unix sockets.
+    path = "/tmp/evenkeel-\(UUID().uuidString.prefix(13))"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func callAsFunction(_ name: String) -> String { path + "/" + name }
+
+  func write(_ text: String, to name: String) throws {
+    try Data(text.utf8).write(to: URL(filePath: self(name)))
+  }
+
+  func append(_ text: String, to name: String) throws {
+    let file = try #require(FileHandle(forWritingAtPath: self(name)))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data(text.utf8))
+    try file.close()
+  }
+
+  func rename(_ name: String, to newName: String) throws {
+    try #require(Glibc.rename(self(name), self(newName)) == 0)
+  }
+
+  func remove(_ name: String) throws {
+    try FileManager.default.removeItem(atPath: self(name))
+  }
+
+  func exists(_ name: String) -> Bool { access(self(name), F_OK) == 0 }
+}
+
+/// A descriptor of a producer: the other end of a FIFO or a connection; closed when it is let go.
+final class Producer {
+  private var descriptor: Descriptor?
+
+  init(_ descriptor: Descriptor) { self.descriptor = descriptor }
+
+  /// Opens a FIFO that somebody reads.
+  static func writing(_ path: String) throws -> Producer {
+    let number = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+    try #require(number >= 0, "no reader")
+    return Producer(Descriptor(adopting: number, path: path))
+  }
+
+  static func connected(toPath path: String) throws -> Producer {
+    let descriptor = try Descriptor.streamSocket(AF_UNIX, path: path)
+    try descriptor.connect(toPath: path)
+    return Producer(descriptor)
+  }
+
+  static func connected(toPort port: Int, isIPv6: Bool = false) throws -> Producer {
+    let address = try #require(InternetAddress("\(isIPv6 ? "[::1]" : "127.0.0.1"):\(port)"))
+    let descriptor = try Descriptor.streamSocket(isIPv6 ? AF_INET6 : AF_INET, path: "test")
+    try address.withSocketAddress { address, length in
+      let status = connect(descriptor.number, address, length)
+      precondition(status == 0 || errno == EINPROGRESS)
+    }
+    return Producer(descriptor)
+  }
+
+  /// Writes as much as there is room for; returns the number of bytes, or -1 when the peer is gone.
+  @discardableResult
+  func write(_ text: String) -> Int {
+    signal(SIGPIPE, SIG_IGN)
+    return Glibc.write(descriptor?.number ?? -1, text, text.utf8.count)
+  }
+
+  /// Whether the other end has closed the connection.
+  func isClosedByPeer(within seconds: Double = 5) -> Bool {
+    var query = pollfd(fd: descriptor?.number ?? -1, events: CShort(POLLIN), revents: 0)
+    guard poll(&query, 1, CInt(seconds * 1000)) > 0 else { return false }
+    var byte: UInt8 = 0
+    return Glibc.read(query.fd, &byte, 1) <= 0
+  }
+
+  func close() { descriptor = nil }
+
+  /// Closes a TCP connection with a reset.
+  func reset() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    _ = setsockopt(
+      descriptor?.number ?? -1, SOL_SOCKET, SO_LINGER, &linger,
+      socklen_t(MemoryLayout.size(ofValue: linger)))
+    close()
+  }
+}
