@@ -39,6 +39,19 @@ import Testing
     #expect(readers.map(\.text) == ["head;one;two;three;", "head;two;three;", "head;three;"])
   }
 
+  @Test func `who comes before the stream has begun gets the prologue too`() throws {
+    let socket = try ListeningSocket(path: path, mode: 0o600, backlog: 8)
+    var sink = try SubscriberSink(
+      name: path, door: .listening(socket), settings: SubscriberSettings())
+    let reader = try TestReader(unix: path)
+    #expect(try sink.push() == nil)
+    #expect(sink.attention == nil)
+    try sink.begin(bytes("head;"))
+    try sink.pushUntilDone()
+    try reader.read(count: 5)
+    #expect(reader.text == "head;")
+  }
+
   @Test func `a subscriber to a silent stream gets the prologue`() throws {
     var sink = try open()
     let reader = try TestReader(unix: path)
