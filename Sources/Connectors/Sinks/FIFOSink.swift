@@ -10,7 +10,8 @@ extension SinkKind {
       let path = section.string("path")
       let create = section.bool("create", default: false)
       return { _ throws(FileError) in try FIFOSink(path: path, create: create) }
-    })
+    },
+    trial: .looking)
 }
 
 // Invariants:
