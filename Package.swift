@@ -9,8 +9,10 @@ let settings: [SwiftSetting] = [
 ]
 
 /// One Swift module of ours; arrows point down, leaves never import each other (docs/ARCHITECTURE.md).
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 /// The tests beside the module of that name.
@@ -54,8 +56,9 @@ let package = Package(
       [
         "Pipeline", "BatchNormalization", "Features", "Storage",
         .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "FlyingSocks", package: "FlyingFox"),
         .product(name: "Logging", package: "swift-log"),
-      ]),
+      ], resources: [.embedInCode("Page/index.html")]),
     .executableTarget(
       name: "evenkeel",
       dependencies: [
@@ -70,7 +73,13 @@ let package = Package(
     tests("Codecs", ["Features"], resources: [.copy("Golden")]),
     tests("ConfigurationFile"),
     tests("Connectors"),
-    tests("ControlPlane"),
+    tests(
+      "ControlPlane",
+      [
+        "Pipeline", "BatchNormalization", "Features",
+        .product(name: "FlyingSocks", package: "FlyingFox"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
     .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),

@@ -35,6 +35,8 @@ package enum Progress: Sendable, Equatable {
   case next
   /// Another step with the same input, as soon as there is room for more output.
   case again
+  /// The next element, or another step where what is waited for comes before it.
+  case nextOr(Awaiting)
   /// Another step when what is waited for has come.
   case waits(Awaiting)
   /// Nothing: the stage has emitted its last.

@@ -32,6 +32,7 @@ where S.Input: Sized, S.Output: Sized {
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
   private var isWaiting = false
+  private var waitIsOver = false
   /// The number of the wait for a descriptor.
   private var wait: Int?
   /// When the wait is over without one.
@@ -87,14 +88,15 @@ where S.Input: Sized, S.Output: Sized {
       case .cancelled: return done(nil)
       case .open: break
       }
-      guard !isWaiting else { return }
+      if case .waits = need, isWaiting { return }
       do {
         guard let signal = try nextSignal() else { return }
+        waitIsOver = false
         need = try stage?.step(signal) { outlet.put($0) } ?? .finished
       } catch {
         return done(error)
       }
-      if need == .finished || need == .next && inputHasEnded { return done(nil) }
+      if need == .finished || wantsElement && inputHasEnded { return done(nil) }
       if case .waits(let awaiting) = need { wait(for: awaiting) }
     }
     schedule()
@@ -106,10 +108,17 @@ where S.Input: Sized, S.Output: Sized {
       inputHasEnded = true
       return .end
     }
-    guard need == .next, let input else { return .resume }
+    guard wantsElement, let input else { return .resume }
     switch input.take() {
-    case .element(let element): return .element(element)
-    case .empty: return nil
+    case .element(let element):
+      forgetWait()
+      return .element(element)
+    case .empty:
+      guard case .nextOr(let awaiting) = need else { return nil }
+      // A wait that is over is a step; one that is not yet under way begins.
+      if waitIsOver { return .resume }
+      if !isWaiting { wait(for: awaiting) }
+      return nil
     case .ended(let failure):
       if let failure { throw failure }
       inputHasEnded = true
@@ -126,6 +135,13 @@ where S.Input: Sized, S.Output: Sized {
     outlet.end(failure)
     onEnd?(failure)
     onEnd = nil
+  }
+
+  private var wantsElement: Bool {
+    switch need {
+    case .next, .nextOr: true
+    case .again, .waits, .finished: false
+    }
   }
 
   private func wait(for awaiting: Awaiting) {
@@ -146,6 +162,7 @@ where S.Input: Sized, S.Output: Sized {
     // It may have been forgotten meanwhile.
     guard wait == number else { return }
     forgetWait()
+    waitIsOver = true
     run()
   }
 
@@ -160,6 +177,7 @@ where S.Input: Sized, S.Output: Sized {
     guard let deadline else { return }
     if .now() >= deadline {
       forgetWait()
+      waitIsOver = true
       run()
     } else {
       setTimer()
@@ -171,6 +189,7 @@ where S.Input: Sized, S.Output: Sized {
     wait = nil
     deadline = nil
     isWaiting = false
+    waitIsOver = false
   }
 }
 

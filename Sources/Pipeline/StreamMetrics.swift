@@ -11,6 +11,7 @@ package final class StreamMetrics: Sendable {
   let outputByteCount = Atomic(0)
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
+  let droppedWriteCount = Atomic(0)
   /// In nanoseconds of the monotonic clock; 0 is never.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
@@ -28,6 +29,8 @@ package final class StreamMetrics: Sendable {
   package var bytesIn: Int { inputByteCount.load(ordering: .relaxed) }
   /// Bytes given to the sink.
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
+  /// Writes of the present run that no reader got.
+  package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
   package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
   /// Records read and not yet emitted.
   package var recordsInFlight: Int {
@@ -43,6 +46,11 @@ package final class StreamMetrics: Sendable {
   package var batchSize: Histogram { histograms.both.size }
 
   static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+  /// Forgets what an earlier run had read and not emitted.
+  func beginRun() {
+    ingestedRecordCount.store(records, ordering: .relaxed)
+  }
 
   func count(_ cuts: [BatchCut]) {
     guard !cuts.isEmpty else { return }

@@ -15,10 +15,13 @@ package struct RotatingFileSink: ByteSink {
     package var byteLimit: Int?
     /// Since the first write to the file, in seconds.
     package var ageLimitSeconds: Double?
+    /// How many complete files stay, the newest ones; nil is all.
+    package var keep: Int?
 
-    package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil) {
+    package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {
       self.byteLimit = byteLimit
       self.ageLimitSeconds = ageLimitSeconds
+      self.keep = keep
     }
   }
 
@@ -152,6 +155,15 @@ package struct RotatingFileSink: ByteSink {
     file = try fileSystem.open(name, for: .creating)
     try fileSystem.syncDirectory(directory)
     position = Position(byteCount: 0, sequence: mark.sequence)
+    try prune()
+  }
+
+  /// Removes the oldest files beyond those that stay.
+  private func prune() throws(FileError) {
+    guard let keep = rotation.keep else { return }
+    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+      .sorted { $0.mark.sequence < $1.mark.sequence }
+    for old in rotated.dropLast(keep) { try fileSystem.remove(old.path) }
   }
 
   /// Drops what stands behind a position in the file that grows.

@@ -39,7 +39,7 @@ struct EmitStage: Stage {
       }
       if let awaited = try sink.push() { return .waits(Awaiting(awaited)) }
       try settle()
-      return .next
+      return sink.attention.map { .nextOr(Awaiting($0)) } ?? .next
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
     } catch let error as StorageError {
@@ -50,6 +50,7 @@ struct EmitStage: Stage {
   private mutating func write(_ unit: EncodedUnit) throws(FileError) {
     if let prologue = unit.prologue { try sink.begin(prologue) }
     if !unit.bytes.isEmpty { try sink.write(unit.bytes) }
+    metrics.droppedWriteCount.store(sink.droppedWrites, ordering: .relaxed)
     for record in unit.rejected {
       let letter = DeadLetter(record, stream: streamName)
       try deadLetters?.write(letter.line)

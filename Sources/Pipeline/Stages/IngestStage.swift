@@ -325,6 +325,10 @@ struct IngestStage: Stage {
       batch?.removeRecords()
     }
     records.end = position
+    if records.features.count > 0 {
+      metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
+      metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
+    }
     emit(.records(records, completesBatch: completes))
     hasEmittedSinceIdle = true
   }

@@ -1,0 +1,174 @@
+internal import BatchNormalization
+internal import Features
+internal import Pipeline
+
+/// The answer to `GET /api/v1/streams`.
+package struct StreamsView: Codable, Sendable, Equatable {
+  package var version: String
+  package var streams: [StreamView]
+}
+
+/// A stream in the JSON API; docs/HTTP.md tells each member.
+package struct StreamView: Codable, Sendable, Equatable {
+  package struct Position: Codable, Sendable, Equatable {
+    package var records: Int
+    package var byteOffset: Int
+    package var frameOffset: Int
+    package var byteOffsetInFrame: Int
+  }
+
+  /// Over the last ten seconds or so.
+  package struct Rates: Codable, Sendable, Equatable {
+    package var windowSeconds: Double
+    package var recordsPerSecond: Double
+    package var bytesInPerSecond: Double
+    package var bytesOutPerSecond: Double
+  }
+
+  /// Quantiles are upper bounds of a histogram's buckets; null above the last one and without
+  /// observations.
+  package struct Distribution: Codable, Sendable, Equatable {
+    package var count: Int
+    package var sum: Double
+    @OrNull package var p50: Double?
+    @OrNull package var p99: Double?
+  }
+
+  package var name: String
+  package var state: String
+  package var source: String
+  package var sink: String
+  package var mode: String
+  package var frozen: Bool
+  package var position: Position
+  package var rates: Rates
+  package var records: Int
+  package var batches: Int
+  package var badRecords: Int
+  package var bytesIn: Int
+  package var bytesOut: Int
+  package var restarts: Int
+  package var checkpoints: Int
+  package var recordsInFlight: Int
+  @OrNull package var idleSeconds: Double?
+  @OrNull package var checkpointAgeSeconds: Double?
+  @OrNull package var lastError: String?
+  package var warnings: [String]
+  package var batchLatencySeconds: Distribution
+  package var batchSizeRecords: Distribution
+}
+
+/// The answer to `GET /api/v1/streams/{name}/features`.
+struct FeaturesView: Codable, Equatable {
+  var stream: String
+  var features: [FeatureView]
+}
+
+/// A feature in the JSON API; numbers that are not finite are null.
+struct FeatureView: Codable, Equatable {
+  var name: String
+  @OrNull var mean: Double?
+  @OrNull var deviation: Double?
+  @OrNull var weight: Double?
+  @OrNull var bias: Double?
+  var values: Int
+  var missing: Int
+  @OrNull var missingRatio: Double?
+  var clipped: Int
+  @OrNull var batchMean: Double?
+  @OrNull var batchDeviation: Double?
+  @OrNull var drift: Double?
+  @OrNull var renormScale: Double?
+  @OrNull var renormShift: Double?
+}
+
+/// An optional member that is written as null, not left out, so that the shape is always the same.
+@propertyWrapper
+package struct OrNull<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+  package var wrappedValue: Value?
+
+  package init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if let wrappedValue {
+      try container.encode(wrappedValue)
+    } else {
+      try container.encodeNil()
+    }
+  }
+}
+
+extension StreamView {
+  init(_ status: StreamStatus, rates: StreamRates) {
+    let position = status.position
+    self.init(
+      name: status.name, state: status.state.rawValue, source: status.source, sink: status.sink,
+      mode: status.mode.rawValue, frozen: status.isFrozen,
+      position: Position(
+        records: position.records, byteOffset: position.byteOffset,
+        frameOffset: position.frameOffset, byteOffsetInFrame: position.byteOffsetInFrame),
+      rates: Rates(
+        windowSeconds: rates.windowSeconds, recordsPerSecond: rates.recordsPerSecond,
+        bytesInPerSecond: rates.bytesInPerSecond, bytesOutPerSecond: rates.bytesOutPerSecond),
+      records: status.records, batches: status.batches, badRecords: status.badRecords,
+      bytesIn: status.bytesIn, bytesOut: status.bytesOut, restarts: status.restarts,
+      checkpoints: status.checkpoints, recordsInFlight: status.recordsInFlight,
+      idleSeconds: finite(status.idleSeconds),
+      checkpointAgeSeconds: finite(status.checkpointAgeSeconds), lastError: status.lastError,
+      warnings: status.warnings,
+      batchLatencySeconds: Distribution(status.batchLatency),
+      batchSizeRecords: Distribution(status.batchSize))
+  }
+}
+
+extension StreamView.Distribution {
+  init(_ histogram: Histogram) {
+    self.init(
+      count: histogram.count, sum: finite(histogram.sum) ?? 0, p50: histogram.quantile(0.5),
+      p99: histogram.quantile(0.99))
+  }
+}
+
+extension Histogram {
+  /// The bound of the first bucket at or below which that share of the observations lies.
+  func quantile(_ share: Double) -> Double? {
+    let total = count
+    guard total > 0 else { return nil }
+    var below = 0
+    for (index, bound) in bounds.enumerated() {
+      below += counts[index]
+      if Double(below) >= share * Double(total) { return bound }
+    }
+    return nil
+  }
+}
+
+extension FeatureView {
+  init(_ status: FeatureStatus) {
+    self.init(
+      name: status.name, mean: finite(status.mean), deviation: finite(status.deviation),
+      weight: finite(status.weight), bias: finite(status.bias), values: status.values,
+      missing: status.missing, missingRatio: status.missingRatio, clipped: status.clipped,
+      batchMean: finite(status.batchMean), batchDeviation: finite(status.batchDeviation),
+      drift: finite(status.drift), renormScale: finite(status.renormScale),
+      renormShift: finite(status.renormShift))
+  }
+}
+
+extension FeatureStatus {
+  /// The share of missing values among all seen; nil before the first.
+  var missingRatio: Double? {
+    let seen = values + missing
+    return seen > 0 ? Double(missing) / Double(seen) : nil
+  }
+}
+
+private func finite(_ value: Double?) -> Double? {
+  value.flatMap { $0.isFinite ? $0 : nil }
+}

@@ -1,0 +1,101 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import Storage
+
+/// The secret that allows changes over TCP. It appears in no message.
+struct BearerToken: Sendable {
+  private let bytes: [UInt8]
+
+  private static let maxBytes = 4096
+
+  init(_ text: String) {
+    bytes = Array(text.utf8)
+  }
+
+  /// Reads a token file; blanks and line ends around the token do not count.
+  ///
+  /// - Throws: `ControlError.tokenFile`, `.unfitToken`.
+  init(path: String) throws(ControlError) {
+    let content: [UInt8]
+    do throws(StorageError) {
+      content = try POSIXFileSystem().contents(of: path, limit: Self.maxBytes)
+    } catch {
+      throw .tokenFile(error)
+    }
+    let isBlank: (UInt8) -> Bool = { [0x20, 0x09, 0x0D, 0x0A].contains($0) }
+    let token = content.drop(while: isBlank).reversed().drop(while: isBlank).reversed()
+    guard (1...Self.maxBytes).contains(token.count), token.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+    else {
+      throw .unfitToken(
+        path: path, expected: "one word of 1 to \(Self.maxBytes) printable ASCII characters")
+    }
+    bytes = Array(token)
+  }
+
+  /// Whether a candidate is the token, in a time that depends on the candidate's length alone.
+  func matches(_ candidate: String) -> Bool {
+    let candidate = Array(candidate.utf8)
+    var difference = candidate.count ^ bytes.count
+    for (index, byte) in candidate.enumerated() {
+      difference |= Int(byte ^ bytes[index % bytes.count])
+    }
+    return difference == 0
+  }
+}
+
+/// Who may change the daemon.
+struct ChangePolicy {
+  /// Nil without a token file.
+  var token: BearerToken?
+  /// Whether the server is meant to be reached under names that are not this machine's own.
+  var allowsOtherMachines: Bool
+
+  /// Lets a change pass or says why not.
+  ///
+  /// - Throws: `HTTPFault` 401 or 403.
+  func authorize(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
+    if overUnixSocket { return }
+    // A web page can make a browser send requests to loopback, under a name of its own if it
+    // rebinds it; neither shows a loopback name in both headers.
+    if !allowsOtherMachines {
+      guard isLoopback(authority: head.fields["host"] ?? "") else {
+        throw HTTPFault(403, "changes need a Host header that names this machine's loopback")
+      }
+      if let origin = head.fields["origin"] {
+        guard let schemeEnd = origin.firstRange(of: "://"),
+          isLoopback(authority: String(origin[schemeEnd.upperBound...]))
+        else { throw HTTPFault(403, "changes from the origin of another site are refused") }
+      }
+    }
+    guard let token else {
+      throw HTTPFault(403, "changes over TCP need control.token_file in the configuration")
+    }
+    let words = (head.fields["authorization"] ?? "").split(separator: " ")
+    guard words.count == 2, words[0].lowercased() == "bearer", token.matches(String(words[1]))
+    else {
+      throw HTTPFault(
+        401, "changes over TCP need 'Authorization: Bearer TOKEN'",
+        fields: ["WWW-Authenticate": "Bearer realm=\"evenkeel\""])
+    }
+  }
+}
+
+/// Whether `HOST` or `HOST:PORT` names loopback.
+func isLoopback(authority: String) -> Bool {
+  var host = authority.lowercased()
+  if host.hasPrefix("["), let end = host.firstIndex(of: "]") {
+    let rest = host[host.index(after: end)...]
+    return host[..<end].dropFirst() == "::1" && (rest.isEmpty || isPort(rest))
+  }
+  if let colon = host.firstIndex(of: ":") {
+    guard isPort(host[colon...]) else { return false }
+    host = String(host[..<colon])
+  }
+  if host == "localhost" { return true }
+  let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+  return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+}
+
+private func isPort(_ text: Substring) -> Bool {
+  text.first == ":" && UInt16(text.dropFirst()) != nil
+}

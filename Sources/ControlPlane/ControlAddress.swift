@@ -1,0 +1,80 @@
+internal import FlyingSocks
+internal import Glibc
+
+/// Where the control plane listens: a TCP address or the path of a Unix socket.
+package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
+  case ip4(String, port: UInt16)
+  case ip6(String, port: UInt16)
+  case unix(path: String)
+
+  /// The longest path that fits a socket's address in every system's form, in bytes.
+  private static let maxPathBytes = 103
+
+  /// Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; HOST is a numeric address or `localhost`.
+  ///
+  /// - Throws: `ControlError.address`.
+  package init(_ text: String) throws(ControlError) {
+    if text.hasPrefix("unix:") {
+      let path = String(text.dropFirst("unix:".count))
+      guard !path.isEmpty, path.utf8.count <= Self.maxPathBytes, !path.utf8.contains(0) else {
+        throw .address(text, expected: "a path of 1 to \(Self.maxPathBytes) bytes after 'unix:'")
+      }
+      self = .unix(path: path)
+      return
+    }
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...])
+    else { throw .address(text, expected: "HOST:PORT or unix:PATH") }
+    let host = String(text[..<colon])
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      self = .ip6(String(host.dropFirst().dropLast()), port: port)
+    } else {
+      self = .ip4(host == "localhost" ? "127.0.0.1" : host, port: port)
+    }
+    guard isNumeric else {
+      throw .address(text, expected: "a numeric address or localhost before the port")
+    }
+  }
+
+  init(_ address: Socket.Address) {
+    self =
+      switch address {
+      case .ip4(let host, let port): .ip4(host, port: port)
+      case .ip6(let host, let port): .ip6(host, port: port)
+      case .unix(let path): .unix(path: path)
+      }
+  }
+
+  package var description: String {
+    switch self {
+    case .ip4(let host, let port): "\(host):\(port)"
+    case .ip6(let host, let port): "[\(host)]:\(port)"
+    case .unix(let path): "unix:\(path)"
+    }
+  }
+
+  /// Whether only processes of this machine can reach it.
+  package var isLocal: Bool {
+    switch self {
+    case .ip4(let host, _): host.hasPrefix("127.")
+    case .ip6(let host, _): host == "::1"
+    case .unix: true
+    }
+  }
+
+  var isUnix: Bool {
+    if case .unix = self { true } else { false }
+  }
+
+  /// The form that the system wants.
+  ///
+  /// - Throws: `SocketError` where the host is no numeric address.
+  func systemAddress() throws -> any SocketAddress {
+    switch self {
+    case .ip4(let host, let port): try sockaddr_in.inet(ip4: host, port: port)
+    case .ip6(let host, let port): try sockaddr_in6.inet6(ip6: host, port: port)
+    case .unix(let path): sockaddr_un.unix(path: path)
+    }
+  }
+
+  private var isNumeric: Bool { (try? systemAddress()) != nil }
+}

@@ -1,0 +1,113 @@
+/// The request line and the header fields of an HTTP/1 request (RFC 9112).
+struct HTTPRequestHead: Equatable {
+  var method: String
+  /// The path as it came, percent-encoded, without the query.
+  var path: String
+  /// By lower-case name.
+  var fields: [String: String]
+  var contentLength: Int
+  /// Whether the connection stays open for another request.
+  var keepsAlive: Bool
+  var expectsContinue: Bool
+
+  private static let maxFields = 64
+
+  /// Reads the bytes before the empty line that ends the head, CRLF at each line's end.
+  ///
+  /// - Throws: `HTTPFault` with the status that says what is wrong.
+  init(parsing bytes: some Collection<UInt8>) throws(HTTPFault) {
+    let text = String(decoding: bytes, as: UTF8.self)
+    var lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
+    let requestLine = lines.removeFirst().split(separator: " ", omittingEmptySubsequences: false)
+    guard requestLine.count == 3, requestLine[0].utf8.allSatisfy(isTokenByte),
+      !requestLine[0].isEmpty
+    else { throw .badRequest("malformed request line") }
+    guard ["HTTP/1.1", "HTTP/1.0"].contains(requestLine[2]) else {
+      guard requestLine[2].hasPrefix("HTTP/") else { throw .badRequest("malformed request line") }
+      throw HTTPFault(505, "expected HTTP/1.1 or HTTP/1.0")
+    }
+    let target = requestLine[1]
+    guard target.hasPrefix("/"), target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      throw .badRequest("expected a request target that starts with '/'")
+    }
+    method = String(requestLine[0])
+    path =
+      target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+      .first.map(String.init) ?? "/"
+    fields = try Self.fields(lines)
+
+    let isVersion11 = requestLine[2] == "HTTP/1.1"
+    guard !isVersion11 || fields["host"] != nil else { throw .badRequest("no Host header") }
+    guard fields["transfer-encoding"] == nil else {
+      throw HTTPFault(411, "expected Content-Length, found Transfer-Encoding")
+    }
+    if let length = fields["content-length"] {
+      guard !length.isEmpty, length.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else {
+        throw .badRequest("malformed Content-Length")
+      }
+      // Digits that do not fit are a length beyond every limit.
+      contentLength = Int(length) ?? .max
+    } else {
+      contentLength = 0
+    }
+    let connection = (fields["connection"] ?? "").lowercased().split(separator: ",")
+      .map { $0.drop { $0 == " " } }
+    keepsAlive =
+      isVersion11 ? !connection.contains("close") : connection.contains("keep-alive")
+    expectsContinue = isVersion11 && fields["expect"]?.lowercased() == "100-continue"
+  }
+
+  private static func fields(_ lines: some Collection<Substring>) throws(HTTPFault)
+    -> [String: String]
+  {
+    guard lines.count <= maxFields else { throw HTTPFault(431, "more than \(maxFields) headers") }
+    var fields: [String: String] = [:]
+    for line in lines {
+      guard let colon = line.firstIndex(of: ":") else { throw .badRequest("malformed header") }
+      let name = line[..<colon]
+      let value = line[line.index(after: colon)...].drop(while: isBlank)
+      let trimmed = value.reversed().drop(while: isBlank).reversed()
+      guard !name.isEmpty, name.utf8.allSatisfy(isTokenByte),
+        String(trimmed).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 })
+      else { throw .badRequest("malformed header") }
+      let key = name.lowercased()
+      // A second Host, length or token would let two readers see two requests.
+      if let earlier = fields[key] {
+        let single = ["host", "content-length", "authorization", "origin", "content-type"]
+        guard !single.contains(key) else { throw .badRequest("more than one \(name)") }
+        fields[key] = earlier + ", " + String(trimmed)
+      } else {
+        fields[key] = String(trimmed)
+      }
+    }
+    return fields
+  }
+}
+
+/// A request that is refused, with the status and the words of the answer.
+struct HTTPFault: Error, Equatable {
+  let status: Int
+  let message: String
+  /// More header fields of the answer.
+  var fields: [String: String] = [:]
+
+  init(_ status: Int, _ message: String, fields: [String: String] = [:]) {
+    self.status = status
+    self.message = message
+    self.fields = fields
+  }
+
+  static func badRequest(_ message: String) -> HTTPFault { HTTPFault(400, message) }
+}
+
+private func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+
+/// Whether a byte may stand in a method or a field's name (RFC 9110, 5.6.2).
+private func isTokenByte(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "0")...UInt8(ascii: "9"):
+    true
+  default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+  }
+}

@@ -1,0 +1,64 @@
+internal import FoundationEssentials
+
+/// A request as the routes see it.
+struct HTTPRequest {
+  var head: HTTPRequestHead
+  var body: [UInt8]
+  /// Whether it came over a Unix socket, whose permissions say who may connect.
+  var isOverUnixSocket: Bool
+}
+
+/// An answer with its whole body.
+struct HTTPResponse: Equatable {
+  var status: Int
+  var contentType: String
+  var fields: [String: String]
+  var body: [UInt8]
+
+  init(
+    status: Int = 200, contentType: String, fields: [String: String] = [:], body: [UInt8]
+  ) {
+    self.status = status
+    self.contentType = contentType
+    self.fields = fields
+    self.body = body
+  }
+
+  /// A value as JSON, its keys in snake case.
+  init(status: Int = 200, json value: some Encodable, fields: [String: String] = [:]) {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // The values are ours and map what JSON cannot spell to null; a failure would be a bug here.
+    let text = (try? encoder.encode(value)).map { Array($0) }
+    self.init(
+      status: text == nil ? 500 : status, contentType: "application/json", fields: fields,
+      body: text ?? Array(#"{"error":"internal error"}"#.utf8))
+  }
+
+  init(_ fault: HTTPFault) {
+    self.init(status: fault.status, json: ["error": fault.message], fields: fault.fields)
+  }
+
+  /// The status line and the header, as sent before the body.
+  func head(closes: Bool) -> [UInt8] {
+    var lines = [
+      "HTTP/1.1 \(status) \(Self.reasons[status] ?? "Status")",
+      "Content-Type: \(contentType)",
+      "Content-Length: \(body.count)",
+      "Cache-Control: no-store",
+      "X-Content-Type-Options: nosniff",
+      "Connection: \(closes ? "close" : "keep-alive")",
+    ]
+    lines += fields.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+    return Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
+  }
+
+  private static let reasons = [
+    200: "OK", 202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
+    404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict",
+    411: "Length Required", 413: "Content Too Large", 415: "Unsupported Media Type",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error",
+    503: "Service Unavailable", 505: "HTTP Version Not Supported",
+  ]
+}

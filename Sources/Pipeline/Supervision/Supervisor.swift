@@ -1,0 +1,137 @@
+internal import Dispatch
+internal import Dataflow
+package import Logging
+package import Storage
+
+// Invariants:
+// - `streams` is only touched with `lock` held; changes of it are made one after another on `queue`.
+// - Nobody else has the state directory.
+
+/// The daemon: every stream of a configuration, each supervised by itself.
+package final class Supervisor: StreamSupervision, @unchecked Sendable {
+  // @unchecked because every stored variable is only touched with `lock` held.
+
+  private let lock = Lock()
+  private let queue = DispatchQueue(label: "evenkeel.supervisor")
+  private let fileSystem: any FileSystem
+  private let logger: Logger
+  private let stateDirectory: String
+  private let stateLock: StateDirectoryLock
+  private var streams: [String: SupervisedStream] = [:]
+  private var isDraining = false
+
+  /// Takes the state directory; nothing runs yet.
+  package init(
+    stateDirectory: String, fileSystem: any FileSystem = POSIXFileSystem(), logger: Logger
+  ) throws(StreamError) {
+    self.stateDirectory = stateDirectory
+    self.fileSystem = fileSystem
+    self.logger = logger
+    do {
+      stateLock = try StateDirectoryLock(stateDirectory, in: fileSystem)
+    } catch {
+      throw StreamError(error)
+    }
+  }
+
+  /// Starts what is new, drains what is gone, and starts anew what has changed, from its moments; what
+  /// has not changed is not touched. `completion` is called when all of it is done.
+  package func apply(
+    _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
+  ) {
+    queue.async {
+      let present = self.lock.withLock { self.streams }
+      let wanted = Dictionary(uniqueKeysWithValues: configuration.streams.map { ($0.name, $0) })
+      let leaving = present.filter { name, stream in
+        wanted[name]?.fingerprint != stream.definition.fingerprint
+      }
+      let left = DispatchGroup()
+      for stream in leaving.values {
+        left.enter()
+        stream.stop { left.leave() }
+      }
+      left.wait()
+      for definition in configuration.streams where present[definition.name] == nil
+        || leaving[definition.name] != nil
+      {
+        let stream = SupervisedStream(
+          definition, stateDirectory: self.stateDirectory,
+          takesOtherCheckpoints: leaving[definition.name] != nil, fileSystem: self.fileSystem,
+          logger: self.logger)
+        self.lock.withLock { self.streams[definition.name] = stream }
+        stream.start()
+      }
+      self.lock.withLock {
+        self.streams = self.streams.filter { wanted[$0.key] != nil }
+      }
+      completion()
+    }
+  }
+
+  /// Drains every stream; what takes longer than `timeoutSeconds` is abandoned. `completion` is told
+  /// whether all were drained.
+  package func stop(
+    timeoutSeconds: Double, completion: @escaping @Sendable (_ isDrained: Bool) -> Void
+  ) {
+    queue.async {
+      let streams = self.lock.withLock {
+        self.isDraining = true
+        return Array(self.streams.values)
+      }
+      let left = DispatchGroup()
+      for stream in streams {
+        left.enter()
+        stream.stop { left.leave() }
+      }
+      let isDrained = left.wait(timeout: .now() + timeoutSeconds) == .success
+      if !isDrained {
+        for stream in streams { stream.abandon() }
+        _ = left.wait(timeout: .now() + 2)
+      }
+      self.stateLock.release()
+      completion(isDrained)
+    }
+  }
+
+  /// Whether every stream has ended by itself.
+  package var isFinished: Bool {
+    statuses().allSatisfy { $0.state == .finished || $0.state == .failed }
+  }
+
+  // MARK: StreamSupervision
+
+  package func statuses() -> [StreamStatus] {
+    lock.withLock { Array(streams.values) }.map(\.status).sorted { $0.name < $1.name }
+  }
+
+  package func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
+    try find(stream).features
+  }
+
+  package func carryOut(
+    _ command: StreamCommand, on stream: String
+  ) async throws(CommandRefusal) {
+    let stream = try find(stream)
+    let result = await withCheckedContinuation { continuation in
+      stream.request(command) { continuation.resume(returning: $0) }
+    }
+    try result.get()
+  }
+
+  package func unreadiness() -> [String] {
+    if lock.withLock({ isDraining }) { return ["the daemon is draining"] }
+    return statuses().compactMap { status in
+      switch status.state {
+      case .running, .finished: nil
+      case .starting, .draining: "stream '\(status.name)' is \(status.state.rawValue)"
+      case .backingOff, .failed:
+        "stream '\(status.name)' has failed: \(status.lastError ?? "unknown")"
+      }
+    }
+  }
+
+  private func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
+    guard let stream = lock.withLock({ streams[name] }) else { throw .noSuchStream(name) }
+    return stream
+  }
+}

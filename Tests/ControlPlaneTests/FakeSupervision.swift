@@ -1,0 +1,86 @@
+import BatchNormalization
+import Dispatch
+import Features
+
+@testable import Pipeline
+
+/// A daemon of made streams that records what it is asked to do.
+final class FakeSupervision: StreamSupervision, @unchecked Sendable {
+  // @unchecked because the queue guards the state.
+  private let queue = DispatchQueue(label: "fake supervision")
+  private var state: State
+
+  struct State {
+    var statuses: [StreamStatus]
+    var features: [String: [FeatureStatus]] = [:]
+    var reasons: [String] = []
+    var refusal: CommandRefusal?
+    /// Whether commands never take effect.
+    var hangs = false
+    var commands: [(command: StreamCommand, stream: String)] = []
+    /// Moves the made data on, at each look at the statuses.
+    var advance: (@Sendable (inout State) -> Void)?
+  }
+
+  init(_ statuses: [StreamStatus], features: [String: [FeatureStatus]] = [:]) {
+    state = State(statuses: statuses, features: features)
+  }
+
+  func withState<Result>(_ body: (inout State) -> Result) -> Result {
+    queue.sync { body(&state) }
+  }
+
+  func statuses() -> [StreamStatus] {
+    withState { state in
+      state.advance?(&state)
+      return state.statuses
+    }
+  }
+
+  func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
+    let features = withState { state -> [FeatureStatus]? in
+      guard state.statuses.contains(where: { $0.name == stream }) else { return nil }
+      return state.features[stream] ?? []
+    }
+    guard let features else { throw .noSuchStream(stream) }
+    return features
+  }
+
+  func carryOut(_ command: StreamCommand, on stream: String) async throws(CommandRefusal) {
+    let (refusal, hangs) = withState { state -> (CommandRefusal?, Bool) in
+      state.commands.append((command, stream))
+      let isKnown = state.statuses.contains { $0.name == stream }
+      return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs)
+    }
+    if let refusal { throw refusal }
+    if hangs { try? await Task.sleep(for: .seconds(5)) }
+  }
+
+  func unreadiness() -> [String] { withState { $0.reasons } }
+}
+
+extension StreamStatus {
+  /// A stream in good order.
+  static func made(_ name: String, state: State = .running) -> StreamStatus {
+    var latency = Histogram(bounds: [0.001, 0.01, 0.1, 1])
+    for value in [0.0005, 0.004, 0.004, 2] { latency.observe(value) }
+    var size = Histogram(bounds: [1, 64, 256])
+    for value in [256, 256, 100, 3] { size.observe(Double(value)) }
+    return StreamStatus(
+      name: name, state: state, source: "unix:/run/in.sock", sink: "file:/var/out.csv.zst",
+      mode: .running, isFrozen: false,
+      position: StreamPosition(
+        records: 615, byteOffset: 9000, frameOffset: 12, byteOffsetInFrame: 7),
+      records: 615, batches: 4, badRecords: 2, bytesIn: 4000, bytesOut: 3000, restarts: 1,
+      checkpoints: 3, recordsInFlight: 15, idleSeconds: 0.25, checkpointAgeSeconds: nil,
+      lastError: nil, batchLatency: latency, batchSize: size, warnings: [])
+  }
+}
+
+extension FeatureStatus {
+  static func made(_ name: String) -> FeatureStatus {
+    FeatureStatus(
+      name: name, mean: 10, deviation: 2, weight: 1, bias: 0, values: 90, missing: 10, clipped: 1,
+      batchMean: 13, batchDeviation: 1.5, renormScale: nil, renormShift: nil)
+  }
+}

@@ -1,0 +1,105 @@
+import BatchNormalization
+import Foundation
+
+@testable import Pipeline
+
+/// Made data that moves, for the page.
+enum MadeDaemon {
+  private static let weather = [
+    "temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib",
+  ]
+
+  /// Six streams, one of them failing and one with a warning, and eight features of the first.
+  static func small() -> FakeSupervision {
+    var statuses: [StreamStatus] = []
+    for (name, source, sink) in [
+      ("weather", "unix:/run/evenkeel/weather.in.sock", "file:/var/spool/evenkeel/weather.csv.zst"),
+      ("clicks", "tcp:127.0.0.1:7001", "tcp:127.0.0.1:7002"),
+      ("engine-vibration", "fifo:/run/evenkeel/engine", "unix:/run/evenkeel/engine.out.sock"),
+      ("embeddings", "directory:/var/spool/embeddings", "file:/var/spool/embeddings.f32.zst"),
+      ("payments", "follow:/var/log/payments.ndjson", "tcp:10.0.0.7:9000"),
+      ("grid-load", "unix:/run/evenkeel/grid.in.sock", "stdout"),
+    ] {
+      var status = StreamStatus.made(name)
+      (status.source, status.sink) = (source, sink)
+      (status.badRecords, status.restarts, status.checkpointAgeSeconds) = (0, 0, 4)
+      status.recordsInFlight = 256
+      statuses.append(status)
+    }
+    statuses[2].mode = .batch
+    statuses[3].isFrozen = true
+    statuses[1].warnings = ["feature 'dwell': 38 % missing in the last 100 batches"]
+    statuses[1].badRecords = 17
+    statuses[4].state = .backingOff
+    statuses[4].lastError = "sink tcp:10.0.0.7:9000: connection refused; next try in 8 s"
+    statuses[4].restarts = 5
+    let fake = FakeSupervision(statuses)
+    fake.withState { state in
+      state.features["weather"] = weather.map { FeatureStatus.made($0) }
+      var look = 0
+      let step = Lookout {
+        look += 1
+        return look
+      }
+      state.advance = { advance(&$0, look: step.next()) }
+    }
+    return fake
+  }
+
+  /// Counts looks; @unchecked because the fake's queue guards it.
+  private final class Lookout: @unchecked Sendable {
+    private let body: () -> Int
+    init(_ body: @escaping () -> Int) { self.body = body }
+    func next() -> Int { body() }
+  }
+
+  private static func advance(_ state: inout FakeSupervision.State, look: Int) {
+    let perLook = [10_000.0, 2_400, 31_000, 5_200, 0, 48]
+    for index in state.statuses.indices {
+      let wave = 1 + 0.1 * sin(Double(look) / 9 + Double(index)) + 0.05 * noise(look, index)
+      let records = Int(perLook[index] * wave)
+      state.statuses[index].records += records
+      state.statuses[index].batches += records / 256
+      state.statuses[index].bytesIn += records * 38
+      state.statuses[index].bytesOut += records * 61
+      state.statuses[index].recordsInFlight = 128 + Int(90 * noise(look, index + 50))
+      for _ in 0..<(records / 2560 + 1) {
+        state.statuses[index].batchLatency.observe(0.002 + 0.006 * abs(noise(look, index)))
+      }
+    }
+    guard var features = state.features["weather"] else { return }
+    for index in features.indices { move(&features[index], index, look) }
+    state.features["weather"] = features
+  }
+
+  /// A seasonal batch mean that the running moments follow; the pressure changes its unit.
+  private static func move(_ feature: inout FeatureStatus, _ index: Int, _ look: Int) {
+    let centre = [55.0, 41, 62, 190, 10.5, 0.006, 1017, 9.2][index]
+    let spread = [18.0, 19, 20, 105, 5.4, 0.05, 7.5, 2.1][index]
+    let season = sin(Double(look) / (14 + 3 * Double(index)) + Double(index))
+    var batch = centre + spread * (0.55 * season + 0.22 * noise(look, index))
+    if index == 6, look > 95 { batch += 3.2 * spread }
+    let first = look <= 1
+    feature.mean = first ? batch : 0.93 * feature.mean + 0.07 * batch
+    let distance = batch - feature.mean
+    let variance = feature.deviation * feature.deviation
+    feature.deviation =
+      first
+      ? spread
+      : (0.97 * variance + 0.03 * (0.7 * spread * spread + distance * distance))
+        .squareRoot()
+    feature.batchMean = batch
+    feature.batchDeviation = spread * 0.8
+    feature.values = look * 10_000
+    let ratios = [0.0004, 0.0004, 0.0004, 0.016, 0.003, 0, 0.104, 0]
+    let surge = index == 3 && look > 70 ? 0.00025 * Double(look - 70) : 0
+    feature.missing = Int(Double(feature.values) * (ratios[index] + surge))
+    feature.clipped = 0
+  }
+
+  /// Between -1 and 1, the same for the same numbers.
+  private static func noise(_ look: Int, _ index: Int) -> Double {
+    let value = sin(Double(look) * 12.9898 + Double(index) * 78.233) * 43758.5453
+    return 2 * (value - value.rounded(.down)) - 1
+  }
+}

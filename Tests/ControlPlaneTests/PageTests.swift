@@ -1,0 +1,116 @@
+import Foundation
+import Testing
+
+@testable import ControlPlane
+@testable import Pipeline
+
+private let browserPath = ProcessInfo.processInfo.environment["EVENKEEL_CHROMIUM"]
+
+/// The live page in a real browser; `make page` names one in EVENKEEL_CHROMIUM.
+@Suite(.enabled(if: browserPath != nil), .serialized)
+struct PageTests {
+  @Test func `streams, rates and the features of the chosen stream are shown`() async throws {
+    let dom = try await page(MadeDaemon.small(), fragment: "stream=weather", seconds: 8)
+    #expect(dom.contains(">live<"))
+    #expect(dom.ranges(of: "<th scope=\"row\">").count == 6)
+    #expect(dom.contains("backing off"))
+    #expect(dom.contains("connection refused"))
+    #expect(dom.ranges(of: "<article class=\"feature\">").count == 8)
+    // The rate of the made stream is 9,000 to 11,000 a look, that is a second or a little more.
+    let rate = try #require(dom.firstMatch(of: /<b id="records">([0-9,]+)<\/b>/)?.output.1)
+    #expect(try #require(Int(rate.replacing(",", with: ""))) > 1000)
+  }
+
+  @Test func `a daemon without streams says so`() async throws {
+    let dom = try await page(FakeSupervision([]), seconds: 2)
+    #expect(dom.contains("This daemon has no streams."))
+    #expect(dom.contains(">0 of 0<"))
+  }
+
+  @Test func `of 500 streams a part is shown and the filter finds any`() async throws {
+    let fake = FakeSupervision((0..<500).map { .made("stream-\($0)") })
+    let all = try await page(fake, seconds: 2)
+    #expect(all.ranges(of: "<th scope=\"row\">").count == 50)
+    #expect(all.contains("Show more (450 not shown)"))
+    let one = try await page(fake, fragment: "filter=STREAM-499", seconds: 2)
+    #expect(one.ranges(of: "<th scope=\"row\">").count == 1)
+  }
+
+  @Test func `of 200 features a part is drawn and the filter finds any`() async throws {
+    let fake = FakeSupervision(
+      [.made("s")], features: ["s": (0..<200).map { .made("f\($0)") }])
+    let all = try await page(fake, fragment: "stream=s", seconds: 3)
+    #expect(all.ranges(of: "<article class=\"feature\">").count == 48)
+    let one = try await page(fake, fragment: "stream=s&features=f199", seconds: 3)
+    #expect(one.ranges(of: "<article class=\"feature\">").count == 1)
+  }
+
+  @Test func `names are text, never markup`() async throws {
+    let name = "<img src=x onerror=document.title='run'>"
+    let fake = FakeSupervision([.made(name)], features: [name: [.made(name)]])
+    fake.withState { $0.statuses[0].lastError = "<script>document.title='run'</script>" }
+    let fragment = try #require(
+      "stream=\(name)".addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(["="])))
+    let dom = try await page(fake, fragment: fragment, seconds: 3)
+    #expect(dom.contains("&lt;img src=x"))
+    #expect(!dom.contains("<img"))
+    #expect(dom.contains("<title>Evenkeel</title>"))
+  }
+
+  /// Writes the pictures of the README where EVENKEEL_SCREENSHOTS names a directory.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["EVENKEEL_SCREENSHOTS"] != nil))
+  func `pictures are taken in light and dark`() async throws {
+    let directory = ProcessInfo.processInfo.environment["EVENKEEL_SCREENSHOTS"] ?? "."
+    for (theme, scheme) in [("light", "1"), ("dark", "0")] {
+      let path = "\(directory)/page-\(theme).png"
+      try await TestServer.run(MadeDaemon.small()) { server in
+        _ = try await browse(
+          "http://\(server.tcp)/#stream=weather", seconds: 125,
+          [
+            "--screenshot=\(path)", "--window-size=1280,1010", "--hide-scrollbars",
+            "--blink-settings=preferredColorScheme=\(scheme)",
+          ])
+      }
+      let size = try #require(
+        try FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber
+      ).intValue
+      #expect((10_000..<300_000).contains(size))
+    }
+  }
+
+  /// The document after so many seconds of the page's own time.
+  private func page(_ fake: FakeSupervision, fragment: String = "", seconds: Int) async throws
+    -> String
+  {
+    var dom = ""
+    try await TestServer.run(fake) { server in
+      dom = try await browse("http://\(server.tcp)/#\(fragment)", seconds: seconds, ["--dump-dom"])
+    }
+    return dom
+  }
+
+  private func browse(_ url: String, seconds: Int, _ arguments: [String]) async throws -> String {
+    let profile = FileManager.default.temporaryDirectory
+      .appending(path: "evenkeel-page-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: profile) }
+    let process = Process()
+    process.executableURL = URL(filePath: try #require(browserPath))
+    process.arguments =
+      [
+        "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--user-data-dir=\(profile.path())",
+        "--virtual-time-budget=\(seconds * 1000)",
+      ] + arguments + [url]
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let reader = output.fileHandleForReading
+    let data = await withCheckedContinuation { continuation in
+      DispatchQueue.global().async { continuation.resume(returning: reader.readDataToEndOfFile()) }
+    }
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    return String(decoding: data, as: UTF8.self)
+  }
+}

@@ -1,0 +1,265 @@
+import BatchNormalization
+import Foundation
+import Testing
+
+@testable import ControlPlane
+@testable import Pipeline
+
+@Suite struct RouteTests {
+  private let fake = FakeSupervision(
+    [.made("weather"), .made("a b/ü".replacing("/", with: "-"), state: .failed)],
+    features: ["weather": [.made("temp"), .made("wind")]])
+
+  @Test func `a daemon that lives says so`() async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request("GET", "/healthz")
+      #expect(answer.status == 200)
+      #expect(try answer.json["status"] as? String == "ok")
+      #expect(answer.headers["x-content-type-options"] == "nosniff")
+    }
+  }
+
+  @Test func `readiness names its reasons`() async throws {
+    try await TestServer.run(fake) { server in
+      #expect(try await server.request("GET", "/readyz").status == 200)
+      fake.withState { $0.reasons = ["stream 'a' failed"] }
+      let answer = try await server.request("GET", "/readyz")
+      #expect(answer.status == 503)
+      #expect(try answer.json["reasons"] as? [String] == ["stream 'a' failed"])
+    }
+  }
+
+  @Test func `the list of streams has the documented shape`() async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request("GET", "/api/v1/streams")
+      #expect(answer.headers["content-type"] == "application/json")
+      let json = try answer.json
+      #expect(json["version"] as? String == "1.2.3")
+      let streams = try #require(json["streams"] as? [[String: Any]])
+      #expect(streams.map { $0["name"] as? String } == ["weather", "a b-ü"])
+      #expect(
+        Set(streams[0].keys) == [
+          "name", "state", "source", "sink", "mode", "frozen", "position", "rates", "records",
+          "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
+          "records_in_flight", "idle_seconds", "checkpoint_age_seconds", "last_error", "warnings",
+          "batch_latency_seconds", "batch_size_records",
+        ])
+      #expect(streams[0]["checkpoint_age_seconds"] is NSNull)
+      let position = try #require(streams[0]["position"] as? [String: Int])
+      #expect(
+        position == [
+          "records": 615, "byte_offset": 9000, "frame_offset": 12, "byte_offset_in_frame": 7,
+        ])
+      let latency = try #require(streams[0]["batch_latency_seconds"] as? [String: Any])
+      #expect(latency["p50"] as? Double == 0.01)
+      #expect(latency["p99"] is NSNull)
+      #expect(latency["count"] as? Int == 4)
+    }
+  }
+
+  @Test func `a stream is found under its percent-encoded name`() async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request("GET", "/api/v1/streams/a%20b-%C3%BC")
+      #expect(try answer.json["state"] as? String == "failed")
+    }
+  }
+
+  @Test func `features carry moments, parameters, ratios and drift`() async throws {
+    fake.withState { $0.features["weather"]?[1].mean = .infinity }
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request("GET", "/api/v1/streams/weather/features")
+      let features = try #require(try answer.json["features"] as? [[String: Any]])
+      #expect(features.count == 2)
+      #expect(
+        Set(features[0].keys) == [
+          "name", "mean", "deviation", "weight", "bias", "values", "missing", "missing_ratio",
+          "clipped", "batch_mean", "batch_deviation", "drift", "renorm_scale", "renorm_shift",
+        ])
+      #expect(features[0]["drift"] as? Double == 1.5)
+      #expect(features[0]["missing_ratio"] as? Double == 0.1)
+      #expect(features[1]["mean"] is NSNull)
+    }
+  }
+
+  @Test(arguments: [
+    ("freeze", StreamCommand.freeze), ("thaw", .thaw), ("reset", .reset),
+    ("checkpoint", .checkpoint),
+  ])
+  func `a posted change reaches its stream`(action: String, command: StreamCommand) async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request(
+        "POST", "/api/v1/streams/weather/\(action)", to: server.unix)
+      #expect(answer.status == 200)
+      #expect(try answer.json["in_effect"] as? Bool == true)
+      #expect(fake.withState { $0.commands.map(\.command) } == [command])
+      #expect(fake.withState { $0.commands.map(\.stream) } == ["weather"])
+    }
+  }
+
+  @Test func `mode and parameters are put`() async throws {
+    try await TestServer.run(fake) { server in
+      let mode = try await server.request(
+        "PUT", "/api/v1/streams/weather/mode", body: #"{"mode":"batch"}"#, to: server.unix)
+      #expect(mode.status == 200)
+      let parameters = try await server.request(
+        "PUT", "/api/v1/streams/weather/parameters",
+        body: #"{"weight":[1,2.5],"bias":[0,-1e-3],"features":["wind","temp"]}"#, to: server.unix)
+      #expect(parameters.status == 200)
+      #expect(
+        fake.withState { $0.commands.map(\.command) } == [
+          .mode(.batch),
+          .parameters(weight: [1, 2.5], bias: [0, -1e-3], features: ["wind", "temp"]),
+        ])
+    }
+  }
+
+  @Test(arguments: [
+    ("mode", #"{"mode":"median"}"#), ("mode", #"{"mode":1}"#), ("mode", "{}"), ("mode", "mode"),
+    ("mode", #"{"mode":"batch","extra":1}"#), ("mode", "[]"), ("mode", #"{"mode":null}"#),
+    ("parameters", #"{"weight":[1]}"#), ("parameters", #"{"weight":[1],"bias":[0,0]}"#),
+    ("parameters", #"{"weight":[],"bias":[]}"#), ("parameters", #"{"weight":[1e999],"bias":[0]}"#),
+    ("parameters", #"{"weight":["1"],"bias":[0]}"#),
+    ("parameters", #"{"weight":[1],"bias":[0],"features":["a","b"]}"#),
+    ("parameters", #"{"weights":[1],"bias":[0]}"#), ("parameters", "\u{FF}{"),
+  ])
+  func `a body that does not fit is refused and nothing is done`(action: String, body: String)
+    async throws
+  {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request(
+        "PUT", "/api/v1/streams/weather/\(action)", body: body, to: server.unix)
+      #expect(answer.status == 400)
+      #expect(try answer.json["error"] is String)
+      #expect(fake.withState { $0.commands.isEmpty })
+    }
+  }
+
+  @Test func `a body that is not declared as JSON is refused`() async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request(
+        "PUT", "/api/v1/streams/weather/mode", headers: ["Content-Type": "text/plain"],
+        body: #"{"mode":"batch"}"#, to: server.unix)
+      #expect(answer.status == 415)
+      let good = try await server.request(
+        "PUT", "/api/v1/streams/weather/mode",
+        headers: ["Content-Type": "Application/JSON; charset=utf-8"], body: #"{"mode":"batch"}"#,
+        to: server.unix)
+      #expect(good.status == 200)
+    }
+  }
+
+  @Test(arguments: [
+    ("GET", "/nothing", 404, nil), ("GET", "/api/v1", 404, nil),
+    ("GET", "/api/v2/streams", 404, nil),
+    ("GET", "/api/v1/streams/none", 404, nil), ("GET", "/api/v1/streams/none/features", 404, nil),
+    ("POST", "/api/v1/streams/none/freeze", 404, nil),
+    ("POST", "/api/v1/streams/weather/melt", 404, nil),
+    ("GET", "/api/v1/streams/weather/features/temp", 404, nil),
+    ("GET", "/api/v1/streams/we%2Fther", 400, nil), ("GET", "/api/v1/streams/%ZZ", 400, nil),
+    ("GET", "/api/v1/streams/%FF", 400, nil), ("GET", "/api/v1/streams/a%0A", 400, nil),
+    ("DELETE", "/", 405, "GET, HEAD"), ("POST", "/metrics", 405, "GET, HEAD"),
+    ("PUT", "/api/v1/streams", 405, "GET, HEAD"),
+    ("DELETE", "/api/v1/streams/weather", 405, "GET, HEAD"),
+    ("GET", "/api/v1/streams/weather/freeze", 405, "POST"),
+    ("POST", "/api/v1/streams/weather/mode", 405, "PUT"),
+    ("get", "/healthz", 405, "GET, HEAD"),
+  ])
+  func `what is not there is refused`(method: String, path: String, status: Int, allow: String?)
+    async throws
+  {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request(method, path, to: server.unix)
+      #expect(answer.status == status)
+      #expect(answer.headers["allow"] == allow)
+      #expect(try answer.json["error"] is String)
+    }
+  }
+
+  @Test func `a refused command is a conflict with its reason`() async throws {
+    try await TestServer.run(fake) { server in
+      for refusal in [CommandRefusal.notRunning("weather"), .unfit("expected 3 values, found 2")] {
+        fake.withState { $0.refusal = refusal }
+        let answer = try await server.request(
+          "POST", "/api/v1/streams/weather/reset", to: server.unix)
+        #expect(answer.status == 409)
+        #expect(try answer.json["error"] as? String == refusal.description)
+      }
+    }
+  }
+
+  @Test func `a change that waits for its batch is accepted`() async throws {
+    fake.withState { $0.hangs = true }
+    let head = try HTTPRequestHead(
+      parsing: "POST /api/v1/streams/weather/freeze HTTP/1.1\r\nHost: x".utf8)
+    var routes = Routes(
+      supervision: fake, settings: ControlSettings(addresses: [], version: "1"),
+      rates: RateSampler(), policy: ChangePolicy(token: nil, allowsOtherMachines: false))
+    routes.commandSeconds = 0.05
+    let response = try await routes.answer(
+      ControlPlane.HTTPRequest(head: head, body: [], isOverUnixSocket: true))
+    #expect(response.status == 202)
+    #expect(String(decoding: response.body, as: UTF8.self).contains(#""in_effect":false"#))
+  }
+
+  @Test func `HEAD answers without a body`() async throws {
+    try await TestServer.run(fake) { server in
+      let answer = try await server.request("HEAD", "/healthz")
+      #expect(answer.status == 200)
+      #expect(answer.body.isEmpty)
+      #expect(answer.headers["content-length"] == "15")
+    }
+  }
+
+  @Test func `the page is served under a policy that lets nothing in from elsewhere`() async throws
+  {
+    try await TestServer.run(fake) { server in
+      let first = try await server.request("GET", "/?x=1")
+      let second = try await server.request("GET", "/")
+      #expect(first.headers["content-type"] == "text/html; charset=utf-8")
+      let policy = try #require(first.headers["content-security-policy"])
+      #expect(policy.hasPrefix("default-src 'none'"))
+      #expect(!policy.contains("unsafe"))
+      #expect(policy != second.headers["content-security-policy"])
+      let nonce = try #require(policy.firstMatch(of: /script-src 'nonce-([a-z0-9]+)'/)?.output.1)
+      #expect(first.body.contains("<script nonce=\"\(nonce)\">"))
+      #expect(!first.body.contains("NONCE"))
+      #expect(!first.body.contains("https://"))
+    }
+  }
+
+  @Test func `rates are taken over the samples, and start anew when counters go back`() async {
+    let sampler = RateSampler()
+    var status = StreamStatus.made("weather")
+    let start = ContinuousClock.now
+    await sampler.take([status], at: start)
+    #expect(await sampler.rates(of: "weather").windowSeconds == 0)
+    status.records += 500
+    status.bytesIn += 50
+    await sampler.take([status], at: start + .seconds(2))
+    let rates = await sampler.rates(of: "weather")
+    #expect(rates.windowSeconds == 2)
+    #expect(rates.recordsPerSecond == 250)
+    #expect(rates.bytesInPerSecond == 25)
+    #expect(rates.bytesOutPerSecond == 0)
+    status.records = 1
+    await sampler.take([status], at: start + .seconds(3))
+    #expect(await sampler.rates(of: "weather").windowSeconds == 0)
+    await sampler.take([], at: start + .seconds(4))
+    #expect(await sampler.rates(of: "weather") == StreamRates())
+  }
+
+  @Test func `the client of top reads what the server writes`() async throws {
+    try await TestServer.run(fake) { server in
+      for url in ["http://\(server.tcp)", "http://\(server.tcp)/", "\(server.unix)"] {
+        let streams = try await ControlClient(url: url).streams()
+        #expect(streams.version == "1.2.3")
+        #expect(streams.streams.map(\.name) == ["weather", "a b-ü"])
+        #expect(streams.streams[0].position.byteOffsetInFrame == 7)
+      }
+    }
+    await #expect(throws: ControlError.self) {
+      try await ControlClient(url: "http://127.0.0.1:1").streams()
+    }
+    #expect(throws: ControlError.self) { try ControlClient(url: "ftp://127.0.0.1:1") }
+  }
+}

@@ -1,0 +1,115 @@
+import FlyingSocks
+import Foundation
+import Logging
+import Testing
+
+@testable import ControlPlane
+
+/// An answer as it came over the wire.
+struct Answer {
+  var status: Int
+  var headers: [String: String]
+  var body: String
+
+  init(_ text: String) throws {
+    let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+    var lines = try #require(parts.first).split(separator: "\r\n")
+    status = try #require(Int(lines.removeFirst().split(separator: " ")[1]))
+    headers = [:]
+    for line in lines {
+      let field = line.split(separator: ":", maxSplits: 1)
+      headers[field[0].lowercased()] = field[1].trimmingCharacters(in: .whitespaces)
+    }
+    body = parts.count > 1 ? String(parts[1]) : ""
+  }
+
+  var json: [String: Any] {
+    get throws {
+      let value = try JSONSerialization.jsonObject(with: Data(body.utf8))
+      return try #require(value as? [String: Any])
+    }
+  }
+}
+
+/// A running server and requests to it.
+struct TestServer {
+  let server: ControlServer
+
+  /// Runs a server over TCP and a Unix socket while the body runs; it must stop in order.
+  static func run(
+    _ supervision: FakeSupervision, token: String? = nil, limits: HTTPLimits = HTTPLimits(),
+    configure: (inout ControlSettings) -> Void = { _ in },
+    _ body: (TestServer) async throws -> Void
+  ) async throws {
+    let directory = FileManager.default.temporaryDirectory
+      .appending(path: "evenkeel-control-\(UUID().uuidString.prefix(8))")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    var settings = ControlSettings(
+      addresses: [
+        .ip4("127.0.0.1", port: 0), .unix(path: directory.appending(path: "c.sock").path()),
+      ], version: "1.2.3")
+    if let token {
+      let file = directory.appending(path: "token").path()
+      try Data("\(token)\n".utf8).write(to: URL(filePath: file))
+      settings.tokenFile = file
+    }
+    configure(&settings)
+    let server = try ControlServer(
+      settings, supervision: supervision,
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      limits: limits)
+    let running = Task { await server.run() }
+    do {
+      try await body(TestServer(server: server))
+    } catch {
+      await server.stop()
+      await running.value
+      throw error
+    }
+    await server.stop()
+    await running.value
+  }
+
+  var tcp: ControlAddress { server.addresses[0] }
+  var unix: ControlAddress { server.addresses[1] }
+
+  /// One request on a connection of its own.
+  func request(
+    _ method: String, _ path: String, headers: [String: String] = [:], body: String = "",
+    to address: ControlAddress? = nil
+  ) async throws -> Answer {
+    var fields = ["Host": "localhost", "Connection": "close"].merging(headers) { $1 }
+    if !body.isEmpty {
+      fields["Content-Length"] = "\(body.utf8.count)"
+      fields["Content-Type"] = fields["Content-Type"] ?? "application/json"
+    }
+    let head = fields.filter { !$0.value.isEmpty }.map { "\($0.key): \($0.value)\r\n" }.joined()
+    return try Answer(
+      await exchange("\(method) \(path) HTTP/1.1\r\n\(head)\r\n\(body)", to: address))
+  }
+
+  /// Sends bytes and reads until the server closes.
+  func exchange(_ text: String, to address: ControlAddress? = nil) async throws -> String {
+    let socket = try await connect(to: address)
+    defer { try? socket.close() }
+    // A server that refuses early closes before all is sent.
+    try? await socket.write(Data(text.utf8))
+    return await rest(of: socket)
+  }
+
+  func connect(to address: ControlAddress? = nil) async throws -> AsyncSocket {
+    let system = try (address ?? tcp).systemAddress()
+    return try await connected(to: system)
+  }
+
+  func rest(of socket: AsyncSocket) async -> String {
+    var bytes: [UInt8] = []
+    while let more = try? await socket.read(atMost: 4096) { bytes += more }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private func connected(to address: some SocketAddress) async throws -> AsyncSocket {
+    try await AsyncSocket.connected(to: address)
+  }
+}
