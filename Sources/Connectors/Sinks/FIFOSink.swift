@@ -59,7 +59,6 @@ struct FIFOSink: ByteSink {
   }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
-    forgetGoneReader()
     pending = bytes
     _ = queue.append(bytes)
   }
