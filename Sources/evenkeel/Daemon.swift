@@ -11,7 +11,7 @@ final class Daemon: @unchecked Sendable {
   // @unchecked because what changes is only touched on `queue`.
 
   private let configurationFile: String
-  private let serviceManager = ServiceManager()
+  private let serviceNotifier = ServiceNotifier()
   private let queue = DispatchQueue(label: "evenkeel.daemon")
   private var configuration: DaemonConfiguration
   private var isStopping = false
@@ -51,7 +51,7 @@ final class Daemon: @unchecked Sendable {
         metadata: [
           "streams": "\(supervisor.statuses().count)", "control": "\(addresses)",
         ])
-      serviceManager.notify("READY=1\nSTATUS=\(supervisor.statuses().count) streams")
+      serviceNotifier.notify("READY=1\nSTATUS=\(supervisor.statuses().count) streams")
     }
     let isOver = DispatchSemaphore(value: 0)
     let sources = handled.map { number in
@@ -83,7 +83,7 @@ final class Daemon: @unchecked Sendable {
   /// Applies the changed file all or nothing; a bad one leaves everything running and says why.
   private func reload(_ supervisor: Supervisor, _ control: ControlServer?, _ logger: Logger) {
     guard !isStopping else { return }
-    serviceManager.notifyReloading()
+    serviceNotifier.notifyReloading()
     let changed: DaemonConfiguration
     do {
       changed = try Self.load(configurationFile)
@@ -95,7 +95,7 @@ final class Daemon: @unchecked Sendable {
       }
     } catch {
       logger.error("configuration refused, everything runs on as before: \(error)")
-      return serviceManager.notify("READY=1\nSTATUS=configuration refused")
+      return serviceNotifier.notify("READY=1\nSTATUS=configuration refused")
     }
     configuration = changed
     let applied = DispatchSemaphore(value: 0)
@@ -111,7 +111,7 @@ final class Daemon: @unchecked Sendable {
       }
     }
     logger.notice("configuration applied", metadata: ["streams": "\(changed.streams.count)"])
-    serviceManager.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
+    serviceNotifier.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
   }
 
   private func stop(
@@ -120,7 +120,7 @@ final class Daemon: @unchecked Sendable {
     guard !isStopping else { _exit(75) }
     isStopping = true
     logger.notice("draining")
-    serviceManager.notify("STOPPING=1\nSTATUS=draining")
+    serviceNotifier.notify("STOPPING=1\nSTATUS=draining")
     supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { isDrained in
       if isDrained {
         logger.notice("drained")
@@ -143,10 +143,10 @@ final class Daemon: @unchecked Sendable {
   /// Tells the service manager regularly that the streams still answer, where it wants to know.
   private func beginWatchdog(_ supervisor: Supervisor) -> any DispatchSourceTimer {
     let timer = DispatchSource.makeTimerSource(queue: .global())
-    let seconds = serviceManager.watchdogSeconds.map { $0 / 2 } ?? 3600
-    timer.setEventHandler { [serviceManager] in
+    let seconds = serviceNotifier.watchdogSeconds.map { $0 / 2 } ?? 3600
+    timer.setEventHandler { [serviceNotifier] in
       let running = supervisor.statuses().count { $0.state == .running }
-      serviceManager.notify("WATCHDOG=1\nSTATUS=\(running) streams running")
+      serviceNotifier.notify("WATCHDOG=1\nSTATUS=\(running) streams running")
     }
     timer.schedule(deadline: .now() + seconds, repeating: seconds)
     timer.activate()
@@ -161,7 +161,8 @@ extension ControlOptions {
     switch listen {
     case .off: return nil
     case .unix(let path): text = "unix:\(path)"
-    case .tcp(let host, let port): text = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port):
+      text = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
     var settings = ControlSettings(
       addresses: [try ControlAddress(text)], tokenFile: tokenFile,

@@ -1,5 +1,5 @@
-internal import Dispatch
 internal import Dataflow
+internal import Dispatch
 package import Logging
 package import Storage
 
@@ -51,7 +51,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         stream.stop { left.leave() }
       }
       left.wait()
-      for definition in configuration.streams where present[definition.name] == nil
+      for definition in configuration.streams
+      where present[definition.name] == nil
         || leaving[definition.name] != nil
       {
         let stream = SupervisedStream(

@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 
 /// What the daemon tells the service manager (sd_notify(3)); nothing where there is none.
-final class ServiceManager: Sendable {
+final class ServiceNotifier: Sendable {
   private let socketPath: String?
   /// The time within which the service manager wants a sign of life; nil where it wants none.
   let watchdogSeconds: Double?
@@ -11,7 +11,8 @@ final class ServiceManager: Sendable {
     let environment = ProcessInfo.processInfo.environment
     socketPath = environment["NOTIFY_SOCKET"]
     let isMeant = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
-    watchdogSeconds = isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
+    watchdogSeconds =
+      isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
   }
 
   /// Says that a reload begins; the time lets the manager tell it from an older one.
