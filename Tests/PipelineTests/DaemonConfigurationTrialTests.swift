@@ -50,6 +50,25 @@ import Testing
     #expect(found[1].hasPrefix("5: streams.a.sink.file.path: cannot create "), "\(found)")
   }
 
+  @Test func `a path that a variable gave is not told`() throws {
+    let text = """
+      state_directory: ${STATE}
+      streams:
+        a:
+          source: { file: { path: "${SECRET}/in" } }
+          sink: stdout
+          format: csv
+          parameters: { file: "${SECRET}" }
+      """
+    let variables = ["STATE": directory.path, "SECRET": directory.file("hunter2")]
+    let found = try daemonConfiguration(text, variables).tryConnecting().map(\.message)
+    #expect(
+      found == [
+        "cannot open '${SECRET}/in': No such file or directory",
+        "cannot open '${SECRET}': No such file or directory",
+      ])
+  }
+
   @Test func `parameters and checkpoints are read`() throws {
     try directory.write("in.csv", "a\n1\n".utf8)
     try directory.write("gamma", "no".utf8)
