@@ -8,7 +8,10 @@ struct Evenkeel: ParsableCommand {
     commandName: "evenkeel",
     abstract: "Normalises streams of features by batch or running statistics.",
     version: "0.1.0",
-    subcommands: [Normalize.self, Check.self, Inspect.self, Export.self, Import.self, Generate.self])
+    subcommands: [
+      Normalize.self, Run.self, Check.self, Inspect.self, Export.self, Import.self, Top.self,
+      Generate.self,
+    ])
 
   /// ArgumentParser's own `main`, but for the form of an error: one line and a code of sysexits(3).
   static func main() {

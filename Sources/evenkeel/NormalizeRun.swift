@@ -65,14 +65,6 @@ final class NormalizeRun {
     return source
   }
 
-  /// Blocks signals in this thread, and so in all that it starts.
-  private func block(_ numbers: [Int32]) {
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    for number in numbers { sigaddset(&signals, number) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-  }
-
   /// What `--json-summary` says.
   private struct Summary: Encodable {
     var records: Int

@@ -57,6 +57,7 @@ struct IngestLane: Sendable {
 
   /// Decompresses a piece; `needsBytes` says whether there was anything to decompress.
   mutating func fill() throws(ZstdError) {
+    let before = window.count
     let consumed = try decompressor.decompress(
       UnsafeRawBufferPointer(compressed.readable), isLast: hasEnded, limit: Self.windowBytes,
       into: window)
@@ -66,7 +67,8 @@ struct IngestLane: Sendable {
       try decompressor.finish()
       windowIsLast = true
     } else {
-      needsBytes = true
+      // What has just come is looked at before more is asked for.
+      needsBytes = window.count == before
     }
   }
 

@@ -152,6 +152,7 @@ final class SupervisedStream: @unchecked Sendable {
       throw StreamError(error)
     }
     var configuration = definition.stream
+    configuration.isLive = definition.source.kind.isLive
     if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
     let source: any ByteSource
     let output: StreamOutput

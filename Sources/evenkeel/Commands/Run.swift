@@ -1,0 +1,19 @@
+internal import ArgumentParser
+internal import Pipeline
+
+/// `evenkeel run`: the daemon.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Runs every stream of a configuration until SIGTERM or SIGINT; SIGHUP reloads it.")
+
+  @Option(help: ArgumentHelp("The configuration.", valueName: "file"))
+  var config: String
+
+  func run() throws {
+    do {
+      try Daemon(configurationFile: config).run()
+    } catch {
+      throw CommandFailure(error)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+internal import Foundation
+internal import Glibc
+
+/// What the daemon tells the service manager (sd_notify(3)); nothing where there is none.
+final class ServiceManager: Sendable {
+  private let socketPath: String?
+  /// The time within which the service manager wants a sign of life; nil where it wants none.
+  let watchdogSeconds: Double?
+
+  init() {
+    let environment = ProcessInfo.processInfo.environment
+    socketPath = environment["NOTIFY_SOCKET"]
+    let isMeant = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
+    watchdogSeconds = isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
+  }
+
+  /// Says that a reload begins; the time lets the manager tell it from an older one.
+  func notifyReloading() {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    let microseconds = time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+    notify("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+  }
+
+  /// Sends lines of `NAME=value`; a manager that does not listen is no reason to stop.
+  func notify(_ text: String) {
+    guard let socketPath else { return }
+    let socket = Glibc.socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    guard socket >= 0 else { return }
+    defer { close(socket) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    // A name that begins with @ is abstract: its first byte is zero.
+    var path = Array(socketPath.utf8)
+    if path.first == UInt8(ascii: "@") { path[0] = 0 }
+    guard path.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+    let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
+    let bytes = Array(text.utf8)
+    _ = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        sendto(socket, bytes, bytes.count, CInt(MSG_NOSIGNAL), $0, length)
+      }
+    }
+  }
+}
