@@ -54,7 +54,7 @@ import Testing
     #expect(finished.exitCode == 78)
     #expect(
       finished.errors
-        == "f.yaml:3:34: streams.a.source.file.path: cannot open none: No such file or directory\n")
+        == "f.yaml:3:32: streams.a.source.file.path: cannot open none: No such file or directory\n")
   }
 
   @Test func `a file that is not there is told as such`() throws {
