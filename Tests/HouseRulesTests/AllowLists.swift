@@ -7,10 +7,11 @@ let allowedImports: [String: Set<String>] = [
   "Synthetic": ["Features"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
+  "ConfigurationFile": ["Features", "Yams"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-    "Dispatch", "FoundationEssentials", "Synchronization",
+    "ConfigurationFile", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "ControlPlane": [
     "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingFox", "FlyingSocks", "Logging",
