@@ -37,7 +37,8 @@ struct LineLogHandler: LogHandler {
     switch format {
     case .text:
       let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(oneLine("\($0.value)"))" }
-      let line = "\(priority)\(time) \(event.level) \(oneLine("\(event.message)"))\(details.joined())\n"
+      let line =
+        "\(priority)\(time) \(event.level) \(oneLine("\(event.message)"))\(details.joined())\n"
       writeToStandardError(line)
     case .json:
       var fields = all.mapValues { "\($0)" }

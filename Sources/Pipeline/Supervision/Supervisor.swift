@@ -1,5 +1,5 @@
-internal import Dispatch
 internal import Dataflow
+internal import Dispatch
 package import Logging
 package import Storage
 
@@ -49,7 +49,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       // One whose reader is absent would hold up the reload, and all that follows it, for ever.
       _ = Self.drain(
         Array(leaving.values), timeoutSeconds: configuration.shutdownTimeoutSeconds)
-      for definition in configuration.streams where present[definition.name] == nil
+      for definition in configuration.streams
+      where present[definition.name] == nil
         || leaving[definition.name] != nil
       {
         let stream = SupervisedStream(
