@@ -9,6 +9,7 @@ ARGS ?=
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
 DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd
 DEBIAN_PYTHON_PACKAGES := python3-venv
+DEBIAN_PAGE_PACKAGES := chromium prometheus
 
 # Swift's own libraries go into the binary, so that it runs where no Swift is installed.
 RELEASE := -c release --product evenkeel --static-swift-stdlib
@@ -20,7 +21,7 @@ SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test lint format bench demo install parity clean
+.PHONY: help deps deps-python build test lint format bench demo install page parity clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -96,6 +97,11 @@ bench: build .venv-bench/ready ## Measure against pipes of tools and Python peer
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
+
+page: deps ## Try the live page in Chromium, the metrics with promtool; draw docs/images anew.
+	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
+	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
+	  swift test --disable-xctest --filter ControlPlaneTests
 
 clean: ## Remove everything that was made.
 	rm -rf .build .build-* .venv-*

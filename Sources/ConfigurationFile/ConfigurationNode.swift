@@ -54,12 +54,12 @@ struct ConfigurationNode {
     }
   }
 
-  /// A text that is the same for two values if and only if they mean the same.
+  /// A text that is the same for two values if and only if they mean the same; quotes do not count,
+  /// since no reader takes both a text and something else.
   var canonicalText: String {
     switch content {
     case .scalar(let scalar):
-      scalar.isNull
-        ? "null" : "\(scalar.isPlain ? "p" : "q")\(scalar.text.utf8.count):\(scalar.text)"
+      scalar.isNull ? "null" : "\(scalar.text.utf8.count):\(scalar.text)"
     case .list(let elements):
       "[" + elements.map(\.canonicalText).joined(separator: ",") + "]"
     case .mapping(let entries):

@@ -102,26 +102,12 @@ extension ConfigurationSection {
   /// A list of texts, empty ones allowed; one text alone is a list of it. Without a default the key is
   /// required.
   package func strings(_ key: String, default fallback: [String]?) -> [String] {
-    guard let node = value(key, required: fallback == nil ? "a list of texts" : nil) else {
-      return fallback ?? []
-    }
-    switch node.content {
-    case .scalar(let scalar) where !scalar.isNull:
-      return [scalar.text]
-    case .list(let elements):
-      return elements.compactMap { element in
-        switch element.content {
-        case .scalar(let scalar) where !scalar.isNull: return scalar.text
-        case .unusable: return nil
-        default:
-          report("expected a list of texts, found \(element.described) in it", at: key)
-          return nil
-        }
-      }
-    default:
-      report(key, expected: "a list of texts", found: node.described)
-      return fallback ?? []
-    }
+    strings(key, isRequired: fallback == nil) ?? fallback ?? []
+  }
+
+  /// A list of texts, empty ones allowed; nil where the key is absent.
+  package func optionalStrings(_ key: String) -> [String]? {
+    strings(key, isRequired: false)
   }
 }
 
@@ -129,6 +115,30 @@ extension ConfigurationSection {
 extension ConfigurationSection {
   private func text(_ key: String, isRequired: Bool) -> String? {
     scalar(key, expected: "text", isRequired: isRequired, parse: { $0.isEmpty ? nil : $0 })
+  }
+
+  private func strings(_ key: String, isRequired: Bool) -> [String]? {
+    let expected = "a list of texts"
+    guard let node = value(key, required: isRequired ? expected : nil) else { return nil }
+    switch node.content {
+    case .scalar(let scalar) where !scalar.isNull:
+      return [scalar.text]
+    case .list(let elements):
+      var texts: [String] = []
+      for element in elements {
+        switch element.content {
+        case .scalar(let scalar) where !scalar.isNull: texts.append(scalar.text)
+        case .unusable: return nil
+        default:
+          report("expected \(expected), found \(element.described) in it", at: key)
+          return nil
+        }
+      }
+      return texts
+    default:
+      report(key, expected: expected, found: node.described)
+      return nil
+    }
   }
 
   private func int(_ key: String, in range: ClosedRange<Int>, isRequired: Bool) -> Int? {

@@ -1,6 +1,7 @@
-/// Units of time, in seconds.
-private let timeUnits: [(name: String, seconds: Double)] = [
-  ("ms", 1e-3), ("us", 1e-6), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400),
+/// Units of time: so many seconds, or so many in a second, which divides without a rounding of its own.
+private let timeUnits: [(name: String, seconds: Double, perSecond: Double)] = [
+  ("ms", 1, 1000), ("us", 1, 1_000_000), ("s", 1, 1), ("m", 60, 1), ("h", 3600, 1),
+  ("d", 86_400, 1),
 ]
 
 /// Units of size, in bytes.
@@ -13,7 +14,7 @@ private let sizeUnits: [(name: String, bytes: Int)] = [
 func parseSeconds(_ text: String) -> Double? {
   for unit in timeUnits where text.hasSuffix(unit.name) {
     guard let count = parseDecimal(text.dropLast(unit.name.count)) else { continue }
-    return count * unit.seconds
+    return count * unit.seconds / unit.perSecond
   }
   return nil
 }

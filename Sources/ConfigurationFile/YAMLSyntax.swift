@@ -14,7 +14,9 @@ extension YAMLReading {
       let context = context.map { " \($0.text)" } ?? ""
       errors.report(
         "not YAML:\(context.isEmpty ? "" : context + ":") \(problem)", path: "",
-        at: SourceMark(line: mark.line, column: mark.column))
+        at: SourceMark(line: mark.line, column: mark.column),
+        hint: hasVariable(text, inLine: mark.line)
+          ? "put quotes around a value with '${' within { } or [ ]" : nil)
     case .reader(let problem, let offset, _, _):
       errors.report("not YAML: \(problem)", path: "", at: place(of: offset, in: text))
     case .duplicatedKeysInMapping(let names, let context):
@@ -25,6 +27,12 @@ extension YAMLReading {
     default:
       errors.report("not YAML: \(error)", path: "", at: .start)
     }
+  }
+
+  /// Whether a line refers to a variable, whose braces YAML may have taken for its own.
+  private func hasVariable(_ text: String, inLine line: Int) -> Bool {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.indices.contains(line - 1) && lines[line - 1].contains("${")
   }
 
   /// The place of the character at an offset.

@@ -46,7 +46,7 @@ package final class ControlServer: Sendable {
     do throws(ControlError) {
       for address in settings.addresses { listeners.append(try Listener(address)) }
     } catch {
-      listeners.forEach { $0.close() }
+      for listener in listeners { listener.close() }
       throw error
     }
     self.listeners = listeners
@@ -68,7 +68,7 @@ package final class ControlServer: Sendable {
       try await pool.prepare()
     } catch {
       logger.error("control plane: \(systemReason(error))")
-      listeners.forEach { $0.close() }
+      for listener in listeners { listener.close() }
       return
     }
     await withTaskGroup { group in
@@ -86,7 +86,7 @@ package final class ControlServer: Sendable {
         group.addTask { await self.accept(from: listener, pool: pool) }
       }
       await state.untilStopped()
-      listeners.forEach { $0.close() }
+      for listener in listeners { listener.close() }
       let end = ContinuousClock.now + .seconds(Self.graceSeconds)
       while await state.exchanges > 0, ContinuousClock.now < end, !Task.isCancelled {
         try? await Task.sleep(for: .milliseconds(5))

@@ -4,6 +4,10 @@ import Testing
 
 @testable import Connectors
 
+/// The tests of live sources, one at a time: a process that is being started by one of them holds, for a
+/// moment, a copy of every descriptor, and a file or a connection is closed when the last copy is.
+@Suite(.serialized) enum LiveSourceTests {}
+
 /// Drives a source as its runner would, and tells what it gave as text: `0:abc` for bytes of run 0,
 /// `0 ended`, `end`.
 struct SourceDriver {

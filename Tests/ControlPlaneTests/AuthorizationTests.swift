@@ -65,9 +65,8 @@ import Testing
   }
 
   @Test func `a reload takes the new token and keeps the old one over a bad file`() async throws {
-    var file = ""
-    try await TestServer.run(fake, token: "old", configure: { file = $0.tokenFile ?? "" }) {
-      server in
+    try await TestServer.run(fake, token: "old") { server in
+      let file = try #require(server.tokenFile)
       func status(_ token: String) async throws -> Int {
         try await server.request("POST", path, headers: ["Authorization": "Bearer \(token)"]).status
       }

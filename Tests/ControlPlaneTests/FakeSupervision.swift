@@ -18,7 +18,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     /// Whether commands never take effect.
     var hangs = false
     var commands: [(command: StreamCommand, stream: String)] = []
-    /// Moves the made data on, at each look at the statuses.
+    var looks = 0
+    /// Moves the made data on, at each look at features: the page looks once a second.
     var advance: (@Sendable (inout State) -> Void)?
   }
 
@@ -31,14 +32,12 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
   }
 
   func statuses() -> [StreamStatus] {
-    withState { state in
-      state.advance?(&state)
-      return state.statuses
-    }
+    withState { $0.statuses }
   }
 
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
     let features = withState { state -> [FeatureStatus]? in
+      state.advance?(&state)
       guard state.statuses.contains(where: { $0.name == stream }) else { return nil }
       return state.features[stream] ?? []
     }

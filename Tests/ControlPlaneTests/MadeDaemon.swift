@@ -6,7 +6,7 @@ import Foundation
 /// Made data that moves, for the page.
 enum MadeDaemon {
   private static let weather = [
-    "temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib",
+    "temp", "pressure", "wind_dir", "dewp", "humid", "wind_speed", "precip", "visib",
   ]
 
   /// Six streams, one of them failing and one with a warning, and eight features of the first.
@@ -36,24 +36,14 @@ enum MadeDaemon {
     let fake = FakeSupervision(statuses)
     fake.withState { state in
       state.features["weather"] = weather.map { FeatureStatus.made($0) }
-      var look = 0
-      let step = Lookout {
-        look += 1
-        return look
-      }
-      state.advance = { advance(&$0, look: step.next()) }
+      state.advance = { advance(&$0) }
     }
     return fake
   }
 
-  /// Counts looks; @unchecked because the fake's queue guards it.
-  private final class Lookout: @unchecked Sendable {
-    private let body: () -> Int
-    init(_ body: @escaping () -> Int) { self.body = body }
-    func next() -> Int { body() }
-  }
-
-  private static func advance(_ state: inout FakeSupervision.State, look: Int) {
+  private static func advance(_ state: inout FakeSupervision.State) {
+    state.looks += 1
+    let look = state.looks
     let perLook = [10_000.0, 2_400, 31_000, 5_200, 0, 48]
     for index in state.statuses.indices {
       let wave = 1 + 0.1 * sin(Double(look) / 9 + Double(index)) + 0.05 * noise(look, index)
@@ -74,11 +64,11 @@ enum MadeDaemon {
 
   /// A seasonal batch mean that the running moments follow; the pressure changes its unit.
   private static func move(_ feature: inout FeatureStatus, _ index: Int, _ look: Int) {
-    let centre = [55.0, 41, 62, 190, 10.5, 0.006, 1017, 9.2][index]
-    let spread = [18.0, 19, 20, 105, 5.4, 0.05, 7.5, 2.1][index]
+    let centre = [55.0, 1017, 190, 41, 62, 10.5, 0.006, 9.2][index]
+    let spread = [18.0, 7.5, 105, 19, 20, 5.4, 0.05, 2.1][index]
     let season = sin(Double(look) / (14 + 3 * Double(index)) + Double(index))
     var batch = centre + spread * (0.55 * season + 0.22 * noise(look, index))
-    if index == 6, look > 95 { batch += 3.2 * spread }
+    if index == 1, look > 95 { batch += 3.2 * spread }
     let first = look <= 1
     feature.mean = first ? batch : 0.93 * feature.mean + 0.07 * batch
     let distance = batch - feature.mean
@@ -91,8 +81,8 @@ enum MadeDaemon {
     feature.batchMean = batch
     feature.batchDeviation = spread * 0.8
     feature.values = look * 10_000
-    let ratios = [0.0004, 0.0004, 0.0004, 0.016, 0.003, 0, 0.104, 0]
-    let surge = index == 3 && look > 70 ? 0.00025 * Double(look - 70) : 0
+    let ratios = [0.0004, 0.104, 0.016, 0.0004, 0.0004, 0.003, 0, 0]
+    let surge = index == 2 && look > 70 ? 0.00025 * Double(look - 70) : 0
     feature.missing = Int(Double(feature.values) * (ratios[index] + surge))
     feature.clipped = 0
   }

@@ -75,7 +75,7 @@ import Testing
   {
     let fake = FakeSupervision(
       [.made("s")], features: ["s": (0..<count).map { .made("f\($0)") }])
-    try await TestServer.run(fake, configure: { $0.featureMetrics = setting }) { server in
+    try await TestServer.run(fake, featureMetrics: setting) { server in
       let answer = try await server.request("GET", "/metrics")
       #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
       let families = try MetricsParser.parse(answer.body)

@@ -34,11 +34,12 @@ struct Answer {
 /// A running server and requests to it.
 struct TestServer {
   let server: ControlServer
+  let tokenFile: String?
 
   /// Runs a server over TCP and a Unix socket while the body runs; it must stop in order.
   static func run(
     _ supervision: FakeSupervision, token: String? = nil, limits: HTTPLimits = HTTPLimits(),
-    configure: (inout ControlSettings) -> Void = { _ in },
+    featureMetrics: FeatureMetrics = .automatic,
     _ body: (TestServer) async throws -> Void
   ) async throws {
     let directory = FileManager.default.temporaryDirectory
@@ -54,14 +55,14 @@ struct TestServer {
       try Data("\(token)\n".utf8).write(to: URL(filePath: file))
       settings.tokenFile = file
     }
-    configure(&settings)
+    settings.featureMetrics = featureMetrics
     let server = try ControlServer(
       settings, supervision: supervision,
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       limits: limits)
     let running = Task { await server.run() }
     do {
-      try await body(TestServer(server: server))
+      try await body(TestServer(server: server, tokenFile: settings.tokenFile))
     } catch {
       await server.stop()
       await running.value

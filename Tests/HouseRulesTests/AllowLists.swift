@@ -12,9 +12,13 @@ let allowedImports: [String: Set<String>] = [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
     "Dispatch", "FoundationEssentials", "Synchronization",
   ],
+  "ControlPlane": [
+    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingFox", "FlyingSocks", "Logging",
+    "FoundationEssentials", "Glibc",
+  ],
   "evenkeel": [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Pipeline",
-    "Synthetic", "ArgumentParser",
+    "ControlPlane", "Synthetic", "ArgumentParser",
     "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
   ],
 ]
@@ -24,7 +28,8 @@ let wrapperFiles: [String: Set<String>] = [
   "CZstd": ["Sources/Codecs/Compression/Zstd.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CLinux": [
-    "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Inotify.swift",
+    "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
+    "Sources/Connectors/POSIX/Inotify.swift",
     "Sources/Dataflow/ReadinessWatch.swift",
   ],
   "CNumberText": [
@@ -50,6 +55,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/POSIX/Inotify.swift":
     "the seam to inotify(7), whose events are read as bytes",
   "Sources/Connectors/POSIX/Socket.swift": "the seam to sockets: addresses are C structures",
+  "Sources/Connectors/Sinks/Sending.swift": "the seam to descriptors: write(2) and send(2)",
   "Sources/Connectors/Sources/ByteSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Sources/ConnectionSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Sources/DirectorySource.swift": "a source reads into its caller's memory",

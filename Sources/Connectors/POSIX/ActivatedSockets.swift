@@ -7,11 +7,13 @@ struct ActivatedSockets: Sendable {
     processIdentifier: Int(getpid()),
     variable: { name in getenv(name).map { String(cString: $0) } })
 
-  /// The names of the descriptors, of which the first is number 3.
+  /// The names of the descriptors, which follow one another.
   private let names: [String]
+  private let firstDescriptor: CInt
 
   /// - Parameter variable: gives the value of an environment variable.
-  init(processIdentifier: Int, variable: (String) -> String?) {
+  init(processIdentifier: Int, firstDescriptor: CInt = 3, variable: (String) -> String?) {
+    self.firstDescriptor = firstDescriptor
     guard variable("LISTEN_PID").flatMap({ Int($0) }) == processIdentifier,
       let count = variable("LISTEN_FDS").flatMap({ Int($0) }), (0...100_000).contains(count)
     else {
@@ -25,6 +27,6 @@ struct ActivatedSockets: Sendable {
 
   /// The descriptor of that name, the first if there are several; nil where there is none.
   func descriptor(named name: String) -> CInt? {
-    names.firstIndex(of: name).map { CInt($0 + 3) }
+    names.firstIndex(of: name).map { firstDescriptor + CInt($0) }
   }
 }

@@ -55,6 +55,7 @@ package struct SinkKind: Sendable {
   package let locate: @Sendable (_ location: String, any FileSystem) -> SinkFactory?
   /// Reads the section under the kind's name, which collects its own errors.
   package let configure: @Sendable (ConfigurationSection) -> SinkFactory
+  /// How it is tried by `check --connect`.
   package var trial = ConnectorTrial.opening
 }
 

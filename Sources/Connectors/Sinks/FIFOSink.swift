@@ -10,7 +10,8 @@ extension SinkKind {
       let path = section.string("path")
       let create = section.bool("create", default: false)
       return { _ throws(FileError) in try FIFOSink(path: path, create: create) }
-    })
+    },
+    trial: .looking)
 }
 
 // Invariants:
@@ -27,7 +28,8 @@ struct FIFOSink: ByteSink {
 
   let name: String
   private var writer: Descriptor?
-  private var prologue: [UInt8] = []
+  /// Nil until the stream has begun; readers wait until then.
+  private var prologue: [UInt8]?
   private var pending: [UInt8] = []
   private var queue = SubscriberQueue(prologue: [])
 
@@ -45,8 +47,9 @@ struct FIFOSink: ByteSink {
   }
 
   var attention: Awaited? {
+    guard prologue != nil else { return nil }
     // The writing end of a FIFO is never readable: what wakes is that its reader has gone.
-    writer.map { Awaited(descriptor: $0.number, event: .readable) }
+    return writer.map { Awaited(descriptor: $0.number, event: .readable) }
       ?? Awaited(descriptor: nil, seconds: Self.lookoutSeconds)
   }
 
@@ -62,6 +65,7 @@ struct FIFOSink: ByteSink {
   }
 
   mutating func push() throws(FileError) -> Awaited? {
+    guard prologue != nil else { return nil }
     forgetGoneReader()
     while true {
       guard let writer = try currentWriter() else {
@@ -111,7 +115,7 @@ struct FIFOSink: ByteSink {
   /// Begins again, for the next reader.
   private mutating func forgetReader() {
     writer = nil
-    queue = SubscriberQueue(prologue: prologue)
+    queue = SubscriberQueue(prologue: prologue ?? [])
     _ = queue.append(pending)
   }
 }

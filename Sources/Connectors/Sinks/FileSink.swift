@@ -27,7 +27,8 @@ extension SinkKind {
         }
         return try RotatingFileSink(path: path, rotation: rotation, in: fileSystem)
       }
-    })
+    },
+    trial: .replacing)
 
   private static func rotation(_ section: ConfigurationSection?) -> RotatingFileSink.Rotation {
     guard let section else { return .init() }

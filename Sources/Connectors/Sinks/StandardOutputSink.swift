@@ -6,7 +6,8 @@ extension SinkKind {
   package static let standardOutput = SinkKind(
     name: "stdout",
     locate: { location, _ in location == "-" ? factory : nil },
-    configure: { _ in factory })
+    configure: { _ in factory },
+    trial: .none)
 
   private static let factory: SinkFactory = { _ throws(FileError) in
     try StandardOutputSink()

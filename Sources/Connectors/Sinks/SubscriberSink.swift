@@ -37,7 +37,8 @@ struct SubscriberSink: ByteSink {
   private var reopening: Double?
   private var subscribers: [Subscriber] = []
   private var lastKey = doorKey
-  private var prologue: [UInt8] = []
+  /// Nil until the stream has begun; subscribers are left in the backlog until then.
+  private var prologue: [UInt8]?
   private var pending: [UInt8] = []
 
   /// - Parameter clock: tells the time in seconds, monotonic.
@@ -57,7 +58,7 @@ struct SubscriberSink: ByteSink {
   /// What waits in all queues together, in bytes, each write counted as often as it waits.
   var waitingBytes: Int { subscribers.map(\.queue.waitingBytes).reduce(0, +) }
 
-  var attention: Awaited? { door == nil ? nil : awaited }
+  var attention: Awaited? { door == nil || prologue == nil ? nil : awaited }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     self.prologue = prologue
@@ -79,7 +80,7 @@ struct SubscriberSink: ByteSink {
   }
 
   mutating func push() throws(FileError) -> Awaited? {
-    guard door != nil else { return nil }
+    guard door != nil, prologue != nil else { return nil }
     try noticeEvents()
     sendQueued()
     guard settings.whenFull == .block else { return nil }
@@ -173,7 +174,7 @@ struct SubscriberSink: ByteSink {
     subscribers.append(
       Subscriber(
         key: lastKey, socket: socket,
-        queue: SubscriberQueue(prologue: prologue, byteLimit: limit)))
+        queue: SubscriberQueue(prologue: prologue ?? [], byteLimit: limit)))
   }
 
   private mutating func forget(_ index: Int) {

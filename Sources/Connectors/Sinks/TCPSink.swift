@@ -12,8 +12,8 @@ extension SinkKind {
       if connecting {
         for key in ["allow_remote", "systemd"] { section.refuse(key, beside: "connect: true") }
       }
-      if let name = section.optionalString("systemd") {
-        for key in ["address", "allow_remote"] { section.refuse(key, beside: "systemd") }
+      if let name = section.activatedSocket(insteadOf: "address") {
+        section.refuse("allow_remote", beside: "systemd")
         return SubscriberSink.activated(name, settings)
       }
       let address = address(section, anywhere: connecting || allowsRemote)
@@ -33,14 +33,9 @@ extension SinkKind {
     let fallback = InternetAddress(bytes: [127, 0, 0, 1], port: 0)
     let text = section.string("address")
     guard !text.isEmpty else { return fallback }
-    guard let address = InternetAddress(text) else {
-      section.report("address", expected: InternetAddress.expected, found: "'\(text)'")
-      return fallback
+    if let expected = TCPSource.expected(insteadOf: text, allowsRemote: anywhere) {
+      section.report("address", expected: expected, found: "'\(text)'")
     }
-    if !anywhere, !address.isLoopback {
-      section.report(
-        "address", expected: "a loopback address, or allow_remote: true", found: "'\(text)'")
-    }
-    return address
+    return InternetAddress(text) ?? fallback
   }
 }

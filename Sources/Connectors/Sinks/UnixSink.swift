@@ -9,12 +9,12 @@ extension SinkKind {
     configure: { section in
       let connecting = section.bool("connect", default: false)
       let settings = SubscriberSettings(section, connecting: connecting)
-      let mode = section.permissions("mode", default: 0o660)
+      let mode = mode_t(UnixSource.mode(of: section))
       if connecting {
         for key in ["mode", "systemd"] { section.refuse(key, beside: "connect: true") }
       }
-      if let name = section.optionalString("systemd") {
-        for key in ["path", "mode"] { section.refuse(key, beside: "systemd") }
+      if let name = section.activatedSocket(insteadOf: "path") {
+        section.refuse("mode", beside: "systemd")
         return SubscriberSink.activated(name, settings)
       }
       let path = section.string("path")
@@ -42,18 +42,5 @@ extension SubscriberSink {
       let socket = try ListeningSocket(inherited: descriptor, name: "systemd socket \(name)")
       return try SubscriberSink(name: name, door: .listening(socket), settings: settings)
     }
-  }
-}
-
-extension ConfigurationSection {
-  /// The permissions of a file in octal digits, as chmod(1) has them; who may use a socket may write
-  /// to its file.
-  func permissions(_ key: String, default fallback: mode_t) -> mode_t {
-    guard let text = optionalString(key) else { return fallback }
-    guard let mode = mode_t(text, radix: 8), mode <= 0o777, text.count >= 3 else {
-      report(key, expected: "octal digits such as 0660", found: "'\(text)'")
-      return fallback
-    }
-    return mode
   }
 }

@@ -19,10 +19,8 @@ package struct ConnectionLimits: Sendable, Equatable {
 
   /// Reads the keys that every such source has.
   init(_ section: ConfigurationSection) {
-    let hasTimeout = section.contains("idle_timeout")
     connections = section.int("connections", in: 1...100_000, default: 200)
-    idleSeconds =
-      hasTimeout ? section.seconds("idle_timeout", in: 0.001...31_536_000, default: nil) : nil
+    idleSeconds = section.optionalSeconds("idle_timeout", in: 0.001...31_536_000)
     backlog = section.int("backlog", in: 1...65_535, default: 128)
   }
 }

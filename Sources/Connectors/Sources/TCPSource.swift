@@ -14,7 +14,10 @@ extension SourceKind {
         return { _ throws(FileError) in try ConnectionSource(activated: name, limits: limits) }
       }
       let text = section.string("address")
-      if let expected = TCPSource.expected(insteadOf: text, allowsRemote: allowsRemote) {
+      // An address that is missing was told already.
+      if !text.isEmpty,
+        let expected = TCPSource.expected(insteadOf: text, allowsRemote: allowsRemote)
+      {
         section.report("address", expected: expected, found: "'\(text)'")
       }
       return { _ throws(FileError) in

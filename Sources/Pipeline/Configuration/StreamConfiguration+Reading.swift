@@ -32,13 +32,13 @@ extension StreamConfiguration {
   }
 
   private mutating func readRecords(_ section: ConfigurationSection) {
-    let features = section.strings("features", default: [])
-    if section.contains("features"), features.isEmpty || features.contains("") {
+    let features = section.optionalStrings("features")
+    if let features, features.isEmpty || features.contains("") {
       section.report(
         "features", expected: "names, or no such key for every column of numbers",
         found: features.isEmpty ? "none" : "an empty one")
     }
-    decoder.features = features.map { FeaturePattern($0) }
+    decoder.features = (features ?? []).map { FeaturePattern($0) }
     decoder.onMissing = section.choice("on_missing", default: decoder.onMissing)
     decoder.onInvalid = section.choice("on_invalid", default: decoder.onInvalid)
     badRecords = section.choice("on_bad_record", default: badRecords)

@@ -74,6 +74,7 @@ struct Generate: ParsableCommand {
     }
     var stream = try SyntheticStream(settings())
     var sink = try BuiltInSinks.open(output, in: POSIXFileSystem())
+    try sink.begin([])
     let compressor = try compression.outputLevel(for: output).map { try ZstdCompressor(level: $0) }
     let start = ContinuousClock.now
     let frame = ByteBuffer()
@@ -101,6 +102,7 @@ struct Generate: ParsableCommand {
     _ frame: ByteBuffer, _ compressor: ZstdCompressor?, to sink: inout any ByteSink
   ) throws {
     try sink.write(compressor?.compress(frame.readable) ?? Array(frame.readable))
+    try sink.pushAll()
     frame.removeAll()
   }
 

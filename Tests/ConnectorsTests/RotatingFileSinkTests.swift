@@ -1,0 +1,215 @@
+import Foundation
+import Glibc
+import Storage
+import Synchronization
+import Testing
+
+@testable import Connectors
+
+/// A clock that stands until the test moves it.
+private final class ManualClock: Sendable {
+  /// 2026-11-22 09:15:00 UTC.
+  static let start = 1_795_338_900
+  private let seconds = Atomic(start)
+
+  func advance(by count: Int) { seconds.add(count, ordering: .relaxed) }
+
+  var tell: RotatingFileSink.Clock {
+    { [self] in Double(seconds.load(ordering: .relaxed)) }
+  }
+}
+
+@Suite struct RotatingFileSinkTests {
+  private let directory: TemporaryDirectory
+  private let clock = ManualClock()
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func open(
+    byteLimit: Int? = nil, age: Double? = nil, at position: RotatingFileSink.Position? = nil
+  ) throws -> RotatingFileSink {
+    var sink = try RotatingFileSink(
+      path: directory.file("weather.csv"),
+      rotation: .init(byteLimit: byteLimit, ageLimitSeconds: age),
+      in: POSIXFileSystem(), at: position, clock: clock.tell)
+    try sink.begin(bytes("head\n"))
+    return sink
+  }
+
+  /// The texts of all files, the rotated ones first, in the order of their names.
+  private func texts() throws -> [String] {
+    let names = try directory.names
+    return try (names.filter { $0 != "weather.csv" } + ["weather.csv"]).map(directory.text)
+  }
+
+  @Test func `without limits one file grows`() throws {
+    var sink = try open()
+    for text in ["a\n", "b\n"] { try sink.write(bytes(text)) }
+    #expect(try sink.push() == nil)
+    #expect(sink.attention == nil)
+    #expect(try directory.text("weather.csv") == "head\na\nb\n")
+    try sink.finish()
+    #expect(try directory.names == ["weather.csv"])
+  }
+
+  @Test func `a file never grows beyond its size, and each begins with the prologue`() throws {
+    var sink = try open(byteLimit: 12)
+    for text in ["aaa\n", "bb\n", "cc\n", "dddd\n", "e\n"] { try sink.write(bytes(text)) }
+    try sink.finish()
+    #expect(
+      try directory.names == [
+        "weather-20261122T091500Z-000001.csv", "weather-20261122T091500Z-000002.csv",
+        "weather.csv",
+      ])
+    #expect(try texts() == ["head\naaa\nbb\n", "head\ncc\n", "head\ndddd\ne\n"])
+  }
+
+  @Test func `a write above the size has a file of its own`() throws {
+    var sink = try open(byteLimit: 8)
+    for text in ["a\n", "bbbbbbbbbbbbb\n", "c\n"] { try sink.write(bytes(text)) }
+    #expect(try texts() == ["head\na\n", "head\nbbbbbbbbbbbbb\n", "head\nc\n"])
+  }
+
+  @Test func `age counts from the first write`() throws {
+    var sink = try open(age: 60)
+    clock.advance(by: 1000)
+    #expect(sink.attention == nil)
+    try sink.write(bytes("a\n"))
+    #expect(sink.attention == Awaited(descriptor: nil, seconds: 60))
+    clock.advance(by: 59)
+    try sink.write(bytes("b\n"))
+    clock.advance(by: 1)
+    try sink.write(bytes("c\n"))
+    #expect(try texts() == ["head\na\nb\n", "head\nc\n"])
+    #expect(try directory.names.first == "weather-20261122T093240Z-000001.csv")
+  }
+
+  @Test func `a file comes of age without a write`() throws {
+    var sink = try open(age: 60)
+    try sink.write(bytes("a\n"))
+    clock.advance(by: 61)
+    #expect(sink.attention?.seconds == 0)
+    #expect(try sink.push() == nil)
+    #expect(try texts() == ["head\na\n", ""])
+    #expect(sink.attention == nil)
+    clock.advance(by: 100)
+    _ = try sink.push()
+    #expect(try directory.names.count == 2)
+  }
+
+  @Test func `names sort in the order of rotation even when the clock goes back`() throws {
+    var sink = try open(byteLimit: 1)
+    for number in 0..<12 {
+      try sink.write(bytes("\(number)\n"))
+      clock.advance(by: number % 3 == 0 ? -7000 : 30)
+    }
+    try sink.finish()
+    sink = try open(byteLimit: 1)
+    clock.advance(by: -100_000)
+    for number in 12..<15 { try sink.write(bytes("\(number)\n")) }
+    #expect(try texts() == (0..<15).map { "head\n\($0)\n" })
+  }
+
+  @Test func `what stands there at the start is rotated away, not overwritten`() throws {
+    try Data("old\n".utf8).write(to: URL(filePath: directory.file("weather.csv")))
+    var sink = try open()
+    #expect(try texts() == ["old\n", ""])
+    try sink.write(bytes("a\n"))
+    #expect(try texts() == ["old\n", "head\na\n"])
+    #expect(sink.position.sequence == 1)
+  }
+
+  @Test func `an empty file is written to`() throws {
+    for _ in 0..<3 {
+      var sink = try open()
+      try sink.finish()
+    }
+    #expect(try directory.names == ["weather.csv"])
+    #expect(try directory.text("weather.csv") == "")
+  }
+
+  @Test func `other files are let alone`() throws {
+    let others = [
+      "weather-1.csv", "weather-20261122T091500Z-000007.json", "weather-x-000009.csv",
+      "climate-20261122T091500Z-000008.csv", "weather-20261122T091500Z-7.csv",
+      "weather-20261122T091500Z-99999999999999999999.csv",
+    ]
+    for name in others { try Data().write(to: URL(filePath: directory.file(name))) }
+    var sink = try open(byteLimit: 1, at: .init(byteCount: 0, sequence: 0))
+    for text in ["a\n", "b\n"] { try sink.write(bytes(text)) }
+    #expect(
+      try Set(directory.names)
+        == Set(others + ["weather.csv", "weather-20261122T091500Z-000001.csv"]))
+  }
+
+  @Test func `opening at a position drops what stands behind it`() throws {
+    var sink = try open(age: 60)
+    try sink.write(bytes("a\n"))
+    let position = sink.position
+    #expect(position.byteCount == 7)
+    try sink.write(bytes("b\n"))
+    clock.advance(by: 10)
+    sink = try open(age: 60, at: position)
+    #expect(try directory.text("weather.csv") == "head\na\n")
+    #expect(sink.attention?.seconds == 50)
+    try sink.write(bytes("c\n"))
+    #expect(try directory.text("weather.csv") == "head\na\nc\n")
+  }
+
+  @Test(arguments: [0, 1, 2, 3, 4, 5])
+  func `opening at a position takes later rotations back`(count: Int) throws {
+    let numbers = (0..<6).map { "\($0)\n" }
+    var sink = try open(byteLimit: 9)
+    for text in numbers[..<count] { try sink.write(bytes(text)) }
+    let position = sink.position
+    for text in numbers[count...] { try sink.write(bytes("x\(text)")) }
+    try sink.finish()
+    sink = try open(byteLimit: 9, at: position)
+    #expect(sink.position == position)
+    for text in numbers[count...] { try sink.write(bytes(text)) }
+    try sink.finish()
+    #expect(try texts() == ["head\n0\n1\n", "head\n2\n3\n", "head\n4\n5\n"])
+  }
+
+  @Test func `a file shorter than the position is refused`() throws {
+    var sink = try open()
+    try sink.write(bytes("a\n"))
+    #expect(throws: FileError.self) { try open(at: .init(byteCount: 100, sequence: 0)) }
+    #expect(try directory.text("weather.csv") == "head\na\n")
+  }
+
+  @Test func `what is no file is not replaced`() throws {
+    try FileManager.default.createDirectory(
+      atPath: directory.file("weather.csv"), withIntermediateDirectories: false)
+    #expect(throws: FileError.self) { try open() }
+    try FileManager.default.removeItem(atPath: directory.file("weather.csv"))
+    #expect(mkfifo(directory.file("weather.csv"), 0o600) == 0)
+    #expect(throws: FileError.self) { try open() }
+  }
+
+  @Test func `no descriptor is left behind`() throws {
+    var sink = try open(byteLimit: 1)
+    for number in 0..<20 { try sink.write(bytes("\(number)\n")) }
+    #expect(try openDescriptors(leadingTo: directory.path) == 1)
+    try sink.finish()
+    #expect(try openDescriptors(leadingTo: directory.path) == 0)
+  }
+
+  @Test(arguments: [
+    ("weather.csv.zst", "weather-20261122T091500Z-000001.csv.zst"),
+    ("a.b.ndjson", "a.b-20261122T091500Z-000001.ndjson"),
+    ("plain", "plain-20261122T091500Z-000001"),
+    (".hidden", ".hidden-20261122T091500Z-000001"),
+    (".hidden.zst", ".hidden-20261122T091500Z-000001.zst"),
+    ("x.zst", "x-20261122T091500Z-000001.zst"),
+    ("trailing.", "trailing-20261122T091500Z-000001."),
+  ])
+  func `the extensions stay at the end of a name`(name: String, rotated: String) {
+    let names = RotatedNames(of: name)
+    let mark = RotatedNames.Mark(
+      stamp: RotatedNames.stamp(Double(ManualClock.start)), sequence: 1)
+    #expect(names.name(mark) == rotated)
+    #expect(names.mark(of: rotated) == mark)
+    #expect(names.mark(of: name) == nil)
+  }
+}

@@ -1,0 +1,100 @@
+import Testing
+
+@testable import Connectors
+
+@Suite struct SubscriberQueueTests {
+  /// Takes all that is left, in pieces of `size`.
+  private func drain(_ queue: inout SubscriberQueue, by size: Int = 1) -> String {
+    var taken: [UInt8] = []
+    while !queue.isEmpty {
+      let piece = queue.unsent.prefix(size)
+      taken += piece
+      queue.advance(by: piece.count)
+    }
+    return String(decoding: taken, as: UTF8.self)
+  }
+
+  @Test(arguments: [1, 2, 3, 100])
+  func `writes come out behind the prologue and in order`(size: Int) {
+    var queue = SubscriberQueue(prologue: bytes("head;"))
+    for text in ["one;", "two;", "three;"] { #expect(queue.append(bytes(text)) == 0) }
+    #expect(queue.writeCount == 4)
+    #expect(drain(&queue, by: size) == "head;one;two;three;")
+    #expect(queue.writeCount == 0)
+  }
+
+  @Test func `an empty write is nothing`() {
+    var queue = SubscriberQueue(prologue: [])
+    #expect(queue.append([]) == 0)
+    #expect(queue.isEmpty)
+    #expect(queue.unsent.isEmpty)
+  }
+
+  @Test func `the oldest writes give way, but not the one under way`() {
+    let cost = 4 + SubscriberQueue.overhead
+    var queue = SubscriberQueue(prologue: [], byteLimit: 2 * cost)
+    #expect(queue.append(bytes("aaaa")) == 0)
+    queue.advance(by: 1)
+    #expect(queue.append(bytes("bbbb")) == 0)
+    #expect(queue.append(bytes("cccc")) == 0)
+    #expect(queue.append(bytes("dddd")) == 1)
+    #expect(queue.append(bytes("eeee")) == 1)
+    #expect(drain(&queue) == "aaaddddeeee")
+  }
+
+  @Test func `the prologue never gives way`() {
+    var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: 1)
+    #expect(queue.append(bytes("one;")) == 0)
+    #expect(queue.append(bytes("two;")) == 1)
+    #expect(drain(&queue) == "head;two;")
+  }
+
+  @Test func `a write above the bound waits alone`() {
+    var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: 100)
+    _ = queue.append(bytes("one;"))
+    #expect(queue.append([UInt8](repeating: 65, count: 1000)) == 1)
+    #expect(queue.waitingBytes == 1000 + SubscriberQueue.overhead)
+    #expect(queue.append(bytes("two;")) == 1)
+    #expect(drain(&queue) == "head;two;")
+  }
+
+  @Test(arguments: 0..<20)
+  func `what comes out is whole writes in order, and what does not is counted`(seed: UInt64) {
+    var random = SeededNumbers(state: seed)
+    let limit = Int.random(in: 1...2000, using: &random)
+    var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: limit)
+    var (taken, written, dropped): ([UInt8], Int, Int) = ([], 0, 0)
+    for _ in 0..<2000 {
+      if Bool.random(using: &random) {
+        let digits = String(repeating: "0", count: .random(in: 0...90, using: &random))
+        dropped += queue.append(bytes("\(digits)\(written);"))
+        written += 1
+      } else {
+        let piece = queue.unsent.prefix(Int.random(in: 0...120, using: &random))
+        taken += piece
+        queue.advance(by: piece.count)
+      }
+      #expect(queue.waitingBytes <= max(limit, 100 + SubscriberQueue.overhead), "seed \(seed)")
+    }
+    let parts = (String(decoding: taken, as: UTF8.self) + drain(&queue)).split(separator: ";")
+    #expect(parts.first == "head", "seed \(seed)")
+    let numbers = parts.dropFirst().map { Int($0) ?? -1 }
+    #expect(numbers == numbers.sorted() && Set(numbers).count == numbers.count, "seed \(seed)")
+    #expect(numbers.allSatisfy { (0..<written).contains($0) }, "seed \(seed)")
+    #expect(numbers.count + dropped == written, "seed \(seed)")
+    #expect(queue.waitingBytes == 0)
+  }
+}
+
+/// Numbers that are the same for a seed (SplitMix64).
+struct SeededNumbers: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
