@@ -82,7 +82,8 @@ let package = Package(
       ]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["evenkeel"], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["evenkeel", "CZstd"], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],

@@ -65,8 +65,8 @@ final class Workplace {
     return try process.wait()
   }
 
-  /// Starts a command in the directory and leaves it running.
-  func start(_ command: [String], input: String?) throws -> Running {
+  /// Starts a command in the directory and leaves it running; `socket` is its descriptor 3.
+  func start(_ command: [String], input: String?, socket: CInt? = nil) throws -> Running {
     let run = UUID().uuidString
     let (output, errors) = (path("stream-out-" + run), path("stream-err-" + run))
     var actions = posix_spawn_file_actions_t()
@@ -75,6 +75,7 @@ final class Workplace {
     posix_spawn_file_actions_addopen(&actions, 0, input.map(path) ?? "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
+    if let socket { posix_spawn_file_actions_adddup2(&actions, socket, 3) }
     // A spawn cannot change the directory by itself; the shell gives way to the command.
     let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory.path]
     var arguments = (shell + command).map { strdup($0) } + [nil]

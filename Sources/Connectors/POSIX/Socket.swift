@@ -6,10 +6,14 @@ final class ListeningSocket: Sendable {
   let descriptor: Descriptor
   /// The file that this socket made.
   private let file: (path: String, inode: ino_t)?
+  private let isInherited: Bool
 
-  private init(_ descriptor: Descriptor, file: (path: String, inode: ino_t)? = nil) {
+  private init(
+    _ descriptor: Descriptor, file: (path: String, inode: ino_t)? = nil, isInherited: Bool = false
+  ) {
     self.descriptor = descriptor
     self.file = file
+    self.isInherited = isInherited
   }
 
   deinit {
@@ -71,7 +75,20 @@ final class ListeningSocket: Sendable {
     }
     guard isListening != 0 else { throw FileError(operation: .open, path: name, errno: EINVAL) }
     try descriptor.setNonblocking()
-    self.init(descriptor)
+    self.init(descriptor, isInherited: true)
+  }
+
+  /// Takes all that have connected, as the last ones.
+  ///
+  /// Whoever comes to a Unix socket from now on is refused; a TCP socket knows no way to refuse some
+  /// and keep others. Those that wait at the service manager's socket are for whoever listens next.
+  func acceptLast() -> [Descriptor] {
+    guard !isInherited else { return [] }
+    if file != nil { _ = shutdown(descriptor.number, CInt(SHUT_RD)) }
+    var last: [Descriptor] = []
+    // Any failure means that no more can be had.
+    while case .connection(let connection)? = try? accept() { last.append(connection) }
+    return last
   }
 
   /// What became of an attempt to take a connection.
@@ -180,6 +197,12 @@ extension Descriptor {
     try systemCall(.open, path) {
       setsockopt(number, SOL_SOCKET, option, &on, socklen_t(MemoryLayout<CInt>.size))
     }
+  }
+
+  /// Ends what is received behind what has come: the peer's next write to a Unix socket fails, so it
+  /// knows what was taken.
+  func endReceiving() {
+    _ = shutdown(number, CInt(SHUT_RD))
   }
 
   func setNonblocking() throws(FileError) {

@@ -19,6 +19,15 @@ package protocol ByteSource: Sendable {
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> SourceRead
   /// Gives up a run whose bytes cannot be read; nothing more of it is given.
   mutating func abandon(run: Int)
+  /// Begins to end: nothing new is taken from anyone.
+  ///
+  /// - Returns: whether what was handed over already is still to be read, up to `.end`; false where
+  ///   nothing is lost by not reading it.
+  mutating func drain() -> Bool
+}
+
+extension ByteSource {
+  package mutating func drain() -> Bool { false }
 }
 
 /// What a read of a source gave.

@@ -33,7 +33,7 @@ package struct ConnectionLimits: Sendable, Equatable {
 /// Reads from many producers at once, each connection as a run of its own.
 ///
 /// Connections that are ready are read from in turn, once each. A connection that is reset ends like
-/// one that was closed. The source never ends.
+/// one that was closed. The source ends only when it is drained.
 package struct ConnectionSource: ByteSource {
   /// What epoll reports the listener as; runs count from 0.
   private static let listenerKey = -1
@@ -62,6 +62,7 @@ package struct ConnectionSource: ByteSource {
   private var listens = true
   /// When taking connections is tried again.
   private var pausedUntil: ContinuousClock.Instant?
+  private var isDraining = false
 
   private struct Connection {
     let descriptor: Descriptor
@@ -92,11 +93,11 @@ package struct ConnectionSource: ByteSource {
       if let run = ended.popLast() { return .ended(run: run) }
       guard let key = ready.popFirst() else {
         try look()
-        if ready.isEmpty, ended.isEmpty { return .waits(awaited) }
+        if ready.isEmpty, ended.isEmpty { return isDraining ? .end : .waits(awaited) }
         continue
       }
       if key == Self.listenerKey {
-        try acceptConnections()
+        if !isDraining { try acceptConnections() }
       } else if let count = try read(key, into: buffer) {
         return .bytes(count, run: key)
       }
@@ -107,6 +108,18 @@ package struct ConnectionSource: ByteSource {
   package mutating func abandon(run: Int) {
     close(run)
     ended.removeAll { $0 == run }
+  }
+
+  /// Lets nobody new in and has every connection end behind what was sent; all of that is given.
+  package mutating func drain() -> Bool {
+    if listens { stopListening() }
+    isDraining = true
+    for descriptor in listener.acceptLast() {
+      // Without memory for it, it is closed.
+      guard (try? welcome(descriptor)) != nil else { break }
+    }
+    for connection in connections.values { connection.descriptor.endReceiving() }
+    return true
   }
 
   // MARK: Connections
@@ -141,9 +154,7 @@ package struct ConnectionSource: ByteSource {
       guard connections.count < limits.connections else { return stopListening() }
       switch try listener.accept() {
       case .connection(let descriptor):
-        try epoll.add(descriptor, key: nextRun)
-        connections[nextRun] = Connection(descriptor: descriptor, lastReady: now())
-        nextRun += 1
+        try welcome(descriptor)
       case .nothing: return
       case .exhausted:
         pausedUntil = now() + .seconds(Self.pauseSeconds)
@@ -152,13 +163,19 @@ package struct ConnectionSource: ByteSource {
     }
   }
 
+  private mutating func welcome(_ descriptor: Descriptor) throws(FileError) {
+    try epoll.add(descriptor, key: nextRun)
+    connections[nextRun] = Connection(descriptor: descriptor, lastReady: now())
+    nextRun += 1
+  }
+
   private mutating func stopListening() {
     epoll.remove(listener.descriptor)
     listens = false
   }
 
   private mutating func listenAgain() throws(FileError) {
-    guard !listens, pausedUntil == nil, connections.count < limits.connections else { return }
+    guard !isDraining, !listens, pausedUntil == nil, connections.count < limits.connections else { return }
     try epoll.add(listener.descriptor, key: Self.listenerKey)
     listens = true
   }

@@ -30,6 +30,7 @@ package struct FIFOSource: ByteSource {
   private var run = 0
   private var hasGiven = false
   private var isAbandoned = false
+  private var isDraining = false
 
   /// - Parameter create: makes the FIFO where nothing stands at the path, for its owner alone.
   package init(_ path: String, create: Bool) throws(FileError) {
@@ -55,7 +56,13 @@ package struct FIFOSource: ByteSource {
       run += 1
       if !isAbandoned { return .ended(run: run - 1) }
     }
-    return .waits(Awaited(descriptor: descriptor.number))
+    return isDraining ? .end : .waits(Awaited(descriptor: descriptor.number))
+  }
+
+  /// What writers write behind what is there now, the next reader gets.
+  package mutating func drain() -> Bool {
+    isDraining = true
+    return true
   }
 
   package mutating func abandon(run: Int) {

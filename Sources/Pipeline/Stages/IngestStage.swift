@@ -34,6 +34,8 @@ struct IngestStage: Stage {
   private var cutsAt: DispatchTime?
   private var rejected: [RejectedRecord] = []
   private var isStopping = false
+  /// Whether the source is read to its end though the stream stops.
+  private var isDraining = false
   private var sourceHasEnded = false
   private var hasEmittedSinceIdle = false
   private var position = StreamPosition()
@@ -71,7 +73,10 @@ struct IngestStage: Stage {
   mutating func step(
     _ signal: Signal<Nothing>, emit: (consuming IngestedItem) -> Void
   ) throws -> Progress {
-    if case .end = signal { isStopping = true }
+    if case .end = signal, !isStopping {
+      isStopping = true
+      isDraining = source.drain()
+    }
     if let cutsAt, DispatchTime.now() >= cutsAt { emitBatch(completes: true, emit) }
     guard let run = current ?? lanes.first(where: { !$0.value.needsBytes })?.key else {
       return try read(emit)
@@ -101,7 +106,7 @@ struct IngestStage: Stage {
   // MARK: Bytes
 
   private mutating func read(_ emit: (consuming IngestedItem) -> Void) throws -> Progress {
-    if isStopping || sourceHasEnded {
+    if isStopping && !isDraining || sourceHasEnded {
       // What is left of a record that was cut off is no record.
       emitBatch(completes: true, emit)
       emit(.ended(position))

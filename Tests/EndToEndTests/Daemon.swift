@@ -1,0 +1,200 @@
+import Foundation
+import Glibc
+import Testing
+
+/// `evenkeel run` in a directory of a test's own, ready when it is made and killed with it.
+///
+/// Its control plane is at `control.sock`, its state under `state`.
+final class Daemon: @unchecked Sendable {
+  // @unchecked because tests use one from one thread at a time but to look at it.
+
+  let place: Workplace
+  let notifications: NotificationSocket
+  private(set) var running: Running
+  private var hasEnded = false
+
+  /// Writes a configuration, of which `streams` is the part under that name, and starts the daemon.
+  ///
+  /// - Parameters:
+  ///   - settings: what else stands in the configuration.
+  ///   - environment: what is added to that of the tests.
+  ///   - socket: a socket that the service manager passes, named `activated`.
+  init(
+    in place: Workplace, _ streams: String, settings: String = "",
+    environment: [String: String] = [:], socket: CInt? = nil
+  ) throws {
+    self.place = place
+    try Daemon.write(streams, settings: settings, in: place)
+    notifications = try NotificationSocket(place.path("notify.sock"))
+    var variables = environment
+    variables["NOTIFY_SOCKET"] = notifications.path
+    if socket != nil {
+      variables["LISTEN_FDS"] = "1"
+      variables["LISTEN_FDNAMES"] = "activated"
+    }
+    let assignments = variables.map { "\($0.key)=\($0.value)" }.sorted()
+    let script = "export LISTEN_PID=$$; exec env \"$@\""
+    running = try place.start(
+      ["/bin/sh", "-c", script, "sh"] + assignments + [binary, "run", "--config", "e.yaml"],
+      input: nil, socket: socket)
+    do {
+      try notifications.wait(for: "READY=1")
+    } catch {
+      kill()
+      throw error
+    }
+  }
+
+  deinit { if !hasEnded { kill() } }
+
+  static func write(_ streams: String, settings: String = "", in place: Workplace) throws {
+    let indented = streams.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { "  " + $0 }.joined(separator: "\n")
+    let text = """
+      state_directory: state
+      control: { listen: "unix:\(place.path("control.sock"))" }
+      \(settings)
+      streams:
+      \(indented)
+
+      """
+    // As an editor does it: a reload never sees half a file.
+    try place.write("e.yaml.new", text.utf8)
+    rename(place.path("e.yaml.new"), place.path("e.yaml"))
+  }
+
+  /// What the daemon has logged so far.
+  var log: String { (try? String(contentsOfFile: running.errors, encoding: .utf8)) ?? "" }
+
+  /// Asks it to stop, and waits until it has.
+  func stop(_ number: Int32 = SIGTERM) throws -> Finished {
+    running.signal(number)
+    return try end()
+  }
+
+  /// Waits until it has ended; one that does not is killed.
+  func end() throws -> Finished {
+    let deadline = ContinuousClock.now + .seconds(40)
+    while !isOver {
+      if ContinuousClock.now > deadline { running.signal(SIGKILL) }
+      usleep(2000)
+    }
+    hasEnded = true
+    return try running.wait()
+  }
+
+  private var isOver: Bool {
+    var info = siginfo_t()
+    waitid(P_PID, id_t(running.identifier), &info, WEXITED | WNOHANG | WNOWAIT)
+    return info.si_signo != 0
+  }
+
+  private func kill() {
+    running.signal(SIGKILL)
+    _ = try? running.wait()
+    hasEnded = true
+  }
+
+  /// A line of /proc/PID/status in bytes, such as `VmRSS` and `VmHWM`.
+  func memory(_ name: String) throws -> Int {
+    let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name + ":") })
+    return try #require(Int(line.split(separator: " ").dropLast().last ?? "")) * 1024
+  }
+
+  /// How many descriptors are open.
+  var descriptorCount: Int {
+    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(running.identifier)/fd"))?.count
+      ?? 0
+  }
+
+  // MARK: The control plane
+
+  /// A request over the control socket.
+  func ask(
+    _ method: String, _ path: String, _ body: String? = nil
+  ) throws -> (status: Int, body: String) {
+    let peer = try Peer(unix: place.path("control.sock"))
+    var head = "\(method) \(path) HTTP/1.1\r\nHost: evenkeel\r\nConnection: close\r\n"
+    if let body {
+      head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+    } else if method != "GET" {
+      head += "Content-Length: 0\r\n"
+    }
+    peer.send(head + "\r\n" + (body ?? ""))
+    let answer = String(decoding: peer.rest(), as: UTF8.self)
+    let status = try #require(Int(answer.split(separator: " ").dropFirst().first ?? ""))
+    let end = try #require(answer.range(of: "\r\n\r\n"))
+    return (status, String(answer[end.upperBound...]))
+  }
+
+  /// A member of a stream's status.
+  func status<Value>(of stream: String = "s", _ member: String, as _: Value.Type) throws -> Value {
+    let body = try ask("GET", "/api/v1/streams/\(stream)").body
+    let members = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
+    return try #require(members?[member] as? Value, "\(member) in \(body)")
+  }
+
+  func count(_ member: String, of stream: String = "s") throws -> Int {
+    try status(of: stream, member, as: Int.self)
+  }
+
+  /// The members of a stream's features, in their order.
+  func features(of stream: String = "s") throws -> [[String: Any]] {
+    let body = try ask("GET", "/api/v1/streams/\(stream)/features").body
+    let members = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
+    return try #require(members?["features"] as? [[String: Any]], "\(body)")
+  }
+
+  /// The value of a metric, by its name and labels.
+  func metric(_ name: String) throws -> Double? {
+    let lines = try ask("GET", "/metrics").body.split(separator: "\n")
+    return lines.first { $0.hasPrefix(name + " ") }.flatMap { Double($0.split(separator: " ")[1]) }
+  }
+}
+
+/// The service manager's end of sd_notify(3).
+final class NotificationSocket: @unchecked Sendable {
+  // @unchecked because what was received is only touched by the test's own thread.
+
+  let path: String
+  private let number: CInt
+  /// All messages so far.
+  private(set) var received: [String] = []
+
+  init(_ path: String) throws {
+    self.path = path
+    unlink(path)
+    number = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    try withUnixAddress(path) { #expect(bind(number, $0, $1) == 0) }
+  }
+
+  deinit {
+    close(number)
+  }
+
+  /// Waits for a message with that line; those before it are kept too.
+  func wait(for line: String, within seconds: Double = 30) throws {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while ContinuousClock.now < deadline {
+      var query = pollfd(fd: number, events: CShort(POLLIN), revents: 0)
+      guard poll(&query, 1, 100) > 0 else { continue }
+      let count = recv(number, &buffer, buffer.count, 0)
+      let message = String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+      received.append(message)
+      if message.split(separator: "\n").contains(Substring(line)) { return }
+    }
+    throw POSIXError(.ETIMEDOUT, userInfo: ["line": line, "received": received])
+  }
+}
+
+/// Waits until something is so; false where it does not come to be.
+func eventually(within seconds: Double = 20, _ isSo: () throws -> Bool) rethrows -> Bool {
+  let deadline = ContinuousClock.now + .seconds(seconds)
+  while ContinuousClock.now < deadline {
+    if try isSo() { return true }
+    usleep(5000)
+  }
+  return try isSo()
+}
