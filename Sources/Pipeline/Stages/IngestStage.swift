@@ -155,7 +155,11 @@ struct IngestStage: Stage {
     case .end:
       sourceHasEnded = true
       // An input without a byte is a run too: its format says whether it may be.
-      if opening == nil, lanes.isEmpty, !source.endsAnywhere { lanes[0] = try makeLane(run: nil) }
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [],
+        source.progress ?? [] == []
+      {
+        lanes[0] = try makeLane(run: nil)
+      }
       for run in lanes.keys.sorted() { end(run) }
     }
     return .again
