@@ -15,7 +15,7 @@ let allowedImports: [String: Set<String>] = [
     "ConfigurationFile", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "ControlPlane": [
-    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingFox", "FlyingSocks", "Logging",
+    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingSocks", "Logging",
     "FoundationEssentials", "Glibc",
   ],
   "evenkeel": [
