@@ -83,7 +83,8 @@ package final class StreamRun: Sendable {
     self.metrics = metrics
     name = configuration.name
     inputByteCount = source.size
-    let ingest = try IngestStage(configuration, source: source, metrics: metrics)
+    let ingest = try IngestStage(
+      configuration, source: source, metrics: metrics, resumption: state.resumption)
     let normalize = NormalizeStage(
       configuration, initial: state.checkpoint, parameters: state.parameters,
       checkpoints: checkpoints, board: board)
@@ -135,6 +136,8 @@ struct InitialState {
   var checkpoint: Checkpoint?
   /// γ and β, in place of the checkpoint's.
   var parameters: Parameters?
+  /// The place in the input to go on from; what is before it is emitted already.
+  var resumption: StreamPosition?
 }
 
 /// Where a run's output goes.

@@ -7,7 +7,6 @@ let allowedImports: [String: Set<String>] = [
   "Synthetic": ["Features"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
-  "ConfigurationFile": ["Features", "Yams"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [
     "Features", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",

@@ -39,10 +39,20 @@ struct IngestStage: Stage {
   private var sourceHasEnded = false
   private var hasEmittedSinceIdle = false
   private var position = StreamPosition()
+  /// What the source says of the runs that are done with.
+  private var finishedRuns: [String]?
+  /// The place of an earlier run to go on from, until its run comes.
+  private var resumption: StreamPosition?
+  /// The place behind what was emitted.
+  private var emittedPosition = StreamPosition()
 
   init(
-    _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics
+    _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
+    resumption: StreamPosition? = nil
   ) throws(StreamError) {
+    self.resumption = resumption
+    if let resumption { emittedPosition = resumption }
+    finishedRuns = source.progress
     self.configuration = configuration
     self.source = source
     self.metrics = metrics
@@ -59,12 +69,17 @@ struct IngestStage: Stage {
     }
     self.format = format
     // Options that no decoder can work with are told before anything is read.
-    _ = try makeLane()
+    _ = try makeLane(run: nil)
   }
 
-  private func makeLane() throws(StreamError) -> IngestLane {
+  private mutating func makeLane(run: Int?) throws(StreamError) -> IngestLane {
+    let mark = run.flatMap { source.mark(ofRun: $0) }
+    var place: StreamPosition?
+    if let mark, resumption?.run == mark { place = resumption.take() }
     do {
-      return try IngestLane(options, format: format, decompression: configuration.decompression)
+      return try IngestLane(
+        options, format: format, decompression: configuration.decompression, mark: mark,
+        resumption: place)
     } catch {
       throw .configuration("\(error)")
     }
@@ -95,6 +110,8 @@ struct IngestStage: Stage {
     }
     if lane.isDone {
       position = lane.position()
+      position.run = nil
+      finishedRuns = source.progress
       try finish(lane)
     } else {
       lanes[run] = lane
@@ -107,9 +124,15 @@ struct IngestStage: Stage {
 
   private mutating func read(_ emit: (consuming IngestedItem) -> Void) throws -> Progress {
     if isStopping && !isDraining || sourceHasEnded {
-      // What is left of a record that was cut off is no record.
-      emitBatch(completes: true, emit)
-      emit(.ended(position))
+      // What is left of a record that was cut off is no record. A batch that is stopped short and can
+      // be read again is, so that it is cut where it would have been.
+      if sourceHasEnded || finishedRuns == nil || emitted > 0 {
+        emitBatch(completes: true, emit)
+        position.finishedRuns = finishedRuns
+        emit(.ended(position))
+      } else {
+        emit(.ended(emittedPosition))
+      }
       return .finished
     }
     let read: SourceRead
@@ -122,7 +145,7 @@ struct IngestStage: Stage {
     case .bytes(let count, let run):
       bytes.advance(count)
       metrics.inputByteCount.add(count, ordering: .relaxed)
-      var lane = try lanes.removeValue(forKey: run) ?? makeLane()
+      var lane = try lanes.removeValue(forKey: run) ?? makeLane(run: run)
       lane.append(UnsafeRawBufferPointer(bytes.readable))
       bytes.removeAll()
       lanes[run] = lane
@@ -132,7 +155,7 @@ struct IngestStage: Stage {
     case .end:
       sourceHasEnded = true
       // An input without a byte is a run too: its format says whether it may be.
-      if opening == nil, lanes.isEmpty, !source.endsAnywhere { lanes[0] = try makeLane() }
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere { lanes[0] = try makeLane(run: nil) }
       for run in lanes.keys.sorted() { end(run) }
     }
     return .again
@@ -287,6 +310,7 @@ struct IngestStage: Stage {
       fault = found
     }
     source.abandon(run: run)
+    finishedRuns = source.progress
     leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
   }
 
@@ -333,6 +357,8 @@ struct IngestStage: Stage {
       batch?.removeRecords()
     }
     records.end = position
+    records.end.finishedRuns = finishedRuns
+    emittedPosition = records.end
     if records.features.count > 0 {
       metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
       metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)

@@ -229,7 +229,8 @@ struct NormalizeStage: Stage {
     lastCut = .now()
     batchesSinceCheckpoint += 1
     try carryOutRequests()
-    if let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
+    // Records that are held back would be lost with a restart behind them.
+    if held.isEmpty, let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
       keepCheckpoint()
     }
     show(atOnce: false)
@@ -301,6 +302,9 @@ struct NormalizeStage: Stage {
       case .checkpoint:
         guard checkpoints != nil else {
           throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
+        }
+        guard held.isEmpty else {
+          throw CommandRefusal.unfit("stream '\(configuration.name)' holds records until it is warm")
         }
         keepCheckpoint()
         // The reply comes when the file is written.

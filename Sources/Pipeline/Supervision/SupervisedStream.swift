@@ -154,8 +154,8 @@ final class SupervisedStream: @unchecked Sendable {
     var configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
     if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
-    let source: any ByteSource
-    let output: StreamOutput
+    var source: any ByteSource
+    var output: StreamOutput
     do {
       source = try definition.source.open(fileSystem)
     } catch {
@@ -168,11 +168,30 @@ final class SupervisedStream: @unchecked Sendable {
     } catch {
       throw .outputRefused(error)
     }
+    do {
+      try resume(&source, &output, &initial)
+    } catch {
+      throw .inputOutput(error)
+    }
     return try StreamRun(
       configuration, source: source, state: initial, output: output,
       checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
+  }
+
+  /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that
+  /// cannot give again what was read is no reason to take back what was written.
+  private func resume(
+    _ source: inout any ByteSource, _ output: inout StreamOutput, _ initial: inout InitialState
+  ) throws(FileError) {
+    guard let checkpoint = initial.checkpoint, let place = checkpoint.position,
+      let finished = place.finishedRuns, source.progress != nil
+    else { return }
+    try source.resume(from: finished, run: place.run)
+    initial.resumption = place
+    if let position = checkpoint.output { try output.sink.resume(at: position) }
+    if let position = checkpoint.deadLetters { try output.deadLetters?.resume(at: position) }
   }
 
   private func deadLetters() throws(FileError) -> (any ByteSink)? {
