@@ -55,7 +55,6 @@ let package = Package(
       "ControlPlane",
       [
         "Pipeline", "BatchNormalization", "Features", "Storage",
-        .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Page/index.html")]),

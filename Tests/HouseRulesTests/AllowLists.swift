@@ -5,7 +5,6 @@ let allowedImports: [String: Set<String>] = [
   "BatchNormalization": ["Features", "Glibc"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
-  "ConfigurationFile": ["Features", "Yams"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
@@ -14,7 +13,7 @@ let allowedImports: [String: Set<String>] = [
     "ConfigurationFile", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "ControlPlane": [
-    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingFox", "FlyingSocks", "Logging",
+    "Features", "BatchNormalization", "Storage", "Pipeline", "FlyingSocks", "Logging",
     "FoundationEssentials", "Glibc",
   ],
   "evenkeel": [
