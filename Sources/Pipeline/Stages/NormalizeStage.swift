@@ -230,7 +230,9 @@ struct NormalizeStage: Stage {
     batchesSinceCheckpoint += 1
     try carryOutRequests()
     // Records that are held back would be lost with a restart behind them.
-    if held.isEmpty, let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
+    if held.isEmpty, let checkpoints,
+      checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint)
+    {
       keepCheckpoint()
     }
     show(atOnce: false)
@@ -304,7 +306,8 @@ struct NormalizeStage: Stage {
           throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
         }
         guard held.isEmpty else {
-          throw CommandRefusal.unfit("stream '\(configuration.name)' holds records until it is warm")
+          throw CommandRefusal.unfit(
+            "stream '\(configuration.name)' holds records until it is warm")
         }
         keepCheckpoint()
         // The reply comes when the file is written.
