@@ -6,6 +6,7 @@ let allowedImports: [String: Set<String>] = [
   "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
+  "ConfigurationFile": ["Features", "Yams"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [
