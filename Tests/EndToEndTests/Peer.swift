@@ -59,7 +59,7 @@ final class Peer: @unchecked Sendable {
     var sent = 0
     while sent < bytes.count {
       let count = bytes[sent...].withUnsafeBytes {
-        Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+        Glibc.send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
       }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { break }
@@ -78,7 +78,7 @@ final class Peer: @unchecked Sendable {
       var query = pollfd(fd: number, events: CShort(POLLOUT), revents: 0)
       guard poll(&query, 1, CInt(seconds * 1000)) > 0 else { break }
       let count = Glibc.send(
-        number, bytes, bytes.count, CInt(MSG_NOSIGNAL.rawValue) | CInt(MSG_DONTWAIT.rawValue))
+        number, bytes, bytes.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
       guard count > 0 else { continue }
       // A message that was taken in part is completed, so that records stay whole.
       sent += count + send(Array(bytes[count...]))

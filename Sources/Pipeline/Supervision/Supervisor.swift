@@ -35,7 +35,9 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   }
 
   /// Starts what is new, drains what is gone, and starts anew what has changed, from its moments; what
-  /// has not changed is not touched. `completion` is called when all of it is done.
+  /// has not changed is not touched. What takes longer to drain than the configuration allows is
+  /// abandoned: a reader that is absent must not hold up a reload for ever. `completion` is called when
+  /// all of it is done.
   package func apply(
     _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
   ) {
@@ -50,7 +52,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         left.enter()
         stream.stop { left.leave() }
       }
-      left.wait()
+      if left.wait(timeout: .now() + configuration.shutdownTimeoutSeconds) == .timedOut {
+        for stream in leaving.values { stream.abandon() }
+        left.wait()
+      }
       for definition in configuration.streams where present[definition.name] == nil
         || leaving[definition.name] != nil
       {
