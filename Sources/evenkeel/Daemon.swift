@@ -33,6 +33,7 @@ final class Daemon: @unchecked Sendable {
     block(handled)
     // A reader that has gone is an error of the write, and costs its stream alone.
     signal(SIGPIPE, SIG_IGN)
+    raiseDescriptorLimit()
     let options = configuration.log
     LoggingSystem.bootstrap { label in
       LineLogHandler(label: label, level: options.level, format: options.format)
@@ -182,4 +183,13 @@ func block(_ numbers: [Int32]) {
   sigemptyset(&signals)
   for number in numbers { sigaddset(&signals, number) }
   pthread_sigmask(SIG_BLOCK, &signals, nil)
+}
+
+/// Allows as many descriptors as the system lets this process have: every stream and every connection
+/// takes some, and the usual limit is made for select(2), which is not used here.
+func raiseDescriptorLimit() {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  limit.rlim_cur = limit.rlim_max
+  _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }

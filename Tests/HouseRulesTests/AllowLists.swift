@@ -7,7 +7,6 @@ let allowedImports: [String: Set<String>] = [
   "Synthetic": ["Features"],
   "ConfigurationFile": ["Features", "Yams"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
-  "ConfigurationFile": ["Features", "Yams"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [

@@ -101,7 +101,8 @@ final class SupervisedStream: @unchecked Sendable {
         bytesOut: metrics.bytesOut, restarts: restarts, checkpoints: metrics.checkpoints,
         recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
         checkpointAgeSeconds: metrics.checkpointAgeSeconds, lastError: lastError,
-        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings)
+        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings,
+        droppedWrites: metrics.droppedWrites)
     }
   }
 
