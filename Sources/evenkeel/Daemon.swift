@@ -15,6 +15,7 @@ final class Daemon: @unchecked Sendable {
   private let queue = DispatchQueue(label: "evenkeel.daemon")
   private var configuration: DaemonConfiguration
   private var isStopping = false
+  private var isDrained = true
 
   /// Reads the configuration; nothing runs yet.
   init(configurationFile: String) throws {
@@ -77,6 +78,9 @@ final class Daemon: @unchecked Sendable {
       }
       _ = stopped.wait(timeout: .now() + 3)
     }
+    guard queue.sync(execute: { isDrained }) else {
+      throw CommandFailure("stopped before everything that was read was emitted", exitCode: 75)
+    }
   }
 
   // MARK: Signals
@@ -122,7 +126,8 @@ final class Daemon: @unchecked Sendable {
     isStopping = true
     logger.notice("draining")
     serviceNotifier.notify("STOPPING=1\nSTATUS=draining")
-    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { isDrained in
+    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { [self] isDrained in
+      queue.sync { self.isDrained = isDrained }
       if isDrained {
         logger.notice("drained")
       } else {

@@ -110,10 +110,11 @@ import Testing
       producer.send(text)
       #expect(subscriber.lines(9).count == 9)
     }
+    let features = try daemon.features()
     #expect(
       try eventually {
         try daemon.features().map { $0["values"] as? Int } == [16, 8]
-      }, "\(try daemon.features())")
+      }, "\(features)")
     #expect(try daemon.stop().exitCode == 0)
   }
 
