@@ -42,6 +42,8 @@ struct NormalizeStage: Stage {
   private var lastCheckpoint = DispatchTime.now()
   private var lastCut: DispatchTime?
   private var nextShow = DispatchTime.now()
+  /// Whether there is something new to show.
+  private var hasMoved = false
 
   /// - Parameters:
   ///   - initial: the state to start from.
@@ -227,6 +229,7 @@ struct NormalizeStage: Stage {
   /// What is done between two batches.
   private mutating func cut() throws(StreamError) {
     lastCut = .now()
+    hasMoved = true
     batchesSinceCheckpoint += 1
     try carryOutRequests()
     // Records that are held back would be lost with a restart behind them.
@@ -240,8 +243,11 @@ struct NormalizeStage: Stage {
 
   /// Shows the state, but not so often that copying it costs.
   private mutating func show(atOnce: Bool) {
-    guard let board, let normalizer, atOnce || DispatchTime.now() >= nextShow else { return }
+    guard let board, let normalizer, hasMoved, atOnce || DispatchTime.now() >= nextShow else {
+      return
+    }
     board.show(normalizer, position: position)
+    hasMoved = false
     nextShow = .now() + 0.1
   }
 
@@ -280,6 +286,7 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
+    hasMoved = true
     show(atOnce: true)
   }
 
