@@ -133,6 +133,7 @@ struct NormalizeStage: Stage {
     } catch {
       throw .configuration("\(configuration.name): \(error)")
     }
+    hasMoved = true
     unit.startsStream = true
   }
 
