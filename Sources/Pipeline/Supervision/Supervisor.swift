@@ -56,6 +56,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         for stream in leaving.values { stream.abandon() }
         left.wait()
       }
+      let started = DispatchGroup()
       for definition in configuration.streams where present[definition.name] == nil
         || leaving[definition.name] != nil
       {
@@ -64,8 +65,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
           takesOtherCheckpoints: leaving[definition.name] != nil, fileSystem: self.fileSystem,
           logger: self.logger)
         self.lock.withLock { self.streams[definition.name] = stream }
-        stream.start()
+        started.enter()
+        stream.start { started.leave() }
       }
+      started.wait()
       self.lock.withLock {
         self.streams = self.streams.filter { wanted[$0.key] != nil }
       }
