@@ -19,7 +19,7 @@ import Testing
           source: { unix: { path: strict.sock } }
           format: { csv: { header: true } }
           features: [a, b]
-          on_invalid: bad_record
+          on_invalid: reject
           on_bad_record: fail
           sink: { file: { path: strict.csv } }
           restart: { initial: 100ms, max: 1s }
@@ -153,7 +153,7 @@ import Testing
       DaemonSocketTests.stream(
         """
         batch: { size: 64, max_delay: 50ms }
-        on_invalid: bad_record
+        on_invalid: reject
         on_bad_record: dead_letter
         dead_letters: { max_size: 8KiB, keep: 2 }
         """), settings: "log: { format: json }")
@@ -192,7 +192,7 @@ import Testing
   @Test func `a stream that fails for a bad record does not log what it holds`() throws {
     let place = try Workplace()
     let daemon = try Daemon(
-      in: place, DaemonSocketTests.stream("on_invalid: bad_record\non_bad_record: fail"))
+      in: place, DaemonSocketTests.stream("on_invalid: reject\non_bad_record: fail"))
     let producer = try Peer(unix: place.path("in.sock"))
     producer.send(Records.header + "bad,MARKER4711,2.5\n")
     #expect(try eventually { try daemon.count("restarts") == 1 })

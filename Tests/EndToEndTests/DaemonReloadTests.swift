@@ -54,9 +54,18 @@ import Testing
     for name in ["steady", "changing"] {
       let input = place.path(name + ".in")
       let output = place.path(name + ".out")
-      DispatchQueue.global().async(group: running) { load.subscribe(name, to: output) }
-      DispatchQueue.global().async(group: running) { load.produce(name, to: input) }
+      let works: [@Sendable () -> Void] = [
+        { load.subscribe(name, to: output) }, { load.produce(name, to: input) },
+      ]
+      for work in works {
+        running.enter()
+        Thread.detachNewThread {
+          work()
+          running.leave()
+        }
+      }
     }
+    #expect(eventually { load.received("steady") > 50 && load.received("changing") > 50 })
     for number in 1...100 {
       if number.isMultiple(of: 2) {
         try place.write("e.yaml", Array("streams:\n  steady:\n    sauce: {}\n".utf8))
@@ -110,11 +119,10 @@ import Testing
       producer.send(text)
       #expect(subscriber.lines(9).count == 9)
     }
-    let features = try daemon.features()
     #expect(
       try eventually {
         try daemon.features().map { $0["values"] as? Int } == [16, 8]
-      }, "\(features)")
+      })
     #expect(try daemon.stop().exitCode == 0)
   }
 
@@ -151,11 +159,8 @@ import Testing
     let inspected = try place.evenkeel("inspect", "state/\(stream)/\(newest)", "--json")
     let json = try JSONSerialization.jsonObject(with: Data(inspected.output)) as? [String: Any]
     let features = json?["features"] as? [[String: Any]]
-    let found = try #require(features?.first { $0["name"] as? String == feature }, "\(json ?? [:])")
-    return (
-      try #require(found["values"] as? Int),
-      try #require(found["mean"] as? Double)
-    )
+    let found = try #require(features?.first { $0["name"] as? String == feature })
+    return (try #require(found["values"] as? Int), try #require(found["mean"] as? Double))
   }
 }
 

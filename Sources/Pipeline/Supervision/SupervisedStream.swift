@@ -53,8 +53,12 @@ final class SupervisedStream: @unchecked Sendable {
 
   // MARK: From any thread
 
-  func start() {
-    queue.async { self.begin() }
+  /// Opens the ends; `completion` is called when that is done, or has failed and is tried again.
+  func start(_ completion: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.begin()
+      completion()
+    }
   }
 
   /// Drains the stream; `completion` is called when it has ended.
