@@ -10,7 +10,7 @@ import Testing
     let place = try Workplace()
     let rows = runsFullDose ? 400_000 : 20_000
     _ = try place.evenkeel(
-      "generate", "--rows", "\(rows)", "--features", "4", "--format", "csv", "-o", "in.csv")
+      "generate", "--rows", "\(rows)", "--features", "8", "--format", "csv", "-o", "in.csv")
     let expected = try place.evenkeel(
       "normalize", "in.csv", "--no-compress", "--mode", "running", "--batch-size", "256")
     let daemon = try Daemon(

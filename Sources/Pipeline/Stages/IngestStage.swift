@@ -275,7 +275,7 @@ struct IngestStage: Stage {
     guard configuration.badRecords != .fail else {
       throw .stream(
         .badRecord(
-          stream: configuration.name, record: lane.records, byteOffset: offset, fault: "\(fault)"))
+          stream: configuration.name, record: lane.records, byteOffset: offset, fault: fault))
     }
     leaveOut(fault, bytes, record: lane.records, byteOffset: offset)
     // A run of bad records must not pile up while the batch waits for good ones.
@@ -309,7 +309,7 @@ struct IngestStage: Stage {
       guard source.endsAnywhere else {
         throw .badRecord(
           stream: configuration.name, record: lane.records + 1, byteOffset: lane.byteOffset,
-          fault: "\(found)")
+          fault: found)
       }
       fault = found
     }

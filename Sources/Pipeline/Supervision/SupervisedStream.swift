@@ -224,14 +224,17 @@ final class SupervisedStream: @unchecked Sendable {
   /// Reports a failure and, unless a restart cannot mend it, starts again after a pause that doubles.
   private func failed(_ failure: any Error) {
     lastError = "\(failure)"
+    // What a record holds is no matter for the log.
+    let reason = (failure as? StreamError)?.withoutContents ?? "\(failure)"
+    logger.debug("\(failure)")
     if let error = failure as? StreamError, case .configuration = error {
       state = .failed
-      logger.critical("\(failure)")
+      logger.critical("\(reason)")
       return
     }
     guard !isStopping else {
       state = .failed
-      logger.error("\(failure)")
+      logger.error("\(reason)")
       return
     }
     let ranSeconds =
@@ -244,7 +247,7 @@ final class SupervisedStream: @unchecked Sendable {
     pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
     state = .backingOff
     restarts += 1
-    logger.error("\(failure)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
+    logger.error("\(reason)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
     queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
   }
 
