@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # Options of the benchmark, such as ARGS='--quick --only csv'.
 ARGS ?=
+# How long the soak lasts.
+SECONDS ?= 600
 
 # What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
@@ -21,7 +23,7 @@ SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test lint format bench demo install page parity clean
+.PHONY: help deps deps-python build test lint format bench demo install page parity soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -94,6 +96,7 @@ install: build ## Install the binary under PREFIX (/usr/local), within DESTDIR i
 
 bench: build .venv-bench/ready ## Measure against pipes of tools and Python peers; ARGS='--quick'.
 	.venv-bench/bin/python Benchmarks/run.py --evenkeel $(EVENKEEL) $(ARGS)
+	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(filter --quick,$(ARGS))
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
@@ -102,6 +105,9 @@ page: deps ## Try the live page in Chromium, the metrics with promtool; draw doc
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
 	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
 	  swift test --disable-xctest --filter ControlPlaneTests
+
+soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
+	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)
 
 clean: ## Remove everything that was made.
 	rm -rf .build .build-* .venv-*
