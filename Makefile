@@ -17,6 +17,8 @@ configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFD
     -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
 # Options of the benchmark, such as ARGS='--quick --only csv'.
 ARGS ?=
+# How long the soak lasts.
+SECONDS ?= 600
 
 # What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
@@ -36,7 +38,7 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test lint format bench demo install uninstall \
-  print-unit unit-check install-check page parity clean
+  print-unit unit-check install-check page parity soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -136,6 +138,7 @@ install-check: build ## Install into a directory, look, run what was installed, 
 
 bench: build .venv-bench/ready ## Measure against pipes of tools and Python peers; ARGS='--quick'.
 	.venv-bench/bin/python Benchmarks/run.py --evenkeel $(EVENKEEL) $(ARGS)
+	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(filter --quick,$(ARGS))
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
@@ -144,6 +147,9 @@ page: deps ## Try the live page in Chromium, the metrics with promtool; draw doc
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
 	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
 	  swift test --disable-xctest --filter ControlPlaneTests
+
+soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
+	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)
 
 clean: ## Remove everything that was made.
 	rm -rf .build .build-* .venv-*
