@@ -17,13 +17,14 @@ struct NormalizeStage: Stage {
   private static let mostHeldBytes = 256 << 20
   /// A unit is sent when it has about as many bytes of text or columns: large enough for a frame to
   /// compress well, small enough to keep every worker busy.
-  private static let unitBytes = 512 << 10
+  static let unitBytes = 512 << 10
 
   private let configuration: StreamConfiguration
   private let initial: Checkpoint?
   private let parameters: Parameters?
   private let checkpoints: CheckpointSchedule?
   private let board: StreamBoard?
+  private let greatestUnit: Int
   private var startsFromInitial = false
   private var normalizer: Normalizer?
   private var encoder: (any RecordEncoder)?
@@ -48,15 +49,18 @@ struct NormalizeStage: Stage {
   ///   - parameters: γ and β, in place of those of the state.
   ///   - checkpoints: when the state is sent to be kept; nil is never.
   ///   - board: where the state of the features is shown.
+  ///   - unitBytes: the bytes after which a unit is sent.
   init(
     _ configuration: StreamConfiguration, initial: Checkpoint?, parameters: Parameters?,
-    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil
+    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil,
+    unitBytes: Int = unitBytes
   ) {
     self.configuration = configuration
     self.initial = initial
     self.parameters = parameters
     self.checkpoints = checkpoints
     self.board = board
+    greatestUnit = unitBytes
   }
 
   mutating func step(
@@ -82,7 +86,7 @@ struct NormalizeStage: Stage {
       send(emit)
       return .finished
     }
-    if unitBytes >= Self.unitBytes || unit.rejected.count >= 64 || unit.checkpoint != nil {
+    if unitBytes >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
       send(emit)
     }
     return .next
@@ -230,7 +234,9 @@ struct NormalizeStage: Stage {
     batchesSinceCheckpoint += 1
     try carryOutRequests()
     // Records that are held back would be lost with a restart behind them.
-    if held.isEmpty, let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
+    if held.isEmpty, let checkpoints,
+      checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint)
+    {
       keepCheckpoint()
     }
     show(atOnce: false)
@@ -304,7 +310,8 @@ struct NormalizeStage: Stage {
           throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
         }
         guard held.isEmpty else {
-          throw CommandRefusal.unfit("stream '\(configuration.name)' holds records until it is warm")
+          throw CommandRefusal.unfit(
+            "stream '\(configuration.name)' holds records until it is warm")
         }
         keepCheckpoint()
         // The reply comes when the file is written.
