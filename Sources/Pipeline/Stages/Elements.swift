@@ -5,8 +5,9 @@ internal import Storage
 
 /// What IngestStage hands to NormalizeStage.
 enum IngestedItem: Sized, Sendable {
-  /// What the start of the stream told; comes first, once.
-  case opened(StreamOpening)
+  /// What the start of the stream told, and the place before its first record, where that is not the
+  /// place of an earlier run; comes first, once.
+  case opened(StreamOpening, at: StreamPosition?)
   /// Consecutive records of the batch under way, and whether it is cut behind them.
   case records(RecordBatch, completesBatch: Bool)
   case rejected([RejectedRecord])
@@ -19,7 +20,7 @@ enum IngestedItem: Sized, Sendable {
 
   var byteCount: Int {
     switch self {
-    case .opened(let opening): opening.prologue.count
+    case .opened(let opening, _): opening.prologue.count
     case .records(let batch, _): batch.byteCount
     case .rejected(let records): records.byteCount
     case .idle, .request, .ended: 0

@@ -67,7 +67,9 @@ struct NormalizeStage: Stage {
     _ signal: Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
   ) throws -> Progress {
     switch signal {
-    case .element(.opened(let opening)): try open(opening)
+    case .element(.opened(let opening, let start)):
+      try open(opening)
+      if let start { keepStart(start) }
     case .element(.records(let batch, let completesBatch)):
       try take(batch, completesBatch: completesBatch)
     case .element(.rejected(let records)):
@@ -136,6 +138,13 @@ struct NormalizeStage: Stage {
       throw .configuration("\(configuration.name): \(error)")
     }
     unit.startsStream = true
+  }
+
+  /// Keeps the state before the first record of a source that can give it again: whatever a run that
+  /// crashes before the next checkpoint has written stands behind a known place.
+  private mutating func keepStart(_ start: StreamPosition) {
+    position = start
+    if checkpoints != nil, start.finishedRuns != nil { keepCheckpoint() }
   }
 
   // MARK: Batches
