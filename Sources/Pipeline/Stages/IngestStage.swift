@@ -131,9 +131,9 @@ struct IngestStage: Stage {
       if sourceHasEnded || finishedRuns == nil || emitted > 0 {
         emitBatch(completes: true, emit)
         position.finishedRuns = finishedRuns
-        emit(.ended(position))
+        emit(.ended(position, goesOn: false))
       } else {
-        emit(.ended(emittedPosition))
+        emit(.ended(emittedPosition, goesOn: true))
       }
       return .finished
     }
@@ -383,7 +383,13 @@ struct IngestStage: Stage {
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
-    emit(.rejected(rejected))
+    let isBetweenBatches =
+      emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
+    if isBetweenBatches {
+      emittedPosition = position
+      emittedPosition.finishedRuns = finishedRuns
+    }
+    emit(.rejected(rejected, end: isBetweenBatches ? emittedPosition : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }

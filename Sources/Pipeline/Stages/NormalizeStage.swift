@@ -39,6 +39,10 @@ struct NormalizeStage: Stage {
   private var held: [RecordBatch] = []
   private var heldBytes = 0
   private var position = StreamPosition()
+  /// Whether bad records have left that stand behind `position`.
+  private var isAheadOfPosition = false
+  /// Whether a later run reads again what stands behind `position`.
+  private var comesAgain = false
   private var batchesSinceCheckpoint = 0
   private var lastCheckpoint = DispatchTime.now()
   private var lastCut: DispatchTime?
@@ -72,16 +76,21 @@ struct NormalizeStage: Stage {
       if let start { keepStart(start) }
     case .element(.records(let batch, let completesBatch)):
       try take(batch, completesBatch: completesBatch)
-    case .element(.rejected(let records)):
+    case .element(.rejected(let records, let end)):
       unit.rejected += records
       unitBytes += records.byteCount
+      if let end { position = end }
+      isAheadOfPosition = end == nil
     case .element(.idle):
       show(atOnce: true)
       if !unit.isEmpty { send(emit) }
     case .element(.request(let request)):
       requests.append(request)
       try carryOutRequests()
-    case .element(.ended(let end)): position = end
+    case .element(.ended(let end, let goesOn)):
+      position = end
+      comesAgain = goesOn
+      isAheadOfPosition = isAheadOfPosition && goesOn
     case .resume: break
     case .end:
       try finish()
@@ -95,6 +104,12 @@ struct NormalizeStage: Stage {
   }
 
   private mutating func finish() throws(StreamError) {
+    if comesAgain, !held.isEmpty || isAheadOfPosition {
+      // A later run takes back what has left since the last checkpoint, and does it as if none had.
+      held = []
+      for request in requests { request.reply(.failure(.notRunning(configuration.name))) }
+      return
+    }
     try releaseHeld()
     // A stream that was stopped before its start was known is an empty one.
     if normalizer == nil { unit.startsStream = true }
@@ -153,6 +168,7 @@ struct NormalizeStage: Stage {
     _ batch: consuming RecordBatch, completesBatch: Bool
   ) throws(StreamError) {
     position = batch.end
+    isAheadOfPosition = false
     if completesBatch, pending == nil {
       try normalize(batch)
     } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
@@ -276,9 +292,10 @@ struct NormalizeStage: Stage {
 
   // MARK: Requests
 
-  /// Carries out what operators asked for, unless a batch is under way.
+  /// Carries out what operators asked for, unless a batch is under way, or a part of it that was left
+  /// out.
   private mutating func carryOutRequests() throws(StreamError) {
-    guard pending == nil, !requests.isEmpty else { return }
+    guard pending == nil, !isAheadOfPosition, !requests.isEmpty else { return }
     let due = requests
     requests = []
     for request in due {
