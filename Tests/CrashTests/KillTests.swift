@@ -26,7 +26,7 @@ import Testing
     try place.write(
       "killed.yaml", scenario.configuration(output: scenario.output, state: "state").utf8)
     try place.write(
-      "whole.yaml", scenario.configuration(output: scenario.reference, state: "whole").utf8)
+      "whole.yaml", scenario.configuration(output: scenario.reference, state: "reference").utf8)
 
     // How long one start takes is measured, so that the kills fall on all of the work.
     var spanMicroseconds = 500_000.0
@@ -52,7 +52,7 @@ import Testing
     print("\(hint), \(takenBack) of them with output behind the checkpoint")
 
     let killed = try Delivery(of: scenario.output, state: "state", in: place)
-    let whole = try Delivery(of: scenario.reference, state: "whole", in: place)
+    let whole = try Delivery(of: scenario.reference, state: "reference", in: place)
     #expect(whole.text.lineCount == input.outputLines, "\(hint)")
     #expect(whole.deadLetters.isEmpty == (scenario.badRecords != "dead_letter"), "\(hint)")
     try killed.expectEqual(to: whole, output: scenario.output, in: place, hint)

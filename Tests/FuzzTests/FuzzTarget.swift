@@ -77,7 +77,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     ], bytes: [[0xFF], [0xC3]],
     seeds: {
       [
-        "a,b,k\n1,2,x\n-3.5e2,NA,\"q, \"\"w\"\"\"\n,4,\n5,6,é\n", "\u{FEFF}a;b\r\n\"1\",2\r\n",
+        "a,b,k\n1,2,x\n-3.5e2,NA,\"q, \"\"w\"\"\"\n,4,\n5,6,é\n", "\u{FEFF}a,b\r\n\"1\",2\r\n",
         "\"a\nb\",b,k\n1,2,\"x\ny\"\n3,4,z",
       ].map { Array($0.utf8) }
     },
@@ -94,8 +94,8 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     seeds: {
       [
         #"{"a":1.5,"o":{"b":-2e3,"p":{"c":0}},"v":[1,2,3],"s":"t\"\u00e9\\","n":null}"#,
-        #" { "v" : [ 4 , null , 6 ] , "x" : [ { "y" : [ ] } , true , "" ] , "a" : 7 } "#,
-        #"{"o":{"p":null},"a":12,"z":{"o":{"b":1}},"v":null}"#,
+        #" { "v" : [ 4 , 5 , 6 ] , "o":{ "b" : 1 } , "x" : [ { "y" : [ ] } , true , "" ] , "a" : 7 } "#,
+        #"{"o":{"p":null,"b":0.5},"a":12,"z":{"o":{"b":1}},"v":[-1,0]}"#,
       ].map { Array(($0 + "\n" + $0 + "\n").utf8) }
     },
     read: { input in
