@@ -81,8 +81,19 @@ let package = Package(
       ]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
+    .target(
+      name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["evenkeel", "CZstd"], swiftSettings: settings),
+      name: "EndToEndTests", dependencies: ["evenkeel", "TestSupport", "CZstd"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "CrashTests", dependencies: ["evenkeel", "TestSupport", "Features", "Storage"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FuzzTests",
+      dependencies: [
+        "TestSupport", "Features", "Codecs", "Storage", "ConfigurationFile", "ControlPlane",
+      ], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],
