@@ -9,7 +9,7 @@ package final class Daemon: @unchecked Sendable {
 
   package let place: Workplace
   package let notifications: NotificationSocket
-  private(set) var running: Running
+  package private(set) var running: Running
   private var hasEnded = false
 
   /// Writes a configuration, of which `streams` is the part under that name, and starts the daemon.
@@ -40,9 +40,13 @@ package final class Daemon: @unchecked Sendable {
       try notifications.wait(for: "READY=1", while: { !self.isOver })
     } catch {
       kill()
-      Issue.record("the daemon is not ready: \(log)")
-      throw error
+      throw NotReady(log: log)
     }
+  }
+
+  /// The daemon did not come to serve; what it said.
+  private struct NotReady: Error {
+    var log: String
   }
 
   deinit { if !hasEnded { kill() } }
@@ -164,7 +168,7 @@ package final class NotificationSocket: @unchecked Sendable {
   package let path: String
   private let number: CInt
   /// All messages so far.
-  private(set) var received: [String] = []
+  package private(set) var received: [String] = []
 
   package init(_ path: String) throws {
     self.path = path
