@@ -162,7 +162,8 @@ extension ControlOptions {
     switch listen {
     case .off: return nil
     case .unix(let path): text = "unix:\(path)"
-    case .tcp(let host, let port): text = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port):
+      text = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
     var settings = ControlSettings(
       addresses: [try ControlAddress(text)], tokenFile: tokenFile,

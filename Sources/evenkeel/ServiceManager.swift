@@ -11,7 +11,8 @@ final class ServiceManager: Sendable {
     let environment = ProcessInfo.processInfo.environment
     socketPath = environment["NOTIFY_SOCKET"]
     let isMeant = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
-    watchdogSeconds = isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
+    watchdogSeconds =
+      isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
   }
 
   /// Says that a reload begins; the time lets the manager tell it from an older one.

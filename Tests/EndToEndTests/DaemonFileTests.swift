@@ -4,7 +4,9 @@ import Testing
 
 /// Files and FIFOs of the running daemon.
 @Suite(.serialized) struct DaemonFileTests {
-  @Test func `rotated files are complete and put together they are the uninterrupted output`() throws {
+  @Test func `rotated files are complete and put together they are the uninterrupted output`()
+    throws
+  {
     let place = try Workplace()
     let rows = runsFullDose ? 400_000 : 20_000
     _ = try place.evenkeel(
@@ -134,8 +136,10 @@ import Testing
         compression: off
       """
     }
-    let empty = try Daemon(in: place, "s: { source: { unix: { path: in/e } }, "
-      + "format: { csv: {} }, sink: { file: { path: out/e } } }")
+    let empty = try Daemon(
+      in: place,
+      "s: { source: { unix: { path: in/e } }, "
+        + "format: { csv: {} }, sink: { file: { path: out/e } } }")
     let floor = try empty.memory("VmRSS")
     #expect(try empty.stop().exitCode == 0)
     let daemon = try Daemon(in: place, streams.joined(separator: "\n"))

@@ -69,7 +69,8 @@ import Testing
     #expect(subscriber.lines(1).count == 1)
     func batch() -> Set<String> {
       producer.send(Records.text(0, 0..<4))
-      return Set(subscriber.lines(4).map { $0.split(separator: ",").dropFirst().joined(separator: ",") })
+      return Set(
+        subscriber.lines(4).map { $0.split(separator: ",").dropFirst().joined(separator: ",") })
     }
     #expect(batch() == ["1,2"])
     try place.write("new", parameters(weight: [0, 0], bias: [7, 9]))

@@ -141,7 +141,8 @@ import Testing
       source: "{ tcp: { address: \"127.0.0.1:\(input)\" } }",
       sink: "{ tcp: { address: \"127.0.0.1:\(output)\" } }")
     let daemon = try Daemon(
-      in: place, stream.replacingOccurrences(of: "compression: off", with: "compression: { level: 3 }"))
+      in: place,
+      stream.replacingOccurrences(of: "compression: off", with: "compression: { level: 3 }"))
     let subscriber = try Peer(port: output)
     let producers = try (0..<2).map { _ in try Peer(port: input) }
     try place.write("p0.csv", (Records.header + Records.text(0, 0..<5000)).utf8)
@@ -200,7 +201,8 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
-  @Test func `writes are dropped and counted for a subscriber that never reads where asked`() throws {
+  @Test func `writes are dropped and counted for a subscriber that never reads where asked`() throws
+  {
     let place = try Workplace()
     let sink = "{ unix: { path: out.sock, when_full: drop_oldest, queue: 64KiB } }"
     let daemon = try Daemon(in: place, Self.stream(sink: sink))
@@ -225,7 +227,8 @@ import Testing
 
   @Test func `a socket of the service manager is listened on`() throws {
     let place = try Workplace()
-    let listener = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    let listener = Glibc.socket(
+      AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
     defer { close(listener) }
     try withUnixAddress(place.path("given.sock")) { #expect(bind(listener, $0, $1) == 0) }
     #expect(listen(listener, 8) == 0)

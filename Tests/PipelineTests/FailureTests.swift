@@ -255,7 +255,9 @@ import Testing
     Refusal("batch.size: expected 1 to 1048576, found 0") { $0.batch.size = 0 },
     Refusal("batch.size: expected 1 to 1048576, found 1048577") { $0.batch.size = (1 << 20) + 1 },
     Refusal("batch.min_size: expected at most the batch size 1, found 2") { $0.batch.size = 1 },
-    Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") { $0.decompression.maxWindowLog = 32 },
+    Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") {
+      $0.decompression.maxWindowLog = 32
+    },
     Refusal("compression.level: expected") { $0.compressionLevel = 23 },
     Refusal("format: expected one of") { $0.format = "parquet" },
     Refusal("found 'parquet'") { $0.outputFormat = "parquet" },

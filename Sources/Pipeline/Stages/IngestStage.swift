@@ -276,7 +276,8 @@ struct IngestStage: Stage {
       guard source.endsAnywhere else {
         throw .badInput(stream: configuration.name, reason)
       }
-      fault = RecordFault(expected: "a stream that can be read", found: "one that cannot: \(reason)")
+      fault = RecordFault(
+        expected: "a stream that can be read", found: "one that cannot: \(reason)")
     case .badRecord(let found):
       guard source.endsAnywhere else {
         throw .badRecord(
@@ -315,9 +316,11 @@ struct IngestStage: Stage {
     completes: Bool, _ emit: (consuming IngestedItem) -> Void
   ) {
     emitRejected(emit)
-    var records = batch ?? RecordBatch(
-      features: FeatureBatch(
-        featureCount: opening?.schema.count ?? 0, capacity: 0, precision: options.columns))
+    var records =
+      batch
+      ?? RecordBatch(
+        features: FeatureBatch(
+          featureCount: opening?.schema.count ?? 0, capacity: 0, precision: options.columns))
     let isEmpty = records.features.count == 0 && records.text.isEmpty
     guard !isEmpty || completes && emitted > 0 else { return }
     if completes {

@@ -184,7 +184,8 @@ final class SupervisedStream: @unchecked Sendable {
     guard definition.stream.badRecords == .deadLetter else { return nil }
     return try RotatingFileSink(
       path: directory + "/dead-letters.ndjson",
-      rotation: .init(byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
+      rotation: .init(
+        byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
       in: fileSystem)
   }
 

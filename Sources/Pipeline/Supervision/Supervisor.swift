@@ -1,5 +1,5 @@
-internal import Dispatch
 internal import Dataflow
+internal import Dispatch
 package import Logging
 package import Storage
 
@@ -57,7 +57,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         left.wait()
       }
       let started = DispatchGroup()
-      for definition in configuration.streams where present[definition.name] == nil
+      for definition in configuration.streams
+      where present[definition.name] == nil
         || leaving[definition.name] != nil
       {
         let stream = SupervisedStream(
