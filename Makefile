@@ -2,6 +2,19 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+SYSCONFDIR ?= /etc
+# Decides how the unit says that it can reload.
+SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+
+INSTALLED_UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+INSTALLED_DOCS = $(DESTDIR)$(PREFIX)/share/doc/evenkeel
+INSTALLED_CONFIG = $(DESTDIR)$(SYSCONFDIR)/evenkeel/evenkeel.yaml
+
+# $(call configured,UNIT): the unit with the paths of this installation. Type=notify-reload came with
+# systemd 253; to an older one (Debian 12's) it would mean nothing.
+configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFDIR)/evenkeel/,g' \
+  $(if $(shell [ '$(or $(SYSTEMD_VERSION),253)' -ge 253 ] || echo older),\
+    -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
 # Options of the benchmark, such as ARGS='--quick --only csv'.
 ARGS ?=
 # How long the soak lasts.
@@ -10,6 +23,7 @@ SECONDS ?= 600
 # What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
 DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd
+DEBIAN_UNIT_PACKAGES := systemd
 DEBIAN_PYTHON_PACKAGES := python3-venv
 DEBIAN_PAGE_PACKAGES := chromium prometheus
 
@@ -23,11 +37,12 @@ SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test lint format bench demo install page parity soak clean
+.PHONY: help deps deps-python build test lint format bench demo install uninstall \
+  print-unit unit-check install-check page parity soak clean
 
 help: ## List the targets.
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
-	  while IFS='	' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='	' read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 # $(call install-missing,PACKAGES): asks for no network and no rights where nothing is missing.
 define install-missing
@@ -63,7 +78,7 @@ test: deps ## Run the tests.
 lint: deps-python ## Check the form of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)
 	PYTHONPYCACHEPREFIX=.build-pycache python3 -m py_compile $(PYTHON_SOURCES)
-	bash -n .ci/run
+	for script in .ci/run Tests/Units/*; do bash -n $$script || exit 1; done
 
 format: ## Bring the Swift sources into form.
 	swift format -i -r $(SWIFT_SOURCES)
@@ -83,8 +98,35 @@ demo: build ## Normalise a year of hourly weather, twice.
 	zstd -dc .build-demo/weather.csv.zst | head -n 4
 	zstd -dc .build-demo/weather-again.csv.zst | head -n 4
 
-install: build ## Install the binary under PREFIX (/usr/local), within DESTDIR if given.
+install: build ## Install binary, unit, example configuration and docs; PREFIX, DESTDIR, SYSCONFDIR.
 	install -D -s -m 755 $(EVENKEEL) '$(DESTDIR)$(PREFIX)/bin/evenkeel'
+	install -d '$(INSTALLED_UNITS)' '$(INSTALLED_DOCS)/docs/decisions' '$(INSTALLED_DOCS)/docs/images' \
+	  '$(INSTALLED_DOCS)/examples'
+	$(call configured,config/evenkeel.service) > '$(INSTALLED_UNITS)/evenkeel.service'
+	chmod 644 '$(INSTALLED_UNITS)/evenkeel.service'
+	install -m 644 README.md CHANGELOG.md LICENSE '$(INSTALLED_DOCS)'
+	install -m 644 docs/*.md '$(INSTALLED_DOCS)/docs'
+	install -m 644 docs/decisions/*.md '$(INSTALLED_DOCS)/docs/decisions'
+	install -m 644 docs/images/* '$(INSTALLED_DOCS)/docs/images'
+	install -m 644 config/evenkeel.yaml config/evenkeel-weather.socket config/grafana-dashboard.json \
+	  '$(INSTALLED_DOCS)/examples'
+	@if [ -e '$(INSTALLED_CONFIG)' ]; then echo 'Kept $(INSTALLED_CONFIG)'; else \
+	  install -D -v -m 644 config/evenkeel.yaml '$(INSTALLED_CONFIG)'; fi
+
+# For Tests/Units.
+print-unit:
+	@$(call configured,config/evenkeel.service)
+
+uninstall: ## Remove what `install` put there; the configuration and the state stay.
+	rm -f '$(DESTDIR)$(PREFIX)/bin/evenkeel' '$(INSTALLED_UNITS)/evenkeel.service'
+	rm -rf '$(INSTALLED_DOCS)'
+
+unit-check: build ## Verify the units, and that the service is exposed to little.
+	$(call install-missing,$(DEBIAN_UNIT_PACKAGES))
+	bash Tests/Units/check-units '$(EVENKEEL)'
+
+install-check: build ## Install into a directory, look, run what was installed, and uninstall.
+	bash Tests/Units/check-install
 
 .venv-%/ready: | deps-python
 	python3 -m venv .venv-$*

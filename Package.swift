@@ -55,7 +55,6 @@ let package = Package(
       "ControlPlane",
       [
         "Pipeline", "BatchNormalization", "Features", "Storage",
-        .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Page/index.html")]),
@@ -82,8 +81,19 @@ let package = Package(
       ]),
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
+    .target(
+      name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["evenkeel", "CZstd"], swiftSettings: settings),
+      name: "EndToEndTests", dependencies: ["evenkeel", "TestSupport", "CZstd"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "CrashTests", dependencies: ["evenkeel", "TestSupport", "Features", "Storage"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FuzzTests",
+      dependencies: [
+        "TestSupport", "Features", "Codecs", "Storage", "ConfigurationFile", "ControlPlane",
+      ], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],

@@ -31,6 +31,8 @@ package struct ConfigurationFailure: Error, CustomStringConvertible {
 package struct ConfigurationPlace: Sendable, Equatable {
   package let file: String
   package let path: String
+  /// What is written there, where a variable made something else of it, which must not be told.
+  package let written: String?
   let mark: SourceMark
 
   /// An error at this place.

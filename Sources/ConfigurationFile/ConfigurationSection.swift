@@ -61,15 +61,17 @@ package final class ConfigurationSection {
 
   /// Where a key's value stands, or this section for nil.
   package func place(of key: String?) -> ConfigurationPlace {
-    guard let key else { return ConfigurationPlace(file: errors.file, path: path, mark: mark) }
-    let place = entry(key).map { entry in
-      if case .scalar(let scalar) = entry.value.content, !scalar.isNull {
-        entry.value.mark
-      } else {
-        entry.mark
-      }
+    guard let key else {
+      return ConfigurationPlace(file: errors.file, path: path, written: nil, mark: mark)
     }
-    return ConfigurationPlace(file: errors.file, path: path(to: key), mark: place ?? mark)
+    let entry = entry(key)
+    var place = entry?.mark ?? mark
+    if case .scalar(let scalar) = entry?.value.content, !scalar.isNull {
+      place = entry?.value.mark ?? place
+    }
+    let written = entry.flatMap { $0.value.isSubstituted ? $0.value.described : nil }
+    return ConfigurationPlace(
+      file: errors.file, path: path(to: key), written: written, mark: place)
   }
 
   /// Adds an error at a key of this section (or at the section itself for nil).

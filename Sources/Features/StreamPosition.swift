@@ -12,6 +12,11 @@ package struct StreamPosition: Sendable, Equatable, Codable {
   package var frameOffset: Int
   /// Decompressed bytes before the place within that frame.
   package var byteOffsetInFrame: Int
+  /// The run of the source that the place is in, where a later source could give it again.
+  package var run: String?
+  /// What the source needs to know of the runs that have ended, so as not to read them again; nil where
+  /// it could not read anything again.
+  package var finishedRuns: [String]?
 
   package init(
     records: Int = 0, byteOffset: Int = 0, frameOffset: Int = 0, byteOffsetInFrame: Int = 0
@@ -27,5 +32,7 @@ package struct StreamPosition: Sendable, Equatable, Codable {
     case byteOffset = "byte_offset"
     case frameOffset = "frame_offset"
     case byteOffsetInFrame = "byte_offset_in_frame"
+    case run
+    case finishedRuns = "finished_runs"
   }
 }

@@ -11,10 +11,11 @@ final class Daemon: @unchecked Sendable {
   // @unchecked because what changes is only touched on `queue`.
 
   private let configurationFile: String
-  private let serviceManager = ServiceManager()
+  private let serviceNotifier = ServiceNotifier()
   private let queue = DispatchQueue(label: "evenkeel.daemon")
   private var configuration: DaemonConfiguration
   private var isStopping = false
+  private var isDrained = true
 
   /// Reads the configuration; nothing runs yet.
   init(configurationFile: String) throws {
@@ -52,7 +53,7 @@ final class Daemon: @unchecked Sendable {
         metadata: [
           "streams": "\(supervisor.statuses().count)", "control": "\(addresses)",
         ])
-      serviceManager.notify("READY=1\nSTATUS=\(supervisor.statuses().count) streams")
+      serviceNotifier.notify("READY=1\nSTATUS=\(supervisor.statuses().count) streams")
     }
     let isOver = DispatchSemaphore(value: 0)
     let sources = handled.map { number in
@@ -77,6 +78,9 @@ final class Daemon: @unchecked Sendable {
       }
       _ = stopped.wait(timeout: .now() + 3)
     }
+    guard queue.sync(execute: { isDrained }) else {
+      throw CommandFailure("stopped before everything that was read was emitted", exitCode: 75)
+    }
   }
 
   // MARK: Signals
@@ -84,7 +88,7 @@ final class Daemon: @unchecked Sendable {
   /// Applies the changed file all or nothing; a bad one leaves everything running and says why.
   private func reload(_ supervisor: Supervisor, _ control: ControlServer?, _ logger: Logger) {
     guard !isStopping else { return }
-    serviceManager.notifyReloading()
+    serviceNotifier.notifyReloading()
     let changed: DaemonConfiguration
     do {
       changed = try Self.load(configurationFile)
@@ -96,7 +100,7 @@ final class Daemon: @unchecked Sendable {
       }
     } catch {
       logger.error("configuration refused, everything runs on as before: \(error)")
-      return serviceManager.notify("READY=1\nSTATUS=configuration refused")
+      return serviceNotifier.notify("READY=1\nSTATUS=configuration refused")
     }
     configuration = changed
     let applied = DispatchSemaphore(value: 0)
@@ -112,7 +116,7 @@ final class Daemon: @unchecked Sendable {
       }
     }
     logger.notice("configuration applied", metadata: ["streams": "\(changed.streams.count)"])
-    serviceManager.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
+    serviceNotifier.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
   }
 
   private func stop(
@@ -121,8 +125,9 @@ final class Daemon: @unchecked Sendable {
     guard !isStopping else { _exit(75) }
     isStopping = true
     logger.notice("draining")
-    serviceManager.notify("STOPPING=1\nSTATUS=draining")
-    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { isDrained in
+    serviceNotifier.notify("STOPPING=1\nSTATUS=draining")
+    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { [self] isDrained in
+      queue.sync { self.isDrained = isDrained }
       if isDrained {
         logger.notice("drained")
       } else {
@@ -144,10 +149,10 @@ final class Daemon: @unchecked Sendable {
   /// Tells the service manager regularly that the streams still answer, where it wants to know.
   private func beginWatchdog(_ supervisor: Supervisor) -> any DispatchSourceTimer {
     let timer = DispatchSource.makeTimerSource(queue: .global())
-    let seconds = serviceManager.watchdogSeconds.map { $0 / 2 } ?? 3600
-    timer.setEventHandler { [serviceManager] in
+    let seconds = serviceNotifier.watchdogSeconds.map { $0 / 2 } ?? 3600
+    timer.setEventHandler { [serviceNotifier] in
       let running = supervisor.statuses().count { $0.state == .running }
-      serviceManager.notify("WATCHDOG=1\nSTATUS=\(running) streams running")
+      serviceNotifier.notify("WATCHDOG=1\nSTATUS=\(running) streams running")
     }
     timer.schedule(deadline: .now() + seconds, repeating: seconds)
     timer.activate()

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Logging
 internal import Pipeline
 
@@ -8,6 +9,15 @@ struct LineLogHandler: LogHandler {
   var logLevel: Logger.Level
   private let label: String
   private let format: LogFormat
+
+  /// Whether stderr leads to the journal of systemd, as JOURNAL_STREAM tells (systemd.exec(5)).
+  private static let isReadByJournal: Bool = {
+    var status = stat()
+    guard let stream = ProcessInfo.processInfo.environment["JOURNAL_STREAM"],
+      fstat(STDERR_FILENO, &status) == 0
+    else { return false }
+    return stream == "\(status.st_dev):\(status.st_ino)"
+  }()
 
   init(label: String, level: Logger.Level, format: LogFormat) {
     self.label = label
@@ -22,18 +32,20 @@ struct LineLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-    let time = Date().formatted(.iso8601.time(includingFractionalSeconds: true))
+    let time = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    let priority = Self.isReadByJournal ? "<\(event.level.journalPriority)>" : ""
     switch format {
     case .text:
       let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(oneLine("\($0.value)"))" }
-      let line = "\(time) \(event.level) \(oneLine("\(event.message)"))\(details.joined())\n"
+      let line =
+        "\(priority)\(time) \(event.level) \(oneLine("\(event.message)"))\(details.joined())\n"
       writeToStandardError(line)
     case .json:
       var fields = all.mapValues { "\($0)" }
       fields["time"] = time
       fields["level"] = event.level.rawValue
       fields["message"] = "\(event.message)"
-      writeToStandardError(jsonText(fields) + "\n")
+      writeToStandardError(priority + jsonText(fields) + "\n")
     }
   }
 
@@ -42,5 +54,19 @@ struct LineLogHandler: LogHandler {
     text.unicodeScalars.map { scalar in
       scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : "\(scalar)"
     }.joined()
+  }
+}
+
+extension Logger.Level {
+  /// The level as sd-daemon(3) writes it before a line.
+  fileprivate var journalPriority: Int {
+    switch self {
+    case .trace, .debug: 7
+    case .info: 6
+    case .notice: 5
+    case .warning: 4
+    case .error: 3
+    case .critical: 2
+    }
   }
 }

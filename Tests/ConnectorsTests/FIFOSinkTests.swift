@@ -60,13 +60,13 @@ import Testing
     reader.close()
     #expect(try sink.push()?.descriptor == nil)
     reader = try TestReader(fifo: directory.file("out"))
-    try eventually { () -> Bool in
+    try waitUntil {
       reader.read()
       return try sink.push() == nil
     }
     try sink.finish()
     try reader.readToEnd()
-    #expect(reader.bytes == bytes("head;") + data)
+    #expect(reader.bytes.elementsEqual(bytes("head;") + data))
   }
 
   @Test func `a reader that comes or goes while nothing is written is noticed`() throws {

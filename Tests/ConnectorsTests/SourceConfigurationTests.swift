@@ -19,7 +19,7 @@ struct SourceConfigurationTests {
 
   @Test(arguments: [
     (SourceKind.follow, "{ path: /tmp/a, start: end }"),
-    (.directory, "{ path: /tmp, pattern: '*.csv', after: delete }"),
+    (.directory, "{ path: /tmp, pattern: '*.csv' }"),
     (.fifo, "{ path: /tmp/a, create: true }"),
     (.unix, "{ path: /tmp/a, mode: '0660', connections: 5, idle_timeout: 1s, backlog: 9 }"),
     (.unix, "{ path: /tmp/a, mode: 0660 }"),

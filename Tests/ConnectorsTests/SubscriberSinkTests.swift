@@ -61,7 +61,7 @@ import Testing
     try reader.read(count: 5)
     #expect(reader.text == "head;")
     reader.close()
-    try eventually { () -> Bool in
+    try waitUntil {
       _ = try sink.push()
       return sink.subscriberCount == 0
     }
@@ -90,7 +90,7 @@ import Testing
       #expect(try sink.push() != nil)
       fast.read()
     }
-    try eventually { () -> Bool in
+    try waitUntil {
       let isDone = try sink.push() == nil
       slow.read(limit: 100_000)
       fast.read()
@@ -100,7 +100,7 @@ import Testing
     try sink.finish()
     for reader in [slow, fast] {
       try reader.readToEnd()
-      #expect(reader.bytes == bytes("head;") + large + bytes("end;"))
+      #expect(reader.bytes.elementsEqual(bytes("head;") + large + bytes("end;")))
     }
   }
 
@@ -110,7 +110,7 @@ import Testing
     try sink.write(large)
     #expect(try sink.push() != nil)
     let late = try TestReader(unix: path)
-    try eventually { () -> Bool in
+    try waitUntil {
       slow.read()
       late.read()
       return try sink.push() == nil
@@ -135,20 +135,20 @@ import Testing
     dying.close()
     #expect(try sink.push() != nil)
     let reader = try early ?? TestReader(unix: path)
-    try eventually { () -> Bool in
+    try waitUntil {
       reader.read()
       return try sink.push() == nil
     }
     try sink.finish()
     try reader.readToEnd()
-    #expect(reader.bytes == bytes("head;") + large)
+    #expect(reader.bytes.elementsEqual(bytes("head;") + large))
   }
 
   @Test func `blocking, a write that one took whole is not kept for those that come`() throws {
     var sink = try open()
     let (dying, fast) = (try TestReader(unix: path), try TestReader(unix: path))
     try sink.write(large)
-    try eventually { () -> Bool in
+    try waitUntil {
       _ = try sink.push()
       fast.read()
       return fast.bytes.count == large.count + 5
@@ -188,7 +188,7 @@ import Testing
       #expect(sink.waitingBytes <= 100_000)
       fast.read()
     }
-    try eventually { () -> Bool in
+    try waitUntil {
       slow.read()
       _ = try sink.push()
       return slow.text.hasSuffix("999;")
@@ -212,7 +212,7 @@ import Testing
     let reader = try TestReader(unix: path)
     try sink.write(large)
     #expect(try sink.push() == nil)
-    try eventually { () -> Bool in
+    try waitUntil {
       reader.read()
       let attention = try #require(sink.attention)
       if attention.isReady(within: 0) { _ = try sink.push() }

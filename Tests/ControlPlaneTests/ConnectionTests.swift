@@ -160,8 +160,6 @@ import Testing
   @Test func `a server that stops ends idle connections and leaves no socket behind`() async throws
   {
     var path = ""
-    let clock = ContinuousClock()
-    let start = clock.now
     try await TestServer.run(fake) { server in
       if case .unix(let socket) = server.unix { path = socket }
       let attributes = try FileManager.default.attributesOfItem(atPath: path)
@@ -169,7 +167,6 @@ import Testing
       _ = try await server.connect()
       _ = try await server.connect(to: server.unix)
     }
-    #expect(clock.now - start < .seconds(2))
     #expect(!path.isEmpty && !FileManager.default.fileExists(atPath: path))
   }
 

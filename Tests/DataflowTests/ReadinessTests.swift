@@ -169,7 +169,7 @@ private struct PipeReading: Stage {
     var query = pollfd(fd: reader.descriptor, events: Int16(POLLIN), revents: 0)
     guard poll(&query, 1, 0) > 0 else {
       onWait()
-      return .waits(.readable(descriptor: reader.descriptor))
+      return .waits(Awaiting(.readable(descriptor: reader.descriptor)))
     }
     var byte: UInt8 = 0
     guard read(reader.descriptor, &byte, 1) == 1 else { return .finished }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Bad input gives one clear line and an exit code, and leaves nothing that looks like output.

@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Stops, restarts and reloads of the running daemon under load.
@@ -39,7 +40,7 @@ import Testing
     let start = ContinuousClock.now
     let finished = try daemon.stop(SIGINT)
     #expect(ContinuousClock.now - start < .seconds(8))
-    #expect(finished.exitCode == 0)
+    #expect(finished.exitCode == 75)
     #expect(finished.errors.contains("stopped before everything was drained"))
   }
 

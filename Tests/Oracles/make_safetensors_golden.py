@@ -105,6 +105,7 @@ def checkpoint():
                     "frame_offset": 4096,
                     "byte_offset_in_frame": 99,
                 },
+                sort_keys=True,
                 **compact,
             ),
             "evenkeel.settings": json.dumps({"epsilon": "1e-05", "momentum": "0.1"}, **compact),

@@ -58,6 +58,10 @@ private final class EndlessFileSystem: FileSystem {
   func list(_ directory: String) throws(FileError) -> [String] { [] }
   func createDirectories(_ directory: String) throws(FileError) {}
   func syncDirectory(_ directory: String) throws(FileError) {}
+
+  func lock(_ path: String) throws(FileError) -> any File {
+    throw FileError(operation: .lock, path: path, errno: 13)
+  }
 }
 
 /// The parts of a file that the doubles here do not need.

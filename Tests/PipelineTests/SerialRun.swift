@@ -35,10 +35,10 @@ struct SerialRun {
     var ingest = try IngestStage(
       configuration, source: PieceSource(input, piece: piece, isLive: isLive), metrics: metrics)
     var normalize = NormalizeStage(
-      configuration, initial: initial, parameters: parameters, keepsCheckpoint: true)
+      configuration, initial: initial, parameters: parameters, checkpoints: .atEnd)
     var worker = try EncodeWorker(level: configuration.compressionLevel)
     var emit = EmitStage(
-      streamName: configuration.name, sink: sink, deadLetters: letters, checkpointFile: nil,
+      streamName: configuration.name, sink: sink, deadLetters: letters, keeper: nil,
       metrics: metrics)
     func pass(_ signal: Signal<IngestedItem>, to run: inout SerialRun) throws {
       var units: [NormalizedUnit] = []
@@ -47,7 +47,7 @@ struct SerialRun {
         run.rejected += unit.rejected
         let encoded = try worker.work(unit)
         if !encoded.bytes.isEmpty { run.unitByteCounts.append(encoded.bytes.count) }
-        run.checkpoint = encoded.checkpoint
+        if let checkpoint = encoded.checkpoint { run.checkpoint = checkpoint }
         _ = try emit.step(.element(encoded)) { _ in }
       }
     }
@@ -57,7 +57,7 @@ struct SerialRun {
       var items: [IngestedItem] = []
       let progress = try ingest.step(signal) { items.append($0) }
       for item in items {
-        if case .batch(let batch) = item { batchSizes.append(batch.features.count) }
+        if case .records(let batch, _) = item { batchSizes.append(batch.features.count) }
         try pass(.element(item), to: &self)
       }
       signal = .resume
@@ -77,6 +77,7 @@ struct SerialRun {
 struct PieceSource: ByteSource {
   let name = "pieces"
   let size: Int?
+  let endsAnywhere = false
   private let piece: Int
   private let isLive: Bool
   private var rest: ArraySlice<UInt8>
@@ -91,12 +92,14 @@ struct PieceSource: ByteSource {
   mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
-    guard !rest.isEmpty else { return isLive ? .waits(descriptor: 0) : .end }
+    guard !rest.isEmpty else { return isLive ? .waits(Awaited(descriptor: 0)) : .end }
     let count = min(piece, buffer.count, rest.count)
     buffer.copyBytes(from: rest.prefix(count))
     rest = rest.dropFirst(count)
-    return .bytes(count)
+    return .bytes(count, run: 0)
   }
+
+  mutating func abandon(run: Int) {}
 }
 
 /// Keeps what is written to it; used on one thread.
@@ -107,6 +110,8 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
 
   init(name: String) { self.name = name }
 
+  func begin(_ prologue: [UInt8]) throws(FileError) { bytes += prologue }
   func write(_ bytes: [UInt8]) throws(FileError) { self.bytes += bytes }
+  func push() throws(FileError) -> Awaited? { nil }
   func finish() throws(FileError) {}
 }

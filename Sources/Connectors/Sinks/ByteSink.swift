@@ -1,4 +1,5 @@
 package import ConfigurationFile
+package import Features
 internal import Glibc
 package import Storage
 
@@ -13,6 +14,11 @@ package protocol ByteSink: Sendable {
   /// What is worth a `push` even though the sink can take more: a reader that comes or goes, one that
   /// catches up, a file that comes of age. Nil where there is nothing of the kind.
   var attention: Awaited? { get }
+  /// How far the output has come, where a later sink could go on from there; nil where it could not.
+  var outputPosition: OutputPosition? { get }
+  /// Goes on from where an earlier sink had come to: what was written behind it is taken back. Before
+  /// `begin`.
+  mutating func resume(at position: OutputPosition) throws(FileError)
   /// Takes what precedes the records (a header, already compressed; possibly nothing), once, first:
   /// every reader gets it before its first record, and every file starts with it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
@@ -31,6 +37,8 @@ package protocol ByteSink: Sendable {
 extension ByteSink {
   package var droppedWrites: Int { 0 }
   package var attention: Awaited? { nil }
+  package var outputPosition: OutputPosition? { nil }
+  package mutating func resume(at position: OutputPosition) throws(FileError) {}
   package mutating func sync() throws(FileError) {}
 
   /// Passes on what was taken, and waits for that; for callers with a thread of their own.

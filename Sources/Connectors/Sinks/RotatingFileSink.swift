@@ -1,3 +1,4 @@
+package import Features
 internal import Glibc
 package import Storage
 
@@ -25,21 +26,7 @@ package struct RotatingFileSink: ByteSink {
     }
   }
 
-  /// A place in the output, between two writes.
-  package struct Position: Sendable, Equatable {
-    /// In the file that grows.
-    package var byteCount: Int
-    /// The number of the last file that was rotated; 0 before the first.
-    package var sequence: Int
-    /// When the growing file got its first write, in seconds since 1970; nil while it is empty.
-    package var firstWriteSeconds: Double?
-
-    package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {
-      self.byteCount = byteCount
-      self.sequence = sequence
-      self.firstWriteSeconds = firstWriteSeconds
-    }
-  }
+  package typealias Position = OutputPosition
 
   /// Tells the time in seconds since 1970.
   package typealias Clock = @Sendable () -> Double
@@ -62,6 +49,8 @@ package struct RotatingFileSink: ByteSink {
   private var lastStamp: String
   private var file: any File
   private var prologue: [UInt8] = []
+  /// Whether what stands in the file is ours; what an earlier run left is rotated first.
+  private var goesOn = false
 
   /// Opens the file at `path`.
   ///
@@ -81,19 +70,25 @@ package struct RotatingFileSink: ByteSink {
     let size = try Self.sizeOfRegularFile(path, in: fileSystem)
     let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
     lastStamp = rotated.map(\.mark.stamp).max() ?? ""
-    if let position {
-      try Self.takeBack(
-        rotated.filter { $0.mark.sequence > position.sequence }, into: path, in: fileSystem)
-      self.position = position
-      file = try fileSystem.open(path, for: .updating)
-      try cut(to: position)
-    } else {
-      self.position = Position(
-        byteCount: size ?? 0, sequence: rotated.map(\.mark.sequence).max() ?? 0)
-      file = try fileSystem.open(path, for: .updating)
-      if let size, size > 0 { try rotate() }
-    }
+    self.position = Position(
+      byteCount: size ?? 0, sequence: rotated.map(\.mark.sequence).max() ?? 0)
+    file = try fileSystem.open(path, for: .updating)
     try fileSystem.syncDirectory(directory)
+    if let position { try resume(at: position) }
+  }
+
+  package var outputPosition: OutputPosition? { position }
+
+  package mutating func resume(at position: OutputPosition) throws(FileError) {
+    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+    try file.close()
+    try Self.takeBack(
+      rotated.filter { $0.mark.sequence > position.sequence }, into: name, in: fileSystem)
+    self.position = position
+    file = try fileSystem.open(name, for: .updating)
+    try cut(to: position)
+    try fileSystem.syncDirectory(directory)
+    goesOn = true
   }
 
   package var attention: Awaited? {
@@ -102,6 +97,8 @@ package struct RotatingFileSink: ByteSink {
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     self.prologue = prologue
+    if !goesOn, position.byteCount > 0 { try rotate() }
+    goesOn = true
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {

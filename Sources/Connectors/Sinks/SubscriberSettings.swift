@@ -26,8 +26,8 @@ struct SubscriberSettings: Sendable {
       section.report(
         "queue", expected: "when_full: drop_oldest beside it", found: "when_full: block")
     }
-    limit = section.int("subscribers", in: 1...100_000, default: 200)
-    if connecting { section.refuse("subscribers", beside: "connect: true") }
+    limit = section.int("max_subscribers", in: 1...100_000, default: 200)
+    if connecting { section.refuse("max_subscribers", beside: "connect: true") }
   }
 }
 

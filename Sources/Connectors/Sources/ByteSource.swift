@@ -17,6 +17,15 @@ package protocol ByteSource: Sendable {
   var endsAnywhere: Bool { get }
   /// Reads what is there, without waiting. At most one run is read from at once.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> SourceRead
+  /// What a later source of the same place must know so as not to read again the runs that have ended;
+  /// nil where it could not read them again.
+  var progress: [String]? { get }
+  /// What a later source must know so as to give a run again, as far as it was read; nil where it
+  /// could not.
+  func mark(ofRun run: Int) -> String?
+  /// Takes the `progress` of an earlier source, and the mark of the run that it was in, before the
+  /// first read.
+  mutating func resume(from progress: [String], run mark: String?) throws(FileError)
   /// Gives up a run whose bytes cannot be read; nothing more of it is given.
   mutating func abandon(run: Int)
   /// Begins to end: nothing new is taken from anyone.
@@ -28,6 +37,12 @@ package protocol ByteSource: Sendable {
 
 extension ByteSource {
   package mutating func drain() -> Bool { false }
+}
+
+extension ByteSource {
+  package var progress: [String]? { nil }
+  package func mark(ofRun run: Int) -> String? { nil }
+  package mutating func resume(from progress: [String], run mark: String?) throws(FileError) {}
 }
 
 /// What a read of a source gave.

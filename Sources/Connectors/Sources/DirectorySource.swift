@@ -11,9 +11,8 @@ extension SourceKind {
     configure: { section in
       let path = section.string("path")
       let pattern = section.string("pattern", default: "*")
-      let after: DirectorySource.After = section.choice("after", default: .keep)
       return { fileSystem throws(FileError) in
-        try DirectorySource(path, pattern: pattern, after: after, in: fileSystem)
+        try DirectorySource(path, pattern: pattern, in: fileSystem)
       }
     },
     isShareable: true)
@@ -33,18 +32,11 @@ extension SourceKind {
 /// the memory is as large as the directory, a file that arrives late is read whatever its name, and a
 /// file that is moved over an old name is a new one. A file that is written to again in place is not.
 package struct DirectorySource: ByteSource {
-  /// What becomes of a file that was read to its end.
-  package enum After: String, Sendable, CaseIterable {
-    case keep
-    case delete
-  }
-
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
   private let path: String
   private let pattern: FeaturePattern
-  private let after: After
   private let fileSystem: any FileSystem
   private let inotify: Inotify
   /// The names of the files to look at, the last first.
@@ -62,32 +54,35 @@ package struct DirectorySource: ByteSource {
     var hasGiven = false
   }
 
-  /// - Parameters:
-  ///   - pattern: which names are taken, with `*` and `?`.
-  ///   - progress: the `progress` of an earlier source of the directory, whose files are not read again.
+  /// - Parameter pattern: which names are taken, with `*` and `?`.
   package init(
-    _ path: String, pattern: String = "*", after: After = .keep, resuming progress: [String] = [],
-    in fileSystem: any FileSystem
+    _ path: String, pattern: String = "*", in fileSystem: any FileSystem
   ) throws(FileError) {
     name = path
     self.path = path
     self.pattern = FeaturePattern(pattern)
-    self.after = after
     self.fileSystem = fileSystem
     inotify = try Inotify(path: path)
     try inotify.watch(
       path,
       for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
+    try list()
+  }
+
+  package func mark(ofRun run: Int) -> String? {
+    run == self.run ? current.map { "\($0.inode)/\($0.name)" } : nil
+  }
+
+  package mutating func resume(from progress: [String], run mark: String?) {
     for entry in progress {
       let parts = entry.split(separator: "/", maxSplits: 1)
       if parts.count == 2, let inode = UInt64(parts[0]) { finished[String(parts[1])] = inode }
     }
-    try list()
   }
 
   /// The files that were read to their end and still stand in the directory, each as `INODE/NAME`, in
   /// the order of their names.
-  package var progress: [String] {
+  package var progress: [String]? {
     finished.sorted { $0.key < $1.key }.map { "\($0.value)/\($0.key)" }
   }
 
@@ -103,12 +98,12 @@ package struct DirectorySource: ByteSource {
         current?.hasGiven = true
         return .bytes(count, run: run)
       }
-      try finish(open, deletes: after == .delete)
+      try finish(open)
       if open.hasGiven { return .ended(run: run) }
     }
   }
 
-  /// The file counts as read, but it is never deleted.
+  /// The file counts as read.
   package mutating func abandon(run: Int) {
     guard run == self.run, let open = current else { return }
     finished[open.name] = open.inode
@@ -135,17 +130,13 @@ package struct DirectorySource: ByteSource {
     return nil
   }
 
-  private mutating func finish(_ open: Current, deletes: Bool) throws(FileError) {
+  private mutating func finish(_ open: Current) throws(FileError) {
     current = nil
     finished[open.name] = open.inode
     do throws(FileError) {
       let file = path + "/" + open.name
       // Whoever was moved to its name meanwhile is another.
       guard try fileSystem.status(of: file).identity.inode == open.inode else { return }
-      if deletes {
-        try fileSystem.remove(file)
-        finished[open.name] = nil
-      }
     } catch  where error.isMissing {
       finished[open.name] = nil
     }

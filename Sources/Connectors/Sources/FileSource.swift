@@ -6,7 +6,7 @@ extension SourceKind {
   package static let file = SourceKind(
     name: "file", isLive: false,
     locate: { location, _ in factory(location) },
-    configure: { section in factory(section.string("path")) },
+    configure: { section in factory(section.string("path"), isRemembered: true) },
     isShareable: true)
 
   /// The standard input of the process, written `-`.
@@ -16,8 +16,10 @@ extension SourceKind {
     configure: { _ in standardInputFactory },
     trial: .none)
 
-  private static func factory(_ path: String) -> SourceFactory {
-    { fileSystem throws(FileError) in try FileSource(fileSystem.open(path, for: .reading)) }
+  private static func factory(_ path: String, isRemembered: Bool = false) -> SourceFactory {
+    { fileSystem throws(FileError) in
+      try FileSource(fileSystem.open(path, for: .reading), isRemembered: isRemembered)
+    }
   }
 
   private static let standardInputFactory: SourceFactory = { _ throws(FileError) in
@@ -30,12 +32,17 @@ package struct FileSource: ByteSource {
   package let name: String
   package let size: Int?
   package let endsAnywhere = false
+  package private(set) var progress: [String]?
   private let file: any File
+  private let mark: String
 
-  package init(_ file: any File) throws(FileError) {
+  /// - Parameter isRemembered: whether a later source is to go on where this one ends.
+  package init(_ file: any File, isRemembered: Bool = false) throws(FileError) {
     let status = try file.status()
     self.file = file
     name = file.path
+    mark = "\(status.identity.inode)/\(file.path)"
+    progress = isRemembered && status.kind == .regular ? [] : nil
     size = status.kind == .regular ? status.size : nil
   }
 
@@ -45,8 +52,17 @@ package struct FileSource: ByteSource {
     if size == nil, let descriptor = file.unreadyDescriptor() {
       return .waits(Awaited(descriptor: descriptor))
     }
+    guard progress != [mark] else { return .end }
     let count = try file.read(into: buffer)
-    return count > 0 ? .bytes(count, run: 0) : .end
+    if count > 0 { return .bytes(count, run: 0) }
+    if progress != nil { progress = [mark] }
+    return .end
+  }
+
+  package func mark(ofRun run: Int) -> String? { progress == nil ? nil : mark }
+
+  package mutating func resume(from progress: [String], run mark: String?) {
+    if self.progress != nil, progress == [self.mark] { self.progress = progress }
   }
 
   package mutating func abandon(run: Int) {}

@@ -52,6 +52,8 @@ package struct FollowSource: ByteSource {
     let identity: FileIdentity
     let watch: Int32?
     var offset: Int
+    /// Where in the file the run began.
+    var start: Int
     var hasGiven = false
     var isAbandoned = false
     /// Whether the path was seen to lead to another file that holds something.
@@ -95,6 +97,7 @@ package struct FollowSource: ByteSource {
       } else if try wasCut() {
         try open.file.seek(to: 0)
         current?.offset = 0
+        current?.start = 0
         current?.hasGiven = false
         current?.isAbandoned = false
         if let ended = nextRun(after: open) { return ended }
@@ -105,6 +108,25 @@ package struct FollowSource: ByteSource {
         return waits
       }
     }
+  }
+
+  /// What is followed is never done with.
+  package var progress: [String]? { [] }
+
+  package func mark(ofRun run: Int) -> String? {
+    guard run == self.run, let current else { return nil }
+    return "\(current.identity.inode)/\(current.start)"
+  }
+
+  package mutating func resume(from progress: [String], run mark: String?) throws(FileError) {
+    guard let open = current else { return }
+    let parts = (mark ?? "").split(separator: "/").compactMap { Int($0) }
+    // Another file than it was is read from its beginning, like every one that takes its place.
+    let isSame = parts.count == 2 && UInt64(parts[0]) == open.identity.inode
+    let start = isSame ? parts[1] : 0
+    try open.file.seek(to: start)
+    current?.offset = start
+    current?.start = start
   }
 
   package mutating func abandon(run: Int) {
@@ -133,7 +155,8 @@ package struct FollowSource: ByteSource {
       let opened = try file.status()
       let offset = startsAtEnd ? opened.size : 0
       if offset > 0 { try file.seek(to: offset) }
-      current = Current(file: file, identity: opened.identity, watch: watch, offset: offset)
+      current = Current(
+        file: file, identity: opened.identity, watch: watch, offset: offset, start: offset)
     } catch  where error.isMissing {
       // It is waited for.
     }

@@ -9,6 +9,18 @@ struct ProcessStatistics: Equatable {
   var startSeconds: Double?
   var cpuSeconds: Double?
 
+  /// When the machine was started, in seconds since 1970, as the clock stood when this was first asked.
+  ///
+  /// Not out of /proc/stat, which a hardened service does not see (ProcSubset=pid).
+  private static let bootSeconds: Double = {
+    func seconds(_ clock: clockid_t) -> Double {
+      var time = timespec()
+      clock_gettime(clock, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+    return (100 * (seconds(CLOCK_REALTIME) - seconds(CLOCK_BOOTTIME))).rounded() / 100
+  }()
+
   static func current() -> ProcessStatistics {
     let files = POSIXFileSystem()
     func text(_ path: String) -> String? {
@@ -32,10 +44,7 @@ struct ProcessStatistics: Equatable {
       let start = Double(fields[19])
     else { return statistics }
     statistics.cpuSeconds = (user + system) / ticks
-    let boot = text("/proc/stat")?.split(separator: "\n").first { $0.hasPrefix("btime ") }
-    if let seconds = boot?.split(separator: " ").last.flatMap({ Double($0) }) {
-      statistics.startSeconds = seconds + start / ticks
-    }
+    statistics.startSeconds = bootSeconds + start / ticks
     return statistics
   }
 }

@@ -74,6 +74,17 @@ private func collect(
   do {
     try trial()
   } catch {
-    errors.append(place.error("\(error)"))
+    errors.append(place.error(message(of: error, at: place)))
+  }
+}
+
+/// What an error says, without a path that a variable gave.
+private func message(of error: any Error, at place: ConfigurationPlace) -> String {
+  guard let written = place.written else { return "\(error)" }
+  switch error {
+  case let error as FileError:
+    return "\(FileError(operation: error.operation, path: written, errno: error.errno))"
+  case StorageError.file(let error): return message(of: error, at: place)
+  default: return "cannot use what \(written) leads to"
   }
 }

@@ -66,9 +66,11 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
-    guard let checkpoint = unit.checkpoint else { return }
+    guard var checkpoint = unit.checkpoint else { return }
     try sink.sync()
     try deadLetters?.sync()
+    checkpoint.output = sink.outputPosition
+    checkpoint.deadLetters = deadLetters?.outputPosition
     try keeper?.keep(checkpoint)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)

@@ -18,13 +18,20 @@ struct IngestLane: Sendable {
   private(set) var needsBytes = true
   private var hasEnded = false
   private var windowIsLast = false
+  /// The run, where a later source could give it again.
+  let mark: String?
+  /// The place up to which an earlier run had come; the records before it are not taken again.
+  private var resumption: StreamPosition?
   /// Records taken, bad ones included, and the bytes before the next one.
   private(set) var records = 0
   private(set) var byteOffset = 0
 
   init(
-    _ options: DecoderOptions, format: RecordFormat, decompression: DecompressionOptions
+    _ options: DecoderOptions, format: RecordFormat, decompression: DecompressionOptions,
+    mark: String?, resumption: StreamPosition?
   ) throws {
+    self.mark = mark
+    self.resumption = resumption
     decoder = try format.makeDecoder(options)
     decompressor = try InputDecompressor(
       maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
@@ -88,6 +95,7 @@ struct IngestLane: Sendable {
   mutating func decode(
     into batch: inout RecordBatch, limit: Int
   ) -> (outcome: DecodeOutcome, rejected: [UInt8]) {
+    skip()
     var progress = DecodeProgress()
     let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
     let outcome = decoder.decode(view, into: &batch, limit: limit, progress: &progress)
@@ -101,6 +109,17 @@ struct IngestLane: Sendable {
     return (outcome, rejected)
   }
 
+  /// Drops what an earlier run had taken.
+  private mutating func skip() {
+    guard let place = resumption else { return }
+    let count = min(window.count, place.byteOffset - byteOffset)
+    window.consume(max(0, count))
+    byteOffset += max(0, count)
+    guard byteOffset >= place.byteOffset else { return }
+    records = place.records
+    resumption = nil
+  }
+
   /// Checks that need all of the run.
   func finish() throws(RecordFault) {
     try decoder.finish()
@@ -108,6 +127,8 @@ struct IngestLane: Sendable {
 
   /// The place behind the last record taken.
   mutating func position() -> StreamPosition {
-    decompressor.position(atByte: byteOffset, records: records)
+    var position = decompressor.position(atByte: byteOffset, records: records)
+    position.run = mark
+    return position
   }
 }

@@ -39,10 +39,22 @@ struct IngestStage: Stage {
   private var sourceHasEnded = false
   private var hasEmittedSinceIdle = false
   private var position = StreamPosition()
+  /// What the source says of the runs that are done with.
+  private var finishedRuns: [String]?
+  /// The place of an earlier run to go on from, until its run comes.
+  private var resumption: StreamPosition?
+  private let isResumed: Bool
+  /// The place behind what was emitted.
+  private var emittedPosition = StreamPosition()
 
   init(
-    _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics
+    _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
+    resumption: StreamPosition? = nil
   ) throws(StreamError) {
+    self.resumption = resumption
+    isResumed = resumption != nil
+    if let resumption { emittedPosition = resumption }
+    finishedRuns = source.progress
     self.configuration = configuration
     self.source = source
     self.metrics = metrics
@@ -59,12 +71,17 @@ struct IngestStage: Stage {
     }
     self.format = format
     // Options that no decoder can work with are told before anything is read.
-    _ = try makeLane()
+    _ = try makeLane(run: nil)
   }
 
-  private func makeLane() throws(StreamError) -> IngestLane {
+  private mutating func makeLane(run: Int?) throws(StreamError) -> IngestLane {
+    let mark = run.flatMap { source.mark(ofRun: $0) }
+    var place: StreamPosition?
+    if let mark, resumption?.run == mark { place = resumption.take() }
     do {
-      return try IngestLane(options, format: format, decompression: configuration.decompression)
+      return try IngestLane(
+        options, format: format, decompression: configuration.decompression, mark: mark,
+        resumption: place)
     } catch {
       throw .configuration("\(error)")
     }
@@ -95,6 +112,8 @@ struct IngestStage: Stage {
     }
     if lane.isDone {
       position = lane.position()
+      position.run = nil
+      finishedRuns = source.progress
       try finish(lane)
     } else {
       lanes[run] = lane
@@ -107,9 +126,15 @@ struct IngestStage: Stage {
 
   private mutating func read(_ emit: (consuming IngestedItem) -> Void) throws -> Progress {
     if isStopping && !isDraining || sourceHasEnded {
-      // What is left of a record that was cut off is no record.
-      emitBatch(completes: true, emit)
-      emit(.ended(position))
+      // What is left of a record that was cut off is no record. A batch that is stopped short and can
+      // be read again is, so that it is cut where it would have been.
+      if sourceHasEnded || finishedRuns == nil || emitted > 0 {
+        emitBatch(completes: true, emit)
+        position.finishedRuns = finishedRuns
+        emit(.ended(position, goesOn: false))
+      } else {
+        emit(.ended(emittedPosition, goesOn: true))
+      }
       return .finished
     }
     let read: SourceRead
@@ -122,7 +147,7 @@ struct IngestStage: Stage {
     case .bytes(let count, let run):
       bytes.advance(count)
       metrics.inputByteCount.add(count, ordering: .relaxed)
-      var lane = try lanes.removeValue(forKey: run) ?? makeLane()
+      var lane = try lanes.removeValue(forKey: run) ?? makeLane(run: run)
       lane.append(UnsafeRawBufferPointer(bytes.readable))
       bytes.removeAll()
       lanes[run] = lane
@@ -132,7 +157,11 @@ struct IngestStage: Stage {
     case .end:
       sourceHasEnded = true
       // An input without a byte is a run too: its format says whether it may be.
-      if opening == nil, lanes.isEmpty, !source.endsAnywhere { lanes[0] = try makeLane() }
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [],
+        source.progress ?? [] == []
+      {
+        lanes[0] = try makeLane(run: nil)
+      }
       for run in lanes.keys.sorted() { end(run) }
     }
     return .again
@@ -189,8 +218,8 @@ struct IngestStage: Stage {
         throw .unreadable("\(error)")
       }
       guard let found else { return try fill(&lane) }
-      try accept(found, emit)
       position = lane.position()
+      try accept(found, emit)
       return
     }
     var batch = self.batch.take() ?? emptyBatch()
@@ -230,7 +259,7 @@ struct IngestStage: Stage {
       opening = found
       // What the first run showed to be features are features in the others, whatever they show.
       options.features = found.schema.names.map { FeaturePattern($0) }
-      emit(.opened(found))
+      emit(.opened(found, at: start()))
       hasEmittedSinceIdle = true
       return
     }
@@ -238,6 +267,14 @@ struct IngestStage: Stage {
       throw .unreadable(
         "expected the header and the features that the stream began with, found others")
     }
+  }
+
+  /// The place before the first record; nil where the stream goes on from that of an earlier run.
+  private mutating func start() -> StreamPosition? {
+    guard !isResumed else { return nil }
+    emittedPosition = position
+    emittedPosition.finishedRuns = finishedRuns
+    return emittedPosition
   }
 
   private mutating func reject(
@@ -287,6 +324,7 @@ struct IngestStage: Stage {
       fault = found
     }
     source.abandon(run: run)
+    finishedRuns = source.progress
     leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
   }
 
@@ -333,6 +371,8 @@ struct IngestStage: Stage {
       batch?.removeRecords()
     }
     records.end = position
+    records.end.finishedRuns = finishedRuns
+    emittedPosition = records.end
     if records.features.count > 0 {
       metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
       metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
@@ -343,7 +383,13 @@ struct IngestStage: Stage {
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
-    emit(.rejected(rejected))
+    let isBetweenBatches =
+      emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
+    if isBetweenBatches {
+      emittedPosition = position
+      emittedPosition.finishedRuns = finishedRuns
+    }
+    emit(.rejected(rejected, end: isBetweenBatches ? emittedPosition : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }

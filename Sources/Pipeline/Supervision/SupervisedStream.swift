@@ -137,56 +137,19 @@ final class SupervisedStream: @unchecked Sendable {
   private func open(
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) -> StreamRun {
-    let store: CheckpointStore
-    var initial = InitialState()
-    do {
-      store = try CheckpointStore(
-        directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
-      if let found = try store.newest() {
-        initial.checkpoint = found.checkpoint
-        warnings = found.skipped.map { "passed over a damaged checkpoint: \($0)" }
-        for warning in warnings {
-          logger.error("\(warning)", metadata: ["instead": "\(found.path)"])
-        }
-      }
-      if let file = definition.parameters?.file {
-        parametersVersion = try? fileSystem.status(of: file)
-        initial.parameters = try ParametersFile.read(file, in: fileSystem)
-      }
-    } catch {
-      throw StreamError(error)
-    }
-    var configuration = definition.stream
-    configuration.isLive = definition.source.kind.isLive
-    if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
-    let source: any ByteSource
-    let output: StreamOutput
-    do {
-      source = try definition.source.open(fileSystem)
-    } catch {
-      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
-    }
-    do {
-      output = StreamOutput(
-        sink: try definition.sink.open(fileSystem), deadLetters: try deadLetters(),
-        keeper: StoredCheckpoints(store: store))
-    } catch {
-      throw .outputRefused(error)
+    let opened = try OpenedStream(
+      definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
+      in: fileSystem)
+    parametersVersion = opened.parametersVersion
+    warnings = opened.skipped.map { "passed over a damaged checkpoint: \($0)" }
+    for warning in warnings {
+      logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
     }
     return try StreamRun(
-      configuration, source: source, state: initial, output: output,
+      opened.configuration, source: opened.source, state: opened.state, output: opened.output,
       checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
-  }
-
-  private func deadLetters() throws(FileError) -> (any ByteSink)? {
-    guard definition.stream.badRecords == .deadLetter else { return nil }
-    return try RotatingFileSink(
-      path: directory + "/dead-letters.ndjson",
-      rotation: .init(
-        byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
-      in: fileSystem)
   }
 
   private func ended(_ attempt: Int, _ failure: (any Error)?) {

@@ -35,9 +35,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   }
 
   /// Starts what is new, drains what is gone, and starts anew what has changed, from its moments; what
-  /// has not changed is not touched. What takes longer to drain than the configuration allows is
-  /// abandoned: a reader that is absent must not hold up a reload for ever. `completion` is called when
-  /// all of it is done.
+  /// has not changed is not touched. What takes longer to drain than a stop may is abandoned.
+  /// `completion` is called when all of it is done.
   package func apply(
     _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
   ) {
@@ -47,15 +46,9 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       let leaving = present.filter { name, stream in
         wanted[name]?.fingerprint != stream.definition.fingerprint
       }
-      let left = DispatchGroup()
-      for stream in leaving.values {
-        left.enter()
-        stream.stop { left.leave() }
-      }
-      if left.wait(timeout: .now() + configuration.shutdownTimeoutSeconds) == .timedOut {
-        for stream in leaving.values { stream.abandon() }
-        left.wait()
-      }
+      // One whose reader is absent would hold up the reload, and all that follows it, for ever.
+      _ = Self.drain(
+        Array(leaving.values), timeoutSeconds: configuration.shutdownTimeoutSeconds)
       let started = DispatchGroup()
       for definition in configuration.streams
       where present[definition.name] == nil
@@ -87,19 +80,23 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         self.isDraining = true
         return Array(self.streams.values)
       }
-      let left = DispatchGroup()
-      for stream in streams {
-        left.enter()
-        stream.stop { left.leave() }
-      }
-      let isDrained = left.wait(timeout: .now() + timeoutSeconds) == .success
-      if !isDrained {
-        for stream in streams { stream.abandon() }
-        _ = left.wait(timeout: .now() + 2)
-      }
+      let isDrained = Self.drain(streams, timeoutSeconds: timeoutSeconds)
       self.stateLock.release()
       completion(isDrained)
     }
+  }
+
+  /// Drains streams; those that take longer are abandoned. Returns whether none was.
+  private static func drain(_ streams: [SupervisedStream], timeoutSeconds: Double) -> Bool {
+    let left = DispatchGroup()
+    for stream in streams {
+      left.enter()
+      stream.stop { left.leave() }
+    }
+    guard left.wait(timeout: .now() + timeoutSeconds) != .success else { return true }
+    for stream in streams { stream.abandon() }
+    _ = left.wait(timeout: .now() + 2)
+    return false
   }
 
   /// Whether every stream has ended by itself.

@@ -6,6 +6,8 @@ enum MetadataKey {
   static let features = "evenkeel.features"
   static let settings = "evenkeel.settings"
   static let position = "evenkeel.position"
+  static let output = "evenkeel.output"
+  static let deadLetters = "evenkeel.dead_letters"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
 }
@@ -25,10 +27,9 @@ extension Checkpoint {
       MetadataKey.features: try JSON.encode(features),
       MetadataKey.settings: try JSON.encode(settings),
     ]
-    file.metadata[MetadataKey.position] = position.map {
-      #"{"records":\#($0.records),"byte_offset":\#($0.byteOffset),"#
-        + #""frame_offset":\#($0.frameOffset),"byte_offset_in_frame":\#($0.byteOffsetInFrame)}"#
-    }
+    if let position { file.metadata[MetadataKey.position] = try JSON.encode(position) }
+    if let output { file.metadata[MetadataKey.output] = try JSON.encode(output) }
+    if let deadLetters { file.metadata[MetadataKey.deadLetters] = try JSON.encode(deadLetters) }
     return file
   }
 
@@ -55,6 +56,8 @@ extension Checkpoint {
     position = try file.decoded(
       MetadataKey.position,
       "integers records, byte_offset, frame_offset and byte_offset_in_frame")
+    output = try file.decoded(MetadataKey.output, "integers byte_count and sequence")
+    deadLetters = try file.decoded(MetadataKey.deadLetters, "integers byte_count and sequence")
     try validate()
   }
 

@@ -30,6 +30,9 @@ package struct Checkpoint: Sendable, Equatable {
   package var settings: [String: String]
   /// Where in the input the state stands, if that means anything.
   package var position: StreamPosition?
+  /// How far the output and the dead letters had come, where they are files.
+  package var output: OutputPosition?
+  package var deadLetters: OutputPosition?
 
   /// The version of the format that is written; newer ones are refused.
   package static let formatVersion = 1

@@ -1,18 +1,18 @@
-import Foundation
-import Glibc
+package import Foundation
+internal import Glibc
 
 /// What a run of the real binary left.
-struct Finished {
-  var exitCode: Int32
-  var output: [UInt8]
-  var errors: String
+package struct Finished {
+  package var exitCode: Int32
+  package var output: [UInt8]
+  package var errors: String
 }
 
 /// A directory of a test's own, and the binary run in it.
-final class Workplace {
-  let directory: URL
+package final class Workplace {
+  package let directory: URL
 
-  init() throws {
+  package init() throws {
     directory = FileManager.default.temporaryDirectory
       .appendingPathComponent("evenkeel-" + UUID().uuidString)
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -22,30 +22,30 @@ final class Workplace {
     try? FileManager.default.removeItem(at: directory)
   }
 
-  func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
+  package func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
 
-  func write(_ name: String, _ bytes: some Sequence<UInt8>) throws {
+  package func write(_ name: String, _ bytes: some Sequence<UInt8>) throws {
     try Data(bytes).write(to: directory.appendingPathComponent(name))
   }
 
-  func read(_ name: String) throws -> [UInt8] {
+  package func read(_ name: String) throws -> [UInt8] {
     Array(try Data(contentsOf: directory.appendingPathComponent(name)))
   }
 
   /// The files there, the streams of the runs aside.
-  var files: [String] {
+  package var files: [String] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
     return all.filter { !$0.hasPrefix("stream-") }.sorted()
   }
 
   /// Runs the binary to its end; `input` is a file of the directory for its standard input.
-  func evenkeel(_ arguments: String..., input: String? = nil) throws -> Finished {
+  package func evenkeel(_ arguments: String..., input: String? = nil) throws -> Finished {
     try run([binary] + arguments, input: input)
   }
 
   /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the same with an eye
   /// on its memory.
-  func shell(_ command: String) throws -> Finished {
+  package func shell(_ command: String) throws -> Finished {
     // GNU time forks by itself: what it reports is free of the memory of this process, which a
     // spawned child counts as its own.
     let names = "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M -o stream-peak $EVENKEEL\""
@@ -53,7 +53,7 @@ final class Workplace {
   }
 
   /// The greatest resident set of the last measured command, in bytes.
-  func peakMemory() throws -> Int {
+  package func peakMemory() throws -> Int {
     let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
@@ -66,7 +66,7 @@ final class Workplace {
   }
 
   /// Starts a command in the directory and leaves it running; `socket` is its descriptor 3.
-  func start(_ command: [String], input: String?, socket: CInt? = nil) throws -> Running {
+  package func start(_ command: [String], input: String?, socket: CInt? = nil) throws -> Running {
     let run = UUID().uuidString
     let (output, errors) = (path("stream-out-" + run), path("stream-err-" + run))
     var actions = posix_spawn_file_actions_t()
@@ -88,14 +88,14 @@ final class Workplace {
 }
 
 /// A command under way.
-struct Running {
-  let identifier: pid_t
-  let output: String
-  let errors: String
+package struct Running {
+  package let identifier: pid_t
+  package let output: String
+  package let errors: String
 
-  func signal(_ number: Int32) { kill(identifier, number) }
+  package func signal(_ number: Int32) { kill(identifier, number) }
 
-  func wait() throws -> Finished {
+  package func wait() throws -> Finished {
     var status: Int32 = 0
     while waitpid(identifier, &status, 0) < 0 {
       guard errno == EINTR else { throw POSIXError(.ECHILD) }
@@ -109,7 +109,7 @@ struct Running {
 }
 
 /// The binary: that of `EVENKEEL_BINARY`, else the one that was built beside these tests.
-let binary: String = {
+package let binary: String = {
   if let named = ProcessInfo.processInfo.environment["EVENKEEL_BINARY"] {
     return URL(fileURLWithPath: named).path
   }
@@ -128,12 +128,23 @@ let binary: String = {
 }()
 
 /// Whether the long tests run in full.
-let runsFullDose = ProcessInfo.processInfo.environment["EVENKEEL_FULL"] == "1"
+package let runsFullDose = ProcessInfo.processInfo.environment["EVENKEEL_FULL"] == "1"
 
 /// A file of the repository.
-func repositoryFile(_ path: String) -> String {
+package func repositoryFile(_ path: String) -> String {
   URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().appendingPathComponent(path).path
 }
 
-let weather = repositoryFile("samples/weather.csv.zst")
+package let weather = repositoryFile("samples/weather.csv.zst")
+
+/// What a test needed and did not find.
+package struct Missing: Error, CustomStringConvertible {
+  package let description: String
+}
+
+/// The value, or an error that says what was looked for.
+func required<Value>(_ value: Value?, _ what: @autoclosure () -> String) throws -> Value {
+  guard let value else { throw Missing(description: "expected \(what()), found nothing") }
+  return value
+}

@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 
 /// What the daemon tells the service manager (sd_notify(3)); nothing where there is none.
-final class ServiceManager: Sendable {
+final class ServiceNotifier: Sendable {
   private let socketPath: String?
   /// The time within which the service manager wants a sign of life; nil where it wants none.
   let watchdogSeconds: Double?

@@ -1,16 +1,15 @@
-import Foundation
-import Glibc
-import Testing
+internal import Foundation
+internal import Glibc
 
 /// `evenkeel run` in a directory of a test's own, ready when it is made and killed with it.
 ///
 /// Its control plane is at `control.sock`, its state under `state`.
-final class Daemon: @unchecked Sendable {
+package final class Daemon: @unchecked Sendable {
   // @unchecked because tests use one from one thread at a time but to look at it.
 
-  let place: Workplace
-  let notifications: NotificationSocket
-  private(set) var running: Running
+  package let place: Workplace
+  package let notifications: NotificationSocket
+  package private(set) var running: Running
   private var hasEnded = false
 
   /// Writes a configuration, of which `streams` is the part under that name, and starts the daemon.
@@ -19,7 +18,7 @@ final class Daemon: @unchecked Sendable {
   ///   - settings: what else stands in the configuration.
   ///   - environment: what is added to that of the tests.
   ///   - socket: a socket that the service manager passes, named `activated`.
-  init(
+  package init(
     in place: Workplace, _ streams: String, settings: String = "",
     environment: [String: String] = [:], socket: CInt? = nil
   ) throws {
@@ -41,14 +40,14 @@ final class Daemon: @unchecked Sendable {
       try notifications.wait(for: "READY=1", while: { !self.isOver })
     } catch {
       kill()
-      Issue.record("the daemon is not ready: \(log)")
+      print("the daemon is not ready: \(log)")
       throw error
     }
   }
 
   deinit { if !hasEnded { kill() } }
 
-  static func write(_ streams: String, settings: String = "", in place: Workplace) throws {
+  package static func write(_ streams: String, settings: String = "", in place: Workplace) throws {
     let indented = streams.split(separator: "\n", omittingEmptySubsequences: false)
       .map { "  " + $0 }.joined(separator: "\n")
     let text = """
@@ -65,16 +64,16 @@ final class Daemon: @unchecked Sendable {
   }
 
   /// What the daemon has logged so far.
-  var log: String { (try? String(contentsOfFile: running.errors, encoding: .utf8)) ?? "" }
+  package var log: String { (try? String(contentsOfFile: running.errors, encoding: .utf8)) ?? "" }
 
   /// Asks it to stop, and waits until it has.
-  func stop(_ number: Int32 = SIGTERM) throws -> Finished {
+  package func stop(_ number: Int32 = SIGTERM) throws -> Finished {
     running.signal(number)
     return try end()
   }
 
   /// Waits until it has ended; one that does not is killed.
-  func end() throws -> Finished {
+  package func end() throws -> Finished {
     let deadline = ContinuousClock.now + .seconds(40)
     while !isOver {
       if ContinuousClock.now > deadline { running.signal(SIGKILL) }
@@ -97,14 +96,15 @@ final class Daemon: @unchecked Sendable {
   }
 
   /// A line of /proc/PID/status in bytes, such as `VmRSS` and `VmHWM`.
-  func memory(_ name: String) throws -> Int {
+  package func memory(_ name: String) throws -> Int {
     let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
-    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name + ":") })
-    return try #require(Int(line.split(separator: " ").dropLast().last ?? "")) * 1024
+    let lines = text.split(separator: "\n")
+    let line = try required(lines.first { $0.hasPrefix(name + ":") }, name)
+    return try required(Int(line.split(separator: " ").dropLast().last ?? ""), name) * 1024
   }
 
   /// How many descriptors are open.
-  var descriptorCount: Int {
+  package var descriptorCount: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(running.identifier)/fd"))?.count
       ?? 0
   }
@@ -112,7 +112,7 @@ final class Daemon: @unchecked Sendable {
   // MARK: The control plane
 
   /// A request over the control socket.
-  func ask(
+  package func ask(
     _ method: String, _ path: String, _ body: String? = nil
   ) throws -> (status: Int, body: String) {
     let peer = try Peer(unix: place.path("control.sock"))
@@ -124,50 +124,55 @@ final class Daemon: @unchecked Sendable {
     }
     peer.send(head + "\r\n" + (body ?? ""))
     let answer = String(decoding: peer.rest(), as: UTF8.self)
-    let status = try #require(Int(answer.split(separator: " ").dropFirst().first ?? ""))
-    let end = try #require(answer.range(of: "\r\n\r\n"))
+    let status = try required(
+      Int(answer.split(separator: " ").dropFirst().first ?? ""), "a status in '\(answer)'")
+    let end = try required(answer.range(of: "\r\n\r\n"), "the end of the head")
     return (status, String(answer[end.upperBound...]))
   }
 
   /// A member of a stream's status.
-  func status<Value>(of stream: String = "s", _ member: String, as _: Value.Type) throws -> Value {
+  package func status<Value>(of stream: String = "s", _ member: String, as _: Value.Type) throws
+    -> Value
+  {
     let body = try ask("GET", "/api/v1/streams/\(stream)").body
     let members = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
-    return try #require(members?[member] as? Value, "\(member) in \(body)")
+    return try required(members?[member] as? Value, "\(member) in \(body)")
   }
 
-  func count(_ member: String, of stream: String = "s") throws -> Int {
+  package func count(_ member: String, of stream: String = "s") throws -> Int {
     try status(of: stream, member, as: Int.self)
   }
 
   /// The members of a stream's features, in their order.
-  func features(of stream: String = "s") throws -> [[String: Any]] {
+  package func features(of stream: String = "s") throws -> [[String: Any]] {
     let body = try ask("GET", "/api/v1/streams/\(stream)/features").body
     let members = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
-    return try #require(members?["features"] as? [[String: Any]], "\(body)")
+    return try required(members?["features"] as? [[String: Any]], "features in \(body)")
   }
 
   /// The value of a metric, by its name and labels.
-  func metric(_ name: String) throws -> Double? {
+  package func metric(_ name: String) throws -> Double? {
     let lines = try ask("GET", "/metrics").body.split(separator: "\n")
     return lines.first { $0.hasPrefix(name + " ") }.flatMap { Double($0.split(separator: " ")[1]) }
   }
 }
 
 /// The service manager's end of sd_notify(3).
-final class NotificationSocket: @unchecked Sendable {
+package final class NotificationSocket: @unchecked Sendable {
   // @unchecked because what was received is only touched by the test's own thread.
 
-  let path: String
+  package let path: String
   private let number: CInt
   /// All messages so far.
-  private(set) var received: [String] = []
+  package private(set) var received: [String] = []
 
-  init(_ path: String) throws {
+  package init(_ path: String) throws {
     self.path = path
     unlink(path)
     number = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-    try withUnixAddress(path) { #expect(bind(number, $0, $1) == 0) }
+    var reason: Int32 = 0
+    try withUnixAddress(path) { if bind(number, $0, $1) != 0 { reason = errno } }
+    guard reason == 0 else { throw POSIXError(POSIXErrorCode(rawValue: reason) ?? .EINVAL) }
   }
 
   deinit {
@@ -175,7 +180,7 @@ final class NotificationSocket: @unchecked Sendable {
   }
 
   /// Waits for a message with that line; those before it are kept too.
-  func wait(
+  package func wait(
     for line: String, within seconds: Double = 30, while isAlive: () -> Bool = { true }
   ) throws {
     let deadline = ContinuousClock.now + .seconds(seconds)
@@ -193,7 +198,7 @@ final class NotificationSocket: @unchecked Sendable {
 }
 
 /// Waits until something is so; false where it does not come to be.
-func eventually(within seconds: Double = 20, _ isSo: () throws -> Bool) rethrows -> Bool {
+package func eventually(within seconds: Double = 20, _ isSo: () throws -> Bool) rethrows -> Bool {
   let deadline = ContinuousClock.now + .seconds(seconds)
   while ContinuousClock.now < deadline {
     if try isSo() { return true }

@@ -1,0 +1,69 @@
+import Features
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// What a stream has delivered: the text of its output, its dead letters and its last checkpoint.
+struct Delivery {
+  let text: [UInt8]
+  let deadLetters: [UInt8]
+  let checkpoint: Checkpoint
+
+  /// - Parameter name: that of the output's file; files that were rotated go ahead of it.
+  init(of name: String, state: String, in place: Workplace) throws {
+    text = try Self.text(of: name, in: place)
+    deadLetters = (try? place.read("\(state)/s/dead-letters.ndjson")) ?? []
+    let found = try CheckpointStore.newest(in: place.path("\(state)/s"), of: POSIXFileSystem())
+    checkpoint = try #require(found?.checkpoint)
+    #expect(found?.skipped.isEmpty == true)
+  }
+
+  /// The decompressed files of an output, the header once.
+  static func text(of name: String, in place: Workplace) throws -> [UInt8] {
+    var text: [UInt8] = []
+    for file in files(of: name, in: place) {
+      var part = try place.read(file)
+      if part.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
+        part = try place.shell("zstd -dcq '\(file)' 2>/dev/null || true").output
+      }
+      // Every file of a rotated CSV begins with the header.
+      if !text.isEmpty, let end = part.firstIndex(of: UInt8(ascii: "\n")) {
+        part.removeSubrange(...end)
+      }
+      text += part
+    }
+    return text
+  }
+
+  /// The files that were rotated, in their order, and the one that grows.
+  static func files(of name: String, in place: Workplace) -> [String] {
+    let stem = name.prefix { $0 != "." } + "-"
+    return place.files.filter { $0.hasPrefix(stem) } + place.files.filter { $0 == name }
+  }
+
+  /// Expects what another run has delivered. What may differ is how the output is cut into frames,
+  /// and with it the lengths of its files, and when a file was begun.
+  func expectEqual(
+    to other: Delivery, output name: String, in place: Workplace, _ hint: String
+  ) throws {
+    #expect(text.count == other.text.count, "\(hint)")
+    let difference = zip(text, other.text).enumerated().first { $1.0 != $1.1 }?.offset
+    #expect(difference == nil, "the output differs from byte \(difference ?? 0) on; \(hint)")
+    #expect(deadLetters == other.deadLetters, "\(hint)")
+    var (found, expected) = (checkpoint, other.checkpoint)
+    // How far the files have come is what stands in them, whatever the frames.
+    #expect(found.output?.byteCount == (try? place.read(name).count), "\(hint)")
+    #expect(found.deadLetters?.byteCount ?? 0 == deadLetters.count, "\(hint)")
+    for key in [\Checkpoint.output, \.deadLetters] {
+      #expect((found[keyPath: key] == nil) == (expected[keyPath: key] == nil), "\(hint)")
+      found[keyPath: key] = nil
+      expected[keyPath: key] = nil
+    }
+    #expect(found == expected, "\(hint)")
+  }
+}
+
+extension Collection<UInt8> {
+  var lineCount: Int { reduce(into: 0) { if $1 == UInt8(ascii: "\n") { $0 += 1 } } }
+}

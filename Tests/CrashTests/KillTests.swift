@@ -1,0 +1,91 @@
+import Features
+import Foundation
+import Glibc
+import Storage
+import TestSupport
+import Testing
+
+/// The real daemon, killed at moments of no choice, delivers what it would have delivered.
+@Suite(.serialized) struct KillTests {
+  static let scenarios = [
+    Scenario(source: .file, kills: 4),
+    Scenario(source: .file, format: "ndjson", isCompressed: false, badRecords: "skip", kills: 3),
+    Scenario(source: .file, rotates: true, kills: 3),
+    Scenario(source: .directory, kills: 3),
+    Scenario(source: .directory, isCompressed: false, rotates: true, kills: 2),
+    Scenario(source: .follow, isCompressed: false, kills: 3),
+    Scenario(source: .follow, rotates: true, kills: 2),
+  ]
+
+  @Test(.timeLimit(.minutes(10)), arguments: scenarios)
+  func `a killed daemon goes on as if nothing had happened`(_ scenario: Scenario) throws {
+    let place = try Workplace()
+    var random = Numbers()
+    var input = try ScenarioInput(scenario, in: place)
+    let kills = scenario.kills * (runsFullDose ? 10 : 1)
+    try place.write(
+      "killed.yaml", scenario.configuration(output: scenario.output, state: "state").utf8)
+    try place.write(
+      "whole.yaml", scenario.configuration(output: scenario.reference, state: "reference").utf8)
+
+    // How long one start takes is measured, so that the kills fall on all of the work.
+    var spanMicroseconds = 500_000.0
+    var takenBack = 0
+    for _ in 0..<kills {
+      let began = ContinuousClock.now
+      let running = try place.start([binary, "run", "--config", "killed.yaml"], input: nil)
+      let moment = UInt64.random(in: 20_000...UInt64(spanMicroseconds), using: &random)
+      while began.duration(to: .now) < .microseconds(Int64(moment)) {
+        _ = try input.grow(using: &random)
+        usleep(10_000)
+      }
+      running.signal(SIGKILL)
+      #expect(try running.wait().exitCode == 128 + SIGKILL, "seed \(testSeed)")
+      if bytesBehindCheckpoint(scenario, in: place) { takenBack += 1 }
+      // Nothing kept yet: a little more time, so that not every start is in vain.
+      if !hasCheckpoint(in: place) { spanMicroseconds *= 1.5 }
+    }
+    let hint = "\(scenario.testDescription), seed \(testSeed), \(kills) kills"
+    while try input.grow(using: &random) {}
+    try finish("killed.yaml", scenario.output, input.outputLines, in: place, hint)
+    try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
+    print("\(hint), \(takenBack) of them with output behind the checkpoint")
+
+    let killed = try Delivery(of: scenario.output, state: "state", in: place)
+    let whole = try Delivery(of: scenario.reference, state: "reference", in: place)
+    #expect(whole.text.lineCount == input.outputLines, "\(hint)")
+    #expect(whole.deadLetters.isEmpty == (scenario.badRecords != "dead_letter"), "\(hint)")
+    try killed.expectEqual(to: whole, output: scenario.output, in: place, hint)
+    if scenario.rotates {
+      #expect(Delivery.files(of: scenario.output, in: place).count > 2, "\(hint)")
+    }
+  }
+
+  /// Runs a stream until its output is whole, and stops the daemon.
+  private func finish(
+    _ configuration: String, _ output: String, _ lines: Int, in place: Workplace, _ hint: String
+  ) throws {
+    let running = try place.start([binary, "run", "--config", configuration], input: nil)
+    let isWhole = try eventually(within: 30) {
+      usleep(100_000)
+      return try Delivery.text(of: output, in: place).lineCount >= lines
+    }
+    running.signal(SIGTERM)
+    let finished = try running.wait()
+    #expect(isWhole, "\(hint)\n\(finished.errors)")
+    #expect(finished.exitCode == 0, "\(hint)\n\(finished.errors)")
+  }
+
+  private func hasCheckpoint(in place: Workplace) -> Bool {
+    (try? CheckpointStore.newest(in: place.path("state/s"), of: POSIXFileSystem())) != nil
+  }
+
+  /// Whether something was written that the newest checkpoint does not know of.
+  private func bytesBehindCheckpoint(_ scenario: Scenario, in place: Workplace) -> Bool {
+    let found = try? CheckpointStore.newest(in: place.path("state/s"), of: POSIXFileSystem())
+    let known = found?.checkpoint.output
+    let files = Delivery.files(of: scenario.output, in: place)
+    let size = (try? place.read(scenario.output).count) ?? 0
+    return size > known?.byteCount ?? 0 || files.count - 1 > known?.sequence ?? 0
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// A stream of the real daemon that is run once to its end, and once killed again and again.
+struct Scenario: Sendable, CustomTestStringConvertible {
+  enum Source: Sendable {
+    case file
+    /// A directory into which the last files are moved meanwhile.
+    case directory
+    /// A file that is appended to meanwhile.
+    case follow
+  }
+
+  var source: Source
+  var format = "csv"
+  var isCompressed = true
+  var badRecords = "dead_letter"
+  var rotates = false
+  /// In the fast dose; the full one has ten times as many.
+  var kills: Int
+
+  var testDescription: String {
+    "\(source) of \(isCompressed ? "compressed" : "plain") \(format), \(badRecords), to "
+      + (rotates ? "rotating files" : "a file")
+  }
+
+  var output: String { "out.\(format)" + (isCompressed ? ".zst" : "") }
+  var reference: String { "ref.\(format)" + (isCompressed ? ".zst" : "") }
+
+  /// The configuration of the stream, with an output and a state directory.
+  func configuration(output: String, state: String) -> String {
+    let input = isCompressed ? "in.zst" : "in"
+    let place =
+      switch source {
+      case .file: "file: { path: \(input) }"
+      case .directory: "directory: { path: dir }"
+      case .follow: "follow: { path: \(input) }"
+      }
+    // Batches cut by time would end where the clock says.
+    return """
+      state_directory: \(state)
+      control: { listen: off }
+      streams:
+        s:
+          source: { \(place) }
+          format: \(format)
+          features: ["f*"]
+          batch: { size: 64, max_delay: 1h }
+          on_bad_record: \(badRecords)
+          checkpoint: { every_batches: 5, interval: 1h, keep: 3 }
+          compression: \(isCompressed ? "{ level: 1 }" : "off")
+          sink: { file: { path: \(output)\(rotates ? ", rotate: { size: 48KiB }" : "") } }
+
+      """
+  }
+}
+
+/// The input of a scenario, and how the part of it that comes late comes.
+struct ScenarioInput {
+  /// The lines that a whole output has.
+  let outputLines: Int
+  private let scenario: Scenario
+  private let place: Workplace
+  /// What is appended to the followed file.
+  private var rest: [UInt8] = []
+  /// The files that are moved into the directory, in the order of their names.
+  private var lateFiles: [String] = []
+
+  static let rows = 12_000
+  private static let badLine = Array("{broken\n".utf8)
+
+  init(_ scenario: Scenario, in place: Workplace) throws {
+    self.scenario = scenario
+    self.place = place
+    let generated = try place.evenkeel(
+      "generate", "--rows", "\(Self.rows)", "--features", "4", "--format", scenario.format,
+      "--no-compress")
+    var lines = generated.output.split(separator: UInt8(ascii: "\n")).map { Array($0) + [10] }
+    let header = scenario.format == "csv" ? [lines.removeFirst()] : []
+    outputLines = lines.count + header.count
+    // Single ones, and more in a row than are passed on at once.
+    for index in stride(from: lines.count - 50, to: 100, by: -97) {
+      lines.insert(Self.badLine, at: index)
+    }
+    lines.insert(contentsOf: Array(repeating: Self.badLine, count: 150), at: lines.count / 2)
+
+    switch scenario.source {
+    case .file:
+      try write((header + lines).flatMap { $0 }, to: "in")
+    case .directory:
+      try FileManager.default.createDirectory(
+        atPath: place.path("dir"), withIntermediateDirectories: false)
+      let size = lines.count / 8 + 1
+      for (number, start) in stride(from: 0, to: lines.count, by: size).enumerated() {
+        let name = try write(
+          (header + lines[start..<min(start + size, lines.count)]).flatMap { $0 }, to: "\(number)")
+        lateFiles.append(name)
+      }
+      for _ in 0..<4 { try moveIn() }
+    case .follow:
+      let name = try write((header + lines).flatMap { $0 }, to: "whole")
+      rest = try place.read(name)
+      try place.write(scenario.isCompressed ? "in.zst" : "in", rest.prefix(rest.count / 4))
+      rest.removeFirst(rest.count / 4)
+    }
+  }
+
+  /// Writes a file, in frames that begin anywhere; returns its name.
+  @discardableResult
+  private func write(_ bytes: [UInt8], to name: String) throws -> String {
+    try place.write(name, bytes)
+    guard scenario.isCompressed else { return name }
+    let finished = try place.shell(
+      "split -b 40000 --filter='zstd -qc' '\(name)' > '\(name).zst'")
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    return name + ".zst"
+  }
+
+  private mutating func moveIn() throws {
+    let name = lateFiles.removeFirst()
+    try FileManager.default.moveItem(atPath: place.path(name), toPath: place.path("dir/" + name))
+  }
+
+  /// Lets one part more of what is late come; false where all is there.
+  mutating func grow(using random: inout Numbers) throws -> Bool {
+    if !lateFiles.isEmpty {
+      try moveIn()
+    } else if !rest.isEmpty {
+      let count = min(rest.count, Int.random(in: 1...24_000, using: &random))
+      let name = place.path(scenario.isCompressed ? "in.zst" : "in")
+      let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: name))
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data(rest.prefix(count)))
+      try handle.close()
+      rest.removeFirst(count)
+    } else {
+      return false
+    }
+    return true
+  }
+}
+
+/// SplitMix64.
+struct Numbers: RandomNumberGenerator {
+  private var state = testSeed
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
