@@ -9,7 +9,7 @@ package final class Daemon: @unchecked Sendable {
 
   package let place: Workplace
   package let notifications: NotificationSocket
-  private(set) var running: Running
+  package private(set) var running: Running
   private var hasEnded = false
 
   /// Writes a configuration, of which `streams` is the part under that name, and starts the daemon.
@@ -163,7 +163,7 @@ package final class NotificationSocket: @unchecked Sendable {
   package let path: String
   private let number: CInt
   /// All messages so far.
-  private(set) var received: [String] = []
+  package private(set) var received: [String] = []
 
   package init(_ path: String) throws {
     self.path = path
