@@ -17,6 +17,8 @@ configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFD
     -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
 # Options of the benchmark, such as ARGS='--quick --only csv'.
 ARGS ?=
+# How long the soak lasts.
+SECONDS ?= 600
 
 # What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
 # C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
@@ -39,7 +41,7 @@ FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test lint format bench demo install uninstall \
-  print-unit unit-check install-check page parity crash fuzz sanitize clean
+  print-unit unit-check install-check page parity crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -139,6 +141,7 @@ install-check: build ## Install into a directory, look, run what was installed, 
 
 bench: build .venv-bench/ready ## Measure against pipes of tools and Python peers; ARGS='--quick'.
 	.venv-bench/bin/python Benchmarks/run.py --evenkeel $(EVENKEEL) $(ARGS)
+	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(filter --quick,$(ARGS))
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
@@ -157,6 +160,9 @@ fuzz: deps ## Feed every decoder mutated input, FUZZ_INPUTS in all; EVENKEEL_SEE
 sanitize: deps ## Run the tests under AddressSanitizer and ThreadSanitizer.
 	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
 	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+
+soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
+	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)
 
 clean: ## Remove everything that was made.
 	rm -rf .build .build-* .venv-*

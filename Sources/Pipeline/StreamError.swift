@@ -1,10 +1,11 @@
+package import Codecs
 package import Storage
 
 /// Why a stream stopped: one line for the user and an exit code.
 package enum StreamError: Error, CustomStringConvertible {
   /// A record that cannot be read. Records count from 1; the offset is that of the record's first
   /// byte in the decompressed stream, from 0.
-  case badRecord(stream: String, record: Int, byteOffset: Int, fault: String)
+  case badRecord(stream: String, record: Int, byteOffset: Int, fault: RecordFault)
   /// Input that cannot be decompressed or makes no sense as a whole.
   case badInput(stream: String, String)
   /// A file beside the stream, such as a checkpoint, that cannot be used.
@@ -38,6 +39,15 @@ package enum StreamError: Error, CustomStringConvertible {
     case .configuration: 78
     case .interrupted(_, _, let signal): 128 + signal
     }
+  }
+
+  /// The description without what records hold, for a log that others than their owner may read.
+  package var withoutContents: String {
+    guard case .badRecord(let stream, let record, let byteOffset, let fault) = self else {
+      return description
+    }
+    return "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): "
+      + "expected \(fault.expected)"
   }
 
   package var description: String {

@@ -15,6 +15,10 @@ package struct StreamFiles: Sendable {
   /// γ and β.
   package var parameters: String?
   package var deadLetters: String?
+  /// The directory of the state that lets a run go on where an earlier one was killed.
+  package var resume: String?
+  /// With `resume`: when the state is kept.
+  package var schedule = CheckpointSchedule(intervalSeconds: 10)
 
   package init(input: String, output: String) {
     self.input = input
@@ -31,6 +35,8 @@ package final class StreamRun: Sendable {
   private let name: String
   private let flow: Flow
   private let requests: Inlet<IngestedItem>
+  /// Held as long as the run.
+  private let stateLock: StateDirectoryLock?
 
   /// A run of `evenkeel normalize`: opens everything and puts the stages together; nothing is read yet.
   ///
@@ -50,37 +56,25 @@ package final class StreamRun: Sendable {
       parameters: try read(files.parameters) { path throws(StorageError) in
         try ParametersFile.read(path, in: fileSystem)
       })
-    let source: any ByteSource
-    do {
-      source = try BuiltInSources.open(files.input, in: fileSystem)
-    } catch {
-      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
-    }
-    let output: StreamOutput
-    do {
-      output = StreamOutput(
-        sink: try BuiltInSinks.open(files.output, in: fileSystem),
-        deadLetters: try files.deadLetters.map { path throws(FileError) in
-          try BuiltInSinks.open(path, in: fileSystem)
-        },
-        keeper: try files.checkpointOut.map { path throws(FileError) in
-          FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
-        })
-    } catch {
-      throw .outputRefused(error)
+    let parts: StreamParts
+    if let directory = files.resume {
+      parts = try StreamParts(resuming: directory, files, state, in: fileSystem)
+    } else {
+      parts = try StreamParts(files, state, in: fileSystem)
     }
     try self.init(
-      configuration, source: source, state: state, output: output,
-      checkpoints: files.checkpointOut == nil ? nil : .atEnd, threads: threads,
-      metrics: StreamMetrics(), completion: completion)
+      configuration, source: parts.source, state: parts.state, output: parts.output,
+      checkpoints: parts.checkpoints, threads: threads, metrics: StreamMetrics(),
+      completion: completion, stateLock: parts.stateLock)
   }
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, state: InitialState,
     output: StreamOutput, checkpoints: CheckpointSchedule?, threads: Int, metrics: StreamMetrics,
-    completion: @escaping @Sendable ((any Error)?) -> Void
+    completion: @escaping @Sendable ((any Error)?) -> Void, stateLock: StateDirectoryLock? = nil
   ) throws(StreamError) {
     self.metrics = metrics
+    self.stateLock = stateLock
     name = configuration.name
     inputByteCount = source.size
     let ingest = try IngestStage(

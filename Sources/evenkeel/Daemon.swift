@@ -15,6 +15,7 @@ final class Daemon: @unchecked Sendable {
   private let queue = DispatchQueue(label: "evenkeel.daemon")
   private var configuration: DaemonConfiguration
   private var isStopping = false
+  private var isDrained = true
 
   /// Reads the configuration; nothing runs yet.
   init(configurationFile: String) throws {
@@ -33,6 +34,7 @@ final class Daemon: @unchecked Sendable {
     block(handled)
     // A reader that has gone is an error of the write, and costs its stream alone.
     signal(SIGPIPE, SIG_IGN)
+    raiseDescriptorLimit()
     let options = configuration.log
     LoggingSystem.bootstrap { label in
       LineLogHandler(label: label, level: options.level, format: options.format)
@@ -75,6 +77,9 @@ final class Daemon: @unchecked Sendable {
         stopped.signal()
       }
       _ = stopped.wait(timeout: .now() + 3)
+    }
+    guard queue.sync(execute: { isDrained }) else {
+      throw CommandFailure("stopped before everything that was read was emitted", exitCode: 75)
     }
   }
 
@@ -121,7 +126,8 @@ final class Daemon: @unchecked Sendable {
     isStopping = true
     logger.notice("draining")
     serviceNotifier.notify("STOPPING=1\nSTATUS=draining")
-    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { isDrained in
+    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { [self] isDrained in
+      queue.sync { self.isDrained = isDrained }
       if isDrained {
         logger.notice("drained")
       } else {
@@ -182,4 +188,13 @@ func block(_ numbers: [Int32]) {
   sigemptyset(&signals)
   for number in numbers { sigaddset(&signals, number) }
   pthread_sigmask(SIG_BLOCK, &signals, nil)
+}
+
+/// Allows as many descriptors as the system lets this process have: every stream and every connection
+/// takes some, and the usual limit is made for select(2), which is not used here.
+func raiseDescriptorLimit() {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  limit.rlim_cur = limit.rlim_max
+  _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }

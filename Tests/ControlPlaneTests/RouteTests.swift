@@ -41,6 +41,7 @@ import Testing
         Set(streams[0].keys) == [
           "name", "state", "source", "sink", "mode", "frozen", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
+          "dropped_writes",
           "records_in_flight", "idle_seconds", "checkpoint_age_seconds", "last_error", "warnings",
           "batch_latency_seconds", "batch_size_records",
         ])

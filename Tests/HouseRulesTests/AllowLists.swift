@@ -5,6 +5,7 @@ let allowedImports: [String: Set<String>] = [
   "BatchNormalization": ["Features", "Glibc"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
+  "ConfigurationFile": ["Features", "Yams"],
   "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],

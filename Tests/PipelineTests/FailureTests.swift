@@ -19,7 +19,7 @@ import Testing
       (
         StreamError.badRecord(
           stream: "in.csv", record: 1812, byteOffset: 40233,
-          fault: "expected 15 fields, found 14"),
+          fault: RecordFault(expected: "15 fields", found: "14")),
         65, "in.csv: record 1 812, byte 40 233: expected 15 fields, found 14"
       ),
       (.badInput(stream: "in.csv", "no sense"), 65, "in.csv: no sense"),

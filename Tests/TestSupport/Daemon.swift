@@ -37,9 +37,10 @@ package final class Daemon: @unchecked Sendable {
       ["/bin/sh", "-c", script, "sh"] + assignments + [binary, "run", "--config", "e.yaml"],
       input: nil, socket: socket)
     do {
-      try notifications.wait(for: "READY=1")
+      try notifications.wait(for: "READY=1", while: { !self.isOver })
     } catch {
       kill()
+      Issue.record("the daemon is not ready: \(log)")
       throw error
     }
   }
@@ -179,10 +180,12 @@ package final class NotificationSocket: @unchecked Sendable {
   }
 
   /// Waits for a message with that line; those before it are kept too.
-  package func wait(for line: String, within seconds: Double = 30) throws {
+  package func wait(
+    for line: String, within seconds: Double = 30, while isAlive: () -> Bool = { true }
+  ) throws {
     let deadline = ContinuousClock.now + .seconds(seconds)
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while ContinuousClock.now < deadline {
+    while ContinuousClock.now < deadline, isAlive() {
       var query = pollfd(fd: number, events: CShort(POLLIN), revents: 0)
       guard poll(&query, 1, 100) > 0 else { continue }
       let count = recv(number, &buffer, buffer.count, 0)

@@ -20,12 +20,12 @@ final class Descriptor: Sendable {
 
   /// Opens the end of a FIFO that is read, whether anybody writes or not.
   static func openFIFO(_ path: String) throws(FileError) -> Descriptor {
-    let number = try systemCall(.open, path) {
+    let number = try posix(.open, path) {
       open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
     }
     let descriptor = Descriptor(adopting: number, path: path)
     var status = stat()
-    try systemCall(.inspect, path) { fstat(number, &status) }
+    try posix(.inspect, path) { fstat(number, &status) }
     guard status.st_mode & S_IFMT == S_IFIFO else {
       throw FileError(operation: .open, path: path, errno: ENOTSUP)
     }
@@ -42,22 +42,9 @@ final class Descriptor: Sendable {
   /// Reads what is there; nil where a read would have to wait, 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
     do throws(FileError) {
-      return try systemCall(.read, path) { Glibc.read(number, buffer.baseAddress, buffer.count) }
+      return try posix(.read, path) { Glibc.read(number, buffer.baseAddress, buffer.count) }
     } catch  where error.errno == EAGAIN {
       return nil
     }
-  }
-}
-
-/// Runs a call that returns -1 and sets errno when it fails, again while a signal interrupts it.
-@discardableResult
-func systemCall<Result: SignedInteger>(
-  _ operation: FileError.Operation, _ path: String, _ call: () -> Result
-) throws(FileError) -> Result {
-  while true {
-    let result = call()
-    if result >= 0 { return result }
-    let reason = errno
-    if reason != EINTR { throw FileError(operation: operation, path: path, errno: reason) }
   }
 }

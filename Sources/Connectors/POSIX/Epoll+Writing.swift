@@ -9,7 +9,7 @@ extension Epoll {
     var event = epoll_event()
     event.events = EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     event.data.u64 = UInt64(bitPattern: Int64(key))
-    try systemCall(.open, socket.path) {
+    try posix(.open, socket.path) {
       epoll_ctl(number, EPOLL_CTL_ADD, socket.number, &event)
     }
   }

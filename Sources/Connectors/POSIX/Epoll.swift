@@ -7,7 +7,7 @@ final class Epoll: Sendable {
 
   /// - Parameter path: what the descriptors belong to, in messages.
   init(path: String) throws(FileError) {
-    let number = try systemCall(.open, path) { epoll_create1(CInt(EPOLL_CLOEXEC)) }
+    let number = try posix(.open, path) { epoll_create1(CInt(EPOLL_CLOEXEC)) }
     descriptor = Descriptor(adopting: number, path: path)
   }
 
@@ -19,7 +19,7 @@ final class Epoll: Sendable {
     var event = epoll_event()
     event.events = EPOLLIN.rawValue
     event.data.u64 = UInt64(bitPattern: Int64(key))
-    try systemCall(.open, descriptor.path) {
+    try posix(.open, descriptor.path) {
       epoll_ctl(number, EPOLL_CTL_ADD, added.number, &event)
     }
   }
@@ -33,7 +33,7 @@ final class Epoll: Sendable {
   /// they became so.
   func ready(limit: Int) throws(FileError) -> [Int] {
     var events = [epoll_event](repeating: epoll_event(), count: limit)
-    let count = try systemCall(.read, descriptor.path) {
+    let count = try posix(.read, descriptor.path) {
       epoll_wait(number, &events, CInt(limit), 0)
     }
     return events[..<Int(count)].map { Int(Int64(bitPattern: $0.data.u64)) }

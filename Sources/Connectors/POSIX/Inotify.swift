@@ -36,7 +36,7 @@ final class Inotify: Sendable {
 
   /// - Parameter path: what is watched, in messages.
   init(path: String) throws(FileError) {
-    let number = try systemCall(.open, path) { inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC)) }
+    let number = try posix(.open, path) { inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC)) }
     descriptor = Descriptor(adopting: number, path: path)
   }
 
@@ -46,7 +46,7 @@ final class Inotify: Sendable {
   /// Watches a path; a path to what is watched already gives the same number.
   @discardableResult
   func watch(_ path: String, for events: Events) throws(FileError) -> Int32 {
-    try systemCall(.open, path) { inotify_add_watch(number, path, events.rawValue) }
+    try posix(.open, path) { inotify_add_watch(number, path, events.rawValue) }
   }
 
   func forget(_ watch: Int32) {

@@ -33,9 +33,9 @@ final class ListeningSocket: Sendable {
     // Accepted connections inherit it: a peer that fell silent for good is noticed after hours.
     try descriptor.set(SO_KEEPALIVE)
     try address.withSocketAddress { address, length throws(FileError) in
-      try systemCall(.open, path) { bind(descriptor.number, address, length) }
+      try posix(.open, path) { bind(descriptor.number, address, length) }
     }
-    try systemCall(.open, path) { listen(descriptor.number, CInt(backlog)) }
+    try posix(.open, path) { listen(descriptor.number, CInt(backlog)) }
     self.init(descriptor)
   }
 
@@ -46,7 +46,7 @@ final class ListeningSocket: Sendable {
   convenience init(path: String, mode: mode_t, backlog: Int) throws(FileError) {
     let descriptor = try Descriptor.streamSocket(AF_UNIX, path: path)
     // Linux gives the file the socket's own mode, less the umask, so that it is never wider.
-    try systemCall(.open, path) { fchmod(descriptor.number, mode) }
+    try posix(.open, path) { fchmod(descriptor.number, mode) }
     do throws(FileError) {
       try descriptor.bind(toPath: path)
     } catch  where error.errno == EADDRINUSE {
@@ -54,11 +54,11 @@ final class ListeningSocket: Sendable {
       try descriptor.bind(toPath: path)
     }
     var status = stat()
-    try systemCall(.inspect, path) { lstat(path, &status) }
+    try posix(.inspect, path) { lstat(path, &status) }
     self.init(descriptor, file: (path, status.st_ino))
     // What the umask took away.
-    try systemCall(.open, path) { chmod(path, mode) }
-    try systemCall(.open, path) { listen(descriptor.number, CInt(backlog)) }
+    try posix(.open, path) { chmod(path, mode) }
+    try posix(.open, path) { listen(descriptor.number, CInt(backlog)) }
   }
 
   /// Takes over a descriptor that was passed by the service manager, which keeps the socket's file.
@@ -66,11 +66,11 @@ final class ListeningSocket: Sendable {
   /// - Throws: EINVAL where it does not listen.
   convenience init(inherited number: CInt, name: String) throws(FileError) {
     // A copy, so that the stream can be started again.
-    let copy = try systemCall(.open, name) { fcntl(number, F_DUPFD_CLOEXEC, 3) }
+    let copy = try posix(.open, name) { fcntl(number, F_DUPFD_CLOEXEC, 3) }
     let descriptor = Descriptor(adopting: copy, path: name)
     var isListening: CInt = 0
     var length = socklen_t(MemoryLayout<CInt>.size)
-    try systemCall(.open, name) {
+    try posix(.open, name) {
       getsockopt(copy, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &length)
     }
     guard isListening != 0 else { throw FileError(operation: .open, path: name, errno: EINVAL) }
@@ -102,13 +102,13 @@ final class ListeningSocket: Sendable {
   /// Takes the next connection, if there is one.
   func accept() throws(FileError) -> Accepted {
     do throws(FileError) {
-      let number = try systemCall(.read, descriptor.path) {
+      let number = try posix(.read, descriptor.path) {
         Glibc.accept(descriptor.number, nil, nil)
       }
       // Glibc's module has no accept4(2); no other program is started here that could inherit it.
       let connection = Descriptor(adopting: number, path: descriptor.path)
       try connection.setNonblocking()
-      try systemCall(.open, descriptor.path) { fcntl(number, F_SETFD, FD_CLOEXEC) }
+      try posix(.open, descriptor.path) { fcntl(number, F_SETFD, FD_CLOEXEC) }
       return .connection(connection)
     } catch {
       switch error.errno {
@@ -152,7 +152,7 @@ final class ListeningSocket: Sendable {
   /// Removes the file of a socket that nobody listens on.
   private static func removeStale(_ path: String) throws(FileError) {
     var status = stat()
-    try systemCall(.inspect, path) { lstat(path, &status) }
+    try posix(.inspect, path) { lstat(path, &status) }
     guard status.st_mode & S_IFMT == S_IFSOCK else {
       throw FileError(operation: .open, path: path, errno: ENOTSOCK)
     }
@@ -160,7 +160,7 @@ final class ListeningSocket: Sendable {
     do throws(FileError) {
       try probe.connect(toPath: path)
     } catch  where error.errno == ECONNREFUSED {
-      try systemCall(.remove, path) { unlink(path) }
+      try posix(.remove, path) { unlink(path) }
       return
     } catch {
       // Whatever else it says, somebody listens.
@@ -173,28 +173,28 @@ extension Descriptor {
   /// A stream socket of a family, not bound or connected yet.
   static func streamSocket(_ family: CInt, path: String) throws(FileError) -> Descriptor {
     let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-    let number = try systemCall(.open, path) { socket(family, CInt(flags), 0) }
+    let number = try posix(.open, path) { socket(family, CInt(flags), 0) }
     return Descriptor(adopting: number, path: path)
   }
 
   /// Connects to the Unix socket at a path.
   func connect(toPath target: String) throws(FileError) {
     try withUnixAddress(target) { address, length throws(FileError) in
-      try systemCall(.open, path) { Glibc.connect(number, address, length) }
+      try posix(.open, path) { Glibc.connect(number, address, length) }
     }
   }
 
   /// Gives the socket a file at a path, which must be free.
   fileprivate func bind(toPath target: String) throws(FileError) {
     try withUnixAddress(target) { address, length throws(FileError) in
-      try systemCall(.open, path) { Glibc.bind(number, address, length) }
+      try posix(.open, path) { Glibc.bind(number, address, length) }
     }
   }
 
   /// Turns an option of the socket layer on.
   fileprivate func set(_ option: CInt) throws(FileError) {
     var on: CInt = 1
-    try systemCall(.open, path) {
+    try posix(.open, path) {
       setsockopt(number, SOL_SOCKET, option, &on, socklen_t(MemoryLayout<CInt>.size))
     }
   }
@@ -206,8 +206,8 @@ extension Descriptor {
   }
 
   func setNonblocking() throws(FileError) {
-    let flags = try systemCall(.open, path) { fcntl(number, F_GETFL) }
-    try systemCall(.open, path) { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
+    let flags = try posix(.open, path) { fcntl(number, F_GETFL) }
+    try posix(.open, path) { fcntl(number, F_SETFL, flags | O_NONBLOCK) }
   }
 }
 

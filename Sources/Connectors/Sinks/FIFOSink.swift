@@ -39,7 +39,7 @@ struct FIFOSink: ByteSink {
     signal(SIGPIPE, SIG_IGN)
     if create { try Descriptor.makeFIFO(path) }
     var status = stat()
-    try systemCall(.inspect, path) { stat(path, &status) }
+    try posix(.inspect, path) { stat(path, &status) }
     // What is no FIFO would be overwritten.
     guard status.st_mode & S_IFMT == S_IFIFO else {
       throw FileError(operation: .open, path: path, errno: ENOTSUP)
@@ -94,7 +94,7 @@ struct FIFOSink: ByteSink {
   private mutating func currentWriter() throws(FileError) -> Descriptor? {
     if let writer { return writer }
     do throws(FileError) {
-      let number = try systemCall(.open, name) {
+      let number = try posix(.open, name) {
         open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
       }
       writer = Descriptor(adopting: number, path: name)

@@ -25,7 +25,7 @@ func sendSome(
 
 private func someOrNone(_ path: String, _ call: () -> Int) throws(FileError) -> Int? {
   do throws(FileError) {
-    return try systemCall(.write, path, call)
+    return try posix(.write, path, call)
   } catch  where error.errno == EAGAIN {
     return nil
   }

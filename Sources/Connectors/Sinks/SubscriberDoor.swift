@@ -59,7 +59,7 @@ extension Descriptor {
     let socket = try streamSocket(address.isIPv6 ? AF_INET6 : AF_INET, path: path)
     do throws(FileError) {
       try address.withSocketAddress { pointer, length throws(FileError) in
-        _ = try systemCall(.open, path) { Glibc.connect(socket.number, pointer, length) }
+        _ = try posix(.open, path) { Glibc.connect(socket.number, pointer, length) }
       }
     } catch  where error.errno == EINPROGRESS {
       // It fails or succeeds later, and until then takes no bytes.

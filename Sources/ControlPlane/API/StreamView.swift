@@ -49,6 +49,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var bytesOut: Int
   package var restarts: Int
   package var checkpoints: Int
+  package var droppedWrites: Int
   package var recordsInFlight: Int
   @OrNull package var idleSeconds: Double?
   @OrNull package var checkpointAgeSeconds: Double?
@@ -118,7 +119,8 @@ extension StreamView {
         bytesInPerSecond: rates.bytesInPerSecond, bytesOutPerSecond: rates.bytesOutPerSecond),
       records: status.records, batches: status.batches, badRecords: status.badRecords,
       bytesIn: status.bytesIn, bytesOut: status.bytesOut, restarts: status.restarts,
-      checkpoints: status.checkpoints, recordsInFlight: status.recordsInFlight,
+      checkpoints: status.checkpoints, droppedWrites: status.droppedWrites,
+      recordsInFlight: status.recordsInFlight,
       idleSeconds: finite(status.idleSeconds),
       checkpointAgeSeconds: finite(status.checkpointAgeSeconds), lastError: status.lastError,
       warnings: status.warnings,

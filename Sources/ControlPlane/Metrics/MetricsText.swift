@@ -85,6 +85,11 @@ private let streamMetrics: [StreamMetric] = [
     name: "evenkeel_stream_checkpoints_total", type: .counter, help: "Checkpoints written."
   ) { Double($0.checkpoints) },
   .init(
+    name: "evenkeel_stream_dropped_writes_total", type: .counter,
+    help:
+      "Writes that a slow reader of the sink lost, or that had no reader, where dropping is asked for."
+  ) { Double($0.droppedWrites) },
+  .init(
     name: "evenkeel_stream_records_in_flight", type: .gauge,
     help: "Records read and not yet emitted."
   ) { Double($0.recordsInFlight) },

@@ -48,14 +48,17 @@ struct FinalCheckpoint: CheckpointKeeper {
   }
 }
 
-/// Keeps every state as the next generation of a store, at once.
+/// Keeps every state as the next generation of a store, at once, and the last one in a file of its own
+/// where that is wanted.
 struct StoredCheckpoints: CheckpointKeeper {
   let store: CheckpointStore
+  var final: FinalCheckpoint?
 
   mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) {
     try store.write(checkpoint)
+    final?.keep(checkpoint)
   }
 
-  mutating func prepare() {}
-  mutating func finish() {}
+  mutating func prepare() throws(StorageError) { try final?.prepare() }
+  mutating func finish() throws(StorageError) { try final?.finish() }
 }

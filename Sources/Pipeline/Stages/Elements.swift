@@ -5,23 +5,26 @@ internal import Storage
 
 /// What IngestStage hands to NormalizeStage.
 enum IngestedItem: Sized, Sendable {
-  /// What the start of the stream told; comes first, once.
-  case opened(StreamOpening)
+  /// What the start of the stream told, and the place before its first record, where that is not the
+  /// place of an earlier run; comes first, once.
+  case opened(StreamOpening, at: StreamPosition?)
   /// Consecutive records of the batch under way, and whether it is cut behind them.
   case records(RecordBatch, completesBatch: Bool)
-  case rejected([RejectedRecord])
+  /// What was left out, and the place behind it, where no batch is under way there.
+  case rejected([RejectedRecord], end: StreamPosition?)
   /// Nothing more is at hand: what was gathered is to be passed on.
   case idle
   /// Something an operator asks for; it comes from outside.
   case request(StreamRequest)
-  /// The place in the input where reading ended; comes last, if the start was known.
-  case ended(StreamPosition)
+  /// The place in the input where reading ended; comes last. Where it `goesOn`, what follows the place
+  /// is read again by a later run.
+  case ended(StreamPosition, goesOn: Bool)
 
   var byteCount: Int {
     switch self {
-    case .opened(let opening): opening.prologue.count
+    case .opened(let opening, _): opening.prologue.count
     case .records(let batch, _): batch.byteCount
-    case .rejected(let records): records.byteCount
+    case .rejected(let records, _): records.byteCount
     case .idle, .request, .ended: 0
     }
   }

@@ -43,6 +43,7 @@ struct IngestStage: Stage {
   private var finishedRuns: [String]?
   /// The place of an earlier run to go on from, until its run comes.
   private var resumption: StreamPosition?
+  private let isResumed: Bool
   /// The place behind what was emitted.
   private var emittedPosition = StreamPosition()
 
@@ -51,6 +52,7 @@ struct IngestStage: Stage {
     resumption: StreamPosition? = nil
   ) throws(StreamError) {
     self.resumption = resumption
+    isResumed = resumption != nil
     if let resumption { emittedPosition = resumption }
     finishedRuns = source.progress
     self.configuration = configuration
@@ -129,9 +131,9 @@ struct IngestStage: Stage {
       if sourceHasEnded || finishedRuns == nil || emitted > 0 {
         emitBatch(completes: true, emit)
         position.finishedRuns = finishedRuns
-        emit(.ended(position))
+        emit(.ended(position, goesOn: false))
       } else {
-        emit(.ended(emittedPosition))
+        emit(.ended(emittedPosition, goesOn: true))
       }
       return .finished
     }
@@ -216,8 +218,8 @@ struct IngestStage: Stage {
         throw .unreadable("\(error)")
       }
       guard let found else { return try fill(&lane) }
-      try accept(found, emit)
       position = lane.position()
+      try accept(found, emit)
       return
     }
     var batch = self.batch.take() ?? emptyBatch()
@@ -258,7 +260,7 @@ struct IngestStage: Stage {
       opening = found
       // What the first run showed to be features are features in the others, whatever they show.
       options.features = found.schema.names.map { FeaturePattern($0) }
-      emit(.opened(found))
+      emit(.opened(found, at: start()))
       hasEmittedSinceIdle = true
       return
     }
@@ -266,6 +268,14 @@ struct IngestStage: Stage {
       throw .unreadable(
         "expected the header and the features that the stream began with, found others")
     }
+  }
+
+  /// The place before the first record; nil where the stream goes on from that of an earlier run.
+  private mutating func start() -> StreamPosition? {
+    guard !isResumed else { return nil }
+    emittedPosition = position
+    emittedPosition.finishedRuns = finishedRuns
+    return emittedPosition
   }
 
   private mutating func reject(
@@ -276,7 +286,7 @@ struct IngestStage: Stage {
     guard configuration.badRecords != .fail else {
       throw .stream(
         .badRecord(
-          stream: configuration.name, record: lane.records, byteOffset: offset, fault: "\(fault)"))
+          stream: configuration.name, record: lane.records, byteOffset: offset, fault: fault))
     }
     leaveOut(fault, bytes, record: lane.records, byteOffset: offset)
     // A run of bad records must not pile up while the batch waits for good ones.
@@ -310,7 +320,7 @@ struct IngestStage: Stage {
       guard source.endsAnywhere else {
         throw .badRecord(
           stream: configuration.name, record: lane.records + 1, byteOffset: lane.byteOffset,
-          fault: "\(found)")
+          fault: found)
       }
       fault = found
     }
@@ -374,7 +384,13 @@ struct IngestStage: Stage {
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
-    emit(.rejected(rejected))
+    let isBetweenBatches =
+      emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
+    if isBetweenBatches {
+      emittedPosition = position
+      emittedPosition.finishedRuns = finishedRuns
+    }
+    emit(.rejected(rejected, end: isBetweenBatches ? emittedPosition : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }

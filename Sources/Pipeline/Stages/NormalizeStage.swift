@@ -17,13 +17,14 @@ struct NormalizeStage: Stage {
   private static let mostHeldBytes = 256 << 20
   /// A unit is sent when it has about as many bytes of text or columns: large enough for a frame to
   /// compress well, small enough to keep every worker busy.
-  private static let unitBytes = 512 << 10
+  static let unitBytes = 512 << 10
 
   private let configuration: StreamConfiguration
   private let initial: Checkpoint?
   private let parameters: Parameters?
   private let checkpoints: CheckpointSchedule?
   private let board: StreamBoard?
+  private let greatestUnit: Int
   private var startsFromInitial = false
   private var normalizer: Normalizer?
   private var encoder: (any RecordEncoder)?
@@ -38,57 +39,79 @@ struct NormalizeStage: Stage {
   private var held: [RecordBatch] = []
   private var heldBytes = 0
   private var position = StreamPosition()
+  /// Whether bad records have left that stand behind `position`.
+  private var isAheadOfPosition = false
+  /// Whether a later run reads again what stands behind `position`.
+  private var comesAgain = false
   private var batchesSinceCheckpoint = 0
   private var lastCheckpoint = DispatchTime.now()
   private var lastCut: DispatchTime?
   private var nextShow = DispatchTime.now()
+  /// Whether there is something new to show.
+  private var hasMoved = false
 
   /// - Parameters:
   ///   - initial: the state to start from.
   ///   - parameters: γ and β, in place of those of the state.
   ///   - checkpoints: when the state is sent to be kept; nil is never.
   ///   - board: where the state of the features is shown.
+  ///   - unitBytes: the bytes after which a unit is sent.
   init(
     _ configuration: StreamConfiguration, initial: Checkpoint?, parameters: Parameters?,
-    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil
+    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil,
+    unitBytes: Int = unitBytes
   ) {
     self.configuration = configuration
     self.initial = initial
     self.parameters = parameters
     self.checkpoints = checkpoints
     self.board = board
+    greatestUnit = unitBytes
   }
 
   mutating func step(
     _ signal: Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
   ) throws -> Progress {
     switch signal {
-    case .element(.opened(let opening)): try open(opening)
+    case .element(.opened(let opening, let start)):
+      try open(opening)
+      if let start { keepStart(start) }
     case .element(.records(let batch, let completesBatch)):
       try take(batch, completesBatch: completesBatch)
-    case .element(.rejected(let records)):
+    case .element(.rejected(let records, let end)):
       unit.rejected += records
       unitBytes += records.byteCount
+      if let end { position = end }
+      isAheadOfPosition = end == nil
     case .element(.idle):
       show(atOnce: true)
       if !unit.isEmpty { send(emit) }
     case .element(.request(let request)):
       requests.append(request)
       try carryOutRequests()
-    case .element(.ended(let end)): position = end
+    case .element(.ended(let end, let goesOn)):
+      position = end
+      comesAgain = goesOn
+      isAheadOfPosition = isAheadOfPosition && goesOn
     case .resume: break
     case .end:
       try finish()
       send(emit)
       return .finished
     }
-    if unitBytes >= Self.unitBytes || unit.rejected.count >= 64 || unit.checkpoint != nil {
+    if unitBytes >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
       send(emit)
     }
     return .next
   }
 
   private mutating func finish() throws(StreamError) {
+    if comesAgain, !held.isEmpty || isAheadOfPosition {
+      // A later run takes back what has left since the last checkpoint, and does it as if none had.
+      held = []
+      for request in requests { request.reply(.failure(.notRunning(configuration.name))) }
+      return
+    }
     try releaseHeld()
     // A stream that was stopped before its start was known is an empty one.
     if normalizer == nil { unit.startsStream = true }
@@ -131,7 +154,15 @@ struct NormalizeStage: Stage {
     } catch {
       throw .configuration("\(configuration.name): \(error)")
     }
+    hasMoved = true
     unit.startsStream = true
+  }
+
+  /// Keeps the state before the first record of a source that can give it again: whatever a run that
+  /// crashes before the next checkpoint has written stands behind a known place.
+  private mutating func keepStart(_ start: StreamPosition) {
+    position = start
+    if checkpoints != nil, start.finishedRuns != nil { keepCheckpoint() }
   }
 
   // MARK: Batches
@@ -140,6 +171,7 @@ struct NormalizeStage: Stage {
     _ batch: consuming RecordBatch, completesBatch: Bool
   ) throws(StreamError) {
     position = batch.end
+    isAheadOfPosition = false
     if completesBatch, pending == nil {
       try normalize(batch)
     } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
@@ -227,10 +259,13 @@ struct NormalizeStage: Stage {
   /// What is done between two batches.
   private mutating func cut() throws(StreamError) {
     lastCut = .now()
+    hasMoved = true
     batchesSinceCheckpoint += 1
     try carryOutRequests()
     // Records that are held back would be lost with a restart behind them.
-    if held.isEmpty, let checkpoints, checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint) {
+    if held.isEmpty, let checkpoints,
+      checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint)
+    {
       keepCheckpoint()
     }
     show(atOnce: false)
@@ -238,8 +273,11 @@ struct NormalizeStage: Stage {
 
   /// Shows the state, but not so often that copying it costs.
   private mutating func show(atOnce: Bool) {
-    guard let board, let normalizer, atOnce || DispatchTime.now() >= nextShow else { return }
+    guard let board, let normalizer, hasMoved, atOnce || DispatchTime.now() >= nextShow else {
+      return
+    }
     board.show(normalizer, position: position)
+    hasMoved = false
     nextShow = .now() + 0.1
   }
 
@@ -261,9 +299,10 @@ struct NormalizeStage: Stage {
 
   // MARK: Requests
 
-  /// Carries out what operators asked for, unless a batch is under way.
+  /// Carries out what operators asked for, unless a batch is under way, or a part of it that was left
+  /// out.
   private mutating func carryOutRequests() throws(StreamError) {
-    guard pending == nil, !requests.isEmpty else { return }
+    guard pending == nil, !isAheadOfPosition, !requests.isEmpty else { return }
     let due = requests
     requests = []
     for request in due {
@@ -278,6 +317,7 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
+    hasMoved = true
     show(atOnce: true)
   }
 
@@ -304,7 +344,8 @@ struct NormalizeStage: Stage {
           throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
         }
         guard held.isEmpty else {
-          throw CommandRefusal.unfit("stream '\(configuration.name)' holds records until it is warm")
+          throw CommandRefusal.unfit(
+            "stream '\(configuration.name)' holds records until it is warm")
         }
         keepCheckpoint()
         // The reply comes when the file is written.

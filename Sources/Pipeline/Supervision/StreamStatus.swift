@@ -45,6 +45,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var batchSize: Histogram
   /// What an operator should know though the stream runs.
   package var warnings: [String]
+  /// Writes that a reader lost because the sink is asked to drop what waits too long.
+  package var droppedWrites = 0
 }
 
 /// Counts of observations by upper bound, as Prometheus has them.

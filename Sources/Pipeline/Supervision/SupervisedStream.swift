@@ -53,8 +53,12 @@ final class SupervisedStream: @unchecked Sendable {
 
   // MARK: From any thread
 
-  func start() {
-    queue.async { self.begin() }
+  /// Opens the ends; `completion` is called when that is done, or has failed and is tried again.
+  func start(_ completion: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.begin()
+      completion()
+    }
   }
 
   /// Drains the stream; `completion` is called when it has ended.
@@ -101,7 +105,8 @@ final class SupervisedStream: @unchecked Sendable {
         bytesOut: metrics.bytesOut, restarts: restarts, checkpoints: metrics.checkpoints,
         recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
         checkpointAgeSeconds: metrics.checkpointAgeSeconds, lastError: lastError,
-        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings)
+        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings,
+        droppedWrites: metrics.droppedWrites)
     }
   }
 
@@ -132,75 +137,19 @@ final class SupervisedStream: @unchecked Sendable {
   private func open(
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) -> StreamRun {
-    let store: CheckpointStore
-    var initial = InitialState()
-    do {
-      store = try CheckpointStore(
-        directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
-      if let found = try store.newest() {
-        initial.checkpoint = found.checkpoint
-        warnings = found.skipped.map { "passed over a damaged checkpoint: \($0)" }
-        for warning in warnings {
-          logger.error("\(warning)", metadata: ["instead": "\(found.path)"])
-        }
-      }
-      if let file = definition.parameters?.file {
-        parametersVersion = try? fileSystem.status(of: file)
-        initial.parameters = try ParametersFile.read(file, in: fileSystem)
-      }
-    } catch {
-      throw StreamError(error)
-    }
-    var configuration = definition.stream
-    configuration.isLive = definition.source.kind.isLive
-    if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
-    var source: any ByteSource
-    var output: StreamOutput
-    do {
-      source = try definition.source.open(fileSystem)
-    } catch {
-      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
-    }
-    do {
-      output = StreamOutput(
-        sink: try definition.sink.open(fileSystem), deadLetters: try deadLetters(),
-        keeper: StoredCheckpoints(store: store))
-    } catch {
-      throw .outputRefused(error)
-    }
-    do {
-      try resume(&source, &output, &initial)
-    } catch {
-      throw .inputOutput(error)
+    let opened = try OpenedStream(
+      definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
+      in: fileSystem)
+    parametersVersion = opened.parametersVersion
+    warnings = opened.skipped.map { "passed over a damaged checkpoint: \($0)" }
+    for warning in warnings {
+      logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
     }
     return try StreamRun(
-      configuration, source: source, state: initial, output: output,
+      opened.configuration, source: opened.source, state: opened.state, output: opened.output,
       checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
-  }
-
-  /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that
-  /// cannot give again what was read is no reason to take back what was written.
-  private func resume(
-    _ source: inout any ByteSource, _ output: inout StreamOutput, _ initial: inout InitialState
-  ) throws(FileError) {
-    guard let checkpoint = initial.checkpoint, let place = checkpoint.position,
-      let finished = place.finishedRuns, source.progress != nil
-    else { return }
-    try source.resume(from: finished, run: place.run)
-    initial.resumption = place
-    if let position = checkpoint.output { try output.sink.resume(at: position) }
-    if let position = checkpoint.deadLetters { try output.deadLetters?.resume(at: position) }
-  }
-
-  private func deadLetters() throws(FileError) -> (any ByteSink)? {
-    guard definition.stream.badRecords == .deadLetter else { return nil }
-    return try RotatingFileSink(
-      path: directory + "/dead-letters.ndjson",
-      rotation: .init(
-        byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
-      in: fileSystem)
   }
 
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
@@ -219,14 +168,17 @@ final class SupervisedStream: @unchecked Sendable {
   /// Reports a failure and, unless a restart cannot mend it, starts again after a pause that doubles.
   private func failed(_ failure: any Error) {
     lastError = "\(failure)"
+    // What a record holds is no matter for the log.
+    let reason = (failure as? StreamError)?.withoutContents ?? "\(failure)"
+    logger.debug("\(failure)")
     if let error = failure as? StreamError, case .configuration = error {
       state = .failed
-      logger.critical("\(failure)")
+      logger.critical("\(reason)")
       return
     }
     guard !isStopping else {
       state = .failed
-      logger.error("\(failure)")
+      logger.error("\(reason)")
       return
     }
     let ranSeconds =
@@ -239,7 +191,7 @@ final class SupervisedStream: @unchecked Sendable {
     pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
     state = .backingOff
     restarts += 1
-    logger.error("\(failure)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
+    logger.error("\(reason)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
     queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
   }
 

@@ -49,6 +49,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       // One whose reader is absent would hold up the reload, and all that follows it, for ever.
       _ = Self.drain(
         Array(leaving.values), timeoutSeconds: configuration.shutdownTimeoutSeconds)
+      let started = DispatchGroup()
       for definition in configuration.streams
       where present[definition.name] == nil
         || leaving[definition.name] != nil
@@ -58,8 +59,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
           takesOtherCheckpoints: leaving[definition.name] != nil, fileSystem: self.fileSystem,
           logger: self.logger)
         self.lock.withLock { self.streams[definition.name] = stream }
-        stream.start()
+        started.enter()
+        stream.start { started.leave() }
       }
+      started.wait()
       self.lock.withLock {
         self.streams = self.streams.filter { wanted[$0.key] != nil }
       }

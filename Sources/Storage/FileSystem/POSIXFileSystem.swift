@@ -92,7 +92,7 @@ func processIdentifier() -> Int { Int(getpid()) }
 
 /// Runs a call that returns -1 and sets errno when it fails, again while a signal interrupts it.
 @discardableResult
-func posix<Result: SignedInteger>(
+package func posix<Result: SignedInteger>(
   _ operation: FileError.Operation, _ path: String, _ call: () -> Result
 ) throws(FileError) -> Result {
   while true {

@@ -80,6 +80,11 @@ struct Normalize: ParsableCommand {
     files.checkpointOut = state.checkpointOut
     files.parameters = state.parameters
     files.deadLetters = format.deadLetters
+    files.resume = state.resume
+    files.schedule.everyBatches = state.checkpointEvery
+    guard state.resume == nil || input != "-" && output != "-" else {
+      throw CommandFailure("--resume needs an input and an output that are files", exitCode: 64)
+    }
     guard (format.onBadRecord == .deadLetter) == (format.deadLetters != nil) else {
       throw CommandFailure(
         "--on-bad-record dead_letter and --dead-letters FILE go together", exitCode: 64)

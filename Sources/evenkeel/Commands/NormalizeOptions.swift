@@ -232,6 +232,16 @@ struct StateOptions: ParsableArguments {
   var parameters: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Go on, exactly, where a run with this state directory was killed.", valueName: "directory"))
+  var resume: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --resume: keep the state every so many batches, not only every 10 s.", valueName: "n"))
+  var checkpointEvery: Int?
+
+  @Option(
     help:
       "A checkpoint of other features or settings stops the run, lends what fits, or is ignored."
   )

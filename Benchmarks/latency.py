@@ -1,0 +1,155 @@
+"""Measures the time of one record from its write to its read: mode running, over Unix sockets.
+
+A record is a line of CSV with 32 features, sent by itself. First each waits for the one before it
+(the bare latency), then they are sent at a steady rate, whatever comes back. What is measured
+contains this script's own sockets and its scheduling, on the same cores as the daemon.
+"""
+
+import argparse
+import math
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+FEATURES = 32
+BATCH = 256
+CONFIGURATION = """
+state_directory: {folder}/state
+control: {{ listen: off }}
+streams:
+  latency:
+    source: {{ unix: {{ path: {folder}/in.sock }} }}
+    format: {{ csv: {{ header: true }} }}
+    batch: {{ size: {batch}, max_delay: 1s }}
+    normalize: {{ mode: running }}
+    sink: {{ unix: {{ path: {folder}/out.sock }} }}
+    compression: {compression}
+"""
+
+
+def records(count):
+    """Made records, as they go over the socket."""
+    made = random.Random(1)
+    return [
+        (",".join(f"{made.gauss(0, 1):.6g}" for _ in range(FEATURES)) + "\n").encode()
+        for _ in range(count)
+    ]
+
+
+class Daemon:
+    """The daemon with one stream, and both ends of it."""
+
+    def __init__(self, evenkeel, folder, compression):
+        configuration = folder / "evenkeel.yaml"
+        configuration.write_text(
+            CONFIGURATION.format(folder=folder, batch=BATCH, compression=compression)
+        )
+        notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notifications.bind(str(folder / "notify.sock"))
+        notifications.settimeout(20)
+        self.process = subprocess.Popen(
+            [evenkeel, "run", "--config", configuration],
+            env=os.environ | {"NOTIFY_SOCKET": str(folder / "notify.sock")},
+            stderr=(folder / "log").open("w"),
+        )
+        if b"READY=1" not in notifications.recv(4096):
+            sys.exit("the daemon is not ready")
+        self.output = connect(folder / "out.sock")
+        self.input = connect(folder / "in.sock")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        if self.process.wait(30) != 0:
+            sys.exit("the daemon did not stop in order")
+
+
+def connect(path):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(path))
+    return connection
+
+
+def read_lines(connection, count):
+    """So many lines, and the time at which each was complete."""
+    times = []
+    while len(times) < count:
+        chunk = connection.recv(1 << 16)
+        now = time.perf_counter()
+        if not chunk:
+            sys.exit("the daemon closed the stream")
+        times += [now] * chunk.count(b"\n")
+    return times
+
+
+def one_at_a_time(daemon, lines):
+    latencies = []
+    for line in lines:
+        start = time.perf_counter()
+        daemon.input.sendall(line)
+        latencies.append(read_lines(daemon.output, 1)[0] - start)
+    return latencies
+
+
+def at_rate(daemon, lines, rate):
+    """Latencies from the time at which a record was due, so that a late sender hides nothing."""
+    arrivals = []
+    reader = threading.Thread(target=lambda: arrivals.extend(read_lines(daemon.output, len(lines))))
+    reader.start()
+    start = time.perf_counter() + 0.05
+    due = [start + index / rate for index in range(len(lines))]
+    for line, moment in zip(lines, due):
+        while (left := moment - time.perf_counter()) > 0:
+            if left > 100e-6:
+                time.sleep(left - 80e-6)
+        daemon.input.sendall(line)
+    reader.join()
+    return [arrival - moment for arrival, moment in zip(arrivals, due)]
+
+
+def row(name, latencies):
+    latencies = sorted(latencies)
+
+    def quantile(share):
+        return latencies[min(len(latencies) - 1, math.ceil(share * len(latencies)) - 1)] * 1e6
+
+    return (
+        f"| {name} | {len(latencies):,} | {quantile(0.5):.0f} | {quantile(0.99):.0f} "
+        f"| {quantile(0.999):.0f} | {latencies[-1] * 1e6:.0f} |"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--rate", type=int, default=10_000, help="records a second")
+    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--compression", default="off", help="off, or '{ level: 1 }'")
+    parser.add_argument("--quick", action="store_true", help="two seconds of each measurement")
+    arguments = parser.parse_args()
+    seconds = 2 if arguments.quick else arguments.seconds
+    header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
+    made = records(5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        daemon = Daemon(arguments.evenkeel.resolve(), Path(folder), arguments.compression)
+        # The first batch is held until it has moments; what follows warms caches up.
+        daemon.input.sendall(header + b"".join(made[: 4 * BATCH]))
+        read_lines(daemon.output, 1 + 4 * BATCH)
+        alone = one_at_a_time(daemon, made * max(1, int(seconds / 2)))
+        steady = made * max(1, int(arguments.rate * seconds / len(made)))
+        rated = at_rate(daemon, steady, arguments.rate)
+        daemon.stop()
+    print(f"\n## Latency: one CSV record of {FEATURES} features, Unix sockets, microseconds\n")
+    print("| | records | p50 | p99 | p99.9 | most |\n|---|--:|--:|--:|--:|--:|")
+    print(row("one at a time", alone))
+    print(row(f"{arguments.rate:,} a second", rated))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+package import Features
+package import Storage
+
+// Invariant: the file has its name only when it is complete; until then it grows as `partial`.
+
+/// Writes a file that appears under its name whole, and that a later run can go on with where this one
+/// was killed.
+package struct ResumableFileSink: ByteSink {
+  package let name: String
+  private let partial: String
+  private let fileSystem: any FileSystem
+  private var growing: RotatingFileSink?
+  private var prologue: [UInt8] = []
+
+  /// Nothing is opened before `begin` or `resume`.
+  package init(_ path: String, in fileSystem: any FileSystem) {
+    name = path
+    let last = path.split(separator: "/").last ?? ""
+    partial = parentDirectory(of: path) + "/." + last + ".evenkeel-partial"
+    self.fileSystem = fileSystem
+  }
+
+  package var outputPosition: OutputPosition? { growing?.outputPosition }
+
+  /// - Throws: where what was written is not there any more.
+  package mutating func resume(at position: OutputPosition) throws(FileError) {
+    do throws(FileError) {
+      _ = try fileSystem.status(of: partial)
+    } catch  where error.isMissing {
+      // Complete, and killed before it could say so.
+      guard try fileSystem.status(of: name).size == position.byteCount else { throw error }
+      return
+    }
+    growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem, at: position)
+  }
+
+  package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    self.prologue = prologue
+    if growing == nil {
+      // What a run left that never came to a checkpoint is of no use.
+      do throws(FileError) {
+        try fileSystem.remove(partial)
+      } catch  where error.isMissing {
+        // There was none.
+      }
+      growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem)
+    }
+    try growing?.begin(prologue)
+  }
+
+  package mutating func write(_ bytes: [UInt8]) throws(FileError) {
+    try growing?.write(bytes)
+  }
+
+  package mutating func push() throws(FileError) -> Awaited? { nil }
+
+  package mutating func sync() throws(FileError) {
+    try growing?.sync()
+  }
+
+  package mutating func finish() throws(FileError) {
+    guard var growing else { return }
+    if growing.outputPosition?.byteCount == 0 {
+      // No record came: the file is what would have preceded them.
+      try growing.begin([])
+      try growing.write(prologue)
+    }
+    try growing.finish()
+    try fileSystem.rename(partial, to: name)
+    try fileSystem.syncDirectory(parentDirectory(of: name))
+  }
+}

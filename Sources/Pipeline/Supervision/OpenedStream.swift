@@ -1,0 +1,93 @@
+internal import Connectors
+internal import Features
+internal import Storage
+
+/// A stream whose source and outputs are open and stand where its newest checkpoint does; nothing is
+/// read or written yet.
+struct OpenedStream {
+  let configuration: StreamConfiguration
+  private(set) var source: any ByteSource
+  private(set) var state = InitialState()
+  private(set) var output: StreamOutput
+  /// The checkpoint's file; nil where there is none.
+  let checkpointPath: String?
+  /// Why newer generations were passed over.
+  let skipped: [StorageError]
+  /// The parameters file as it was read.
+  let parametersVersion: FileStatus?
+
+  /// - Parameters:
+  ///   - directory: where checkpoints and dead letters are kept.
+  ///   - takesOtherCheckpoints: whether a checkpoint of other features or settings lends what fits.
+  ///   - clock: tells when dead letters were rotated.
+  init(
+    _ definition: StreamDefinition, directory: String, takesOtherCheckpoints: Bool,
+    in fileSystem: any FileSystem,
+    clock: @escaping RotatingFileSink.Clock = RotatingFileSink.systemClock
+  ) throws(StreamError) {
+    let store: CheckpointStore
+    do {
+      store = try CheckpointStore(
+        directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
+      let found = try store.newest()
+      state.checkpoint = found?.checkpoint
+      skipped = found?.skipped ?? []
+      checkpointPath = found?.path
+      // A newer one that could not be read for a while would know of more output than there is.
+      if let found, !found.skipped.isEmpty { try store.write(found.checkpoint) }
+      let file = definition.parameters?.file
+      parametersVersion = file.flatMap { try? fileSystem.status(of: $0) }
+      state.parameters = try file.map { file throws(StorageError) in
+        try ParametersFile.read(file, in: fileSystem)
+      }
+    } catch {
+      throw StreamError(error)
+    }
+    var configuration = definition.stream
+    configuration.isLive = definition.source.kind.isLive
+    if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
+    self.configuration = configuration
+    do {
+      source = try definition.source.open(fileSystem)
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+    do {
+      output = StreamOutput(
+        sink: try definition.sink.open(fileSystem),
+        deadLetters: try Self.deadLetters(definition, in: directory, of: fileSystem, clock),
+        keeper: StoredCheckpoints(store: store))
+    } catch {
+      throw .outputRefused(error)
+    }
+    do {
+      try resume()
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
+
+  /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that
+  /// cannot give again what was read is no reason to take back what was written.
+  private mutating func resume() throws(FileError) {
+    guard let checkpoint = state.checkpoint, let place = checkpoint.position,
+      let finished = place.finishedRuns, source.progress != nil
+    else { return }
+    try source.resume(from: finished, run: place.run)
+    state.resumption = place
+    if let position = checkpoint.output { try output.sink.resume(at: position) }
+    if let position = checkpoint.deadLetters { try output.deadLetters?.resume(at: position) }
+  }
+
+  private static func deadLetters(
+    _ definition: StreamDefinition, in directory: String, of fileSystem: any FileSystem,
+    _ clock: @escaping RotatingFileSink.Clock
+  ) throws(FileError) -> (any ByteSink)? {
+    guard definition.stream.badRecords == .deadLetter else { return nil }
+    return try RotatingFileSink(
+      path: directory + "/dead-letters.ndjson",
+      rotation: .init(
+        byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
+      in: fileSystem, clock: clock)
+  }
+}

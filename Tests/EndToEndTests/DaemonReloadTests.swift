@@ -1,0 +1,217 @@
+import Dispatch
+import Foundation
+import Glibc
+import Testing
+
+/// Stops, restarts and reloads of the running daemon under load.
+@Suite(.serialized) struct DaemonReloadTests {
+  @Test func `a stop drains what was written before it and keeps the final moments`() throws {
+    let place = try Workplace()
+    let stream = DaemonSocketTests.stream(
+      mode: "running", "batch: { size: 64, max_delay: 60s }\ncheckpoint: { interval: 1h }")
+    var daemon = try Daemon(in: place, stream)
+    var records = 0
+    for round in 0..<3 {
+      let subscriber = try Peer(unix: place.path("out.sock"))
+      let producers = try (0..<3).map { _ in try Peer(unix: place.path("in.sock")) }
+      for (index, producer) in producers.enumerated() {
+        producer.send(Records.header + Records.text(index, 0..<500))
+      }
+      records += 1500
+      // At once: most of it is still in the sockets.
+      let finished = try daemon.stop()
+      #expect(finished.exitCode == 0, "\(finished.errors)")
+      let lines = String(decoding: subscriber.rest(), as: UTF8.self).split(separator: "\n")
+      #expect(Records.indices(lines) == [0: Array(0..<500), 1: Array(0..<500), 2: Array(0..<500)])
+      #expect(try kept(place, "a").values == records, "round \(round)")
+      if round < 2 { daemon = try Daemon(in: place, stream) }
+    }
+    #expect(try kept(place, "b").mean > 0)
+  }
+
+  @Test func `a stop takes no longer than it may where a reader is absent`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(
+      in: place, DaemonSocketTests.stream(), settings: "shutdown_timeout: 500ms")
+    let producer = try Peer(unix: place.path("in.sock"))
+    producer.send(Records.header + Records.text(0, 0..<100))
+    #expect(try eventually { try daemon.count("records_in_flight") == 100 })
+    let start = ContinuousClock.now
+    let finished = try daemon.stop(SIGINT)
+    #expect(ContinuousClock.now - start < .seconds(8))
+    #expect(finished.exitCode == 75)
+    #expect(finished.errors.contains("stopped before everything was drained"))
+  }
+
+  @Test func `100 reloads under load lose and double nothing`() throws {
+    let place = try Workplace()
+    func configuration(_ number: Int) -> String {
+      named("steady", "momentum: 0.1") + "\n" + named("changing", "momentum: 0.\(1 + number % 8)")
+    }
+    let daemon = try Daemon(in: place, configuration(0))
+    let load = Load()
+    let running = DispatchGroup()
+    for name in ["steady", "changing"] {
+      let input = place.path(name + ".in")
+      let output = place.path(name + ".out")
+      let works: [@Sendable () -> Void] = [
+        { load.subscribe(name, to: output) }, { load.produce(name, to: input) },
+      ]
+      for work in works {
+        running.enter()
+        Thread.detachNewThread {
+          work()
+          running.leave()
+        }
+      }
+    }
+    #expect(eventually { load.received("steady") > 50 && load.received("changing") > 50 })
+    for number in 1...100 {
+      if number.isMultiple(of: 2) {
+        try place.write("e.yaml", Array("streams:\n  steady:\n    sauce: {}\n".utf8))
+      } else {
+        try Daemon.write(configuration(number), in: place)
+      }
+      daemon.running.signal(SIGHUP)
+      try daemon.notifications.wait(
+        for: number.isMultiple(of: 2) ? "STATUS=configuration refused" : "STATUS=2 streams")
+      #expect(try daemon.ask("GET", "/healthz").status == 200)
+      usleep(5000)
+    }
+    load.stop()
+    #expect(
+      eventually { load.received("steady") >= load.sent("steady") }
+        && eventually { load.received("changing") >= load.sent("changing") })
+    // The one that nothing changed was never stopped, the other each time.
+    let log = daemon.log
+    #expect(log.components(separatedBy: "stream runs").count - 1 == 2 + 50)
+    #expect(log.components(separatedBy: "stream has ended").count - 1 == 50)
+    #expect(log.components(separatedBy: "e.yaml:3:5").count - 1 == 50)
+    #expect(log.contains("sauce") && log.contains("source"))
+    #expect(daemon.notifications.received.count { $0.contains("RELOADING=1") } == 100)
+    #expect(daemon.notifications.received.contains { $0.contains("MONOTONIC_USEC=") })
+    let finished = try daemon.stop()
+    #expect(finished.exitCode == 0)
+    running.wait()
+    for name in ["steady", "changing"] {
+      #expect(load.sent(name) > 100, "\(name)")
+      #expect(load.indices(name) == Array(0..<load.sent(name)), "\(name)")
+      #expect(try kept(place, "a", of: name).values == load.sent(name), "\(name)")
+    }
+  }
+
+  @Test func `a changed stream keeps the moments of the features that stay`() throws {
+    let place = try Workplace()
+    func stream(_ features: String) -> String {
+      DaemonSocketTests.stream(mode: "running", "batch: { size: 4, max_delay: 50ms }")
+        .replacingOccurrences(of: "[a, b]", with: features)
+    }
+    let daemon = try Daemon(in: place, stream("[a]"))
+    let text = Records.header + Records.text(0, 0..<8)
+    for features in ["[a]", "[a, b]"] {
+      if features != "[a]" {
+        try Daemon.write(stream(features), in: place)
+        daemon.running.signal(SIGHUP)
+        try daemon.notifications.wait(for: "STATUS=1 streams")
+      }
+      let subscriber = try Peer(unix: place.path("out.sock"))
+      let producer = try Peer(unix: place.path("in.sock"))
+      producer.send(text)
+      #expect(subscriber.lines(9).count == 9)
+    }
+    #expect(
+      try eventually {
+        try daemon.features().map { $0["values"] as? Int } == [16, 8]
+      })
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
+  @Test func `a second daemon on the same state directory is told to come later`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, DaemonSocketTests.stream())
+    let second = try place.evenkeel("run", "--config", "e.yaml")
+    #expect(second.exitCode == 75)
+    #expect(second.errors.split(separator: "\n").count == 1)
+    #expect(second.errors.contains("state") && second.errors.hasPrefix("evenkeel: "))
+    #expect(try daemon.count("records") == 0)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
+  private func named(_ name: String, _ setting: String) -> String {
+    """
+    \(name):
+      source: { unix: { path: \(name).in } }
+      format: { csv: { header: true } }
+      features: [a, b]
+      batch: { size: 16, max_delay: 10ms }
+      normalize: { mode: running, \(setting) }
+      sink: { unix: { path: \(name).out } }
+      compression: off
+    """
+  }
+
+  /// What the newest checkpoint holds of a feature.
+  private func kept(
+    _ place: Workplace, _ feature: String, of stream: String = "s"
+  ) throws -> (values: Int, mean: Double) {
+    let names = try FileManager.default.contentsOfDirectory(atPath: place.path("state/\(stream)"))
+    let newest = try #require(names.filter { $0.hasPrefix("checkpoint-") }.max())
+    let inspected = try place.evenkeel("inspect", "state/\(stream)/\(newest)", "--json")
+    let json = try JSONSerialization.jsonObject(with: Data(inspected.output)) as? [String: Any]
+    let features = json?["features"] as? [[String: Any]]
+    let found = try #require(features?.first { $0["name"] as? String == feature })
+    return (try #require(found["values"] as? Int), try #require(found["mean"] as? Double))
+  }
+}
+
+/// Producers and subscribers that come back when they are cut off, and what they saw.
+private final class Load: @unchecked Sendable {
+  // @unchecked because everything mutable is only touched with `lock` held.
+  private let lock = NSLock()
+  private var isStopped = false
+  private var sentCounts: [String: Int] = [:]
+  private var lines: [String: [String]] = [:]
+
+  func stop() { lock.withLock { isStopped = true } }
+  func sent(_ name: String) -> Int { lock.withLock { sentCounts[name] ?? 0 } }
+  func received(_ name: String) -> Int { lock.withLock { lines[name]?.count ?? 0 } }
+  func indices(_ name: String) -> [Int] {
+    Records.indices(lock.withLock { lines[name] ?? [] })[0] ?? []
+  }
+
+  /// Sends records, each until it is taken whole: what a Unix socket refused was never read.
+  func produce(_ name: String, to path: String) {
+    var index = 0
+    while true {
+      guard let peer = try? Peer(unix: path) else {
+        if lock.withLock({ isStopped }) { break }
+        usleep(500)
+        continue
+      }
+      guard peer.send(Records.header) == Records.header.utf8.count else { continue }
+      while true {
+        if lock.withLock({ isStopped }) { return }
+        let record = Records.record(0, index)
+        guard peer.send(record) == record.utf8.count else { break }
+        index += 1
+        lock.withLock { sentCounts[name] = index }
+        usleep(200)
+      }
+    }
+  }
+
+  /// Reads until the daemon is gone.
+  func subscribe(_ name: String, to path: String) {
+    while true {
+      guard let peer = try? Peer(unix: path) else {
+        if lock.withLock({ isStopped }) { return }
+        usleep(500)
+        continue
+      }
+      while true {
+        guard let line = peer.lines(1).first else { break }
+        if line.hasPrefix("p") { lock.withLock { lines[name, default: []].append(line) } }
+      }
+    }
+  }
+}
