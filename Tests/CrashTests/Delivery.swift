@@ -10,11 +10,20 @@ struct Delivery {
   let deadLetters: [UInt8]
   let checkpoint: Checkpoint
 
+  /// What the stream `s` of the daemon has delivered.
+  ///
   /// - Parameter name: that of the output's file; files that were rotated go ahead of it.
   init(of name: String, state: String, in place: Workplace) throws {
+    try self.init(
+      of: name, deadLetters: "\(state)/s/dead-letters.ndjson", checkpoints: "\(state)/s", in: place)
+  }
+
+  init(
+    of name: String, deadLetters letters: String, checkpoints: String, in place: Workplace
+  ) throws {
     text = try Self.text(of: name, in: place)
-    deadLetters = (try? place.read("\(state)/s/dead-letters.ndjson")) ?? []
-    let found = try CheckpointStore.newest(in: place.path("\(state)/s"), of: POSIXFileSystem())
+    deadLetters = (try? place.read(letters)) ?? []
+    let found = try CheckpointStore.newest(in: place.path(checkpoints), of: POSIXFileSystem())
     checkpoint = try #require(found?.checkpoint)
     #expect(found?.skipped.isEmpty == true)
   }
