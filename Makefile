@@ -75,8 +75,15 @@ deps-python:
 build: deps ## Build the release binary, .build/release/evenkeel.
 	swift build $(RELEASE)
 
+# Tests that start processes block the threads that asynchronous ones need, so each kind runs by itself.
+PROCESS_TESTS := EndToEndTests|CrashTests
+ASYNCHRONOUS_TESTS := ControlPlaneTests
+SWIFT_TEST := swift test --disable-xctest
+
 test: deps ## Run the tests.
-	swift test --disable-xctest
+	$(SWIFT_TEST) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
+	$(SWIFT_TEST) --skip-build --filter '$(ASYNCHRONOUS_TESTS)'
+	$(SWIFT_TEST) --skip-build --filter '$(PROCESS_TESTS)'
 
 lint: deps-python ## Check the form of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)

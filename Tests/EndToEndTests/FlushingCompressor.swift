@@ -1,4 +1,5 @@
 import CZstd
+import TestSupport
 import Testing
 
 /// A zstd stream whose pieces are flushed: what was given can be decoded though its frame goes on.

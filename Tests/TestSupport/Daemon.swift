@@ -40,9 +40,13 @@ package final class Daemon: @unchecked Sendable {
       try notifications.wait(for: "READY=1", while: { !self.isOver })
     } catch {
       kill()
-      Issue.record("the daemon is not ready: \(log)")
-      throw error
+      throw NotReady(log: log)
     }
+  }
+
+  /// The daemon did not come to serve; what it said.
+  private struct NotReady: Error {
+    var log: String
   }
 
   deinit { if !hasEnded { kill() } }
