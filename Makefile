@@ -36,9 +36,12 @@ PYTHON_SOURCES = $(shell find Benchmarks Tests -name '*.py')
 SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
+# Mutated inputs over all decoders.
+FUZZ_INPUTS ?= 140000
+
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test lint format bench demo install uninstall \
-  print-unit unit-check install-check page parity soak clean
+  print-unit unit-check install-check page parity crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -154,6 +157,16 @@ page: deps ## Try the live page in Chromium, the metrics with promtool; draw doc
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
 	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
 	  swift test --disable-xctest --filter ControlPlaneTests
+
+crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats the numbers of a run.
+	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests
+
+fuzz: deps ## Feed every decoder mutated input, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
+	EVENKEEL_FUZZ=$(FUZZ_INPUTS) swift test --disable-xctest --filter FuzzTests
+
+sanitize: deps ## Run the tests under AddressSanitizer and ThreadSanitizer.
+	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
 	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)

@@ -100,6 +100,20 @@ extension LiveSourceTests {
       #expect(try self.progress(third) == self.progress(second))
     }
 
+    @Test func `the file under way goes ahead of one that came under an earlier name`() throws {
+      for name in ["b", "c"] { try folder.write(name, to: name) }
+      let first = try DirectorySource(folder.path, in: files)
+      var driver = SourceDriver(first)
+      #expect(try driver.read().read == .bytes(1, run: 0))
+      let mark = try #require(driver.source.mark(ofRun: 0))
+      try folder.write("late", to: "a")
+      var second = try DirectorySource(folder.path, in: files)
+      second.resume(from: [], run: mark)
+      driver = SourceDriver(second)
+      #expect(
+        try driver.drain() == ["0:b", "0 ended", "1:late", "1 ended", "2:c", "2 ended"])
+    }
+
     @Test func `a file that is not read to its end is not remembered`() throws {
       try folder.write("0123456789", to: "a")
       var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 4)

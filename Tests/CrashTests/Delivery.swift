@@ -10,11 +10,20 @@ struct Delivery {
   let deadLetters: [UInt8]
   let checkpoint: Checkpoint
 
+  /// What the stream `s` of the daemon has delivered.
+  ///
   /// - Parameter name: that of the output's file; files that were rotated go ahead of it.
   init(of name: String, state: String, in place: Workplace) throws {
+    try self.init(
+      of: name, deadLetters: "\(state)/s/dead-letters.ndjson", checkpoints: "\(state)/s", in: place)
+  }
+
+  init(
+    of name: String, deadLetters letters: String, checkpoints: String, in place: Workplace
+  ) throws {
     text = try Self.text(of: name, in: place)
-    deadLetters = (try? place.read("\(state)/s/dead-letters.ndjson")) ?? []
-    let found = try CheckpointStore.newest(in: place.path("\(state)/s"), of: POSIXFileSystem())
+    deadLetters = (try? place.read(letters)) ?? []
+    let found = try CheckpointStore.newest(in: place.path(checkpoints), of: POSIXFileSystem())
     checkpoint = try #require(found?.checkpoint)
     #expect(found?.skipped.isEmpty == true)
   }
@@ -23,7 +32,7 @@ struct Delivery {
   static func text(of name: String, in place: Workplace) throws -> [UInt8] {
     var text: [UInt8] = []
     for file in files(of: name, in: place) {
-      var part = try place.read(file)
+      guard var part = try? place.read(file) else { continue }
       if part.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
         part = try place.shell("zstd -dcq '\(file)' 2>/dev/null || true").output
       }
@@ -38,8 +47,13 @@ struct Delivery {
 
   /// The files that were rotated, in their order, and the one that grows.
   static func files(of name: String, in place: Workplace) -> [String] {
-    let stem = name.prefix { $0 != "." } + "-"
-    return place.files.filter { $0.hasPrefix(stem) } + place.files.filter { $0 == name }
+    let path = URL(fileURLWithPath: place.path(name))
+    let stem = path.lastPathComponent.prefix { $0 != "." } + "-"
+    let folder = path.deletingLastPathComponent().path
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    let rotated = names.filter { $0.hasPrefix(stem) }.sorted()
+    return rotated.map { (name as NSString).deletingLastPathComponent + "/" + $0 }
+      .map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 } + [name]
   }
 
   /// Expects what another run has delivered. What may differ is how the output is cut into frames,
@@ -62,8 +76,4 @@ struct Delivery {
     }
     #expect(found == expected, "\(hint)")
   }
-}
-
-extension Collection<UInt8> {
-  var lineCount: Int { reduce(into: 0) { if $1 == UInt8(ascii: "\n") { $0 += 1 } } }
 }

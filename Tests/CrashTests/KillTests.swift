@@ -8,10 +8,10 @@ import Testing
 /// The real daemon, killed at moments of no choice, delivers what it would have delivered.
 @Suite(.serialized) struct KillTests {
   static let scenarios = [
-    Scenario(source: .file, kills: 4),
-    Scenario(source: .file, format: "ndjson", isCompressed: false, badRecords: "skip", kills: 3),
+    Scenario(source: .file, kills: 3),
+    Scenario(source: .file, format: "ndjson", isCompressed: false, badRecords: "skip", kills: 2),
     Scenario(source: .file, rotates: true, kills: 3),
-    Scenario(source: .directory, kills: 3),
+    Scenario(source: .directory, kills: 2),
     Scenario(source: .directory, isCompressed: false, rotates: true, kills: 2),
     Scenario(source: .follow, isCompressed: false, kills: 3),
     Scenario(source: .follow, rotates: true, kills: 2),
@@ -59,6 +59,46 @@ import Testing
     if scenario.rotates {
       #expect(Delivery.files(of: scenario.output, in: place).count > 2, "\(hint)")
     }
+  }
+
+  @Test(.timeLimit(.minutes(10)))
+  func `a killed normalize goes on as if nothing had happened`() throws {
+    let place = try Workplace()
+    var random = Numbers()
+    let scenario = Scenario(source: .file, kills: 3)
+    let input = try ScenarioInput(scenario, in: place)
+    func command(_ name: String) -> [String] {
+      [
+        binary, "normalize", "in.zst", "--format", "csv", "--features", "f*", "--batch-size", "64",
+        "--on-bad-record", "dead_letter", "--dead-letters", "\(name).dead",
+        "--checkpoint-every", "30", "--resume", "\(name).state", "-o", "\(name).csv.zst",
+      ]
+    }
+    let whole = try place.start(command("whole"), input: nil).wait()
+    #expect(whole.exitCode == 0, "\(whole.errors)")
+    let kills = scenario.kills * (runsFullDose ? 10 : 1)
+    let hint = "normalize --resume, seed \(testSeed), \(kills) kills"
+    var met = 0
+    for _ in 0..<kills {
+      let running = try place.start(command("killed"), input: nil)
+      usleep(.random(in: 20_000...400_000, using: &random))
+      running.signal(SIGKILL)
+      if try running.wait().exitCode == 128 + SIGKILL { met += 1 }
+      // The name of the output says that it is whole.
+      let output = try Delivery.text(of: "killed.csv.zst", in: place)
+      #expect(output.isEmpty || output.lineCount == input.outputLines, "\(hint)")
+    }
+    let last = try place.start(command("killed"), input: nil).wait()
+    #expect(last.exitCode == 0, "\(hint)\n\(last.errors)")
+    print("\(hint), \(met) of them before the end")
+    let (killed, expected) = try (delivery("killed", in: place), delivery("whole", in: place))
+    #expect(expected.text.lineCount == input.outputLines)
+    try killed.expectEqual(to: expected, output: "killed.csv.zst", in: place, hint)
+  }
+
+  private func delivery(_ name: String, in place: Workplace) throws -> Delivery {
+    try Delivery(
+      of: "\(name).csv.zst", deadLetters: "\(name).dead", checkpoints: "\(name).state", in: place)
   }
 
   /// Runs a stream until its output is whole, and stops the daemon.

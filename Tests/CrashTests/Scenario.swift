@@ -49,7 +49,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
           features: ["f*"]
           batch: { size: 64, max_delay: 1h }
           on_bad_record: \(badRecords)
-          checkpoint: { every_batches: 5, interval: 1h, keep: 3 }
+          checkpoint: { every_batches: 30, interval: 1h, keep: 3 }
           compression: \(isCompressed ? "{ level: 1 }" : "off")
           sink: { file: { path: \(output)\(rotates ? ", rotate: { size: 48KiB }" : "") } }
 
@@ -81,7 +81,7 @@ struct ScenarioInput {
     let header = scenario.format == "csv" ? [lines.removeFirst()] : []
     outputLines = lines.count + header.count
     // Single ones, and more in a row than are passed on at once.
-    for index in stride(from: lines.count - 50, to: 100, by: -97) {
+    for index in stride(from: lines.count - 50, to: 100, by: -19) {
       lines.insert(Self.badLine, at: index)
     }
     lines.insert(contentsOf: Array(repeating: Self.badLine, count: 150), at: lines.count / 2)

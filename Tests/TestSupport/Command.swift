@@ -52,8 +52,10 @@ package final class Workplace {
     return try run(["/bin/sh", "-c", "\(names); \(command)"], input: nil)
   }
 
-  /// The greatest resident set of the last measured command, in bytes.
+  /// The greatest resident set of the last measured command, in bytes; 0 under a sanitizer, whose own
+  /// memory it would be.
   package func peakMemory() throws -> Int {
+    guard ProcessInfo.processInfo.environment["EVENKEEL_SANITIZED"] != "1" else { return 0 }
     let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
@@ -147,4 +149,12 @@ package struct Missing: Error, CustomStringConvertible {
 func required<Value>(_ value: Value?, _ what: @autoclosure () -> String) throws -> Value {
   guard let value else { throw Missing(description: "expected \(what()), found nothing") }
   return value
+}
+
+extension Collection<UInt8> {
+  package var lineCount: Int { reduce(into: 0) { if $1 == UInt8(ascii: "\n") { $0 += 1 } } }
+}
+
+extension String {
+  package var lineCount: Int { utf8.lineCount }
 }

@@ -41,6 +41,8 @@ package struct DirectorySource: ByteSource {
   private let inotify: Inotify
   /// The names of the files to look at, the last first.
   private var waiting: [String] = []
+  /// The name of the file that an earlier source was in, until it is opened.
+  private var resumed: String?
   /// The inodes of the files that were read, by name.
   private var finished: [String: UInt64] = [:]
   private var current: Current?
@@ -78,6 +80,10 @@ package struct DirectorySource: ByteSource {
       let parts = entry.split(separator: "/", maxSplits: 1)
       if parts.count == 2, let inode = UInt64(parts[0]) { finished[String(parts[1])] = inode }
     }
+    // The file under way goes ahead of names that came meanwhile: only one place is remembered.
+    let parts = (mark ?? "").split(separator: "/", maxSplits: 1)
+    guard parts.count == 2, let place = waiting.firstIndex(of: String(parts[1])) else { return }
+    resumed = waiting.remove(at: place)
   }
 
   /// The files that were read to their end and still stand in the directory, each as `INODE/NAME`, in
@@ -114,7 +120,7 @@ package struct DirectorySource: ByteSource {
 
   /// Opens the first of the files that wait; nil where there is none.
   private mutating func openNext() throws(FileError) -> Current? {
-    while let next = waiting.popLast() {
+    while let next = resumed.take() ?? waiting.popLast() {
       do throws(FileError) {
         let status = try fileSystem.status(of: path + "/" + next)
         // Opening a FIFO would wait for a writer.

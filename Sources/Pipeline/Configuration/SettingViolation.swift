@@ -103,6 +103,7 @@ extension StreamConfiguration {
       windows.contains(decompression.maxWindowLog), "limits.window",
       expected: "2^\(windows.lowerBound) to 2^\(windows.upperBound) bytes",
       found: "2^\(decompression.maxWindowLog)")
+    require(decompression.maxGrowth, in: DecompressionOptions.growthRange, "limits.growth")
     require(decoder.limits.recordBytes, in: DecoderLimits.recordByteRange, "limits.record_bytes")
     if let level = compressionLevel {
       require(level, in: ZstdCompressor.levels, "compression.level")

@@ -51,6 +51,8 @@ extension StreamConfiguration {
     decoder.limits.fields = section.int("fields", in: 1...1_000_000, default: limits.fields)
     decoder.limits.depth = section.int(
       "depth", in: DecoderLimits.depthRange, default: limits.depth)
+    decompression.maxGrowth = section.int(
+      "growth", in: DecompressionOptions.growthRange, default: decompression.maxGrowth)
     batch.maxBytes = section.bytes("batch_bytes", in: 1 << 20...1 << 40, default: batch.maxBytes)
     let windows = DecompressionOptions.windowLogRange
     if let window = section.optionalBytes(

@@ -58,6 +58,9 @@ package struct DecompressionOptions: Sendable {
   package static let windowLogRange = 10...ZstdDecompressor.greatestWindowLog
   /// Frames with a window of more than 2^maxWindowLog bytes are refused.
   package var maxWindowLog = 27
+  package static let growthRange = 1...1_000_000
+  /// How many times as large as its compressed bytes a record of more than 1 MiB may be.
+  package var maxGrowth = 1000
   package var dictionary: [UInt8]?
 
   package init() {}

@@ -8,6 +8,8 @@ internal import Features
 struct IngestLane: Sendable {
   /// About as much is decompressed at once.
   private static let windowBytes = 256 << 10
+  /// What a record may be whatever its compressed bytes: zstd works in blocks of up to 128 KiB.
+  private static let bytesFreeOfGrowth = 1 << 20
 
   private var decompressor: InputDecompressor
   private var decoder: any RecordDecoder
@@ -25,12 +27,16 @@ struct IngestLane: Sendable {
   /// Records taken, bad ones included, and the bytes before the next one.
   private(set) var records = 0
   private(set) var byteOffset = 0
+  private let maxGrowth: Int
+  /// Since a record was last taken: the bytes that have come, and what they were decompressed from.
+  private var grown = (from: 0, to: 0)
 
   init(
     _ options: DecoderOptions, format: RecordFormat, decompression: DecompressionOptions,
     mark: String?, resumption: StreamPosition?
   ) throws {
     self.mark = mark
+    maxGrowth = decompression.maxGrowth
     self.resumption = resumption
     decoder = try format.makeDecoder(options)
     decompressor = try InputDecompressor(
@@ -69,6 +75,8 @@ struct IngestLane: Sendable {
       UnsafeRawBufferPointer(compressed.readable), isLast: hasEnded, limit: Self.windowBytes,
       into: window)
     compressed.consume(consumed)
+    grown.from += consumed
+    grown.to += window.count - before
     guard !decompressor.mayHoldMore, compressed.count == 0 || consumed == 0 else { return }
     if hasEnded {
       try decompressor.finish()
@@ -77,6 +85,14 @@ struct IngestLane: Sendable {
       // What has just come is looked at before more is asked for.
       needsBytes = window.count == before
     }
+  }
+
+  /// What is wrong with the record under way where it is a decompression bomb.
+  var growthFault: RecordFault? {
+    guard grown.to > Self.bytesFreeOfGrowth, grown.to / maxGrowth > grown.from else { return nil }
+    return RecordFault(
+      expected: "a record of at most \(maxGrowth) times its compressed bytes",
+      found: "\(grown.to) bytes from \(grown.from)")
   }
 
   /// Looks at the start of the run; nil while it cannot see enough of it.
@@ -106,6 +122,7 @@ struct IngestLane: Sendable {
     records += progress.records
     byteOffset += progress.consumed
     window.consume(progress.consumed)
+    if progress.records > 0 { grown = (0, 0) }
     return (outcome, rejected)
   }
 
@@ -115,6 +132,7 @@ struct IngestLane: Sendable {
     let count = min(window.count, place.byteOffset - byteOffset)
     window.consume(max(0, count))
     byteOffset += max(0, count)
+    grown = (0, 0)
     guard byteOffset >= place.byteOffset else { return }
     records = place.records
     resumption = nil

@@ -245,6 +245,7 @@ struct IngestStage: Stage {
     } catch {
       throw .unreadable("\(error)")
     }
+    if let fault = lane.growthFault { throw .badRecord(fault) }
   }
 
   /// Takes the start of the first run as that of the stream; those of the others must be the same.

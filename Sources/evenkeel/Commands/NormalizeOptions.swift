@@ -202,6 +202,7 @@ extension SettingViolation {
     "batch.size": "batch-size",
     "batch.min_size": "min-batch-size",
     "limits.record_bytes": "max-record-bytes",
+    "limits.growth": "max-growth",
     "limits.window": "long",
     "normalize.half_life.records": "half-life-records",
     "normalize.renorm.max_scale": "renorm-max-scale",
@@ -271,9 +272,15 @@ struct InputCompressionOptions: ParsableArguments {
     help: ArgumentHelp("Take frames with windows of up to 2^n bytes; at most 31.", valueName: "n"))
   var long = DecompressionOptions().maxWindowLog
 
+  @Option(
+    help: ArgumentHelp(
+      "Refuse a record above 1 MiB of more than n times its compressed bytes.", valueName: "n"))
+  var maxGrowth = DecompressionOptions().maxGrowth
+
   func decompression() throws -> DecompressionOptions {
     var options = DecompressionOptions()
     options.maxWindowLog = long
+    options.maxGrowth = maxGrowth
     if let dictionary {
       options.dictionary = try POSIXFileSystem().contents(of: dictionary, limit: 64 << 20)
     }
