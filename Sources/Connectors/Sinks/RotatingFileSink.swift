@@ -85,10 +85,15 @@ package struct RotatingFileSink: ByteSink {
   package var outputPosition: OutputPosition? { position }
 
   package mutating func resume(at position: OutputPosition) throws(FileError) {
-    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+    var position = position
+    let later = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+      .filter { $0.mark.sequence > position.sequence }
+    if let first = later.map(\.mark.sequence).min(), first > position.sequence + 1 {
+      // The file of the position was removed as too old since: what would stand in it is past.
+      position = Position(byteCount: 0, sequence: position.sequence)
+    }
     try file.close()
-    try Self.takeBack(
-      rotated.filter { $0.mark.sequence > position.sequence }, into: name, in: fileSystem)
+    try Self.takeBack(later, into: name, in: fileSystem)
     self.position = position
     file = try fileSystem.open(name, for: .updating)
     try cut(to: position)

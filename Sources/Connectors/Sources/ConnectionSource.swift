@@ -175,7 +175,9 @@ package struct ConnectionSource: ByteSource {
   }
 
   private mutating func listenAgain() throws(FileError) {
-    guard !isDraining, !listens, pausedUntil == nil, connections.count < limits.connections else { return }
+    guard !isDraining, !listens, pausedUntil == nil, connections.count < limits.connections else {
+      return
+    }
     try epoll.add(listener.descriptor, key: Self.listenerKey)
     listens = true
   }

@@ -155,7 +155,8 @@ package struct FollowSource: ByteSource {
       let opened = try file.status()
       let offset = startsAtEnd ? opened.size : 0
       if offset > 0 { try file.seek(to: offset) }
-      current = Current(file: file, identity: opened.identity, watch: watch, offset: offset, start: offset)
+      current = Current(
+        file: file, identity: opened.identity, watch: watch, offset: offset, start: offset)
     } catch  where error.isMissing {
       // It is waited for.
     }
