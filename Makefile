@@ -35,7 +35,7 @@ SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test lint format bench demo install uninstall \
+.PHONY: help deps deps-python build test simulate lint format bench demo install uninstall \
   print-unit unit-check install-check page parity clean
 
 help: ## List the targets.
@@ -72,6 +72,9 @@ build: deps ## Build the release binary, .build/release/evenkeel.
 
 test: deps ## Run the tests.
 	swift test --disable-xctest
+
+simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs one seed alone.
+	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
 
 lint: deps-python ## Check the form of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)

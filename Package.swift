@@ -82,6 +82,12 @@ let package = Package(
     tests("Pipeline"),
     tests("Synthetic", ["Features"]),
     .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Pipeline", "BatchNormalization", "Codecs", "Connectors", "Dataflow", "Features", "Storage",
+        "Synthetic",
+      ], swiftSettings: settings),
+    .testTarget(
       name: "EndToEndTests", dependencies: ["evenkeel", "CZstd"], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
