@@ -111,6 +111,52 @@ private final class ManualClock: Sendable {
     #expect(try texts() == (0..<15).map { "head\n\($0)\n" })
   }
 
+  private func letters(keep: Int) throws -> RotatingFileSink {
+    try RotatingFileSink(
+      path: directory.file("letters"), rotation: .init(byteLimit: 4, keep: keep),
+      in: POSIXFileSystem(), clock: clock.tell)
+  }
+
+  @Test func `without a beginning or a place to go on from, it appends`() throws {
+    for text in ["a\n", "b\n"] {
+      var sink = try letters(keep: 1)
+      try sink.write(bytes(text))
+      try sink.finish()
+    }
+    #expect(try directory.text("letters") == "a\nb\n")
+  }
+
+  @Test func `no file goes that the last checkpoint goes back to`() throws {
+    var sink = try letters(keep: 1)
+    try sink.write(bytes("a\n"))
+    try sink.sync()
+    let place = try #require(sink.outputPosition)
+    for text in ["b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] { try sink.write(bytes(text)) }
+    #expect(try directory.names.count == 4)
+    var second = try letters(keep: 1)
+    try second.resume(at: place)
+    #expect(try directory.names == ["letters"])
+    #expect(try directory.text("letters") == "a\n")
+    for text in ["b\n", "c\n", "d\n", "e\n"] { try second.write(bytes(text)) }
+    try second.sync()
+    #expect(try directory.names.count == 3, "the checkpoint that it is synced for is yet to come")
+    try second.sync()
+    #expect(try directory.names.count == 2)
+  }
+
+  @Test func `where the file of a place is gone as too old, the next one begins`() throws {
+    var sink = try letters(keep: 1)
+    try sink.write(bytes("a\n"))
+    try sink.sync()
+    let place = try #require(sink.outputPosition)
+    for text in ["b\n", "c\n", "d\n", "e\n"] { try sink.write(bytes(text)) }
+    for _ in 0..<2 { try sink.sync() }
+    var second = try letters(keep: 1)
+    try second.resume(at: place)
+    #expect(try directory.names == ["letters"])
+    #expect(try directory.text("letters") == "")
+  }
+
   @Test func `what stands there at the start is rotated away, not overwritten`() throws {
     try Data("old\n".utf8).write(to: URL(filePath: directory.file("weather.csv")))
     var sink = try open()

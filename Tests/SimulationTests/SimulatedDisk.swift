@@ -90,7 +90,7 @@ final class SimulatedDirectory {
   enum Change {
     case add(String, SimulatedNode)
     case remove(String)
-    case rename(String, to: String)
+    case rename(String, SimulatedNode, to: String)
   }
 
   let number: UInt64
@@ -110,11 +110,14 @@ final class SimulatedDirectory {
     unsynced = []
   }
 
-  /// Keeps the first of the unsynced changes, as many as chance has it: file systems with a journal
-  /// keep the changes of one directory in order.
+  /// Keeps the first of the unsynced changes, as many as chance has it, as file systems with a journal
+  /// do, or any of them, as POSIX allows.
   func crash(_ random: inout SplitMix64) {
-    let count = Int.random(in: 0...unsynced.count, using: &random)
-    for change in unsynced.prefix(count) { Self.apply(change, to: &durable) }
+    let keepsOrder = Bool.random(using: &random)
+    let count = keepsOrder ? Int.random(in: 0...unsynced.count, using: &random) : unsynced.count
+    for change in unsynced.prefix(count) where keepsOrder || Bool.random(using: &random) {
+      Self.apply(change, to: &durable)
+    }
     unsynced = []
     visible = durable
     for name in durable.keys.sorted() {
@@ -130,7 +133,9 @@ final class SimulatedDirectory {
     switch change {
     case .add(let name, let node): names[name] = node
     case .remove(let name): names[name] = nil
-    case .rename(let name, let newName): names[newName] = names.removeValue(forKey: name)
+    case .rename(let name, let node, let newName):
+      names[name] = nil
+      names[newName] = node
     }
   }
 }

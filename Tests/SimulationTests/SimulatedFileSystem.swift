@@ -5,8 +5,9 @@ import Synthetic
 /// A file system in memory that keeps no promise it has not made.
 ///
 /// Writes and sizes are durable once their file is synced, names once their directory is. At a crash
-/// a random subset of the other writes survives, in pieces, and a random number of the first of each
-/// directory's other name changes; open files are dead and locks are free. It fails at will, and
+/// a random subset of the other writes survives, in pieces, and of the other name changes of each
+/// directory either a random number of the first or a random subset; open files are dead and locks are
+/// free. It fails at will, and
 /// before, in and after any operation the machine may go down.
 final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
@@ -134,8 +135,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       guard directory === newDirectory else {
         throw FileError(operation: .rename, path: path, errno: EXDEV)
       }
-      _ = try node(path, .rename)
-      directory.apply(.rename(name, to: newName))
+      directory.apply(.rename(name, try node(path, .rename), to: newName))
     }
   }
 

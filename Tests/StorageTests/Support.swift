@@ -2,6 +2,7 @@ import Features
 import Foundation
 import Glibc
 import Storage
+import Synchronization
 import Testing
 
 /// The bytes of a golden file; Tests/Oracles/make_safetensors_golden.py makes them.
@@ -67,17 +68,24 @@ struct FailingFileSystem: FileSystem {
   private let failing: FileError.Operation
   private let errno: Int32
   private let paths: Set<String>?
+  private let spared: Countdown
   private let real = POSIXFileSystem()
 
-  /// - Parameter errno: of errno(3), `EIO` unless told.
-  init(_ failing: FileError.Operation, errno: Int32 = EIO, on paths: Set<String>? = nil) {
+  /// - Parameters:
+  ///   - errno: of errno(3), `EIO` unless told.
+  ///   - spared: how many times the operation succeeds first.
+  init(
+    _ failing: FileError.Operation, errno: Int32 = EIO, on paths: Set<String>? = nil,
+    sparing spared: Int = 0
+  ) {
     self.failing = failing
     self.errno = errno
     self.paths = paths
+    self.spared = Countdown(spared)
   }
 
   func check(_ operation: FileError.Operation, _ path: String) throws(FileError) {
-    if operation == failing, paths?.contains(path) ?? true {
+    if operation == failing, paths?.contains(path) ?? true, spared.isOver() {
       throw FileError(operation: operation, path: path, errno: errno)
     }
   }
@@ -111,6 +119,14 @@ struct FailingFileSystem: FileSystem {
     try check(.syncDirectory, directory)
     try real.syncDirectory(directory)
   }
+}
+
+private final class Countdown: Sendable {
+  private let left: Atomic<Int>
+
+  init(_ count: Int) { left = Atomic(count) }
+
+  func isOver() -> Bool { left.wrappingSubtract(1, ordering: .relaxed).newValue < 0 }
 }
 
 private final class FailingFile: File {

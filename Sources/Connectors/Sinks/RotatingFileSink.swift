@@ -164,6 +164,8 @@ package struct RotatingFileSink: ByteSink {
     lastStamp = max(lastStamp, RotatedNames.stamp(clock()))
     let mark = RotatedNames.Mark(stamp: lastStamp, sequence: position.sequence + 1)
     try fileSystem.rename(name, to: "\(directory)/\(names.name(mark))")
+    // A new file under the old name must not be there without the old one under its new name.
+    try fileSystem.syncDirectory(directory)
     file = try fileSystem.open(name, for: .creating)
     try fileSystem.syncDirectory(directory)
     position = Position(byteCount: 0, sequence: mark.sequence)
