@@ -40,7 +40,7 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test lint format bench demo install uninstall \
+.PHONY: help deps deps-python build test simulate lint format bench demo install uninstall \
   print-unit unit-check install-check page parity crash fuzz sanitize soak clean
 
 help: ## List the targets.
@@ -84,6 +84,9 @@ test: deps ## Run the tests.
 	$(SWIFT_TEST) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
 	$(SWIFT_TEST) --skip-build --filter '$(ASYNCHRONOUS_TESTS)'
 	$(SWIFT_TEST) --skip-build --filter '$(PROCESS_TESTS)'
+
+simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs one seed alone.
+	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
 
 lint: deps-python ## Check the form of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)

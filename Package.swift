@@ -84,6 +84,12 @@ let package = Package(
     .target(
       name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Pipeline", "BatchNormalization", "Codecs", "Connectors", "Dataflow", "Features", "Storage",
+        "Synthetic",
+      ], swiftSettings: settings),
+    .testTarget(
       name: "EndToEndTests", dependencies: ["evenkeel", "TestSupport", "CZstd"],
       swiftSettings: settings),
     .testTarget(

@@ -103,7 +103,11 @@ package final class Flow: @unchecked Sendable {
     package func spread<W: Worker>(
       over workers: [W], label: String, buffer: Buffer
     ) -> Open<W.Output> where W.Input == Element {
-      Open<W.Output>(previous: runners, buffer: buffer) { outlet in
+      // One worker needs no way there and back.
+      if workers.count == 1, let worker = workers.first {
+        return through(WorkerStage(worker: worker), label: label, buffer: buffer)
+      }
+      return Open<W.Output>(previous: runners, buffer: buffer) { outlet in
         ParallelRunner(workers, label: label, input: channel, outlet: outlet)
       }
     }

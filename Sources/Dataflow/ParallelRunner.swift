@@ -128,3 +128,16 @@ where W.Input: Sized, W.Output: Sized {
     onEnd(failure)
   }
 }
+
+/// A worker that does its work in its turn.
+struct WorkerStage<W: Worker>: Stage {
+  var worker: W
+
+  mutating func step(
+    _ signal: Signal<W.Input>, emit: (consuming W.Output) -> Void
+  ) throws -> Progress {
+    guard case .element(let element) = signal else { return .next }
+    emit(try worker.work(element))
+    return .next
+  }
+}

@@ -6,6 +6,7 @@ package import Storage
 // - `position.byteCount` is the length of the file at `path`: whole writes, behind the prologue.
 // - A file without a record is empty: the prologue goes ahead of the first write.
 // - A file under a rotated name is complete, closed and durable.
+// - No file is removed that going back to `lastSynced` needs: the checkpoint behind it may be the newest.
 
 /// Appends to a file that grows in place and, at a size or an age, gets a final name beside it, whereupon
 /// the next one begins.
@@ -16,7 +17,8 @@ package struct RotatingFileSink: ByteSink {
     package var byteLimit: Int?
     /// Since the first write to the file, in seconds.
     package var ageLimitSeconds: Double?
-    /// How many complete files stay, the newest ones; nil is all.
+    /// How many complete files stay, the newest ones; nil is all. Those that are younger than the last
+    /// sync but one stay too.
     package var keep: Int?
 
     package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {
@@ -45,6 +47,8 @@ package struct RotatingFileSink: ByteSink {
   private let clock: Clock
   private let directory: String
   private let names: RotatedNames
+  /// Where the output stood when it was last synced or resumed; nil before, when nobody goes back.
+  private var lastSynced: Position?
   /// The latest time in a name; names go on from it even where the clock goes back.
   private var lastStamp: String
   private var file: any File
@@ -73,6 +77,7 @@ package struct RotatingFileSink: ByteSink {
     self.position = Position(
       byteCount: size ?? 0, sequence: rotated.map(\.mark.sequence).max() ?? 0)
     file = try fileSystem.open(path, for: .updating)
+    try file.seek(to: self.position.byteCount)
     try fileSystem.syncDirectory(directory)
     if let position { try resume(at: position) }
   }
@@ -80,14 +85,20 @@ package struct RotatingFileSink: ByteSink {
   package var outputPosition: OutputPosition? { position }
 
   package mutating func resume(at position: OutputPosition) throws(FileError) {
-    let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+    var position = position
+    let later = try Self.rotatedFiles(names, in: directory, of: fileSystem)
+      .filter { $0.mark.sequence > position.sequence }
+    if let first = later.map(\.mark.sequence).min(), first > position.sequence + 1 {
+      // The file of the position was removed as too old since: what would stand in it is past.
+      position = Position(byteCount: 0, sequence: position.sequence)
+    }
     try file.close()
-    try Self.takeBack(
-      rotated.filter { $0.mark.sequence > position.sequence }, into: name, in: fileSystem)
+    try Self.takeBack(later, into: name, in: fileSystem)
     self.position = position
     file = try fileSystem.open(name, for: .updating)
     try cut(to: position)
     try fileSystem.syncDirectory(directory)
+    lastSynced = position
     goesOn = true
   }
 
@@ -125,11 +136,15 @@ package struct RotatingFileSink: ByteSink {
 
   package mutating func sync() throws(FileError) {
     try file.sync()
+    // Whoever syncs again has kept what the last sync was for.
+    if lastSynced != nil { try prune() }
+    lastSynced = position
   }
 
   package mutating func finish() throws(FileError) {
     try file.sync()
     try file.close()
+    if lastSynced != nil { try prune() }
   }
 
   /// Until the file is of age; nil where it is empty or has no age limit.
@@ -152,7 +167,7 @@ package struct RotatingFileSink: ByteSink {
     file = try fileSystem.open(name, for: .creating)
     try fileSystem.syncDirectory(directory)
     position = Position(byteCount: 0, sequence: mark.sequence)
-    try prune()
+    if lastSynced == nil { try prune() }
   }
 
   /// Removes the oldest files beyond those that stay.
@@ -160,7 +175,11 @@ package struct RotatingFileSink: ByteSink {
     guard let keep = rotation.keep else { return }
     let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
       .sorted { $0.mark.sequence < $1.mark.sequence }
-    for old in rotated.dropLast(keep) { try fileSystem.remove(old.path) }
+    let last = lastSynced?.sequence ?? .max
+    let old = rotated.dropLast(keep).filter { $0.mark.sequence <= last }
+    guard !old.isEmpty else { return }
+    for file in old { try fileSystem.remove(file.path) }
+    try fileSystem.syncDirectory(directory)
   }
 
   /// Drops what stands behind a position in the file that grows.
@@ -175,13 +194,15 @@ package struct RotatingFileSink: ByteSink {
 
   /// Undoes rotations: the first of the files becomes the growing one again, the others go.
   ///
-  /// The last goes first, so that a crash in between leaves what can be taken back again.
+  /// The last goes first, and durably before the first is renamed, so that a crash in between leaves
+  /// what can be taken back again.
   private static func takeBack(
     _ files: [(path: String, mark: RotatedNames.Mark)], into path: String,
     in fileSystem: any FileSystem
   ) throws(FileError) {
     let files = files.sorted { $0.mark.sequence < $1.mark.sequence }
     for file in files.dropFirst().reversed() { try fileSystem.remove(file.path) }
+    if files.count > 1 { try fileSystem.syncDirectory(parentDirectory(of: path)) }
     if let first = files.first { try fileSystem.rename(first.path, to: path) }
   }
 

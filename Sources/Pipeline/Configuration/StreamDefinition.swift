@@ -71,6 +71,8 @@ package struct RestartOptions: Sendable, Equatable {
 
 /// Where a connector is, by its section: what two streams must not share.
 package struct ConnectorLocation: Sendable, Equatable {
+  /// What operators are shown: the path, the address, or the name that the service manager has for it.
+  package var text: String?
   /// The path of a file or socket.
   package var path: String?
   /// The name that is one for every spelling; nil where others may have the same place.
@@ -111,6 +113,7 @@ extension ConnectorLocation {
   init(_ section: ConfigurationSection, kind: String, isShareable: Bool) {
     let keys = ["path", "address", "systemd"]
     let found = keys.lazy.compactMap { key in section.text(at: key).map { (key, $0) } }.first
+    text = found?.1
     path = found.flatMap { $0.0 == "path" ? $0.1 : nil }
     isInherited = section.contains("systemd")
     place = section.place(of: found?.0)

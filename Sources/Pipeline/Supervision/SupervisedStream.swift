@@ -98,8 +98,10 @@ final class SupervisedStream: @unchecked Sendable {
     queue.sync {
       let settings = board?.settings ?? definition.stream.normalization
       return StreamStatus(
-        name: definition.name, state: state, source: definition.source.kind.name,
-        sink: definition.sink.kind.name, mode: settings.mode, isFrozen: settings.isFrozen,
+        name: definition.name, state: state,
+        source: Self.shown(definition.source.kind.name, definition.source.location),
+        sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
+        isFrozen: settings.isFrozen,
         position: board?.position ?? StreamPosition(), records: metrics.records,
         batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
         bytesOut: metrics.bytesOut, restarts: restarts, checkpoints: metrics.checkpoints,
@@ -108,6 +110,10 @@ final class SupervisedStream: @unchecked Sendable {
         batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings,
         droppedWrites: metrics.droppedWrites)
     }
+  }
+
+  private static func shown(_ kind: String, _ location: ConnectorLocation) -> String {
+    location.text.map { "\(kind):\($0)" } ?? kind
   }
 
   // MARK: Runs

@@ -28,6 +28,9 @@ package struct CheckpointStore: Sendable {
         // Nothing depends on it: such a file is never read and never in the way.
         try? fileSystem.remove(directory + "/" + name)
       }
+      // A generation whose name could not be made durable is seen all the same: before anyone goes
+      // by it, and takes back output to its place, it must be there after a crash too.
+      try fileSystem.syncDirectory(directory)
     } catch {
       throw .file(error)
     }

@@ -1,0 +1,46 @@
+import Glibc
+import Testing
+
+/// A stream that crashes at any moment gives what it gives without: `make simulate` asks more often.
+@Suite struct CrashTests {
+  private static let isFull = environment("EVENKEEL_FULL") == "1"
+  /// Runs one seed alone.
+  private static let onlySeed = environment("EVENKEEL_SIMULATION_SEED").flatMap { UInt64($0) }
+  private static let firstSeed: UInt64 = 1
+
+  @Test func `a stream resumes byte for byte after any crash, failure or stop`() throws {
+    let most = Self.isFull ? 10_000 : 300
+    var (crashes, faults, stops) = (0, 0, 0)
+    var failures: [String] = []
+    var seed = Self.onlySeed ?? Self.firstSeed
+    repeat {
+      var simulation = try Simulation(seed: seed)
+      do {
+        try simulation.run()
+      } catch {
+        failures.append("EVENKEEL_SIMULATION_SEED=\(seed): \(error)")
+      }
+      crashes += simulation.crashes
+      faults += simulation.faults
+      stops += simulation.stops
+      seed += 1
+    } while Self.onlySeed == nil && crashes < most && failures.count < 10
+    print(
+      "simulated \(crashes) crashes, \(faults) failures and \(stops) stops, "
+        + "seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)")
+    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+  }
+
+  @Test(arguments: Simulation.Canary.allCases)
+  func `a broken commit order is caught`(canary: Simulation.Canary) throws {
+    for seed in Self.firstSeed..<Self.firstSeed + 200 {
+      var simulation = try Simulation(seed: seed, canary: canary)
+      do { try simulation.run() } catch { return }
+    }
+    Issue.record("\(canary) was not caught")
+  }
+}
+
+private func environment(_ name: String) -> String? {
+  getenv(name).map { String(cString: $0) }
+}

@@ -1,0 +1,188 @@
+import BatchNormalization
+import Codecs
+import Connectors
+import Features
+import Pipeline
+import Storage
+import Synthetic
+import Testing
+
+@testable import Pipeline
+
+/// A stream drawn from a seed: its input, its configuration, and where everything stands.
+struct Scenario {
+  /// How the input comes.
+  enum Input: CaseIterable {
+    case plain
+    case oneFrame
+    case manyFrames
+    case directory
+  }
+
+  static let stateDirectory = "/state"
+  static let outputDirectory = "/out"
+  private static let inputDirectory = "/in"
+  /// Stands still, so that names and times do not differ from run to run.
+  static let clock: RotatingFileSink.Clock = { 1_795_339_500 }
+
+  let input: Input
+  var definition: StreamDefinition
+  private(set) var unitBytes: Int
+  /// Whether each run has checkpoints and units at other places, as those by time are.
+  let variesCadence: Bool
+  /// The files that are there before the first run, by path.
+  private(set) var files: [String: [UInt8]] = [:]
+
+  var directory: String { definition.directory(in: Self.stateDirectory) }
+
+  init(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    func draw<Value>(_ values: Value...) -> Value {
+      values[Int.random(in: 0..<values.count, using: &random)]
+    }
+    input = draw(.plain, .oneFrame, .manyFrames, .directory)
+    let isJSON = Bool.random(using: &random)
+    let isLive = input == .directory && Bool.random(using: &random)
+    var stream = StreamConfiguration(name: "simulated", format: isJSON ? "ndjson" : "csv")
+    stream.decoder.features = ["f0", "f1"].map { FeaturePattern($0) }
+    stream.batch.size = Int.random(in: 4...8, using: &random)
+    stream.badRecords = .deadLetter
+    stream.compressionLevel = draw(nil, 1)
+    stream.normalization.mode = draw(.batch, .running, .running)
+    stream.normalization.warmUp.batches = draw(0, 1, 3)
+    stream.normalization.warmUp.emission = draw(.batch, .pass, .hold, .hold)
+    definition = try Self.blankDefinition()
+    definition.stream = stream
+    definition.checkpoint = CheckpointOptions(
+      schedule: CheckpointSchedule(everyBatches: Int.random(in: 1...4, using: &random)),
+      keep: Int.random(in: 1...3, using: &random))
+    definition.deadLetters = DeadLetterOptions(
+      maxBytes: draw(150, 600, 1 << 20), keep: draw(1, 2, 1000))
+    unitBytes = draw(64, 512, 4096)
+    definition.source.kind = isLive ? .directory : .file
+    // Batches are cut by number alone, so that what comes out does not depend on the time.
+    definition.stream.batch.maxDelaySeconds = 1e6
+    variesCadence = Bool.random(using: &random)
+    let path = input == .directory ? Self.inputDirectory : Self.inputDirectory + "/in"
+    let isDirectory = input == .directory
+    definition.source.open = { fileSystem throws(FileError) in
+      if isDirectory { return try ListedFilesSource(path, waits: isLive, in: fileSystem) }
+      return try FileSource(fileSystem.open(path, for: .reading), isRemembered: true)
+    }
+    let byteLimit: Int? = draw(nil, 300, 1000)
+    definition.sink.open = { fileSystem throws(FileError) in
+      try RotatingFileSink(
+        path: Self.outputDirectory + "/out.data", rotation: .init(byteLimit: byteLimit),
+        in: fileSystem, clock: Self.clock)
+    }
+    try drawInput(isJSON, &random)
+    // What somebody else left there is nobody's to lose.
+    if Bool.random(using: &random) {
+      files[Self.outputDirectory + "/out.data"] = Array("somebody else's\n".utf8)
+    }
+  }
+
+  /// The scenario for one more run.
+  func anotherRun(_ random: inout SplitMix64) -> Scenario {
+    guard variesCadence else { return self }
+    var scenario = self
+    scenario.definition.checkpoint.schedule.everyBatches = Int.random(in: 1...4, using: &random)
+    scenario.unitBytes = Int.random(in: 50...3000, using: &random)
+    return scenario
+  }
+
+  private mutating func drawInput(_ isJSON: Bool, _ random: inout SplitMix64) throws {
+    let runs = input == .directory ? Int.random(in: 1...4, using: &random) : 1
+    for run in 0..<runs {
+      let count = Int.random(in: 0...(input == .directory ? 25 : 70), using: &random)
+      let text = Self.text(records: count + 1, isJSON, &random)
+      let name = "\(Self.inputDirectory)/" + (input == .directory ? "in-\(run)" : "in")
+      let frames =
+        switch input {
+        case .plain: 0
+        case .oneFrame: 1
+        case .manyFrames: 7
+        case .directory: Int.random(in: 0...3, using: &random)
+        }
+      files[name] = frames == 0 ? text : try framed(text, count: frames)
+    }
+  }
+
+  /// Records of a key, two features and a note, one in twelve of them bad.
+  private static func text(
+    records: Int, _ isJSON: Bool, _ random: inout SplitMix64
+  ) -> [UInt8] {
+    var text = isJSON ? "" : "key,f0,f1,note\n"
+    // A run of bad ones is told before its batch is cut.
+    let floodStart = Int.random(in: 0..<20, using: &random) == 0 ? records / 2 : Int.max
+    for record in 0..<records {
+      let values = (0..<2).map { _ in Double(Int.random(in: -999...999, using: &random)) / 8 }
+      let flood = record == floodStart ? 70 : 0
+      // NDJSON settles its features by the first line, so that one is good.
+      let isBad = record > 0 && Int.random(in: 0..<12, using: &random) == 0
+      for number in 0..<flood { text += isJSON ? "{\"f0\":\(number)\n" : "bad,\(number)\n" }
+      if isJSON {
+        text +=
+          isBad
+          ? "{\"key\":\(record),\"f0\":\n"
+          : "{\"key\":\(record),\"f0\":\(values[0]),\"f1\":\(values[1])}\n"
+      } else {
+        text += isBad ? "k\(record),1\n" : "k\(record),\(values[0]),\(values[1]),n\(record)\n"
+      }
+    }
+    return Array(text.utf8)
+  }
+
+  private static func blankDefinition() throws -> StreamDefinition {
+    let fileSystem = SimulatedFileSystem(seed: 0)
+    let text = """
+      state_directory: \(stateDirectory)
+      streams:
+        simulated:
+          format: csv
+          source: { file: { path: \(inputDirectory)/in } }
+          sink: { file: { path: \(outputDirectory)/out.data } }
+      """
+    try fileSystem.install("/evenkeel.yaml", Array(text.utf8))
+    let configuration = try DaemonConfiguration.load("/evenkeel.yaml", in: fileSystem) { _ in nil }
+    return try #require(configuration.streams.first)
+  }
+
+  /// A disk with the scenario's files on it.
+  func disk(seed: UInt64) throws -> SimulatedFileSystem {
+    let fileSystem = SimulatedFileSystem(seed: seed)
+    // In the order of their names, so that every disk numbers them alike.
+    for (path, bytes) in files.sorted(by: { $0.key < $1.key }) {
+      try fileSystem.install(path, bytes)
+    }
+    for directory in [Self.outputDirectory, Self.stateDirectory] {
+      try fileSystem.install(directory + "/.there", [])
+    }
+    return fileSystem
+  }
+}
+
+/// The bytes in so many zstd frames.
+private func framed(_ bytes: [UInt8], count: Int) throws -> [UInt8] {
+  let compressor = try ZstdCompressor(level: 1)
+  let size = max(1, (bytes.count + count - 1) / count)
+  return try stride(from: 0, to: bytes.count, by: size).flatMap { start in
+    try Array(bytes[start..<min(start + size, bytes.count)])
+      .withUnsafeBufferPointer { try compressor.compress($0) }
+  }
+}
+
+/// The bytes of all frames, or of a text that has none.
+func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
+  var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+  let output = ByteBuffer()
+  var rest = bytes[...]
+  repeat {
+    let consumed = try rest.withUnsafeBytes {
+      try decompressor.decompress($0, isLast: true, limit: 1 << 20, into: output)
+    }
+    rest = rest.dropFirst(consumed)
+  } while !rest.isEmpty || decompressor.mayHoldMore
+  try decompressor.finish()
+  return Array(output.readable)
+}

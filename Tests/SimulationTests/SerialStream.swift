@@ -1,0 +1,97 @@
+import Connectors
+import Dataflow
+import Storage
+import Synthetic
+
+@testable import Pipeline
+
+/// The stages of a stream on one thread, in an order drawn from a seed, within bounds like those of the
+/// channels between them.
+struct SerialStream {
+  private static let mostIngested = 4
+  private static let mostUnits = 2
+  private static let mostEncodings = 3
+
+  /// A unit on its way through the workers, which finish in any order.
+  private enum Encoding {
+    case waiting(NormalizedUnit)
+    case done(EncodedUnit)
+  }
+
+  private var ingest: IngestStage
+  private var normalize: NormalizeStage
+  private var worker: EncodeWorker
+  private var emit: EmitStage
+  private var ingested: [IngestedItem] = []
+  private var units: [NormalizedUnit] = []
+  private var encodings: [Encoding] = []
+  private var ingestHasEnded = false
+  private var normalizeHasEnded = false
+  private var hasEnded = false
+  private var random: SplitMix64
+
+  init(_ opened: OpenedStream, _ scenario: Scenario, seed: UInt64) throws {
+    let (configuration, metrics) = (opened.configuration, StreamMetrics())
+    random = SplitMix64(seed: seed)
+    ingest = try IngestStage(
+      configuration, source: opened.source, metrics: metrics, resumption: opened.state.resumption)
+    normalize = NormalizeStage(
+      configuration, initial: opened.state.checkpoint, parameters: opened.state.parameters,
+      checkpoints: scenario.definition.checkpoint.schedule, unitBytes: scenario.unitBytes)
+    worker = try EncodeWorker(level: configuration.compressionLevel)
+    emit = EmitStage(
+      streamName: configuration.name, sink: opened.output.sink,
+      deadLetters: opened.output.deadLetters, keeper: opened.output.keeper, metrics: metrics)
+  }
+
+  /// Runs to the end.
+  ///
+  /// - Parameter stopsAfter: the number of steps after which the source is stopped.
+  mutating func run(stopsAfter: Int) throws {
+    var steps = 0
+    while !hasEnded {
+      steps += 1
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: try stepIngest(steps > stopsAfter ? .end : .resume)
+      case 1: try stepNormalize()
+      case 2: try stepEncode()
+      default: try stepEmit()
+      }
+    }
+  }
+
+  private mutating func stepIngest(_ signal: Signal<Nothing>) throws {
+    guard !ingestHasEnded, ingested.count < Self.mostIngested else { return }
+    var items: [IngestedItem] = []
+    ingestHasEnded = try ingest.step(signal) { items.append($0) } == .finished
+    ingested += items
+  }
+
+  private mutating func stepNormalize() throws {
+    guard !normalizeHasEnded, units.count < Self.mostUnits else { return }
+    guard !ingested.isEmpty || ingestHasEnded else { return }
+    let signal: Signal<IngestedItem> = ingested.isEmpty ? .end : .element(ingested.removeFirst())
+    var sent: [NormalizedUnit] = []
+    normalizeHasEnded = try normalize.step(signal) { sent.append($0) } == .finished
+    units += sent
+  }
+
+  private mutating func stepEncode() throws {
+    if !units.isEmpty, encodings.count < Self.mostEncodings {
+      encodings.append(.waiting(units.removeFirst()))
+    }
+    guard let index = encodings.indices.randomElement(using: &random),
+      case .waiting(let unit) = encodings[index]
+    else { return }
+    encodings[index] = .done(try worker.work(unit))
+  }
+
+  private mutating func stepEmit() throws {
+    if case .done(let unit) = encodings.first {
+      encodings.removeFirst()
+      _ = try emit.step(.element(unit)) { _ in }
+    } else if normalizeHasEnded, units.isEmpty, encodings.isEmpty {
+      hasEnded = try emit.step(.end) { _ in } == .finished
+    }
+  }
+}
