@@ -70,6 +70,7 @@ import Testing
     #expect(settings.decoder.limits == DecoderLimits())
     #expect(settings.batch.maxBytes == BatchOptions().maxBytes)
     #expect(settings.decompression.maxWindowLog == 27)
+    #expect(settings.decompression.maxGrowth == 1000)
     #expect(settings.precision == .float32)
     #expect(settings.outputFormat == nil)
     #expect(settings.onMismatch == .fail)
@@ -102,7 +103,8 @@ import Testing
         on_mismatch: match_by_name
         output: { format: csv, precision: float64 }
         compression: off
-        limits: { record_bytes: 1KiB, fields: 9, depth: 5, window: 1MiB, batch_bytes: 2MiB }
+        limits:
+          { record_bytes: 1KiB, fields: 9, depth: 5, window: 1MiB, growth: 50, batch_bytes: 2MiB }
         checkpoint: { interval: 1m, every_batches: 100, keep: 2 }
         dead_letters: { max_size: 1MiB, keep: 0 }
         restart: { initial: 1s, max: 10s, reset_after: 5m }
@@ -129,6 +131,7 @@ import Testing
     #expect(settings.decoder.features.map(\.text) == ["f1"])
     #expect(settings.decoder.onInvalid == .missing)
     #expect(settings.decoder.limits.recordBytes == 1024)
+    #expect(settings.decompression.maxGrowth == 50)
     #expect(settings.decoder.limits.fields == 9)
     #expect(settings.decoder.limits.depth == 5)
     #expect(settings.decompression.maxWindowLog == 20)

@@ -258,6 +258,7 @@ import Testing
     Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") {
       $0.decompression.maxWindowLog = 32
     },
+    Refusal("limits.growth: expected 1 to 1000000, found 0") { $0.decompression.maxGrowth = 0 },
     Refusal("compression.level: expected") { $0.compressionLevel = 23 },
     Refusal("format: expected one of") { $0.format = "parquet" },
     Refusal("found 'parquet'") { $0.outputFormat = "parquet" },
