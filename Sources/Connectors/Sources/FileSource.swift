@@ -41,7 +41,7 @@ package struct FileSource: ByteSource {
     let status = try file.status()
     self.file = file
     name = file.path
-    mark = "\(status.identity.inode)/\(file.path)"
+    mark = "\(status.identity.inode)/\(file.path.split(separator: "/").last ?? "")"
     progress = isRemembered && status.kind == .regular ? [] : nil
     size = status.kind == .regular ? status.size : nil
   }
