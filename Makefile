@@ -80,10 +80,15 @@ PROCESS_TESTS := EndToEndTests|CrashTests
 ASYNCHRONOUS_TESTS := ControlPlaneTests
 SWIFT_TEST := swift test --disable-xctest
 
+# $(call run-tests,OPTIONS)
+define run-tests
+	$(SWIFT_TEST) $(1) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
+	$(SWIFT_TEST) $(1) --skip-build --filter '$(ASYNCHRONOUS_TESTS)'
+	$(SWIFT_TEST) $(1) --skip-build --filter '$(PROCESS_TESTS)'
+endef
+
 test: deps ## Run the tests.
-	$(SWIFT_TEST) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
-	$(SWIFT_TEST) --skip-build --filter '$(ASYNCHRONOUS_TESTS)'
-	$(SWIFT_TEST) --skip-build --filter '$(PROCESS_TESTS)'
+	$(call run-tests)
 
 simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs one seed alone.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
@@ -167,9 +172,12 @@ crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats th
 fuzz: deps ## Feed every decoder mutated input, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
 	EVENKEEL_FUZZ=$(FUZZ_INPUTS) swift test --disable-xctest --filter FuzzTests
 
+sanitize: export EVENKEEL_SANITIZED = 1
+# A test process ends with its runners' threads alive, and what they hold is no leak.
+sanitize: export ASAN_OPTIONS = detect_leaks=0
 sanitize: deps ## Run the tests under AddressSanitizer and ThreadSanitizer.
-	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
-	EVENKEEL_SANITIZED=1 swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+	$(call run-tests,--sanitize=address --scratch-path .build-asan)
+	$(call run-tests,--sanitize=thread --scratch-path .build-tsan)
 
 soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
 	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)

@@ -69,6 +69,8 @@ struct StreamParts {
         try sink.resume(at: position)
         if let position = state.checkpoint?.deadLetters { try letters?.resume(at: position) }
       }
+      // They have no start that the stream would give them.
+      try letters?.begin([])
       output = StreamOutput(
         sink: sink, deadLetters: letters,
         keeper: StoredCheckpoints(

@@ -68,7 +68,8 @@ struct ScenarioInput {
   /// The files that are moved into the directory, in the order of their names.
   private var lateFiles: [String] = []
 
-  static let rows = 12_000
+  /// Enough that the last kills meet the daemon at work, too.
+  static let rows = runsFullDose ? 60_000 : 12_000
   private static let badLine = Array("{broken\n".utf8)
 
   init(_ scenario: Scenario, in place: Workplace) throws {

@@ -11,6 +11,8 @@ package struct ResumableFileSink: ByteSink {
   private let fileSystem: any FileSystem
   private var growing: RotatingFileSink?
   private var prologue: [UInt8] = []
+  /// The end of a file that an earlier run has completed; nothing more is written then.
+  private var completed: OutputPosition?
 
   /// Nothing is opened before `begin` or `resume`.
   package init(_ path: String, in fileSystem: any FileSystem) {
@@ -20,7 +22,7 @@ package struct ResumableFileSink: ByteSink {
     self.fileSystem = fileSystem
   }
 
-  package var outputPosition: OutputPosition? { growing?.outputPosition }
+  package var outputPosition: OutputPosition? { completed ?? growing?.outputPosition }
 
   /// - Throws: where what was written is not there any more.
   package mutating func resume(at position: OutputPosition) throws(FileError) {
@@ -29,12 +31,14 @@ package struct ResumableFileSink: ByteSink {
     } catch  where error.isMissing {
       // Complete, and killed before it could say so.
       guard try fileSystem.status(of: name).size == position.byteCount else { throw error }
+      completed = position
       return
     }
     growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem, at: position)
   }
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    guard completed == nil else { return }
     self.prologue = prologue
     if growing == nil {
       // What a run left that never came to a checkpoint is of no use.

@@ -1,0 +1,69 @@
+import Features
+import Foundation
+import Storage
+import Testing
+
+@testable import Connectors
+
+@Suite struct ResumableFileSinkTests {
+  private let folder: SourceFolder
+  private let files = POSIXFileSystem()
+
+  init() throws { folder = try SourceFolder() }
+
+  private func read(_ name: String) -> String? {
+    try? String(contentsOfFile: folder(name), encoding: .utf8)
+  }
+
+  @Test func `a file has its name when it is complete`() throws {
+    var sink = ResumableFileSink(folder("out"), in: files)
+    try sink.begin(Array("h\n".utf8))
+    try sink.write(Array("1\n".utf8))
+    #expect(read("out") == nil)
+    try sink.finish()
+    #expect(read("out") == "h\n1\n")
+  }
+
+  @Test func `a later run goes on behind the place it is told`() throws {
+    var first = ResumableFileSink(folder("out"), in: files)
+    try first.begin(Array("h\n".utf8))
+    try first.write(Array("1\n".utf8))
+    let place = try #require(first.outputPosition)
+    try first.write(Array("2\n".utf8))
+    try first.sync()
+    var second = ResumableFileSink(folder("out"), in: files)
+    try second.resume(at: place)
+    try second.begin(Array("h\n".utf8))
+    try second.write(Array("3\n".utf8))
+    try second.finish()
+    #expect(read("out") == "h\n1\n3\n")
+  }
+
+  @Test func `a file that is complete stays as it is`() throws {
+    var first = ResumableFileSink(folder("out"), in: files)
+    try first.begin(Array("h\n".utf8))
+    try first.write(Array("1\n".utf8))
+    let place = try #require(first.outputPosition)
+    try first.finish()
+    for _ in 0..<2 {
+      var again = ResumableFileSink(folder("out"), in: files)
+      try again.resume(at: place)
+      #expect(again.outputPosition == place)
+      try again.begin([])
+      try again.finish()
+      #expect(read("out") == "h\n1\n")
+    }
+  }
+
+  @Test func `what is neither complete nor begun is an error`() throws {
+    var sink = ResumableFileSink(folder("out"), in: files)
+    #expect(throws: FileError.self) {
+      try sink.resume(at: OutputPosition(byteCount: 4, sequence: 0))
+    }
+    try folder.write("other", to: "out")
+    #expect(throws: FileError.self) {
+      try sink.resume(at: OutputPosition(byteCount: 4, sequence: 0))
+    }
+    #expect(read("out") == "other")
+  }
+}
