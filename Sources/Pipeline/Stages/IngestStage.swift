@@ -39,6 +39,12 @@ struct IngestStage: Stage {
   private var sourceHasEnded = false
   private var hasEmittedSinceIdle = false
   private var position = StreamPosition()
+  /// `position`, with what a later source needs to know.
+  private var place: StreamPosition {
+    var place = position
+    place.finishedRuns = finishedRuns
+    return place
+  }
   /// What the source says of the runs that are done with.
   private var finishedRuns: [String]?
   /// The place of an earlier run to go on from, until its run comes.
@@ -130,8 +136,7 @@ struct IngestStage: Stage {
       // be read again is, so that it is cut where it would have been.
       if sourceHasEnded || finishedRuns == nil || emitted > 0 {
         emitBatch(completes: true, emit)
-        position.finishedRuns = finishedRuns
-        emit(.ended(position, goesOn: false))
+        emit(.ended(place, goesOn: false))
       } else {
         emit(.ended(emittedPosition, goesOn: true))
       }
@@ -260,7 +265,8 @@ struct IngestStage: Stage {
       opening = found
       // What the first run showed to be features are features in the others, whatever they show.
       options.features = found.schema.names.map { FeaturePattern($0) }
-      emit(.opened(found, at: start()))
+      if !isResumed { emittedPosition = place }
+      emit(.opened(found, at: isResumed ? nil : place))
       hasEmittedSinceIdle = true
       return
     }
@@ -268,14 +274,6 @@ struct IngestStage: Stage {
       throw .unreadable(
         "expected the header and the features that the stream began with, found others")
     }
-  }
-
-  /// The place before the first record; nil where the stream goes on from that of an earlier run.
-  private mutating func start() -> StreamPosition? {
-    guard !isResumed else { return nil }
-    emittedPosition = position
-    emittedPosition.finishedRuns = finishedRuns
-    return emittedPosition
   }
 
   private mutating func reject(
@@ -371,9 +369,8 @@ struct IngestStage: Stage {
       records = records.compacted()
       batch?.removeRecords()
     }
-    records.end = position
-    records.end.finishedRuns = finishedRuns
-    emittedPosition = records.end
+    records.end = place
+    emittedPosition = place
     if records.features.count > 0 {
       metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
       metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
@@ -386,11 +383,8 @@ struct IngestStage: Stage {
     guard !rejected.isEmpty else { return }
     let isBetweenBatches =
       emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
-    if isBetweenBatches {
-      emittedPosition = position
-      emittedPosition.finishedRuns = finishedRuns
-    }
-    emit(.rejected(rejected, end: isBetweenBatches ? emittedPosition : nil))
+    if isBetweenBatches { emittedPosition = place }
+    emit(.rejected(rejected, end: isBetweenBatches ? place : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }
