@@ -28,8 +28,14 @@ import Testing
     try place.write(
       "whole.yaml", scenario.configuration(output: scenario.reference, state: "reference").utf8)
 
-    // How long one start takes is measured, so that the kills fall on all of the work.
+    let hint = "\(scenario.testDescription), seed \(testSeed), \(kills) kills"
     var spanMicroseconds = 500_000.0
+    if scenario.source == .file {
+      // It is all there, so how long it takes can be measured.
+      let began = ContinuousClock.now
+      try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
+      spanMicroseconds = span(of: began.duration(to: .now), for: kills)
+    }
     var takenBack = 0
     for _ in 0..<kills {
       let began = ContinuousClock.now
@@ -45,10 +51,11 @@ import Testing
       // Nothing kept yet: a little more time, so that not every start is in vain.
       if !hasCheckpoint(in: place) { spanMicroseconds *= 1.5 }
     }
-    let hint = "\(scenario.testDescription), seed \(testSeed), \(kills) kills"
     while try input.grow(using: &random) {}
     try finish("killed.yaml", scenario.output, input.outputLines, in: place, hint)
-    try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
+    if scenario.source != .file {
+      try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
+    }
     print("\(hint), \(takenBack) of them with output behind the checkpoint")
 
     let killed = try Delivery(of: scenario.output, state: "state", in: place)
@@ -74,14 +81,16 @@ import Testing
         "--checkpoint-every", "30", "--resume", "\(name).state", "-o", "\(name).csv.zst",
       ]
     }
+    let began = ContinuousClock.now
     let whole = try place.start(command("whole"), input: nil).wait()
     #expect(whole.exitCode == 0, "\(whole.errors)")
     let kills = scenario.kills * (runsFullDose ? 10 : 1)
+    let spanMicroseconds = span(of: began.duration(to: .now), for: kills)
     let hint = "normalize --resume, seed \(testSeed), \(kills) kills"
     var met = 0
     for _ in 0..<kills {
       let running = try place.start(command("killed"), input: nil)
-      usleep(.random(in: 20_000...400_000, using: &random))
+      usleep(.random(in: 20_000...UInt32(spanMicroseconds), using: &random))
       running.signal(SIGKILL)
       if try running.wait().exitCode == 128 + SIGKILL { met += 1 }
       // The name of the output says that it is whole.
@@ -97,6 +106,12 @@ import Testing
     #expect(expected.text.lineCount == input.outputLines)
     #expect(!expected.deadLetters.isEmpty)
     try killed.expectEqual(to: expected, output: "killed.csv.zst", in: place, hint)
+  }
+
+  /// The longest time to a kill, in µs, with which so many fall on all of the work.
+  private func span(of work: Duration, for kills: Int) -> Double {
+    // A start takes some time before anything is done.
+    100_000 + 2e6 * (work / .seconds(1)) / Double(kills + 1)
   }
 
   private func delivery(_ name: String, in place: Workplace) throws -> Delivery {
