@@ -99,11 +99,6 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     return false
   }
 
-  /// Whether every stream has ended by itself.
-  package var isFinished: Bool {
-    statuses().allSatisfy { $0.state == .finished || $0.state == .failed }
-  }
-
   // MARK: StreamSupervision
 
   package func statuses() -> [StreamStatus] {
