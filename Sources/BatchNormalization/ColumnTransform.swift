@@ -51,11 +51,6 @@ struct ColumnTransform: Equatable {
     fill = settings.imputesMissing ? bias : .nan
   }
 
-  /// Whether neither clipping nor imputing is asked for.
-  var isPlain: Bool {
-    low == -.infinity && high == .infinity && fill.isNaN
-  }
-
   /// The transform of one present value, in the kernel's operations and their order.
   func callAsFunction(_ x: Double) -> Double {
     min(max(x - center, low), high) * scale + shift

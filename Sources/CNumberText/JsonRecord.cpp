@@ -1,5 +1,5 @@
 // Reads the features of records by a trie of their paths.
-#include "JsonWalk.h"
+#include "JsonTemplate.h"
 
 #include <memory>
 #include <string>
@@ -105,6 +105,9 @@ struct JsonRecordReader {
   Node root;
   std::vector<bool> seen;
   uint64_t line_number = 0;
+  // What the next lines are likely to look like, and the scalars of the line that is walked.
+  Template likely;
+  std::vector<Template::Slot> slots;
 
   Walk<JsonRecordReader> *walk = nullptr;
   bool completes = false;
@@ -122,6 +125,7 @@ struct JsonRecordReader {
     completes = completes_absent;
     places.clear();
     values.clear();
+    slots.clear();
     found_count = 0;
     edits.clear();
     inserted.clear();
@@ -178,8 +182,9 @@ struct JsonRecordReader {
 
   bool scalar(Scalar kind, uint32_t offset, std::string_view text) {
     Place &place = places.back();
-    if (place.node == nullptr) return true;
     const uint32_t end = offset + static_cast<uint32_t>(text.size());
+    slots.push_back(Template::Slot{offset, end, -1});
+    if (place.node == nullptr) return true;
     if (place.node->kind == Node::Kind::vector) {
       take(next_element(place), kind, offset, end, text);
     } else if (Node *node = place.member) {
@@ -220,6 +225,7 @@ struct JsonRecordReader {
 
   void take(int32_t feature, Scalar kind, uint32_t start, uint32_t end, std::string_view text) {
     if (feature < 0) return;
+    slots.back().feature = feature;
     if (kind != Scalar::number) {
       emit(feature, kind == Scalar::null ? JSON_NULL : JSON_INVALID, start, end);
       return;
@@ -307,6 +313,15 @@ struct JsonRecordReader {
     inserted += "null";
   }
 
+  // Keeps the line that was walked as a template, if it has all features in their places.
+  void keep_as_template() {
+    if (found_count != seen.size() || values.size() != found_count || !edits.empty()) return;
+    for (const JsonFeatureValue &value : values) {
+      if (value.kind != JSON_NUMBER && value.kind != JSON_NULL) return;
+    }
+    likely.keep(line.view(), slots);
+  }
+
   void note_edit(uint32_t offset, uint32_t removed, size_t begin) {
     edits.push_back(Edit{offset, removed, begin, inserted.size()});
     shift += int64_t(inserted.size() - begin) - int64_t(removed);
@@ -373,10 +388,27 @@ bool json_record_reader_read(JsonRecordReader *reader, const char *line, size_t 
   const bool is_sound = walk.run();
   reader->walk = nullptr;
   if (!is_sound) return false;
+  reader->keep_as_template();
   const std::string_view text = reader->completed_text();
   *record = JsonRecord{reader->values.data(), reader->values.size(), reader->found_count,
                        text.data(), text.size()};
   return true;
+}
+
+RowsRead json_rows_read(const JsonRecordReader *reader, const char *begin, const char *end,
+                        size_t most_bytes, bool allows_null, const RowTarget *target) {
+  number_text::RowWriter writer(*target, begin);
+  if (reader->likely.is_empty()) return writer.rows();
+  const char *const limit = number_text::whole_lines_end(begin, end);
+  const char *place = begin;
+  while (!writer.is_full() && place < limit) {
+    writer.start();
+    const char *const after = reader->likely.read(place, limit, end, allows_null, writer);
+    if (after == nullptr || size_t(after - place) > most_bytes) break;
+    writer.commit(after);
+    place = after;
+  }
+  return writer.rows();
 }
 
 bool json_record_reader_has_seen(const JsonRecordReader *reader, int32_t feature) {

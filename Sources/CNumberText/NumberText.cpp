@@ -1,4 +1,5 @@
 #include "CNumberText.h"
+#include "ShortestText.h"
 
 #include <charconv>
 #include <cstdlib>
@@ -21,9 +22,9 @@ const char *number_text_parse(const char *begin, const char *end, double *value)
 }
 
 size_t number_text_format_float(float value, char *text) {
-  return static_cast<size_t>(std::to_chars(text, text + NUMBER_TEXT_CAPACITY, value).ptr - text);
+  return static_cast<size_t>(number_text::write_shortest(value, text) - text);
 }
 
 size_t number_text_format_double(double value, char *text) {
-  return static_cast<size_t>(std::to_chars(text, text + NUMBER_TEXT_CAPACITY, value).ptr - text);
+  return static_cast<size_t>(number_text::write_shortest(value, text) - text);
 }

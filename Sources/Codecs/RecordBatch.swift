@@ -24,14 +24,24 @@ package struct RecordBatch: Sendable {
     self.end = end
   }
 
+  /// Makes room for about so much text and so many spans, and an eighth more.
+  package mutating func reserve(_ likely: (textBytes: Int, spans: Int)) {
+    text.reserveCapacity(likely.textBytes + likely.textBytes / 8)
+    spans.reserveCapacity(likely.spans + likely.spans / 8)
+  }
+
   /// About the memory it holds, in bytes; what channels are bounded by.
   package var byteCount: Int {
-    features.byteCount + text.count + spans.count * MemoryLayout<ValueSpan>.stride
+    features.byteCount + text.count + spans.count * ValueSpan.byteCount
   }
 }
 
 /// The bytes of a batch's text that spell one feature value.
+///
+/// It has the layout of `TextSpan` in CNumberText, which the number functions read and write.
 package struct ValueSpan: Sendable, Equatable {
+  static let byteCount = MemoryLayout<ValueSpan>.stride
+
   /// The first byte, in the batch's text.
   package var start: UInt32
   /// Just after the last byte.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import Glibc
 
 /// The command line.
@@ -15,6 +16,7 @@ struct Evenkeel: ParsableCommand {
 
   /// ArgumentParser's own `main`, but for the form of an error: one line and a code of sysexits(3).
   static func main() {
+    keepMemory()
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -24,5 +26,14 @@ struct Evenkeel: ParsableCommand {
     } catch {
       exit(withError: error)
     }
+  }
+
+  /// Batches and frames come and go, and from one thread to another. Below these bounds their memory
+  /// serves again instead of being given back each time, and few arenas keep it from piling up in
+  /// one thread's while another's grows.
+  private static func keepMemory() {
+    mallopt(M_MMAP_THRESHOLD, 8 << 20)
+    mallopt(M_TRIM_THRESHOLD, 16 << 20)
+    mallopt(M_ARENA_MAX, 2)
   }
 }

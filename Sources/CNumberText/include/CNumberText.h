@@ -24,6 +24,62 @@ const char *_Nullable number_text_parse(const char *_Nonnull begin, const char *
 size_t number_text_format_float(float value, char *_Nonnull text);
 size_t number_text_format_double(double value, char *_Nonnull text);
 
+// MARK: Records
+
+// The bytes of a text that spell one value, and the index at which it stands among the columns.
+typedef struct TextSpan {
+  uint32_t start, end;
+  uint32_t cell;
+} TextSpan;
+
+// How records of CSV are read.
+typedef struct CsvPlan {
+  const int32_t *_Nonnull features;  // the feature of each column, -1 where it is none
+  size_t column_count;
+  char delimiter;
+  bool allows_missing;
+  // What a missing value is spelled besides the empty field: one after another.
+  const char *_Nullable tokens;
+  const size_t *_Nullable token_lengths;
+  size_t token_count;
+  size_t record_bytes;  // the longest record, line end included
+} CsvPlan;
+
+// Where the records that are read go: feature j of record i to
+// values[j * stride + first_record + i], NaN where it is missing.
+typedef struct RowTarget {
+  double *_Nonnull values;
+  size_t stride;
+  size_t first_record;
+  size_t most_records;
+  // NULL, or room for a span of each value; they count from `text_offset` for the first byte read.
+  TextSpan *_Nullable spans;
+  uint32_t text_offset;
+} RowTarget;
+
+// How many records were read, and their bytes.
+typedef struct RowsRead {
+  size_t records;
+  size_t bytes;
+} RowsRead;
+
+// Reads records from `begin` on until the target is full, no whole one is left before `end`, or one
+// comes that holds anything but plain fields: a quote, blanks around a number, a value that is no
+// number, more or fewer fields, a blank line; that one is left to the caller.
+RowsRead csv_rows_read(const CsvPlan *_Nonnull plan, const char *_Nonnull begin,
+                       const char *_Nonnull end, const RowTarget *_Nonnull target);
+
+// Writes `text` with the values in the place of their spans, as the shortest text that reads back as
+// the same float or double; NaN leaves its span as it is. The values are floats or doubles, the other
+// is NULL. A value that is infinite as written is spelled as `overflow`, if that is not NULL.
+//
+// `output` has room for the text, NUMBER_TEXT_CAPACITY bytes or overflow_length more for each span,
+// and 16 more. Returns how many bytes were written.
+size_t text_splice(const char *_Nonnull text, size_t length, const TextSpan *_Nonnull spans,
+                   size_t span_count, const float *_Nullable floats,
+                   const double *_Nullable doubles, bool writes_doubles,
+                   const char *_Nullable overflow, size_t overflow_length, char *_Nonnull output);
+
 // MARK: JSON records
 //
 // A feature is a leaf of a record: a path of member keys, and for one value of an array of numbers
@@ -120,6 +176,12 @@ bool json_record_reader_add(JsonRecordReader *_Nonnull reader, const char *_Nonn
 bool json_record_reader_read(JsonRecordReader *_Nonnull reader, const char *_Nonnull line,
                              size_t length, bool completes, JsonRecord *_Nonnull record,
                              JsonFault *_Nonnull fault);
+
+// Reads lines from `begin` on, as `csv_rows_read` does, as long as they differ from one that
+// `json_record_reader_read` has read in their scalars alone, and have at most `most_bytes`.
+RowsRead json_rows_read(const JsonRecordReader *_Nonnull reader, const char *_Nonnull begin,
+                        const char *_Nonnull end, size_t most_bytes, bool allows_null,
+                        const RowTarget *_Nonnull target);
 
 // Whether any line so far had the feature, null or not.
 bool json_record_reader_has_seen(const JsonRecordReader *_Nonnull reader, int32_t feature);

@@ -20,6 +20,8 @@ struct CSVDecoder: RecordDecoder {
   private var firstRecord = 0
   private var names: [String] = []
   private var features: [Int] = []
+  /// Reads plain records faster; nil where tokens must be looked at before numbers.
+  private var rowReader: CSVRowReader?
 
   init(_ options: DecoderOptions) throws(FormatError) {
     let delimiter = options.delimiter
@@ -117,6 +119,9 @@ struct CSVDecoder: RecordDecoder {
       names = chosen.map { columns[$0] }
       features = Array(repeating: -1, count: columns.count)
       for (feature, column) in chosen.enumerated() { features[column] = feature }
+      if !tokensLookNumeric {
+        rowReader = CSVRowReader(features: features, missingTokens: missingTokens, options)
+      }
       let prologue = window.bytes[..<(header?.end ?? 0)]
       return StreamOpening(schema: try FeatureSchema(names), prologue: Array(prologue))
     } catch let error as FeatureError {
@@ -205,6 +210,13 @@ struct CSVDecoder: RecordDecoder {
         record = found
       } catch {
         return .failed(error)
+      }
+      if let rowReader, !record.hasQuotes {
+        let rest = UnsafeBufferPointer(rebasing: window.bytes[start...])
+        let taken = rowReader.read(rest, into: &batch, limit: limit)
+        progress.consumed += taken.bytes
+        progress.records += taken.records
+        if taken.records > 0 { continue }
       }
       progress.consumed = record.end
       let isBlank = record.contentEnd == start && features.count != 1

@@ -67,6 +67,8 @@ package final class ZstdDecompressor: @unchecked Sendable {
 package final class ZstdCompressor: @unchecked Sendable {
   // @unchecked because a context belongs to one worker, which is run by one thread at a time.
   private let context: OpaquePointer
+  /// What a frame is written to, since its size is known only then.
+  private let frame = ByteBuffer()
 
   package static let levels = Int(ZSTD_minCLevel())...Int(ZSTD_maxCLevel())
 
@@ -83,14 +85,13 @@ package final class ZstdCompressor: @unchecked Sendable {
 
   /// One frame with these contents.
   package func compress(_ bytes: UnsafeBufferPointer<UInt8>) throws(ZstdError) -> [UInt8] {
-    let bound = ZSTD_compressBound(bytes.count)
-    var status = 0
-    let frame = [UInt8](unsafeUninitializedCapacity: bound) { frame, count in
-      status = ZSTD_compress2(context, frame.baseAddress, bound, bytes.baseAddress, bytes.count)
-      count = ZSTD_isError(status) == 0 ? status : 0
-    }
+    frame.removeAll()
+    let room = frame.room(ZSTD_compressBound(bytes.count))
+    let status = ZSTD_compress2(
+      context, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
     try check(status)
-    return frame
+    frame.advance(status)
+    return Array(frame.readable)
   }
 }
 

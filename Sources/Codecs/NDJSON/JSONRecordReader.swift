@@ -130,6 +130,19 @@ final class JSONRecordReader: @unchecked Sendable {
     return JSONRecord(record: record)
   }
 
+  /// Appends lines that differ from one that was read in their scalars alone, from the start of
+  /// `bytes` until `batch` holds `limit`.
+  ///
+  /// - Returns: how many were taken, and their bytes; none of them is blank.
+  func readAlike(
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int, _ rows: PlainRows,
+    allowsNull: Bool
+  ) -> (records: Int, bytes: Int) {
+    rows.append(bytes, to: &batch, limit: limit) {
+      json_rows_read(handle, $0, $1, limits.recordBytes, allowsNull, $2)
+    }
+  }
+
   /// Whether any line so far had the feature, null or not.
   func hasSeen(_ feature: Int) -> Bool {
     json_record_reader_has_seen(handle, Int32(feature))

@@ -21,6 +21,7 @@ struct NDJSONDecoder: RecordDecoder {
   /// Where `open` looks for the first record; all before it is white space.
   private var openingOffset = 0
   private var reader: JSONRecordReader?
+  private var rows: PlainRows?
   private var soundRecords = 0
 
   /// - Throws: for a feature name that is no path, and for limits that JSON cannot be read within.
@@ -74,6 +75,7 @@ struct NDJSONDecoder: RecordDecoder {
     }
     let features = try chooseFeatures(firstRecord)
     reader = try JSONRecordReader(features: features, limits: options.limits)
+    rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
     lines = LineCutter(limit: options.limits.recordBytes)
     do {
       return StreamOpening(schema: try FeatureSchema(features.map(\.name)), prologue: prologue)
@@ -142,6 +144,13 @@ struct NDJSONDecoder: RecordDecoder {
           return .failed(
             RecordFault(expected: "at most 2 GiB of text in a mini-batch", found: "more"))
         }
+        let alike = takeAlike(
+          UnsafeBufferPointer(rebasing: window.bytes[range.lowerBound...]), into: &batch, limit)
+        if alike.records > 0 {
+          progress.consumed += alike.bytes
+          progress.records += alike.records
+          continue
+        }
         progress.consumed = range.upperBound
         if Self.isBlank(line) {
           if options.keepsText { batch.text.append(contentsOf: line) }
@@ -156,6 +165,17 @@ struct NDJSONDecoder: RecordDecoder {
       }
     }
     return .batchIsFull
+  }
+
+  /// Reads the records that are spelled like an earlier one, if the next is.
+  private mutating func takeAlike(
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, _ limit: Int
+  ) -> (records: Int, bytes: Int) {
+    guard let reader, let rows else { return (0, 0) }
+    let taken = reader.readAlike(
+      bytes, into: &batch, limit: limit, rows, allowsNull: options.onMissing != .reject)
+    soundRecords += taken.records
+    return taken
   }
 
   /// Reads one record to the end of the batch.
@@ -204,8 +224,8 @@ struct NDJSONDecoder: RecordDecoder {
   private func check(
     _ value: JSONFeatureValue, in record: JSONRecord, of reader: JSONRecordReader
   ) throws(RecordFault) {
-    let name = reader.features[value.feature].name
-    let text = RecordFault.quote(record.text[Int(value.start)..<Int(value.end)])
+    var name: String { reader.features[value.feature].name }
+    var text: String { RecordFault.quote(record.text[Int(value.start)..<Int(value.end)]) }
     switch value.kind {
     case .number:
       break

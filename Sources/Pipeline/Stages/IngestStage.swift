@@ -29,6 +29,8 @@ struct IngestStage: Stage {
   private var current: Int?
   private var opening: StreamOpening?
   private var batch: RecordBatch?
+  /// The text and the spans of the last batch: about what the next one needs room for.
+  private var likely = (textBytes: 0, spans: 0)
   private var emitted = 0
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: DispatchTime?
@@ -340,10 +342,12 @@ struct IngestStage: Stage {
   // MARK: Batches
 
   private func emptyBatch() -> RecordBatch {
-    RecordBatch(
+    var batch = RecordBatch(
       features: FeatureBatch(
         featureCount: opening?.schema.count ?? 0, capacity: configuration.batch.size,
         precision: options.columns))
+    batch.reserve(likely)
+    return batch
   }
 
   /// Emits the records at hand, and what was left out among them.
@@ -361,6 +365,7 @@ struct IngestStage: Stage {
     let isEmpty = records.features.count == 0 && records.text.isEmpty
     guard !isEmpty || completes && emitted > 0 else { return }
     if completes {
+      if emitted == 0 { likely = (records.text.count, records.spans.count) }
       batch = nil
       emitted = 0
       cutsAt = nil

@@ -1,0 +1,84 @@
+#include "CColumnKernel.h"
+
+// The same bits whatever the instructions: where some can multiply and add at once, others cannot.
+#pragma clang fp contract(off)
+
+// All that takes or gives vectors is inlined, so how they would be passed does not matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+#define INLINED inline __attribute__((always_inline))
+#define INLINED_LAMBDA __attribute__((always_inline))
+
+namespace {
+
+typedef double Lanes __attribute__((vector_size(64)));
+
+namespace baseline {
+#include "ColumnLoops.h"
+}
+
+#ifdef __x86_64__
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+namespace avx2 {
+#include "ColumnLoops.h"
+}
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+namespace avx512 {
+#include "ColumnLoops.h"
+}
+#pragma clang attribute pop
+
+#define WITH(instructions, call)                 \
+  switch (instructions) {                        \
+    case COLUMN_AVX512: return avx512::call;     \
+    case COLUMN_AVX2: return avx2::call;         \
+    case COLUMN_BASELINE: return baseline::call; \
+  }
+#else
+#define WITH(instructions, call) return baseline::call;
+#endif
+
+}  // namespace
+
+ColumnInstructions column_instructions_best(void) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f")) return COLUMN_AVX512;
+  if (__builtin_cpu_supports("avx2")) return COLUMN_AVX2;
+#endif
+  return COLUMN_BASELINE;
+}
+
+ColumnSums column_sums_float(ColumnInstructions instructions, const float *values, size_t count,
+                             bool adds) {
+  if (adds) WITH(instructions, sums<true>(values, count))
+  WITH(instructions, sums<false>(values, count))
+}
+
+ColumnDeviations column_deviations_float(ColumnInstructions instructions, const float *values,
+                                         size_t count, double center, bool has_missing) {
+  if (has_missing) WITH(instructions, deviations<true>(values, count, center))
+  WITH(instructions, deviations<false>(values, count, center))
+}
+
+int64_t column_map_float(ColumnInstructions instructions, float *values, size_t count,
+                         ColumnMap map) {
+  WITH(instructions, map(values, count, map))
+}
+
+ColumnSums column_sums_double(ColumnInstructions instructions, const double *values, size_t count,
+                             bool adds) {
+  if (adds) WITH(instructions, sums<true>(values, count))
+  WITH(instructions, sums<false>(values, count))
+}
+
+ColumnDeviations column_deviations_double(ColumnInstructions instructions, const double *values,
+                                         size_t count, double center, bool has_missing) {
+  if (has_missing) WITH(instructions, deviations<true>(values, count, center))
+  WITH(instructions, deviations<false>(values, count, center))
+}
+
+int64_t column_map_double(ColumnInstructions instructions, double *values, size_t count,
+                         ColumnMap map) {
+  WITH(instructions, map(values, count, map))
+}

@@ -1,0 +1,113 @@
+// The loops; compiled once for each kind of instructions, so there is no guard against a second
+// inclusion. Invariants:
+// - Everything is computed in double, in the same operations and order whatever the instructions:
+//   no multiplication and addition is fused.
+// - Value i of a column goes to lane i mod 8, in order; the eight lanes l fold as
+//   ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)).
+// - The last group is padded with missing values.
+
+template <class Value>
+using Group __attribute__((vector_size(8 * sizeof(Value)))) = Value;
+
+template <class Value>
+INLINED Group<Value> load(const Value *values) {
+  Group<Value> group;
+  __builtin_memcpy(&group, values, sizeof(group));
+  return group;
+}
+
+template <class Value>
+INLINED Group<Value> load_rest(const Value *values, size_t count) {
+  Group<Value> group = Group<Value>{} + static_cast<Value>(__builtin_nan(""));
+  for (size_t i = 0; i < count; ++i) group[i] = values[i];
+  return group;
+}
+
+INLINED double fold(Lanes lanes) {
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+         ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+template <class Value, class Visit>
+INLINED void for_each_group(const Value *values, size_t count, Visit visit) {
+  size_t index = 0;
+  for (; index + 8 <= count; index += 8) visit(load(values + index), false);
+  if (index < count) visit(load_rest(values + index, count - index), true);
+}
+
+template <bool adds, class Value>
+ColumnSums sums(const Value *values, size_t count) {
+  const Value infinity = static_cast<Value>(__builtin_inf());
+  Lanes sum{};
+  Group<Value> minima = Group<Value>{} + infinity, maxima = Group<Value>{} - infinity;
+  auto missing = minima != minima;
+  for_each_group(values, count, [&](Group<Value> group, bool) INLINED_LAMBDA {
+    // A comparison with NaN is false, so missing values leave the extremes alone.
+    minima = group < minima ? group : minima;
+    maxima = group > maxima ? group : maxima;
+    missing += group != group;
+    if constexpr (adds) {
+      sum += __builtin_convertvector(group == group ? group : Group<Value>{}, Lanes);
+    }
+  });
+  ColumnSums found = {static_cast<int64_t>((count + 7) / 8 * 8), fold(sum), minima[0], maxima[0]};
+  for (int lane = 0; lane < 8; ++lane) {
+    found.present_count += missing[lane];
+    found.minimum = minima[lane] < found.minimum ? minima[lane] : found.minimum;
+    found.maximum = maxima[lane] > found.maximum ? maxima[lane] : found.maximum;
+  }
+  return found;
+}
+
+template <bool has_missing, class Value>
+ColumnDeviations deviations(const Value *values, size_t count, double center) {
+  const Lanes centers = Lanes{} + center;
+  Lanes sum{}, squares{};
+  for_each_group(values, count, [&](Group<Value> group, bool is_padded) INLINED_LAMBDA {
+    const Lanes lanes = __builtin_convertvector(group, Lanes);
+    Lanes deviation = lanes - centers;
+    if (has_missing || is_padded) deviation = lanes == lanes ? deviation : Lanes{};
+    sum += deviation;
+    squares += deviation * deviation;
+  });
+  return ColumnDeviations{fold(sum), fold(squares)};
+}
+
+template <class Value, class Map>
+INLINED void replace_groups(Value *values, size_t count, Map map) {
+  const auto mapped = [&](Group<Value> group) INLINED_LAMBDA {
+    return __builtin_convertvector(map(__builtin_convertvector(group, Lanes)), Group<Value>);
+  };
+  size_t index = 0;
+  for (; index + 8 <= count; index += 8) {
+    const Group<Value> group = mapped(load(values + index));
+    __builtin_memcpy(values + index, &group, sizeof(group));
+  }
+  const Group<Value> rest = mapped(load_rest(values + index, count - index));
+  for (size_t i = 0; i < count - index; ++i) values[index + i] = rest[i];
+}
+
+template <class Value>
+int64_t map(Value *values, size_t count, ColumnMap map) {
+  const Lanes center = Lanes{} + map.center, scale = Lanes{} + map.scale,
+              shift = Lanes{} + map.shift;
+  const bool is_clipped = map.low != -__builtin_inf() || map.high != __builtin_inf();
+  if (!is_clipped && map.fill != map.fill) {
+    replace_groups(values, count, [&](Lanes group) INLINED_LAMBDA {
+      return (group - center) * scale + shift;
+    });
+    return 0;
+  }
+  const Lanes low = Lanes{} + map.low, high = Lanes{} + map.high, fill = Lanes{} + map.fill;
+  auto clipped = low != low;
+  replace_groups(values, count, [&](Lanes group) INLINED_LAMBDA {
+    Lanes deviation = group - center;
+    clipped += (deviation < low) | (deviation > high);
+    deviation = deviation < low ? low : deviation;
+    deviation = deviation > high ? high : deviation;
+    return group == group ? deviation * scale + shift : fill;
+  });
+  int64_t clipped_count = 0;
+  for (int lane = 0; lane < 8; ++lane) clipped_count -= clipped[lane];
+  return clipped_count;
+}

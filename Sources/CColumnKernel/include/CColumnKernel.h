@@ -1,0 +1,66 @@
+// Loops over one column of a mini-batch, for the instructions that the processor has.
+#ifndef CCOLUMNKERNEL_H
+#define CCOLUMNKERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The instructions that the loops are compiled for. All of them give the same bits.
+typedef enum ColumnInstructions {
+  COLUMN_BASELINE,
+  COLUMN_AVX2,
+  COLUMN_AVX512,
+} ColumnInstructions;
+
+// The best of them that this processor has.
+ColumnInstructions column_instructions_best(void);
+
+// What one pass over a column finds; a missing value is NaN and counts for nothing.
+typedef struct ColumnSums {
+  int64_t present_count;
+  double sum;
+  // Infinity and -infinity where no value is present.
+  double minimum, maximum;
+} ColumnSums;
+
+// `sum` is computed only where `adds` says so.
+ColumnSums column_sums_float(ColumnInstructions instructions, const float *_Nonnull values,
+                             size_t count, bool adds);
+ColumnSums column_sums_double(ColumnInstructions instructions, const double *_Nonnull values,
+                              size_t count, bool adds);
+
+// The sums of the present values' deviations from `center`, and of their squares; `has_missing` says
+// whether some may be missing.
+typedef struct ColumnDeviations {
+  double sum;
+  double squares;
+} ColumnDeviations;
+
+ColumnDeviations column_deviations_float(ColumnInstructions instructions,
+                                         const float *_Nonnull values, size_t count,
+                                         double center, bool has_missing);
+ColumnDeviations column_deviations_double(ColumnInstructions instructions,
+                                          const double *_Nonnull values, size_t count,
+                                          double center, bool has_missing);
+
+// y = min(max(x - center, low), high) * scale + shift; a missing value becomes `fill`, or stays as
+// it is where that is NaN.
+typedef struct ColumnMap {
+  double center, low, high, scale, shift, fill;
+} ColumnMap;
+
+// Replaces the values; returns how many of them were outside low ... high.
+int64_t column_map_float(ColumnInstructions instructions, float *_Nonnull values, size_t count,
+                         ColumnMap map);
+int64_t column_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t count,
+                          ColumnMap map);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+// Writes records as they were read, with other numbers in the place of some.
+#include "CNumberText.h"
+#include "ShortestText.h"
+
+#include <cmath>
+
+using namespace number_text;
+
+namespace {
+
+// Copies what stands between two numbers; sixteen bytes may change behind it.
+inline char *copy(const char *from, const char *to, const char *end, char *output) {
+  const size_t count = static_cast<size_t>(to - from);
+  if (count <= 16 && end - from >= 16) {
+    std::memcpy(output, from, 16);
+  } else {
+    std::memcpy(output, from, count);
+  }
+  return output + count;
+}
+
+template <class Written, class Stored>
+char *splice(const char *text, size_t length, const TextSpan *spans, size_t span_count,
+             const Stored *values, const char *overflow, size_t overflow_length, char *output) {
+  const char *const end = text + length;
+  const char *copied = text;
+  for (const TextSpan *span = spans; span != spans + span_count; ++span) {
+    const Stored value = values[span->cell];
+    if (value != value) continue;
+    output = copy(copied, text + span->start, end, output);
+    const Written number = static_cast<Written>(value);
+    if (overflow != nullptr && std::isinf(number)) {
+      std::memcpy(output, overflow, overflow_length);
+      output += overflow_length;
+    } else {
+      output = write_shortest(number, output);
+    }
+    copied = text + span->end;
+  }
+  return copy(copied, end, end, output);
+}
+
+}  // namespace
+
+size_t text_splice(const char *text, size_t length, const TextSpan *spans, size_t span_count,
+                   const float *floats, const double *doubles, bool writes_doubles,
+                   const char *overflow, size_t overflow_length, char *output) {
+  const auto write = [&](auto written, const auto *values) {
+    return splice<decltype(written)>(text, length, spans, span_count, values, overflow,
+                                     overflow_length, output);
+  };
+  const char *end;
+  if (floats != nullptr) {
+    end = writes_doubles ? write(double(), floats) : write(float(), floats);
+  } else {
+    end = writes_doubles ? write(double(), doubles) : write(float(), doubles);
+  }
+  return static_cast<size_t>(end - output);
+}

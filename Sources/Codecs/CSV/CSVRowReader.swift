@@ -1,0 +1,53 @@
+internal import CNumberText
+internal import Features
+
+/// Reads runs of plain CSV records at once.
+///
+/// A record that is not plain (quotes, blanks around a number, a blank line, a fault) is left to
+/// `CSVDecoder`, which reads any record, and plain ones alike.
+struct CSVRowReader: Sendable {
+  private let features: [Int32]
+  private let delimiter: UInt8
+  private let allowsMissing: Bool
+  private let tokens: [UInt8]
+  private let tokenLengths: [Int]
+  private let recordBytes: Int
+  private let rows: PlainRows
+
+  /// - Parameter features: the feature of each column, or -1.
+  init(features: [Int], missingTokens: [[UInt8]], _ options: DecoderOptions) {
+    self.features = features.map { Int32($0) }
+    delimiter = options.delimiter
+    allowsMissing = options.onMissing != .reject
+    tokens = missingTokens.flatMap(\.self)
+    tokenLengths = missingTokens.map(\.count)
+    recordBytes = options.limits.recordBytes
+    rows = PlainRows(
+      featureCount: features.count { $0 >= 0 }, keepsText: options.keepsText)
+  }
+
+  /// Appends whole plain records from the start of `bytes` until `batch` holds `limit`.
+  ///
+  /// - Returns: how many were taken, and their bytes.
+  func read(
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int
+  ) -> (records: Int, bytes: Int) {
+    features.withUnsafeBufferPointer { features in
+      tokens.withUnsafeBytes { tokens in
+        tokenLengths.withUnsafeBufferPointer { lengths in
+          // A stream of blank lines alone has no columns.
+          guard let first = features.baseAddress, !features.isEmpty else { return (0, 0) }
+          let plan = CsvPlan(
+            features: first, column_count: features.count,
+            delimiter: CChar(bitPattern: delimiter), allows_missing: allowsMissing,
+            tokens: tokens.assumingMemoryBound(to: CChar.self).baseAddress,
+            token_lengths: lengths.baseAddress, token_count: lengths.count,
+            record_bytes: recordBytes)
+          return withUnsafePointer(to: plan) { plan in
+            rows.append(bytes, to: &batch, limit: limit) { csv_rows_read(plan, $0, $1, $2) }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+internal import CNumberText
+internal import Features
+
+/// Takes runs of records that a C function reads at once into a batch.
+struct PlainRows: Sendable {
+  /// About as many spans are gathered before they go to the batch.
+  private static let spanCount = 4096
+
+  let featureCount: Int
+  let keepsText: Bool
+  private let spans = ByteBuffer()
+
+  init(featureCount: Int, keepsText: Bool) {
+    self.featureCount = featureCount
+    self.keepsText = keepsText
+  }
+
+  /// Appends records from the start of `bytes` until `batch` holds `limit` or `read` takes no more.
+  ///
+  /// - Parameter read: reads records between two addresses, as `csv_rows_read` does.
+  /// - Returns: how many were taken, and their bytes.
+  func append(
+    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBatch, limit: Int,
+    read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
+  ) -> (records: Int, bytes: Int) {
+    let most = max(1, Self.spanCount / max(1, featureCount))
+    var taken = (records: 0, bytes: 0)
+    while batch.features.count < limit {
+      let rows = appendValues(
+        UnsafeBufferPointer(rebasing: bytes[taken.bytes...]), to: &batch,
+        textOffset: batch.text.count + taken.bytes, most: min(most, limit - batch.features.count),
+        read: read)
+      guard rows.records > 0 else { break }
+      batch.features.count += rows.records
+      taken.records += rows.records
+      taken.bytes += rows.bytes
+    }
+    if keepsText {
+      batch.text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[..<taken.bytes]))
+    }
+    return taken
+  }
+
+  private func appendValues(
+    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBatch, textOffset: Int, most: Int,
+    read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
+  ) -> RowsRead {
+    let (stride, first) = (batch.features.capacity, batch.features.count)
+    let spanBytes = UnsafeMutableRawPointer(spans.reserve(most * featureCount * ValueSpan.byteCount))
+    let rows = batch.features.withFloat64Columns { values in
+      values.withUnsafeMutableBufferPointer { values in
+        bytes.withMemoryRebound(to: CChar.self) { bytes in
+          guard let start = bytes.baseAddress, let values = values.baseAddress else {
+            return RowsRead()
+          }
+          let target = RowTarget(
+            values: values, stride: stride, first_record: first, most_records: most,
+            spans: keepsText ? spanBytes.assumingMemoryBound(to: TextSpan.self) : nil,
+            text_offset: UInt32(truncatingIfNeeded: textOffset))
+          return withUnsafePointer(to: target) { read(start, start + bytes.count, $0) }
+        }
+      }
+    }
+    if keepsText {
+      // The same three numbers under another name.
+      batch.spans.append(
+        contentsOf: UnsafeRawBufferPointer(
+          start: spanBytes, count: rows.records * featureCount * ValueSpan.byteCount
+        ).assumingMemoryBound(to: ValueSpan.self))
+    }
+    return rows
+  }
+}
