@@ -15,7 +15,7 @@ INSTALLED_CONFIG = $(DESTDIR)$(SYSCONFDIR)/evenkeel/evenkeel.yaml
 configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFDIR)/evenkeel/,g' \
   $(if $(shell [ '$(or $(SYSTEMD_VERSION),253)' -ge 253 ] || echo older),\
     -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
-# Options of the benchmark, such as ARGS='--quick --only csv'.
+# Options of the benchmarks, such as ARGS='--quick', or of one part, ARGS='--only csv'.
 ARGS ?=
 # How long the soak lasts.
 SECONDS ?= 600
@@ -28,9 +28,10 @@ DEBIAN_PYTHON_PACKAGES := python3-venv
 DEBIAN_PAGE_PACKAGES := chromium prometheus
 
 # Swift's own libraries go into the binary, so that it runs where no Swift is installed.
-RELEASE := -c release --product evenkeel --static-swift-stdlib
+STATIC := -c release --static-swift-stdlib
+RELEASE := $(STATIC) --product evenkeel
 EVENKEEL := .build/release/evenkeel
-SWIFT_SOURCES := Sources Tests Package.swift
+SWIFT_SOURCES := Sources Tests Package.swift Benchmarks
 PYTHON_SOURCES = $(shell find Benchmarks Tests -name '*.py')
 
 SAMPLE := samples/weather.csv.zst
@@ -40,8 +41,9 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test simulate lint format bench demo install uninstall \
-  print-unit unit-check install-check page parity crash fuzz sanitize soak clean
+.PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
+  bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
+  install-check page parity crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -152,11 +154,38 @@ install-check: build ## Install into a directory, look, run what was installed, 
 	touch $@
 
 .venv-bench/ready: Benchmarks/requirements.txt
+.venv-kernels/ready: Benchmarks/requirements-kernels.txt
 .venv-parity/ready: Tests/Parity/requirements.txt
 
-bench: build .venv-bench/ready ## Measure against pipes of tools and Python peers; ARGS='--quick'.
+# Never at the same time: each wants the machine for itself.
+BENCHMARKS := formats kernels stages growth latency
+
+bench: build ## Measure everything that follows, a quarter of an hour; ARGS='--quick'.
+	for part in $(BENCHMARKS); do $(MAKE) --no-print-directory bench-$$part || exit 1; done
+
+bench-formats: build .venv-bench/ready ## Measure against pipes and Python peers; ARGS='--only csv'.
 	.venv-bench/bin/python Benchmarks/run.py --evenkeel $(EVENKEEL) $(ARGS)
-	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(filter --quick,$(ARGS))
+
+# $(call build-benchmark,NAME)
+build-benchmark = swift build $(STATIC) --product $(1)
+
+bench-kernels: build .venv-kernels/ready ## Measure the arithmetic against PyTorch's, one thread each.
+	$(call build-benchmark,KernelBenchmark)
+	.venv-kernels/bin/python Benchmarks/kernels.py --evenkeel $(EVENKEEL) \
+	  --benchmark .build/release/KernelBenchmark $(ARGS)
+
+bench-stages: build deps-python ## Measure each stage of the data path by itself.
+	$(call build-benchmark,StageBenchmark)
+	python3 Benchmarks/stages.py --evenkeel $(EVENKEEL) --benchmark .build/release/StageBenchmark $(ARGS)
+
+bench-growth: build deps-python ## Measure by records, features, batch size, streams; ARGS='--axis batch'.
+	python3 Benchmarks/growth.py --evenkeel $(EVENKEEL) $(ARGS)
+
+bench-latency: build deps-python ## Measure the latency of a record through the daemon.
+	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(ARGS)
+
+allocations: build deps-python ## Count heap allocations per record; fails where there are too many.
+	python3 Tests/Allocations/allocations.py --evenkeel $(EVENKEEL)
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)

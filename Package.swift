@@ -24,6 +24,12 @@ func tests(
     resources: resources, swiftSettings: settings)
 }
 
+/// A program under Benchmarks that times a part of Evenkeel; nothing that is shipped depends on it.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "Benchmarks/" + name, swiftSettings: settings)
+}
+
 let package = Package(
   name: "evenkeel",
   dependencies: [
@@ -66,6 +72,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    benchmark("KernelBenchmark", ["BatchNormalization", "Features"]),
+    benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Features"]),
     tests("Features"),
     tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
     tests("Dataflow"),

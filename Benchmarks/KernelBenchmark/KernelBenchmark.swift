@@ -1,0 +1,118 @@
+internal import BatchNormalization
+internal import Features
+internal import Glibc
+
+/// Times the arithmetic of a mini-batch alone, on the thread that asks: no input, no text.
+///
+/// It reads one case a line from stdin and answers with nanoseconds per value, so that kernels.py
+/// can have each case run just before PyTorch's:
+///
+///     batch RECORDS FEATURES      moments, normalisation and running update, as in training
+///     running RECORDS FEATURES    normalisation by frozen running moments, as in evaluation
+///     pass RECORDS FEATURES       as many 4-byte values read, multiplied and written in place
+///     memory                      the same for 256 MiB, far more than caches hold
+///
+/// The last two are what memory allows. Not memcpy(3): glibc's is `rep movsb` at these sizes, which
+/// on some processors takes ten times as long as a loop.
+@main
+struct KernelBenchmark {
+  /// The time that one repetition is given, and how many there are; the fastest counts.
+  private static let repetitionSeconds = 0.02
+  private static let repetitions = 5
+
+  static func main() throws {
+    while let line = readLine() {
+      print(try nanosecondsPerValue(of: line))
+      fflush(nil)
+    }
+  }
+
+  private static func nanosecondsPerValue(of line: String) throws -> Double {
+    let words = line.split(separator: " ").map(String.init)
+    let sizes = words.dropFirst().compactMap { Int($0) }
+    switch (words.first, sizes.count) {
+    case ("batch", 2): return try normalization(mode: .batch, records: sizes[0], features: sizes[1])
+    case ("running", 2):
+      return try normalization(mode: .running, records: sizes[0], features: sizes[1])
+    case ("pass", 2): return pass(values: sizes[0] * sizes[1])
+    case ("memory", 0): return pass(values: 64 << 20)
+    default: throw UnknownCase(line: line)
+    }
+  }
+
+  /// Normalises one batch in place, again and again: what is normal already stays so.
+  private static func normalization(
+    mode: NormalizationMode, records: Int, features: Int
+  ) throws -> Double {
+    var settings = NormalizationSettings(preset: .pytorch)
+    settings.mode = mode
+    var state = NormalizerState(featureCount: features)
+    if mode == .running {
+      settings.isFrozen = true
+      // With ε the variance is 1, so that no repetition makes the values smaller.
+      let counts = Array(repeating: 1, count: features)
+      state.running = try RunningMoments(
+        mean: Array(repeating: 0, count: features),
+        variance: Array(repeating: 1 - settings.epsilon, count: features), batches: counts,
+        values: counts, varianceBatches: counts, varianceValues: counts)
+    }
+    var normalizer = try Normalizer(
+      schema: try FeatureSchema(FeatureSchema.unnamed(count: features)), settings: settings,
+      outputPrecision: .float32, state: state)
+    var batch = made(records: records, features: features)
+    return try best(values: records * features) {
+      let emission = try normalizer.normalize(&batch)
+      precondition(emission == .normalized)
+    }
+  }
+
+  /// A full batch of 4-byte values with mean 0 and variance 1.
+  private static func made(records: Int, features: Int) -> FeatureBatch {
+    var batch = FeatureBatch(featureCount: features, capacity: records, precision: .float32)
+    batch.count = records
+    // Numerical Recipes' congruential generator: any numbers will do.
+    var seed: UInt32 = 1
+    batch.withFloat32Columns { values in
+      for index in values.indices {
+        seed = seed &* 1_664_525 &+ 1_013_904_223
+        values[index] = (Float(seed >> 8) / Float(1 << 24) - 0.5) * Float(12).squareRoot()
+      }
+    }
+    return batch
+  }
+
+  private static func pass(values count: Int) -> Double {
+    var values = [Float](repeating: 1, count: count)
+    // Not known to the compiler; 1, so that the values stay what they are.
+    let factor = Float(CommandLine.arguments.count)
+    let result = best(values: count) {
+      values.withUnsafeMutableBufferPointer { values in
+        for index in values.indices { values[index] *= factor }
+      }
+    }
+    precondition(values.last == 1)
+    return result
+  }
+
+  /// Nanoseconds per value of the fastest repetition, each of as many calls as fill its time.
+  private static func best(values: Int, _ call: () throws -> Void) rethrows -> Double {
+    let clock = ContinuousClock()
+    func seconds(ofCalls count: Int) throws -> Double {
+      try clock.measure { for _ in 0..<count { try call() } } / .seconds(1)
+    }
+    // The first call warms caches up, the second tells how many fill the time.
+    try call()
+    let once = max(1e-7, try seconds(ofCalls: 1))
+    let calls = max(1, Int(repetitionSeconds / once))
+    var fastest = Double.infinity
+    for _ in 0..<repetitions {
+      fastest = min(fastest, try seconds(ofCalls: calls) / Double(calls))
+    }
+    return fastest * 1e9 / Double(values)
+  }
+}
+
+/// A line that names no case.
+private struct UnknownCase: Error {
+  let line: String
+}

@@ -1,0 +1,182 @@
+internal import BatchNormalization
+internal import Codecs
+internal import Features
+internal import Glibc
+
+/// Takes one file through the stages of Evenkeel on one thread, batch by batch, and tells how long
+/// each stage took: `StageBenchmark FORMAT COLUMNS MODE BATCH FILE` (COLUMNS counts for raw rows).
+///
+/// It prints a line a stage, `name nanoseconds-per-value`. A stage finds its input where the one
+/// before has just left it, in the caches. Reading and writing files is not in it, nor are threads
+/// and the channels between them.
+@main
+struct StageBenchmark {
+  static func main() throws {
+    let words = CommandLine.arguments
+    guard words.count == 6, let format = BuiltInFormats.named(words[1]),
+      let columns = Int(words[2]), let mode = NormalizationMode(rawValue: words[3]),
+      let batchSize = Int(words[4])
+    else { throw BadArguments(found: words) }
+    var options = DecoderOptions()
+    options.rawColumns = columns
+    options.columns = format.name == RecordFormat.raw.name ? .float32 : .float64
+    var pass = try StagePass(
+      format: format, options: options, mode: mode, batchSize: batchSize,
+      input: try bytes(ofFile: words[5]))
+    try pass.run()
+    for stage in Stage.allCases {
+      print(stage, pass.times[stage] / .nanoseconds(1) / Double(pass.values))
+    }
+  }
+
+  private static func bytes(ofFile path: String) throws -> ByteBuffer {
+    guard let file = fopen(path, "rb") else { throw BadArguments(found: [path]) }
+    defer { fclose(file) }
+    let buffer = ByteBuffer(capacity: 64 << 20)
+    while true {
+      let room = buffer.room(1 << 20)
+      let count = fread(room.baseAddress, 1, room.count, file)
+      if count == 0 { return buffer }
+      buffer.advance(count)
+    }
+  }
+}
+
+/// What is timed, in the order of a record's way.
+private enum Stage: Int, CaseIterable {
+  case decompress
+  case decode
+  case normalize
+  case encode
+  case compress
+}
+
+/// How long each stage has worked.
+private final class StageTimes {
+  private let clock = ContinuousClock()
+  private var durations = Stage.allCases.map { _ in Duration.zero }
+
+  subscript(stage: Stage) -> Duration { durations[stage.rawValue] }
+
+  func measure<Result>(_ stage: Stage, _ work: () throws -> Result) rethrows -> Result {
+    let start = clock.now
+    defer { durations[stage.rawValue] += clock.now - start }
+    return try work()
+  }
+}
+
+/// One way of a whole input through the stages.
+///
+/// Windows and units have the sizes that the pipeline gives them (IngestLane, NormalizeStage).
+private struct StagePass {
+  private static let windowBytes = 256 << 10
+  private static let unitBytes = 512 << 10
+
+  private let format: RecordFormat
+  private let options: DecoderOptions
+  private let batchSize: Int
+  private let input: ByteBuffer
+  private let settings: NormalizationSettings
+  private let window = ByteBuffer()
+  private let unit = ByteBuffer()
+  private var decompressor: InputDecompressor
+  private var decoder: any RecordDecoder
+  private let compressor: ZstdCompressor
+  let times = StageTimes()
+  /// The number of feature values that went through.
+  private(set) var values = 0
+
+  init(
+    format: RecordFormat, options: DecoderOptions, mode: NormalizationMode, batchSize: Int,
+    input: ByteBuffer
+  ) throws {
+    self.format = format
+    self.options = options
+    self.batchSize = batchSize
+    self.input = input
+    var settings = NormalizationSettings()
+    settings.mode = mode
+    self.settings = settings
+    decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+    decoder = try format.makeDecoder(options)
+    compressor = try ZstdCompressor(level: 1)
+  }
+
+  mutating func run() throws {
+    guard let opening = try open() else { return }
+    var normalizer = try Normalizer(
+      schema: opening.schema, settings: settings, outputPrecision: .float32)
+    let encoder = try format.makeEncoder(encoderOptions(opening))
+    var batch = RecordBatch(
+      features: FeatureBatch(
+        featureCount: opening.schema.count, capacity: batchSize, precision: options.columns))
+    while try fillBatch(&batch) {
+      values += batch.features.count * batch.features.featureCount
+      _ = try times.measure(.normalize) { try normalizer.normalize(&batch.features) }
+      times.measure(.encode) { encoder.encode(batch, into: unit) }
+      if unit.count >= Self.unitBytes { try compressUnit() }
+      batch.removeRecords()
+    }
+    try compressUnit()
+  }
+
+  private mutating func open() throws -> StreamOpening? {
+    while true {
+      let more = try decompress()
+      let view = InputWindow(bytes: window.readable, isLast: !more)
+      if let opening = try decoder.open(view) {
+        window.consume(opening.prologue.count)
+        return opening
+      }
+      if !more { return nil }
+    }
+  }
+
+  private func encoderOptions(_ opening: StreamOpening) -> EncoderOptions {
+    var encoding = EncoderOptions(schema: opening.schema, prologue: opening.prologue)
+    encoding.rawColumns = options.rawColumns
+    return encoding
+  }
+
+  /// Decodes until the batch is full or the input at its end; false when nothing was left.
+  private mutating func fillBatch(_ batch: inout RecordBatch) throws -> Bool {
+    var mayComeMore = true
+    while true {
+      var progress = DecodeProgress()
+      let view = InputWindow(bytes: window.readable, isLast: !mayComeMore)
+      let outcome = times.measure(.decode) {
+        decoder.decode(view, into: &batch, limit: batchSize, progress: &progress)
+      }
+      window.consume(progress.consumed)
+      switch outcome {
+      case .batchIsFull: return true
+      case .rejected(let fault, _), .failed(let fault): throw fault
+      case .needsInput:
+        if !mayComeMore { return batch.features.count > 0 }
+        mayComeMore = try decompress()
+      }
+    }
+  }
+
+  /// Decompresses a window's worth more; false when there was none.
+  private mutating func decompress() throws -> Bool {
+    let before = window.count
+    let consumed = try times.measure(.decompress) {
+      try decompressor.decompress(
+        UnsafeRawBufferPointer(input.readable), isLast: true, limit: Self.windowBytes, into: window)
+    }
+    input.consume(consumed)
+    return window.count > before
+  }
+
+  private mutating func compressUnit() throws {
+    guard unit.count > 0 else { return }
+    _ = try times.measure(.compress) { try compressor.compress(unit.readable) }
+    unit.removeAll()
+  }
+}
+
+/// Arguments that make no sense, or a file that is not there.
+private struct BadArguments: Error {
+  let found: [String]
+}

@@ -1,0 +1,234 @@
+"""Measures whether the time per value stays the same as work grows, along one axis after another.
+
+records    32 features, from 10⁵ to 10⁷ records
+features   4 to 4,096, as many values each; CSV without its column of times, and raw float32
+batch      sizes from 16 to 65,536 over the same file
+streams    1 to 200 streams of the daemon, from files to files, that share the same work
+
+All points of an axis run once a round, in turn. A run is a process from its start to its end; of the
+daemon, from its start until the last stream has ended, its checkpoint kept.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import verdicts
+from candidates import Candidate, generated, machine_facts
+
+FEATURES = 32
+BATCH = 256
+LIMIT = 1.15
+CONFIGURATION = """
+state_directory: {folder}/state
+control: {{ listen: off }}
+streams:"""
+STREAM = """
+  s{index}:
+    source: {{ file: {{ path: {input} }} }}
+    format: csv
+    batch: {{ size: {batch} }}
+    normalize: {{ mode: {mode} }}
+    sink: {{ file: {{ path: {folder}/{index}.csv.zst }} }}
+    compression: {{ level: 1 }}"""
+
+
+@dataclass
+class Point:
+    """One size along an axis, and what a run of it took."""
+
+    name: str
+    values: int
+    # Runs it once and returns its seconds.
+    run: object
+    seconds: list[float] = field(default_factory=list)
+
+    def nanoseconds(self):
+        return [seconds / self.values * 1e9 for seconds in self.seconds]
+
+
+class Axes:
+    """The axes, over data that is generated as it is needed."""
+
+    def __init__(self, evenkeel, folder, mode, scale):
+        self.evenkeel = evenkeel
+        self.folder = folder
+        self.mode = mode
+        # What counts of records are divided by.
+        self.scale = scale
+        self.output = folder / "growth"
+
+    def normalize(self, path, *options):
+        """A function that normalises the file and returns the seconds it took."""
+        command = [str(self.evenkeel), "normalize", str(path), "-o", str(self.output)]
+        command += ["--level", "1", "--mode", self.mode, *options]
+        candidate = Candidate(path.name, command, 0, 0, self.output, "evenkeel")
+
+        def run():
+            candidate.run()
+            return candidate.seconds[-1]
+
+        return run
+
+    def input(self, form, rows, features):
+        return generated(self.evenkeel, self.folder, form, rows, features)
+
+    def csv_of_features(self, rows, features):
+        """CSV without the column of times, which at 4 features would be a good part of the text."""
+        path = self.folder / f"features-{rows}x{features}.csv.zst"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            line = 'zstd -q -dc "$1" | cut -d, -f2- | zstd -q -1 -f -o "$2"'
+            source = self.input("csv", rows, features)
+            subprocess.run(["bash", "-o", "pipefail", "-c", line, "-", source, partial], check=True)
+            partial.rename(path)
+        return path
+
+    def records(self):
+        points = []
+        for rows in [100_000, 1_000_000, 10_000_000]:
+            rows //= self.scale
+            run = self.normalize(self.input("csv", rows, FEATURES), "--format", "csv")
+            points.append(Point(f"{rows:,} records", rows * FEATURES, run))
+        yield f"records of {FEATURES} features, CSV, batches of {BATCH}", points
+
+    def features(self):
+        values = 12_800_000 // self.scale
+        for form in ["csv", "raw"]:
+            points = []
+            for features in [4, 32, 256, 4096]:
+                rows = values // features
+                options = ["--format", form]
+                if form == "raw":
+                    path = self.input("raw", rows, features)
+                    options += ["--columns", str(features)]
+                else:
+                    path = self.csv_of_features(rows, features)
+                run = self.normalize(path, *options)
+                points.append(Point(f"{features:,} features", rows * features, run))
+            yield f"features, {values:,} values, {form}, batches of {BATCH}", points
+
+    def batch(self):
+        rows = 400_000 // self.scale
+        path = self.input("csv", rows, FEATURES)
+        points = []
+        for size in [16, 256, 4096, 65536]:
+            run = self.normalize(path, "--format", "csv", "--batch-size", str(size))
+            points.append(Point(f"batches of {size:,}", rows * FEATURES, run))
+        yield f"batch size, {rows:,} records of {FEATURES} features, CSV", points
+
+    def streams(self):
+        rows = 4_000_000 // self.scale
+        points = []
+        for count in [1, 20, 200]:
+            path = self.input("csv", rows // count, FEATURES)
+            points.append(
+                Point(
+                    f"{count} streams" if count > 1 else "1 stream",
+                    rows * FEATURES,
+                    lambda path=path, count=count: self.daemon(path, count),
+                )
+            )
+        yield (
+            f"streams in one process, {rows:,} records of {FEATURES} features in all, CSV, "
+            f"batches of {BATCH}"
+        ), points
+
+    def daemon(self, path, count):
+        """Runs the daemon with so many streams over the same file; the seconds till all have ended."""
+        folder = Path(tempfile.mkdtemp(prefix="streams-", dir=self.folder)).resolve()
+        streams = "".join(
+            STREAM.format(
+                index=index, input=path.resolve(), folder=folder, batch=BATCH, mode=self.mode
+            )
+            for index in range(count)
+        )
+        configuration = folder / "evenkeel.yaml"
+        configuration.write_text(CONFIGURATION.format(folder=folder) + streams + "\n")
+        start = time.perf_counter()
+        daemon = subprocess.Popen(
+            [self.evenkeel, "run", "--config", configuration], stderr=subprocess.PIPE, text=True
+        )
+        log = []
+        while count > 0:
+            line = daemon.stderr.readline()
+            log.append(line)
+            count -= "stream has ended" in line
+            if not line or " error " in line or " critical " in line:
+                daemon.kill()
+                daemon.wait()
+                sys.exit(f"a stream of the daemon failed:\n{''.join(log)}")
+        seconds = time.perf_counter() - start
+        daemon.send_signal(signal.SIGTERM)
+        daemon.communicate()
+        if daemon.returncode != 0:
+            sys.exit(f"the daemon ended with {daemon.returncode}")
+        shutil.rmtree(folder)
+        return seconds
+
+
+def report(title, points, start_up, rounds):
+    """Prints an axis, and returns its verdict: the dearest point against the cheapest."""
+    median = statistics.median
+    print(f"\n## Growth: {title}, median of {rounds} rounds\n")
+    print("| | seconds | ns/value | without start-up | against the cheapest |\n|---|--:|--:|--:|--:|")
+    cheapest = min(points, key=lambda point: median(point.nanoseconds()))
+    against = {}
+    for point in points:
+        against[point.name] = [
+            a / b for a, b in zip(point.nanoseconds(), cheapest.nanoseconds(), strict=True)
+        ]
+        seconds = median(point.seconds)
+        print(
+            f"| {point.name} | {seconds:.3f} | {seconds / point.values * 1e9:.2f} "
+            f"| {(seconds - start_up) / point.values * 1e9:.2f} "
+            f"| {median(against[point.name]):.3f} |"
+        )
+    print(flush=True)
+    dearest = max(against, key=lambda name: median(against[name]))
+    return verdicts.Verdict(
+        f"{title.split(', batches')[0]}: {dearest} against {cheapest.name}", LIMIT, against[dearest]
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--folder", type=Path, default=Path(".build-bench"), help="for the data")
+    parser.add_argument("--axis", choices=["records", "features", "batch", "streams"], help="one alone")
+    parser.add_argument("--mode", choices=["batch", "running"], default="batch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the data, two rounds")
+    arguments = parser.parse_args()
+    rounds = 2 if arguments.quick else arguments.rounds
+    evenkeel = arguments.evenkeel.resolve()
+    axes = Axes(evenkeel, arguments.folder, arguments.mode, 20 if arguments.quick else 1)
+
+    print(machine_facts(evenkeel))
+    start = axes.normalize(axes.input("csv", 1, FEATURES), "--format", "csv")
+    start_up = statistics.median(start() for _ in range(10))
+    print(f"\nA process that normalises one record takes {start_up * 1e3:.1f} ms: its start-up.")
+    results = []
+    for axis in [arguments.axis] if arguments.axis else ["records", "features", "batch", "streams"]:
+        for title, points in getattr(axes, axis)():
+            for _ in range(rounds):
+                for point in points:
+                    point.seconds.append(point.run())
+            results.append(report(title, points, start_up, rounds))
+    print(verdicts.table(results))
+    if axes.output.exists():
+        os.unlink(axes.output)
+
+
+if __name__ == "__main__":
+    main()

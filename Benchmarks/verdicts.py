@@ -1,0 +1,78 @@
+"""What was aimed at, and whether it was met: the targets' table."""
+
+import statistics
+from dataclasses import dataclass, field
+
+# Our wall time over theirs, at most, by what is compared with and by format.
+AT_MOST = {
+    "pipe": {"csv": 1.2, "raw": 1.2, "ndjson": 1.5},
+    "Polars": {"csv": 0.5, "raw": 0.3, "ndjson": 0.5},
+    "PyArrow + NumPy": {"csv": 0.25, "raw": 0.25, "ndjson": 0.3},
+    "River": {"csv": 0.01},
+}
+# One core's time over two cores', at least.
+AT_LEAST_FOR_TWO_CORES = 1.7
+PEAK_MEBIBYTES = 64
+
+
+@dataclass
+class Verdict:
+    """A ratio, or another figure, that was measured in every round, beside its target."""
+
+    subject: str
+    target: float
+    measured: list[float]
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def median(self):
+        return statistics.median(self.measured)
+
+    @property
+    def is_met(self):
+        return self.median >= self.target if self.at_least else self.median <= self.target
+
+    def row(self):
+        sign = "≥" if self.at_least else "≤"
+        spread = f"{figure(min(self.measured))} to {figure(max(self.measured))}"
+        return (
+            f"| {self.subject} | {figure(self.median)}{self.unit} | {spread} "
+            f"| {sign} {self.target:g}{self.unit} | {'yes' if self.is_met else '**no**'} |"
+        )
+
+
+def figure(number):
+    """Three digits, without an exponent."""
+    if number >= 100:
+        return f"{number:.0f}"
+    return f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"
+
+
+def table(verdicts):
+    return "\n".join(
+        ["| | median | over the rounds | target | met |", "|---|--:|--:|--:|---|"]
+        + [verdict.row() for verdict in verdicts]
+    )
+
+
+def of_format(form, candidates):
+    """The verdicts on one format's candidates, all of which ran once a round."""
+    verdicts = []
+    ours = [one for one in candidates if one.kind == "evenkeel"]
+    for one in ours:
+        for other in candidates:
+            target = AT_MOST.get(other.kind, {}).get(form)
+            if target is None or other.mode not in ("", one.mode):
+                continue
+            subject = f"{form}, {one.mode}, time against {other.name}"
+            verdicts.append(Verdict(subject, target, one.ratios(other)))
+    for alone in (one for one in candidates if one.kind == "one core"):
+        both = next(one for one in ours if one.mode == alone.mode)
+        subject = f"{form}, {alone.mode}, one core's time against two cores'"
+        ratios = alone.ratios(both)
+        verdicts.append(Verdict(subject, AT_LEAST_FOR_TWO_CORES, ratios, at_least=True))
+    for one in ours:
+        peak = [one.peak_bytes / 2**20]
+        verdicts.append(Verdict(f"{form}, {one.mode}, peak memory", PEAK_MEBIBYTES, peak, unit=" MiB"))
+    return verdicts
