@@ -48,7 +48,7 @@ let package = Package(
     module("BatchNormalization", ["Features", "CColumnKernel"]),
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Features"]),
-    module("Storage", ["Features", "CXXHash"]),
+    module("Storage", ["Features", "CXXHash", "CLinux"]),
     module("Codecs", ["Features", "CZstd", "CNumberText"]),
     module("ConfigurationFile", ["Features", .product(name: "Yams", package: "Yams")]),
     module("Connectors", ["Features", "Storage", "ConfigurationFile", "CLinux"]),
@@ -78,7 +78,8 @@ let package = Package(
     tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
     tests("Dataflow"),
     tests("Storage", resources: [.copy("Golden")]),
-    tests("Codecs", ["Features"], resources: [.copy("Golden")]),
+    .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
+    tests("Codecs", ["Features", "CNumberOracle"], resources: [.copy("Golden")]),
     tests("ConfigurationFile"),
     tests("Connectors"),
     tests(

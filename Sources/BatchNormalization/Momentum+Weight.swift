@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// How much has gone into a running moment before a batch.
-struct MomentHistory {
+struct MomentHistory: Equatable {
   /// k − 1.
   var batches: Int
   /// N.

@@ -17,12 +17,16 @@ extension RunningMoments {
     of j: Int, by batch: Moments, settings: NormalizationSettings, elapsedSeconds: Double
   ) -> MomentUpdate {
     let count = Int(batch.weight)
+    let history = MomentHistory(batches: batches[j], values: values[j])
+    let varianceHistory = MomentHistory(batches: varianceBatches[j], values: varianceValues[j])
     let alpha = settings.batchWeight(
-      after: MomentHistory(batches: batches[j], values: values[j]), count: count,
-      elapsedSeconds: elapsedSeconds)
-    let varianceAlpha = settings.batchWeight(
-      after: MomentHistory(batches: varianceBatches[j], values: varianceValues[j]), count: count,
-      elapsedSeconds: elapsedSeconds)
+      after: history, count: count, elapsedSeconds: elapsedSeconds)
+    // Nearly always the same.
+    let varianceAlpha =
+      varianceHistory == history
+      ? alpha
+      : settings.batchWeight(
+        after: varianceHistory, count: count, elapsedSeconds: elapsedSeconds)
     var update = MomentUpdate(
       mean: mixed(mean[j], batch.mean, alpha), variance: variance[j], count: count,
       movesVariance: true)

@@ -23,9 +23,18 @@ INLINED Group<Value> load_rest(const Value *values, size_t count) {
   return group;
 }
 
+// Folds eight lanes into one, half upon half.
+template <class Group, class Combine>
+INLINED auto folded(Group lanes, Combine combine) {
+  const auto four = combine(__builtin_shufflevector(lanes, lanes, 0, 1, 2, 3),
+                            __builtin_shufflevector(lanes, lanes, 4, 5, 6, 7));
+  const auto two = combine(__builtin_shufflevector(four, four, 0, 1),
+                           __builtin_shufflevector(four, four, 2, 3));
+  return combine(two[0], two[1]);
+}
+
 INLINED double fold(Lanes lanes) {
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-         ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  return folded(lanes, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
 }
 
 template <class Value, class Visit>
@@ -50,13 +59,12 @@ ColumnSums sums(const Value *values, size_t count) {
       sum += __builtin_convertvector(group == group ? group : Group<Value>{}, Lanes);
     }
   });
-  ColumnSums found = {static_cast<int64_t>((count + 7) / 8 * 8), fold(sum), minima[0], maxima[0]};
-  for (int lane = 0; lane < 8; ++lane) {
-    found.present_count += missing[lane];
-    found.minimum = minima[lane] < found.minimum ? minima[lane] : found.minimum;
-    found.maximum = maxima[lane] > found.maximum ? maxima[lane] : found.maximum;
-  }
-  return found;
+  const auto present_count = static_cast<int64_t>((count + 7) / 8 * 8) +
+                             folded(missing, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
+  const auto least = folded(minima, [](auto a, auto b) INLINED_LAMBDA { return a < b ? a : b; });
+  const auto greatest =
+      folded(maxima, [](auto a, auto b) INLINED_LAMBDA { return a > b ? a : b; });
+  return ColumnSums{present_count, fold(sum), least, greatest};
 }
 
 template <bool has_missing, class Value>
@@ -73,10 +81,14 @@ ColumnDeviations deviations(const Value *values, size_t count, double center) {
   return ColumnDeviations{fold(sum), fold(squares)};
 }
 
+// Replaces the values by groups.
 template <class Value, class Map>
 INLINED void replace_groups(Value *values, size_t count, Map map) {
   const auto mapped = [&](Group<Value> group) INLINED_LAMBDA {
-    return __builtin_convertvector(map(__builtin_convertvector(group, Lanes)), Group<Value>);
+    const Lanes lanes = map(__builtin_convertvector(group, Lanes));
+    const auto written = __builtin_convertvector(lanes, Group<Value>);
+    // A value that is missing and stays so keeps its own bits.
+    return written == written ? written : group;
   };
   size_t index = 0;
   for (; index + 8 <= count; index += 8) {
@@ -107,7 +119,5 @@ int64_t map(Value *values, size_t count, ColumnMap map) {
     deviation = deviation > high ? high : deviation;
     return group == group ? deviation * scale + shift : fill;
   });
-  int64_t clipped_count = 0;
-  for (int lane = 0; lane < 8; ++lane) clipped_count -= clipped[lane];
-  return clipped_count;
+  return -folded(clipped, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
 }

@@ -2,3 +2,8 @@
 #include <sys/epoll.h>
 #include <malloc.h>
 #include <sys/inotify.h>
+#include <sys/types.h>
+
+// Of fcntl.h, which tells it to GNU programs only.
+#define SYNC_FILE_RANGE_WRITE 2
+int sync_file_range(int descriptor, off_t offset, off_t count, unsigned int flags);

@@ -46,7 +46,8 @@ struct PlainRows: Sendable {
     read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
   ) -> RowsRead {
     let (stride, first) = (batch.features.capacity, batch.features.count)
-    let spanBytes = UnsafeMutableRawPointer(spans.reserve(most * featureCount * ValueSpan.byteCount))
+    let spanBytes = UnsafeMutableRawPointer(
+      spans.reserve(most * featureCount * ValueSpan.byteCount))
     let rows = batch.features.withFloat64Columns { values in
       values.withUnsafeMutableBufferPointer { values in
         bytes.withMemoryRebound(to: CChar.self) { bytes in

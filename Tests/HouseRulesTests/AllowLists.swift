@@ -6,7 +6,7 @@ let allowedImports: [String: Set<String>] = [
   "Dataflow": ["CLinux", "Dispatch", "Glibc"],
   "Synthetic": ["Features"],
   "ConfigurationFile": ["Features", "Yams"],
-  "Storage": ["Features", "CXXHash", "FoundationEssentials", "Glibc", "Synchronization"],
+  "Storage": ["Features", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization"],
   "Codecs": ["Features", "CZstd", "CNumberText", "Glibc"],
   "Connectors": ["Features", "Storage", "ConfigurationFile", "CLinux", "Glibc"],
   "Pipeline": [
@@ -31,7 +31,8 @@ let wrapperFiles: [String: Set<String>] = [
   "CLinux": [
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
     "Sources/Connectors/POSIX/Inotify.swift",
-    "Sources/Dataflow/ReadinessWatch.swift", "Sources/evenkeel/Evenkeel.swift",
+    "Sources/Dataflow/ReadinessWatch.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
+    "Sources/evenkeel/Evenkeel.swift",
   ],
   "CColumnKernel": ["Sources/BatchNormalization/ColumnKernel.swift"],
   "CNumberText": [

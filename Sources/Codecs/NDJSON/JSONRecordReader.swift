@@ -135,7 +135,8 @@ final class JSONRecordReader: @unchecked Sendable {
   ///
   /// - Returns: how many were taken, and their bytes; none of them is blank.
   func readAlike(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int, _ rows: PlainRows,
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int,
+    _ rows: PlainRows,
     allowsNull: Bool
   ) -> (records: Int, bytes: Int) {
     rows.append(bytes, to: &batch, limit: limit) {

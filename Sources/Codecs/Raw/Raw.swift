@@ -10,10 +10,15 @@ extension RecordFormat {
 
 /// Reads raw rows; the columns are called `f0`, `f1`, ….
 struct RawDecoder: RecordDecoder {
+  /// So many rows are turned into columns at once, few enough to stay in the nearest cache.
+  private static let blockRows = 16
+
   private let options: DecoderOptions
   private let rowBytes: Int
   private let names: [String]
   private var columns: [Int] = []
+  /// Whether the rows hold what their columns do not.
+  private var keepsText = true
 
   init(_ options: DecoderOptions) throws(FormatError) {
     guard let count = options.rawColumns else {
@@ -32,6 +37,8 @@ struct RawDecoder: RecordDecoder {
       columns =
         options.features.isEmpty
         ? Array(names.indices) : try FeaturePattern.select(options.features, from: names)
+      keepsText =
+        options.keepsText && (columns.count < names.count || options.onInvalid == .missing)
       return StreamOpening(schema: try FeatureSchema(columns.map { names[$0] }), prologue: [])
     } catch {
       throw RecordFault(error)
@@ -51,63 +58,96 @@ struct RawDecoder: RecordDecoder {
             expected: "a row of \(rowBytes) bytes", found: "\(left) bytes at the end of the stream")
         )
       }
-      let row = UnsafeRawBufferPointer(
-        rebasing: bytes[progress.consumed..<progress.consumed + rowBytes])
-      progress.consumed += rowBytes
-      progress.records += 1
-      if let fault = read(row, into: &batch.features) {
+      let rowCount = min(Self.blockRows, left / rowBytes, limit - batch.features.count)
+      let block = UnsafeRawBufferPointer(
+        rebasing: bytes[progress.consumed..<progress.consumed + rowCount * rowBytes])
+      // One by one where some row of them is bad.
+      let rows =
+        store(block, in: &batch.features)
+        ? block : UnsafeRawBufferPointer(rebasing: block[..<rowBytes])
+      progress.consumed += rows.count
+      progress.records += rows.count / rowBytes
+      if rows.count < block.count || rowCount == 1, let fault = fault(of: rows) {
         return .rejected(fault, byteCount: rowBytes)
       }
-      if options.keepsText { batch.text.append(contentsOf: row) }
-      batch.features.count += 1
+      if rows.count < block.count { _ = store(rows, in: &batch.features) }
+      if keepsText { batch.text.append(contentsOf: rows) }
+      batch.features.count += rows.count / rowBytes
     }
     return .batchIsFull
   }
 
   func finish() throws(RecordFault) {}
 
-  private func read(_ row: UnsafeRawBufferPointer, into batch: inout FeatureBatch) -> RecordFault? {
+  /// Why a row is bad, if it is.
+  private func fault(of row: UnsafeRawBufferPointer) -> RecordFault? {
+    for column in columns {
+      let value =
+        switch options.rawScalar {
+        case .float32: Double(row.loadUnaligned(fromByteOffset: column * 4, as: Float.self))
+        case .float64: row.loadUnaligned(fromByteOffset: column * 8, as: Double.self)
+        }
+      if value.isNaN, options.onMissing == .reject {
+        return RecordFault(expected: "a value of feature '\(names[column])'", found: "NaN")
+      }
+      if value.isInfinite, options.onInvalid == .reject {
+        return RecordFault(
+          expected: "a finite number in feature '\(names[column])'", found: "\(value)")
+      }
+    }
+    return nil
+  }
+
+  /// Stores rows behind those of the batch, which does not count them yet.
+  ///
+  /// - Returns: whether none of them is bad.
+  private func store(_ rows: UnsafeRawBufferPointer, in batch: inout FeatureBatch) -> Bool {
     let (record, capacity) = (batch.count, batch.capacity)
     // Raw columns are as wide as the rows, or Double; Float columns never take Double rows.
     switch options.rawScalar {
     case .float32 where batch.precision == .float32:
-      return batch.withFloat32Columns { store(row, Float.self, &$0, record, capacity) { $0 } }
+      return batch.withFloat32Columns { store(rows, Float.self, &$0, record, capacity) { $0 } }
     case .float32:
       return batch.withFloat64Columns {
-        store(row, Float.self, &$0, record, capacity) { Double($0) }
+        store(rows, Float.self, &$0, record, capacity) { Double($0) }
       }
     case .float64:
-      return batch.withFloat64Columns { store(row, Double.self, &$0, record, capacity) { $0 } }
+      return batch.withFloat64Columns { store(rows, Double.self, &$0, record, capacity) { $0 } }
     }
   }
 
   @inline(__always)
   private func store<Read: BinaryFloatingPoint & BitwiseCopyable, Stored: BinaryFloatingPoint>(
-    _ row: UnsafeRawBufferPointer, _: Read.Type, _ values: inout [Stored], _ record: Int,
+    _ rows: UnsafeRawBufferPointer, _: Read.Type, _ values: inout [Stored], _ record: Int,
     _ capacity: Int, _ convert: (Read) -> Stored
-  ) -> RecordFault? {
-    for (feature, column) in columns.enumerated() {
-      let value = row.loadUnaligned(
-        fromByteOffset: column * MemoryLayout<Read>.size, as: Read.self)
-      var stored = convert(value)
-      if !value.isFinite {
-        if value.isNaN, options.onMissing == .reject {
-          return RecordFault(expected: "a value of feature '\(names[column])'", found: "NaN")
+  ) -> Bool {
+    let count = rows.count / rowBytes
+    precondition(columns.count * capacity <= values.count && record + count <= capacity)
+    var (infinite, missing) = (0, 0)
+    values.withUnsafeMutableBufferPointer { values in
+      guard let base = rows.baseAddress, let first = values.baseAddress else { return }
+      for (feature, column) in columns.enumerated() {
+        let source = base + column * MemoryLayout<Read>.size
+        let target = first + feature * capacity + record
+        for row in 0..<count {
+          let value = (source + row * rowBytes).loadUnaligned(as: Read.self)
+          // Counted rather than branched on: the loop has no other branch.
+          let isInfinite = value.magnitude == .infinity
+          infinite &+= isInfinite ? 1 : 0
+          missing &+= value.isNaN ? 1 : 0
+          target[row] = isInfinite ? .nan : convert(value)
         }
-        if value.isInfinite, options.onInvalid == .reject {
-          return RecordFault(
-            expected: "a finite number in feature '\(names[column])'", found: "\(value)")
-        }
-        stored = .nan
       }
-      values[feature * capacity + record] = stored
     }
-    return nil
+    return (infinite == 0 || options.onInvalid != .reject)
+      && (missing == 0 || options.onMissing != .reject)
   }
 }
 
 /// Writes raw rows: those that were read with the features in place, or the features alone.
 struct RawEncoder: RecordEncoder {
+  private static let blockRows = 16
+
   /// The column of each feature within a row; nil where rows hold the features alone, in order.
   private let columns: [Int]?
   /// Whether rows are written over those that were read, which have the same width.
@@ -143,13 +183,15 @@ struct RawEncoder: RecordEncoder {
   func encode(_ batch: RecordBatch, into output: ByteBuffer) {
     let size = batch.features.count * rowBytes
     let rows = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
-    if keepsRows { rows.copyBytes(from: batch.text) }
-    if !(batch.passesThrough && keepsRows) {
+    // Where there is no text, the columns hold every bit of the rows.
+    let keepsText = keepsRows && !batch.text.isEmpty
+    if keepsText { rows.copyBytes(from: batch.text) }
+    if !(batch.passesThrough && keepsText) {
       switch (batch.features.columns, precision) {
-      case (.float32(let values), .float32): write(batch.features, values, rows) { $0 }
-      case (.float32(let values), .float64): write(batch.features, values, rows) { Double($0) }
-      case (.float64(let values), .float32): write(batch.features, values, rows) { Float($0) }
-      case (.float64(let values), .float64): write(batch.features, values, rows) { $0 }
+      case (.float32(let values), .float32): write(batch, values, rows) { $0 }
+      case (.float32(let values), .float64): write(batch, values, rows) { Double($0) }
+      case (.float64(let values), .float32): write(batch, values, rows) { Float($0) }
+      case (.float64(let values), .float64): write(batch, values, rows) { $0 }
       }
     }
     output.advance(size)
@@ -157,18 +199,29 @@ struct RawEncoder: RecordEncoder {
 
   @inline(__always)
   private func write<Stored: BinaryFloatingPoint, Written: BinaryFloatingPoint & BitwiseCopyable>(
-    _ batch: FeatureBatch, _ values: [Stored], _ rows: UnsafeMutableRawBufferPointer,
+    _ batch: RecordBatch, _ values: [Stored], _ rows: UnsafeMutableRawBufferPointer,
     _ convert: (Stored) -> Written
   ) {
-    for feature in 0..<batch.featureCount {
-      let column = columns?[feature] ?? feature
-      var place = column * MemoryLayout<Written>.size
-      for index in feature * batch.capacity..<feature * batch.capacity + batch.count {
-        // A missing value of a row that passes through keeps its own bits.
-        if !keepsRows || !values[index].isNaN {
-          rows.storeBytes(of: convert(values[index]), toByteOffset: place, as: Written.self)
+    let features = batch.features
+    precondition(
+      features.featureCount * features.capacity <= values.count
+        && features.count <= features.capacity
+        && features.count * rowBytes <= rows.count)
+    // A missing value of a row that passes through keeps its own bits.
+    let keepsMissing = keepsRows && !batch.text.isEmpty
+    values.withUnsafeBufferPointer { values in
+      guard let base = rows.baseAddress, let start = values.baseAddress else { return }
+      // By blocks of rows, so that what is written stays in the nearest cache.
+      for first in stride(from: 0, to: features.count, by: Self.blockRows) {
+        let last = min(first + Self.blockRows, features.count)
+        for feature in 0..<features.featureCount {
+          let column = columns?[feature] ?? feature
+          let source = start + feature * features.capacity
+          let target = base + column * MemoryLayout<Written>.size
+          for row in first..<last where !keepsMissing || !source[row].isNaN {
+            (target + row * rowBytes).storeBytes(of: convert(source[row]), as: Written.self)
+          }
         }
-        place += rowBytes
       }
     }
   }

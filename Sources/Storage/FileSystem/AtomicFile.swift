@@ -16,6 +16,9 @@ package final class AtomicFile: Sendable {
   private let file: any File
   private let fileSystem: any FileSystem
   private let isFinished = Atomic(false)
+  private let written = Atomic(0)
+  /// So many bytes at a time go to the disk while more are written.
+  private static let syncedBytes = 4 << 20
   private static let sequence = Atomic(0)
   private static let prefix = ".evenkeel-"
   private static let suffix = ".tmp"
@@ -47,11 +50,18 @@ package final class AtomicFile: Sendable {
   /// Writes all of `bytes` after what was written before.
   package func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     try file.write(bytes)
+    count(bytes.count)
   }
 
   /// Writes all of `bytes` after what was written before.
   package func write(_ bytes: [UInt8]) throws(FileError) {
     try file.write(bytes)
+    count(bytes.count)
+  }
+
+  private func count(_ bytes: Int) {
+    let total = written.wrappingAdd(bytes, ordering: .relaxed)
+    if total.oldValue / Self.syncedBytes < total.newValue / Self.syncedBytes { file.startSync() }
   }
 
   /// Puts the file in its place, durably; it takes no more writes then.

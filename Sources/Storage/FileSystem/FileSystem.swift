@@ -41,10 +41,17 @@ package protocol File: AnyObject, Sendable {
   func seek(to offset: Int) throws(FileError)
   /// Cuts or lengthens the file to `size` bytes; its own position stays.
   func truncate(to size: Int) throws(FileError)
+  /// Sets what was written on its way to the disk, so that a later `sync` takes less time; waits for
+  /// nothing and promises nothing.
+  func startSync()
   /// Makes what was written durable.
   func sync() throws(FileError)
   /// Closes the file; a second call does nothing.
   func close() throws(FileError)
+}
+
+extension File {
+  package func startSync() {}
 }
 
 /// What a file is opened for.

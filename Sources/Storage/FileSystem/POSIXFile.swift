@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 
@@ -81,6 +82,11 @@ package final class POSIXFile: File {
 
   package func truncate(to size: Int) throws(FileError) {
     try posix(.truncate, path) { ftruncate(open, size) }
+  }
+
+  package func startSync() {
+    // What goes wrong is told by the sync itself.
+    _ = sync_file_range(open, 0, 0, UInt32(SYNC_FILE_RANGE_WRITE))
   }
 
   package func sync() throws(FileError) {
