@@ -199,7 +199,8 @@ crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats th
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests
 
 fuzz: deps ## Feed every decoder mutated input, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
-	EVENKEEL_FUZZ=$(FUZZ_INPUTS) swift test --disable-xctest --filter FuzzTests
+	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FULL=1 swift test --disable-xctest \
+	  --filter 'FuzzTests|ShortestTextTests'
 
 sanitize: export EVENKEEL_SANITIZED = 1
 # Swift hides the address of a weak reference's side table, which looks like a leak of 32 bytes.

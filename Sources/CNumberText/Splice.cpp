@@ -20,10 +20,11 @@ inline char *copy(const char *from, const char *to, const char *end, char *outpu
 }
 
 template <class Written, class Stored>
-char *splice(const char *text, size_t length, const TextSpan *spans, size_t span_count,
-             const Stored *values, const char *overflow, size_t overflow_length, char *output) {
+char *splice(const char *text, size_t begin, size_t length, const TextSpan *spans,
+             size_t span_count, const Stored *values, const char *overflow,
+             size_t overflow_length, char *output) {
   const char *const end = text + length;
-  const char *copied = text;
+  const char *copied = text + begin;
   for (const TextSpan *span = spans; span != spans + span_count; ++span) {
     const Stored value = values[span->cell];
     if (value != value) continue;
@@ -42,18 +43,19 @@ char *splice(const char *text, size_t length, const TextSpan *spans, size_t span
 
 }  // namespace
 
-size_t text_splice(const char *text, size_t length, const TextSpan *spans, size_t span_count,
-                   const float *floats, const double *doubles, bool writes_doubles,
-                   const char *overflow, size_t overflow_length, char *output) {
+size_t text_splice(const char *text, size_t begin, size_t end, const TextSpan *spans,
+                   size_t span_count, const float *floats, const double *doubles,
+                   bool writes_doubles, const char *overflow, size_t overflow_length,
+                   char *output) {
   const auto write = [&](auto written, const auto *values) {
-    return splice<decltype(written)>(text, length, spans, span_count, values, overflow,
+    return splice<decltype(written)>(text, begin, end, spans, span_count, values, overflow,
                                      overflow_length, output);
   };
-  const char *end;
+  const char *written_end;
   if (floats != nullptr) {
-    end = writes_doubles ? write(double(), floats) : write(float(), floats);
+    written_end = writes_doubles ? write(double(), floats) : write(float(), floats);
   } else {
-    end = writes_doubles ? write(double(), doubles) : write(float(), doubles);
+    written_end = writes_doubles ? write(double(), doubles) : write(float(), doubles);
   }
-  return static_cast<size_t>(end - output);
+  return static_cast<size_t>(written_end - output);
 }

@@ -24,38 +24,43 @@ package enum NumberText {
 }
 
 extension NumberText {
-  /// Appends the batch's text to `output` with the values of its columns in the place of their
-  /// spans; a missing value leaves its span as it is.
+  /// Appends the text of records to `output` with the values of their columns in the place of their
+  /// spans; a missing value leaves its span as it is, and so do all where the batch passes through.
   ///
   /// - Parameter overflow: what is written for a value beyond the range of the precision; else `inf`.
   static func splice(
-    _ batch: RecordBatch, _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
+    _ slice: RecordSlice, _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
   ) {
-    guard !batch.spans.isEmpty else { return output.append(batch.text) }
+    let batch = slice.batch
+    guard !batch.passesThrough, !slice.spans.isEmpty else {
+      return batch.text.withUnsafeBufferPointer {
+        output.append(UnsafeBufferPointer(rebasing: $0[slice.text]))
+      }
+    }
     let spanCapacity = max(capacity, overflow?.count ?? 0)
-    let place = output.reserve(batch.text.count + batch.spans.count * spanCapacity + 16)
+    let place = output.reserve(slice.text.count + slice.spans.count * spanCapacity + 16)
     let count =
       switch batch.features.columns {
-      case .float32(let values): splice(batch, precision, overflow, values, nil, place)
-      case .float64(let values): splice(batch, precision, overflow, nil, values, place)
+      case .float32(let values): splice(slice, precision, overflow, values, nil, place)
+      case .float64(let values): splice(slice, precision, overflow, nil, values, place)
       }
     output.advance(count)
   }
 
   private static func splice(
-    _ batch: RecordBatch, _ precision: Precision, _ overflow: [UInt8]?, _ floats: [Float]?,
+    _ slice: RecordSlice, _ precision: Precision, _ overflow: [UInt8]?, _ floats: [Float]?,
     _ doubles: [Double]?, _ place: UnsafeMutablePointer<UInt8>
   ) -> Int {
-    batch.text.withUnsafeBytes { text in
-      batch.spans.withUnsafeBytes { spans in
+    slice.batch.text.withUnsafeBytes { text in
+      slice.batch.spans.withUnsafeBytes { spans in
         (overflow ?? []).withUnsafeBytes { overflow in
           guard let text = text.assumingMemoryBound(to: CChar.self).baseAddress,
             let spans = spans.assumingMemoryBound(to: TextSpan.self).baseAddress
           else { preconditionFailure("spans of no text") }
           let isLimited = !overflow.isEmpty
           return text_splice(
-            text, batch.text.count, spans, batch.spans.count, floats, doubles,
-            precision == .float64,
+            text, slice.text.lowerBound, slice.text.upperBound, spans + slice.spans.lowerBound,
+            slice.spans.count, floats, doubles, precision == .float64,
             isLimited ? overflow.assumingMemoryBound(to: CChar.self).baseAddress : nil,
             overflow.count, UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
         }

@@ -33,6 +33,7 @@ extension RecordBatch {
     features.count = 0
     text.removeAll(keepingCapacity: true)
     spans.removeAll(keepingCapacity: true)
+    boundaries = []
     passesThrough = false
   }
 }

@@ -12,6 +12,8 @@ package struct RecordBatch: Sendable {
   /// The records' own bytes, line ends included, one after another.
   package var text: [UInt8]
   package var spans: [ValueSpan]
+  /// Where slices of the batch end before it does; ascending.
+  package var boundaries: [Boundary] = []
   /// The place in the stream just after the last record.
   package var end: StreamPosition
   /// Whether the records are to be written as they were read (`warm_up.emit: pass`).

@@ -218,10 +218,17 @@ package struct FormatError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Writes batches of records; a value without state, so that batches may be encoded in parallel.
+/// Writes records; a value without state, so that slices may be encoded in parallel.
 package protocol RecordEncoder: Sendable {
   /// Writes what precedes the first record.
   func encodePrologue(into output: ByteBuffer)
-  /// Writes the batch's records, features as they stand in its columns, to the end of `output`.
-  func encode(_ batch: RecordBatch, into output: ByteBuffer)
+  /// Writes the records, features as they stand in the batch's columns, to the end of `output`.
+  func encode(_ slice: RecordSlice, into output: ByteBuffer)
+}
+
+extension RecordEncoder {
+  /// Writes all records of a batch.
+  package func encode(_ batch: RecordBatch, into output: ByteBuffer) {
+    for slice in batch.slices { encode(slice, into: output) }
+  }
 }

@@ -1,6 +1,6 @@
 internal import Features
 
-/// Writes a batch of text records as they were read, with the new numbers in place of the old ones.
+/// Writes text records as they were read, with the new numbers in place of the old ones.
 ///
 /// Every byte outside the spans of the features, and the spelling of every missing value, stays.
 struct SpliceEncoder: RecordEncoder {
@@ -13,8 +13,7 @@ struct SpliceEncoder: RecordEncoder {
     output.append(prologue)
   }
 
-  func encode(_ batch: RecordBatch, into output: ByteBuffer) {
-    guard !batch.passesThrough else { return output.append(batch.text) }
-    NumberText.splice(batch, precision, overflow: overflow, into: output)
+  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
+    NumberText.splice(slice, precision, overflow: overflow, into: output)
   }
 }

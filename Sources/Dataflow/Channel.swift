@@ -2,8 +2,10 @@
 // - Elements leave in the order in which they came.
 // - Nothing is added after `end`; the end is seen only after the last element was taken.
 // - A cancelled channel is empty, stays so, and swallows what is put.
-// - A side that was told "full" or "empty" is woken once when that changes; a cancel always wakes
-//   the producer.
+// - A consumer that was told "empty" is woken once: by `flush` after something was put, or by an
+//   element from outside, or by the end.
+// - A producer that was told "full" is woken once: when the channel is half empty, so that it has
+//   something to do. A cancel always wakes it.
 
 /// What joins two stages: a queue bounded in elements and in bytes.
 ///
@@ -60,22 +62,36 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     }
   }
 
+  /// Puts an element in, of which the consumer is told by `flush`: to wake it costs as much as a
+  /// small batch does.
   func put(_ element: consuming Element) {
-    let isOpen = offer(element)
+    let isOpen = append(element)
     precondition(isOpen || lock.withLock { isCancelled }, "an element after the end")
+  }
+
+  /// Wakes the consumer if it waits for what was put.
+  func flush() {
+    let wake = lock.withLock {
+      elements.isEmpty ? nil as (@Sendable () -> Void)? : consumerToWake()
+    }
+    wake?()
   }
 
   /// Takes an element from anyone, room or not; false where the channel takes none any more.
   func offer(_ element: consuming Element) -> Bool {
+    let isTaken = append(element)
+    flush()
+    return isTaken
+  }
+
+  private func append(_ element: consuming Element) -> Bool {
     let element = element
-    let (isTaken, wake): (Bool, (@Sendable () -> Void)?) = lock.withLock {
-      guard !isCancelled, ending == nil else { return (false, nil) }
+    return lock.withLock {
+      guard !isCancelled, ending == nil else { return false }
       bytes += element.byteCount
       elements.append(element)
-      return (true, consumerToWake())
+      return true
     }
-    wake?()
-    return isTaken
   }
 
   /// Says that no element follows, and why if the producer failed.
@@ -118,7 +134,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   }
 
   private func producerToWake() -> (@Sendable () -> Void)? {
-    guard producerWaits else { return nil }
+    guard producerWaits, elements.count <= maxElements / 2, bytes <= maxBytes / 2 else {
+      return nil
+    }
     producerWaits = false
     return wakeProducer
   }

@@ -59,6 +59,7 @@ where W.Input: Sized, W.Output: Sized {
   }
 
   private func run() {
+    defer { outlet.flush() }
     while !isDone {
       putFinished()
       guard !isDone else { return }

@@ -81,6 +81,7 @@ where S.Input: Sized, S.Output: Sized {
 
   /// Takes steps while there is something to do, but not so many that stopping has to wait long.
   private func run() {
+    defer { outlet.flush() }
     for _ in 0..<16 {
       guard !isDone else { return }
       switch outlet.room() {
@@ -211,6 +212,7 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
     channel?.room(reserved: reserved) ?? .open
   }
   func put(_ element: consuming Element) { channel?.put(element) }
+  func flush() { channel?.flush() }
   func end(_ failure: (any Error)?) { channel?.end(failure) }
 }
 

@@ -29,11 +29,11 @@ struct Evenkeel: ParsableCommand {
   }
 
   /// Batches and frames come and go, and from one thread to another. Below these bounds their memory
-  /// serves again instead of being given back each time, and few arenas keep it from piling up in
+  /// serves again instead of being given back each time, and one arena keeps it from piling up in
   /// one thread's while another's grows.
   private static func keepMemory() {
-    mallopt(M_MMAP_THRESHOLD, 8 << 20)
-    mallopt(M_TRIM_THRESHOLD, 16 << 20)
-    mallopt(M_ARENA_MAX, 2)
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)
+    mallopt(M_TRIM_THRESHOLD, 64 << 20)
+    mallopt(M_ARENA_MAX, 1)
   }
 }

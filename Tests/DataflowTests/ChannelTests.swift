@@ -31,9 +31,20 @@ import Testing
     #expect(channel.room() == .full)
     #expect(producerWakes.current == 0)
     _ = channel.take()
+    #expect(producerWakes.current == 1)
     _ = channel.take()
     #expect(producerWakes.current == 1)
     #expect(channel.room() == .open)
+  }
+
+  @Test func `a producer told full is woken when the channel is half empty`() {
+    let channel = channel(elements: 4)
+    for number in 0..<4 { channel.put(Item(number: number)) }
+    #expect(channel.room() == .full)
+    _ = channel.take()
+    #expect(producerWakes.current == 0)
+    _ = channel.take()
+    #expect(producerWakes.current == 1)
   }
 
   @Test func `a producer that was not told full is not woken`() {
@@ -62,14 +73,26 @@ import Testing
     #expect(channel.room(reserved: 2) == .full)
   }
 
-  @Test func `a consumer told empty is woken once by the next element`() {
+  @Test func `a consumer told empty is woken once by a flush of what was put`() {
     let channel = channel()
     guard case .empty = channel.take() else {
       Issue.record("expected an empty channel")
       return
     }
+    channel.flush()
+    #expect(consumerWakes.current == 0)
     channel.put(Item(number: 0))
     channel.put(Item(number: 1))
+    #expect(consumerWakes.current == 0)
+    channel.flush()
+    channel.flush()
+    #expect(consumerWakes.current == 1)
+  }
+
+  @Test func `a consumer told empty is woken at once by an element from outside`() {
+    let channel = channel()
+    _ = channel.take()
+    #expect(channel.offer(Item(number: 0)))
     #expect(consumerWakes.current == 1)
   }
 

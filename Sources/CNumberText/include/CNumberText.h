@@ -69,16 +69,17 @@ typedef struct RowsRead {
 RowsRead csv_rows_read(const CsvPlan *_Nonnull plan, const char *_Nonnull begin,
                        const char *_Nonnull end, const RowTarget *_Nonnull target);
 
-// Writes `text` with the values in the place of their spans, as the shortest text that reads back as
+// Writes the text from `begin` to `end` with the values in the place of its spans, as the shortest text that reads back as
 // the same float or double; NaN leaves its span as it is. The values are floats or doubles, the other
 // is NULL. A value that is infinite as written is spelled as `overflow`, if that is not NULL.
 //
 // `output` has room for the text, NUMBER_TEXT_CAPACITY bytes or overflow_length more for each span,
 // and 16 more. Returns how many bytes were written.
-size_t text_splice(const char *_Nonnull text, size_t length, const TextSpan *_Nonnull spans,
-                   size_t span_count, const float *_Nullable floats,
-                   const double *_Nullable doubles, bool writes_doubles,
-                   const char *_Nullable overflow, size_t overflow_length, char *_Nonnull output);
+size_t text_splice(const char *_Nonnull text, size_t begin, size_t end,
+                   const TextSpan *_Nonnull spans, size_t span_count,
+                   const float *_Nullable floats, const double *_Nullable doubles,
+                   bool writes_doubles, const char *_Nullable overflow, size_t overflow_length,
+                   char *_Nonnull output);
 
 // MARK: JSON records
 //

@@ -31,11 +31,12 @@ struct CSVRowEncoder: RecordEncoder {
     output.append(header)
   }
 
-  func encode(_ batch: RecordBatch, into output: ByteBuffer) {
-    for record in 0..<batch.features.count {
-      for feature in 0..<batch.features.featureCount {
+  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
+    let features = slice.batch.features
+    for record in slice.records {
+      for feature in 0..<features.featureCount {
         if feature > 0 { output.append(delimiter) }
-        let value = batch.features[record: record, feature: feature]
+        let value = features[record: record, feature: feature]
         if value.isNaN { continue }
         switch precision {
         case .float32: Float(value).appendText(to: output)

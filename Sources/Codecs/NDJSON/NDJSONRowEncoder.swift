@@ -20,12 +20,13 @@ struct NDJSONRowEncoder: RecordEncoder {
 
   func encodePrologue(into output: ByteBuffer) {}
 
-  func encode(_ batch: RecordBatch, into output: ByteBuffer) {
-    for record in 0..<batch.features.count {
+  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
+    let features = slice.batch.features
+    for record in slice.records {
       if leads.isEmpty { output.append(UInt8(ascii: "{")) }
       for (feature, lead) in leads.enumerated() {
         output.append(lead)
-        append(batch.features[record: record, feature: feature], to: output)
+        append(features[record: record, feature: feature], to: output)
       }
       output.append([UInt8(ascii: "}"), UInt8(ascii: "\n")])
     }

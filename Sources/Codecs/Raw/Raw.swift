@@ -180,18 +180,23 @@ struct RawEncoder: RecordEncoder {
 
   func encodePrologue(into output: ByteBuffer) {}
 
-  func encode(_ batch: RecordBatch, into output: ByteBuffer) {
-    let size = batch.features.count * rowBytes
+  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
+    let batch = slice.batch
+    let size = slice.records.count * rowBytes
     let rows = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
     // Where there is no text, the columns hold every bit of the rows.
     let keepsText = keepsRows && !batch.text.isEmpty
-    if keepsText { rows.copyBytes(from: batch.text) }
+    if keepsText {
+      batch.text.withUnsafeBytes {
+        rows.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[slice.text]))
+      }
+    }
     if !(batch.passesThrough && keepsText) {
       switch (batch.features.columns, precision) {
-      case (.float32(let values), .float32): write(batch, values, rows) { $0 }
-      case (.float32(let values), .float64): write(batch, values, rows) { Double($0) }
-      case (.float64(let values), .float32): write(batch, values, rows) { Float($0) }
-      case (.float64(let values), .float64): write(batch, values, rows) { $0 }
+      case (.float32(let values), .float32): write(slice, values, rows) { $0 }
+      case (.float32(let values), .float64): write(slice, values, rows) { Double($0) }
+      case (.float64(let values), .float32): write(slice, values, rows) { Float($0) }
+      case (.float64(let values), .float64): write(slice, values, rows) { $0 }
       }
     }
     output.advance(size)
@@ -199,24 +204,24 @@ struct RawEncoder: RecordEncoder {
 
   @inline(__always)
   private func write<Stored: BinaryFloatingPoint, Written: BinaryFloatingPoint & BitwiseCopyable>(
-    _ batch: RecordBatch, _ values: [Stored], _ rows: UnsafeMutableRawBufferPointer,
+    _ slice: RecordSlice, _ values: [Stored], _ rows: UnsafeMutableRawBufferPointer,
     _ convert: (Stored) -> Written
   ) {
-    let features = batch.features
+    let features = slice.batch.features
     precondition(
       features.featureCount * features.capacity <= values.count
-        && features.count <= features.capacity
-        && features.count * rowBytes <= rows.count)
+        && slice.records.upperBound <= features.capacity
+        && slice.records.count * rowBytes <= rows.count)
     // A missing value of a row that passes through keeps its own bits.
-    let keepsMissing = keepsRows && !batch.text.isEmpty
+    let keepsMissing = keepsRows && !slice.batch.text.isEmpty
     values.withUnsafeBufferPointer { values in
       guard let base = rows.baseAddress, let start = values.baseAddress else { return }
       // By blocks of rows, so that what is written stays in the nearest cache.
-      for first in stride(from: 0, to: features.count, by: Self.blockRows) {
-        let last = min(first + Self.blockRows, features.count)
+      for first in stride(from: 0, to: slice.records.count, by: Self.blockRows) {
+        let last = min(first + Self.blockRows, slice.records.count)
         for feature in 0..<features.featureCount {
           let column = columns?[feature] ?? feature
-          let source = start + feature * features.capacity
+          let source = start + feature * features.capacity + slice.records.lowerBound
           let target = base + column * MemoryLayout<Written>.size
           for row in first..<last where !keepsMissing || !source[row].isNaN {
             (target + row * rowBytes).storeBytes(of: convert(source[row]), as: Written.self)

@@ -52,12 +52,12 @@ extension [RejectedRecord] {
   var byteCount: Int { reduce(0) { $0 + $1.bytes.count } }
 }
 
-/// What NormalizeStage hands to the encoders: enough batches to be worth a frame of their own.
+/// What NormalizeStage hands to the encoders: enough records to be worth a frame of their own.
 struct NormalizedUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
   /// Whether the unit is the first, with what precedes the records.
   var startsStream = false
-  var batches: [RecordBatch] = []
+  var slices: [RecordSlice] = []
   var rejected: [RejectedRecord] = []
   /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
   var cuts: [BatchCut] = []
@@ -67,10 +67,11 @@ struct NormalizedUnit: Sized, Sendable {
   var replies: [@Sendable (Result<Void, CommandRefusal>) -> Void] = []
 
   var isEmpty: Bool {
-    batches.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
+    slices.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
   }
 
-  var byteCount: Int { batches.reduce(rejected.byteCount) { $0 + $1.byteCount } }
+  /// The size of what is to be written.
+  var byteCount = 0
 }
 
 /// The end of a mini-batch.

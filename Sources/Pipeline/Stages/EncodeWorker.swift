@@ -2,7 +2,7 @@ internal import Codecs
 internal import Dataflow
 internal import Features
 
-/// Formats a unit of batches and compresses it into a zstd frame of its own.
+/// Formats a unit of records and compresses it into a zstd frame of its own.
 ///
 /// A unit depends on no other, so any number of workers give the same bytes.
 struct EncodeWorker: Worker {
@@ -24,9 +24,9 @@ struct EncodeWorker: Worker {
     }
     text.removeAll()
     var records = 0
-    for batch in input.batches {
-      input.encoder?.encode(batch, into: text)
-      records += batch.features.count
+    for slice in input.slices {
+      input.encoder?.encode(slice, into: text)
+      records += slice.records.count
     }
     return EncodedUnit(
       prologue: prologue, bytes: try frame(keepsEmpty: false), records: records, cuts: input.cuts,

@@ -15,6 +15,8 @@ internal import Synchronization
 /// Reads a source, decompresses it, cuts it into records and these into mini-batches.
 struct IngestStage: Stage {
   private static let readBytes = 128 << 10
+  /// About as many values are written at once: half a megabyte of text.
+  private static let sliceValues = 64 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
   private static let mostRejectedBytes = 256 << 10
@@ -230,16 +232,22 @@ struct IngestStage: Stage {
       return
     }
     var batch = self.batch.take() ?? emptyBatch()
-    let (outcome, bytes) = lane.decode(into: &batch, limit: configuration.batch.size - emitted)
+    let limit = configuration.batch.size - emitted
+    // A large batch is written in slices, and these end where the number of records says.
+    let slice = max(1, Self.sliceValues / max(1, batch.features.featureCount))
+    let sliceEnd = (batch.features.count / slice + 1) * slice
+    let (outcome, bytes) = lane.decode(into: &batch, limit: min(limit, sliceEnd))
+    if batch.features.count == sliceEnd, sliceEnd < limit { batch.markBoundary() }
     let isTooLarge = batch.byteCount > configuration.batch.maxBytes
     if cutsAt == nil, configuration.isLive, batch.features.count > 0 {
       cutsAt = .now() + configuration.batch.maxDelaySeconds
     }
+    let isFull = batch.features.count == limit
     self.batch = batch
     position = lane.position()
     guard !isTooLarge else { throw .stream(batchTooLarge) }
     switch outcome {
-    case .batchIsFull: emitBatch(completes: true, emit)
+    case .batchIsFull: if isFull { emitBatch(completes: true, emit) }
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
     case .failed(let fault): throw .badRecord(fault)
     case .needsInput: if !lane.isDone { try fill(&lane) }

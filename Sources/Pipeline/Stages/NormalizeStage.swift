@@ -29,7 +29,8 @@ struct NormalizeStage: Stage {
   private var normalizer: Normalizer?
   private var encoder: (any RecordEncoder)?
   private var unit = NormalizedUnit()
-  private var unitBytes = 0
+  /// Units that are large enough to be sent.
+  private var full: [NormalizedUnit] = []
   /// The records of the batch under way that came before its cut: whole, or, where they have left
   /// already, their values alone.
   private var pending: RecordBatch?
@@ -80,7 +81,7 @@ struct NormalizeStage: Stage {
       try take(batch, completesBatch: completesBatch)
     case .element(.rejected(let records, let end)):
       unit.rejected += records
-      unitBytes += records.byteCount
+      unit.byteCount += records.byteCount
       if let end { position = end }
       isAheadOfPosition = end == nil
     case .element(.idle):
@@ -99,8 +100,10 @@ struct NormalizeStage: Stage {
       send(emit)
       return .finished
     }
-    if unitBytes >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
+    if unit.byteCount >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
       send(emit)
+    } else {
+      sendFull(emit)
     }
     return .next
   }
@@ -376,17 +379,28 @@ struct NormalizeStage: Stage {
   }
 
   private mutating func append(_ batch: consuming RecordBatch) {
-    // What counts is what depends on the records alone, so that units are cut alike in every run.
-    unitBytes += max(
-      batch.text.count,
-      batch.features.count * batch.features.featureCount * configuration.precision.byteCount)
-    unit.batches.append(batch)
+    for slice in batch.slices {
+      if unit.byteCount >= greatestUnit {
+        full.append(unit)
+        unit = NormalizedUnit()
+      }
+      // What counts is what depends on the records alone, so that units are cut alike in every run.
+      unit.byteCount += slice.byteCount(configuration.precision)
+      unit.slices.append(slice)
+    }
+  }
+
+  private mutating func sendFull(_ emit: (consuming NormalizedUnit) -> Void) {
+    for var unit in full {
+      unit.encoder = encoder
+      emit(unit)
+    }
+    full = []
   }
 
   private mutating func send(_ emit: (consuming NormalizedUnit) -> Void) {
-    unit.encoder = encoder
-    emit(unit)
+    full.append(unit)
     unit = NormalizedUnit()
-    unitBytes = 0
+    sendFull(emit)
   }
 }
