@@ -80,7 +80,7 @@ extension FeatureBatch {
 
   /// Replaces every column that has a transform by it; returns how many values of each were clipped.
   mutating func apply(
-    _ transforms: [ColumnTransform?], _ kernel: ColumnKernel = .best
+    _ transforms: some Collection<ColumnTransform?>, _ kernel: ColumnKernel = .best
   ) -> [Int] {
     let (capacity, count) = (capacity, count)
     func apply(_ map: (_ start: Int, ColumnMap) -> Int64) -> [Int] {
@@ -133,6 +133,6 @@ extension ColumnMap {
   fileprivate init(_ transform: ColumnTransform) {
     self.init(
       center: transform.center, low: transform.low, high: transform.high, scale: transform.scale,
-      shift: transform.shift, fill: transform.fill)
+      shift: transform.shift, fill: transform.fill, has_missing: transform.hasMissing)
   }
 }

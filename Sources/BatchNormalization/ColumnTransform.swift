@@ -7,6 +7,8 @@ struct ColumnTransform: Equatable {
   var shift: Double
   /// What a missing value becomes; NaN keeps it missing.
   var fill = Double.nan
+  /// Whether some value of the column may be missing.
+  var hasMissing = true
   /// r and d of mode `renorm`, for those who watch.
   var renormScale: Double?
   var renormShift: Double?

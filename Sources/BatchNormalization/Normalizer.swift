@@ -36,8 +36,15 @@ package struct Normalizer: Sendable {
   package let outputPrecision: Precision
   package private(set) var settings: NormalizationSettings
   package private(set) var state: NormalizerState
+  private var lastPlans: [FeaturePlan] = []
   /// One per feature, of the last batch; empty before the first.
-  package private(set) var observations: [FeatureObservation] = []
+  package var observations: [FeatureObservation] {
+    lastPlans.map {
+      FeatureObservation(
+        moments: $0.moments, renormScale: $0.transform?.renormScale,
+        renormShift: $0.transform?.renormShift)
+    }
+  }
 
   /// - Parameter outputPrecision: the width in which y is written; y must be finite in it.
   /// - Throws: `NormalizationError` for a setting out of range, or a state of other features.
@@ -211,7 +218,7 @@ extension Normalizer {
       if let basis {
         plan.transform = try transform(
           of: j, by: basis, statistics[j], update: plan.update,
-          fillsMissing: plan.missingCount > 0 && settings.imputesMissing, limit: limit)
+          hasMissing: plan.missingCount > 0, limit: limit)
       }
       plans.append(plan)
     }
@@ -231,10 +238,11 @@ extension Normalizer {
 
   private func transform(
     of j: Int, by basis: Basis, _ statistics: ColumnStatistics, update: MomentUpdate?,
-    fillsMissing: Bool, limit: Double
+    hasMissing: Bool, limit: Double
   ) throws(NormalizationError) -> ColumnTransform {
     try requireFinite(statistics.moments, of: j)
-    let transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
+    var transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
+    transform.hasMissing = hasMissing
     if statistics.extent.presentCount > 0 {
       try require(transform.scale.isFinite, j, .scale)
       try require(transform.shift.isFinite, j, .shift)
@@ -242,7 +250,7 @@ extension Normalizer {
       try require(abs(transform(statistics.extent.minimum)) <= limit, j, .output)
       try require(abs(transform(statistics.extent.maximum)) <= limit, j, .output)
     }
-    if fillsMissing {
+    if hasMissing, settings.imputesMissing {
       try require(abs(transform.fill) <= limit, j, .output)
     }
     return transform
@@ -293,15 +301,9 @@ extension Normalizer {
   }
 
   private mutating func update(by plans: [FeaturePlan], ofRecords count: Int) {
-    if count > 0 {
-      observations = plans.map {
-        FeatureObservation(
-          moments: $0.moments, renormScale: $0.transform?.renormScale,
-          renormShift: $0.transform?.renormShift)
-      }
-    }
+    if count > 0 { lastPlans = plans }
     for j in plans.indices {
-      state.missing[j] += plans[j].missingCount
+      if plans[j].missingCount > 0 { state.missing[j] += plans[j].missingCount }
       if let update = plans[j].update {
         state.running.apply(update, to: j)
       }
@@ -312,9 +314,10 @@ extension Normalizer {
   }
 
   private mutating func commit(_ plans: [FeaturePlan], to batch: inout FeatureBatch) {
-    let clipped = batch.apply(plans.map(\.transform))
-    for j in clipped.indices {
-      state.clipped[j] += clipped[j]
+    let clipped = batch.apply(plans.lazy.map(\.transform))
+    // Most often no value of any feature.
+    for (j, count) in clipped.enumerated() where count > 0 {
+      state.clipped[j] += count
     }
   }
 }

@@ -84,18 +84,12 @@ ColumnDeviations deviations(const Value *values, size_t count, double center) {
 // Replaces the values by groups.
 template <class Value, class Map>
 INLINED void replace_groups(Value *values, size_t count, Map map) {
-  const auto mapped = [&](Group<Value> group) INLINED_LAMBDA {
-    const Lanes lanes = map(__builtin_convertvector(group, Lanes));
-    const auto written = __builtin_convertvector(lanes, Group<Value>);
-    // A value that is missing and stays so keeps its own bits.
-    return written == written ? written : group;
-  };
   size_t index = 0;
   for (; index + 8 <= count; index += 8) {
-    const Group<Value> group = mapped(load(values + index));
+    const Group<Value> group = map(load(values + index));
     __builtin_memcpy(values + index, &group, sizeof(group));
   }
-  const Group<Value> rest = mapped(load_rest(values + index, count - index));
+  const Group<Value> rest = map(load_rest(values + index, count - index));
   for (size_t i = 0; i < count - index; ++i) values[index + i] = rest[i];
 }
 
@@ -104,20 +98,24 @@ int64_t map(Value *values, size_t count, ColumnMap map) {
   const Lanes center = Lanes{} + map.center, scale = Lanes{} + map.scale,
               shift = Lanes{} + map.shift;
   const bool is_clipped = map.low != -__builtin_inf() || map.high != __builtin_inf();
-  if (!is_clipped && map.fill != map.fill) {
-    replace_groups(values, count, [&](Lanes group) INLINED_LAMBDA {
-      return (group - center) * scale + shift;
+  if (!is_clipped && !map.has_missing) {
+    replace_groups(values, count, [&](Group<Value> group) INLINED_LAMBDA {
+      const Lanes lanes = __builtin_convertvector(group, Lanes);
+      return __builtin_convertvector((lanes - center) * scale + shift, Group<Value>);
     });
     return 0;
   }
-  const Lanes low = Lanes{} + map.low, high = Lanes{} + map.high, fill = Lanes{} + map.fill;
+  const Lanes low = Lanes{} + map.low, high = Lanes{} + map.high;
+  const bool fills = map.fill == map.fill;
+  const Group<Value> fill = Group<Value>{} + static_cast<Value>(map.fill);
   auto clipped = low != low;
-  replace_groups(values, count, [&](Lanes group) INLINED_LAMBDA {
-    Lanes deviation = group - center;
+  replace_groups(values, count, [&](Group<Value> group) INLINED_LAMBDA {
+    Lanes deviation = __builtin_convertvector(group, Lanes) - center;
     clipped += (deviation < low) | (deviation > high);
     deviation = deviation < low ? low : deviation;
     deviation = deviation > high ? high : deviation;
-    return group == group ? deviation * scale + shift : fill;
+    const auto mapped = __builtin_convertvector(deviation * scale + shift, Group<Value>);
+    return group == group ? mapped : fills ? fill : group;
   });
   return -folded(clipped, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
 }

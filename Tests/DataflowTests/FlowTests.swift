@@ -83,7 +83,7 @@ import Testing
 
   /// Runs a flow whose sink takes nothing until told; returns how many steps the source took.
   private func stepsBeforeBlockedSink(
-    _ source: Numbers, buffer: Flow.Buffer, through stages: Int, expected: Int
+    _ source: Numbers, buffer: Flow.Buffer, through stages: Int
   ) -> Int {
     let (stepped, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let ending = Ending()
@@ -93,8 +93,8 @@ import Testing
     sink.onItem = { _ in #expect(gate.waits()) }
     let flow = flow(source, buffer: buffer, through: stages, sink, ending)
     flow.start()
-    for _ in 0..<expected { #expect(stepped.waits()) }
-    #expect(stepped.staysQuiet())
+    #expect(stepped.waits())
+    while !stepped.staysQuiet() {}
     let steps = source.steps.current
     for _ in 0..<source.count { gate.signal() }
     #expect(ending.wait())
@@ -103,18 +103,18 @@ import Testing
   }
 
   @Test func `a source stops when the channels hold their bound of elements`() {
-    // The sink holds one, and every channel three.
+    // The sink holds one, and every channel three at most; one that was full is filled again when
+    // half of it is free.
     let steps = stepsBeforeBlockedSink(
-      Numbers(count: 40), buffer: .init(elements: 3, bytes: 1 << 20), through: 2, expected: 10)
-    #expect(steps == 10)
+      Numbers(count: 40), buffer: .init(elements: 3, bytes: 1 << 20), through: 2)
+    #expect((7...10).contains(steps))
   }
 
   @Test func `a source stops when the channels hold their bound of bytes`() {
     // 100 + 100 bytes are below the bound, 300 are not.
     let steps = stepsBeforeBlockedSink(
-      Numbers(count: 20, byteCount: 100), buffer: .init(elements: 1000, bytes: 201), through: 1,
-      expected: 7)
-    #expect(steps == 7)
+      Numbers(count: 20, byteCount: 100), buffer: .init(elements: 1000, bytes: 201), through: 1)
+    #expect((5...7).contains(steps))
   }
 
   @Test func `a source is never further ahead of the sink than the bound`() {

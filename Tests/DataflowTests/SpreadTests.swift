@@ -61,9 +61,11 @@ import Testing
       worked.signal()
       return item
     }.start()
-    // One in the sink and three in the channel, those out working counted.
-    for _ in 0..<4 { #expect(worked.waits()) }
-    #expect(worked.staysQuiet())
+    // One in the sink and three in the channel at most, those out working counted.
+    #expect(worked.waits())
+    var count = 1
+    while !worked.staysQuiet() { count += 1 }
+    #expect((3...4).contains(count))
     for _ in 0..<50 { gate.signal() }
     #expect(ending.wait())
     #expect(items.current == Array(0..<50))

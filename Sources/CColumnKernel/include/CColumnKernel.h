@@ -49,9 +49,10 @@ ColumnDeviations column_deviations_double(ColumnInstructions instructions,
                                           double center, bool has_missing);
 
 // y = min(max(x - center, low), high) * scale + shift; a missing value becomes `fill`, or stays as
-// it is where that is NaN.
+// it is, to the bit, where that is NaN. Without `has_missing` no value is missing.
 typedef struct ColumnMap {
   double center, low, high, scale, shift, fill;
+  bool has_missing;
 } ColumnMap;
 
 // Replaces the values; returns how many of them were outside low ... high.

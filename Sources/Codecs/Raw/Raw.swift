@@ -121,6 +121,7 @@ struct RawDecoder: RecordDecoder {
     _ rows: UnsafeRawBufferPointer, _: Read.Type, _ values: inout [Stored], _ record: Int,
     _ capacity: Int, _ convert: (Read) -> Stored
   ) -> Bool {
+    let rowBytes = rowBytes
     let count = rows.count / rowBytes
     precondition(columns.count * capacity <= values.count && record + count <= capacity)
     var (infinite, missing) = (0, 0)
@@ -129,8 +130,10 @@ struct RawDecoder: RecordDecoder {
       for (feature, column) in columns.enumerated() {
         let source = base + column * MemoryLayout<Read>.size
         let target = first + feature * capacity + record
+        var place = source
         for row in 0..<count {
-          let value = (source + row * rowBytes).loadUnaligned(as: Read.self)
+          let value = place.loadUnaligned(as: Read.self)
+          place += rowBytes
           // Counted rather than branched on: the loop has no other branch.
           let isInfinite = value.magnitude == .infinity
           infinite &+= isInfinite ? 1 : 0
@@ -214,6 +217,7 @@ struct RawEncoder: RecordEncoder {
         && slice.records.count * rowBytes <= rows.count)
     // A missing value of a row that passes through keeps its own bits.
     let keepsMissing = keepsRows && !slice.batch.text.isEmpty
+    let rowBytes = rowBytes
     values.withUnsafeBufferPointer { values in
       guard let base = rows.baseAddress, let start = values.baseAddress else { return }
       // By blocks of rows, so that what is written stays in the nearest cache.
@@ -222,9 +226,12 @@ struct RawEncoder: RecordEncoder {
         for feature in 0..<features.featureCount {
           let column = columns?[feature] ?? feature
           let source = start + feature * features.capacity + slice.records.lowerBound
-          let target = base + column * MemoryLayout<Written>.size
-          for row in first..<last where !keepsMissing || !source[row].isNaN {
-            (target + row * rowBytes).storeBytes(of: convert(source[row]), as: Written.self)
+          var target = base + first * rowBytes + column * MemoryLayout<Written>.size
+          for row in first..<last {
+            if !keepsMissing || !source[row].isNaN {
+              target.storeBytes(of: convert(source[row]), as: Written.self)
+            }
+            target += rowBytes
           }
         }
       }
