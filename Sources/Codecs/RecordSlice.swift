@@ -33,14 +33,17 @@ extension RecordBatch {
   /// The batch in slices up to each boundary, and what is behind the last one.
   package var slices: [RecordSlice] {
     var slices: [RecordSlice] = []
+    slices.reserveCapacity(boundaries.count + 1)
     var start = Boundary(records: 0, textBytes: 0, spans: 0)
-    for boundary in boundaries.filter({ $0.records < features.count }) + [last] {
+    func append(upTo end: Boundary) {
       slices.append(
         RecordSlice(
-          batch: self, records: start.records..<boundary.records,
-          text: start.textBytes..<boundary.textBytes, spans: start.spans..<boundary.spans))
-      start = boundary
+          batch: self, records: start.records..<end.records,
+          text: start.textBytes..<end.textBytes, spans: start.spans..<end.spans))
+      start = end
     }
+    for boundary in boundaries where boundary.records < features.count { append(upTo: boundary) }
+    append(upTo: last)
     return slices
   }
 }
