@@ -110,7 +110,7 @@ struct IngestStage: Stage {
       return .again
     }
     do throws(LaneFailure) {
-      try work(&lane, emit)
+      try work(&lane, run, emit)
     } catch {
       try abandon(run, lane, because: error)
       current = nil
@@ -212,7 +212,7 @@ struct IngestStage: Stage {
 
   /// Takes one bounded step with a run.
   private mutating func work(
-    _ lane: inout IngestLane, _ emit: (consuming IngestedItem) -> Void
+    _ lane: inout IngestLane, _ run: Int, _ emit: (consuming IngestedItem) -> Void
   ) throws(LaneFailure) {
     guard !lane.isTorn else { return }
     guard lane.opening != nil else {
@@ -226,6 +226,14 @@ struct IngestStage: Stage {
       position = lane.position()
       try accept(found, emit)
       return
+    }
+    if lane.isResuming {
+      do {
+        try lane.resume(run, of: &source, stream: configuration.name, metrics)
+      } catch {
+        throw .stream(error)
+      }
+      guard !lane.needsBytes else { return }
     }
     var batch = self.batch.take() ?? emptyBatch()
     let (outcome, bytes) = lane.decode(into: &batch, limit: configuration.batch.size - emitted)
@@ -248,6 +256,9 @@ struct IngestStage: Stage {
     do {
       try lane.fill()
     } catch {
+      guard !lane.isResuming else {
+        throw .stream(.inputChanged(stream: configuration.name, "\(error)"))
+      }
       throw .unreadable("\(error)")
     }
     if let fault = lane.growthFault { throw .badRecord(fault) }
