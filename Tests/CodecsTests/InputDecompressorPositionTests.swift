@@ -123,7 +123,8 @@ import Testing
     return Array(output.readable)
   }
 
-  @Test func `what is sought is the rest of the stream, at the places of one that was not`() throws {
+  @Test func `what is sought is the rest of the stream, at the places of one that was not`() throws
+  {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(state: seed)
     var seeks = 0
@@ -155,6 +156,26 @@ import Testing
       }
     }
     #expect(seeks > 50)
+  }
+
+  @Test func `a dictionary and the limit of the window stay`() throws {
+    let frame = try ZstdInput.golden("stations.csv.zst")
+    let stations = try ZstdInput.golden("stations.csv")
+    var decompressor = try InputDecompressor(
+      maxWindowLog: 27, dictionary: ZstdInput.golden("stations.dict"))
+    _ = try feed(frame.prefix(frame.count / 2), to: &decompressor)
+    let place = StreamPosition(
+      records: 1, byteOffset: stations.count + 5, frameOffset: frame.count, byteOffsetInFrame: 5)
+    #expect(decompressor.offset(toSeek: place) == frame.count)
+    #expect(decompressor.seek(to: place) == stations.count)
+    #expect(ZstdInput.read(frame, &decompressor).bytes == stations)
+    var narrow = try InputDecompressor(maxWindowLog: 10, dictionary: nil)
+    _ = try feed(ZstdInput.frame("a"), to: &narrow)
+    _ = narrow.seek(to: StreamPosition(byteOffset: 2, frameOffset: 100, byteOffsetInFrame: 0))
+    let wide = try ZstdInput.frame(String(repeating: "wide ", count: 50_000))
+    let error = ZstdInput.read(wide, &narrow).error ?? "none"
+    #expect(
+      error.hasPrefix("frame at byte 100 of the input: expected a zstd window of at most 2^10"))
   }
 
   @Test func `plain input is sought to the byte`() throws {

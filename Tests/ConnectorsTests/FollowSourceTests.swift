@@ -115,7 +115,8 @@ extension LiveSourceTests {
       #expect(try second.after { try folder.append("x", to: "log") } == ["0:x"])
     }
 
-    @Test func `a run that is not so long any more is followed by that of a file that was cut`() throws
+    @Test func `a run that is not so long any more is followed by that of a file that was cut`()
+      throws
     {
       try folder.write("01234", to: "log")
       var source = SourceDriver(

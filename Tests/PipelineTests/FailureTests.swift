@@ -24,6 +24,13 @@ import Testing
       ),
       (.badInput(stream: "in.csv", "no sense"), 65, "in.csv: no sense"),
       (
+        .inputChanged(stream: "in.csv", "expected byte 9, found the end"), 65,
+        """
+        in.csv: the input is not what it was when the checkpoint was taken: \
+        expected byte 9, found the end
+        """
+      ),
+      (
         .badFile(.content(path: "state", .newerVersion(found: "2", supported: 1))), 65,
         """
         state: written in format version 2, newer than version 1, \

@@ -39,8 +39,9 @@ import Testing
   }
 
   /// Breaks a run off at `offset` of the input, and returns the place of its checkpoint.
-  private func breakOff(_ configuration: StreamConfiguration, at offset: Int) throws -> StreamPosition
-  {
+  private func breakOff(
+    _ configuration: StreamConfiguration, at offset: Int
+  ) throws -> StreamPosition {
     #expect(try run(configuration, failsAt: offset).run.failure?.exitCode == 74)
     return try #require(try newest("state").position)
   }
@@ -78,7 +79,7 @@ import Testing
     #expect(try newest("state") == newest("whole"), "seed \(seed)")
   }
 
-  @Test func `a run that was broken off near the end of many frames reads little more than the rest`()
+  @Test func `a run of many frames that was broken off near their end reads little more than that`()
     throws
   {
     let stream = TestStream("csv", records: 6000, seed: 5)
@@ -91,6 +92,34 @@ import Testing
     #expect(reads.byteCount < input.count / 20)
   }
 
+  /// Records that are 100 times as long as compressed, in frames that do not fit into the window.
+  private func compressibleInput(frames: Int) throws -> [UInt8] {
+    let note = String(repeating: "a", count: 300)
+    let text = "x,note\n" + (0..<16_000).map { "\($0 % 10),\(note)\n" }.joined()
+    return try framed(Array(text.utf8), count: frames)
+  }
+
+  private func compressibleConfiguration() -> StreamConfiguration {
+    var configuration = csvConfiguration { $0.batch.size = 50 }
+    configuration.badRecords = .deadLetter
+    configuration.decoder.features = [FeaturePattern("x")]
+    configuration.decompression.maxGrowth = 20
+    return configuration
+  }
+
+  @Test(arguments: [1, 2])
+  func `what is dropped within a frame is no decompression bomb`(frames: Int) throws {
+    let configuration = compressibleConfiguration()
+    let input = try compressibleInput(frames: frames)
+    try directory.write("in", input)
+    #expect(try run(configuration, state: "whole").run.failure == nil)
+    let place = try breakOff(configuration, at: input.count - 50)
+    #expect(place.byteOffsetInFrame > 5 << 18)
+    #expect((place.frameOffset > input.count / 3) == (frames == 2))
+    #expect(try run(configuration).run.failure == nil)
+    #expect(try directory.read("state.out") == directory.read("whole.out"))
+  }
+
   // MARK: A place that is not there any more
 
   /// Breaks a run off, changes the input in place, and expects the next run to refuse it.
@@ -98,13 +127,19 @@ import Testing
     _ line: String, frames: Int, _ change: (inout [UInt8], StreamPosition) throws -> Void
   ) throws {
     let stream = TestStream("csv", records: 1000, seed: 7)
-    var input = frames == 0 ? stream.bytes : try framed(stream.bytes, count: frames)
+    let configuration = frames == 1 ? compressibleConfiguration() : stream.configuration
+    var input =
+      switch frames {
+      case 0: stream.bytes
+      case 1: try compressibleInput(frames: 1)
+      default: try framed(stream.bytes, count: frames)
+      }
     try directory.write("in", input)
-    let place = try breakOff(stream.configuration, at: input.count / 2)
+    let place = try breakOff(configuration, at: input.count / 2)
     let before = try newest("state")
     try change(&input, place)
     try directory.write("in", input)
-    let failure = try run(stream.configuration).run.failure
+    let failure = try run(configuration).run.failure
     #expect(failure?.exitCode == 65)
     let text = failure?.description ?? "no failure"
     #expect(text.contains(line) && !text.contains("\n"), "\(text)")
@@ -122,11 +157,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [0, 20])
-  func `an input that is nearly nothing is refused`(frames: Int) throws {
+  @Test(arguments: [0, 1, 20])
+  func `an input of which only the header is left is refused`(frames: Int) throws {
+    let header = Array((frames == 1 ? "x,note\n" : "key,f0,f1,f2,note\n").utf8)
     try expectRefusal(Self.changed + "expected byte ", frames: frames) { input, _ in
-      input = frames == 0 ? Array("key,f0,f1,f2,note\n".utf8) : try framed([0x61, 0x0A], count: 1)
-      if frames > 0 { input = try framed(Array("key,f0,f1,f2,note\n".utf8), count: 1) }
+      input = frames == 0 ? header : try framed(header, count: 1)
     }
   }
 

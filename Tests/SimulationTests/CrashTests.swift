@@ -29,7 +29,8 @@ import Testing
     } while Self.onlySeed == nil && crashes < most && failures.count < 10
     print(
       "simulated \(crashes) crashes, \(faults) failures and \(stops) stops, "
-        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)")
+        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)"
+    )
     for input in [Scenario.Input.plain, .manyFrames, .directory] {
       #expect(Self.onlySeed != nil || seeks[input, default: 0] > 0, "nothing was sought: \(input)")
     }

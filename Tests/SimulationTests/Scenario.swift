@@ -115,7 +115,8 @@ struct Scenario {
       let opening = Self.opening(text, isJSON)
       let size = (text.count + max(1, frames) - 1) / max(1, frames)
       openings[name] =
-        frames == 0 ? opening : parts.prefix((opening + size - 1) / size).reduce(0) { $0 + $1.count }
+        frames == 0
+        ? opening : parts.prefix((opening + size - 1) / size).reduce(0) { $0 + $1.count }
     }
   }
 

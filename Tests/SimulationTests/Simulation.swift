@@ -172,7 +172,8 @@ struct Simulation {
     let needless = offsets.filter { $0 >= opening && $0 < target }
     guard needless.isEmpty else {
       throw Failure(
-        description: "\(path): expected reads before \(opening) or from \(target) on, found some at "
+        description:
+          "\(path): expected reads before \(opening) or from \(target) on, found some at "
           + "\(needless)")
     }
   }
