@@ -155,7 +155,7 @@ struct IngestLane: Sendable {
       }
       guard isThere else {
         throw .inputChanged(
-          stream: stream, "expected byte \(grouped(offset)), found the end before it")
+          stream: stream, "expected byte \(offset) of the input, found the end before it")
       }
       let offsetBefore = decompressor.inputOffset + compressed.count
       metrics.soughtByteCount.add(offset - offsetBefore, ordering: .relaxed)
@@ -179,8 +179,7 @@ struct IngestLane: Sendable {
     guard byteOffset >= place.byteOffset else {
       guard windowIsLast else { return }
       throw RecordFault(
-        expected: "byte \(grouped(place.byteOffset)) of the stream",
-        found: "the end at byte \(grouped(byteOffset))")
+        expected: "byte \(place.byteOffset) of the stream", found: "the end at byte \(byteOffset)")
     }
     try decompressor.check(place)
     records = place.records
