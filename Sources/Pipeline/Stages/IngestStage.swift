@@ -205,8 +205,8 @@ struct IngestStage: Stage {
   private enum LaneFailure: Error {
     /// Its bytes are not what they should be.
     case unreadable(String)
-    /// The end of a record cannot be found.
-    case badRecord(RecordFault)
+    /// The end of a record cannot be found; so many bytes precede it that were not taken.
+    case badRecord(RecordFault, at: Int)
     case stream(StreamError)
   }
 
@@ -220,7 +220,8 @@ struct IngestStage: Stage {
       do {
         found = try lane.open()
       } catch {
-        throw .unreadable("\(error)")
+        guard let offset = error.offset else { throw .unreadable("\(error)") }
+        throw .badRecord(error, at: offset)
       }
       guard let found else { return try fill(&lane) }
       position = lane.position()
@@ -247,7 +248,7 @@ struct IngestStage: Stage {
     switch outcome {
     case .batchIsFull: emitBatch(completes: true, emit)
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
-    case .failed(let fault): throw .badRecord(fault)
+    case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
     }
   }
@@ -261,7 +262,7 @@ struct IngestStage: Stage {
       }
       throw .unreadable("\(error)")
     }
-    if let fault = lane.growthFault { throw .badRecord(fault) }
+    if let fault = lane.growthFault { throw .badRecord(fault, at: 0) }
   }
 
   /// Takes the start of the first run as that of the stream; those of the others must be the same.
@@ -317,6 +318,7 @@ struct IngestStage: Stage {
     _ run: Int, _ lane: IngestLane, because failure: LaneFailure
   ) throws(StreamError) {
     let fault: RecordFault
+    var byteOffset = lane.byteOffset
     switch failure {
     case .stream(let error): throw error
     case .unreadable(let reason):
@@ -325,17 +327,18 @@ struct IngestStage: Stage {
       }
       fault = RecordFault(
         expected: "a stream that can be read", found: "one that cannot: \(reason)")
-    case .badRecord(let found):
+    case .badRecord(let found, let offset):
+      byteOffset += offset
       guard source.endsAnywhere else {
         throw .badRecord(
-          stream: configuration.name, record: lane.records + 1, byteOffset: lane.byteOffset,
+          stream: configuration.name, record: lane.records + 1, byteOffset: byteOffset,
           fault: found)
       }
       fault = found
     }
     source.abandon(run: run)
     finishedRuns = source.progress
-    leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
+    leaveOut(fault, [], record: lane.records + 1, byteOffset: byteOffset)
   }
 
   private func finish(_ lane: IngestLane) throws(StreamError) {
