@@ -1,4 +1,6 @@
 import Codecs
+import Connectors
+import Dataflow
 import Features
 import Storage
 import Testing
@@ -165,6 +167,30 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 20])
+  func `an input of which nothing is left is refused`(frames: Int) throws {
+    try expectRefusal(
+      "test: expected a header line, found the end of the stream", frames: frames
+    ) { input, _ in input = [] }
+  }
+
+  @Test func `an input that never had anything is what it is without a state`() throws {
+    try directory.write("in", [])
+    var configuration = csvConfiguration { $0.badRecords = .deadLetter }
+    #expect(try run(configuration).run.failure?.exitCode == 65)
+    #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
+    configuration.format = "ndjson"
+    #expect(try run(configuration).run.failure == nil)
+    #expect(try directory.read("state.out") == [])
+    // Nor is one that was done with, when it is looked at again.
+    try directory.write("in", Array("{\"a\":1}\n".utf8))
+    #expect(try run(configuration, state: "other").run.failure == nil)
+    let output = try directory.read("other.out")
+    let again = try run(configuration, state: "other").run
+    #expect(again.failure == nil && again.metrics.bytesIn == 0 && !output.isEmpty)
+    #expect(try directory.read("other.out") == output)
+  }
+
   @Test func `an input whose frame ends before the place is refused`() throws {
     try expectRefusal(
       ": expected the rest of the zstd frame, found the end", frames: 20
@@ -193,6 +219,33 @@ import Testing
   @Test func `an input that was compressed and is not any more is refused`() throws {
     try expectRefusal(Self.changed + "expected ", frames: 20) { input, _ in
       input = try decompressed(input)
+    }
+  }
+
+  @Test(arguments: [0, 20])
+  func `a place that makes no sense is refused or passed over, whatever it is`(frames: Int) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SeededGenerator(seed: seed)
+    let stream = TestStream("csv", records: 300, seed: seed)
+    try directory.write("in", frames == 0 ? stream.bytes : framed(stream.bytes, count: frames))
+    for _ in 0..<300 {
+      func number() -> Int {
+        let most = [0, 30, 10_000, Checkpoint.countLimit].randomElement(using: &random) ?? 0
+        return .random(in: 0...most, using: &random)
+      }
+      var place = StreamPosition(
+        records: number(), byteOffset: number(), frameOffset: number(), byteOffsetInFrame: number())
+      let file = try POSIXFileSystem().open(directory.file("in"), for: .reading)
+      let source = try FileSource(file, isRemembered: true)
+      place.run = source.mark(ofRun: 0)
+      place.finishedRuns = []
+      var ingest = try IngestStage(
+        stream.configuration, source: source, metrics: StreamMetrics(), resumption: place)
+      do {
+        while try ingest.step(.resume, emit: { _ in }) != .finished {}
+      } catch {
+        #expect((error as? StreamError)?.exitCode == 65, "seed \(seed): \(place): \(error)")
+      }
     }
   }
 

@@ -161,11 +161,10 @@ struct IngestStage: Stage {
     case .waits(let awaited): return wait(awaited, emit)
     case .end:
       sourceHasEnded = true
-      // An input without a byte is a run too: its format says whether it may be.
-      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [],
-        source.progress ?? [] == []
-      {
-        lanes[0] = try makeLane(run: nil)
+      // An input without a byte is a run too, unless an earlier process was done with it: its format
+      // says whether it may be.
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [] {
+        lanes[0] = try makeLane(run: 0)
       }
       for run in lanes.keys.sorted() { end(run) }
     }
