@@ -63,6 +63,7 @@ package struct DecoderOptions: Sendable {
 /// Bounds that hostile input runs into.
 package struct DecoderLimits: Sendable, Equatable {
   package static let recordByteRange = 1...1 << 30
+  package static let fieldRange = 1...1_000_000
   package static let depthRange = 1...1024
   /// The most bytes that one record (or the header) may have.
   package var recordBytes = 16 << 20
@@ -179,10 +180,19 @@ package enum DecodeOutcome {
 package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible {
   package var expected: String
   package var found: String
+  /// Where in the window the record begins, where the start of a stream holds one that is refused.
+  package var offset: Int?
 
   package init(expected: String, found: String) {
     self.expected = expected
     self.found = found
+  }
+
+  /// The fault as that of a record that the start of a stream holds.
+  func at(_ offset: Int) -> RecordFault {
+    var fault = self
+    fault.offset = offset
+    return fault
   }
 
   /// A choice of features that does not fit the stream.

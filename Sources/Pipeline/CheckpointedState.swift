@@ -30,26 +30,10 @@ extension Checkpoint {
   func state(
     for schema: FeatureSchema, _ configuration: StreamConfiguration
   ) throws -> NormalizerState? {
-    var compared = self
-    if configuration.normalization.isFrozen {
-      // Moments that stand still do not depend on how they would move.
-      compared.settings = settings.filter {
-        NormalizationSettings.transformSettingNames.contains($0.key)
-      }
-    }
-    let differences = compared.differences(
-      fromFeatures: schema.names, settings: configuration.normalization.checkpointSettings)
     var fitting = self
-    if !differences.isEmpty {
-      switch configuration.onMismatch {
-      case .fail:
-        throw StreamError.configuration(
-          "\(configuration.name): the checkpoint does not fit: "
-            + differences.joined(separator: "; ")
-            + " (--on-mismatch match_by_name or reset would go on)")
-      case .matchByName: fitting = matchedByName(to: schema.names)
-      case .reset: return nil
-      }
+    if try !fits(schema.names, configuration) {
+      guard configuration.onMismatch == .matchByName else { return nil }
+      fitting = matchedByName(to: schema.names)
     }
     return NormalizerState(
       parameters: try AffineParameters(weight: fitting.weight, bias: fitting.bias),
@@ -58,6 +42,35 @@ extension Checkpoint {
         values: fitting.values, varianceBatches: fitting.varianceBatches,
         varianceValues: fitting.varianceValues),
       batchesTracked: fitting.batchesTracked, missing: fitting.missing, clipped: fitting.clipped)
+  }
+
+  /// Checks the settings alone, where the features are not known yet.
+  ///
+  /// - Throws: as `state(for:_:)` does.
+  func checkSettings(_ configuration: StreamConfiguration) throws(StreamError) {
+    _ = try fits(features, configuration)
+  }
+
+  /// Whether the checkpoint is one of these features and settings.
+  private func fits(
+    _ names: [String], _ configuration: StreamConfiguration
+  ) throws(StreamError) -> Bool {
+    var compared = self
+    if configuration.normalization.isFrozen {
+      // Moments that stand still do not depend on how they would move.
+      compared.settings = settings.filter {
+        NormalizationSettings.transformSettingNames.contains($0.key)
+      }
+    }
+    let differences = compared.differences(
+      fromFeatures: names, settings: configuration.normalization.checkpointSettings)
+    guard !differences.isEmpty, configuration.onMismatch == .fail else {
+      return differences.isEmpty
+    }
+    throw .configuration(
+      "\(configuration.name): the checkpoint does not fit: "
+        + differences.joined(separator: "; ")
+        + " (--on-mismatch match_by_name or reset would go on)")
   }
 }
 

@@ -8,6 +8,8 @@ package enum StreamError: Error, CustomStringConvertible {
   case badRecord(stream: String, record: Int, byteOffset: Int, fault: RecordFault)
   /// Input that cannot be decompressed or makes no sense as a whole.
   case badInput(stream: String, String)
+  /// Input that does not hold the place that the checkpoint names.
+  case inputChanged(stream: String, String)
   /// A file beside the stream, such as a checkpoint, that cannot be used.
   case badFile(StorageError)
   /// A state directory that another process has, or that can take no more.
@@ -31,7 +33,7 @@ package enum StreamError: Error, CustomStringConvertible {
   /// The code of sysexits(3) that tells a script what went wrong.
   package var exitCode: Int32 {
     switch self {
-    case .badRecord, .badInput, .badFile: 65
+    case .badRecord, .badInput, .inputChanged, .badFile: 65
     case .stateRefused: 75
     case .inputMissing: 66
     case .outputRefused: 73
@@ -55,6 +57,8 @@ package enum StreamError: Error, CustomStringConvertible {
     case .badRecord(let stream, let record, let byteOffset, let fault):
       "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
     case .badInput(let stream, let reason): "\(stream): \(reason)"
+    case .inputChanged(let stream, let reason):
+      "\(stream): the input is not what it was when the checkpoint was taken: \(reason)"
     case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"

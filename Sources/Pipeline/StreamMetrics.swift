@@ -8,6 +8,7 @@ package final class StreamMetrics: Sendable {
   let batchCount = Atomic(0)
   let badRecordCount = Atomic(0)
   let inputByteCount = Atomic(0)
+  let soughtByteCount = Atomic(0)
   let outputByteCount = Atomic(0)
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
@@ -27,6 +28,8 @@ package final class StreamMetrics: Sendable {
   package var badRecords: Int { badRecordCount.load(ordering: .relaxed) }
   /// Bytes read from the source, as compressed as they came.
   package var bytesIn: Int { inputByteCount.load(ordering: .relaxed) }
+  /// Bytes of the source that were not read, since an earlier run had.
+  package var bytesPassedOver: Int { soughtByteCount.load(ordering: .relaxed) }
   /// Bytes given to the sink.
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
   /// Writes of the present run that no reader got.

@@ -9,6 +9,8 @@ struct StreamParts {
   var output: StreamOutput
   var checkpoints: CheckpointSchedule?
   var stateLock: StateDirectoryLock?
+  /// Why newer generations of the state were passed over.
+  var skipped: [StorageError] = []
 
   /// A run from the beginning to the end.
   init(
@@ -35,17 +37,24 @@ struct StreamParts {
   /// A run that goes on where an earlier one with the same state directory was killed.
   init(
     resuming directory: String, _ files: StreamFiles, _ state: InitialState,
-    in fileSystem: any FileSystem
+    _ configuration: StreamConfiguration, in fileSystem: any FileSystem
   ) throws(StreamError) {
     let store: CheckpointStore
     var state = state
     do {
       stateLock = try StateDirectoryLock(directory, in: fileSystem)
       store = try CheckpointStore(directory: directory, keep: 2, in: fileSystem)
-      if let found = try store.newest() { state.checkpoint = found.checkpoint }
+      if let found = try store.newest() {
+        state.checkpoint = found.checkpoint
+        skipped = found.skipped
+        // A newer one that could not be read for a while would know of more output than there is.
+        if !skipped.isEmpty { try store.write(found.checkpoint) }
+      }
     } catch {
       throw StreamError(error)
     }
+    // A run that was complete opens no stream, which would look at the features too.
+    try state.checkpoint?.checkSettings(configuration)
     var file: FileSource
     do {
       file = try FileSource(fileSystem.open(files.input, for: .reading), isRemembered: true)

@@ -32,6 +32,8 @@ package final class StreamRun: Sendable {
   package let board = StreamBoard()
   /// The size of the input in bytes, where it is known.
   package let inputByteCount: Int?
+  /// What was amiss, though the run goes on.
+  package let warnings: [String]
   private let name: String
   private let flow: Flow
   private let requests: Inlet<IngestedItem>
@@ -58,21 +60,23 @@ package final class StreamRun: Sendable {
       })
     let parts: StreamParts
     if let directory = files.resume {
-      parts = try StreamParts(resuming: directory, files, state, in: fileSystem)
+      parts = try StreamParts(resuming: directory, files, state, configuration, in: fileSystem)
     } else {
       parts = try StreamParts(files, state, in: fileSystem)
     }
     try self.init(
       configuration, source: parts.source, state: parts.state, output: parts.output,
       checkpoints: parts.checkpoints, threads: threads, metrics: StreamMetrics(),
-      completion: completion, stateLock: parts.stateLock)
+      completion: completion, stateLock: parts.stateLock, skipped: parts.skipped)
   }
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, state: InitialState,
     output: StreamOutput, checkpoints: CheckpointSchedule?, threads: Int, metrics: StreamMetrics,
-    completion: @escaping @Sendable ((any Error)?) -> Void, stateLock: StateDirectoryLock? = nil
+    completion: @escaping @Sendable ((any Error)?) -> Void, stateLock: StateDirectoryLock? = nil,
+    skipped: [StorageError] = []
   ) throws(StreamError) {
+    warnings = skipped.map { "passed over a damaged checkpoint: \($0)" }
     self.metrics = metrics
     self.stateLock = stateLock
     name = configuration.name

@@ -27,19 +27,27 @@ struct CommandFailure: Error {
   }
 
   func report() {
-    switch format {
-    case .text: writeToStandardError("evenkeel: \(message)\n")
-    case .json:
-      let line = LogLine(level: "error", message: message, exitCode: exitCode)
-      writeToStandardError(jsonText(line) + "\n")
-    }
+    say(message, LogLine(level: "error", message: message, exitCode: exitCode), format)
   }
+}
 
-  private struct LogLine: Encodable {
-    var level: String
-    var message: String
-    var exitCode: Int32
+/// Says on stderr what is amiss with a command that goes on.
+func warn(_ message: String, format: LogFormat) {
+  say("warning: " + message, LogLine(level: "warning", message: message), format)
+}
+
+private func say(_ text: String, _ line: LogLine, _ format: LogFormat) {
+  switch format {
+  case .text: writeToStandardError("evenkeel: \(text)\n")
+  case .json: writeToStandardError(jsonText(line) + "\n")
   }
+}
+
+/// What is said, as JSON.
+private struct LogLine: Encodable {
+  var level: String
+  var message: String
+  var exitCode: Int32?
 }
 
 /// One line of JSON with its keys in snake case and in order.

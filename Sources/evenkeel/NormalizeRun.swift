@@ -8,14 +8,17 @@ final class NormalizeRun {
   private let files: StreamFiles
   private let threads: Int
   private let writesSummary: Bool
+  private let logFormat: LogFormat
 
   init(
-    _ configuration: StreamConfiguration, files: StreamFiles, threads: Int, writesSummary: Bool
+    _ configuration: StreamConfiguration, files: StreamFiles, threads: Int, writesSummary: Bool,
+    logFormat: LogFormat
   ) {
     self.configuration = configuration
     self.files = files
     self.threads = threads
     self.writesSummary = writesSummary
+    self.logFormat = logFormat
   }
 
   func run() throws {
@@ -26,6 +29,7 @@ final class NormalizeRun {
     let stream = try StreamRun(configuration, files: files, threads: threads) { failure in
       outcome.complete(failure)
     }
+    for warning in stream.warnings { warn(warning, format: logFormat) }
     let signals = handled.map { number in
       onSignal(number) { [name = configuration.name] in
         // A file that was read in part would look like one that was read whole.

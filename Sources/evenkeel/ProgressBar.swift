@@ -14,8 +14,8 @@ final class ProgressBar {
     timer.setEventHandler {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
       let line = progressLine(
-        bytes: stream.metrics.bytesIn, of: stream.inputByteCount, records: stream.metrics.records,
-        seconds: seconds)
+        bytes: stream.metrics.bytesIn, passedOver: stream.metrics.bytesPassedOver,
+        of: stream.inputByteCount, records: stream.metrics.records, seconds: seconds)
       writeToStandardError("\r\u{1B}[K" + line)
     }
     timer.schedule(deadline: .now() + 0.2, repeating: 0.1)
@@ -30,17 +30,23 @@ final class ProgressBar {
 }
 
 /// Bytes, records a second and, where the end is known, a bar and the time to it.
-func progressLine(bytes: Int, of total: Int?, records: Int, seconds: Double) -> String {
+///
+/// - Parameter passedOver: bytes that took no time, since an earlier run has read them.
+func progressLine(
+  bytes: Int, passedOver: Int, of total: Int?, records: Int, seconds: Double
+) -> String {
   let rate = seconds > 0 ? Double(records) / seconds : 0
-  let counts = "\(byteText(bytes))  \(grouped(records)) records  \(grouped(Int(rate)))/s"
+  let place = passedOver + bytes
+  let counts = "\(byteText(place))  \(grouped(records)) records  \(grouped(Int(rate)))/s"
   guard let total, total > 0 else { return counts }
-  let share = min(1, Double(bytes) / Double(total))
+  let share = min(1, Double(place) / Double(total))
   let filled = Int(share * 24)
   let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-  let left = share > 0 ? Int((seconds / share - seconds).rounded()) : 0
+  let bytesLeft = Double(max(0, total - place))
+  let left = bytes > 0 ? Int((seconds * bytesLeft / Double(bytes)).rounded()) : 0
   let (minutes, rest) = left.quotientAndRemainder(dividingBy: 60)
   let eta = "\(minutes):\(rest < 10 ? "0" : "")\(rest)"
-  return "\(bar) \(Int(share * 100)) %  \(byteText(bytes)) of \(byteText(total))  "
+  return "\(bar) \(Int(share * 100)) %  \(byteText(place)) of \(byteText(total))  "
     + "\(grouped(records)) records  \(grouped(Int(rate)))/s  ETA \(eta)"
 }
 

@@ -79,14 +79,15 @@ import Testing
   func `the limit holds for the header, the first record and blank lines too`(chunk: Int) throws {
     var options = DecoderOptions()
     options.limits.recordBytes = 10
-    for csv in [
-      "abcdefghijk,b\n1,2\n", "\"abcdefghi\",\"\n", "a,b\n1,234567890\n",
-      "a,b\n\n\n\n\n\n\n\n\n\n1,2\n",
+    for (csv, offset) in [
+      ("abcdefghijk,b\n1,2\n", 0), ("\"abcdefghi\",\"\n", 0), ("a,b\n1,234567890\n", 4),
+      ("a,b\n\n\n\n\n\n\n\n\n\n1,2\n", 4),
     ] {
       let reading = try FormatReading(.csv, Array(csv.utf8), options, chunk: chunk)
       #expect(
         reading.outcome.openingFault?.description
           == "expected a record of at most 10 bytes, found a longer one", "\(csv)")
+      #expect(reading.outcome.openingFault?.offset == offset, "\(csv)")
     }
   }
 

@@ -114,6 +114,16 @@ extension LiveSourceTests {
         try driver.drain() == ["0:b", "0 ended", "1:late", "1 ended", "2:c", "2 ended"])
     }
 
+    @Test func `the file under way goes on where it is sought, if it is so long`() throws {
+      for name in ["a", "b"] { try folder.write("\(name)123456789", to: name) }
+      var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 2)
+      #expect(try source.read().read == .bytes(2, run: 0))
+      #expect(try !source.source.seek(run: 0, to: 11))
+      #expect(try source.source.seek(run: 0, to: 8))
+      #expect(try source.drain() == ["0:89", "0 ended", "1:b123456789", "1 ended"])
+      #expect(try !source.source.seek(run: 1, to: 0))
+    }
+
     @Test func `a file that is not read to its end is not remembered`() throws {
       try folder.write("0123456789", to: "a")
       var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 4)

@@ -99,6 +99,35 @@ extension LiveSourceTests {
       #expect(log == ["1 ended", "2:y"])
     }
 
+    @Test func `a run is sought from where it began`() throws {
+      try folder.write("old\n", to: "log")
+      var first = try follow(from: .end)
+      #expect(try first.after { try folder.append("0123", to: "log") } == ["0:0123"])
+      let mark = try #require(first.source.mark(ofRun: 0))
+      try folder.append("456789", to: "log")
+      var second = SourceDriver(
+        try FollowSource(folder("log"), start: .beginning, in: files), capacity: 2)
+      try second.source.resume(from: [], run: mark)
+      #expect(second.source.mark(ofRun: 0) == mark)
+      #expect(try String(decoding: second.read().bytes, as: UTF8.self) == "01")
+      #expect(try second.source.seek(run: 0, to: 4))
+      #expect(try second.drain() == ["0:456789"])
+      #expect(try second.after { try folder.append("x", to: "log") } == ["0:x"])
+    }
+
+    @Test func `a run that is not so long any more is followed by that of a file that was cut`()
+      throws
+    {
+      try folder.write("01234", to: "log")
+      var source = SourceDriver(
+        try FollowSource(folder("log"), start: .beginning, in: files), capacity: 2)
+      #expect(try source.read().read == .bytes(2, run: 0))
+      #expect(try source.source.seek(run: 0, to: 6))
+      #expect(source.source.mark(ofRun: 0) == nil)
+      #expect(try source.drain() == ["1:01234"])
+      #expect(try source.after { try folder.append("5", to: "log") } == ["1:5"])
+    }
+
     @Test func `an abandoned run gives nothing until another file or beginning`() throws {
       try folder.write("bad\n", to: "log")
       var source = try follow()

@@ -31,6 +31,19 @@ import Testing
     #expect(try read(&source).read == .end)
   }
 
+  @Test func `a file goes on where it is sought, if it is so long`() throws {
+    var source: any ByteSource = try FileSource(
+      fileSystem.open(directory.write("in.csv", 0..<10), for: .reading), isRemembered: true)
+    #expect(try read(&source, limit: 2).bytes == [0, 1])
+    #expect(try source.seek(run: 0, to: 7))
+    #expect(try read(&source, limit: 2).bytes == [7, 8])
+    #expect(try source.seek(run: 0, to: 1))
+    #expect(try !source.seek(run: 0, to: 11))
+    #expect(try read(&source).bytes == Array(1..<10))
+    #expect(try source.seek(run: 0, to: 10))
+    #expect(try read(&source).read == .end)
+  }
+
   @Test func `an empty file is at its end`() throws {
     var source = try BuiltInSources.open(directory.write("in.csv", []), in: fileSystem)
     #expect(source.size == 0)

@@ -117,7 +117,8 @@ import Testing
     #expect(finished.exitCode == 65)
     #expect(
       finished.errors.hasPrefix(
-        "evenkeel: stdin: expected a record of at most 16777216 bytes, found a longer one"),
+        "evenkeel: stdin: record 1, byte 2: expected a record of at most 16777216 bytes, "
+          + "found a longer one"),
       "\(finished.errors)")
     #expect(try place.peakMemory() < 128 << 20)
     #expect(place.files == [])

@@ -8,12 +8,12 @@ import Testing
 
   /// Runs a command that ends in `$MEASURED normalize …`, and expects how it is refused.
   private func expect(
-    _ command: String, isRefusedWith words: String, in place: Workplace
+    _ command: String, exitCode: Int32 = 65, isRefusedWith words: String, in place: Workplace
   ) throws {
     let before = place.files
     let began = ContinuousClock.now
     let finished = try place.shell(command)
-    #expect(finished.exitCode == 65, "\(finished.errors)")
+    #expect(finished.exitCode == exitCode, "\(finished.errors)")
     #expect(finished.errors.contains(words), "\(finished.errors)")
     #expect(finished.errors.lineCount == 1, "\(finished.errors)")
     #expect(try place.peakMemory() < Self.mostBytes)
@@ -68,7 +68,8 @@ import Testing
     let place = try Workplace()
     try expect(
       "yes abc | head -n 1000000000 | tr '\\n' , 2>/dev/null | $MEASURED normalize --format csv -o out.csv",
-      isRefusedWith: "stdin: expected ", in: place)
+      isRefusedWith: "stdin: record 1, byte 0: expected a record of at most 16777216 bytes",
+      in: place)
   }
 
   @Test func `more columns than the limit are refused though their line is short enough`() throws {
@@ -76,7 +77,12 @@ import Testing
     try expect(
       "(yes a | head -n 200000 | paste -sd ,; yes 1 | head -n 200000 | paste -sd ,) "
         + "| $MEASURED normalize --format csv -o out.csv",
-      isRefusedWith: "stdin: expected at most 100000 fields, found more", in: place)
+      isRefusedWith: "stdin: record 1, byte 0: expected at most 100000 fields, found more",
+      in: place)
+    let asked = try place.shell(
+      "(yes a | head -n 9 | paste -sd ,; yes 1 | head -n 9 | paste -sd ,) "
+        + "| $EVENKEEL normalize --format csv --max-fields 8 -o out.csv")
+    #expect(asked.exitCode == 65 && asked.errors.contains("at most 8 fields"), "\(asked.errors)")
   }
 
   @Test(arguments: ["[", "{\"a\":"])
@@ -87,6 +93,9 @@ import Testing
     try expect(
       "$MEASURED normalize in.ndjson -o out.ndjson",
       isRefusedWith: "in.ndjson: record 2, byte 8: expected ", in: place)
+    try expect(
+      "$MEASURED normalize in.ndjson --max-depth 1025 -o out.ndjson", exitCode: 64,
+      isRefusedWith: "--max-depth: expected 1 to 1024, found 1025", in: place)
     // As the first record, where the features are looked for.
     try place.write("in.ndjson", ("{\"y\":" + String(repeating: opener, count: 100_000)).utf8)
     try expect(

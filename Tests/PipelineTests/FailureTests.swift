@@ -24,6 +24,13 @@ import Testing
       ),
       (.badInput(stream: "in.csv", "no sense"), 65, "in.csv: no sense"),
       (
+        .inputChanged(stream: "in.csv", "expected byte 9, found the end"), 65,
+        """
+        in.csv: the input is not what it was when the checkpoint was taken: \
+        expected byte 9, found the end
+        """
+      ),
+      (
         .badFile(.content(path: "state", .newerVersion(found: "2", supported: 1))), 65,
         """
         state: written in format version 2, newer than version 1, \
@@ -258,6 +265,8 @@ import Testing
     Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") {
       $0.decompression.maxWindowLog = 32
     },
+    Refusal("limits.fields: expected 1 to 1000000, found 0") { $0.decoder.limits.fields = 0 },
+    Refusal("limits.depth: expected 1 to 1024, found 1025") { $0.decoder.limits.depth = 1025 },
     Refusal("limits.growth: expected 1 to 1000000, found 0") { $0.decompression.maxGrowth = 0 },
     Refusal("compression.level: expected") { $0.compressionLevel = 23 },
     Refusal("format: expected one of") { $0.format = "parquet" },

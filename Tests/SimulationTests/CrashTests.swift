@@ -11,6 +11,7 @@ import Testing
   @Test func `a stream resumes byte for byte after any crash, failure or stop`() throws {
     let most = Self.isFull ? 10_000 : 300
     var (crashes, faults, stops) = (0, 0, 0)
+    var seeks: [Scenario.Input: Int] = [:]
     var failures: [String] = []
     var seed = Self.onlySeed ?? Self.firstSeed
     repeat {
@@ -23,11 +24,16 @@ import Testing
       crashes += simulation.crashes
       faults += simulation.faults
       stops += simulation.stops
+      seeks[simulation.scenario.input, default: 0] += simulation.seeks
       seed += 1
     } while Self.onlySeed == nil && crashes < most && failures.count < 10
     print(
       "simulated \(crashes) crashes, \(faults) failures and \(stops) stops, "
-        + "seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)")
+        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)"
+    )
+    for input in [Scenario.Input.plain, .manyFrames, .directory] {
+      #expect(Self.onlySeed != nil || seeks[input, default: 0] > 0, "nothing was sought: \(input)")
+    }
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
   }
 

@@ -36,6 +36,11 @@ struct ListedFilesSource: ByteSource {
     finished = progress
   }
 
+  mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
+    guard run == self.run, let current else { return false }
+    return try current.file.seek(within: offset)
+  }
+
   mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {

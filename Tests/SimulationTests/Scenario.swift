@@ -21,7 +21,7 @@ struct Scenario {
 
   static let stateDirectory = "/state"
   static let outputDirectory = "/out"
-  private static let inputDirectory = "/in"
+  static let inputDirectory = "/in"
   /// Stands still, so that names and times do not differ from run to run.
   static let clock: RotatingFileSink.Clock = { 1_795_339_500 }
 
@@ -32,6 +32,11 @@ struct Scenario {
   let variesCadence: Bool
   /// The files that are there before the first run, by path.
   private(set) var files: [String: [UInt8]] = [:]
+  /// How much of each input shows its features: up to the end of the frame that they are in, where there
+  /// are frames.
+  private(set) var openings: [String: Int] = [:]
+  /// The most bytes that are read at once.
+  private let mostBytesRead: Int
 
   var directory: String { definition.directory(in: Self.stateDirectory) }
 
@@ -69,6 +74,7 @@ struct Scenario {
       if isDirectory { return try ListedFilesSource(path, waits: isLive, in: fileSystem) }
       return try FileSource(fileSystem.open(path, for: .reading), isRemembered: true)
     }
+    mostBytesRead = draw(30, 60, 100, .max)
     let byteLimit: Int? = draw(nil, 300, 1000)
     definition.sink.open = { fileSystem throws(FileError) in
       try RotatingFileSink(
@@ -94,17 +100,23 @@ struct Scenario {
   private mutating func drawInput(_ isJSON: Bool, _ random: inout SplitMix64) throws {
     let runs = input == .directory ? Int.random(in: 1...4, using: &random) : 1
     for run in 0..<runs {
-      let count = Int.random(in: 0...(input == .directory ? 25 : 70), using: &random)
+      let count = Int.random(in: 0...(input == .directory ? 40 : 90), using: &random)
       let text = Self.text(records: count + 1, isJSON, &random)
       let name = "\(Self.inputDirectory)/" + (input == .directory ? "in-\(run)" : "in")
       let frames =
         switch input {
         case .plain: 0
         case .oneFrame: 1
-        case .manyFrames: 7
-        case .directory: Int.random(in: 0...3, using: &random)
+        case .manyFrames: Int.random(in: 2...25, using: &random)
+        case .directory: Int.random(in: 0...8, using: &random)
         }
-      files[name] = frames == 0 ? text : try framed(text, count: frames)
+      let parts = frames == 0 ? [text] : try framed(text, count: frames)
+      files[name] = parts.flatMap { $0 }
+      let opening = Self.opening(text, isJSON)
+      let size = (text.count + max(1, frames) - 1) / max(1, frames)
+      openings[name] =
+        frames == 0
+        ? opening : parts.prefix((opening + size - 1) / size).reduce(0) { $0 + $1.count }
     }
   }
 
@@ -133,6 +145,16 @@ struct Scenario {
     return Array(text.utf8)
   }
 
+  /// The length of what shows the features: the header, or the lines up to a good one.
+  private static func opening(_ text: [UInt8], _ isJSON: Bool) -> Int {
+    var end = 0
+    for line in text.split(separator: 0x0A) {
+      end += line.count + 1
+      if !isJSON || line.last == UInt8(ascii: "}") { break }
+    }
+    return end
+  }
+
   private static func blankDefinition() throws -> StreamDefinition {
     let fileSystem = SimulatedFileSystem(seed: 0)
     let text = """
@@ -151,6 +173,7 @@ struct Scenario {
   /// A disk with the scenario's files on it.
   func disk(seed: UInt64) throws -> SimulatedFileSystem {
     let fileSystem = SimulatedFileSystem(seed: seed)
+    fileSystem.mostBytesRead = mostBytesRead
     // In the order of their names, so that every disk numbers them alike.
     for (path, bytes) in files.sorted(by: { $0.key < $1.key }) {
       try fileSystem.install(path, bytes)
@@ -163,10 +186,10 @@ struct Scenario {
 }
 
 /// The bytes in so many zstd frames.
-private func framed(_ bytes: [UInt8], count: Int) throws -> [UInt8] {
+private func framed(_ bytes: [UInt8], count: Int) throws -> [[UInt8]] {
   let compressor = try ZstdCompressor(level: 1)
   let size = max(1, (bytes.count + count - 1) / count)
-  return try stride(from: 0, to: bytes.count, by: size).flatMap { start in
+  return try stride(from: 0, to: bytes.count, by: size).map { start in
     try Array(bytes[start..<min(start + size, bytes.count)])
       .withUnsafeBufferPointer { try compressor.compress($0) }
   }

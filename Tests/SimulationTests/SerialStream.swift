@@ -18,6 +18,7 @@ struct SerialStream {
     case done(EncodedUnit)
   }
 
+  let metrics = StreamMetrics()
   private var ingest: IngestStage
   private var normalize: NormalizeStage
   private var worker: EncodeWorker
@@ -31,7 +32,7 @@ struct SerialStream {
   private var random: SplitMix64
 
   init(_ opened: OpenedStream, _ scenario: Scenario, seed: UInt64) throws {
-    let (configuration, metrics) = (opened.configuration, StreamMetrics())
+    let configuration = opened.configuration
     random = SplitMix64(seed: seed)
     ingest = try IngestStage(
       configuration, source: opened.source, metrics: metrics, resumption: opened.state.resumption)

@@ -31,6 +31,10 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   /// The number of operations after which the machine goes down.
   var operationsToCrash: Int?
   var defect: (Defect, under: String)?
+  /// The most bytes that a read gives.
+  var mostBytesRead = Int.max
+  /// Where reads began, in order, by path.
+  var reads: [String: [Int]] = [:]
   private(set) var operations = 0
   private(set) var faultCount = 0
   private(set) var isDown = false
@@ -316,7 +320,8 @@ private final class SimulatedFile: File, @unchecked Sendable {
     into buffer: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(FileError) -> Int {
     try perform(.read) { () throws(FileError) in
-      let most = min(buffer.count, inode.visible.count - offset)
+      fileSystem.reads[path, default: []].append(offset)
+      let most = min(buffer.count, fileSystem.mostBytesRead, inode.visible.count - offset)
       guard most > 0 else { return 0 }
       let isShort = Bool.random(using: &fileSystem.random)
       let count = isShort ? Int.random(in: 1...most, using: &fileSystem.random) : most

@@ -29,13 +29,15 @@ struct Simulation {
   }
 
   let seed: UInt64
-  private var scenario: Scenario
+  private(set) var scenario: Scenario
   private let canary: Canary?
   private var random: SplitMix64
   private(set) var crashes = 0
   private(set) var faults = 0
   private(set) var stops = 0
   private(set) var damages = 0
+  /// The restarts that passed over a part of their input.
+  private(set) var seeks = 0
 
   init(seed: UInt64, canary: Canary? = nil) throws {
     self.seed = seed
@@ -129,6 +131,7 @@ struct Simulation {
 
   /// What a process may end with: nothing that only a human can mend, and nothing without a cause.
   private func check(_ error: any Error, isDown: Bool, hadFault: Bool) throws {
+    if error is Failure { throw error }
     guard !isDown else { return }
     let isLasting =
       switch error as? StreamError {
@@ -147,10 +150,31 @@ struct Simulation {
       let opened = try OpenedStream(
         scenario.definition, directory: scenario.directory, takesOtherCheckpoints: false, in: disk,
         clock: Scenario.clock)
+      disk.reads = [:]
       var stream = try SerialStream(opened, scenario, seed: random.next())
-      try stream.run(stopsAfter: stopsAfter)
+      let outcome = Swift.Result { try stream.run(stopsAfter: stopsAfter) }
+      if let place = opened.state.resumption { try expectSought(place, disk.reads) }
+      if stream.metrics.bytesPassedOver > 0 { seeks += 1 }
+      try outcome.get()
     } catch let error as StorageError {
       throw StreamError(error)
+    }
+  }
+
+  /// Expects that of the input that is gone on with nothing was read between what shows its features and
+  /// the frame, or the byte, of the place.
+  private func expectSought(_ place: StreamPosition, _ reads: [String: [Int]]) throws {
+    guard let name = place.run?.split(separator: "/").last else { return }
+    let path = "\(Scenario.inputDirectory)/\(name)"
+    guard let offsets = reads[path], let opening = scenario.openings[path] else { return }
+    let isCompressed = scenario.files[path]?.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) == true
+    let target = isCompressed ? place.frameOffset : place.byteOffset
+    let needless = offsets.filter { $0 >= opening && $0 < target }
+    guard needless.isEmpty else {
+      throw Failure(
+        description:
+          "\(path): expected reads before \(opening) or from \(target) on, found some at "
+          + "\(needless)")
     }
   }
 

@@ -59,7 +59,7 @@ struct CSVDecoder: RecordDecoder {
         guard window.isLast else { return nil }
         throw RecordFault(expected: "a header line", found: "the end of the stream")
       }
-      guard let record = try peek(window, at: markEnd) else { return nil }
+      guard let record = try peekAtStart(window, at: markEnd) else { return nil }
       let fields = try fields(of: record, at: markEnd, in: bytes)
       header = (fields.map { String(decoding: $0, as: UTF8.self) }, record.end)
       firstRecord = record.end
@@ -80,7 +80,7 @@ struct CSVDecoder: RecordDecoder {
   private mutating func peekFirstRecord(
     _ window: InputWindow, columnCount: Int
   ) throws(RecordFault) -> [[UInt8]]? {
-    while let record = try peek(window, at: firstRecord) {
+    while let record = try peekAtStart(window, at: firstRecord) {
       let isBlank = record.contentEnd == firstRecord && columnCount != 1
       // Without a header the first line that is not blank tells the number of columns. With one, a
       // record of another length, or one that cannot be read, does not say which columns hold
@@ -95,7 +95,7 @@ struct CSVDecoder: RecordDecoder {
       }
       firstRecord = record.end
       // Such lines without end are refused like a record without end.
-      guard firstRecord <= options.limits.recordBytes else { throw tooLong }
+      guard firstRecord <= options.limits.recordBytes else { throw tooLong.at(header?.end ?? 0) }
     }
     return nil
   }
@@ -147,6 +147,17 @@ struct CSVDecoder: RecordDecoder {
     }
   }
 
+  /// The same while the stream is opened, when nobody else knows where the record begins.
+  private mutating func peekAtStart(
+    _ window: InputWindow, at start: Int
+  ) throws(RecordFault) -> CSVRecordScanner.Record? {
+    do {
+      return try peek(window, at: start)
+    } catch {
+      throw error.at(start)
+    }
+  }
+
   /// The bytes that a record is known to have, line end included.
   @inline(__always)
   private func length(
@@ -168,7 +179,8 @@ struct CSVDecoder: RecordDecoder {
       fields.append(field.isQuoted ? Self.unescaped(content) : Array(content))
       guard fields.count <= options.limits.fields else {
         throw RecordFault(
-          expected: "at most \(options.limits.fields) fields", found: "more")
+          expected: "at most \(options.limits.fields) fields", found: "more"
+        ).at(start)
       }
       if field.next == record.contentEnd { return fields }
       place = field.next + 1

@@ -2,7 +2,7 @@ package import Features
 
 // Invariants:
 // - `frames` ascend, and the last one that starts at or before the place asked for is kept.
-// - `byteOffset` is the number of decompressed bytes given so far.
+// - `inputOffset` and `byteOffset` are the places in the input and in the stream of what comes next.
 
 /// Turns the bytes of an input into the bytes of the stream, whether compressed or not.
 ///
@@ -25,7 +25,7 @@ package struct InputDecompressor: Sendable {
   private var kind = Kind.unknown
   private var frames = [Frame(offset: 0, byteOffset: 0)]
   private var isWithinFrame = false
-  private var inputOffset = 0
+  package private(set) var inputOffset = 0
   private var byteOffset = 0
   /// Whether the last call filled its output, so that there may be more without more input.
   package private(set) var mayHoldMore = false
@@ -96,6 +96,54 @@ package struct InputDecompressor: Sendable {
     return StreamPosition(
       records: records, byteOffset: offset, frameOffset: frames[0].offset,
       byteOffsetInFrame: offset - frames[0].byteOffset)
+  }
+
+  // MARK: Going on at a place of an earlier run
+
+  /// The offset in the input from which the bytes lead to `place`: of its frame, or of its byte where
+  /// the input is not compressed. Nil where that is behind us, so that what follows leads there anyway,
+  /// and before the first bytes have shown what the input is.
+  package func offset(toSeek place: StreamPosition) -> Int? {
+    let offset: Int? =
+      switch kind {
+      case .unknown: nil
+      case .plain: place.byteOffset
+      case .zstd: place.frameOffset
+      }
+    return offset.flatMap { $0 > inputOffset ? $0 : nil }
+  }
+
+  /// Expects the input to go on at `offset(toSeek: place)`.
+  ///
+  /// - Returns: the offset in the stream of the next byte given.
+  package mutating func seek(to place: StreamPosition) -> Int {
+    if kind == .zstd {
+      decompressor.reset()
+      inputOffset = place.frameOffset
+      byteOffset = place.byteOffset - place.byteOffsetInFrame
+      frames = [Frame(offset: inputOffset, byteOffset: byteOffset)]
+    } else {
+      inputOffset = place.byteOffset
+      byteOffset = place.byteOffset
+    }
+    isWithinFrame = false
+    mayHoldMore = false
+    return byteOffset
+  }
+
+  /// Checks, where the stream has come to the byte of a place of an earlier run, that it is the same
+  /// place in the input. Places may only be asked for in order.
+  package mutating func check(_ place: StreamPosition) throws(RecordFault) {
+    let found = position(atByte: place.byteOffset, records: place.records)
+    // Between two frames the place may be given as the end of the first or as the start of the second.
+    let isSame =
+      found.byteOffsetInFrame == place.byteOffsetInFrame || found.byteOffsetInFrame == 0
+      || place.byteOffsetInFrame == 0
+    guard isSame, kind == .zstd || place.frameOffset == 0 else {
+      throw RecordFault(
+        expected: "\(place.byteOffsetInFrame) bytes in the frame at byte \(place.frameOffset)",
+        found: "other frames")
+    }
   }
 
   private mutating func frameStarts() {

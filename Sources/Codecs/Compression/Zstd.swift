@@ -31,6 +31,12 @@ package final class ZstdDecompressor: @unchecked Sendable {
     ZSTD_freeDCtx(context)
   }
 
+  /// Forgets the frame under way: what comes next is the start of one.
+  package func reset() {
+    // Only a reset of the parameters can fail.
+    ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
+  }
+
   /// Decompresses as much of `input` as `output` has room for, at most to the end of a frame.
   ///
   /// - Returns: the bytes taken and given, and whether a frame ended there.

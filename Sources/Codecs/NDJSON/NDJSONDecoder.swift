@@ -56,10 +56,10 @@ struct NDJSONDecoder: RecordDecoder {
     var firstRecord: UnsafeRawBufferPointer?
     search: while firstRecord == nil {
       // White space without end is refused like a line without end.
-      guard openingOffset <= options.limits.recordBytes else { throw tooLong }
+      guard openingOffset <= options.limits.recordBytes else { throw tooLong.at(prologue.count) }
       switch lines.line(at: openingOffset, of: window) {
       case .incomplete: return nil
-      case .tooLong: throw tooLong
+      case .tooLong: throw tooLong.at(openingOffset)
       case .none: break search
       case .whole(let range):
         let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])

@@ -1,4 +1,5 @@
 package import ConfigurationFile
+internal import Glibc
 package import Storage
 
 /// Where the bytes of a stream come from.
@@ -26,6 +27,10 @@ package protocol ByteSource: Sendable {
   /// Takes the `progress` of an earlier source, and the mark of the run that it was in, before the
   /// first read.
   mutating func resume(from progress: [String], run mark: String?) throws(FileError)
+  /// Goes on with a run that has a mark at `offset`, in bytes from its beginning.
+  ///
+  /// - Returns: whether the run is so long.
+  mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool
   /// Gives up a run whose bytes cannot be read; nothing more of it is given.
   mutating func abandon(run: Int)
   /// Begins to end: nothing new is taken from anyone.
@@ -43,6 +48,9 @@ extension ByteSource {
   package var progress: [String]? { nil }
   package func mark(ofRun run: Int) -> String? { nil }
   package mutating func resume(from progress: [String], run mark: String?) throws(FileError) {}
+  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
+    throw FileError(operation: .seek, path: name, errno: ESPIPE)
+  }
 }
 
 /// What a read of a source gave.

@@ -109,6 +109,11 @@ package struct DirectorySource: ByteSource {
     }
   }
 
+  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
+    guard run == self.run, let open = current else { return false }
+    return try open.file.seek(within: offset)
+  }
+
   /// The file counts as read.
   package mutating func abandon(run: Int) {
     guard run == self.run, let open = current else { return }

@@ -65,5 +65,9 @@ package struct FileSource: ByteSource {
     if self.progress != nil, progress == [self.mark] { self.progress = progress }
   }
 
+  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
+    try file.seek(within: offset)
+  }
+
   package mutating func abandon(run: Int) {}
 }

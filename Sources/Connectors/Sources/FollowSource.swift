@@ -95,11 +95,7 @@ package struct FollowSource: ByteSource {
         if let watch = open.watch { inotify.forget(watch) }
         if let ended = nextRun(after: open) { return ended }
       } else if try wasCut() {
-        try open.file.seek(to: 0)
-        current?.offset = 0
-        current?.start = 0
-        current?.hasGiven = false
-        current?.isAbandoned = false
+        try startOver(open)
         if let ended = nextRun(after: open) { return ended }
       } else if try isReplaced() {
         // Something may have been added before it was.
@@ -129,11 +125,32 @@ package struct FollowSource: ByteSource {
     current?.start = start
   }
 
+  /// A file that is not so long any more begins a new run here too; nothing more is told of the old one.
+  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
+    guard run == self.run, let open = current else { return false }
+    guard try open.file.seek(within: open.start + offset) else {
+      try startOver(open)
+      self.run += 1
+      return true
+    }
+    current?.offset = open.start + offset
+    return true
+  }
+
   package mutating func abandon(run: Int) {
     if run == self.run { current?.isAbandoned = true }
   }
 
   private var waits: SourceRead { .waits(Awaited(descriptor: inotify.number)) }
+
+  /// Goes back to the beginning of a file that was cut.
+  private mutating func startOver(_ open: Current) throws(FileError) {
+    try open.file.seek(to: 0)
+    current?.offset = 0
+    current?.start = 0
+    current?.hasGiven = false
+    current?.isAbandoned = false
+  }
 
   /// Begins another run; returns the end of the old one where there was something of it.
   private mutating func nextRun(after old: Current) -> SourceRead? {

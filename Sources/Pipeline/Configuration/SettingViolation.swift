@@ -104,7 +104,10 @@ extension StreamConfiguration {
       expected: "2^\(windows.lowerBound) to 2^\(windows.upperBound) bytes",
       found: "2^\(decompression.maxWindowLog)")
     require(decompression.maxGrowth, in: DecompressionOptions.growthRange, "limits.growth")
-    require(decoder.limits.recordBytes, in: DecoderLimits.recordByteRange, "limits.record_bytes")
+    let limits = decoder.limits
+    require(limits.recordBytes, in: DecoderLimits.recordByteRange, "limits.record_bytes")
+    require(limits.fields, in: DecoderLimits.fieldRange, "limits.fields")
+    require(limits.depth, in: DecoderLimits.depthRange, "limits.depth")
     if let level = compressionLevel {
       require(level, in: ZstdCompressor.levels, "compression.level")
     }

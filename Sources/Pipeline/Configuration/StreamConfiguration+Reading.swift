@@ -48,7 +48,8 @@ extension StreamConfiguration {
     let limits = DecoderLimits()
     decoder.limits.recordBytes = section.bytes(
       "record_bytes", in: DecoderLimits.recordByteRange, default: limits.recordBytes)
-    decoder.limits.fields = section.int("fields", in: 1...1_000_000, default: limits.fields)
+    decoder.limits.fields = section.int(
+      "fields", in: DecoderLimits.fieldRange, default: limits.fields)
     decoder.limits.depth = section.int(
       "depth", in: DecoderLimits.depthRange, default: limits.depth)
     decompression.maxGrowth = section.int(

@@ -1,8 +1,11 @@
 internal import Codecs
+internal import Connectors
 internal import Features
+internal import Synchronization
 
-// Invariant: `window` holds the decompressed bytes of which no record was taken; they start at
-// `byteOffset`.
+// Invariants:
+// - `window` holds the decompressed bytes of which no record was taken; they start at `byteOffset`.
+// - While there is a `resumption`, no record is taken.
 
 /// One run of bytes of a source on its way to records: compressed and framed by itself.
 struct IngestLane: Sendable {
@@ -22,8 +25,10 @@ struct IngestLane: Sendable {
   private var windowIsLast = false
   /// The run, where a later source could give it again.
   let mark: String?
-  /// The place up to which an earlier run had come; the records before it are not taken again.
+  /// The place up to which an earlier run had come, until that is reached.
   private var resumption: StreamPosition?
+  /// Whether it goes on from such a place, with records before it.
+  private let isResumed: Bool
   /// Records taken, bad ones included, and the bytes before the next one.
   private(set) var records = 0
   private(set) var byteOffset = 0
@@ -38,6 +43,7 @@ struct IngestLane: Sendable {
     self.mark = mark
     maxGrowth = decompression.maxGrowth
     self.resumption = resumption
+    isResumed = resumption?.records ?? 0 > 0
     decoder = try format.makeDecoder(options)
     decompressor = try InputDecompressor(
       maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
@@ -66,7 +72,9 @@ struct IngestLane: Sendable {
   private(set) var isTorn = false
 
   /// Whether all is taken.
-  var isDone: Bool { isTorn || windowIsLast && window.count == 0 && opening != nil }
+  var isDone: Bool {
+    isTorn || windowIsLast && window.count == 0 && opening != nil && resumption == nil
+  }
 
   /// Decompresses a piece; `needsBytes` says whether there was anything to decompress.
   mutating func fill() throws(ZstdError) {
@@ -111,7 +119,6 @@ struct IngestLane: Sendable {
   mutating func decode(
     into batch: inout RecordBatch, limit: Int
   ) -> (outcome: DecodeOutcome, rejected: [UInt8]) {
-    skip()
     var progress = DecodeProgress()
     let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
     let outcome = decoder.decode(view, into: &batch, limit: limit, progress: &progress)
@@ -126,21 +133,62 @@ struct IngestLane: Sendable {
     return (outcome, rejected)
   }
 
-  /// Drops what an earlier run had taken.
-  private mutating func skip() {
+  // MARK: Going on where an earlier run had come
+
+  /// Whether what an earlier run had taken is still to be passed over.
+  var isResuming: Bool { resumption != nil }
+
+  /// Passes over what an earlier run had taken: seeks what is neither at hand nor ahead, and drops what
+  /// precedes the place that it had come to, as far as that is at hand.
+  ///
+  /// - Throws: where the place is not in the input any more.
+  mutating func resume(
+    _ run: Int, of source: inout any ByteSource, stream: String, _ metrics: StreamMetrics
+  ) throws(StreamError) {
     guard let place = resumption else { return }
-    let count = min(window.count, place.byteOffset - byteOffset)
-    window.consume(max(0, count))
-    byteOffset += max(0, count)
+    if !hasEnded, let offset = decompressor.offset(toSeek: place) {
+      let isThere: Bool
+      do {
+        isThere = try source.seek(run: run, to: offset)
+      } catch {
+        throw .inputOutput(error)
+      }
+      guard isThere else {
+        throw .inputChanged(
+          stream: stream, "expected byte \(offset) of the input, found the end before it")
+      }
+      let offsetBefore = decompressor.inputOffset + compressed.count
+      metrics.soughtByteCount.add(offset - offsetBefore, ordering: .relaxed)
+      byteOffset = decompressor.seek(to: place)
+      compressed.removeAll()
+      window.removeAll()
+      needsBytes = true
+    }
+    do {
+      try skip(to: place)
+    } catch {
+      throw .inputChanged(stream: stream, "\(error)")
+    }
+  }
+
+  private mutating func skip(to place: StreamPosition) throws(RecordFault) {
+    let count = max(0, min(window.count, place.byteOffset - byteOffset))
+    window.consume(count)
+    byteOffset += count
     grown = (0, 0)
-    guard byteOffset >= place.byteOffset else { return }
+    guard byteOffset >= place.byteOffset else {
+      guard windowIsLast else { return }
+      throw RecordFault(
+        expected: "byte \(place.byteOffset) of the stream", found: "the end at byte \(byteOffset)")
+    }
+    try decompressor.check(place)
     records = place.records
     resumption = nil
   }
 
-  /// Checks that need all of the run.
+  /// Checks that need all of the run, where all of it was decoded.
   func finish() throws(RecordFault) {
-    try decoder.finish()
+    if !isResumed { try decoder.finish() }
   }
 
   /// The place behind the last record taken.

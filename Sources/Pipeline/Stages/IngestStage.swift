@@ -114,7 +114,7 @@ struct IngestStage: Stage {
       return .again
     }
     do throws(LaneFailure) {
-      try work(&lane, emit)
+      try work(&lane, run, emit)
     } catch {
       try abandon(run, lane, because: error)
       current = nil
@@ -165,11 +165,10 @@ struct IngestStage: Stage {
     case .waits(let awaited): return wait(awaited, emit)
     case .end:
       sourceHasEnded = true
-      // An input without a byte is a run too: its format says whether it may be.
-      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [],
-        source.progress ?? [] == []
-      {
-        lanes[0] = try makeLane(run: nil)
+      // An input without a byte is a run too, unless an earlier process was done with it: its format
+      // says whether it may be.
+      if opening == nil, lanes.isEmpty, !source.endsAnywhere, finishedRuns ?? [] == [] {
+        lanes[0] = try makeLane(run: 0)
       }
       for run in lanes.keys.sorted() { end(run) }
     }
@@ -209,14 +208,14 @@ struct IngestStage: Stage {
   private enum LaneFailure: Error {
     /// Its bytes are not what they should be.
     case unreadable(String)
-    /// The end of a record cannot be found.
-    case badRecord(RecordFault)
+    /// The end of a record cannot be found; so many bytes precede it that were not taken.
+    case badRecord(RecordFault, at: Int)
     case stream(StreamError)
   }
 
   /// Takes one bounded step with a run.
   private mutating func work(
-    _ lane: inout IngestLane, _ emit: (consuming IngestedItem) -> Void
+    _ lane: inout IngestLane, _ run: Int, _ emit: (consuming IngestedItem) -> Void
   ) throws(LaneFailure) {
     guard !lane.isTorn else { return }
     guard lane.opening != nil else {
@@ -224,12 +223,21 @@ struct IngestStage: Stage {
       do {
         found = try lane.open()
       } catch {
-        throw .unreadable("\(error)")
+        guard let offset = error.offset else { throw .unreadable("\(error)") }
+        throw .badRecord(error, at: offset)
       }
       guard let found else { return try fill(&lane) }
       position = lane.position()
       try accept(found, emit)
       return
+    }
+    if lane.isResuming {
+      do {
+        try lane.resume(run, of: &source, stream: configuration.name, metrics)
+      } catch {
+        throw .stream(error)
+      }
+      guard !lane.needsBytes else { return }
     }
     var batch = self.batch.take() ?? emptyBatch()
     let limit = configuration.batch.size - emitted
@@ -249,7 +257,7 @@ struct IngestStage: Stage {
     switch outcome {
     case .batchIsFull: if isFull { emitBatch(completes: true, emit) }
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
-    case .failed(let fault): throw .badRecord(fault)
+    case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
     }
   }
@@ -258,9 +266,12 @@ struct IngestStage: Stage {
     do {
       try lane.fill()
     } catch {
+      guard !lane.isResuming else {
+        throw .stream(.inputChanged(stream: configuration.name, "\(error)"))
+      }
       throw .unreadable("\(error)")
     }
-    if let fault = lane.growthFault { throw .badRecord(fault) }
+    if let fault = lane.growthFault { throw .badRecord(fault, at: 0) }
   }
 
   /// Takes the start of the first run as that of the stream; those of the others must be the same.
@@ -316,6 +327,7 @@ struct IngestStage: Stage {
     _ run: Int, _ lane: IngestLane, because failure: LaneFailure
   ) throws(StreamError) {
     let fault: RecordFault
+    var byteOffset = lane.byteOffset
     switch failure {
     case .stream(let error): throw error
     case .unreadable(let reason):
@@ -324,17 +336,18 @@ struct IngestStage: Stage {
       }
       fault = RecordFault(
         expected: "a stream that can be read", found: "one that cannot: \(reason)")
-    case .badRecord(let found):
+    case .badRecord(let found, let offset):
+      byteOffset += offset
       guard source.endsAnywhere else {
         throw .badRecord(
-          stream: configuration.name, record: lane.records + 1, byteOffset: lane.byteOffset,
+          stream: configuration.name, record: lane.records + 1, byteOffset: byteOffset,
           fault: found)
       }
       fault = found
     }
     source.abandon(run: run)
     finishedRuns = source.progress
-    leaveOut(fault, [], record: lane.records + 1, byteOffset: lane.byteOffset)
+    leaveOut(fault, [], record: lane.records + 1, byteOffset: byteOffset)
   }
 
   private func finish(_ lane: IngestLane) throws(StreamError) {

@@ -147,15 +147,17 @@ final class SupervisedStream: @unchecked Sendable {
       definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
       in: fileSystem)
     parametersVersion = opened.parametersVersion
-    warnings = opened.skipped.map { "passed over a damaged checkpoint: \($0)" }
-    for warning in warnings {
-      logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
-    }
-    return try StreamRun(
+    let run = try StreamRun(
       opened.configuration, source: opened.source, state: opened.state, output: opened.output,
       checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
-      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
+      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion,
+      skipped: opened.skipped)
+    warnings = run.warnings
+    for warning in warnings {
+      logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
+    }
+    return run
   }
 
   private func ended(_ attempt: Int, _ failure: (any Error)?) {

@@ -105,6 +105,15 @@ extension File {
       try write(UnsafeRawBufferPointer(buffer))
     }
   }
+
+  /// Moves the file's own position to `offset`, in bytes from the start, unless the file ends before it.
+  ///
+  /// - Returns: whether it did.
+  package func seek(within offset: Int) throws(FileError) -> Bool {
+    guard try status().size >= offset else { return false }
+    try seek(to: offset)
+    return true
+  }
 }
 
 extension FileSystem {

@@ -40,7 +40,7 @@ struct Normalize: ParsableCommand {
       let configuration = try streamConfiguration()
       try NormalizeRun(
         configuration, files: try streamFiles(), threads: running.threads,
-        writesSummary: running.jsonSummary
+        writesSummary: running.jsonSummary, logFormat: running.logFormat
       ).run()
     } catch {
       throw CommandFailure(error, format: running.logFormat)

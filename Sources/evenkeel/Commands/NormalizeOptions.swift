@@ -68,6 +68,12 @@ struct FormatOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The most bytes that a record may have.", valueName: "bytes"))
   var maxRecordBytes = DecoderLimits().recordBytes
 
+  @Option(help: ArgumentHelp("The most fields or members that a record may have.", valueName: "n"))
+  var maxFields = DecoderLimits().fields
+
+  @Option(help: ArgumentHelp("The deepest that JSON may nest; at most 1024.", valueName: "n"))
+  var maxDepth = DecoderLimits().depth
+
   func decoderOptions() throws -> DecoderOptions {
     var options = DecoderOptions()
     options.features = commaSeparated(features).map { FeaturePattern($0) }
@@ -84,6 +90,8 @@ struct FormatOptions: ParsableArguments {
     options.onMissing = onMissing
     options.onInvalid = onInvalid
     options.limits.recordBytes = maxRecordBytes
+    options.limits.fields = maxFields
+    options.limits.depth = maxDepth
     return options
   }
 }
@@ -202,6 +210,8 @@ extension SettingViolation {
     "batch.size": "batch-size",
     "batch.min_size": "min-batch-size",
     "limits.record_bytes": "max-record-bytes",
+    "limits.fields": "max-fields",
+    "limits.depth": "max-depth",
     "limits.growth": "max-growth",
     "limits.window": "long",
     "normalize.half_life.records": "half-life-records",

@@ -1,0 +1,139 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What the daemon makes of the state that it finds, and of an input that goes.
+@Suite(.serialized) struct DaemonStateTests {
+  private let place: Workplace
+
+  init() throws { place = try Workplace() }
+
+  private func stream(
+    source: String = "{ follow: { path: in.csv } }", others: String = ""
+  ) -> String {
+    """
+    s:
+      source: \(source)
+      format: csv
+      features: [x]
+      batch: { size: 4, max_delay: 1h }
+      checkpoint: { every_batches: 1, interval: 1h, keep: 3 }
+      restart: { initial: 50ms, max: 200ms }
+      compression: off
+      sink: { file: { path: out.csv } }
+      \(others)
+    """
+  }
+
+  private func records(_ numbers: Range<Int>) -> String {
+    numbers.map { "\($0),\($0 * $0 % 7)\n" }.joined()
+  }
+
+  private func expectRecords(_ count: Int, from daemon: Daemon) {
+    let isThere = eventually { (try? place.read("out.csv").lineCount) == count + 1 }
+    #expect(isThere, "\(daemon.log)")
+  }
+
+  private var generations: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: place.path("state/s"))
+        .filter { $0.hasPrefix("checkpoint-") }.sorted().map { "state/s/" + $0 }
+    }
+  }
+
+  /// Leaves the state and the output of a daemon that has had 40 records.
+  private func leaveState() throws -> [UInt8] {
+    try place.write("in.csv", ("n,x\n" + records(0..<40)).utf8)
+    let daemon = try Daemon(in: place, stream())
+    expectRecords(40, from: daemon)
+    #expect(try eventually { try generations.count == 3 && daemon.count("checkpoints") > 10 })
+    #expect(try daemon.stop().exitCode == 0)
+    return try place.read("out.csv")
+  }
+
+  @Test func `a damaged checkpoint is passed over for the one before, with an error and a warning`()
+    throws
+  {
+    let output = try leaveState()
+    let newest = try #require(try generations.last)
+    try place.write(newest, place.read(newest).dropLast(7))
+    let daemon = try Daemon(in: place, stream())
+    expectRecords(40, from: daemon)
+    #expect(
+      daemon.log.contains("error passed over a damaged checkpoint: \(newest): "), "\(daemon.log)")
+    let warnings = try daemon.status("warnings", as: [String].self)
+    #expect(warnings.count == 1 && warnings[0].contains(newest), "\(warnings)")
+    #expect(try daemon.status("state", as: String.self) == "running")
+    #expect(try daemon.stop().exitCode == 0)
+    #expect(try place.read("out.csv") == output)
+  }
+
+  @Test func `where no checkpoint is whole the stream does not start afresh`() throws {
+    let output = try leaveState()
+    for generation in try generations { try place.write(generation, [0]) }
+    let daemon = try Daemon(in: place, stream())
+    #expect(try eventually { try daemon.count("restarts") > 1 }, "\(daemon.log)")
+    let error = try daemon.status("last_error", as: String.self)
+    #expect(error.hasPrefix("state/s: no checkpoint is whole: "), "\(error)")
+    #expect(try daemon.stop().exitCode == 0)
+    #expect(try place.read("out.csv") == output)
+  }
+
+  @Test func `a checkpoint of other settings stops the stream, with the difference`() throws {
+    let output = try leaveState()
+    let other = "normalize: { momentum: 0.5 }"
+    let daemon = try Daemon(in: place, stream(others: other))
+    // Nothing is compared before the input has shown its features.
+    let hasFailed = try eventually { try daemon.status("state", as: String.self) == "failed" }
+    #expect(hasFailed, "\(daemon.log)")
+    let error = try daemon.status("last_error", as: String.self)
+    #expect(
+      error.contains("the checkpoint does not fit: settings: momentum: expected 0.5, found 0.1"),
+      "\(error)")
+    #expect(try daemon.stop().exitCode == 0)
+    #expect(try place.read("out.csv") == output)
+  }
+
+  @Test func `a file that was cut is refused until it is whole again`() throws {
+    let source = "{ file: { path: in.csv } }"
+    // Its last record is bad, so that it is never done with.
+    let whole = Array(("n,x\n" + records(0..<40) + "bad\n").utf8)
+    try place.write("in.csv", whole)
+    func write(_ bytes: some Sequence<UInt8>) throws {
+      try place.write("new", bytes)
+      #expect(try place.shell("cat new > in.csv").exitCode == 0)
+    }
+    let daemon = try Daemon(in: place, stream(source: source))
+    expectRecords(40, from: daemon)
+    try write(whole.prefix(60))
+    let isRefused = eventually {
+      let error = try? daemon.status("last_error", as: String.self)
+      return error?.hasPrefix(
+        "s: the input is not what it was when the checkpoint was taken: expected byte ") == true
+    }
+    #expect(isRefused, "\(daemon.log)")
+    try write(whole.dropLast(4) + Array(records(40..<44).utf8))
+    expectRecords(44, from: daemon)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
+  @Test func `a directory that goes is waited for`() throws {
+    func make(_ name: String, _ numbers: Range<Int>) throws {
+      try FileManager.default.createDirectory(
+        atPath: place.path("drop"), withIntermediateDirectories: true)
+      try place.write("new", ("n,x\n" + records(numbers)).utf8)
+      try FileManager.default.moveItem(atPath: place.path("new"), toPath: place.path(name))
+    }
+    try make("drop/1.csv", 0..<8)
+    let daemon = try Daemon(in: place, stream(source: "{ directory: { path: drop } }"))
+    expectRecords(8, from: daemon)
+    try FileManager.default.removeItem(atPath: place.path("drop"))
+    #expect(try eventually { try daemon.count("restarts") > 1 }, "\(daemon.log)")
+    let error = try daemon.status("last_error", as: String.self)
+    #expect(error.contains("No such file or directory"), "\(error)")
+    try make("drop/2.csv", 8..<16)
+    expectRecords(16, from: daemon)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+}

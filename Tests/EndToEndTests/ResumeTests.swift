@@ -1,0 +1,209 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// `normalize --resume` where a run was broken off, and what it refuses.
+@Suite(.serialized) struct ResumeTests {
+  private let place: Workplace
+  private static let options = [
+    "--features", "f*", "--batch-size", "64", "--checkpoint-every", "10", "--json-summary",
+  ]
+
+  init() throws { place = try Workplace() }
+
+  private func normalize(
+    _ input: String = "in.csv.zst", _ others: String...
+  ) throws -> Finished {
+    try place.start(
+      [binary, "normalize", input, "--resume", "state", "-o", "out.csv"] + Self.options + others,
+      input: nil
+    ).wait()
+  }
+
+  /// Leaves the state of a run to which the last part of its input was lacking, and the whole input.
+  ///
+  /// - Returns: the whole input.
+  private func breakOff() throws -> [UInt8] {
+    let made = try place.shell(
+      "$EVENKEEL generate --rows 30000 --no-compress | split -b 100000 --filter='zstd -qc' "
+        + "> whole.csv.zst")
+    #expect(made.exitCode == 0, "\(made.errors)")
+    let whole = try place.read("whole.csv.zst")
+    try write(whole.dropLast(10_000), to: "in.csv.zst")
+    let finished = try normalize()
+    #expect(finished.exitCode == 65)
+    #expect(finished.errors.contains("expected the rest of the zstd frame"), "\(finished.errors)")
+    try write(whole, to: "in.csv.zst")
+    #expect(!place.files.contains("out.csv"))
+    return whole
+  }
+
+  /// Writes over a file as it stands, which stays the one it is.
+  private func write(_ bytes: some Sequence<UInt8>, to name: String) throws {
+    try place.write("new", bytes)
+    #expect(try place.shell("cat new > '\(name)'; rm new").exitCode == 0)
+  }
+
+  private var generations: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: place.path("state"))
+        .filter { $0.hasPrefix("checkpoint-") }.sorted()
+    }
+  }
+
+  private func expectWhole() throws {
+    let whole = try place.start(
+      [binary, "normalize", "whole.csv.zst", "-o", "whole.csv"] + Self.options.prefix(4), input: nil
+    ).wait()
+    #expect(whole.exitCode == 0, "\(whole.errors)")
+    #expect(try place.read("out.csv") == place.read("whole.csv"))
+  }
+
+  @Test func `what was done is not read again`() throws {
+    let whole = try breakOff()
+    let finished = try normalize()
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    let summary = try JSONSerialization.jsonObject(with: Data(finished.errors.utf8))
+    let bytesIn = try #require((summary as? [String: Any])?["bytes_in"] as? Int)
+    // What is read at once, to see the header, and some frames.
+    let mostBytes = (128 << 10) + 100_000
+    #expect(whole.count > 3 * mostBytes && bytesIn <= mostBytes, "\(bytesIn) of \(whole.count)")
+    try expectWhole()
+  }
+
+  @Test func `a damaged state is passed over for the one before, and that is said`() throws {
+    _ = try breakOff()
+    let newest = try #require(try generations.last)
+    var bytes = try place.read("state/" + newest)
+    bytes[bytes.count / 2] ^= 0x10
+    try place.write("state/" + newest, bytes)
+    let finished = try normalize()
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    let said = finished.errors.split(separator: "\n")
+    #expect(
+      said.first?.hasPrefix("evenkeel: warning: passed over a damaged checkpoint: state/" + newest)
+        == true, "\(finished.errors)")
+    try expectWhole()
+  }
+
+  @Test func `a damaged state that can be read again later does no harm`() throws {
+    _ = try breakOff()
+    let newest = try #require(try generations.last)
+    let bytes = try place.read("state/" + newest)
+    try place.write("state/" + newest, bytes.dropLast())
+    // Cut so short that no state is kept before it ends.
+    let whole = try place.read("in.csv.zst")
+    try write(whole.dropLast(150_000), to: "in.csv.zst")
+    #expect(try normalize().exitCode == 65)
+    try place.write("state/" + newest, bytes)
+    try write(whole, to: "in.csv.zst")
+    let finished = try normalize()
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    try expectWhole()
+  }
+
+  @Test func `where no state is whole the run does not start`() throws {
+    _ = try breakOff()
+    for generation in try generations { try place.write("state/" + generation, [1, 2, 3]) }
+    let finished = try normalize()
+    #expect(finished.exitCode == 65)
+    #expect(
+      finished.errors.hasPrefix("evenkeel: state: no checkpoint is whole: state/"),
+      "\(finished.errors)")
+    #expect(finished.errors.lineCount == 1)
+  }
+
+  @Test func `other settings, other features and another input are refused, and change nothing`()
+    throws
+  {
+    _ = try breakOff()
+    let refusals = [
+      (["in.csv.zst", "--momentum", "0.5"], "settings: momentum: expected 0.5, found 0.1"),
+      (["in.csv.zst", "--features", "f0,f1"], "features: only in the checkpoint: 'f2', 'f3', "),
+      (
+        ["whole.csv.zst"], "state: expected the state of whole.csv.zst, found that of another input"
+      ),
+    ]
+    for (arguments, line) in refusals {
+      let finished = try place.start(
+        [binary, "normalize", "--resume", "state", "-o", "out.csv"] + Self.options + arguments,
+        input: nil
+      ).wait()
+      #expect(finished.exitCode == 78)
+      #expect(finished.errors.contains(line), "\(finished.errors)")
+      #expect(finished.errors.lineCount == 1)
+    }
+    #expect(try normalize().exitCode == 0)
+    try expectWhole()
+    // What is complete is not what other settings would have made.
+    let finished = try normalize("in.csv.zst", "--momentum", "0.5")
+    #expect(
+      finished.exitCode == 78 && finished.errors.contains(refusals[0].1), "\(finished.errors)")
+    #expect(try normalize().exitCode == 0)
+    try expectWhole()
+  }
+
+  @Test func `an input that was cut is refused, and goes on when it is whole again`() throws {
+    let whole = try breakOff()
+    try write(whole.prefix(whole.count / 2), to: "in.csv.zst")
+    let finished = try normalize()
+    #expect(finished.exitCode == 65)
+    #expect(
+      finished.errors.hasPrefix(
+        "evenkeel: in.csv.zst: the input is not what it was when the checkpoint was taken: expected "
+      ),
+      "\(finished.errors)")
+    #expect(finished.errors.lineCount == 1)
+    #expect(!place.files.contains("out.csv"))
+    try write(whole, to: "in.csv.zst")
+    #expect(try normalize().exitCode == 0)
+    try expectWhole()
+  }
+
+  @Test func `a state that another process has is refused`() throws {
+    _ = try breakOff()
+    let command = "flock state/lock $EVENKEEL normalize in.csv.zst --resume state -o out.csv"
+    let finished = try place.shell(command)
+    #expect(finished.exitCode == 75)
+    #expect(
+      finished.errors.hasPrefix("evenkeel: state/lock: the state directory is in use by "),
+      "\(finished.errors)")
+    #expect(try normalize().exitCode == 0)
+    try expectWhole()
+  }
+
+  @Test(arguments: [true, false])
+  func `a followed file that was cut while nobody looked is read from its beginning`(
+    isCompressed: Bool
+  ) throws {
+    let name = isCompressed ? "live.csv.zst" : "live.csv"
+    func bytes(_ header: String, _ records: Range<Int>) throws -> [UInt8] {
+      try place.write("text", (header + records.map { "\($0),\($0 % 5)\n" }.joined()).utf8)
+      return isCompressed ? try place.shell("zstd -qc text").output : try place.read("text")
+    }
+    let stream = """
+      s:
+        source: { follow: { path: \(name) } }
+        format: csv
+        features: [x]
+        normalize: { mode: running }
+        sink: { file: { path: out.csv } }
+        compression: off
+      """
+    func expectRecords(_ numbers: [Int], from daemon: Daemon) throws {
+      let isThere = eventually { (try? place.read("out.csv").lineCount) == numbers.count + 1 }
+      #expect(isThere, "\(daemon.log)")
+      let lines = try String(decoding: place.read("out.csv"), as: UTF8.self).split(separator: "\n")
+      #expect(lines.dropFirst().map { Int($0.prefix { $0 != "," }) } == numbers)
+    }
+    try write(bytes("n,x\n", 0..<30) + bytes("", 30..<60), to: name)
+    let first = try Daemon(in: place, stream)
+    try expectRecords(Array(0..<60), from: first)
+    #expect(try first.stop().exitCode == 0)
+    try write(bytes("n,x\n", 100..<103), to: name)
+    let second = try Daemon(in: place, stream)
+    try expectRecords(Array(0..<60) + [100, 101, 102], from: second)
+    #expect(try second.stop().exitCode == 0)
+  }
+}
