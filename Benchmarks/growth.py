@@ -101,8 +101,7 @@ class Axes:
         yield f"records of {FEATURES} features, CSV, batches of {BATCH}", points
 
     def features(self):
-        values = 12_800_000 // self.scale
-        for form in ["csv", "raw"]:
+        for form, values in [("csv", 12_800_000 // self.scale), ("raw", 51_200_000 // self.scale)]:
             points = []
             for features in [4, 32, 256, 4096]:
                 rows = values // features
@@ -117,7 +116,8 @@ class Axes:
             yield f"features, {values:,} values, {form}, batches of {BATCH}", points
 
     def batch(self):
-        rows = 400_000 // self.scale
+        # So many that the memory of the largest batches is used again and again.
+        rows = 2_000_000 // self.scale
         path = self.input("csv", rows, FEATURES)
         points = []
         for size in [16, 256, 4096, 65536]:

@@ -80,32 +80,30 @@ extension FeatureBatch {
 
   /// Replaces every column that has a transform by it; returns how many values of each were clipped.
   mutating func apply(
-    _ transforms: some Collection<ColumnTransform?>, _ kernel: ColumnKernel = .best
+    _ kernel: ColumnKernel = .best, transform: (_ feature: Int) -> ColumnTransform?
   ) -> [Int] {
-    let (capacity, count) = (capacity, count)
-    func apply(_ map: (_ start: Int, ColumnMap) -> Int64) -> [Int] {
-      transforms.enumerated().map { j, transform in
-        transform.map { Int(map(j * capacity, ColumnMap($0))) } ?? 0
-      }
-    }
+    let (featureCount, capacity, count) = (featureCount, capacity, count)
+    precondition(count <= capacity)
     switch columns {
     case .float32:
       return withFloat32Columns { values in
-        values.withUnsafeMutableBufferPointer { values in
-          apply { start, map in
-            let column = UnsafeMutableBufferPointer(rebasing: values[start..<start + count])
-            guard let first = column.baseAddress else { return 0 }
-            return column_map_float(kernel.instructions, first, count, map)
+        precondition(featureCount * capacity <= values.count)
+        return values.withUnsafeMutableBufferPointer { values in
+          (0..<featureCount).map { j in
+            guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
+            let column = first + j * capacity
+            return Int(column_map_float(kernel.instructions, column, count, ColumnMap(transform)))
           }
         }
       }
     case .float64:
       return withFloat64Columns { values in
-        values.withUnsafeMutableBufferPointer { values in
-          apply { start, map in
-            let column = UnsafeMutableBufferPointer(rebasing: values[start..<start + count])
-            guard let first = column.baseAddress else { return 0 }
-            return column_map_double(kernel.instructions, first, count, map)
+        precondition(featureCount * capacity <= values.count)
+        return values.withUnsafeMutableBufferPointer { values in
+          (0..<featureCount).map { j in
+            guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
+            let column = first + j * capacity
+            return Int(column_map_double(kernel.instructions, column, count, ColumnMap(transform)))
           }
         }
       }

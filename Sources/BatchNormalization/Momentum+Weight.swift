@@ -8,6 +8,27 @@ struct MomentHistory: Equatable {
   var values: Int
 }
 
+/// The weights of one batch: computed once for features with the same history, as most have.
+struct BatchWeights {
+  let settings: NormalizationSettings
+  /// The time since the batch before, for a half-life in seconds.
+  let elapsedSeconds: Double
+  private var last: (history: MomentHistory, count: Int, weight: Double)?
+
+  init(_ settings: NormalizationSettings, elapsedSeconds: Double) {
+    self.settings = settings
+    self.elapsedSeconds = elapsedSeconds
+  }
+
+  mutating func weight(after history: MomentHistory, count: Int) -> Double {
+    if let last, last.history == history, last.count == count { return last.weight }
+    let weight = settings.batchWeight(
+      after: history, count: count, elapsedSeconds: elapsedSeconds)
+    last = (history, count, weight)
+    return weight
+  }
+}
+
 extension NormalizationSettings {
   /// α, the weight of a batch in a running moment; exactly 1 where it replaces what was there.
   ///

@@ -204,6 +204,7 @@ extension Normalizer {
     let needsMoments = updates || basis == .batch || basis == .renorm
     let statistics = batch.statistics(withMoments: needsMoments)
     let limit = limit(of: batch)
+    var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
     var plans: [FeaturePlan] = []
     plans.reserveCapacity(schema.count)
     for j in statistics.indices {
@@ -212,8 +213,7 @@ extension Normalizer {
         plan.moments = statistics[j].moments
       }
       if updates, statistics[j].extent.presentCount > 0 {
-        plan.update = try update(
-          of: j, by: statistics[j].moments, elapsedSeconds: elapsedSeconds)
+        plan.update = try update(of: j, by: statistics[j].moments, &weights)
       }
       if let basis {
         plan.transform = try transform(
@@ -226,11 +226,10 @@ extension Normalizer {
   }
 
   private func update(
-    of j: Int, by moments: Moments, elapsedSeconds: Double
+    of j: Int, by moments: Moments, _ weights: inout BatchWeights
   ) throws(NormalizationError) -> MomentUpdate {
     try requireFinite(moments, of: j)
-    let update = state.running.update(
-      of: j, by: moments, settings: settings, elapsedSeconds: elapsedSeconds)
+    let update = state.running.update(of: j, by: moments, &weights)
     try require(update.mean.isFinite, j, .runningMean)
     try require(update.variance.isFinite, j, .runningVariance)
     return update
@@ -314,7 +313,7 @@ extension Normalizer {
   }
 
   private mutating func commit(_ plans: [FeaturePlan], to batch: inout FeatureBatch) {
-    let clipped = batch.apply(plans.lazy.map(\.transform))
+    let clipped = batch.apply { plans[$0].transform }
     // Most often no value of any feature.
     for (j, count) in clipped.enumerated() where count > 0 {
       state.clipped[j] += count

@@ -14,23 +14,17 @@ extension RunningMoments {
   /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"
   /// (`total`).
   func update(
-    of j: Int, by batch: Moments, settings: NormalizationSettings, elapsedSeconds: Double
+    of j: Int, by batch: Moments, _ weights: inout BatchWeights
   ) -> MomentUpdate {
     let count = Int(batch.weight)
-    let history = MomentHistory(batches: batches[j], values: values[j])
-    let varianceHistory = MomentHistory(batches: varianceBatches[j], values: varianceValues[j])
-    let alpha = settings.batchWeight(
-      after: history, count: count, elapsedSeconds: elapsedSeconds)
-    // Nearly always the same.
-    let varianceAlpha =
-      varianceHistory == history
-      ? alpha
-      : settings.batchWeight(
-        after: varianceHistory, count: count, elapsedSeconds: elapsedSeconds)
+    let alpha = weights.weight(
+      after: MomentHistory(batches: batches[j], values: values[j]), count: count)
+    let varianceAlpha = weights.weight(
+      after: MomentHistory(batches: varianceBatches[j], values: varianceValues[j]), count: count)
     var update = MomentUpdate(
       mean: mixed(mean[j], batch.mean, alpha), variance: variance[j], count: count,
       movesVariance: true)
-    switch (settings.estimator, settings.variance) {
+    switch (weights.settings.estimator, weights.settings.variance) {
     case (.total, _):
       update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
       if varianceAlpha < 1 {

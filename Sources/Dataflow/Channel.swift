@@ -2,8 +2,8 @@
 // - Elements leave in the order in which they came.
 // - Nothing is added after `end`; the end is seen only after the last element was taken.
 // - A cancelled channel is empty, stays so, and swallows what is put.
-// - A consumer that was told "empty" is woken once: by `flush` after something was put, or by an
-//   element from outside, or by the end.
+// - A consumer that was told "empty" is woken once: when `wakingBytes` were put, by `flush` after
+//   anything was, by an element from outside, or by the end.
 // - A producer that was told "full" is woken once: when the channel is half empty, so that it has
 //   something to do. A cancel always wakes it.
 
@@ -25,6 +25,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     case empty
     case ended((any Error)?)
   }
+
+  /// So many bytes are worth waking the consumer for before the producer pauses.
+  private static var wakingBytes: Int { 256 << 10 }
 
   private let lock = Lock()
   private let maxElements: Int
@@ -62,10 +65,10 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     }
   }
 
-  /// Puts an element in, of which the consumer is told by `flush`: to wake it costs as much as a
-  /// small batch does.
+  /// Puts an element in. The consumer is told once there is something worth waking it for, which
+  /// costs as much as a small batch does, or by `flush`.
   func put(_ element: consuming Element) {
-    let isOpen = append(element)
+    let isOpen = append(element, wakingAt: Self.wakingBytes)
     precondition(isOpen || lock.withLock { isCancelled }, "an element after the end")
   }
 
@@ -79,19 +82,19 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
 
   /// Takes an element from anyone, room or not; false where the channel takes none any more.
   func offer(_ element: consuming Element) -> Bool {
-    let isTaken = append(element)
-    flush()
-    return isTaken
+    append(element, wakingAt: 0)
   }
 
-  private func append(_ element: consuming Element) -> Bool {
+  private func append(_ element: consuming Element, wakingAt wakingBytes: Int) -> Bool {
     let element = element
-    return lock.withLock {
-      guard !isCancelled, ending == nil else { return false }
+    let (isTaken, wake): (Bool, (@Sendable () -> Void)?) = lock.withLock {
+      guard !isCancelled, ending == nil else { return (false, nil) }
       bytes += element.byteCount
       elements.append(element)
-      return true
+      return (true, bytes < wakingBytes ? nil : consumerToWake())
     }
+    wake?()
+    return isTaken
   }
 
   /// Says that no element follows, and why if the producer failed.

@@ -82,7 +82,7 @@ where S.Input: Sized, S.Output: Sized {
   /// Takes steps while there is something to do, but not so many that stopping has to wait long.
   private func run() {
     defer { outlet.flush() }
-    for _ in 0..<16 {
+    for _ in 0..<64 {
       guard !isDone else { return }
       switch outlet.room() {
       case .full: return

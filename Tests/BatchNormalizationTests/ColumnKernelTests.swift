@@ -84,7 +84,7 @@ private struct PlainColumn {
         let expected = columns.map { PlainColumn(values: $0).mapped(transform) }
         for kernel in Self.kernels {
           var batch = makeBatch(columns, precision: precision)
-          let clipped = batch.apply(columns.map { _ in transform }, kernel)
+          let clipped = batch.apply(kernel) { _ in transform }
           #expect(clipped == expected.map(\.clipped), "\(kernel.instructions), \(count) values")
           for (j, column) in expected.enumerated() {
             let written = column.values.map {
@@ -103,7 +103,7 @@ private struct PlainColumn {
 
   @Test func `a column without a transform stays as it is`() {
     var batch = makeBatch([[1, 2], [3, 4]])
-    #expect(batch.apply([nil, nil]) == [0, 0])
+    #expect(batch.apply { _ in nil } == [0, 0])
     #expect(batch.column(0) == [1, 2])
     #expect(batch.column(1) == [3, 4])
   }
@@ -115,8 +115,9 @@ private struct PlainColumn {
       var batch = FeatureBatch(featureCount: 1, capacity: 12, precision: .float32)
       batch.columns = .float32((0..<12).map { Float(bitPattern: bits[$0 % 4]) })
       batch.count = 12
-      _ = batch.apply(
-        [ColumnTransform(mean: 1, variance: 2, weight: 3, bias: 4, settings: .init())], kernel)
+      _ = batch.apply(kernel) { _ in
+        ColumnTransform(mean: 1, variance: 2, weight: 3, bias: 4, settings: .init())
+      }
       guard case .float32(let values) = batch.columns else { return }
       #expect(values.map(\.bitPattern) == (0..<12).map { bits[$0 % 4] })
     }

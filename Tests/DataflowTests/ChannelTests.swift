@@ -89,6 +89,16 @@ import Testing
     #expect(consumerWakes.current == 1)
   }
 
+  @Test func `a consumer told empty is woken by enough bytes without a flush`() {
+    let channel = channel(bytes: 10 << 20)
+    _ = channel.take()
+    channel.put(Item(number: 0, byteCount: 200 << 10))
+    #expect(consumerWakes.current == 0)
+    channel.put(Item(number: 1, byteCount: 100 << 10))
+    channel.put(Item(number: 2, byteCount: 400 << 10))
+    #expect(consumerWakes.current == 1)
+  }
+
   @Test func `a consumer told empty is woken at once by an element from outside`() {
     let channel = channel()
     _ = channel.take()
