@@ -47,8 +47,7 @@ struct StreamParts {
       if let found = try store.newest() {
         state.checkpoint = found.checkpoint
         skipped = found.skipped
-        // A newer one that could not be read for a while would know of more output than there is.
-        if !skipped.isEmpty { try store.write(found.checkpoint) }
+        if !skipped.isEmpty { try store.goBack(to: found, as: found.checkpoint) }
       }
     } catch {
       throw StreamError(error)

@@ -13,11 +13,14 @@ final class TemporaryDirectory {
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  deinit {
-    for name in (try? POSIXFileSystem().list(path)) ?? [] {
-      if unlink(file(name)) != 0 { rmdir(file(name)) }
+  deinit { Self.remove(path) }
+
+  private static func remove(_ directory: String) {
+    for name in (try? POSIXFileSystem().list(directory)) ?? [] {
+      let path = directory + "/" + name
+      if unlink(path) != 0 { remove(path) }
     }
-    rmdir(path)
+    rmdir(directory)
   }
 
   func file(_ name: String) -> String { path + "/" + name }

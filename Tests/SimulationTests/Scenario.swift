@@ -173,7 +173,7 @@ struct Scenario {
   /// A disk with the scenario's files on it.
   func disk(seed: UInt64) throws -> SimulatedFileSystem {
     let fileSystem = SimulatedFileSystem(seed: seed)
-    fileSystem.mostBytesRead = mostBytesRead
+    fileSystem.mostBytesRead = (mostBytesRead, under: Self.inputDirectory)
     // In the order of their names, so that every disk numbers them alike.
     for (path, bytes) in files.sorted(by: { $0.key < $1.key }) {
       try fileSystem.install(path, bytes)

@@ -31,8 +31,8 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   /// The number of operations after which the machine goes down.
   var operationsToCrash: Int?
   var defect: (Defect, under: String)?
-  /// The most bytes that a read gives.
-  var mostBytesRead = Int.max
+  /// The most bytes that a read gives of the files under a directory.
+  var mostBytesRead: (count: Int, under: String)?
   /// Where reads began, in order, by path.
   var reads: [String: [Int]] = [:]
   private(set) var operations = 0
@@ -321,7 +321,8 @@ private final class SimulatedFile: File, @unchecked Sendable {
   ) throws(FileError) -> Int {
     try perform(.read) { () throws(FileError) in
       fileSystem.reads[path, default: []].append(offset)
-      let most = min(buffer.count, fileSystem.mostBytesRead, inode.visible.count - offset)
+      let limit = fileSystem.mostBytesRead.flatMap { path.hasPrefix($0.under) ? $0.count : nil }
+      let most = min(buffer.count, limit ?? .max, inode.visible.count - offset)
       guard most > 0 else { return 0 }
       let isShort = Bool.random(using: &fileSystem.random)
       let count = isShort ? Int.random(in: 1...most, using: &fileSystem.random) : most

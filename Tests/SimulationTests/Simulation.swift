@@ -277,6 +277,10 @@ private struct LateSyncSink: ByteSink {
   var name: String { sink.name }
   var outputPosition: OutputPosition? { sink.outputPosition }
 
+  func place(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition {
+    try sink.place(toResumeAt: position)
+  }
+
   mutating func resume(at position: OutputPosition) throws(FileError) {
     try sink.resume(at: position)
   }

@@ -154,6 +154,24 @@ struct CheckpointStoreTests {
     #expect(try store.newest()?.checkpoint == checkpoint(3))
   }
 
+  @Test func `what is gone back to is the newest, and what was passed over for it is gone`() throws
+  {
+    let store = try store(keep: 3)
+    for number in 1...4 { try store.write(checkpoint(number)) }
+    let whole = try files.contents(of: path(3), limit: 1 << 20)
+    for number in 3...4 { try put([1], at: path(number)) }
+    let found = try #require(try store.newest())
+    try store.goBack(to: found, as: checkpoint(20))
+    // The damaged ones count no more among those that stay.
+    #expect(try names == [name(2), name(5)])
+    #expect(
+      try store.newest() == .init(checkpoint: checkpoint(20), path: path(5), skipped: []))
+    // A bad sector may be readable again; then another is damaged.
+    try put(whole, at: path(3))
+    try store.goBack(to: try #require(try store.newest()), as: checkpoint(21))
+    #expect(try names == [name(3), name(5), name(6)])
+  }
+
   @Test func `a newer format version is an error and no reason to fall back`() throws {
     let store = try store()
     try store.write(checkpoint(1))

@@ -16,6 +16,8 @@ package protocol ByteSink: Sendable {
   var attention: Awaited? { get }
   /// How far the output has come, where a later sink could go on from there; nil where it could not.
   var outputPosition: OutputPosition? { get }
+  /// The position that `resume(at: position)` leads to: another one where that file is gone as too old.
+  func place(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition
   /// Goes on from where an earlier sink had come to: what was written behind it is taken back. Before
   /// `begin`.
   mutating func resume(at position: OutputPosition) throws(FileError)
@@ -38,6 +40,9 @@ extension ByteSink {
   package var droppedWrites: Int { 0 }
   package var attention: Awaited? { nil }
   package var outputPosition: OutputPosition? { nil }
+  package func place(
+    toResumeAt position: OutputPosition
+  ) throws(FileError) -> OutputPosition { position }
   package mutating func resume(at position: OutputPosition) throws(FileError) {}
   package mutating func sync() throws(FileError) {}
 

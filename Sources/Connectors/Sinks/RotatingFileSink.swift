@@ -84,14 +84,19 @@ package struct RotatingFileSink: ByteSink {
 
   package var outputPosition: OutputPosition? { position }
 
+  package func place(
+    toResumeAt position: OutputPosition
+  ) throws(FileError) -> OutputPosition {
+    // Where its file was removed as too old since, what would stand in it is past.
+    guard let first = try rotated(behind: position).map(\.mark.sequence).min(),
+      first > position.sequence + 1
+    else { return position }
+    return Position(byteCount: 0, sequence: position.sequence)
+  }
+
   package mutating func resume(at position: OutputPosition) throws(FileError) {
-    var position = position
-    let later = try Self.rotatedFiles(names, in: directory, of: fileSystem)
-      .filter { $0.mark.sequence > position.sequence }
-    if let first = later.map(\.mark.sequence).min(), first > position.sequence + 1 {
-      // The file of the position was removed as too old since: what would stand in it is past.
-      position = Position(byteCount: 0, sequence: position.sequence)
-    }
+    let later = try rotated(behind: position)
+    let position = try place(toResumeAt: position)
     try file.close()
     try Self.takeBack(later, into: name, in: fileSystem)
     self.position = position
@@ -206,6 +211,13 @@ package struct RotatingFileSink: ByteSink {
     for file in files.dropFirst().reversed() { try fileSystem.remove(file.path) }
     if files.count > 1 { try fileSystem.syncDirectory(parentDirectory(of: path)) }
     if let first = files.first { try fileSystem.rename(first.path, to: path) }
+  }
+
+  private func rotated(
+    behind position: Position
+  ) throws(FileError) -> [(path: String, mark: RotatedNames.Mark)] {
+    try Self.rotatedFiles(names, in: directory, of: fileSystem)
+      .filter { $0.mark.sequence > position.sequence }
   }
 
   private static func rotatedFiles(

@@ -26,15 +26,14 @@ struct OpenedStream {
     clock: @escaping RotatingFileSink.Clock = RotatingFileSink.systemClock
   ) throws(StreamError) {
     let store: CheckpointStore
+    let found: CheckpointStore.Found?
     do {
       store = try CheckpointStore(
         directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
-      let found = try store.newest()
+      found = try store.newest()
       state.checkpoint = found?.checkpoint
       skipped = found?.skipped ?? []
       checkpointPath = found?.path
-      // A newer one that could not be read for a while would know of more output than there is.
-      if let found, !found.skipped.isEmpty { try store.write(found.checkpoint) }
       let file = definition.parameters?.file
       parametersVersion = file.flatMap { try? fileSystem.status(of: $0) }
       state.parameters = try file.map { file throws(StorageError) in
@@ -60,11 +59,36 @@ struct OpenedStream {
     } catch {
       throw .outputRefused(error)
     }
+    if let found, !found.skipped.isEmpty { try goBack(to: found, in: store) }
     do {
       try resume()
     } catch {
       throw .inputOutput(error)
     }
+  }
+
+  /// Keeps the checkpoint that newer ones were passed over for as the newest, with the places that its
+  /// output can still be taken back to, before it is: after that nothing tells them.
+  private mutating func goBack(
+    to found: CheckpointStore.Found, in store: CheckpointStore
+  ) throws(StreamError) {
+    var checkpoint = found.checkpoint
+    do throws(FileError) {
+      if let place = checkpoint.output {
+        checkpoint.output = try output.sink.place(toResumeAt: place)
+      }
+      if let place = checkpoint.deadLetters {
+        checkpoint.deadLetters = try output.deadLetters?.place(toResumeAt: place)
+      }
+    } catch {
+      throw .inputOutput(error)
+    }
+    do throws(StorageError) {
+      try store.goBack(to: found, as: checkpoint)
+    } catch {
+      throw StreamError(error)
+    }
+    state.checkpoint = checkpoint
   }
 
   /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that

@@ -57,12 +57,30 @@ package struct CheckpointStore: Sendable {
   /// - Returns: the path of the file.
   @discardableResult
   package func write(_ checkpoint: Checkpoint) throws(StorageError) -> String {
+    try write(checkpoint, insteadOf: [])
+  }
+
+  /// Writes what was found as the next generation, and then removes those that were passed over for it:
+  /// one that could not be read for a while would know of more output than is left.
+  ///
+  /// - Parameter checkpoint: that which was found, where the output is to be taken back to.
+  package func goBack(to found: Found, as checkpoint: Checkpoint) throws(StorageError) {
+    // Of one length, the names of newer ones are greater.
+    let damaged = try generations().filter { path($0) > found.path }
+    try write(checkpoint, insteadOf: damaged)
+  }
+
+  @discardableResult
+  private func write(
+    _ checkpoint: Checkpoint, insteadOf damaged: [Generation]
+  ) throws(StorageError) -> String {
     var generations = try generations()
     let newest = generations.last ?? Generation.none
     guard let next = newest.next else { throw .noNumberLeft(path: path(newest)) }
     try CheckpointFile.write(checkpoint, to: path(next), in: fileSystem)
     generations.append(next)
-    for old in generations.dropLast(keep) {
+    generations.removeAll { damaged.contains($0) }
+    for old in damaged + generations.dropLast(keep) {
       // The new one is safe, and what stays is tried again after the next.
       try? fileSystem.remove(path(old))
     }
@@ -73,8 +91,8 @@ package struct CheckpointStore: Sendable {
   package struct Found: Sendable, Equatable {
     package let checkpoint: Checkpoint
     package let path: String
-    /// The generations passed over, the newest first; each error names its file. The caller owes the
-    /// user a word about them.
+    /// The generations passed over, the newest first; each error names its file. Where there are some,
+    /// the caller owes the user a word about them, and calls `goBack(to:as:)` before it takes back output.
     package let skipped: [StorageError]
   }
 
@@ -110,7 +128,7 @@ package struct CheckpointStore: Sendable {
 }
 
 /// A generation's number, from 1, and the name that it gives a file.
-private struct Generation {
+private struct Generation: Equatable {
   private let number: Int
 
   private static let prefix = "checkpoint-"
