@@ -1,4 +1,4 @@
-"""Times the arithmetic of a mini-batch beside PyTorch's BatchNorm1d, one thread each.
+"""Times the arithmetic of a mini-batch beside PyTorch's BatchNorm1d and River's scaler, one thread each.
 
 Every case is measured by both, one right after the other, in every round: KernelBenchmark (Swift)
 in a process that waits meanwhile, PyTorch in this one. Neither is charged for its input: ours is
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+from river import preprocessing
 
 import verdicts
 from candidates import machine_facts
@@ -66,6 +67,18 @@ def measure_torch(mode, records, features):
     return fastest * 1e9 / values.numel()
 
 
+def measure_river(features):
+    """Nanoseconds per value of a scaler that is updated record by record; reading them is not counted."""
+    rows = torch.randn(2000, features).tolist()
+    records = [{f"f{index}": value for index, value in enumerate(row)} for row in rows]
+    scaler = preprocessing.AdaptiveStandardScaler(fading_factor=0.1)
+    start = time.perf_counter()
+    for record in records:
+        scaler.learn_one(record)
+        scaler.transform_one(record)
+    return (time.perf_counter() - start) * 1e9 / (len(records) * features)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--benchmark", type=Path, required=True, help="the binary KernelBenchmark")
@@ -79,7 +92,7 @@ def main():
     ours = {case: [] for case in cases}
     theirs = {case: [] for case in cases}
     passes = {case: [] for case in cases}
-    memory, calls = [], []
+    memory, calls, river = [], [], []
     process = Ours(arguments.benchmark.resolve())
     for _ in range(rounds):
         for case in cases:
@@ -88,6 +101,7 @@ def main():
             passes[case].append(process.measure("pass", *case[1:]))
         memory.append(process.measure("memory"))
         calls.append(measure_torch("running", 2, 1) * 2)
+        river.append(measure_river(32))
     process.close()
 
     median = statistics.median
@@ -109,10 +123,13 @@ def main():
         layer = "train" if mode == "batch" else "eval"
         subject = f"{mode}, {records:,} × {features}, time against BatchNorm1d, {layer}"
         results.append(verdicts.Verdict(subject, 1, ratios))
+    ratios = [a / b for a, b in zip(ours["batch", 256, 32], river, strict=True)]
+    results.append(verdicts.Verdict("batch, 256 × 32, time against River's scaler", 0.01, ratios))
     print(
         f"\nEach value is read and written once at least; that alone, in place, goes at "
         f"{BYTES_PER_VALUE / median(memory):.1f} GB/s in memory. Of PyTorch's time a call from "
-        f"Python, with 2 values, takes {median(calls) / 1e3:.1f} µs."
+        f"Python, with 2 values, takes {median(calls) / 1e3:.1f} µs. River's scaler takes "
+        f"{median(river):.0f} ns/value."
     )
     print("\n" + verdicts.table(results))
 

@@ -29,7 +29,8 @@ import Testing
     // Units: in the sink, with the workers or behind them, before them, being gathered.
     let units = 1 + (2 * threads + 1) + 2 + 1
     // Batches: in the channel before, and being read.
-    let bound = units * (unitBytes + batchBytes) + 5 * batchBytes + windowBytes
+    let batches = min(65, (4 << 20) / batchBytes + 2)
+    let bound = units * (unitBytes + batchBytes) + batches * batchBytes + windowBytes
     let taken = fileSystem.input.bytesWhenQuiet(atMost: bound)
     #expect(taken <= bound)
     // More than nothing waits: the stages work ahead of the sink.
