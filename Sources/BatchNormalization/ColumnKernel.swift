@@ -82,29 +82,39 @@ extension FeatureBatch {
   mutating func apply(
     _ kernel: ColumnKernel = .best, transform: (_ feature: Int) -> ColumnTransform?
   ) -> [Int] {
-    let (featureCount, capacity, count) = (featureCount, capacity, count)
-    precondition(count <= capacity)
+    let (shape, instructions) = (Shape(self), kernel.instructions)
     switch columns {
     case .float32:
       return withFloat32Columns { values in
-        precondition(featureCount * capacity <= values.count)
-        return values.withUnsafeMutableBufferPointer { values in
-          (0..<featureCount).map { j in
-            guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
-            let column = first + j * capacity
-            return Int(column_map_float(kernel.instructions, column, count, ColumnMap(transform)))
-          }
-        }
+        shape.map(&values, transform) { column_map_float(instructions, $0, $1, $2) }
       }
     case .float64:
       return withFloat64Columns { values in
-        precondition(featureCount * capacity <= values.count)
-        return values.withUnsafeMutableBufferPointer { values in
-          (0..<featureCount).map { j in
-            guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
-            let column = first + j * capacity
-            return Int(column_map_double(kernel.instructions, column, count, ColumnMap(transform)))
-          }
+        shape.map(&values, transform) { column_map_double(instructions, $0, $1, $2) }
+      }
+    }
+  }
+
+  /// The extent of a batch while its columns are out of it.
+  private struct Shape {
+    let featureCount: Int
+    let capacity: Int
+    let count: Int
+
+    init(_ batch: FeatureBatch) {
+      (featureCount, capacity, count) = (batch.featureCount, batch.capacity, batch.count)
+    }
+
+    @inline(__always)
+    func map<Scalar>(
+      _ values: inout [Scalar], _ transform: (_ feature: Int) -> ColumnTransform?,
+      _ map: (UnsafeMutablePointer<Scalar>, Int, ColumnMap) -> Int64
+    ) -> [Int] {
+      precondition(count <= capacity && featureCount * capacity <= values.count)
+      return values.withUnsafeMutableBufferPointer { values in
+        (0..<featureCount).map { j in
+          guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
+          return Int(map(first + j * capacity, count, ColumnMap(transform)))
         }
       }
     }

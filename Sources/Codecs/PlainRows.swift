@@ -49,7 +49,8 @@ struct PlainRows: Sendable {
     let spanBytes = UnsafeMutableRawPointer(
       spans.reserve(most * featureCount * ValueSpan.byteCount))
     let rows = batch.features.withFloat64Columns { values in
-      values.withUnsafeMutableBufferPointer { values in
+      precondition(first + most <= stride && featureCount * stride <= values.count)
+      return values.withUnsafeMutableBufferPointer { values in
         bytes.withMemoryRebound(to: CChar.self) { bytes in
           guard let start = bytes.baseAddress, let values = values.baseAddress else {
             return RowsRead()
