@@ -40,18 +40,16 @@ struct StreamParts {
     _ configuration: StreamConfiguration, in fileSystem: any FileSystem
   ) throws(StreamError) {
     let store: CheckpointStore
+    let found: CheckpointStore.Found?
     var state = state
     do {
       stateLock = try StateDirectoryLock(directory, in: fileSystem)
       store = try CheckpointStore(directory: directory, keep: 2, in: fileSystem)
-      if let found = try store.newest() {
-        state.checkpoint = found.checkpoint
-        skipped = found.skipped
-        if !skipped.isEmpty { try store.goBack(to: found, as: found.checkpoint) }
-      }
+      found = try store.newest()
     } catch {
       throw StreamError(error)
     }
+    if let found { state.checkpoint = found.checkpoint }
     // A run that was complete opens no stream, which would look at the features too.
     try state.checkpoint?.checkSettings(configuration)
     var file: FileSource
@@ -63,19 +61,28 @@ struct StreamParts {
     guard file.progress != nil, let mark = file.mark(ofRun: 0) else {
       throw .configuration("\(files.input): --resume needs a file, which can be read again")
     }
-    let place = state.checkpoint?.position
+    // That of a checkpoint from elsewhere is a place in another input.
+    let place = found?.checkpoint.position
     if let place, place.run != mark, place.finishedRuns != [mark] {
       throw .configuration(
         "\(directory): expected the state of \(files.input), found that of another input")
     }
+    if let found, !found.skipped.isEmpty {
+      skipped = found.skipped
+      do {
+        try store.goBack(to: found, as: found.checkpoint)
+      } catch {
+        throw StreamError(error)
+      }
+    }
     do {
       var sink = ResumableFileSink(files.output, in: fileSystem)
       var letters = files.deadLetters.map { ResumableFileSink($0, in: fileSystem) }
-      if let place, let position = state.checkpoint?.output {
+      if let place, let position = found?.checkpoint.output {
         file.resume(from: place.finishedRuns ?? [], run: place.run)
         state.resumption = place
         try sink.resume(at: position)
-        if let position = state.checkpoint?.deadLetters { try letters?.resume(at: position) }
+        if let position = found?.checkpoint.deadLetters { try letters?.resume(at: position) }
       }
       // They have no start that the stream would give them.
       try letters?.begin([])

@@ -144,6 +144,23 @@ import Testing
     try expectWhole()
   }
 
+  @Test func `a run with a state may start from the moments of another`() throws {
+    let first = try place.evenkeel(
+      "normalize", weather, "-o", "1.csv", "--checkpoint-out", "moments")
+    #expect(first.exitCode == 0, "\(first.errors)")
+    let plain = try place.evenkeel(
+      "normalize", weather, "-o", "2.csv", "--checkpoint-in", "moments")
+    #expect(plain.exitCode == 0, "\(plain.errors)")
+    // Once it has a state of its own, that counts.
+    for _ in 0..<2 {
+      let finished = try place.evenkeel(
+        "normalize", weather, "-o", "out.csv", "--checkpoint-in", "moments", "--resume", "state")
+      #expect(finished.exitCode == 0, "\(finished.errors)")
+      #expect(try place.read("out.csv") == place.read("2.csv"))
+    }
+    #expect(try place.read("out.csv") != place.read("1.csv"))
+  }
+
   @Test func `an input that was cut is refused, and goes on when it is whole again`() throws {
     let whole = try breakOff()
     try write(whole.prefix(whole.count / 2), to: "in.csv.zst")
