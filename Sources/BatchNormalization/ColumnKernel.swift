@@ -13,9 +13,11 @@ struct ColumnExtent: Equatable {
   var presentCount = 0
   /// 0 unless moments were asked for.
   var sum = 0.0
-  /// The least and greatest present values; +∞ and −∞ where there is none.
+  /// The least and greatest present values, or what bounds them; +∞ and −∞ where there is none.
   var minimum = Double.infinity
   var maximum = -Double.infinity
+  /// Whether the two are values of the column.
+  var isExact = true
 }
 
 /// A column's extent, and its moments where they were asked for.
@@ -34,46 +36,65 @@ struct ColumnKernel: Sendable {
 
 extension FeatureBatch {
   /// The statistics of every feature; moments cost a second pass.
+  ///
+  /// - Parameter exactly: whether the extent must be exact. Otherwise the moments bound the values of
+  ///   a column that misses none, which saves a third of the time.
   func statistics(
-    withMoments: Bool, _ kernel: ColumnKernel = .best
+    withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best
   ) -> [ColumnStatistics] {
+    let instructions = kernel.instructions
     switch columns {
     case .float32(let values):
-      values.withUnsafeBufferPointer { values in
-        statistics(values, withMoments) { column, count in
-          column_sums_float(kernel.instructions, column, count, withMoments)
-        } deviations: { column, count, center, hasMissing in
-          column_deviations_float(kernel.instructions, column, count, center, hasMissing)
-        }
+      return values.withUnsafeBufferPointer { values in
+        let loops = Loops<Float>(
+          sum: { column_sum_float(instructions, $0, $1) },
+          sums: { column_sums_float(instructions, $0, $1, withMoments) },
+          deviations: { column_deviations_float(instructions, $0, $1, $2, $3) })
+        return statistics(values, loops, withMoments: withMoments, exactly: exactly)
       }
     case .float64(let values):
-      values.withUnsafeBufferPointer { values in
-        statistics(values, withMoments) { column, count in
-          column_sums_double(kernel.instructions, column, count, withMoments)
-        } deviations: { column, count, center, hasMissing in
-          column_deviations_double(kernel.instructions, column, count, center, hasMissing)
-        }
+      return values.withUnsafeBufferPointer { values in
+        let loops = Loops<Double>(
+          sum: { column_sum_double(instructions, $0, $1) },
+          sums: { column_sums_double(instructions, $0, $1, withMoments) },
+          deviations: { column_deviations_double(instructions, $0, $1, $2, $3) })
+        return statistics(values, loops, withMoments: withMoments, exactly: exactly)
       }
     }
   }
 
+  /// The C loops over columns of one width.
+  private struct Loops<Scalar> {
+    let sum: (UnsafePointer<Scalar>, Int) -> Double
+    let sums: (UnsafePointer<Scalar>, Int) -> ColumnSums
+    let deviations: (UnsafePointer<Scalar>, Int, Double, Bool) -> ColumnDeviations
+  }
+
+  @inline(__always)
   private func statistics<Scalar>(
-    _ values: UnsafeBufferPointer<Scalar>, _ withMoments: Bool,
-    sums: (UnsafePointer<Scalar>, Int) -> ColumnSums,
-    deviations: (UnsafePointer<Scalar>, Int, Double, Bool) -> ColumnDeviations
+    _ values: UnsafeBufferPointer<Scalar>, _ loops: Loops<Scalar>, withMoments: Bool, exactly: Bool
   ) -> [ColumnStatistics] {
     guard let first = values.baseAddress, featureCount * capacity <= values.count else { return [] }
     return (0..<featureCount).map { j in
       let column = first + j * capacity
-      let found = sums(column, count)
-      let extent = ColumnExtent(
-        presentCount: Int(found.present_count), sum: found.sum, minimum: found.minimum,
-        maximum: found.maximum)
+      var extent = ColumnExtent(presentCount: count, isExact: false)
+      extent.sum = withMoments && !exactly ? loops.sum(column, count) : .nan
+      if extent.sum.isNaN {
+        let found = loops.sums(column, count)
+        extent = ColumnExtent(
+          presentCount: Int(found.present_count), sum: found.sum, minimum: found.minimum,
+          maximum: found.maximum)
+      }
       guard withMoments, extent.presentCount > 0 else { return ColumnStatistics(extent: extent) }
       let mean = extent.sum / Double(extent.presentCount)
       let moments = Moments(
         count: extent.presentCount, provisionalMean: mean,
-        deviations: deviations(column, count, mean, extent.presentCount < count))
+        deviations: loops.deviations(column, count, mean, extent.presentCount < count))
+      if !extent.isExact {
+        // No square is greater than their sum; the factor is far more than rounding takes.
+        let reach = moments.m2.squareRoot() * (1 + 1e-9)
+        (extent.minimum, extent.maximum) = (moments.mean - reach, moments.mean + reach)
+      }
       return ColumnStatistics(extent: extent, moments: moments)
     }
   }

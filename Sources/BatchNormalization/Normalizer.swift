@@ -202,8 +202,9 @@ extension Normalizer {
       throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
     }
     let needsMoments = updates || basis == .batch || basis == .renorm
-    let statistics = batch.statistics(withMoments: needsMoments)
+    let statistics = batch.statistics(withMoments: needsMoments, exactly: false)
     let limit = limit(of: batch)
+    var exact: [ColumnStatistics]?
     var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
     var plans: [FeaturePlan] = []
     plans.reserveCapacity(schema.count)
@@ -216,9 +217,16 @@ extension Normalizer {
         plan.update = try update(of: j, by: statistics[j].moments, &weights)
       }
       if let basis {
-        plan.transform = try transform(
+        let transform = try transform(
           of: j, by: basis, statistics[j], update: plan.update,
-          hasMissing: plan.missingCount > 0, limit: limit)
+          hasMissing: plan.missingCount > 0)
+        // What may bound the values may be beyond the limit where no value is.
+        if !isWithin(limit, transform, statistics[j].extent) {
+          let found = exact ?? batch.statistics(withMoments: false)
+          exact = found
+          try require(isWithin(limit, transform, found[j].extent), j, .output)
+        }
+        plan.transform = transform
       }
       plans.append(plan)
     }
@@ -237,7 +245,7 @@ extension Normalizer {
 
   private func transform(
     of j: Int, by basis: Basis, _ statistics: ColumnStatistics, update: MomentUpdate?,
-    hasMissing: Bool, limit: Double
+    hasMissing: Bool
   ) throws(NormalizationError) -> ColumnTransform {
     try requireFinite(statistics.moments, of: j)
     var transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
@@ -245,14 +253,21 @@ extension Normalizer {
     if statistics.extent.presentCount > 0 {
       try require(transform.scale.isFinite, j, .scale)
       try require(transform.shift.isFinite, j, .shift)
-      // Every step of the transform is monotone, in its rounding too, so the extremes bound all.
-      try require(abs(transform(statistics.extent.minimum)) <= limit, j, .output)
-      try require(abs(transform(statistics.extent.maximum)) <= limit, j, .output)
-    }
-    if hasMissing, settings.imputesMissing {
-      try require(abs(transform.fill) <= limit, j, .output)
     }
     return transform
+  }
+
+  /// Whether |y| of every value is at most `limit`.
+  ///
+  /// Every step of the transform is monotone, in its rounding too, so the extremes bound all.
+  private func isWithin(
+    _ limit: Double, _ transform: ColumnTransform, _ extent: ColumnExtent
+  ) -> Bool {
+    if transform.hasMissing, settings.imputesMissing, !(abs(transform.fill) <= limit) {
+      return false
+    }
+    return extent.presentCount == 0
+      || abs(transform(extent.minimum)) <= limit && abs(transform(extent.maximum)) <= limit
   }
 
   private func transform(

@@ -49,6 +49,10 @@ ColumnInstructions column_instructions_best(void) {
   return COLUMN_BASELINE;
 }
 
+double column_sum_float(ColumnInstructions instructions, const float *values, size_t count) {
+  WITH(instructions, sum(values, count))
+}
+
 ColumnSums column_sums_float(ColumnInstructions instructions, const float *values, size_t count,
                              bool adds) {
   if (adds) WITH(instructions, sums<true>(values, count))
@@ -64,6 +68,10 @@ ColumnDeviations column_deviations_float(ColumnInstructions instructions, const 
 int64_t column_map_float(ColumnInstructions instructions, float *values, size_t count,
                          ColumnMap map) {
   WITH(instructions, map(values, count, map))
+}
+
+double column_sum_double(ColumnInstructions instructions, const double *values, size_t count) {
+  WITH(instructions, sum(values, count))
 }
 
 ColumnSums column_sums_double(ColumnInstructions instructions, const double *values, size_t count,

@@ -17,8 +17,9 @@ INLINED Group<Value> load(const Value *values) {
 }
 
 template <class Value>
-INLINED Group<Value> load_rest(const Value *values, size_t count) {
-  Group<Value> group = Group<Value>{} + static_cast<Value>(__builtin_nan(""));
+INLINED Group<Value> load_rest(const Value *values, size_t count,
+                               Value padding = static_cast<Value>(__builtin_nan(""))) {
+  Group<Value> group = Group<Value>{} + padding;
   for (size_t i = 0; i < count; ++i) group[i] = values[i];
   return group;
 }
@@ -42,6 +43,18 @@ INLINED void for_each_group(const Value *values, size_t count, Visit visit) {
   size_t index = 0;
   for (; index + 8 <= count; index += 8) visit(load(values + index), false);
   if (index < count) visit(load_rest(values + index, count - index), true);
+}
+
+template <class Value>
+double sum(const Value *values, size_t count) {
+  Lanes sum{};
+  size_t index = 0;
+  for (; index + 8 <= count; index += 8) {
+    sum += __builtin_convertvector(load(values + index), Lanes);
+  }
+  // Padded with zeros, so that a value that is missing here shows, too.
+  sum += __builtin_convertvector(load_rest(values + index, count - index, Value(0)), Lanes);
+  return fold(sum);
 }
 
 template <bool adds, class Value>

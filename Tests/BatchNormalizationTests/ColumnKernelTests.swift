@@ -71,6 +71,26 @@ private struct PlainColumn {
   }
 
   @Test(arguments: [Precision.float32, .float64])
+  func `moments bound the values of a column that misses none`(precision: Precision) {
+    for count in [1, 2, 7, 8, 9, 31, 256] {
+      for column in Self.columns(count, seed: UInt64(count)) + [Array(repeating: 1e9, count: count)]
+      {
+        let batch = makeBatch([column], precision: precision)
+        for kernel in Self.kernels {
+          let exact = batch.statistics(withMoments: true, kernel)[0]
+          let bounded = batch.statistics(withMoments: true, exactly: false, kernel)[0]
+          let comment: Comment = "\(kernel.instructions), \(count) values"
+          #expect(bounded.moments == exact.moments, comment)
+          #expect(bounded.extent.presentCount == exact.extent.presentCount, comment)
+          #expect(bounded.extent.isExact == column.contains { $0.isNaN }, comment)
+          #expect(bounded.extent.minimum <= exact.extent.minimum, comment)
+          #expect(bounded.extent.maximum >= exact.extent.maximum, comment)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [Precision.float32, .float64])
   func `every processor's loops write the bits that plain ones write`(precision: Precision) {
     var clip = NormalizationSettings()
     clip.clip = 0.5

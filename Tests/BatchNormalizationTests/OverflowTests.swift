@@ -60,6 +60,17 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
   #expect(batch.bits == bits)
 }
 
+@Test func `A batch that fits the output is not refused for what bounds it`() throws {
+  var settings = NormalizationSettings()
+  settings.mode = .batch
+  settings.epsilon = 1e-9
+  var normalizer = try makeNormalizer(settings, precision: .float32)
+  try normalizer.replaceParameters(AffineParameters(weight: [2.5e38], bias: [0]))
+  // Four deviations of 1: their squares allow for one of 2, which would be 5e38.
+  let y = try normalizer.normalized([[-1, -1, 1, 1]])
+  expectAgreement(y[0], [-2.5e38, -2.5e38, 2.5e38, 2.5e38], 1e-6)
+}
+
 @Test func `A held batch that overflows is refused and leaves no trace`() throws {
   var settings = NormalizationSettings()
   settings.clip = 3

@@ -20,6 +20,12 @@ typedef enum ColumnInstructions {
 // The best of them that this processor has.
 ColumnInstructions column_instructions_best(void);
 
+// The sum of a column; NaN where a value is missing.
+double column_sum_float(ColumnInstructions instructions, const float *_Nonnull values,
+                        size_t count);
+double column_sum_double(ColumnInstructions instructions, const double *_Nonnull values,
+                         size_t count);
+
 // What one pass over a column finds; a missing value is NaN and counts for nothing.
 typedef struct ColumnSums {
   int64_t present_count;
