@@ -55,7 +55,7 @@ package final class Workplace {
   /// The greatest resident set of the last measured command, in bytes; 0 under a sanitizer, whose own
   /// memory it would be.
   package func peakMemory() throws -> Int {
-    guard ProcessInfo.processInfo.environment["EVENKEEL_SANITIZED"] != "1" else { return 0 }
+    guard !isSanitized else { return 0 }
     let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
@@ -158,3 +158,6 @@ extension Collection<UInt8> {
 extension String {
   package var lineCount: Int { utf8.lineCount }
 }
+
+/// Whether the tests run under AddressSanitizer or ThreadSanitizer (`make sanitize`).
+var isSanitized: Bool { ProcessInfo.processInfo.environment["EVENKEEL_SANITIZED"] == "1" }

@@ -99,8 +99,10 @@ package final class Daemon: @unchecked Sendable {
     hasEnded = true
   }
 
-  /// A line of /proc/PID/status in bytes, such as `VmRSS` and `VmHWM`.
+  /// A line of /proc/PID/status in bytes, such as `VmRSS` and `VmHWM`; 0 under a sanitizer, whose own
+  /// memory it would be.
   package func memory(_ name: String) throws -> Int {
+    guard !isSanitized else { return 0 }
     let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
     let lines = text.split(separator: "\n")
     let line = try required(lines.first { $0.hasPrefix(name + ":") }, name)
