@@ -32,7 +32,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private let lock = Lock()
   private let maxElements: Int
   private let maxBytes: Int
-  private var elements: [Element] = []
+  /// Those from `head` on wait; the others were taken.
+  private var elements: [Element?] = []
+  private var head = 0
   private var bytes = 0
   private var ending: (any Error)??
   private var isCancelled = false
@@ -59,7 +61,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   func room(reserved: Int = 0) -> Room {
     lock.withLock {
       if isCancelled { return .cancelled }
-      if elements.count + reserved < maxElements, bytes < maxBytes { return .open }
+      if count + reserved < maxElements, bytes < maxBytes { return .open }
       producerWaits = true
       return .full
     }
@@ -75,7 +77,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   /// Wakes the consumer if it waits for what was put.
   func flush() {
     let wake = lock.withLock {
-      elements.isEmpty ? nil as (@Sendable () -> Void)? : consumerToWake()
+      count == 0 ? nil as (@Sendable () -> Void)? : consumerToWake()
     }
     wake?()
   }
@@ -110,12 +112,11 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   /// The next element; after `empty` the consumer is woken when there is something to take.
   func take() -> Intake {
     let (intake, wake): (Intake, (@Sendable () -> Void)?) = lock.withLock {
-      guard !elements.isEmpty else {
+      guard let element = removeFirst() else {
         if case .some(let failure) = ending { return (.ended(failure), nil) }
         consumerWaits = true
         return (.empty, nil)
       }
-      let element = elements.removeFirst()
       bytes -= element.byteCount
       return (.element(element), producerToWake())
     }
@@ -128,6 +129,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     let wake = lock.withLock {
       isCancelled = true
       elements = []
+      head = 0
       bytes = 0
       producerWaits = false
       // Whatever the producer waits for: it is to let go of what it holds.
@@ -136,8 +138,22 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     wake?()
   }
 
+  private var count: Int { elements.count - head }
+
+  /// The first element; what is behind it moves only when as many were taken.
+  private func removeFirst() -> Element? {
+    guard head < elements.count else { return nil }
+    let element = elements[head].take()
+    head += 1
+    if 2 * head >= elements.count {
+      elements.removeFirst(head)
+      head = 0
+    }
+    return element
+  }
+
   private func producerToWake() -> (@Sendable () -> Void)? {
-    guard producerWaits, elements.count <= maxElements / 2, bytes <= maxBytes / 2 else {
+    guard producerWaits, count <= maxElements / 2, bytes <= maxBytes / 2 else {
       return nil
     }
     producerWaits = false
