@@ -29,7 +29,7 @@ import Testing
     // Units: in the sink, with the workers or behind them, before them, being gathered.
     let units = 1 + (2 * threads + 1) + 2 + 1
     // Batches: in the channel before, and being read.
-    let batches = min(257, (4 << 20) / batchBytes + 2)
+    let batches = min(257, (1 << 20) / batchBytes + 2)
     let bound = units * (unitBytes + batchBytes) + batches * batchBytes + windowBytes
     let taken = fileSystem.input.bytesWhenQuiet(atMost: bound)
     #expect(taken <= bound)
