@@ -13,10 +13,11 @@ struct Answer {
 
   init(_ text: String) throws {
     let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-    var lines = try #require(parts.first).split(separator: "\r\n")
-    status = try #require(Int(lines.removeFirst().split(separator: " ")[1]))
+    let lines = try #require(parts.first).split(separator: "\r\n")
+    let words = try #require(lines.first, "no answer").split(separator: " ")
+    status = try #require(words.count > 1 ? Int(words[1]) : nil)
     headers = [:]
-    for line in lines {
+    for line in lines.dropFirst() {
       let field = line.split(separator: ":", maxSplits: 1)
       headers[field[0].lowercased()] = field[1].trimmingCharacters(in: .whitespaces)
     }
