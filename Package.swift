@@ -42,6 +42,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .target(name: "CRawRows"),
     .target(name: "CNumberText", linkerSettings: [.linkedLibrary("simdjson")]),
     module("Features"),
     .target(name: "CColumnKernel"),
@@ -49,7 +50,7 @@ let package = Package(
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Features"]),
     module("Storage", ["Features", "CXXHash", "CLinux"]),
-    module("Codecs", ["Features", "CZstd", "CNumberText"]),
+    module("Codecs", ["Features", "CZstd", "CNumberText", "CRawRows"]),
     module("ConfigurationFile", ["Features", .product(name: "Yams", package: "Yams")]),
     module("Connectors", ["Features", "Storage", "ConfigurationFile", "CLinux"]),
     module(

@@ -246,4 +246,56 @@ import Testing
       #expect(chunked.outcome == whole.outcome, "chunks of \(chunk)")
     }
   }
+
+  /// Shapes that are made of squares of four by four values, of single ones, and of both.
+  @Test(arguments: Precision.allCases, [1, 3, 4, 5, 8, 21, 33])
+  func `rows of any width, taken any number at a time, come out as they went in`(
+    scalar: Precision, width: Int
+  ) throws {
+    var random = SystemRandomNumberGenerator()
+    let rows = 43
+    let input = (0..<rows * width).map { _ in
+      // As Float holds it.
+      Double(Float.random(in: -1000...1000, using: &random))
+    }
+    let some = (0..<width).filter { $0 % 7 != 2 }.map { "f\($0)" }
+    for (features, precision) in [([], Precision.float32), ([], .float64), (some, scalar)] {
+      var options = Self.options(width, scalar, features)
+      options.columns = scalar == .float32 && precision == .float32 ? .float32 : .float64
+      let names = features.isEmpty ? (0..<width).map { "f\($0)" } : features
+      let columns = names.map { Int($0.dropFirst()) ?? -1 }
+      for batchSize in [3, 5, 16, 100] {
+        let reading = try FormatReading(
+          .raw, Self.bytes(input, scalar), options, batchSize: batchSize, chunk: 4096)
+        let expected = (0..<rows).map { row in columns.map { input[row * width + $0] } }
+        #expect(reading.rows == expected, "batches of \(batchSize)")
+        let output = try reading.encoded(
+          .raw, encoderOptions(reading, width, scalar, precision)
+        ) { -$0 }
+        let negated = input.enumerated().map { columns.contains($0 % width) ? -$1 : $1 }
+        #expect(Self.values(output, precision) == negated, "batches of \(batchSize)")
+      }
+    }
+  }
+
+  @Test(arguments: Precision.allCases, [3, 8])
+  func `bad rows among many are found one by one`(scalar: Precision, width: Int) throws {
+    let rows = 3000
+    let bad: Set = [0, 1, 5, 1023, 1024, 2047, 2998, 2999]
+    let input = (0..<rows * width).map { index in
+      bad.contains(index / width) && index % width == width - 1
+        ? -Double.infinity : Double(index % 100)
+    }
+    let reading = try FormatReading(
+      .raw, Self.bytes(input, scalar), Self.options(width, scalar), batchSize: 5000)
+    #expect(reading.outcome.rejections.map { $0.record - 1 } == bad.sorted())
+    #expect(
+      reading.outcome.rejections.map { $0.byteOffset / (width * scalar.byteCount) }
+        == bad.sorted())
+    #expect(
+      reading.rows
+        == (0..<rows).filter { !bad.contains($0) }.map { row in
+          (0..<width).map { Double((row * width + $0) % 100) }
+        })
+  }
 }
