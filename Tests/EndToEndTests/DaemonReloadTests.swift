@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -99,6 +100,25 @@ import Testing
       #expect(load.indices(name) == Array(0..<load.sent(name)), "\(name)")
       #expect(try kept(place, "a", of: name).values == load.sent(name), "\(name)")
     }
+  }
+
+  @Test func `a producer that finds nobody closes no descriptor but its own`() throws {
+    let place = try Workplace()
+    let path = place.path("nobody")
+    let closedByOthers = Atomic(0)
+    // Who closes a number twice closes, the second time, what another thread has opened meanwhile.
+    DispatchQueue.concurrentPerform(iterations: 4) { index in
+      for _ in 0..<20_000 {
+        if index.isMultiple(of: 2) {
+          _ = try? Peer(unix: path)
+        } else {
+          let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+          sched_yield()
+          if close(descriptor) != 0 { closedByOthers.add(1, ordering: .relaxed) }
+        }
+      }
+    }
+    #expect(closedByOthers.load(ordering: .relaxed) == 0)
   }
 
   @Test func `a changed stream keeps the moments of the features that stay`() throws {

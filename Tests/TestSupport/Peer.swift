@@ -14,8 +14,9 @@ package final class Peer: @unchecked Sendable {
     number = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
     var reason: Int32 = 0
     try withUnixAddress(path) { if connect(number, $0, $1) != 0 { reason = errno } }
+    // Nothing is closed here: everything has its value, so `deinit` follows the error, and a number that
+    // is closed twice may be another's by then.
     guard reason == 0 else {
-      Glibc.close(number)
       throw POSIXError(POSIXErrorCode(rawValue: reason) ?? .EINVAL, userInfo: ["path": path])
     }
     limitWaits()
@@ -33,11 +34,7 @@ package final class Peer: @unchecked Sendable {
         connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard status == 0 else {
-      let reason = errno
-      Glibc.close(number)
-      throw POSIXError(POSIXErrorCode(rawValue: reason) ?? .EINVAL)
-    }
+    guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EINVAL) }
     limitWaits()
   }
 
