@@ -6,6 +6,7 @@ internal import Glibc
 // - Everything mutable is touched with `lock` held.
 // - A wait is resumed at most once, and not after `forget`; an event of a wait that is gone means
 //   nothing, because its number does not come again.
+// - A wait is forgotten before its descriptor is closed: the number may be another wait's by then.
 
 /// Waits for descriptors on behalf of every runner of the process, on one thread, with epoll(7).
 ///

@@ -121,6 +121,8 @@ where S.Input: Sized, S.Output: Sized {
       if !isWaiting { wait(for: awaiting) }
       return nil
     case .ended(let failure):
+      // The stage may close what it waits for, whose number is then anyone's.
+      forgetWait()
       if let failure { throw failure }
       inputHasEnded = true
       return .end

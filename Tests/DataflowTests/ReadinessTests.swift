@@ -119,6 +119,42 @@ import Testing
     }
     #expect(items.current == Array(0..<100))
   }
+
+  @Test func `a stage that closes what it waits for ends no other's wait`() throws {
+    // So high that no other test is given it.
+    let number: Int32 = 500
+    let (first, input) = (try Pipe(readEnd: number), try Pipe())
+    let (ending, secondEnding) = (Ending(), Ending())
+    let (took, waiting, never) = (
+      DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+    )
+    let second = Shared<Pipe?>(nil)
+    let sink = Attending(
+      first, onItem: { took.signal() },
+      onEnd: {
+        // The number is another stage's before this one has ended.
+        guard let pipe = try? Pipe(readEnd: number) else { return }
+        second.withValue { $0 = pipe }
+        flow(PipeReading(pipe) { waiting.signal() }, secondEnding).start()
+        #expect(waiting.waits())
+        #expect(never.staysQuiet())
+      })
+    Flow.from(PipeReading(input), label: "test.source", buffer: buffer)
+      .into(sink, label: "test.sink") { ending.complete($0) }
+      .start()
+    write([1], to: input.writeEnd)
+    #expect(took.waits())
+    #expect(never.staysQuiet())
+    input.closeWriteEnd()
+    #expect(ending.wait())
+    let pipe = try #require(second.current)
+    #expect(pipe.readEnd == number)
+    write([7], to: pipe.writeEnd)
+    pipe.closeWriteEnd()
+    #expect(secondEnding.wait())
+    #expect(items.current == [7])
+    first.closeWriteEnd()
+  }
 }
 
 private struct PipeError: Error {}
@@ -175,5 +211,28 @@ private struct PipeReading: Stage {
     guard read(reader.descriptor, &byte, 1) == 1 else { return .finished }
     emit(Item(number: Int(byte)))
     return .again
+  }
+}
+
+/// Takes items and attends to a pipe meanwhile, which it closes at the end.
+private struct Attending: Stage {
+  private let descriptor: Int32
+  private let onItem: @Sendable () -> Void
+  private let onEnd: @Sendable () -> Void
+
+  init(
+    _ pipe: Pipe, onItem: @escaping @Sendable () -> Void, onEnd: @escaping @Sendable () -> Void
+  ) {
+    descriptor = pipe.readEnd
+    self.onItem = onItem
+    self.onEnd = onEnd
+  }
+
+  mutating func step(_ signal: Signal<Item>, emit: (consuming Nothing) -> Void) throws -> Progress {
+    if case .element = signal { onItem() }
+    guard case .end = signal else { return .nextOr(Awaiting(.readable(descriptor: descriptor))) }
+    close(descriptor)
+    onEnd()
+    return .finished
   }
 }
