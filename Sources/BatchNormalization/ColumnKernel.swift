@@ -35,52 +35,45 @@ struct ColumnKernel: Sendable {
 }
 
 extension FeatureBatch {
-  /// The statistics of every feature; moments cost a second pass.
+  /// The statistics of one feature; moments cost a second pass.
   ///
   /// - Parameter exactly: whether the extent must be exact. Otherwise the moments bound the values of
   ///   a column that misses none, which saves a third of the time.
   func statistics(
-    withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best
-  ) -> [ColumnStatistics] {
+    of feature: Int, withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best
+  ) -> ColumnStatistics {
     let instructions = kernel.instructions
     switch columns {
     case .float32(let values):
-      return values.withUnsafeBufferPointer { values in
-        let loops = Loops<Float>(
-          sum: { column_sum_float(instructions, $0, $1) },
-          sums: { column_sums_float(instructions, $0, $1, withMoments) },
-          deviations: { column_deviations_float(instructions, $0, $1, $2, $3) })
-        return statistics(values, loops, withMoments: withMoments, exactly: exactly)
-      }
+      return statistics(
+        of: feature, values, withMoments: withMoments, exactly: exactly,
+        sum: { column_sum_float(instructions, $0, $1) },
+        sums: { column_sums_float(instructions, $0, $1, withMoments) },
+        deviations: { column_deviations_float(instructions, $0, $1, $2, $3) })
     case .float64(let values):
-      return values.withUnsafeBufferPointer { values in
-        let loops = Loops<Double>(
-          sum: { column_sum_double(instructions, $0, $1) },
-          sums: { column_sums_double(instructions, $0, $1, withMoments) },
-          deviations: { column_deviations_double(instructions, $0, $1, $2, $3) })
-        return statistics(values, loops, withMoments: withMoments, exactly: exactly)
-      }
+      return statistics(
+        of: feature, values, withMoments: withMoments, exactly: exactly,
+        sum: { column_sum_double(instructions, $0, $1) },
+        sums: { column_sums_double(instructions, $0, $1, withMoments) },
+        deviations: { column_deviations_double(instructions, $0, $1, $2, $3) })
     }
-  }
-
-  /// The C loops over columns of one width.
-  private struct Loops<Scalar> {
-    let sum: (UnsafePointer<Scalar>, Int) -> Double
-    let sums: (UnsafePointer<Scalar>, Int) -> ColumnSums
-    let deviations: (UnsafePointer<Scalar>, Int, Double, Bool) -> ColumnDeviations
   }
 
   @inline(__always)
   private func statistics<Scalar>(
-    _ values: UnsafeBufferPointer<Scalar>, _ loops: Loops<Scalar>, withMoments: Bool, exactly: Bool
-  ) -> [ColumnStatistics] {
-    guard let first = values.baseAddress, featureCount * capacity <= values.count else { return [] }
-    return (0..<featureCount).map { j in
-      let column = first + j * capacity
+    of feature: Int, _ values: [Scalar], withMoments: Bool, exactly: Bool,
+    sum: (UnsafePointer<Scalar>, Int) -> Double,
+    sums: (UnsafePointer<Scalar>, Int) -> ColumnSums,
+    deviations: (UnsafePointer<Scalar>, Int, Double, Bool) -> ColumnDeviations
+  ) -> ColumnStatistics {
+    values.withUnsafeBufferPointer { values in
+      precondition(count <= capacity && (feature + 1) * capacity <= values.count)
+      guard let first = values.baseAddress else { return ColumnStatistics(extent: ColumnExtent()) }
+      let column = first + feature * capacity
       var extent = ColumnExtent(presentCount: count, isExact: false)
-      extent.sum = withMoments && !exactly ? loops.sum(column, count) : .nan
+      extent.sum = withMoments && !exactly ? sum(column, count) : .nan
       if extent.sum.isNaN {
-        let found = loops.sums(column, count)
+        let found = sums(column, count)
         extent = ColumnExtent(
           presentCount: Int(found.present_count), sum: found.sum, minimum: found.minimum,
           maximum: found.maximum)
@@ -89,7 +82,7 @@ extension FeatureBatch {
       let mean = extent.sum / Double(extent.presentCount)
       let moments = Moments(
         count: extent.presentCount, provisionalMean: mean,
-        deviations: loops.deviations(column, count, mean, extent.presentCount < count))
+        deviations: deviations(column, count, mean, extent.presentCount < count))
       if !extent.isExact {
         // No square is greater than their sum; the factor is far more than rounding takes.
         let reach = moments.m2.squareRoot() * (1 + 1e-9)
@@ -99,19 +92,21 @@ extension FeatureBatch {
     }
   }
 
-  /// Replaces every column that has a transform by it; returns how many values of each were clipped.
+  /// Replaces every column that has a transform by it, and adds to `clipped` how many values of each
+  /// were.
   mutating func apply(
-    _ kernel: ColumnKernel = .best, transform: (_ feature: Int) -> ColumnTransform?
-  ) -> [Int] {
+    _ kernel: ColumnKernel = .best, countingClipped clipped: inout [Int],
+    transform: (_ feature: Int) -> ColumnTransform?
+  ) {
     let (shape, instructions) = (Shape(self), kernel.instructions)
     switch columns {
     case .float32:
-      return withFloat32Columns { values in
-        shape.map(&values, transform) { column_map_float(instructions, $0, $1, $2) }
+      withFloat32Columns { values in
+        shape.map(&values, &clipped, transform) { column_map_float(instructions, $0, $1, $2) }
       }
     case .float64:
-      return withFloat64Columns { values in
-        shape.map(&values, transform) { column_map_double(instructions, $0, $1, $2) }
+      withFloat64Columns { values in
+        shape.map(&values, &clipped, transform) { column_map_double(instructions, $0, $1, $2) }
       }
     }
   }
@@ -128,14 +123,18 @@ extension FeatureBatch {
 
     @inline(__always)
     func map<Scalar>(
-      _ values: inout [Scalar], _ transform: (_ feature: Int) -> ColumnTransform?,
+      _ values: inout [Scalar], _ clipped: inout [Int],
+      _ transform: (_ feature: Int) -> ColumnTransform?,
       _ map: (UnsafeMutablePointer<Scalar>, Int, ColumnMap) -> Int64
-    ) -> [Int] {
+    ) {
       precondition(count <= capacity && featureCount * capacity <= values.count)
-      return values.withUnsafeMutableBufferPointer { values in
-        (0..<featureCount).map { j in
-          guard let first = values.baseAddress, let transform = transform(j) else { return 0 }
-          return Int(map(first + j * capacity, count, ColumnMap(transform)))
+      values.withUnsafeMutableBufferPointer { values in
+        guard let first = values.baseAddress else { return }
+        for j in 0..<featureCount {
+          guard let transform = transform(j) else { continue }
+          let found = map(first + j * capacity, count, ColumnMap(transform))
+          // Most often none.
+          if found > 0 { clipped[j] += Int(found) }
         }
       }
     }

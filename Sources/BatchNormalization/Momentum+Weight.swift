@@ -13,15 +13,26 @@ struct BatchWeights {
   let settings: NormalizationSettings
   /// The time since the batch before, for a half-life in seconds.
   let elapsedSeconds: Double
+  /// Whether weights depend on numbers of values, which missing ones make different.
+  private let countsValues: Bool
   private var last: (history: MomentHistory, count: Int, weight: Double)?
 
   init(_ settings: NormalizationSettings, elapsedSeconds: Double) {
     self.settings = settings
     self.elapsedSeconds = elapsedSeconds
+    countsValues =
+      switch settings.momentum {
+      case .weight, .halfLifeSeconds: false
+      case .cumulative, .halfLifeRecords: true
+      }
   }
 
   mutating func weight(after history: MomentHistory, count: Int) -> Double {
-    if let last, last.history == history, last.count == count { return last.weight }
+    if let last, last.history.batches == history.batches,
+      !countsValues || last.history.values == history.values && last.count == count
+    {
+      return last.weight
+    }
     let weight = settings.batchWeight(
       after: history, count: count, elapsedSeconds: elapsedSeconds)
     last = (history, count, weight)

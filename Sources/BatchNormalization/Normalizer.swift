@@ -37,6 +37,8 @@ package struct Normalizer: Sendable {
   package private(set) var settings: NormalizationSettings
   package private(set) var state: NormalizerState
   private var lastPlans: [FeaturePlan] = []
+  /// The memory of the plans before, which the next ones take.
+  private var spentPlans: [FeaturePlan] = []
   /// One per feature, of the last batch; empty before the first.
   package var observations: [FeatureObservation] {
     lastPlans.map {
@@ -195,36 +197,35 @@ extension Normalizer {
   }
 
   /// One plan per feature.
-  private func plans(
+  private mutating func plans(
     for batch: FeatureBatch, basis: Basis?, updates: Bool, elapsedSeconds: Double
   ) throws(NormalizationError) -> [FeaturePlan] {
     guard batch.featureCount == schema.count else {
       throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
     }
     let needsMoments = updates || basis == .batch || basis == .renorm
-    let statistics = batch.statistics(withMoments: needsMoments, exactly: false)
     let limit = limit(of: batch)
-    var exact: [ColumnStatistics]?
     var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
-    var plans: [FeaturePlan] = []
-    plans.reserveCapacity(schema.count)
-    for j in statistics.indices {
-      var plan = FeaturePlan(missingCount: batch.count - statistics[j].extent.presentCount)
-      if needsMoments, statistics[j].extent.presentCount > 0 {
-        plan.moments = statistics[j].moments
+    var plans = spentPlans
+    spentPlans = []
+    plans.removeAll(keepingCapacity: true)
+    for j in 0..<schema.count {
+      let statistics = batch.statistics(of: j, withMoments: needsMoments, exactly: false)
+      let extent = statistics.extent
+      var plan = FeaturePlan(missingCount: batch.count - extent.presentCount)
+      if needsMoments, extent.presentCount > 0 {
+        plan.moments = statistics.moments
       }
-      if updates, statistics[j].extent.presentCount > 0 {
-        plan.update = try update(of: j, by: statistics[j].moments, &weights)
+      if updates, extent.presentCount > 0 {
+        plan.update = try update(of: j, by: statistics.moments, &weights)
       }
       if let basis {
         let transform = try transform(
-          of: j, by: basis, statistics[j], update: plan.update,
-          hasMissing: plan.missingCount > 0)
+          of: j, by: basis, statistics, update: plan.update, hasMissing: plan.missingCount > 0)
         // What may bound the values may be beyond the limit where no value is.
-        if !isWithin(limit, transform, statistics[j].extent) {
-          let found = exact ?? batch.statistics(withMoments: false)
-          exact = found
-          try require(isWithin(limit, transform, found[j].extent), j, .output)
+        if !isWithin(limit, transform, extent) {
+          let exact = batch.statistics(of: j, withMoments: false)
+          try require(isWithin(limit, transform, exact.extent), j, .output)
         }
         plan.transform = transform
       }
@@ -314,24 +315,21 @@ extension Normalizer {
     }
   }
 
-  private mutating func update(by plans: [FeaturePlan], ofRecords count: Int) {
-    if count > 0 { lastPlans = plans }
-    for j in plans.indices {
-      if plans[j].missingCount > 0 { state.missing[j] += plans[j].missingCount }
-      if let update = plans[j].update {
-        state.running.apply(update, to: j)
-      }
+  private mutating func update(by plans: consuming [FeaturePlan], ofRecords count: Int) {
+    state.running.apply { plans[$0].update }
+    for j in plans.indices where plans[j].missingCount > 0 {
+      state.missing[j] += plans[j].missingCount
     }
     if !settings.isFrozen, count > 0 {
       state.batchesTracked += 1
     }
+    if count > 0 {
+      spentPlans = lastPlans
+      lastPlans = plans
+    }
   }
 
   private mutating func commit(_ plans: [FeaturePlan], to batch: inout FeatureBatch) {
-    let clipped = batch.apply { plans[$0].transform }
-    // Most often no value of any feature.
-    for (j, count) in clipped.enumerated() where count > 0 {
-      state.clipped[j] += count
-    }
+    batch.apply(countingClipped: &state.clipped) { plans[$0].transform }
   }
 }

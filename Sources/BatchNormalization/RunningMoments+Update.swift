@@ -43,14 +43,25 @@ extension RunningMoments {
     return update
   }
 
-  mutating func apply(_ update: MomentUpdate, to j: Int) {
-    mean[j] = update.mean
-    variance[j] = update.variance
-    batches[j] += 1
-    values[j] += update.count
-    if update.movesVariance {
-      varianceBatches[j] += 1
-      varianceValues[j] += update.count
+  /// Applies the update of every feature that has one.
+  mutating func apply(_ update: (_ feature: Int) -> MomentUpdate?) {
+    Self.change(&mean, by: update) { $0 = $1.mean }
+    Self.change(&variance, by: update) { $0 = $1.variance }
+    Self.change(&batches, by: update) { count, _ in count += 1 }
+    Self.change(&values, by: update) { $0 += $1.count }
+    Self.change(&varianceBatches, by: update) { $0 += $1.movesVariance ? 1 : 0 }
+    Self.change(&varianceValues, by: update) { $0 += $1.movesVariance ? $1.count : 0 }
+  }
+
+  @inline(__always)
+  private static func change<Value>(
+    _ values: inout [Value], by update: (_ feature: Int) -> MomentUpdate?,
+    _ change: (inout Value, MomentUpdate) -> Void
+  ) {
+    // An array is made sure of once, not with every element.
+    var span = values.mutableSpan
+    for j in span.indices {
+      if let update = update(j) { change(&span[j], update) }
     }
   }
 

@@ -100,3 +100,23 @@ func expectAgreement(
       sourceLocation: sourceLocation)
   }
 }
+
+extension FeatureBatch {
+  /// The statistics of every feature.
+  func statistics(
+    withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best
+  ) -> [ColumnStatistics] {
+    (0..<featureCount).map {
+      statistics(of: $0, withMoments: withMoments, exactly: exactly, kernel)
+    }
+  }
+
+  /// Transforms the columns; returns how many values of each were clipped.
+  mutating func apply(
+    _ kernel: ColumnKernel = .best, transform: (_ feature: Int) -> ColumnTransform?
+  ) -> [Int] {
+    var clipped = Array(repeating: 0, count: featureCount)
+    apply(kernel, countingClipped: &clipped, transform: transform)
+    return clipped
+  }
+}

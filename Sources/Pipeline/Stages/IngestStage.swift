@@ -10,7 +10,8 @@ internal import Synchronization
 // - A batch is cut by the number of records, or by time where the source is live; never by how the
 //   bytes came.
 // - `emitted` records of the batch under way have left, `batch` holds the others.
-// - `current` is the run whose bytes are worked on; no other is read from meanwhile.
+// - `current` is the run whose bytes are worked on, apart from the others, `lanes`; nothing is read
+//   from the source meanwhile.
 
 /// Reads a source, decompresses it, cuts it into records and these into mini-batches.
 struct IngestStage: Stage {
@@ -28,7 +29,7 @@ struct IngestStage: Stage {
   private var source: any ByteSource
   private let bytes = ByteBuffer(capacity: readBytes)
   private var lanes: [Int: IngestLane] = [:]
-  private var current: Int?
+  private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
   private var batch: RecordBatch?
   /// The text and the spans of the last batch: about what the next one needs room for.
@@ -105,19 +106,13 @@ struct IngestStage: Stage {
       isDraining = source.drain()
     }
     if let cutsAt, DispatchTime.now() >= cutsAt { emitBatch(completes: true, emit) }
-    guard let run = current ?? lanes.first(where: { !$0.value.needsBytes })?.key else {
-      return try read(emit)
-    }
-    // Out of the dictionary while it works: a lane in two places would copy what it changes.
-    guard var lane = lanes.removeValue(forKey: run) else {
-      current = nil
-      return .again
-    }
+    // Taken out while it works: a lane in two places would copy what it changes.
+    guard let (run, taken) = current.take() ?? readyLane() else { return try read(emit) }
+    var lane = taken
     do throws(LaneFailure) {
       try work(&lane, run, emit)
     } catch {
       try abandon(run, lane, because: error)
-      current = nil
       return .again
     }
     if lane.isDone {
@@ -125,11 +120,18 @@ struct IngestStage: Stage {
       position.run = nil
       finishedRuns = source.progress
       try finish(lane)
-    } else {
+    } else if lane.needsBytes {
       lanes[run] = lane
+    } else {
+      current = (run, lane)
     }
-    current = lane.isDone || lane.needsBytes ? nil : run
     return .again
+  }
+
+  /// A run that can go on without more bytes.
+  private mutating func readyLane() -> (run: Int, lane: IngestLane)? {
+    guard let run = lanes.first(where: { !$0.value.needsBytes })?.key else { return nil }
+    return lanes.removeValue(forKey: run).map { (run, $0) }
   }
 
   // MARK: Bytes
@@ -159,8 +161,7 @@ struct IngestStage: Stage {
       var lane = try lanes.removeValue(forKey: run) ?? makeLane(run: run)
       lane.append(UnsafeRawBufferPointer(bytes.readable))
       bytes.removeAll()
-      lanes[run] = lane
-      current = run
+      current = (run, lane)
     case .ended(let run): end(run)
     case .waits(let awaited): return wait(awaited, emit)
     case .end:

@@ -45,6 +45,8 @@ struct NormalizeStage: Stage {
   /// Whether a later run reads again what stands behind `position`.
   private var comesAgain = false
   private var batchesSinceCheckpoint = 0
+  /// When the step under way began.
+  private var now = DispatchTime.now()
   private var lastCheckpoint = DispatchTime.now()
   private var lastCut: DispatchTime?
   private var nextShow = DispatchTime.now()
@@ -73,6 +75,7 @@ struct NormalizeStage: Stage {
   mutating func step(
     _ signal: Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
   ) throws -> Progress {
+    now = .now()
     switch signal {
     case .element(.opened(let opening, let start)):
       try open(opening)
@@ -200,7 +203,7 @@ struct NormalizeStage: Stage {
       try normalizer?.normalizeHeld(&batch.features)
       append(batch)
       if completesBatch, let whole = pending.take() {
-        unit.cuts.append(BatchCut(records: whole.features.count, time: now))
+        unit.cuts.append(BatchCut(records: whole.features.count, time: now.uptimeNanoseconds))
         try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds)
       }
     } catch {
@@ -232,7 +235,7 @@ struct NormalizeStage: Stage {
       throw refusal(of: batch, "\(error)")
     }
     if batch.features.count > 0 {
-      unit.cuts.append(BatchCut(records: batch.features.count, time: now))
+      unit.cuts.append(BatchCut(records: batch.features.count, time: now.uptimeNanoseconds))
     }
     switch emission {
     case .normalized: append(batch)
@@ -261,7 +264,7 @@ struct NormalizeStage: Stage {
 
   /// What is done between two batches.
   private mutating func cut() throws(StreamError) {
-    lastCut = .now()
+    lastCut = now
     hasMoved = true
     batchesSinceCheckpoint += 1
     try carryOutRequests()
@@ -276,20 +279,18 @@ struct NormalizeStage: Stage {
 
   /// Shows the state, but not so often that copying it costs.
   private mutating func show(atOnce: Bool) {
-    guard let board, let normalizer, hasMoved, atOnce || DispatchTime.now() >= nextShow else {
+    guard let board, let normalizer, hasMoved, atOnce || now >= nextShow else {
       return
     }
     board.show(normalizer, position: position)
     hasMoved = false
-    nextShow = .now() + 0.1
+    nextShow = now + 0.1
   }
 
   /// The time since the cut of the batch before, for a half-life in seconds.
   private func elapsedSeconds() -> Double? {
-    lastCut.map { Double(now - $0.uptimeNanoseconds) / 1e9 }
+    lastCut.map { Double(now.uptimeNanoseconds - $0.uptimeNanoseconds) / 1e9 }
   }
-
-  private var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
   private mutating func keepCheckpoint() {
     guard let normalizer else { return }
@@ -297,7 +298,7 @@ struct NormalizeStage: Stage {
       normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
       position: position)
     batchesSinceCheckpoint = 0
-    lastCheckpoint = .now()
+    lastCheckpoint = now
   }
 
   // MARK: Requests
