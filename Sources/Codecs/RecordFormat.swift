@@ -239,6 +239,6 @@ package protocol RecordEncoder: Sendable {
 extension RecordEncoder {
   /// Writes all records of a batch.
   package func encode(_ batch: RecordBatch, into output: ByteBuffer) {
-    for slice in batch.slices { encode(slice, into: output) }
+    batch.forEachSlice { encode($0, into: output) }
   }
 }

@@ -30,20 +30,19 @@ extension RecordBatch {
     boundaries.append(last)
   }
 
-  /// The batch in slices up to each boundary, and what is behind the last one.
-  package var slices: [RecordSlice] {
-    var slices: [RecordSlice] = []
-    slices.reserveCapacity(boundaries.count + 1)
+  /// Visits the batch in slices: up to each boundary, and what is behind the last one.
+  package func forEachSlice(_ visit: (RecordSlice) -> Void) {
     var start = Boundary(records: 0, textBytes: 0, spans: 0)
-    func append(upTo end: Boundary) {
-      slices.append(
+    func visitSlice(upTo end: Boundary) {
+      visit(
         RecordSlice(
           batch: self, records: start.records..<end.records,
           text: start.textBytes..<end.textBytes, spans: start.spans..<end.spans))
       start = end
     }
-    for boundary in boundaries where boundary.records < features.count { append(upTo: boundary) }
-    append(upTo: last)
-    return slices
+    for boundary in boundaries where boundary.records < features.count {
+      visitSlice(upTo: boundary)
+    }
+    visitSlice(upTo: last)
   }
 }

@@ -135,7 +135,7 @@ struct WorkerStage<W: Worker>: Stage {
   var worker: W
 
   mutating func step(
-    _ signal: Signal<W.Input>, emit: (consuming W.Output) -> Void
+    _ signal: consuming Signal<W.Input>, emit: (consuming W.Output) -> Void
   ) throws -> Progress {
     guard case .element(let element) = signal else { return .next }
     emit(try worker.work(element))

@@ -10,12 +10,12 @@ package protocol Stage<Input, Output>: Sendable {
   /// Does one step.
   ///
   /// - Parameters:
-  ///   - signal: an element, or what else there is to know.
+  ///   - signal: an element, or what else there is to know; the stage's own, to change in place.
   ///   - emit: takes the outputs, in order.
   /// - Returns: what the stage needs to go on.
   /// - Throws: the failure that ends the flow; what was emitted before it still goes its way.
   mutating func step(
-    _ signal: Signal<Input>, emit: (consuming Output) -> Void
+    _ signal: consuming Signal<Input>, emit: (consuming Output) -> Void
   ) throws -> Progress
 }
 

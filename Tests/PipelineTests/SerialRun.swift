@@ -57,7 +57,7 @@ struct SerialRun {
       var items: [IngestedItem] = []
       let progress = try ingest.step(signal) { items.append($0) }
       for item in items {
-        if case .records(let batch, _) = item { batchSizes.append(batch.features.count) }
+        if case .records(let runs, _) = item { batchSizes += runs.map(\.batch.features.count) }
         try pass(.element(item), to: &self)
       }
       signal = .resume

@@ -27,10 +27,10 @@ struct EmitStage: Stage {
   }
 
   mutating func step(
-    _ signal: Signal<EncodedUnit>, emit: (consuming Nothing) -> Void
+    _ signal: consuming Signal<EncodedUnit>, emit: (consuming Nothing) -> Void
   ) throws -> Progress {
     do {
-      switch signal {
+      switch consume signal {
       case .element(let unit): try write(unit)
       case .resume: break
       case .end:

@@ -24,9 +24,11 @@ struct EncodeWorker: Worker {
     }
     text.removeAll()
     var records = 0
-    for slice in input.slices {
-      input.encoder?.encode(slice, into: text)
-      records += slice.records.count
+    if let encoder = input.encoder {
+      for index in input.slices.indices {
+        encoder.encode(input.slices[index], into: text)
+        records += input.slices[index].records.count
+      }
     }
     return EncodedUnit(
       prologue: prologue, bytes: try frame(keepsEmpty: false), records: records, cuts: input.cuts,

@@ -10,6 +10,7 @@ internal import Synchronization
 // - A batch is cut by the number of records, or by time where the source is live; never by how the
 //   bytes came.
 // - `emitted` records of the batch under way have left, `batch` holds the others.
+// - `gathered` records count as emitted; they leave before anything else does, and before a wait.
 // - `current` is the run whose bytes are worked on, apart from the others, `lanes`; nothing is read
 //   from the source meanwhile.
 
@@ -18,6 +19,8 @@ struct IngestStage: Stage {
   private static let readBytes = 128 << 10
   /// About as many values are written at once: half a megabyte of text.
   private static let sliceValues = 64 << 10
+  /// So much is worth handing over, which costs as much as a small batch does.
+  private static let gatheredBytes = 128 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
   private static let mostRejectedBytes = 256 << 10
@@ -37,6 +40,8 @@ struct IngestStage: Stage {
   private var emitted = 0
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: DispatchTime?
+  private var gathered: [IngestedRecords] = []
+  private var gatheredBytes = 0
   private var rejected: [RejectedRecord] = []
   private var isStopping = false
   /// Whether the source is read to its end though the stream stops.
@@ -101,29 +106,40 @@ struct IngestStage: Stage {
   mutating func step(
     _ signal: Signal<Nothing>, emit: (consuming IngestedItem) -> Void
   ) throws -> Progress {
+    do {
+      return try work(signal, emit)
+    } catch {
+      // What precedes a failure goes its way.
+      emitGathered(emit)
+      throw error
+    }
+  }
+
+  private mutating func work(
+    _ signal: Signal<Nothing>, _ emit: (consuming IngestedItem) -> Void
+  ) throws -> Progress {
     if case .end = signal, !isStopping {
       isStopping = true
       isDraining = source.drain()
     }
     if let cutsAt, DispatchTime.now() >= cutsAt { emitBatch(completes: true, emit) }
     // Taken out while it works: a lane in two places would copy what it changes.
-    guard let (run, taken) = current.take() ?? readyLane() else { return try read(emit) }
-    var lane = taken
+    guard var turn = current.take() ?? readyLane() else { return try read(emit) }
     do throws(LaneFailure) {
-      try work(&lane, run, emit)
+      try advance(&turn.lane, turn.run, emit)
     } catch {
-      try abandon(run, lane, because: error)
+      try abandon(turn.run, turn.lane, because: error)
       return .again
     }
-    if lane.isDone {
-      position = lane.position()
+    if turn.lane.isDone {
+      position = turn.lane.position()
       position.run = nil
       finishedRuns = source.progress
-      try finish(lane)
-    } else if lane.needsBytes {
-      lanes[run] = lane
+      try finish(turn.lane)
+    } else if turn.lane.needsBytes {
+      lanes[turn.run] = turn.lane
     } else {
-      current = (run, lane)
+      current = turn
     }
     return .again
   }
@@ -140,12 +156,10 @@ struct IngestStage: Stage {
     if isStopping && !isDraining || sourceHasEnded {
       // What is left of a record that was cut off is no record. A batch that is stopped short and can
       // be read again is, so that it is cut where it would have been.
-      if sourceHasEnded || finishedRuns == nil || emitted > 0 {
-        emitBatch(completes: true, emit)
-        emit(.ended(place, goesOn: false))
-      } else {
-        emit(.ended(emittedPosition, goesOn: true))
-      }
+      let goesOn = !sourceHasEnded && finishedRuns != nil && emitted == 0
+      if !goesOn { emitBatch(completes: true, emit) }
+      emitGathered(emit)
+      emit(.ended(goesOn ? emittedPosition : place, goesOn: goesOn))
       return .finished
     }
     let read: SourceRead
@@ -191,6 +205,7 @@ struct IngestStage: Stage {
   ) -> Progress {
     if configuration.isLive { emitBatch(completes: false, emit) }
     emitRejected(emit)
+    emitGathered(emit)
     if hasEmittedSinceIdle {
       emit(.idle)
       hasEmittedSinceIdle = false
@@ -215,7 +230,7 @@ struct IngestStage: Stage {
   }
 
   /// Takes one bounded step with a run.
-  private mutating func work(
+  private mutating func advance(
     _ lane: inout IngestLane, _ run: Int, _ emit: (consuming IngestedItem) -> Void
   ) throws(LaneFailure) {
     guard !lane.isTorn else { return }
@@ -402,7 +417,16 @@ struct IngestStage: Stage {
       metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
       metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
     }
-    emit(.records(records, completesBatch: completes))
+    gathered.append(IngestedRecords(batch: records, completesBatch: completes))
+    gatheredBytes += records.byteCount
+    if gatheredBytes >= Self.gatheredBytes { emitGathered(emit) }
+  }
+
+  private mutating func emitGathered(_ emit: (consuming IngestedItem) -> Void) {
+    guard !gathered.isEmpty else { return }
+    emit(.records(gathered, byteCount: gatheredBytes))
+    gathered = []
+    gatheredBytes = 0
     hasEmittedSinceIdle = true
   }
 
@@ -411,6 +435,7 @@ struct IngestStage: Stage {
     let isBetweenBatches =
       emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
     if isBetweenBatches { emittedPosition = place }
+    emitGathered(emit)
     emit(.rejected(rejected, end: isBetweenBatches ? place : nil))
     rejected = []
     hasEmittedSinceIdle = true

@@ -73,15 +73,18 @@ struct NormalizeStage: Stage {
   }
 
   mutating func step(
-    _ signal: Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
+    _ signal: consuming Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
   ) throws -> Progress {
     now = .now()
-    switch signal {
+    switch consume signal {
     case .element(.opened(let opening, let start)):
       try open(opening)
       if let start { keepStart(start) }
-    case .element(.records(let batch, let completesBatch)):
-      try take(batch, completesBatch: completesBatch)
+    case .element(.records(var runs, _)):
+      for index in runs.indices {
+        try take(&runs[index].batch, completesBatch: runs[index].completesBatch)
+        sendDue(emit)
+      }
     case .element(.rejected(let records, let end)):
       unit.rejected += records
       unit.byteCount += records.byteCount
@@ -103,11 +106,7 @@ struct NormalizeStage: Stage {
       send(emit)
       return .finished
     }
-    if unit.byteCount >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
-      send(emit)
-    } else {
-      sendFull(emit)
-    }
+    sendDue(emit)
     return .next
   }
 
@@ -173,31 +172,31 @@ struct NormalizeStage: Stage {
 
   // MARK: Batches
 
+  /// Takes records, which change in place: in two places they would be copied first.
   private mutating func take(
-    _ batch: consuming RecordBatch, completesBatch: Bool
+    _ batch: inout RecordBatch, completesBatch: Bool
   ) throws(StreamError) {
     position = batch.end
     isAheadOfPosition = false
     if completesBatch, pending == nil {
-      try normalize(batch)
+      try normalize(&batch)
     } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
       pending == nil || pendingHasLeft
     {
-      try passOn(batch, completesBatch: completesBatch)
+      try passOn(&batch, completesBatch: completesBatch)
     } else {
       gather(batch)
-      if completesBatch, let whole = pending.take() { try normalize(whole) }
+      if completesBatch, var whole = pending.take() { try normalize(&whole) }
     }
     if completesBatch { try cut() }
   }
 
   /// Normalises and emits records before their batch is cut, and keeps their values for its moments.
   private mutating func passOn(
-    _ batch: consuming RecordBatch, completesBatch: Bool
+    _ batch: inout RecordBatch, completesBatch: Bool
   ) throws(StreamError) {
     gather(RecordBatch(features: batch.features))
     pendingHasLeft = true
-    var batch = batch
     let elapsedSeconds = elapsedSeconds()
     do {
       try normalizer?.normalizeHeld(&batch.features)
@@ -211,7 +210,7 @@ struct NormalizeStage: Stage {
     }
   }
 
-  private mutating func gather(_ batch: consuming RecordBatch) {
+  private mutating func gather(_ batch: RecordBatch) {
     if pending == nil {
       pending = RecordBatch(
         features: FeatureBatch(
@@ -222,8 +221,7 @@ struct NormalizeStage: Stage {
     pending?.append(batch)
   }
 
-  private mutating func normalize(_ batch: consuming RecordBatch) throws(StreamError) {
-    var batch = batch
+  private mutating func normalize(_ batch: inout RecordBatch) throws(StreamError) {
     let emission: BatchEmission
     let elapsedSeconds = elapsedSeconds()
     do {
@@ -289,7 +287,8 @@ struct NormalizeStage: Stage {
 
   /// The time since the cut of the batch before, for a half-life in seconds.
   private func elapsedSeconds() -> Double? {
-    lastCut.map { Double(now.uptimeNanoseconds - $0.uptimeNanoseconds) / 1e9 }
+    guard let lastCut else { return nil }
+    return Double(now.uptimeNanoseconds - lastCut.uptimeNanoseconds) / 1e9
   }
 
   private mutating func keepCheckpoint() {
@@ -379,8 +378,8 @@ struct NormalizeStage: Stage {
     heldBytes = 0
   }
 
-  private mutating func append(_ batch: consuming RecordBatch) {
-    for slice in batch.slices {
+  private mutating func append(_ batch: RecordBatch) {
+    batch.forEachSlice { slice in
       if unit.byteCount >= greatestUnit {
         full.append(unit)
         unit = NormalizedUnit()
@@ -388,6 +387,15 @@ struct NormalizeStage: Stage {
       // What counts is what depends on the records alone, so that units are cut alike in every run.
       unit.byteCount += slice.byteCount(configuration.precision)
       unit.slices.append(slice)
+    }
+  }
+
+  /// Sends what is large enough, or must not wait.
+  private mutating func sendDue(_ emit: (consuming NormalizedUnit) -> Void) {
+    if unit.byteCount >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
+      send(emit)
+    } else {
+      sendFull(emit)
     }
   }
 
