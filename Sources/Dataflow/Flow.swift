@@ -99,16 +99,18 @@ package final class Flow: @unchecked Sendable {
       }
     }
 
-    /// Spreads the elements over equal workers; the order stays.
+    /// Spreads the elements over equal workers; the order stays. Those that share a load hold little
+    /// each where many are at work.
     package func spread<W: Worker>(
-      over workers: [W], label: String, buffer: Buffer
+      over workers: [W], label: String, load: SharedLoad = SharedLoad(), buffer: Buffer
     ) -> Open<W.Output> where W.Input == Element {
       // One worker needs no way there and back.
       if workers.count == 1, let worker = workers.first {
         return through(WorkerStage(worker: worker), label: label, buffer: buffer)
       }
       return Open<W.Output>(previous: runners, buffer: buffer) { outlet in
-        ParallelRunner(workers, label: label, input: channel, outlet: outlet)
+        ParallelRunner(
+          workers, label: label, load: load, input: channel, outlet: outlet)
       }
     }
 

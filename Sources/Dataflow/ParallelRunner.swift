@@ -1,9 +1,19 @@
 internal import Dispatch
+internal import Synchronization
 
 // Invariants:
 // - Everything mutable is touched on `queue` only, but a worker that is out working.
 // - Elements get ascending numbers as they are taken; outputs are put in that order.
-// - Taken and not yet put are at most as many elements as there are workers, twice.
+// - Taken and not yet put are at most as many elements as there are workers, twice; or one, where all
+//   that share the load have taken as many.
+
+/// What runners have taken and not yet put, all together: many flows that are at work at once must not
+/// multiply what each of them may hold.
+package final class SharedLoad: Sendable {
+  fileprivate let taken = Atomic(0)
+
+  package init() {}
+}
 
 /// Drives equal workers side by side and puts their outputs back in the order of the inputs.
 final class ParallelRunner<W: Worker>: Runner, @unchecked Sendable
@@ -14,6 +24,7 @@ where W.Input: Sized, W.Output: Sized {
   private let workQueue: DispatchQueue
   private let input: Channel<W.Input>
   private let outlet: Outlet<W.Output>
+  private let load: SharedLoad
   private let workerCount: Int
   private var idle: [W]
   private var nextTaken = 0
@@ -26,12 +37,16 @@ where W.Input: Sized, W.Output: Sized {
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
 
-  init(_ workers: [W], label: String, input: Channel<W.Input>, outlet: Outlet<W.Output>) {
+  init(
+    _ workers: [W], label: String, load: SharedLoad, input: Channel<W.Input>,
+    outlet: Outlet<W.Output>
+  ) {
     precondition(!workers.isEmpty)
     queue = DispatchQueue(label: label)
     workQueue = DispatchQueue(label: label + ".workers", attributes: .concurrent)
     self.input = input
     self.outlet = outlet
+    self.load = load
     workerCount = workers.count
     idle = workers
     input.onElement { [weak self] in self?.schedule() }
@@ -68,7 +83,9 @@ where W.Input: Sized, W.Output: Sized {
         return done(inputFailure)
       }
       // One slow element must not let the others run ahead without bound.
-      guard !idle.isEmpty, nextTaken - nextPut < 2 * workerCount else { return }
+      let most = 2 * workerCount
+      let isBusy = load.taken.load(ordering: .relaxed) >= most
+      guard !idle.isEmpty, nextTaken - nextPut < (isBusy ? 1 : most) else { return }
       switch outlet.room(reserved: nextTaken - nextPut) {
       case .full: return
       case .cancelled: return done(nil)
@@ -87,6 +104,7 @@ where W.Input: Sized, W.Output: Sized {
   private func dispatch(_ element: W.Input) {
     let number = nextTaken
     nextTaken += 1
+    load.taken.add(1, ordering: .relaxed)
     working += 1
     let worker = idle.removeLast()
     workQueue.async {
@@ -105,6 +123,7 @@ where W.Input: Sized, W.Output: Sized {
   private func putFinished() {
     while let result = finished.removeValue(forKey: nextPut) {
       nextPut += 1
+      load.taken.subtract(1, ordering: .relaxed)
       switch result {
       case .success(let output): outlet.put(output)
       case .failure(let error): return done(error)
@@ -117,6 +136,8 @@ where W.Input: Sized, W.Output: Sized {
     self.failure = failure
     idle = []
     finished = [:]
+    load.taken.subtract(nextTaken - nextPut, ordering: .relaxed)
+    nextPut = nextTaken
     input.cancel()
     outlet.end(failure)
     letGo()

@@ -28,6 +28,9 @@ package struct StreamFiles: Sendable {
 
 /// One stream on its way from its source to its sink.
 package final class StreamRun: Sendable {
+  /// Of the encoders of all streams: they share the cores, and a unit that waits for one is large.
+  private static let encoding = SharedLoad()
+
   package let metrics: StreamMetrics
   package let board = StreamBoard()
   /// The size of the input in bytes, where it is known.
@@ -103,9 +106,9 @@ package final class StreamRun: Sendable {
     requests = ingested.inlet
     flow =
       ingested
-      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
+      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 1, bytes: 8 << 20))
       .spread(
-        over: workers, label: "\(name).encode",
+        over: workers, label: "\(name).encode", load: Self.encoding,
         buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)
       )
       .into(emit, label: "\(name).emit", completion: completion)

@@ -3,7 +3,7 @@
 let allowedImports: [String: Set<String>] = [
   "Features": [],
   "BatchNormalization": ["Features", "CColumnKernel", "Glibc"],
-  "Dataflow": ["CLinux", "Dispatch", "Glibc"],
+  "Dataflow": ["CLinux", "Dispatch", "Glibc", "Synchronization"],
   "Synthetic": ["Features"],
   "ConfigurationFile": ["Features", "Yams"],
   "Storage": ["Features", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization"],

@@ -6,21 +6,25 @@ internal import Features
 ///
 /// A unit depends on no other, so any number of workers give the same bytes.
 struct EncodeWorker: Worker {
-  private let compressor: ZstdCompressor?
-  private let text = ByteBuffer()
+  private let level: Int?
 
   /// - Parameter level: the zstd level; nil leaves the output uncompressed.
   init(level: Int?) throws(ZstdError) {
-    compressor = try level.map { level throws(ZstdError) in try ZstdCompressor(level: level) }
+    self.level = level
+    // A level that zstd refuses is told at once.
+    WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
 
   mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
+    let workspace = try WorkspacePool.shared.take(level: level)
+    defer { WorkspacePool.shared.giveBack(workspace) }
+    let text = workspace.text
     var prologue: [UInt8]?
     if input.startsStream {
       text.removeAll()
       input.encoder?.encodePrologue(into: text)
       // A frame even when empty: what has no frame is no zstd file.
-      prologue = try frame(keepsEmpty: true)
+      prologue = try workspace.frame(keepsEmpty: true)
     }
     text.removeAll()
     var records = 0
@@ -31,12 +35,51 @@ struct EncodeWorker: Worker {
       }
     }
     return EncodedUnit(
-      prologue: prologue, bytes: try frame(keepsEmpty: false), records: records, cuts: input.cuts,
-      rejected: input.rejected, checkpoint: input.checkpoint, replies: input.replies)
+      prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
+      cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
+      replies: input.replies)
+  }
+}
+
+/// What encoding takes besides the unit, some megabytes.
+private struct Workspace {
+  let level: Int?
+  let compressor: ZstdCompressor?
+  let text = ByteBuffer()
+
+  init(level: Int?) throws(ZstdError) {
+    self.level = level
+    compressor = try level.map { level throws(ZstdError) in try ZstdCompressor(level: level) }
   }
 
-  private func frame(keepsEmpty: Bool) throws(ZstdError) -> [UInt8] {
+  /// The text as a frame, or as it is.
+  func frame(keepsEmpty: Bool) throws(ZstdError) -> [UInt8] {
     guard text.count > 0 || keepsEmpty else { return [] }
     return try compressor?.compress(text.readable) ?? Array(text.readable)
+  }
+}
+
+/// The workspaces of all streams: as many as work at once, however many streams there are.
+private final class WorkspacePool: @unchecked Sendable {
+  // @unchecked because `idle` is only touched with `lock` held.
+
+  static let shared = WorkspacePool()
+
+  /// So many of a level are kept for the next.
+  private static let mostIdle = 16
+
+  private let lock = Lock()
+  private var idle: [Int?: [Workspace]] = [:]
+
+  func take(level: Int?) throws(ZstdError) -> Workspace {
+    if let workspace = lock.withLock({ idle[level]?.popLast() }) { return workspace }
+    return try Workspace(level: level)
+  }
+
+  func giveBack(_ workspace: Workspace) {
+    lock.withLock {
+      guard idle[workspace.level, default: []].count < Self.mostIdle else { return }
+      idle[workspace.level, default: []].append(workspace)
+    }
   }
 }
