@@ -6,7 +6,8 @@ batch      sizes from 16 to 65,536 over the same file
 streams    1 to 200 streams of the daemon, from files to files, that share the same work
 
 All points of an axis run once a round, in turn. A run is a process from its start to its end; of the
-daemon, from its start until the last stream has ended, its checkpoint kept.
+daemon, from its start until the last stream has ended, its checkpoint kept. Before each run the machine
+has written what earlier ones left to write, and has the input in memory.
 """
 
 import argparse
@@ -73,6 +74,9 @@ class Axes:
         candidate = Candidate(path.name, command, 0, 0, self.output, "evenkeel")
 
         def run():
+            # Else a run would also pay for the end of a larger file than its own.
+            self.output.unlink(missing_ok=True)
+            settle(path)
             candidate.run()
             return candidate.seconds[-1]
 
@@ -144,6 +148,7 @@ class Axes:
 
     def daemon(self, path, count):
         """Runs the daemon with so many streams over the same file; the seconds till all have ended."""
+        settle(path)
         folder = Path(tempfile.mkdtemp(prefix="streams-", dir=self.folder)).resolve()
         streams = "".join(
             STREAM.format(
@@ -173,6 +178,14 @@ class Axes:
             sys.exit(f"the daemon ended with {daemon.returncode}")
         shutil.rmtree(folder)
         return seconds
+
+
+def settle(path):
+    """Lets the disk come to rest: what one run leaves to write must not be another's time."""
+    with open(path, "rb") as file:
+        while file.read(1 << 20):
+            pass
+    os.sync()
 
 
 def report(title, points, start_up, rounds):
@@ -226,8 +239,7 @@ def main():
                     point.seconds.append(point.run())
             results.append(report(title, points, start_up, rounds))
     print(verdicts.table(results))
-    if axes.output.exists():
-        os.unlink(axes.output)
+    axes.output.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
