@@ -106,7 +106,7 @@ package final class StreamRun: Sendable {
     requests = ingested.inlet
     flow =
       ingested
-      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 1, bytes: 8 << 20))
+      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
       .spread(
         over: workers, label: "\(name).encode", load: Self.encoding,
         buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)
