@@ -17,6 +17,24 @@ import Testing
 
   // MARK: Cutting
 
+  @Test func `batches that precede a bad record are emitted before it ends the stream`() throws {
+    var ingest = try IngestStage(
+      csvConfiguration(),
+      source: PieceSource(numbered(10) + Array("k,x\n".utf8), piece: .max, isLive: false),
+      metrics: StreamMetrics())
+    var sizes: [Int] = []
+    #expect(throws: StreamError.self) {
+      while true {
+        let progress = try ingest.step(.resume) { item in
+          if case .records(let runs, _) = item { sizes += runs.map(\.batch.features.count) }
+        }
+        if progress == .finished { break }
+      }
+    }
+    // Those of the batch under way are lost with it, and read again by a later run.
+    #expect(sizes == [4, 4])
+  }
+
   @Test(arguments: [
     (8, [4, 4]), (9, [4, 4, 1]), (3, [3]), (1, [1]), (0, []),
   ])
