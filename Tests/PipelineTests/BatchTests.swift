@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Dataflow
 import Features
 import Storage
 import Testing
