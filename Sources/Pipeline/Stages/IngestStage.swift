@@ -20,7 +20,7 @@ struct IngestStage: Stage {
   /// About as many values are written at once: half a megabyte of text.
   private static let sliceValues = 64 << 10
   /// So much is worth handing over, which costs as much as a small batch does.
-  private static let gatheredBytes = 128 << 10
+  private static let mostGatheredBytes = 128 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
   private static let mostRejectedBytes = 256 << 10
@@ -419,7 +419,7 @@ struct IngestStage: Stage {
     }
     gathered.append(IngestedRecords(batch: records, completesBatch: completes))
     gatheredBytes += records.byteCount
-    if gatheredBytes >= Self.gatheredBytes { emitGathered(emit) }
+    if gatheredBytes >= Self.mostGatheredBytes { emitGathered(emit) }
   }
 
   private mutating func emitGathered(_ emit: (consuming IngestedItem) -> Void) {
