@@ -5,6 +5,7 @@ internal import Pipeline
 /// `evenkeel check`: reads a configuration file without running it.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "check",
     abstract: "Checks a configuration file and tells every error in it.",
     discussion: """
       Each error is one line on stderr: FILE:LINE:COLUMN: KEY: what was expected and found. Exits with \

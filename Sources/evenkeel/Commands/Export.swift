@@ -4,6 +4,7 @@ internal import Storage
 /// `evenkeel export`: a checkpoint for other tools.
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "export",
     abstract: "Writes a checkpoint for other tools.",
     discussion: """
       pytorch: a safetensors file with the five tensors of BatchNorm1d.state_dict().

@@ -10,6 +10,7 @@ internal import Synthetic
 /// `evenkeel generate`: a made stream to try things on.
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "generate",
     abstract: "Writes a made stream: drifting, seasonal, with missing values and a unit change.",
     discussion: "The same options give the same bytes on every machine.")
 

@@ -4,6 +4,7 @@ internal import Storage
 /// `evenkeel import`: a checkpoint out of another tool's state.
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "import",
     abstract: "Makes a checkpoint from another tool's state.",
     discussion: """
       pytorch: a safetensors file with running_mean and running_var, and weight, bias and \

@@ -7,6 +7,7 @@ internal import Storage
 /// `evenkeel inspect`: what a checkpoint holds.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "inspect",
     abstract: "Shows the features of a checkpoint: n, μ, σ, γ, β, missing.")
 
   @Argument(help: "A checkpoint.")

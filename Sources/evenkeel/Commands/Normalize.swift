@@ -7,6 +7,7 @@ internal import Pipeline
 /// `evenkeel normalize`: one stream, no configuration file needed.
 struct Normalize: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "normalize",
     abstract: "Normalises one stream from INPUT to OUTPUT.",
     discussion: """
       Reads CSV, NDJSON or raw floats, zstd-compressed or not, cuts mini-batches, updates a running \

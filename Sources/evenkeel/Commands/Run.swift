@@ -4,6 +4,7 @@ internal import Pipeline
 /// `evenkeel run`: the daemon.
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "run",
     abstract: "Runs every stream of a configuration until SIGTERM or SIGINT; SIGHUP reloads it.")
 
   @Option(help: ArgumentHelp("The configuration.", valueName: "file"))

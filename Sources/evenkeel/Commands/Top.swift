@@ -7,6 +7,7 @@ internal import Pipeline
 /// `evenkeel top`: a live view of a running daemon.
 struct Top: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "top",
     abstract: "Shows the streams of a running daemon, live.",
     discussion: "Where stdout is no terminal, one table is printed, as with --once.")
 
