@@ -122,7 +122,9 @@ package final class Flow: @unchecked Sendable {
     package func into<S: Stage>(
       _ sink: S, label: String, completion: @escaping @Sendable ((any Error)?) -> Void
     ) -> Flow where S.Input == Element, S.Output == Nothing {
-      let runner = StageRunner(sink, label: label, input: channel, outlet: Outlet())
+      // It waits for disks.
+      let runner = StageRunner(
+        sink, label: label, input: channel, outlet: Outlet(), threads: nil)
       return Flow(runners + [runner], completion: completion)
     }
   }

@@ -42,7 +42,7 @@ where W.Input: Sized, W.Output: Sized {
     outlet: Outlet<W.Output>
   ) {
     precondition(!workers.isEmpty)
-    queue = DispatchQueue(label: label)
+    queue = DispatchQueue(label: label, target: .global())
     workQueue = DispatchQueue(label: label + ".workers", attributes: .concurrent)
     self.input = input
     self.outlet = outlet

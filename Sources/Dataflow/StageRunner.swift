@@ -5,6 +5,9 @@ internal import Dispatch
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or waited for.
 
+/// So many steps a runner takes at most before it looks at what else is queued.
+let mostStepsOfARun = 64
+
 /// What drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
   /// Begins; `onEnd` is called once, when the part has let go of what it held.
@@ -41,8 +44,14 @@ where S.Input: Sized, S.Output: Sized {
   private var timer: DispatchTime?
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
-  init(_ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>) {
-    queue = DispatchQueue(label: label)
+  ///
+  /// - Parameter threads: what runs it; the global queue has one thread a core, for all that share it.
+  ///   nil is a thread of its own, for a stage that others must not wait for.
+  init(
+    _ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>,
+    threads: DispatchQueue? = .global()
+  ) {
+    queue = DispatchQueue(label: label, target: threads)
     self.stage = stage
     self.input = input
     self.outlet = outlet
@@ -79,10 +88,11 @@ where S.Input: Sized, S.Output: Sized {
     queue.async { self.run() }
   }
 
-  /// Takes steps while there is something to do, but not so many that stopping has to wait long.
+  /// Takes steps while there is something to do, but not so many that stopping has to wait long, nor
+  /// that other stages have to.
   private func run() {
     defer { outlet.flush() }
-    for _ in 0..<64 {
+    for _ in 0..<mostStepsOfARun {
       guard !isDone else { return }
       switch outlet.room() {
       case .full: return

@@ -257,6 +257,26 @@ import Testing
     #expect(ending.count == 1)
   }
 
+  @Test func `many flows at work share a few threads`() {
+    let flows = 64
+    let atWork = Shared((now: 0, most: 0))
+    let endings = (0..<flows).map { _ in Ending() }
+    for ending in endings {
+      var source = Numbers(count: 10)
+      source.onStep = { _ in
+        atWork.withValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+        let end = DispatchTime.now() + .milliseconds(1)
+        while DispatchTime.now() < end {}
+        atWork.withValue { $0.now -= 1 }
+      }
+      flow(source, through: 1, Collecting(items), ending).start()
+    }
+    for ending in endings { #expect(ending.wait()) }
+    #expect(items.current.count == 10 * flows)
+    // One a core, and some that stand in for those that other tests keep waiting.
+    #expect(atWork.current.most < flows / 4)
+  }
+
   @Test func `cancel drops what waits before a slow sink`() {
     let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     var sink = Collecting(items)
@@ -269,11 +289,10 @@ import Testing
     flow.start()
     #expect(entered.waits())
     flow.cancel(TestFailure(number: 1))
-    // As many as a run of steps on the sink's queue may take before it looks at what else is queued.
-    for _ in 0..<16 { gate.signal() }
+    for _ in 0..<mostStepsOfARun { gate.signal() }
     #expect(ending.wait())
     #expect(ending.failure == TestFailure(number: 1))
-    #expect(items.current.count <= 16)
+    #expect(items.current.count <= mostStepsOfARun)
   }
 
   @Test func `a flow that is cancelled before its start completes with the failure`() {
