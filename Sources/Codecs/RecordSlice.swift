@@ -7,6 +7,9 @@ package struct RecordSlice: Sendable {
   let text: Range<Int>
   let spans: Range<Int>
 
+  /// Whether it is the last of its batch.
+  package var endsBatch: Bool { records.upperBound == batch.features.count }
+
   /// The size that counts for what is written: of the text, or of the values where there is none.
   package func byteCount(_ precision: Precision) -> Int {
     max(text.count, records.count * batch.features.featureCount * precision.byteCount)

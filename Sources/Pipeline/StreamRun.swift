@@ -84,15 +84,16 @@ package final class StreamRun: Sendable {
     self.stateLock = stateLock
     name = configuration.name
     inputByteCount = source.size
+    let spare = SpareBatches(capacity: configuration.batch.size)
     let ingest = try IngestStage(
-      configuration, source: source, metrics: metrics, resumption: state.resumption)
+      configuration, source: source, metrics: metrics, resumption: state.resumption, spare: spare)
     let normalize = NormalizeStage(
       configuration, initial: state.checkpoint, parameters: state.parameters,
       checkpoints: checkpoints, board: board)
     var workers: [EncodeWorker] = []
     do {
       for _ in 0..<threads {
-        workers.append(try EncodeWorker(level: configuration.compressionLevel))
+        workers.append(try EncodeWorker(level: configuration.compressionLevel, spare: spare))
       }
     } catch {
       throw .configuration("\(error)")

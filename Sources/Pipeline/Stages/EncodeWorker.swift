@@ -7,10 +7,14 @@ internal import Features
 /// A unit depends on no other, so any number of workers give the same bytes.
 struct EncodeWorker: Worker {
   private let level: Int?
+  private let spare: SpareBatches?
 
-  /// - Parameter level: the zstd level; nil leaves the output uncompressed.
-  init(level: Int?) throws(ZstdError) {
+  /// - Parameters:
+  ///   - level: the zstd level; nil leaves the output uncompressed.
+  ///   - spare: takes the batches that are done with.
+  init(level: Int?, spare: SpareBatches? = nil) throws(ZstdError) {
     self.level = level
+    self.spare = spare
     // A level that zstd refuses is told at once.
     WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
@@ -28,16 +32,23 @@ struct EncodeWorker: Worker {
     }
     text.removeAll()
     var records = 0
+    var spent: [RecordBatch] = []
+    var slices = input.slices
     if let encoder = input.encoder {
-      for index in input.slices.indices {
-        encoder.encode(input.slices[index], into: text)
-        records += input.slices[index].records.count
+      for index in slices.indices {
+        encoder.encode(slices[index], into: text)
+        records += slices[index].records.count
+        if slices[index].endsBatch { spent.append(slices[index].batch) }
       }
     }
-    return EncodedUnit(
+    let unit = EncodedUnit(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
       cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
       replies: input.replies)
+    // Two owners of a batch's memory would make its next user copy it.
+    slices = []
+    spare?.giveBack(spent)
+    return unit
   }
 }
 

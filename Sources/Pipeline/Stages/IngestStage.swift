@@ -34,6 +34,7 @@ struct IngestStage: Stage {
   private var lanes: [Int: IngestLane] = [:]
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
+  private let spare: SpareBatches?
   private var batch: RecordBatch?
   /// The text and the spans of the last batch: about what the next one needs room for.
   private var likely = (textBytes: 0, spans: 0)
@@ -65,8 +66,9 @@ struct IngestStage: Stage {
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
-    resumption: StreamPosition? = nil
+    resumption: StreamPosition? = nil, spare: SpareBatches? = nil
   ) throws(StreamError) {
+    self.spare = spare
     self.resumption = resumption
     isResumed = resumption != nil
     if let resumption { emittedPosition = resumption }
@@ -210,6 +212,7 @@ struct IngestStage: Stage {
       emit(.idle)
       hasEmittedSinceIdle = false
     }
+    spare?.free()
     let untilCut = cutsAt.map { cutsAt in
       Double(cutsAt.uptimeNanoseconds) / 1e9 - Double(DispatchTime.now().uptimeNanoseconds) / 1e9
     }
@@ -379,6 +382,7 @@ struct IngestStage: Stage {
   // MARK: Batches
 
   private func emptyBatch() -> RecordBatch {
+    if let batch = spare?.take() { return batch }
     var batch = RecordBatch(
       features: FeatureBatch(
         featureCount: opening?.schema.count ?? 0, capacity: configuration.batch.size,
