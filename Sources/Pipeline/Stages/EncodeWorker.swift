@@ -32,21 +32,18 @@ struct EncodeWorker: Worker {
     }
     text.removeAll()
     var records = 0
-    var spent: [RecordBatch] = []
-    var slices = input.slices
     if let encoder = input.encoder {
-      for index in slices.indices {
-        encoder.encode(slices[index], into: text)
-        records += slices[index].records.count
-        if slices[index].endsBatch { spent.append(slices[index].batch) }
+      for index in input.slices.indices {
+        encoder.encode(input.slices[index], into: text)
+        records += input.slices[index].records.count
       }
     }
     let unit = EncodedUnit(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
       cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
       replies: input.replies)
-    // Two owners of a batch's memory would make its next user copy it.
-    slices = []
+    let spent = input.slices
+    input.slices = []
     spare?.giveBack(spent)
     return unit
   }

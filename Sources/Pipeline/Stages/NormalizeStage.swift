@@ -197,7 +197,7 @@ struct NormalizeStage: Stage {
   ) throws(StreamError) {
     gather(RecordBatch(features: batch.features))
     pendingHasLeft = true
-    let elapsedSeconds = elapsedSeconds()
+    let elapsedSeconds = elapsedSeconds
     do {
       try normalizer?.normalizeHeld(&batch.features)
       append(batch)
@@ -223,7 +223,7 @@ struct NormalizeStage: Stage {
 
   private mutating func normalize(_ batch: inout RecordBatch) throws(StreamError) {
     let emission: BatchEmission
-    let elapsedSeconds = elapsedSeconds()
+    let elapsedSeconds = elapsedSeconds
     do {
       guard
         let result = try normalizer?.normalize(&batch.features, elapsedSeconds: elapsedSeconds)
@@ -286,9 +286,8 @@ struct NormalizeStage: Stage {
   }
 
   /// The time since the cut of the batch before, for a half-life in seconds.
-  private func elapsedSeconds() -> Double? {
-    guard let lastCut else { return nil }
-    return Double(now.uptimeNanoseconds - lastCut.uptimeNanoseconds) / 1e9
+  private var elapsedSeconds: Double? {
+    lastCut.map { Double(now.uptimeNanoseconds - $0.uptimeNanoseconds) / 1e9 }
   }
 
   private mutating func keepCheckpoint() {

@@ -13,7 +13,7 @@ final class SpareBatches: @unchecked Sendable {
   /// In records. Batches of less left before they were full.
   private let capacity: Int
   private let lock = Lock()
-  private var batches: [RecordBatch] = []
+  private var slices: [RecordSlice] = []
   private var byteCount = 0
   private var isInUse = false
 
@@ -23,24 +23,30 @@ final class SpareBatches: @unchecked Sendable {
 
   /// An empty batch, if there is one.
   func take() -> RecordBatch? {
-    let spare = lock.withLock {
+    let spare: RecordBatch? = lock.withLock {
       isInUse = true
-      let spare = batches.popLast()
-      byteCount -= spare?.byteCount ?? 0
-      return spare
+      guard let batch = slices.popLast()?.batch else { return nil }
+      byteCount -= batch.byteCount
+      return batch
     }
     guard var batch = spare else { return nil }
     batch.removeRecords()
     return batch
   }
 
-  /// Takes batches that nobody else holds; where somebody does after all, the next to fill one copies it.
-  func giveBack(_ spent: [RecordBatch]) {
+  /// Takes batches, each with its last slice, that nobody else holds; where somebody does after all, the
+  /// next to fill one copies it.
+  func giveBack(_ spent: consuming [RecordSlice]) {
     lock.withLock {
-      for batch in spent where isInUse && batch.features.capacity >= capacity {
-        guard byteCount + batch.byteCount <= Self.mostBytes else { return }
-        byteCount += batch.byteCount
-        batches.append(batch)
+      guard isInUse else { return }
+      // Moved, not copied: the counts of owners have left the cache long ago.
+      while let slice = spent.popLast() {
+        let size = slice.batch.byteCount
+        guard slice.endsBatch, slice.batch.features.capacity == capacity,
+          byteCount + size <= Self.mostBytes
+        else { continue }
+        byteCount += size
+        slices.append(slice)
       }
     }
   }
@@ -48,10 +54,10 @@ final class SpareBatches: @unchecked Sendable {
   /// Frees all, and what comes back until the next is taken: the stream has nothing to do.
   func free() {
     let freed = lock.withLock {
-      defer { batches = [] }
+      defer { slices = [] }
       byteCount = 0
       isInUse = false
-      return batches
+      return slices
     }
     _ = consume freed
   }
