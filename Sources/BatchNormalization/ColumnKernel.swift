@@ -35,24 +35,26 @@ struct ColumnKernel: Sendable {
 }
 
 extension FeatureBatch {
-  /// The statistics of one feature; moments cost a second pass.
+  /// The statistics of one feature in some records, all unless told; moments cost a second pass.
   ///
   /// - Parameter exactly: whether the extent must be exact. Otherwise the moments bound the values of
   ///   a column that misses none, which saves a third of the time.
   func statistics(
-    of feature: Int, withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best
+    of feature: Int, in records: Range<Int>? = nil, withMoments: Bool, exactly: Bool = true,
+    _ kernel: ColumnKernel = .best
   ) -> ColumnStatistics {
     let instructions = kernel.instructions
+    let records = records ?? 0..<count
     switch columns {
     case .float32(let values):
       return statistics(
-        of: feature, values, withMoments: withMoments, exactly: exactly,
+        of: feature, in: records, values, withMoments: withMoments, exactly: exactly,
         sum: { column_sum_float(instructions, $0, $1) },
         sums: { column_sums_float(instructions, $0, $1, withMoments) },
         deviations: { column_deviations_float(instructions, $0, $1, $2, $3) })
     case .float64(let values):
       return statistics(
-        of: feature, values, withMoments: withMoments, exactly: exactly,
+        of: feature, in: records, values, withMoments: withMoments, exactly: exactly,
         sum: { column_sum_double(instructions, $0, $1) },
         sums: { column_sums_double(instructions, $0, $1, withMoments) },
         deviations: { column_deviations_double(instructions, $0, $1, $2, $3) })
@@ -61,15 +63,15 @@ extension FeatureBatch {
 
   @inline(__always)
   private func statistics<Scalar>(
-    of feature: Int, _ values: [Scalar], withMoments: Bool, exactly: Bool,
+    of feature: Int, in records: Range<Int>, _ values: [Scalar], withMoments: Bool, exactly: Bool,
     sum: (UnsafePointer<Scalar>, Int) -> Double,
     sums: (UnsafePointer<Scalar>, Int) -> ColumnSums,
     deviations: (UnsafePointer<Scalar>, Int, Double, Bool) -> ColumnDeviations
   ) -> ColumnStatistics {
     values.withUnsafeBufferPointer { values in
-      precondition(count <= capacity && (feature + 1) * capacity <= values.count)
+      precondition(records.upperBound <= capacity && (feature + 1) * capacity <= values.count)
       guard let first = values.baseAddress else { return ColumnStatistics(extent: ColumnExtent()) }
-      let column = first + feature * capacity
+      let (column, count) = (first + feature * capacity + records.lowerBound, records.count)
       var extent = ColumnExtent(presentCount: count, isExact: false)
       extent.sum = withMoments && !exactly ? sum(column, count) : .nan
       if extent.sum.isNaN {
@@ -92,13 +94,15 @@ extension FeatureBatch {
     }
   }
 
-  /// Replaces every column that has a transform by it, and adds to `clipped` how many values of each
-  /// were.
+  /// Replaces every column that has a transform by it in some records, all unless told, and adds to
+  /// `clipped` how many values of each were.
   mutating func apply(
-    _ kernel: ColumnKernel = .best, countingClipped clipped: inout [Int],
-    transform: (_ feature: Int) -> ColumnTransform?
+    _ kernel: ColumnKernel = .best, to records: Range<Int>? = nil,
+    countingClipped clipped: inout [Int], transform: (_ feature: Int) -> ColumnTransform?
   ) {
-    let (shape, instructions) = (Shape(self), kernel.instructions)
+    let shape = Shape(
+      featureCount: featureCount, capacity: capacity, records: records ?? 0..<count)
+    let instructions = kernel.instructions
     switch columns {
     case .float32:
       withFloat32Columns { values in
@@ -115,11 +119,7 @@ extension FeatureBatch {
   private struct Shape {
     let featureCount: Int
     let capacity: Int
-    let count: Int
-
-    init(_ batch: FeatureBatch) {
-      (featureCount, capacity, count) = (batch.featureCount, batch.capacity, batch.count)
-    }
+    let records: Range<Int>
 
     @inline(__always)
     func map<Scalar>(
@@ -127,12 +127,14 @@ extension FeatureBatch {
       _ transform: (_ feature: Int) -> ColumnTransform?,
       _ map: (UnsafeMutablePointer<Scalar>, Int, ColumnMap) -> Int64
     ) {
-      precondition(count <= capacity && featureCount * capacity <= values.count)
+      precondition(
+        records.upperBound <= capacity && featureCount * capacity <= values.count)
       values.withUnsafeMutableBufferPointer { values in
         guard let first = values.baseAddress else { return }
         for j in 0..<featureCount {
           guard let transform = transform(j) else { continue }
-          let found = map(first + j * capacity, count, ColumnMap(transform))
+          let column = first + j * capacity + records.lowerBound
+          let found = map(column, records.count, ColumnMap(transform))
           // Most often none.
           if found > 0 { clipped[j] += Int(found) }
         }

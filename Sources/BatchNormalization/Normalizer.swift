@@ -101,18 +101,21 @@ package struct Normalizer: Sendable {
 
   /// Normalises the next batch of the stream in place and updates the running moments by it.
   ///
-  /// - Parameter elapsedSeconds: the time since the batch before, which a half-life in seconds needs
-  ///   from the second batch on.
+  /// - Parameters:
+  ///   - records: those that are the batch; all of `batch` unless told.
+  ///   - elapsedSeconds: the time since the batch before, which a half-life in seconds needs from the
+  ///     second batch on.
   /// - Throws: `NormalizationError`, `.overflow` above all; nothing is changed then.
   package mutating func normalize(
-    _ batch: inout FeatureBatch, elapsedSeconds: Double? = nil
+    _ batch: inout FeatureBatch, records: Range<Int>? = nil, elapsedSeconds: Double? = nil
   ) throws(NormalizationError) -> BatchEmission {
-    let (emission, basis) = treatment(ofRecords: batch.count)
+    let records = records ?? 0..<batch.count
+    let (emission, basis) = treatment(ofRecords: records.count)
     let plans = try plans(
-      for: batch, basis: basis, updates: !settings.isFrozen && batch.count > 0,
+      for: batch, records, basis: basis, updates: !settings.isFrozen && !records.isEmpty,
       elapsedSeconds: requireElapsedSeconds(elapsedSeconds))
-    commit(plans, to: &batch)
-    update(by: plans, ofRecords: batch.count)
+    batch.apply(to: records, countingClipped: &state.clipped) { plans[$0].transform }
+    update(by: plans, ofRecords: records.count)
     return emission
   }
 
@@ -125,7 +128,7 @@ package struct Normalizer: Sendable {
   ) throws(NormalizationError) {
     try update(
       by: plans(
-        for: batch, basis: nil, updates: !settings.isFrozen && batch.count > 0,
+        for: batch, 0..<batch.count, basis: nil, updates: !settings.isFrozen && batch.count > 0,
         elapsedSeconds: requireElapsedSeconds(elapsedSeconds)), ofRecords: batch.count)
   }
 
@@ -139,8 +142,9 @@ package struct Normalizer: Sendable {
   ///
   /// - Throws: `NormalizationError.overflow` or `.featureCount`; nothing is changed then.
   package mutating func normalizeHeld(_ batch: inout FeatureBatch) throws(NormalizationError) {
-    commit(
-      try plans(for: batch, basis: .running, updates: false, elapsedSeconds: 0), to: &batch)
+    let plans = try plans(
+      for: batch, 0..<batch.count, basis: .running, updates: false, elapsedSeconds: 0)
+    batch.apply(countingClipped: &state.clipped) { plans[$0].transform }
   }
 }
 
@@ -198,7 +202,8 @@ extension Normalizer {
 
   /// One plan per feature.
   private mutating func plans(
-    for batch: FeatureBatch, basis: Basis?, updates: Bool, elapsedSeconds: Double
+    for batch: FeatureBatch, _ records: Range<Int>, basis: Basis?, updates: Bool,
+    elapsedSeconds: Double
   ) throws(NormalizationError) -> [FeaturePlan] {
     guard batch.featureCount == schema.count else {
       throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
@@ -210,9 +215,10 @@ extension Normalizer {
     spentPlans = []
     plans.removeAll(keepingCapacity: true)
     for j in 0..<schema.count {
-      let statistics = batch.statistics(of: j, withMoments: needsMoments, exactly: false)
+      let statistics = batch.statistics(
+        of: j, in: records, withMoments: needsMoments, exactly: false)
       let extent = statistics.extent
-      var plan = FeaturePlan(missingCount: batch.count - extent.presentCount)
+      var plan = FeaturePlan(missingCount: records.count - extent.presentCount)
       if needsMoments, extent.presentCount > 0 {
         plan.moments = statistics.moments
       }
@@ -224,7 +230,7 @@ extension Normalizer {
           of: j, by: basis, statistics, update: plan.update, hasMissing: plan.missingCount > 0)
         // What may bound the values may be beyond the limit where no value is.
         if !isWithin(limit, transform, extent) {
-          let exact = batch.statistics(of: j, withMoments: false)
+          let exact = batch.statistics(of: j, in: records, withMoments: false)
           try require(isWithin(limit, transform, exact.extent), j, .output)
         }
         plan.transform = transform
@@ -327,9 +333,5 @@ extension Normalizer {
       spentPlans = lastPlans
       lastPlans = plans
     }
-  }
-
-  private mutating func commit(_ plans: [FeaturePlan], to batch: inout FeatureBatch) {
-    batch.apply(countingClipped: &state.clipped) { plans[$0].transform }
   }
 }

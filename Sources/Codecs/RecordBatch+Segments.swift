@@ -3,29 +3,51 @@ internal import Features
 extension RecordBatch {
   /// Takes the records of another batch of the same stream behind its own; there must be room.
   package mutating func append(_ other: RecordBatch) {
-    let textShift = UInt32(text.count)
-    let recordShift = features.count
-    let spans = other.spans.map { span in
+    append(other, from: Boundary(), to: other.last)
+    end = other.end
+  }
+
+  private mutating func append(_ other: RecordBatch, from start: Boundary, to end: Boundary) {
+    let textShift = UInt32(truncatingIfNeeded: text.count - start.textBytes)
+    let recordShift = features.count - start.records
+    let spans = other.spans[start.spans..<end.spans].map { span in
       let (feature, record) = Int(span.cell).quotientAndRemainder(
         dividingBy: other.features.capacity)
       return ValueSpan(
-        start: span.start + textShift, end: span.end + textShift,
+        start: span.start &+ textShift, end: span.end &+ textShift,
         cell: UInt32(feature * features.capacity + recordShift + record))
     }
     self.spans += spans
-    text += other.text
-    features.append(other.features)
-    end = other.end
+    text += other.text[start.textBytes..<end.textBytes]
+    features.append(other.features, records: start.records..<end.records)
+  }
+
+  /// The records between two places in no more memory than they need, without cuts.
+  package func part(from start: Boundary, to end: Boundary) -> RecordBatch {
+    var part = RecordBatch(
+      features: FeatureBatch(
+        featureCount: features.featureCount, capacity: end.records - start.records,
+        precision: features.precision))
+    part.append(self, from: start, to: end)
+    return part
   }
 
   /// The same records in no more memory than they need, for a batch that leaves before it is full.
   package func compacted() -> RecordBatch {
-    var compact = RecordBatch(
-      features: FeatureBatch(
-        featureCount: features.featureCount, capacity: features.count,
-        precision: features.precision))
-    compact.append(self)
+    var compact = part(from: Boundary(), to: last)
+    compact.end = end
+    (compact.cuts, compact.boundaries) = (cuts, boundaries)
     return compact
+  }
+
+  /// Moves what is behind the last cut to an empty batch of the same stream.
+  package mutating func moveUnderWay(to other: inout RecordBatch) {
+    other.append(self, from: lastCut, to: last)
+    other.end = end
+    features.count = lastCut.records
+    text.removeSubrange(lastCut.textBytes...)
+    spans.removeSubrange(lastCut.spans...)
+    if let cut = cuts.last { end = cut.end }
   }
 
   /// Lets go of all records; the memory stays for the next.
@@ -34,6 +56,7 @@ extension RecordBatch {
     text.removeAll(keepingCapacity: true)
     spans.removeAll(keepingCapacity: true)
     boundaries = []
+    cuts.removeAll(keepingCapacity: true)
     passesThrough = false
   }
 }

@@ -1,19 +1,23 @@
 package import Features
 
-/// A mini-batch on its way through the pipeline: the numbers as columns, and the bytes they were
-/// read from, so that all that is not a feature can be passed on byte for byte.
+/// Consecutive records on their way through the pipeline, a mini-batch most often: the numbers as
+/// columns, and the bytes they were read from, so that all that is not a feature can be passed on byte
+/// for byte.
 ///
 /// Invariants:
 /// - `spans` ascend and do not overlap; each names the bytes of `text` that spell one value.
 /// - A value with no span (an absent JSON key) is NaN.
 /// - `text` is empty where the output has another format than the input.
+/// - `cuts` and `boundaries` ascend.
 package struct RecordBatch: Sendable {
   package var features: FeatureBatch
   /// The records' own bytes, line ends included, one after another.
   package var text: [UInt8]
   package var spans: [ValueSpan]
-  /// Where slices of the batch end before it does; ascending.
+  /// Where slices end before the batch does.
   package var boundaries: [Boundary] = []
+  /// The ends of the mini-batches that are whole; what is behind the last is of one under way.
+  package internal(set) var cuts: [Cut] = []
   /// The place in the stream just after the last record.
   package var end: StreamPosition
   /// Whether the records are to be written as they were read (`warm_up.emit: pass`).
@@ -24,6 +28,11 @@ package struct RecordBatch: Sendable {
     self.text = []
     self.spans = []
     self.end = end
+  }
+
+  /// Says that a mini-batch ends behind the records so far.
+  package mutating func cut() {
+    cuts.append(Cut(boundary: last, end: end))
   }
 
   /// Makes room for about so much text and so many spans, and an eighth more.

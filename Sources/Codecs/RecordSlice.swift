@@ -12,40 +12,70 @@ package struct RecordSlice: Sendable {
 
   /// The size that counts for what is written: of the text, or of the values where there is none.
   package func byteCount(_ precision: Precision) -> Int {
-    max(text.count, records.count * batch.features.featureCount * precision.byteCount)
+    batch.byteCount(ofRecords: records.count, textBytes: text.count, precision)
   }
 }
 
 extension RecordBatch {
   /// A place between two records of a batch.
   package struct Boundary: Sendable, Equatable {
-    var records: Int
-    var textBytes: Int
-    var spans: Int
+    package fileprivate(set) var records = 0
+    var textBytes = 0
+    var spans = 0
+
+    /// The start.
+    package init() {}
   }
 
-  private var last: Boundary {
-    Boundary(records: features.count, textBytes: text.count, spans: spans.count)
+  /// The end of a mini-batch.
+  package struct Cut: Sendable {
+    package let boundary: Boundary
+    /// The place in the stream just after its last record.
+    package let end: StreamPosition
   }
+
+  /// Behind the last record.
+  var last: Boundary {
+    var last = Boundary()
+    (last.records, last.textBytes, last.spans) = (features.count, text.count, spans.count)
+    return last
+  }
+
+  /// Where the mini-batch under way starts.
+  package var lastCut: Boundary { cuts.last?.boundary ?? Boundary() }
+
+  /// Whether there is anything of a mini-batch under way.
+  package var isUnderWay: Bool { lastCut != last }
 
   /// Says that a slice ends behind the records so far.
   package mutating func markBoundary() {
     boundaries.append(last)
   }
 
+  /// The records between two places.
+  package func slice(from start: Boundary, to end: Boundary) -> RecordSlice {
+    RecordSlice(
+      batch: self, records: start.records..<end.records,
+      text: start.textBytes..<end.textBytes, spans: start.spans..<end.spans)
+  }
+
+  /// That of a slice between two places.
+  package func byteCount(from start: Boundary, to end: Boundary, _ precision: Precision) -> Int {
+    byteCount(
+      ofRecords: end.records - start.records, textBytes: end.textBytes - start.textBytes, precision)
+  }
+
+  fileprivate func byteCount(ofRecords count: Int, textBytes: Int, _ precision: Precision) -> Int {
+    max(textBytes, count * features.featureCount * precision.byteCount)
+  }
+
   /// Visits the batch in slices: up to each boundary, and what is behind the last one.
   package func forEachSlice(_ visit: (RecordSlice) -> Void) {
-    var start = Boundary(records: 0, textBytes: 0, spans: 0)
-    func visitSlice(upTo end: Boundary) {
-      visit(
-        RecordSlice(
-          batch: self, records: start.records..<end.records,
-          text: start.textBytes..<end.textBytes, spans: start.spans..<end.spans))
-      start = end
-    }
+    var start = Boundary()
     for boundary in boundaries where boundary.records < features.count {
-      visitSlice(upTo: boundary)
+      visit(slice(from: start, to: boundary))
+      start = boundary
     }
-    visitSlice(upTo: last)
+    visit(slice(from: start, to: last))
   }
 }

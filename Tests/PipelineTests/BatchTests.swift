@@ -27,7 +27,7 @@ import Testing
     #expect(throws: StreamError.self) {
       while true {
         let progress = try ingest.step(.resume) { item in
-          if case .records(let runs, _) = item { sizes += runs.map(\.batch.features.count) }
+          if case .records(let records) = item { sizes += records.sizes }
         }
         if progress == .finished { break }
       }

@@ -57,7 +57,7 @@ struct SerialRun {
       var items: [IngestedItem] = []
       let progress = try ingest.step(signal) { items.append($0) }
       for item in items {
-        if case .records(let runs, _) = item { batchSizes += runs.map(\.batch.features.count) }
+        if case .records(let records) = item { batchSizes += records.sizes }
         try pass(.element(item), to: &self)
       }
       signal = .resume
@@ -114,4 +114,12 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
   func write(_ bytes: [UInt8]) throws(FileError) { self.bytes += bytes }
   func push() throws(FileError) -> Awaited? { nil }
   func finish() throws(FileError) {}
+}
+
+extension RecordBatch {
+  /// The records of each mini-batch, or of a piece of one.
+  var sizes: [Int] {
+    let ends = cuts.isEmpty ? [features.count] : cuts.map(\.boundary.records)
+    return zip([0] + ends, ends).map { $1 - $0 }
+  }
 }

@@ -8,8 +8,9 @@ enum IngestedItem: Sized, Sendable {
   /// What the start of the stream told, and the place before its first record, where that is not the
   /// place of an earlier run; comes first, once.
   case opened(StreamOpening, at: StreamPosition?)
-  /// Consecutive records, those of small batches together.
-  case records([IngestedRecords], byteCount: Int)
+  /// Consecutive records: whole mini-batches, small ones together, or, without a cut, a piece of the one
+  /// under way.
+  case records(RecordBatch)
   /// What was left out, and the place behind it, where no batch is under way there.
   case rejected([RejectedRecord], end: StreamPosition?)
   /// Nothing more is at hand: what was gathered is to be passed on.
@@ -23,17 +24,11 @@ enum IngestedItem: Sized, Sendable {
   var byteCount: Int {
     switch self {
     case .opened(let opening, _): opening.prologue.count
-    case .records(_, let byteCount): byteCount
+    case .records(let records): records.byteCount
     case .rejected(let records, _): records.byteCount
     case .idle, .request, .ended: 0
     }
   }
-}
-
-/// Consecutive records of the batch under way, and whether it is cut behind them.
-struct IngestedRecords: Sendable {
-  var batch: RecordBatch
-  var completesBatch: Bool
 }
 
 /// A command on its way to the stage that carries it out.

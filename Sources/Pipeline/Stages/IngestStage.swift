@@ -9,18 +9,13 @@ internal import Synchronization
 // Invariants:
 // - A batch is cut by the number of records, or by time where the source is live; never by how the
 //   bytes came.
-// - `emitted` records of the batch under way have left, `batch` holds the others.
-// - `gathered` records count as emitted; they leave before anything else does, and before a wait.
+// - Whole mini-batches count as emitted; they leave before anything else does, and before a wait.
 // - `current` is the run whose bytes are worked on, apart from the others, `lanes`; nothing is read
 //   from the source meanwhile.
 
 /// Reads a source, decompresses it, cuts it into records and these into mini-batches.
 struct IngestStage: Stage {
   private static let readBytes = 128 << 10
-  /// About as many values are written at once: half a megabyte of text.
-  private static let sliceValues = 64 << 10
-  /// So much is worth handing over, which costs as much as a small batch does.
-  private static let mostGatheredBytes = 128 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
   private static let mostRejected = 64
   private static let mostRejectedBytes = 256 << 10
@@ -35,14 +30,9 @@ struct IngestStage: Stage {
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
   private let spare: SpareBatches?
-  private var batch: RecordBatch?
-  /// The text and the spans of the last batch: about what the next one needs room for.
-  private var likely = (textBytes: 0, spans: 0)
-  private var emitted = 0
+  private var batches: BatchesAtHand
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: DispatchTime?
-  private var gathered: [IngestedRecords] = []
-  private var gatheredBytes = 0
   private var rejected: [RejectedRecord] = []
   private var isStopping = false
   /// Whether the source is read to its end though the stream stops.
@@ -84,6 +74,8 @@ struct IngestStage: Stage {
       && configuration.precision == .float32
     options.columns = staysFloat ? .float32 : .float64
     self.options = options
+    batches = BatchesAtHand(
+      batchSize: configuration.batch.size, precision: options.columns, spare: spare)
     guard let format = BuiltInFormats.named(configuration.format) else {
       throw .configuration("unknown format '\(configuration.format)'")
     }
@@ -112,7 +104,7 @@ struct IngestStage: Stage {
       return try work(signal, emit)
     } catch {
       // What precedes a failure goes its way.
-      emitGathered(emit)
+      emitWhole(emit)
       throw error
     }
   }
@@ -124,7 +116,7 @@ struct IngestStage: Stage {
       isStopping = true
       isDraining = source.drain()
     }
-    if let cutsAt, DispatchTime.now() >= cutsAt { emitBatch(completes: true, emit) }
+    if let cutsAt, DispatchTime.now() >= cutsAt { cutBatch(emit) }
     // Taken out while it works: a lane in two places would copy what it changes.
     guard var turn = current.take() ?? readyLane() else { return try read(emit) }
     do throws(LaneFailure) {
@@ -158,9 +150,9 @@ struct IngestStage: Stage {
     if isStopping && !isDraining || sourceHasEnded {
       // What is left of a record that was cut off is no record. A batch that is stopped short and can
       // be read again is, so that it is cut where it would have been.
-      let goesOn = !sourceHasEnded && finishedRuns != nil && emitted == 0
-      if !goesOn { emitBatch(completes: true, emit) }
-      emitGathered(emit)
+      let goesOn = !sourceHasEnded && finishedRuns != nil && !batches.aPartHasLeft
+      if !goesOn { cutBatch(emit) }
+      emitWhole(emit)
       emit(.ended(goesOn ? emittedPosition : place, goesOn: goesOn))
       return .finished
     }
@@ -205,9 +197,9 @@ struct IngestStage: Stage {
   private mutating func wait(
     _ awaited: Awaited, _ emit: (consuming IngestedItem) -> Void
   ) -> Progress {
-    if configuration.isLive { emitBatch(completes: false, emit) }
     emitRejected(emit)
-    emitGathered(emit)
+    emitWhole(emit)
+    if configuration.isLive { emitUnderWay(emit) }
     if hasEmittedSinceIdle {
       emit(.idle)
       hasEmittedSinceIdle = false
@@ -258,23 +250,20 @@ struct IngestStage: Stage {
       }
       guard !lane.needsBytes else { return }
     }
-    var batch = self.batch.take() ?? emptyBatch()
-    let limit = configuration.batch.size - emitted
-    // A large batch is written in slices, and these end where the number of records says.
-    let slice = max(1, Self.sliceValues / max(1, batch.features.featureCount))
-    let sliceEnd = (batch.features.count / slice + 1) * slice
-    let (outcome, bytes) = lane.decode(into: &batch, limit: min(limit, sliceEnd))
-    if batch.features.count == sliceEnd, sliceEnd < limit { batch.markBoundary() }
-    let isTooLarge = batch.byteCount > configuration.batch.maxBytes
-    if cutsAt == nil, configuration.isLive, batch.features.count > 0 {
+    let (outcome, bytes) = batches.add { lane.decode(into: &$0, limit: $1) }
+    if cutsAt == nil, configuration.isLive, batches.recordsUnderWay > 0 {
       cutsAt = .now() + configuration.batch.maxDelaySeconds
     }
-    let isFull = batch.features.count == limit
-    self.batch = batch
     position = lane.position()
-    guard !isTooLarge else { throw .stream(batchTooLarge) }
+    if batches.byteCount > configuration.batch.maxBytes {
+      // Those before the one under way do not count.
+      emitWhole(emit)
+      guard batches.byteCount <= configuration.batch.maxBytes else {
+        throw .stream(batchTooLarge)
+      }
+    }
     switch outcome {
-    case .batchIsFull: if isFull { emitBatch(completes: true, emit) }
+    case .batchIsFull: if batches.isFull { cutBatch(emit) }
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
     case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
@@ -303,6 +292,7 @@ struct IngestStage: Stage {
         cells.partialValue <= configuration.batch.maxBytes / options.columns.byteCount
       else { throw .stream(batchTooLarge) }
       opening = found
+      batches.featureCount = found.schema.count
       // What the first run showed to be features are features in the others, whatever they show.
       options.features = found.schema.names.map { FeaturePattern($0) }
       if !isResumed { emittedPosition = place }
@@ -381,66 +371,43 @@ struct IngestStage: Stage {
 
   // MARK: Batches
 
-  private func emptyBatch() -> RecordBatch {
-    if let batch = spare?.take() { return batch }
-    var batch = RecordBatch(
-      features: FeatureBatch(
-        featureCount: opening?.schema.count ?? 0, capacity: configuration.batch.size,
-        precision: options.columns))
-    batch.reserve(likely)
-    return batch
-  }
-
-  /// Emits the records at hand, and what was left out among them.
-  ///
-  /// - Parameter completes: whether the batch is cut behind them.
-  private mutating func emitBatch(
-    completes: Bool, _ emit: (consuming IngestedItem) -> Void
-  ) {
+  /// Cuts the batch under way, if there is anything of it.
+  private mutating func cutBatch(_ emit: (consuming IngestedItem) -> Void) {
     emitRejected(emit)
-    var records =
-      batch
-      ?? RecordBatch(
-        features: FeatureBatch(
-          featureCount: opening?.schema.count ?? 0, capacity: 0, precision: options.columns))
-    let isEmpty = records.features.count == 0 && records.text.isEmpty
-    guard !isEmpty || completes && emitted > 0 else { return }
-    if completes {
-      if emitted == 0 { likely = (records.text.count, records.spans.count) }
-      batch = nil
-      emitted = 0
-      cutsAt = nil
-    } else {
-      emitted += records.features.count
-      records = records.compacted()
-      batch?.removeRecords()
-    }
-    records.end = place
+    guard !batches.isBetweenBatches else { return }
+    count(batches.recordsUnderWay)
+    batches.cut(at: place)
     emittedPosition = place
-    if records.features.count > 0 {
-      metrics.ingestedRecordCount.add(records.features.count, ordering: .relaxed)
-      metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
-    }
-    gathered.append(IngestedRecords(batch: records, completesBatch: completes))
-    gatheredBytes += records.byteCount
-    if gatheredBytes >= Self.mostGatheredBytes { emitGathered(emit) }
+    cutsAt = nil
+    if batches.isWorthPassingOn { emitWhole(emit) }
   }
 
-  private mutating func emitGathered(_ emit: (consuming IngestedItem) -> Void) {
-    guard !gathered.isEmpty else { return }
-    emit(.records(gathered, byteCount: gatheredBytes))
-    gathered = []
-    gatheredBytes = 0
+  private mutating func emitWhole(_ emit: (consuming IngestedItem) -> Void) {
+    guard let whole = batches.takeWhole() else { return }
     hasEmittedSinceIdle = true
+    emit(.records(whole))
+  }
+
+  /// Emits what is at hand of the batch under way, which goes on.
+  private mutating func emitUnderWay(_ emit: (consuming IngestedItem) -> Void) {
+    guard let records = batches.takeUnderWay(endingAt: place) else { return }
+    count(records.features.count)
+    emittedPosition = place
+    hasEmittedSinceIdle = true
+    emit(.records(records))
+  }
+
+  private func count(_ records: Int) {
+    guard records > 0 else { return }
+    metrics.ingestedRecordCount.add(records, ordering: .relaxed)
+    metrics.lastRecordTime.store(StreamMetrics.now, ordering: .relaxed)
   }
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
-    let isBetweenBatches =
-      emitted == 0 && batch.map { $0.features.count == 0 && $0.text.isEmpty } ?? true
-    if isBetweenBatches { emittedPosition = place }
-    emitGathered(emit)
-    emit(.rejected(rejected, end: isBetweenBatches ? place : nil))
+    if batches.isBetweenBatches { emittedPosition = place }
+    emitWhole(emit)
+    emit(.rejected(rejected, end: batches.isBetweenBatches ? place : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }

@@ -24,13 +24,9 @@ struct NormalizeStage: Stage {
   private let parameters: Parameters?
   private let checkpoints: CheckpointSchedule?
   private let board: StreamBoard?
-  private let greatestUnit: Int
   private var startsFromInitial = false
   private var normalizer: Normalizer?
-  private var encoder: (any RecordEncoder)?
-  private var unit = NormalizedUnit()
-  /// Units that are large enough to be sent.
-  private var full: [NormalizedUnit] = []
+  private var units: UnitsAtHand
   /// The records of the batch under way that came before its cut: whole, or, where they have left
   /// already, their values alone.
   private var pending: RecordBatch?
@@ -69,7 +65,7 @@ struct NormalizeStage: Stage {
     self.parameters = parameters
     self.checkpoints = checkpoints
     self.board = board
-    greatestUnit = unitBytes
+    units = UnitsAtHand(precision: configuration.precision, greatestBytes: unitBytes)
   }
 
   mutating func step(
@@ -80,19 +76,20 @@ struct NormalizeStage: Stage {
     case .element(.opened(let opening, let start)):
       try open(opening)
       if let start { keepStart(start) }
-    case .element(.records(var runs, _)):
-      for index in runs.indices {
-        try take(&runs[index].batch, completesBatch: runs[index].completesBatch)
-        sendDue(emit)
+    case .element(.records(var records)):
+      switch records.cuts.count {
+      case 0: try take(&records, completesBatch: false)
+      case 1: try take(&records, completesBatch: true)
+      default: try takeBatches(of: &records, emit)
       }
     case .element(.rejected(let records, let end)):
-      unit.rejected += records
-      unit.byteCount += records.byteCount
+      units.unit.rejected += records
+      units.unit.byteCount += records.byteCount
       if let end { position = end }
       isAheadOfPosition = end == nil
     case .element(.idle):
       show(atOnce: true)
-      if !unit.isEmpty { send(emit) }
+      if !units.unit.isEmpty { units.send(emit) }
     case .element(.request(let request)):
       requests.append(request)
       try carryOutRequests()
@@ -103,10 +100,10 @@ struct NormalizeStage: Stage {
     case .resume: break
     case .end:
       try finish()
-      send(emit)
+      units.send(emit)
       return .finished
     }
-    sendDue(emit)
+    units.sendDue(emit)
     return .next
   }
 
@@ -119,7 +116,7 @@ struct NormalizeStage: Stage {
     }
     try releaseHeld()
     // A stream that was stopped before its start was known is an empty one.
-    if normalizer == nil { unit.startsStream = true }
+    if normalizer == nil { units.unit.startsStream = true }
     try carryOutRequests()
     if checkpoints != nil { keepCheckpoint() }
   }
@@ -153,14 +150,14 @@ struct NormalizeStage: Stage {
       normalizer = try Normalizer(
         schema: opening.schema, settings: configuration.normalization,
         outputPrecision: configuration.precision, state: state)
-      encoder = try configuration.makeEncoder(for: opening)
+      units.encoder = try configuration.makeEncoder(for: opening)
     } catch let error as StreamError {
       throw error
     } catch {
       throw .configuration("\(configuration.name): \(error)")
     }
     hasMoved = true
-    unit.startsStream = true
+    units.unit.startsStream = true
   }
 
   /// Keeps the state before the first record of a source that can give it again: whatever a run that
@@ -171,6 +168,38 @@ struct NormalizeStage: Stage {
   }
 
   // MARK: Batches
+
+  /// Takes several whole batches: in place where each of them can be sent on as it is.
+  private mutating func takeBatches(
+    of records: inout RecordBatch, _ emit: (consuming NormalizedUnit) -> Void
+  ) throws(StreamError) {
+    var start = RecordBatch.Boundary()
+    // What is normalised and in no unit yet: a unit that held it would make the rest be copied.
+    var ready = start
+    for index in records.cuts.indices {
+      let cut = records.cuts[index]
+      if pending == nil, held.isEmpty, normalizer?.isWarm == true {
+        position = cut.end
+        isAheadOfPosition = false
+        try normalize(&records, start.records..<cut.boundary.records)
+        units.count(records, from: start, to: cut.boundary)
+        try self.cut()
+      } else {
+        if ready != start { units.unit.slices.append(records.slice(from: ready, to: start)) }
+        ready = cut.boundary
+        var batch = records.part(from: start, to: cut.boundary)
+        batch.end = cut.end
+        try take(&batch, completesBatch: true)
+      }
+      start = cut.boundary
+      if units.isDue, ready != start {
+        units.unit.slices.append(records.slice(from: ready, to: start))
+        ready = start
+      }
+      units.sendDue(emit)
+    }
+    if ready != start { units.unit.slices.append(records.slice(from: ready, to: start)) }
+  }
 
   /// Takes records, which change in place: in two places they would be copied first.
   private mutating func take(
@@ -200,13 +229,13 @@ struct NormalizeStage: Stage {
     let elapsedSeconds = elapsedSeconds
     do {
       try normalizer?.normalizeHeld(&batch.features)
-      append(batch)
+      units.append(batch)
       if completesBatch, let whole = pending.take() {
-        unit.cuts.append(BatchCut(records: whole.features.count, time: now.uptimeNanoseconds))
+        units.unit.cuts.append(BatchCut(records: whole.features.count, time: now.uptimeNanoseconds))
         try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds)
       }
     } catch {
-      throw refusal(of: batch, "\(error)")
+      throw refusal(ofRecords: batch.features.count, error)
     }
   }
 
@@ -222,24 +251,12 @@ struct NormalizeStage: Stage {
   }
 
   private mutating func normalize(_ batch: inout RecordBatch) throws(StreamError) {
-    let emission: BatchEmission
-    let elapsedSeconds = elapsedSeconds
-    do {
-      guard
-        let result = try normalizer?.normalize(&batch.features, elapsedSeconds: elapsedSeconds)
-      else { return }
-      emission = result
-    } catch {
-      throw refusal(of: batch, "\(error)")
-    }
-    if batch.features.count > 0 {
-      unit.cuts.append(BatchCut(records: batch.features.count, time: now.uptimeNanoseconds))
-    }
-    switch emission {
-    case .normalized: append(batch)
+    switch try normalize(&batch, 0..<batch.features.count) {
+    case nil: return
+    case .normalized: units.append(batch)
     case .passed:
       batch.passesThrough = true
-      append(batch)
+      units.append(batch)
     case .held:
       held.append(batch)
       heldBytes += batch.byteCount
@@ -253,11 +270,31 @@ struct NormalizeStage: Stage {
     if normalizer?.isWarm == true { try releaseHeld() }
   }
 
-  private func refusal(of batch: RecordBatch, _ reason: String) -> StreamError {
+  /// Normalises the batch that some records are.
+  @discardableResult
+  private mutating func normalize(
+    _ batch: inout RecordBatch, _ records: Range<Int>
+  ) throws(StreamError) -> BatchEmission? {
+    let elapsedSeconds = elapsedSeconds
+    let emission: BatchEmission?
+    do {
+      emission = try normalizer?.normalize(
+        &batch.features, records: records, elapsedSeconds: elapsedSeconds)
+    } catch {
+      throw refusal(ofRecords: records.count, error)
+    }
+    if emission != nil, !records.isEmpty {
+      units.unit.cuts.append(BatchCut(records: records.count, time: now.uptimeNanoseconds))
+    }
+    return emission
+  }
+
+  /// Why the last records before `position` cannot be taken.
+  private func refusal(ofRecords count: Int, _ reason: NormalizationError) -> StreamError {
     .badInput(
       stream: configuration.name,
-      "records \(grouped(batch.end.records - batch.features.count + 1)) to "
-        + "\(grouped(batch.end.records)): \(reason)")
+      "records \(grouped(position.records - count + 1)) to \(grouped(position.records)): "
+        + "\(reason)")
   }
 
   /// What is done between two batches.
@@ -287,12 +324,13 @@ struct NormalizeStage: Stage {
 
   /// The time since the cut of the batch before, for a half-life in seconds.
   private var elapsedSeconds: Double? {
-    lastCut.map { Double(now.uptimeNanoseconds - $0.uptimeNanoseconds) / 1e9 }
+    guard let lastCut else { return nil }
+    return Double(now.uptimeNanoseconds - lastCut.uptimeNanoseconds) / 1e9
   }
 
   private mutating func keepCheckpoint() {
     guard let normalizer else { return }
-    unit.checkpoint = Checkpoint(
+    units.unit.checkpoint = Checkpoint(
       normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
       position: position)
     batchesSinceCheckpoint = 0
@@ -351,7 +389,7 @@ struct NormalizeStage: Stage {
         }
         keepCheckpoint()
         // The reply comes when the file is written.
-        unit.replies.append(request.reply)
+        units.unit.replies.append(request.reply)
         return
       }
       try changed.replaceSettings(settings)
@@ -371,44 +409,9 @@ struct NormalizeStage: Stage {
       } catch {
         throw .badInput(stream: configuration.name, "\(error)")
       }
-      append(batch)
+      units.append(batch)
     }
     held = []
     heldBytes = 0
-  }
-
-  private mutating func append(_ batch: RecordBatch) {
-    batch.forEachSlice { slice in
-      if unit.byteCount >= greatestUnit {
-        full.append(unit)
-        unit = NormalizedUnit()
-      }
-      // What counts is what depends on the records alone, so that units are cut alike in every run.
-      unit.byteCount += slice.byteCount(configuration.precision)
-      unit.slices.append(slice)
-    }
-  }
-
-  /// Sends what is large enough, or must not wait.
-  private mutating func sendDue(_ emit: (consuming NormalizedUnit) -> Void) {
-    if unit.byteCount >= greatestUnit || unit.rejected.count >= 64 || unit.checkpoint != nil {
-      send(emit)
-    } else {
-      sendFull(emit)
-    }
-  }
-
-  private mutating func sendFull(_ emit: (consuming NormalizedUnit) -> Void) {
-    for var unit in full {
-      unit.encoder = encoder
-      emit(unit)
-    }
-    full = []
-  }
-
-  private mutating func send(_ emit: (consuming NormalizedUnit) -> Void) {
-    full.append(unit)
-    unit = NormalizedUnit()
-    sendFull(emit)
   }
 }

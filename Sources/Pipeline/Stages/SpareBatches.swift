@@ -10,21 +10,18 @@ final class SpareBatches: @unchecked Sendable {
   /// What is given back beyond is freed.
   private static let mostBytes = 32 << 20
 
-  /// In records. Batches of less left before they were full.
-  private let capacity: Int
   private let lock = Lock()
+  /// Of the batches asked for, in records; others left before they were full.
+  private var capacity = 0
   private var slices: [RecordSlice] = []
   private var byteCount = 0
   private var isInUse = false
 
-  init(capacity: Int) {
-    self.capacity = capacity
-  }
-
-  /// An empty batch, if there is one.
-  func take() -> RecordBatch? {
+  /// An empty batch with room for so many records, if there is one; all are asked for alike.
+  func take(capacity: Int) -> RecordBatch? {
     let spare: RecordBatch? = lock.withLock {
       isInUse = true
+      self.capacity = capacity
       guard let batch = slices.popLast()?.batch else { return nil }
       byteCount -= batch.byteCount
       return batch
