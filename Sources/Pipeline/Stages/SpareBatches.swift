@@ -19,16 +19,15 @@ final class SpareBatches: @unchecked Sendable {
 
   /// An empty batch with room for so many records, if there is one; all are asked for alike.
   func take(capacity: Int) -> RecordBatch? {
-    let spare: RecordBatch? = lock.withLock {
+    var spare: RecordBatch? = lock.withLock {
       isInUse = true
       self.capacity = capacity
       guard let batch = slices.popLast()?.batch else { return nil }
       byteCount -= batch.byteCount
       return batch
     }
-    guard var batch = spare else { return nil }
-    batch.removeRecords()
-    return batch
+    spare?.removeRecords()
+    return spare
   }
 
   /// Takes batches, each with its last slice, that nobody else holds; where somebody does after all, the
