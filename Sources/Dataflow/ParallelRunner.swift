@@ -42,8 +42,9 @@ where W.Input: Sized, W.Output: Sized {
     outlet: Outlet<W.Output>
   ) {
     precondition(!workers.isEmpty)
-    queue = DispatchQueue(label: label, target: .global())
-    workQueue = DispatchQueue(label: label + ".workers", attributes: .concurrent)
+    queue = DispatchQueue(label: label, target: sharedThreads)
+    workQueue = DispatchQueue(
+      label: label + ".workers", attributes: .concurrent, target: sharedThreads)
     self.input = input
     self.outlet = outlet
     self.load = load

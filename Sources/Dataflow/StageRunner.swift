@@ -5,6 +5,12 @@ internal import Dispatch
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or waited for.
 
+/// One thread a core, for the stages of all flows: a thread too many only takes a core from another stage.
+///
+/// Not the queue of the default class, which Swift's concurrency shares: the control plane would wait for
+/// stages. Not one of a lower class either: these have a smaller share of the machine.
+let sharedThreads = DispatchQueue.global(qos: .userInitiated)
+
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
 
@@ -45,11 +51,11 @@ where S.Input: Sized, S.Output: Sized {
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
   ///
-  /// - Parameter threads: what runs it; the global queue has one thread a core, for all that share it.
-  ///   nil is a thread of its own, for a stage that others must not wait for.
+  /// - Parameter threads: what runs it; nil is a thread of its own, for a stage that others must not wait
+  ///   for.
   init(
     _ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>,
-    threads: DispatchQueue? = .global()
+    threads: DispatchQueue? = sharedThreads
   ) {
     queue = DispatchQueue(label: label, target: threads)
     self.stage = stage
