@@ -7,9 +7,8 @@ internal import Dispatch
 
 /// One thread a core, for the stages of all flows: a thread too many only takes a core from another stage.
 ///
-/// Not the queue of the default class, which Swift's concurrency shares: the control plane would wait for
-/// stages. Not one of a lower class either: these have a smaller share of the machine.
-let sharedThreads = DispatchQueue.global(qos: .userInitiated)
+/// The control plane shares them. In a class of their own, stages would keep it from them for seconds.
+let sharedThreads = DispatchQueue.global()
 
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
