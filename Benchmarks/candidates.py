@@ -40,7 +40,13 @@ class Candidate:
     peak_bytes: int = 0
 
     def run(self):
-        """One measured run: wall clock, processor time and the peak of the resident memory."""
+        """One measured run: wall clock, processor time and the peak of the resident memory.
+
+        It starts alike for all: with the disk at rest, so that what another left to write is not its
+        time, and without the output of the run before, whose end would be.
+        """
+        self.output.unlink(missing_ok=True)
+        os.sync()
         start = time.perf_counter()
         child = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         printed = child.stdout.read()

@@ -74,9 +74,7 @@ class Axes:
         candidate = Candidate(path.name, command, 0, 0, self.output, "evenkeel")
 
         def run():
-            # Else a run would also pay for the end of a larger file than its own.
-            self.output.unlink(missing_ok=True)
-            settle(path)
+            read(path)
             candidate.run()
             return candidate.seconds[-1]
 
@@ -148,7 +146,8 @@ class Axes:
 
     def daemon(self, path, count):
         """Runs the daemon with so many streams over the same file; the seconds till all have ended."""
-        settle(path)
+        read(path)
+        os.sync()
         folder = Path(tempfile.mkdtemp(prefix="streams-", dir=self.folder)).resolve()
         streams = "".join(
             STREAM.format(
@@ -180,12 +179,11 @@ class Axes:
         return seconds
 
 
-def settle(path):
-    """Lets the disk come to rest: what one run leaves to write must not be another's time."""
+def read(path):
+    """Brings a file to memory, where other inputs may have taken its place."""
     with open(path, "rb") as file:
         while file.read(1 << 20):
             pass
-    os.sync()
 
 
 def report(title, points, start_up, rounds):
