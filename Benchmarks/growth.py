@@ -5,7 +5,8 @@ features   4 to 4,096, as many values each; CSV without its column of times, and
 batch      sizes from 16 to 65,536 over the same file
 streams    1 to 200 streams of the daemon, from files to files, that share the same work
 
-All points of an axis run once a round, in turn. A run is a process from its start to its end; of the
+All points of an axis run twice a round, in turn and in the opposite order, so that a machine that gets
+slower or faster meanwhile does so for all of them. A run is a process from its start to its end; of the
 daemon, from its start until the last stream has ended, its checkpoint kept. Before each run the machine
 has written what earlier ones left to write, and has the input in memory.
 """
@@ -50,7 +51,12 @@ class Point:
     values: int
     # Runs it once and returns its seconds.
     run: object
+    # So many runs make a turn: what is short is repeated, so as to meet the machine as it is for longer.
+    repetitions: int = 1
     seconds: list[float] = field(default_factory=list)
+
+    def turn(self):
+        return statistics.mean(self.run() for _ in range(self.repetitions))
 
     def nanoseconds(self):
         return [seconds / self.values * 1e9 for seconds in self.seconds]
@@ -99,7 +105,8 @@ class Axes:
         for rows in [100_000, 1_000_000, 10_000_000]:
             rows //= self.scale
             run = self.normalize(self.input("csv", rows, FEATURES), "--format", "csv")
-            points.append(Point(f"{rows:,} records", rows * FEATURES, run))
+            repetitions = max(1, 5_000_000 // self.scale // rows)
+            points.append(Point(f"{rows:,} records", rows * FEATURES, run, repetitions))
         yield f"records of {FEATURES} features, CSV, batches of {BATCH}", points
 
     def features(self):
@@ -233,8 +240,10 @@ def main():
     for axis in [arguments.axis] if arguments.axis else ["records", "features", "batch", "streams"]:
         for title, points in getattr(axes, axis)():
             for _ in range(rounds):
-                for point in points:
-                    point.seconds.append(point.run())
+                there = [point.turn() for point in points]
+                back = [point.turn() for point in reversed(points)]
+                for point, one, other in zip(points, there, reversed(back), strict=True):
+                    point.seconds.append((one + other) / 2)
             results.append(report(title, points, start_up, rounds))
     print(verdicts.table(results))
     axes.output.unlink(missing_ok=True)

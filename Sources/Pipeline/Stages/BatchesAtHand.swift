@@ -63,17 +63,16 @@ struct BatchesAtHand: Sendable {
     let sliceEnd = (batch.features.count / slice + 1) * slice
     let outcome = decode(&batch, min(limit, sliceEnd))
     if batch.features.count == sliceEnd, sliceEnd < limit { batch.markBoundary() }
-    self.batch = batch
+    self.batch = consume batch
     return outcome
   }
 
   /// Cuts the batch under way, which ends at `place`.
   mutating func cut(at place: StreamPosition) {
-    var batch = self.batch.take() ?? empty()
-    batch.end = place
-    batch.cut()
+    if batch == nil { batch = empty() }
+    batch?.end = place
+    batch?.cut()
     left = 0
-    self.batch = batch
   }
 
   /// The whole batches.

@@ -226,7 +226,7 @@ struct NormalizeStage: Stage {
   ) throws(StreamError) {
     gather(RecordBatch(features: batch.features))
     pendingHasLeft = true
-    let elapsedSeconds = elapsedSeconds
+    let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     do {
       try normalizer?.normalizeHeld(&batch.features)
       units.append(batch)
@@ -275,7 +275,7 @@ struct NormalizeStage: Stage {
   private mutating func normalize(
     _ batch: inout RecordBatch, _ records: Range<Int>
   ) throws(StreamError) -> BatchEmission? {
-    let elapsedSeconds = elapsedSeconds
+    let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     let emission: BatchEmission?
     do {
       emission = try normalizer?.normalize(
@@ -323,7 +323,9 @@ struct NormalizeStage: Stage {
   }
 
   /// The time since the cut of the batch before, for a half-life in seconds.
-  private var elapsedSeconds: Double? {
+  ///
+  /// Not of the stage itself, which would be copied for it.
+  private static func elapsedSeconds(from lastCut: DispatchTime?, to now: DispatchTime) -> Double? {
     guard let lastCut else { return nil }
     return Double(now.uptimeNanoseconds - lastCut.uptimeNanoseconds) / 1e9
   }
