@@ -7,8 +7,9 @@ internal import Dispatch
 
 /// One thread a core, for the stages of all flows: a thread too many only takes a core from another stage.
 ///
-/// The control plane shares them. In a class of their own, stages would keep it from them for seconds.
-let sharedThreads = DispatchQueue.global()
+/// Not those of the default class, which Swift's concurrency shares: the control plane does not wait
+/// behind stages. On Linux the utility class is 2 nicer than the default.
+let sharedThreads = DispatchQueue.global(qos: .utility)
 
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
