@@ -1,3 +1,5 @@
+internal import Dispatch
+
 // Invariant: the completion is called once, after every part has let go of its stage.
 
 /// A way into the middle of a flow.
@@ -58,11 +60,15 @@ package final class Flow: @unchecked Sendable {
   }
 
   /// The first piece of a flow.
+  ///
+  /// - Parameter sharesThreads: whether its stages take turns with those of all flows on one thread a
+  ///   core, which does most in a time; with threads of their own each is under way sooner.
   package static func from<S: Stage>(
-    _ source: S, label: String, buffer: Buffer
+    _ source: S, label: String, buffer: Buffer, sharesThreads: Bool = true
   ) -> Open<S.Output> where S.Input == Nothing {
-    Open(previous: [], buffer: buffer) { outlet in
-      StageRunner(source, label: label, input: nil, outlet: outlet)
+    let threads = sharesThreads ? sharedThreads : nil
+    return Open(previous: [], buffer: buffer, threads: threads) { outlet in
+      StageRunner(source, label: label, input: nil, outlet: outlet, threads: threads)
     }
   }
 
@@ -85,8 +91,13 @@ package final class Flow: @unchecked Sendable {
   package struct Open<Element: Sendable & Sized> {
     private let runners: [any Runner]
     private let channel: Channel<Element>
+    private let threads: DispatchQueue?
 
-    init(previous: [any Runner], buffer: Buffer, _ make: (Outlet<Element>) -> any Runner) {
+    init(
+      previous: [any Runner], buffer: Buffer, threads: DispatchQueue?,
+      _ make: (Outlet<Element>) -> any Runner
+    ) {
+      self.threads = threads
       channel = buffer.channel(of: Element.self)
       runners = previous + [make(Outlet(channel))]
     }
@@ -94,8 +105,8 @@ package final class Flow: @unchecked Sendable {
     package func through<S: Stage>(
       _ stage: S, label: String, buffer: Buffer
     ) -> Open<S.Output> where S.Input == Element {
-      Open<S.Output>(previous: runners, buffer: buffer) { outlet in
-        StageRunner(stage, label: label, input: channel, outlet: outlet)
+      Open<S.Output>(previous: runners, buffer: buffer, threads: threads) { outlet in
+        StageRunner(stage, label: label, input: channel, outlet: outlet, threads: threads)
       }
     }
 
@@ -108,9 +119,9 @@ package final class Flow: @unchecked Sendable {
       if workers.count == 1, let worker = workers.first {
         return through(WorkerStage(worker: worker), label: label, buffer: buffer)
       }
-      return Open<W.Output>(previous: runners, buffer: buffer) { outlet in
+      return Open<W.Output>(previous: runners, buffer: buffer, threads: threads) { outlet in
         ParallelRunner(
-          workers, label: label, load: load, input: channel, outlet: outlet)
+          workers, label: label, load: load, input: channel, outlet: outlet, threads: threads)
       }
     }
 

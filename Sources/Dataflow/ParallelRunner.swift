@@ -39,12 +39,12 @@ where W.Input: Sized, W.Output: Sized {
 
   init(
     _ workers: [W], label: String, load: SharedLoad, input: Channel<W.Input>,
-    outlet: Outlet<W.Output>
+    outlet: Outlet<W.Output>, threads: DispatchQueue?
   ) {
     precondition(!workers.isEmpty)
-    queue = DispatchQueue(label: label, target: sharedThreads)
+    queue = DispatchQueue(label: label, target: threads)
     workQueue = DispatchQueue(
-      label: label + ".workers", attributes: .concurrent, target: sharedThreads)
+      label: label + ".workers", attributes: .concurrent, target: threads)
     self.input = input
     self.outlet = outlet
     self.load = load

@@ -5,7 +5,7 @@ internal import Dispatch
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or waited for.
 
-/// One thread a core, for the stages of all flows: a thread too many only takes a core from another stage.
+/// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
 ///
 /// Not those of the default class, which Swift's concurrency shares: the control plane does not wait
 /// behind stages. On Linux the utility class is 2 nicer than the default.
@@ -55,7 +55,7 @@ where S.Input: Sized, S.Output: Sized {
   ///   for.
   init(
     _ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>,
-    threads: DispatchQueue? = sharedThreads
+    threads: DispatchQueue?
   ) {
     queue = DispatchQueue(label: label, target: threads)
     self.stage = stage

@@ -103,7 +103,8 @@ package final class StreamRun: Sendable {
       keeper: output.keeper, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
-      ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20))
+      ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),
+      sharesThreads: !configuration.isLive)
     requests = ingested.inlet
     flow =
       ingested
