@@ -5,12 +5,6 @@ internal import Dispatch
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or waited for.
 
-/// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
-///
-/// Not those of the default class, which Swift's concurrency shares: the control plane does not wait
-/// behind stages. On Linux the utility class is 2 nicer than the default.
-let sharedThreads = DispatchQueue.global(qos: .utility)
-
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
 

@@ -259,22 +259,22 @@ import Testing
 
   @Test func `many flows at work share a few threads`() {
     let flows = 64
-    let atWork = Shared((now: 0, most: 0))
+    let atWork = AtWork()
     let endings = (0..<flows).map { _ in Ending() }
     for ending in endings {
       var source = Numbers(count: 10)
       source.onStep = { _ in
-        atWork.withValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
-        let end = DispatchTime.now() + .milliseconds(1)
-        while DispatchTime.now() < end {}
-        atWork.withValue { $0.now -= 1 }
+        atWork.during {
+          let end = DispatchTime.now() + .milliseconds(1)
+          while DispatchTime.now() < end {}
+        }
       }
       flow(source, through: 1, Collecting(items), ending).start()
     }
     for ending in endings { #expect(ending.wait()) }
     #expect(items.current.count == 10 * flows)
     // One a core, and some that stand in for those that other tests keep waiting.
-    #expect(atWork.current.most < flows / 4)
+    #expect(atWork.most < flows / 4)
   }
 
   @Test func `cancel drops what waits before a slow sink`() {

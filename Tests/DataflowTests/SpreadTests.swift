@@ -61,15 +61,13 @@ import Testing
     }.start()
     // Four are taken, the first of them still worked on.
     for _ in 1...3 { #expect(first.waits()) }
-    let atWork = Shared((now: 0, most: 0))
+    let atWork = AtWork()
     flow(Numbers(count: 20), workers: 2, load: load, secondEnding) { item in
-      atWork.withValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
-      usleep(200)
-      atWork.withValue { $0.now -= 1 }
+      atWork.during { usleep(200) }
       return item
     }.start()
     #expect(secondEnding.wait())
-    #expect(atWork.current.most == 1)
+    #expect(atWork.most == 1)
     #expect(first.staysQuiet())
     gate.signal()
     #expect(ending.wait())
@@ -97,16 +95,14 @@ import Testing
   }
 
   @Test func `no more elements are worked on at once than there are workers`() {
-    let atWork = Shared((now: 0, most: 0))
+    let atWork = AtWork()
     let ending = Ending()
     flow(Numbers(count: 200), workers: 3, ending) { item in
-      atWork.withValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
-      usleep(50)
-      atWork.withValue { $0.now -= 1 }
+      atWork.during { usleep(50) }
       return item
     }.start()
     #expect(ending.wait())
-    #expect(atWork.current.most <= 3)
+    #expect(atWork.most <= 3)
   }
 
   @Test func `a failure of a worker arrives after all that came before its element`() {

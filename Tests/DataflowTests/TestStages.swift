@@ -27,6 +27,19 @@ final class Shared<Value: Sendable>: @unchecked Sendable {
   var current: Value { withValue { $0 } }
 }
 
+/// Counts how many are at work at once.
+struct AtWork: Sendable {
+  private let counts = Shared((now: 0, most: 0))
+
+  func during(_ work: () -> Void) {
+    counts.withValue { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+    work()
+    counts.withValue { $0.now -= 1 }
+  }
+
+  var most: Int { counts.current.most }
+}
+
 /// Tells when it is let go of, and with it the stage that holds it.
 final class Life: Sendable {
   private let living: Shared<Int>

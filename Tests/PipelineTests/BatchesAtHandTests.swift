@@ -98,6 +98,14 @@ import Testing
     #expect(try takeWhole(of: &batches).sizes == [0])
   }
 
+  @Test func `no batch that is sliced stands behind another, even one without records`() throws {
+    var batches = batches(size: 70_000)
+    add(0..<2, to: &batches)
+    _ = batches.takeUnderWay(endingAt: place)
+    batches.cut(at: place)
+    #expect(batches.isWorthPassingOn)
+  }
+
   @Test func `few batches leave in no more memory than they need, many in one piece`() throws {
     var batches = batches(size: 4)
     add(0..<4, to: &batches)

@@ -48,7 +48,9 @@ struct BatchesAtHand: Sendable {
   /// Whether the whole batches at hand are to go before another.
   var isWorthPassingOn: Bool {
     guard let batch else { return false }
-    return batch.features.count + size > batch.features.capacity
+    // A large batch, the only one that is sliced, is by itself, even behind one that is cut without records.
+    return batch.features.capacity == size
+      || batch.features.count + size > batch.features.capacity
       || batch.byteCount >= Self.bytesTogether
   }
 
@@ -108,6 +110,9 @@ struct BatchesAtHand: Sendable {
     left += records.features.count
     return records
   }
+
+  /// Frees the memory that waits for batches to come: nothing is to be read.
+  func freeSpare() { spare?.free() }
 
   private func empty() -> RecordBatch {
     let recordBytes = max(1, featureCount * precision.byteCount)

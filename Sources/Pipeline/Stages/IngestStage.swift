@@ -29,7 +29,6 @@ struct IngestStage: Stage {
   private var lanes: [Int: IngestLane] = [:]
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
-  private let spare: SpareBatches?
   private var batches: BatchesAtHand
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: DispatchTime?
@@ -58,7 +57,6 @@ struct IngestStage: Stage {
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
     resumption: StreamPosition? = nil, spare: SpareBatches? = nil
   ) throws(StreamError) {
-    self.spare = spare
     self.resumption = resumption
     isResumed = resumption != nil
     if let resumption { emittedPosition = resumption }
@@ -204,7 +202,7 @@ struct IngestStage: Stage {
       emit(.idle)
       hasEmittedSinceIdle = false
     }
-    spare?.free()
+    batches.freeSpare()
     let untilCut = cutsAt.map { cutsAt in
       Double(cutsAt.uptimeNanoseconds) / 1e9 - Double(DispatchTime.now().uptimeNanoseconds) / 1e9
     }

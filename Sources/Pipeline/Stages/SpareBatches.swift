@@ -2,8 +2,8 @@ internal import Codecs
 internal import Dataflow
 internal import Features
 
-/// The memory of a stream's batches that were written, which those to come take: to allocate and free it,
-/// on two threads, costs half of what a small batch does, and a large one is paged in each time.
+/// The memory of a stream's batches that were written, which those to come take: small ones cost as much to
+/// allocate and free, on two threads, as to normalise, and a large one would be paged in each time.
 final class SpareBatches: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
