@@ -70,7 +70,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   /// Puts an element in. The consumer is told once there is something worth waking it for, which
   /// costs as much as a small batch does, or by `flush`.
   func put(_ element: consuming Element) {
-    let isOpen = append(element, wakingAt: Self.wakingBytes)
+    let isOpen = append(consume element, wakingAt: Self.wakingBytes)
     precondition(isOpen || lock.withLock { isCancelled }, "an element after the end")
   }
 
@@ -84,15 +84,16 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
 
   /// Takes an element from anyone, room or not; false where the channel takes none any more.
   func offer(_ element: consuming Element) -> Bool {
-    append(element, wakingAt: 0)
+    append(consume element, wakingAt: 0)
   }
 
   private func append(_ element: consuming Element, wakingAt wakingBytes: Int) -> Bool {
-    let element = element
+    // Moved in, not copied: whoever takes it is to be its only owner, who may change it in place.
+    var moved = Optional(consume element)
     let (isTaken, wake): (Bool, (@Sendable () -> Void)?) = lock.withLock {
       guard !isCancelled, ending == nil else { return (false, nil) }
-      bytes += element.byteCount
-      elements.append(element)
+      bytes += moved?.byteCount ?? 0
+      elements.append(moved.take())
       return (true, bytes < wakingBytes ? nil : consumerToWake())
     }
     wake?()

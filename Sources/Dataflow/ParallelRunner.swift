@@ -93,7 +93,7 @@ where W.Input: Sized, W.Output: Sized {
       case .open: break
       }
       switch input.take() {
-      case .element(let element): dispatch(element)
+      case .element(let element): dispatch(consume element)
       case .empty: return
       case .ended(let failure):
         inputHasEnded = true
@@ -102,15 +102,16 @@ where W.Input: Sized, W.Output: Sized {
     }
   }
 
-  private func dispatch(_ element: W.Input) {
+  private func dispatch(_ element: consuming W.Input) {
     let number = nextTaken
     nextTaken += 1
     load.taken.add(1, ordering: .relaxed)
     working += 1
     let worker = idle.removeLast()
+    let handover = Handover(consume element)
     workQueue.async {
       var worker = worker
-      let result = Result { try worker.work(element) }
+      let result = Result { try worker.work(handover.take()) }
       self.queue.async { [worker] in
         self.working -= 1
         guard !self.isDone else { return self.letGo() }
@@ -152,6 +153,21 @@ where W.Input: Sized, W.Output: Sized {
   }
 }
 
+/// An element on its way to a worker, who is to be its only owner: a closure would be one too.
+private final class Handover<Element>: @unchecked Sendable {
+  // @unchecked because who makes it is done with it when the worker begins.
+  private var element: Element?
+
+  init(_ element: consuming Element) {
+    self.element = consume element
+  }
+
+  func take() -> Element {
+    guard let element = element.take() else { preconditionFailure("taken twice") }
+    return element
+  }
+}
+
 /// A worker that does its work in its turn.
 struct WorkerStage<W: Worker>: Stage {
   var worker: W
@@ -159,8 +175,8 @@ struct WorkerStage<W: Worker>: Stage {
   mutating func step(
     _ signal: consuming Signal<W.Input>, emit: (consuming W.Output) -> Void
   ) throws -> Progress {
-    guard case .element(let element) = signal else { return .next }
-    emit(try worker.work(element))
+    guard case .element(let element) = consume signal else { return .next }
+    emit(try worker.work(consume element))
     return .next
   }
 }

@@ -103,7 +103,10 @@ where S.Input: Sized, S.Output: Sized {
       do {
         guard let signal = try nextSignal() else { return }
         waitIsOver = false
-        need = try stage?.step(signal) { outlet.put($0) } ?? .finished
+        need =
+          try stage?.step(consume signal) { (element: consuming S.Output) in
+            outlet.put(consume element)
+          } ?? .finished
       } catch {
         return done(error)
       }
@@ -223,7 +226,7 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
   func room(reserved: Int = 0) -> Channel<Element>.Room {
     channel?.room(reserved: reserved) ?? .open
   }
-  func put(_ element: consuming Element) { channel?.put(element) }
+  func put(_ element: consuming Element) { channel?.put(consume element) }
   func flush() { channel?.flush() }
   func end(_ failure: (any Error)?) { channel?.end(failure) }
 }
