@@ -11,12 +11,14 @@ internal import Synchronization
 struct IngestLane: Sendable {
   /// About as much is decompressed at once.
   private static let windowBytes = 256 << 10
+  /// Taken with their buffer instead of being copied.
+  private static let bytesWorthSwapping = 64 << 10
   /// What a record may be whatever its compressed bytes: zstd works in blocks of up to 128 KiB.
   private static let bytesFreeOfGrowth = 1 << 20
 
   private var decompressor: InputDecompressor
   private var decoder: any RecordDecoder
-  private let compressed = ByteBuffer()
+  private var compressed = ByteBuffer()
   private let window = ByteBuffer()
   private(set) var opening: StreamOpening?
   /// Whether it can go on only with more bytes.
@@ -49,9 +51,15 @@ struct IngestLane: Sendable {
       maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
   }
 
-  /// Takes bytes as they came; `needsBytes` was true.
-  mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    compressed.append(bytes.assumingMemoryBound(to: UInt8.self))
+  /// Takes all the bytes that came; `needsBytes` was true.
+  mutating func append(_ bytes: inout ByteBuffer) {
+    // Many small runs at once must not hold a large buffer each.
+    if compressed.count == 0, bytes.count >= Self.bytesWorthSwapping {
+      swap(&compressed, &bytes)
+    } else {
+      compressed.append(bytes.readable)
+    }
+    bytes.removeAll()
     needsBytes = false
   }
 

@@ -25,7 +25,7 @@ struct IngestStage: Stage {
   private let format: RecordFormat
   private let metrics: StreamMetrics
   private var source: any ByteSource
-  private let bytes = ByteBuffer(capacity: readBytes)
+  private var bytes = ByteBuffer(capacity: readBytes)
   private var lanes: [Int: IngestLane] = [:]
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
@@ -118,7 +118,7 @@ struct IngestStage: Stage {
     // Taken out while it works: a lane in two places would copy what it changes.
     guard var turn = current.take() ?? readyLane() else { return try read(emit) }
     do throws(LaneFailure) {
-      try advance(&turn.lane, turn.run, emit)
+      while try advance(&turn.lane, turn.run, emit) {}
     } catch {
       try abandon(turn.run, turn.lane, because: error)
       return .again
@@ -165,8 +165,7 @@ struct IngestStage: Stage {
       bytes.advance(count)
       metrics.inputByteCount.add(count, ordering: .relaxed)
       var lane = try lanes.removeValue(forKey: run) ?? makeLane(run: run)
-      lane.append(UnsafeRawBufferPointer(bytes.readable))
-      bytes.removeAll()
+      lane.append(&bytes)
       current = (run, lane)
     case .ended(let run): end(run)
     case .waits(let awaited): return wait(awaited, emit)
@@ -223,10 +222,12 @@ struct IngestStage: Stage {
   }
 
   /// Takes one bounded step with a run.
+  ///
+  /// - Returns: whether it took a batch so small that the next goes with it, which costs less at once.
   private mutating func advance(
     _ lane: inout IngestLane, _ run: Int, _ emit: (consuming IngestedItem) -> Void
-  ) throws(LaneFailure) {
-    guard !lane.isTorn else { return }
+  ) throws(LaneFailure) -> Bool {
+    guard !lane.isTorn else { return false }
     guard lane.opening != nil else {
       let found: StreamOpening?
       do {
@@ -235,10 +236,13 @@ struct IngestStage: Stage {
         guard let offset = error.offset else { throw .unreadable("\(error)") }
         throw .badRecord(error, at: offset)
       }
-      guard let found else { return try fill(&lane) }
+      guard let found else {
+        try fill(&lane)
+        return false
+      }
       position = lane.position()
       try accept(found, emit)
-      return
+      return false
     }
     if lane.isResuming {
       do {
@@ -246,7 +250,7 @@ struct IngestStage: Stage {
       } catch {
         throw .stream(error)
       }
-      guard !lane.needsBytes else { return }
+      guard !lane.needsBytes else { return false }
     }
     let (outcome, bytes) = batches.add { lane.decode(into: &$0, limit: $1) }
     if cutsAt == nil, configuration.isLive, batches.recordsUnderWay > 0 {
@@ -261,11 +265,15 @@ struct IngestStage: Stage {
       }
     }
     switch outcome {
-    case .batchIsFull: if batches.isFull { cutBatch(emit) }
+    case .batchIsFull:
+      guard batches.isFull else { return false }
+      cutBatch(emit)
+      return batches.byteCount > 0
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
     case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
     }
+    return false
   }
 
   private func fill(_ lane: inout IngestLane) throws(LaneFailure) {
@@ -383,7 +391,7 @@ struct IngestStage: Stage {
   private mutating func emitWhole(_ emit: (consuming IngestedItem) -> Void) {
     guard let whole = batches.takeWhole() else { return }
     hasEmittedSinceIdle = true
-    emit(.records(whole))
+    emit(.records(consume whole))
   }
 
   /// Emits what is at hand of the batch under way, which goes on.
@@ -392,7 +400,7 @@ struct IngestStage: Stage {
     count(records.features.count)
     emittedPosition = place
     hasEmittedSinceIdle = true
-    emit(.records(records))
+    emit(.records(consume records))
   }
 
   private func count(_ records: Int) {
