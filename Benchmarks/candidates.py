@@ -26,7 +26,8 @@ class Candidate:
     # Records and bytes of decompressed input.
     records: int
     input_bytes: int
-    output: Path
+    # None where it goes to standard output, which drops it.
+    output: Path | None
     # What the issue's targets call it: evenkeel, one core, pipe, Polars, PyArrow + NumPy, River.
     kind: str
     # Ours: its mode. A pipe: the mode whose output it copies.
@@ -45,11 +46,13 @@ class Candidate:
         It starts alike for all: with the disk at rest, so that what another left to write is not its
         time, and without the output of the run before, whose end would be.
         """
-        self.output.unlink(missing_ok=True)
+        if self.output:
+            self.output.unlink(missing_ok=True)
         os.sync()
         start = time.perf_counter()
-        child = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
-        printed = child.stdout.read()
+        listens = subprocess.PIPE if self.output else subprocess.DEVNULL
+        child = subprocess.Popen(self.command, stdout=listens, text=True)
+        printed = child.stdout.read() if self.output else ""
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         elapsed = time.perf_counter() - start

@@ -71,13 +71,11 @@ class Axes:
         self.mode = mode
         # What counts of records are divided by.
         self.scale = scale
-        self.output = folder / "growth"
 
     def normalize(self, path, *options):
         """A function that normalises the file and returns the seconds it took."""
-        command = [str(self.evenkeel), "normalize", str(path), "-o", str(self.output)]
-        command += ["--level", "1", "--mode", self.mode, *options]
-        candidate = Candidate(path.name, command, 0, 0, self.output, "evenkeel")
+        command = [str(self.evenkeel), "normalize", str(path), "--level", "1", "--mode", self.mode]
+        candidate = Candidate(path.name, [*command, *options], 0, 0, None, "evenkeel")
 
         def run():
             read(path)
@@ -246,7 +244,6 @@ def main():
                     point.seconds.append((one + other) / 2)
             results.append(report(title, points, start_up, rounds))
     print(verdicts.table(results))
-    axes.output.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
