@@ -6,17 +6,26 @@ internal import Glibc
 internal import Pipeline
 internal import Storage
 
-extension Precision: ExpressibleByArgument {}
-extension MissingPolicy: ExpressibleByArgument {}
-extension InvalidPolicy: ExpressibleByArgument {}
-extension BadRecordPolicy: ExpressibleByArgument {}
-extension MismatchPolicy: ExpressibleByArgument {}
-extension NormalizationMode: ExpressibleByArgument {}
-extension NormalizationPreset: ExpressibleByArgument {}
-extension VarianceEstimator: ExpressibleByArgument {}
-extension BatchVariance: ExpressibleByArgument {}
-extension WarmUp.Emission: ExpressibleByArgument {}
-extension LogFormat: ExpressibleByArgument {}
+/// A choice by name; what ArgumentParser finds out by reflection about such takes a tenth of the start-up.
+private protocol NamedChoice: ExpressibleByArgument, CaseIterable, RawRepresentable
+where RawValue == String {}
+
+extension NamedChoice {
+  static var allValueStrings: [String] { allCases.map { $0.rawValue } }
+  static var allValueDescriptions: [String: String] { [:] }
+}
+
+extension Precision: NamedChoice {}
+extension MissingPolicy: NamedChoice {}
+extension InvalidPolicy: NamedChoice {}
+extension BadRecordPolicy: NamedChoice {}
+extension MismatchPolicy: NamedChoice {}
+extension NormalizationMode: NamedChoice {}
+extension NormalizationPreset: NamedChoice {}
+extension VarianceEstimator: NamedChoice {}
+extension BatchVariance: NamedChoice {}
+extension WarmUp.Emission: NamedChoice {}
+extension LogFormat: NamedChoice {}
 
 /// How records are read and written.
 struct FormatOptions: ParsableArguments {
