@@ -7,11 +7,12 @@ internal import Glibc
 /// It is a reference so that its memory can be reused for the next batch, and it is used by one
 /// stage at a time.
 package final class ByteBuffer: @unchecked Sendable {
+  // @unchecked because a buffer belongs to one stage, and a stage is run by one thread at a time.
+
   /// Of the memory, in bytes. What the kernel copies to the start of a buffer, as every read does, it
   /// copies five times as fast there as to the 16 bytes that the heap gives (docs/PERFORMANCE.md).
   private static let alignment = 64
 
-  // @unchecked because a buffer belongs to one stage, and a stage is run by one thread at a time.
   private var base: UnsafeMutablePointer<UInt8>
   private var capacity: Int
   private var start = 0

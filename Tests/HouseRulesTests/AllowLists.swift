@@ -72,7 +72,6 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
   "Sources/Pipeline/Stages/IngestLane.swift": "takes bytes where the source has put them",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
-  "Sources/Pipeline/Stages/IngestStage.swift": "hands windows of its buffers to the decoders",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
   "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",
   "Sources/Storage/FileSystem/POSIXFile.swift": "the file-system seam: read(2) and write(2)",
