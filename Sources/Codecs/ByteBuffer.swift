@@ -10,7 +10,7 @@ package final class ByteBuffer: @unchecked Sendable {
   // @unchecked because a buffer belongs to one stage, and a stage is run by one thread at a time.
 
   /// Of the memory, in bytes. What the kernel copies to the start of a buffer, as every read does, it
-  /// copies five times as fast there as to the 16 bytes that the heap gives (docs/PERFORMANCE.md).
+  /// copies four times as fast there as to the 16 bytes that the heap gives (docs/PERFORMANCE.md).
   private static let alignment = 64
 
   private var base: UnsafeMutablePointer<UInt8>
