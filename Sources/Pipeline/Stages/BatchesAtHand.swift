@@ -45,6 +45,9 @@ struct BatchesAtHand: Sendable {
   /// Whether nothing of a batch is at hand, or has left.
   var isBetweenBatches: Bool { left == 0 && batch?.isUnderWay != true }
 
+  /// Whether whole batches are at hand.
+  var hasWhole: Bool { batch?.cuts.isEmpty == false }
+
   /// Whether the whole batches at hand are to go before another.
   var isWorthPassingOn: Bool {
     guard let batch else { return false }

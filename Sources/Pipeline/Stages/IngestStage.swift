@@ -268,7 +268,7 @@ struct IngestStage: Stage {
     case .batchIsFull:
       guard batches.isFull else { return false }
       cutBatch(emit)
-      return batches.byteCount > 0
+      return batches.hasWhole
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
     case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
