@@ -32,6 +32,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private let lock = Lock()
   private let maxElements: Int
   private let maxBytes: Int
+  private let load: SharedLoad?
   /// Those from `head` on wait; the others were taken.
   private var elements: [Element?] = []
   private var head = 0
@@ -43,10 +44,12 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private var producerWaits = false
   private var consumerWaits = false
 
-  package init(maxElements: Int, maxBytes: Int) {
+  /// - Parameter load: a quarter of the bounds counts where that is crowded.
+  package init(maxElements: Int, maxBytes: Int, load: SharedLoad? = nil) {
     precondition(maxElements > 0 && maxBytes > 0)
     self.maxElements = maxElements
     self.maxBytes = maxBytes
+    self.load = load
   }
 
   func onRoom(_ wake: @escaping @Sendable () -> Void) {
@@ -61,7 +64,10 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   func room(reserved: Int = 0) -> Room {
     lock.withLock {
       if isCancelled { return .cancelled }
-      if count + reserved < maxElements, bytes < maxBytes { return .open }
+      let part = load?.isCrowded == true ? 4 : 1
+      if count + reserved < max(1, maxElements / part), bytes < max(1, maxBytes / part) {
+        return .open
+      }
       producerWaits = true
       return .full
     }

@@ -82,14 +82,17 @@ package final class Flow: @unchecked Sendable {
   package struct Buffer: Sendable {
     var elements: Int
     var bytes: Int
+    var load: SharedLoad?
 
-    package init(elements: Int, bytes: Int) {
+    /// - Parameter load: a quarter of the bounds counts where many flows share it.
+    package init(elements: Int, bytes: Int, load: SharedLoad? = nil) {
       self.elements = elements
       self.bytes = bytes
+      self.load = load
     }
 
     func channel<Element>(of _: Element.Type) -> Channel<Element> {
-      Channel(maxElements: elements, maxBytes: bytes)
+      Channel(maxElements: elements, maxBytes: bytes, load: load)
     }
   }
 

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Glibc
 internal import Synchronization
 
 // Invariants:
@@ -10,9 +11,20 @@ internal import Synchronization
 /// What runners have taken and not yet put, all together: many flows that are at work at once must not
 /// multiply what each of them may hold.
 package final class SharedLoad: Sendable {
-  fileprivate let taken = Atomic(0)
+  let taken = Atomic(0)
+  private let most: Int
 
-  package init() {}
+  package convenience init() {
+    self.init(most: 2 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  }
+
+  /// - Parameter most: what one flow alone may have taken: two for each of its workers.
+  init(most: Int) {
+    self.most = most
+  }
+
+  /// Whether several flows are at work, which keep the processors busy with little at hand of each.
+  var isCrowded: Bool { taken.load(ordering: .relaxed) > most }
 }
 
 /// Drives equal workers side by side and puts their outputs back in the order of the inputs.

@@ -103,12 +103,16 @@ package final class StreamRun: Sendable {
       keeper: output.keeper, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
-      ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),
+      ingest, label: "\(name).ingest",
+      buffer: .init(elements: 256, bytes: 1 << 20, load: Self.encoding),
       sharesThreads: !configuration.isLive)
     requests = ingested.inlet
     flow =
       ingested
-      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
+      .through(
+        normalize, label: "\(name).normalize",
+        buffer: .init(elements: 2, bytes: 8 << 20, load: Self.encoding)
+      )
       .spread(
         over: workers, label: "\(name).encode", load: Self.encoding,
         buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)

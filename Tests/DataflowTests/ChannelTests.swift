@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Dataflow
@@ -34,6 +35,35 @@ import Testing
     #expect(producerWakes.current == 1)
     _ = channel.take()
     #expect(producerWakes.current == 1)
+    #expect(channel.room() == .open)
+  }
+
+  @Test func `a quarter of the bounds counts where many flows share the load`() {
+    let load = SharedLoad(most: 2)
+    let channel = Channel<Item>(maxElements: 8, maxBytes: 100, load: load)
+    channel.onRoom { [producerWakes] in producerWakes.withValue { $0 += 1 } }
+    for number in 0..<2 { channel.put(Item(number: number)) }
+    #expect(channel.room() == .open)
+    load.taken.store(3, ordering: .relaxed)
+    #expect(channel.room() == .full)
+    _ = channel.take()
+    #expect(producerWakes.current == 1)
+    #expect(channel.room() == .open)
+    channel.put(Item(number: 2, byteCount: 24))
+    _ = channel.take()
+    #expect(channel.room() == .open)
+    channel.put(Item(number: 3))
+    _ = channel.take()
+    channel.put(Item(number: 4, byteCount: 24))
+    #expect(channel.room() == .full)
+    load.taken.store(2, ordering: .relaxed)
+    #expect(channel.room() == .open)
+  }
+
+  @Test func `a bound of one is one however many flows there are`() {
+    let load = SharedLoad(most: 0)
+    load.taken.store(1, ordering: .relaxed)
+    let channel = Channel<Item>(maxElements: 1, maxBytes: 1, load: load)
     #expect(channel.room() == .open)
   }
 
