@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import Glibc
 internal import Synchronization
 
 // Invariants:
@@ -12,19 +11,13 @@ internal import Synchronization
 /// multiply what each of them may hold.
 package final class SharedLoad: Sendable {
   let taken = Atomic(0)
-  private let most: Int
+  /// What one flow alone may have taken.
+  let mostOfOne = Atomic(0)
 
-  package convenience init() {
-    self.init(most: 2 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-  }
-
-  /// - Parameter most: what one flow alone may have taken: two for each of its workers.
-  init(most: Int) {
-    self.most = most
-  }
+  package init() {}
 
   /// Whether several flows are at work, which keep the processors busy with little at hand of each.
-  var isCrowded: Bool { taken.load(ordering: .relaxed) > most }
+  var isCrowded: Bool { taken.load(ordering: .relaxed) > mostOfOne.load(ordering: .relaxed) }
 }
 
 /// Drives equal workers side by side and puts their outputs back in the order of the inputs.
@@ -37,7 +30,8 @@ where W.Input: Sized, W.Output: Sized {
   private let input: Channel<W.Input>
   private let outlet: Outlet<W.Output>
   private let load: SharedLoad
-  private let workerCount: Int
+  /// What may be taken and not yet put; one slow element must not let the others run ahead without bound.
+  private let most: Int
   private var idle: [W]
   private var nextTaken = 0
   private var nextPut = 0
@@ -60,7 +54,8 @@ where W.Input: Sized, W.Output: Sized {
     self.input = input
     self.outlet = outlet
     self.load = load
-    workerCount = workers.count
+    most = 2 * workers.count
+    load.mostOfOne.max(most, ordering: .relaxed)
     idle = workers
     input.onElement { [weak self] in self?.schedule() }
     outlet.onRoom { [weak self] in self?.schedule() }
@@ -95,8 +90,6 @@ where W.Input: Sized, W.Output: Sized {
         guard nextPut == nextTaken else { return }
         return done(inputFailure)
       }
-      // One slow element must not let the others run ahead without bound.
-      let most = 2 * workerCount
       let isBusy = load.taken.load(ordering: .relaxed) >= most
       guard !idle.isEmpty, nextTaken - nextPut < (isBusy ? 1 : most) else { return }
       switch outlet.room(reserved: nextTaken - nextPut) {

@@ -7,8 +7,10 @@ import Testing
   private let producerWakes = Shared(0)
   private let consumerWakes = Shared(0)
 
-  private func channel(elements: Int = 2, bytes: Int = 100) -> Channel<Item> {
-    let channel = Channel<Item>(maxElements: elements, maxBytes: bytes)
+  private func channel(
+    elements: Int = 2, bytes: Int = 100, load: SharedLoad? = nil
+  ) -> Channel<Item> {
+    let channel = Channel<Item>(maxElements: elements, maxBytes: bytes, load: load)
     channel.onRoom { [producerWakes] in producerWakes.withValue { $0 += 1 } }
     channel.onElement { [consumerWakes] in consumerWakes.withValue { $0 += 1 } }
     return channel
@@ -39,9 +41,9 @@ import Testing
   }
 
   @Test func `a quarter of the bounds counts where many flows share the load`() {
-    let load = SharedLoad(most: 2)
-    let channel = Channel<Item>(maxElements: 8, maxBytes: 100, load: load)
-    channel.onRoom { [producerWakes] in producerWakes.withValue { $0 += 1 } }
+    let load = SharedLoad()
+    load.mostOfOne.store(2, ordering: .relaxed)
+    let channel = channel(elements: 8, load: load)
     for number in 0..<2 { channel.put(Item(number: number)) }
     #expect(channel.room() == .open)
     load.taken.store(3, ordering: .relaxed)
@@ -61,9 +63,9 @@ import Testing
   }
 
   @Test func `a bound of one is one however many flows there are`() {
-    let load = SharedLoad(most: 0)
+    let load = SharedLoad()
     load.taken.store(1, ordering: .relaxed)
-    let channel = Channel<Item>(maxElements: 1, maxBytes: 1, load: load)
+    let channel = channel(elements: 1, bytes: 1, load: load)
     #expect(channel.room() == .open)
   }
 

@@ -70,7 +70,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Sources/FileSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Sources/FollowSource.swift": "a source reads into its caller's memory",
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
-  "Sources/Pipeline/Stages/IngestLane.swift": "takes bytes where the source has put them",
+  "Sources/Pipeline/Stages/IngestLane.swift": "hands windows of its buffers to the decoders",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
   "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",

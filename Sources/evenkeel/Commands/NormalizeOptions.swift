@@ -6,7 +6,7 @@ internal import Glibc
 internal import Pipeline
 internal import Storage
 
-/// A choice by name; what ArgumentParser finds out by reflection about such takes a tenth of the start-up.
+/// A choice by name; what ArgumentParser finds out by reflection about such takes an eighth of the start-up.
 private protocol NamedChoice: ExpressibleByArgument, CaseIterable, RawRepresentable
 where RawValue == String {}
 
