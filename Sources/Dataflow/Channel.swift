@@ -32,7 +32,6 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private let lock = Lock()
   private let maxElements: Int
   private let maxBytes: Int
-  private let load: SharedLoad?
   /// Those from `head` on wait; the others were taken.
   private var elements: [Element?] = []
   private var head = 0
@@ -44,12 +43,10 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private var producerWaits = false
   private var consumerWaits = false
 
-  /// - Parameter load: a quarter of the bounds counts where that is crowded.
-  package init(maxElements: Int, maxBytes: Int, load: SharedLoad? = nil) {
+  package init(maxElements: Int, maxBytes: Int) {
     precondition(maxElements > 0 && maxBytes > 0)
     self.maxElements = maxElements
     self.maxBytes = maxBytes
-    self.load = load
   }
 
   func onRoom(_ wake: @escaping @Sendable () -> Void) {
@@ -64,10 +61,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   func room(reserved: Int = 0) -> Room {
     lock.withLock {
       if isCancelled { return .cancelled }
-      let part = load?.isCrowded == true ? 4 : 1
-      if count + reserved < max(1, maxElements / part), bytes < max(1, maxBytes / part) {
-        return .open
-      }
+      if count + reserved < maxElements, bytes < maxBytes { return .open }
       producerWaits = true
       return .full
     }

@@ -2,12 +2,6 @@ internal import Dispatch
 
 // Invariant: the completion is called once, after every part has let go of its stage.
 
-/// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
-///
-/// Not those of the default class, which Swift's concurrency shares: the control plane does not wait
-/// behind stages. On Linux the utility class is 2 nicer than the default.
-private let sharedThreads = DispatchQueue.global(qos: .utility)
-
 /// A way into the middle of a flow.
 package struct Inlet<Element: Sendable & Sized>: Sendable {
   let channel: Channel<Element>
@@ -67,13 +61,12 @@ package final class Flow: @unchecked Sendable {
 
   /// The first piece of a flow.
   ///
-  /// - Parameter sharesThreads: whether its stages take turns with those of all flows on one thread a
-  ///   core, which does most in a time; with threads of their own each is under way sooner.
+  /// - Parameter threads: what its stages take turns on with those of other flows, which does most in a
+  ///   time; nil gives each a thread of its own, where it is under way sooner.
   package static func from<S: Stage>(
-    _ source: S, label: String, buffer: Buffer, sharesThreads: Bool = true
+    _ source: S, label: String, buffer: Buffer, threads: StageThreads? = .shared
   ) -> Open<S.Output> where S.Input == Nothing {
-    let threads = sharesThreads ? sharedThreads : nil
-    return Open(previous: [], buffer: buffer, threads: threads) { outlet in
+    Open(previous: [], buffer: buffer, threads: threads) { outlet in
       StageRunner(source, label: label, input: nil, outlet: outlet, threads: threads)
     }
   }
@@ -82,17 +75,14 @@ package final class Flow: @unchecked Sendable {
   package struct Buffer: Sendable {
     var elements: Int
     var bytes: Int
-    var load: SharedLoad?
 
-    /// - Parameter load: a quarter of the bounds counts where many flows share it.
-    package init(elements: Int, bytes: Int, load: SharedLoad? = nil) {
+    package init(elements: Int, bytes: Int) {
       self.elements = elements
       self.bytes = bytes
-      self.load = load
     }
 
     func channel<Element>(of _: Element.Type) -> Channel<Element> {
-      Channel(maxElements: elements, maxBytes: bytes, load: load)
+      Channel(maxElements: elements, maxBytes: bytes)
     }
   }
 
@@ -100,10 +90,10 @@ package final class Flow: @unchecked Sendable {
   package struct Open<Element: Sendable & Sized> {
     private let runners: [any Runner]
     private let channel: Channel<Element>
-    private let threads: DispatchQueue?
+    private let threads: StageThreads?
 
     init(
-      previous: [any Runner], buffer: Buffer, threads: DispatchQueue?,
+      previous: [any Runner], buffer: Buffer, threads: StageThreads?,
       _ make: (Outlet<Element>) -> any Runner
     ) {
       self.threads = threads
@@ -119,10 +109,9 @@ package final class Flow: @unchecked Sendable {
       }
     }
 
-    /// Spreads the elements over equal workers; the order stays. Those that share a load hold little
-    /// each where many are at work.
+    /// Spreads the elements over equal workers; the order stays.
     package func spread<W: Worker>(
-      over workers: [W], label: String, load: SharedLoad = SharedLoad(), buffer: Buffer
+      over workers: [W], label: String, buffer: Buffer
     ) -> Open<W.Output> where W.Input == Element {
       // One worker needs no way there and back.
       if workers.count == 1, let worker = workers.first {
@@ -130,7 +119,7 @@ package final class Flow: @unchecked Sendable {
       }
       return Open<W.Output>(previous: runners, buffer: buffer, threads: threads) { outlet in
         ParallelRunner(
-          workers, label: label, load: load, input: channel, outlet: outlet, threads: threads)
+          workers, label: label, input: channel, outlet: outlet, threads: threads)
       }
     }
 

@@ -1,24 +1,9 @@
 internal import Dispatch
-internal import Synchronization
 
 // Invariants:
 // - Everything mutable is touched on `queue` only, but a worker that is out working.
 // - Elements get ascending numbers as they are taken; outputs are put in that order.
-// - Taken and not yet put are at most as many elements as there are workers, twice; or one, where all
-//   that share the load have taken as many.
-
-/// What runners have taken and not yet put, all together: many flows that are at work at once must not
-/// multiply what each of them may hold.
-package final class SharedLoad: Sendable {
-  let taken = Atomic(0)
-  /// What one flow alone may have taken.
-  let mostOfOne = Atomic(0)
-
-  package init() {}
-
-  /// Whether several flows are at work, which keep the processors busy with little at hand of each.
-  var isCrowded: Bool { taken.load(ordering: .relaxed) > mostOfOne.load(ordering: .relaxed) }
-}
+// - Taken and not yet put are at most as many elements as there are workers, twice.
 
 /// Drives equal workers side by side and puts their outputs back in the order of the inputs.
 final class ParallelRunner<W: Worker>: Runner, @unchecked Sendable
@@ -27,9 +12,9 @@ where W.Input: Sized, W.Output: Sized {
 
   private let queue: DispatchQueue
   private let workQueue: DispatchQueue
+  private let threads: StageThreads?
   private let input: Channel<W.Input>
   private let outlet: Outlet<W.Output>
-  private let load: SharedLoad
   /// What may be taken and not yet put; one slow element must not let the others run ahead without bound.
   private let most: Int
   private var idle: [W]
@@ -44,18 +29,17 @@ where W.Input: Sized, W.Output: Sized {
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
 
   init(
-    _ workers: [W], label: String, load: SharedLoad, input: Channel<W.Input>,
-    outlet: Outlet<W.Output>, threads: DispatchQueue?
+    _ workers: [W], label: String, input: Channel<W.Input>, outlet: Outlet<W.Output>,
+    threads: StageThreads?
   ) {
     precondition(!workers.isEmpty)
-    queue = DispatchQueue(label: label, target: threads)
+    queue = DispatchQueue(label: label, target: threads?.target)
     workQueue = DispatchQueue(
-      label: label + ".workers", attributes: .concurrent, target: threads)
+      label: label + ".workers", attributes: .concurrent, target: threads?.target)
     self.input = input
     self.outlet = outlet
-    self.load = load
+    self.threads = threads
     most = 2 * workers.count
-    load.mostOfOne.max(most, ordering: .relaxed)
     idle = workers
     input.onElement { [weak self] in self?.schedule() }
     outlet.onRoom { [weak self] in self?.schedule() }
@@ -78,7 +62,11 @@ where W.Input: Sized, W.Output: Sized {
   }
 
   private func schedule() {
-    queue.async { self.run() }
+    async(on: queue) { self.run() }
+  }
+
+  private func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
+    if let threads { threads.async(on: queue, work) } else { queue.async(execute: work) }
   }
 
   private func run() {
@@ -90,8 +78,7 @@ where W.Input: Sized, W.Output: Sized {
         guard nextPut == nextTaken else { return }
         return done(inputFailure)
       }
-      let isBusy = load.taken.load(ordering: .relaxed) >= most
-      guard !idle.isEmpty, nextTaken - nextPut < (isBusy ? 1 : most) else { return }
+      guard !idle.isEmpty, nextTaken - nextPut < most else { return }
       switch outlet.room(reserved: nextTaken - nextPut) {
       case .full: return
       case .cancelled: return done(nil)
@@ -110,14 +97,13 @@ where W.Input: Sized, W.Output: Sized {
   private func dispatch(_ element: consuming W.Input) {
     let number = nextTaken
     nextTaken += 1
-    load.taken.add(1, ordering: .relaxed)
     working += 1
     let worker = idle.removeLast()
     let handover = Handover(consume element)
-    workQueue.async {
+    async(on: workQueue) {
       var worker = worker
       let result = Result { try worker.work(handover.take()) }
-      self.queue.async { [worker] in
+      self.async(on: self.queue) { [worker] in
         self.working -= 1
         guard !self.isDone else { return self.letGo() }
         self.idle.append(worker)
@@ -130,7 +116,6 @@ where W.Input: Sized, W.Output: Sized {
   private func putFinished() {
     while let result = finished.removeValue(forKey: nextPut) {
       nextPut += 1
-      load.taken.subtract(1, ordering: .relaxed)
       switch result {
       case .success(let output): outlet.put(output)
       case .failure(let error): return done(error)
@@ -143,7 +128,6 @@ where W.Input: Sized, W.Output: Sized {
     self.failure = failure
     idle = []
     finished = [:]
-    load.taken.subtract(nextTaken - nextPut, ordering: .relaxed)
     nextPut = nextTaken
     input.cancel()
     outlet.end(failure)

@@ -24,12 +24,14 @@ where S.Input: Sized, S.Output: Sized {
   // @unchecked because every stored variable is only touched on `queue`.
 
   private let queue: DispatchQueue
+  private let threads: StageThreads?
   private let input: Channel<S.Input>?
   private let outlet: Outlet<S.Output>
   /// Let go when done, so that what it holds open is closed before the flow completes.
   private var stage: S?
   private var need: Progress
   private var isStopping = false
+  private var isHeldBack = false
   private var inputHasEnded = false
   private var isDone = false
   private var failure: (any Error)?
@@ -49,9 +51,10 @@ where S.Input: Sized, S.Output: Sized {
   ///   for.
   init(
     _ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>,
-    threads: DispatchQueue?
+    threads: StageThreads?
   ) {
-    queue = DispatchQueue(label: label, target: threads)
+    queue = DispatchQueue(label: label, target: threads?.target)
+    self.threads = threads
     self.stage = stage
     self.input = input
     self.outlet = outlet
@@ -69,7 +72,7 @@ where S.Input: Sized, S.Output: Sized {
   }
 
   func stop() {
-    guard input == nil else { return }
+    guard isSource else { return }
     queue.async {
       guard !self.isStopping else { return }
       self.isStopping = true
@@ -85,13 +88,20 @@ where S.Input: Sized, S.Output: Sized {
   }
 
   private func schedule() {
-    queue.async { self.run() }
+    if let threads, !isSource {
+      threads.async(on: queue) { self.run() }
+    } else {
+      queue.async { self.run() }
+    }
   }
 
   /// Takes steps while there is something to do, but not so many that stopping has to wait long, nor
   /// that other stages have to.
   private func run() {
-    defer { outlet.flush() }
+    defer {
+      outlet.flush()
+      if isSource { threads?.sourcePauses() }
+    }
     for _ in 0..<mostStepsOfARun {
       guard !isDone else { return }
       switch outlet.room() {
@@ -100,6 +110,7 @@ where S.Input: Sized, S.Output: Sized {
       case .open: break
       }
       if case .waits = need, isWaiting { return }
+      guard mayGoOn() else { return }
       do {
         guard let signal = try nextSignal() else { return }
         waitIsOver = false
@@ -114,6 +125,20 @@ where S.Input: Sized, S.Output: Sized {
       if case .waits(let awaiting) = need { wait(for: awaiting) }
     }
     schedule()
+  }
+
+  /// Whether there is a thread to spare for a source, which goes on later otherwise.
+  private func mayGoOn() -> Bool {
+    guard isSource, let threads else { return true }
+    guard !isHeldBack else { return false }
+    let mayGoOn = threads.mayRead {
+      self.queue.async {
+        self.isHeldBack = false
+        self.run()
+      }
+    }
+    isHeldBack = !mayGoOn
+    return mayGoOn
   }
 
   /// What to tell the stage, or nil where there is nothing; throws the failure that the input ends by.
@@ -152,6 +177,8 @@ where S.Input: Sized, S.Output: Sized {
     onEnd?(failure)
     onEnd = nil
   }
+
+  private var isSource: Bool { input == nil }
 
   private var wantsElement: Bool {
     switch need {

@@ -28,9 +28,6 @@ package struct StreamFiles: Sendable {
 
 /// One stream on its way from its source to its sink.
 package final class StreamRun: Sendable {
-  /// Of the encoders of all streams: they share the cores, and a unit that waits for one is large.
-  private static let encoding = SharedLoad()
-
   package let metrics: StreamMetrics
   package let board = StreamBoard()
   /// The size of the input in bytes, where it is known.
@@ -104,17 +101,17 @@ package final class StreamRun: Sendable {
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
       ingest, label: "\(name).ingest",
-      buffer: .init(elements: 256, bytes: 1 << 20, load: Self.encoding),
-      sharesThreads: !configuration.isLive)
+      buffer: .init(elements: 256, bytes: 1 << 20),
+      threads: configuration.isLive ? nil : .shared)
     requests = ingested.inlet
     flow =
       ingested
       .through(
         normalize, label: "\(name).normalize",
-        buffer: .init(elements: 2, bytes: 8 << 20, load: Self.encoding)
+        buffer: .init(elements: 2, bytes: 8 << 20)
       )
       .spread(
-        over: workers, label: "\(name).encode", load: Self.encoding,
+        over: workers, label: "\(name).encode",
         buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)
       )
       .into(emit, label: "\(name).emit", completion: completion)

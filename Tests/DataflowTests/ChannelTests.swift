@@ -7,10 +7,8 @@ import Testing
   private let producerWakes = Shared(0)
   private let consumerWakes = Shared(0)
 
-  private func channel(
-    elements: Int = 2, bytes: Int = 100, load: SharedLoad? = nil
-  ) -> Channel<Item> {
-    let channel = Channel<Item>(maxElements: elements, maxBytes: bytes, load: load)
+  private func channel(elements: Int = 2, bytes: Int = 100) -> Channel<Item> {
+    let channel = Channel<Item>(maxElements: elements, maxBytes: bytes)
     channel.onRoom { [producerWakes] in producerWakes.withValue { $0 += 1 } }
     channel.onElement { [consumerWakes] in consumerWakes.withValue { $0 += 1 } }
     return channel
@@ -37,35 +35,6 @@ import Testing
     #expect(producerWakes.current == 1)
     _ = channel.take()
     #expect(producerWakes.current == 1)
-    #expect(channel.room() == .open)
-  }
-
-  @Test func `a quarter of the bounds counts where many flows share the load`() {
-    let load = SharedLoad()
-    load.mostOfOne.store(2, ordering: .relaxed)
-    let channel = channel(elements: 8, load: load)
-    for number in 0..<2 { channel.put(Item(number: number)) }
-    #expect(channel.room() == .open)
-    load.taken.store(3, ordering: .relaxed)
-    #expect(channel.room() == .full)
-    _ = channel.take()
-    #expect(producerWakes.current == 1)
-    #expect(channel.room() == .open)
-    channel.put(Item(number: 2, byteCount: 24))
-    _ = channel.take()
-    #expect(channel.room() == .open)
-    channel.put(Item(number: 3))
-    _ = channel.take()
-    channel.put(Item(number: 4, byteCount: 24))
-    #expect(channel.room() == .full)
-    load.taken.store(2, ordering: .relaxed)
-    #expect(channel.room() == .open)
-  }
-
-  @Test func `a bound of one is one however many flows there are`() {
-    let load = SharedLoad()
-    load.taken.store(1, ordering: .relaxed)
-    let channel = channel(elements: 1, bytes: 1, load: load)
     #expect(channel.room() == .open)
   }
 

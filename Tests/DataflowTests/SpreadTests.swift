@@ -9,12 +9,12 @@ import Testing
   private let buffer = Flow.Buffer(elements: 8, bytes: 1 << 20)
 
   private func flow(
-    _ source: Numbers, buffer: Flow.Buffer? = nil, workers: Int, load: SharedLoad = SharedLoad(),
+    _ source: Numbers, buffer: Flow.Buffer? = nil, workers: Int,
     sink: Collecting? = nil, _ ending: Ending, _ work: @escaping @Sendable (Item) throws -> Item
   ) -> Flow {
     Flow.from(source, label: "test.source", buffer: self.buffer)
       .spread(
-        over: (0..<workers).map { _ in Working(work) }, label: "test.spread", load: load,
+        over: (0..<workers).map { _ in Working(work) }, label: "test.spread",
         buffer: buffer ?? self.buffer
       )
       .into(sink ?? Collecting(items), label: "test.sink") { ending.complete($0) }
@@ -49,29 +49,6 @@ import Testing
     gate.signal()
     #expect(ending.wait())
     #expect(items.current == Array(0..<100))
-  }
-
-  @Test func `flows that share a load take one element at a time where others have taken enough`() {
-    let (gate, first) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-    let load = SharedLoad()
-    let (ending, secondEnding) = (Ending(), Ending())
-    flow(Numbers(count: 20), workers: 2, load: load, ending) { item in
-      if item.number == 0 { #expect(gate.waits()) } else { first.signal() }
-      return item
-    }.start()
-    // Four are taken, the first of them still worked on.
-    for _ in 1...3 { #expect(first.waits()) }
-    let atWork = AtWork()
-    flow(Numbers(count: 20), workers: 2, load: load, secondEnding) { item in
-      atWork.during { usleep(200) }
-      return item
-    }.start()
-    #expect(secondEnding.wait())
-    #expect(atWork.most == 1)
-    #expect(first.staysQuiet())
-    gate.signal()
-    #expect(ending.wait())
-    #expect(items.current.sorted() == (0..<40).map { $0 / 2 })
   }
 
   @Test func `workers do not run ahead of a sink that takes nothing`() {

@@ -155,4 +155,37 @@ import Testing
     spare.giveBack(slices(second))
     #expect(spare.take(capacity: 8192)?.sizes == nil)
   }
+
+  @Test func `all streams together keep a bounded memory for batches to come`() {
+    func slices(_ count: Int) -> [RecordSlice] {
+      (0..<count).flatMap { _ in
+        var batch = RecordBatch(
+          features: FeatureBatch(featureCount: 1, capacity: 1, precision: .float64))
+        batch.text = Array(repeating: 0, count: 9 << 20)
+        batch.features.count = 1
+        batch.cut()
+        var slices: [RecordSlice] = []
+        batch.forEachSlice { slices.append($0) }
+        return slices
+      }
+    }
+    func takeAll(_ spare: SpareBatches) -> Int {
+      (0..<9).count { _ in spare.take(capacity: 1) != nil }
+    }
+    let (one, other) = (SpareBatches(), SpareBatches())
+    #expect(takeAll(one) + takeAll(other) == 0)
+    one.giveBack(slices(4))
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 0)
+    #expect(takeAll(one) == 3)
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 1)
+    do {
+      let gone = SpareBatches()
+      #expect(takeAll(gone) == 0)
+      gone.giveBack(slices(3))
+    }
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 1)
+  }
 }

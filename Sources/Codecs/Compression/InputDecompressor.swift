@@ -34,7 +34,8 @@ package struct InputDecompressor: Sendable {
     decompressor = try ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
   }
 
-  /// Decompresses `input` to the end of `output`, about `limit` bytes at most.
+  /// Decompresses `input` to the end of `output`: `limit` bytes at most, and three quarters of them while
+  /// there are as many.
   ///
   /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
   /// - Throws: what zstd refuses, with the place of the frame in the input.
@@ -56,7 +57,10 @@ package struct InputDecompressor: Sendable {
     var consumed = 0
     var produced = 0
     repeat {
-      let room = output.room(min(limit - produced, 128 << 10))
+      // Not all the room there is: the output would grow beyond what it ever holds at once.
+      let left = limit - produced
+      let room = UnsafeMutableRawBufferPointer(
+        rebasing: output.room(min(left, 64 << 10)).prefix(left))
       let step: (consumed: Int, produced: Int, frameEnded: Bool)
       do throws(ZstdError) {
         step = try decompressor.decompress(
@@ -73,7 +77,7 @@ package struct InputDecompressor: Sendable {
       if step.consumed > 0 || step.produced > 0 { isWithinFrame = !step.frameEnded }
       if step.frameEnded { frameStarts() }
       mayHoldMore = step.produced == room.count
-    } while produced < limit && (consumed < input.count || mayHoldMore)
+    } while produced < limit - limit / 4 && (consumed < input.count || mayHoldMore)
     return consumed
   }
 

@@ -1,21 +1,27 @@
 internal import Codecs
 internal import Dataflow
 internal import Features
+internal import Synchronization
 
 /// The memory of a stream's batches that were written, which those to come take: small ones cost as much to
 /// allocate and free, on two threads, as to normalise, and a large one would be paged in each time.
 final class SpareBatches: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
-  /// What is given back beyond is freed.
+  /// Of all streams; what is given back beyond is freed.
   private static let mostBytes = 32 << 20
+  private static let heldBytes = Atomic(0)
 
   private let lock = Lock()
   /// Of the batches asked for, in records; others left before they were full.
   private var capacity = 0
   private var slices: [RecordSlice] = []
-  private var byteCount = 0
+  private var byteCount = 0 {
+    didSet { Self.heldBytes.add(byteCount - oldValue, ordering: .relaxed) }
+  }
   private var isInUse = false
+
+  deinit { Self.heldBytes.subtract(byteCount, ordering: .relaxed) }
 
   /// An empty batch with room for so many records, if there is one; all are asked for alike.
   func take(capacity: Int) -> RecordBatch? {
@@ -39,7 +45,7 @@ final class SpareBatches: @unchecked Sendable {
       while let slice = spent.popLast() {
         let size = slice.batch.byteCount
         guard slice.endsBatch, slice.batch.features.capacity == capacity,
-          byteCount + size <= Self.mostBytes
+          Self.heldBytes.load(ordering: .relaxed) + size <= Self.mostBytes
         else { continue }
         byteCount += size
         slices.append(slice)

@@ -1,0 +1,64 @@
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+
+// Invariants:
+// - `queued` counts what was given to `async` and is not done; none of it waits for a source.
+// - While a source waits there is something queued, or a source whose pause will call the next.
+
+/// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
+///
+/// Sources wait while there is something behind them to do for every core. What they read meanwhile would only be
+/// held, and many flows hold much.
+package final class StageThreads: @unchecked Sendable {
+  // @unchecked because `waiting` is only touched with `lock` held.
+
+  /// Not the threads of the default class, which Swift's concurrency shares: the control plane does not
+  /// wait behind stages. On Linux the utility class is 2 nicer than the default.
+  package static let shared = StageThreads(
+    .global(qos: .utility), count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
+  /// What the queues of stages lead to.
+  let target: DispatchQueue
+  private let count: Int
+  private let queued = Atomic(0)
+  private let lock = Lock()
+  private var waiting: [@Sendable () -> Void] = []
+
+  init(_ target: DispatchQueue, count: Int) {
+    self.target = target
+    self.count = count
+  }
+
+  /// Does work that is not a source's on a queue that leads here.
+  func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
+    queued.add(1, ordering: .sequentiallyConsistent)
+    queue.async {
+      work()
+      self.queued.subtract(1, ordering: .sequentiallyConsistent)
+      self.callNext()
+    }
+  }
+
+  /// Whether a source may take a step; if not, `resume` is called when it may.
+  func mayRead(orElse resume: @escaping @Sendable () -> Void) -> Bool {
+    guard isBusy else { return true }
+    return lock.withLock {
+      // Looked at again: what is done since called those that waited then.
+      guard isBusy else { return true }
+      waiting.append(resume)
+      return false
+    }
+  }
+
+  /// Says that a source takes no steps for now: another may, even if this one gave nobody anything to do.
+  func sourcePauses() { callNext() }
+
+  private var isBusy: Bool { queued.load(ordering: .sequentiallyConsistent) >= count }
+
+  private func callNext() {
+    guard !isBusy else { return }
+    let next = lock.withLock { waiting.isEmpty ? nil : waiting.removeFirst() }
+    next?()
+  }
+}
