@@ -8,6 +8,10 @@ internal import Dispatch
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
 
+/// So much a source emits at least before those of other flows go first: large against what a flow holds at
+/// work, which each in its first turn takes from the kernel anew, and done in a fraction of a second.
+let bytesOfATurn = 64 << 20
+
 /// What drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
   /// Begins; `onEnd` is called once, when the part has let go of what it held.
@@ -32,6 +36,8 @@ where S.Input: Sized, S.Output: Sized {
   private var need: Progress
   private var isStopping = false
   private var isHeldBack = false
+  /// By a source, in bytes.
+  private var emittedInTurn = 0
   private var inputHasEnded = false
   private var isDone = false
   private var failure: (any Error)?
@@ -116,6 +122,7 @@ where S.Input: Sized, S.Output: Sized {
         waitIsOver = false
         need =
           try stage?.step(consume signal) { (element: consuming S.Output) in
+            emittedInTurn += element.byteCount
             outlet.put(consume element)
           } ?? .finished
       } catch {
@@ -131,14 +138,15 @@ where S.Input: Sized, S.Output: Sized {
   private func mayGoOn() -> Bool {
     guard isSource, let threads else { return true }
     guard !isHeldBack else { return false }
-    let mayGoOn = threads.mayRead {
+    let isInTurn = emittedInTurn < bytesOfATurn
+    isHeldBack = !threads.mayRead(beforeOthers: isInTurn) {
       self.queue.async {
         self.isHeldBack = false
         self.run()
       }
     }
-    isHeldBack = !mayGoOn
-    return mayGoOn
+    if isHeldBack, !isInTurn { emittedInTurn = 0 }
+    return !isHeldBack
   }
 
   /// What to tell the stage, or nil where there is nothing; throws the failure that the input ends by.

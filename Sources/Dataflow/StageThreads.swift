@@ -8,8 +8,9 @@ internal import Synchronization
 
 /// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
 ///
-/// Sources wait while there is something behind them to do for every core. What they read meanwhile would only be
-/// held, and many flows hold much.
+/// Sources wait while twice as much is to be done behind them as there are threads: what they read meanwhile would
+/// only be held. One flow alone comes to no more; among many, a source that waits in its turn goes on before the
+/// others, so that few flows at once hold what one holds at work.
 package final class StageThreads: @unchecked Sendable {
   // @unchecked because `waiting` is only touched with `lock` held.
 
@@ -40,13 +41,14 @@ package final class StageThreads: @unchecked Sendable {
     }
   }
 
-  /// Whether a source may take a step; if not, `resume` is called when it may.
-  func mayRead(orElse resume: @escaping @Sendable () -> Void) -> Bool {
+  /// Whether a source may take a step; if not, `resume` is called when it may, before that of any other
+  /// that waits or after all.
+  func mayRead(beforeOthers: Bool, orElse resume: @escaping @Sendable () -> Void) -> Bool {
     guard isBusy else { return true }
     return lock.withLock {
       // Looked at again: what is done since called those that waited then.
       guard isBusy else { return true }
-      waiting.append(resume)
+      waiting.insert(resume, at: beforeOthers ? 0 : waiting.count)
       return false
     }
   }
@@ -54,7 +56,7 @@ package final class StageThreads: @unchecked Sendable {
   /// Says that a source takes no steps for now: another may, even if this one gave nobody anything to do.
   func sourcePauses() { callNext() }
 
-  private var isBusy: Bool { queued.load(ordering: .sequentiallyConsistent) >= count }
+  private var isBusy: Bool { queued.load(ordering: .sequentiallyConsistent) >= 2 * count }
 
   private func callNext() {
     guard !isBusy else { return }
