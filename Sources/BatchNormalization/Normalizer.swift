@@ -160,7 +160,7 @@ private enum Basis {
 
 /// All that is to be done to one feature for one batch.
 private struct FeaturePlan {
-  var missingCount: Int
+  var missingCount = 0
   /// nil where they were not computed.
   var moments: Moments?
   var update: MomentUpdate?
@@ -213,29 +213,37 @@ extension Normalizer {
     var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
     var plans = spentPlans
     spentPlans = []
-    plans.removeAll(keepingCapacity: true)
+    if plans.isEmpty { plans = Array(repeating: FeaturePlan(), count: schema.count) }
+    // In place: a plan is large, and copying it costs as much as a small batch's arithmetic.
+    var span = plans.mutableSpan
     for j in 0..<schema.count {
       let statistics = batch.statistics(
         of: j, in: records, withMoments: needsMoments, exactly: false)
       let extent = statistics.extent
-      var plan = FeaturePlan(missingCount: records.count - extent.presentCount)
-      if needsMoments, extent.presentCount > 0 {
-        plan.moments = statistics.moments
+      let isPresent = extent.presentCount > 0
+      try require(statistics.moments.mean.isFinite, j, .batchMean)
+      try require(statistics.moments.m2.isFinite, j, .batchVariance)
+      let update =
+        updates && isPresent ? try update(of: j, by: statistics.moments, &weights) : nil
+      span[j].missingCount = records.count - extent.presentCount
+      span[j].moments = needsMoments && isPresent ? statistics.moments : nil
+      span[j].update = update
+      guard let basis else {
+        span[j].transform = nil
+        continue
       }
-      if updates, extent.presentCount > 0 {
-        plan.update = try update(of: j, by: statistics.moments, &weights)
+      var transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
+      transform.hasMissing = extent.presentCount < records.count
+      if isPresent {
+        try require(transform.scale.isFinite, j, .scale)
+        try require(transform.shift.isFinite, j, .shift)
       }
-      if let basis {
-        let transform = try transform(
-          of: j, by: basis, statistics, update: plan.update, hasMissing: plan.missingCount > 0)
-        // What may bound the values may be beyond the limit where no value is.
-        if !isWithin(limit, transform, extent) {
-          let exact = batch.statistics(of: j, in: records, withMoments: false)
-          try require(isWithin(limit, transform, exact.extent), j, .output)
-        }
-        plan.transform = transform
+      // What may bound the values may be beyond the limit where no value is.
+      if !isWithin(limit, transform, extent) {
+        let exact = batch.statistics(of: j, in: records, withMoments: false)
+        try require(isWithin(limit, transform, exact.extent), j, .output)
       }
-      plans.append(plan)
+      span[j].transform = transform
     }
     return plans
   }
@@ -243,25 +251,10 @@ extension Normalizer {
   private func update(
     of j: Int, by moments: Moments, _ weights: inout BatchWeights
   ) throws(NormalizationError) -> MomentUpdate {
-    try requireFinite(moments, of: j)
     let update = state.running.update(of: j, by: moments, &weights)
     try require(update.mean.isFinite, j, .runningMean)
     try require(update.variance.isFinite, j, .runningVariance)
     return update
-  }
-
-  private func transform(
-    of j: Int, by basis: Basis, _ statistics: ColumnStatistics, update: MomentUpdate?,
-    hasMissing: Bool
-  ) throws(NormalizationError) -> ColumnTransform {
-    try requireFinite(statistics.moments, of: j)
-    var transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
-    transform.hasMissing = hasMissing
-    if statistics.extent.presentCount > 0 {
-      try require(transform.scale.isFinite, j, .scale)
-      try require(transform.shift.isFinite, j, .shift)
-    }
-    return transform
   }
 
   /// Whether |y| of every value is at most `limit`.
@@ -306,11 +299,6 @@ extension Normalizer {
       return .greatestFiniteMagnitude
     }
     return Double(Float.greatestFiniteMagnitude)
-  }
-
-  private func requireFinite(_ moments: Moments, of j: Int) throws(NormalizationError) {
-    try require(moments.mean.isFinite, j, .batchMean)
-    try require(moments.m2.isFinite, j, .batchVariance)
   }
 
   private func require(

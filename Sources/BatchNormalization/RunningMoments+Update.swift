@@ -45,23 +45,32 @@ extension RunningMoments {
 
   /// Applies the update of every feature that has one.
   mutating func apply(_ update: (_ feature: Int) -> MomentUpdate?) {
-    Self.change(&mean, by: update) { $0 = $1.mean }
-    Self.change(&variance, by: update) { $0 = $1.variance }
-    Self.change(&batches, by: update) { count, _ in count += 1 }
-    Self.change(&values, by: update) { $0 += $1.count }
-    Self.change(&varianceBatches, by: update) { $0 += $1.movesVariance ? 1 : 0 }
-    Self.change(&varianceValues, by: update) { $0 += $1.movesVariance ? $1.count : 0 }
+    Self.apply(
+      update, &mean, &variance, &batches, &values, &varianceBatches, &varianceValues)
   }
 
+  /// Each array by itself, so that it is made sure of once and not with every element.
   @inline(__always)
-  private static func change<Value>(
-    _ values: inout [Value], by update: (_ feature: Int) -> MomentUpdate?,
-    _ change: (inout Value, MomentUpdate) -> Void
+  private static func apply(
+    _ update: (_ feature: Int) -> MomentUpdate?, _ mean: inout [Double],
+    _ variance: inout [Double], _ batches: inout [Int], _ values: inout [Int],
+    _ varianceBatches: inout [Int], _ varianceValues: inout [Int]
   ) {
-    // An array is made sure of once, not with every element.
-    var span = values.mutableSpan
-    for j in span.indices {
-      if let update = update(j) { change(&span[j], update) }
+    var mean = mean.mutableSpan
+    var variance = variance.mutableSpan
+    var batches = batches.mutableSpan
+    var values = values.mutableSpan
+    var varianceBatches = varianceBatches.mutableSpan
+    var varianceValues = varianceValues.mutableSpan
+    for j in mean.indices {
+      guard let update = update(j) else { continue }
+      mean[j] = update.mean
+      variance[j] = update.variance
+      batches[j] += 1
+      values[j] += update.count
+      guard update.movesVariance else { continue }
+      varianceBatches[j] += 1
+      varianceValues[j] += update.count
     }
   }
 

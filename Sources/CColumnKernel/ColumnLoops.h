@@ -52,8 +52,10 @@ double sum(const Value *values, size_t count) {
   for (; index + 8 <= count; index += 8) {
     sum += __builtin_convertvector(load(values + index), Lanes);
   }
-  // Padded with zeros, so that a value that is missing here shows, too.
-  sum += __builtin_convertvector(load_rest(values + index, count - index, Value(0)), Lanes);
+  if (index < count) {
+    // Padded with zeros, so that a value that is missing here shows, too.
+    sum += __builtin_convertvector(load_rest(values + index, count - index, Value(0)), Lanes);
+  }
   return fold(sum);
 }
 
@@ -102,6 +104,7 @@ INLINED void replace_groups(Value *values, size_t count, Map map) {
     const Group<Value> group = map(load(values + index));
     __builtin_memcpy(values + index, &group, sizeof(group));
   }
+  if (index == count) return;
   const Group<Value> rest = map(load_rest(values + index, count - index));
   for (size_t i = 0; i < count - index; ++i) values[index + i] = rest[i];
 }
