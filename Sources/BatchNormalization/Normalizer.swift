@@ -214,7 +214,7 @@ extension Normalizer {
     var plans = spentPlans
     spentPlans = []
     if plans.isEmpty { plans = Array(repeating: FeaturePlan(), count: schema.count) }
-    // In place: a plan is large, and copying it costs as much as a small batch's arithmetic.
+    // In place: copying plans, which are large, shows where batches are small.
     var span = plans.mutableSpan
     for j in 0..<schema.count {
       let statistics = batch.statistics(

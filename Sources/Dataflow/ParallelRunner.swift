@@ -62,11 +62,7 @@ where W.Input: Sized, W.Output: Sized {
   }
 
   private func schedule() {
-    async(on: queue) { self.run() }
-  }
-
-  private func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
-    if let threads { threads.async(on: queue, work) } else { queue.async(execute: work) }
+    threads.async(on: queue) { self.run() }
   }
 
   private func run() {
@@ -100,10 +96,10 @@ where W.Input: Sized, W.Output: Sized {
     working += 1
     let worker = idle.removeLast()
     let handover = Handover(consume element)
-    async(on: workQueue) {
+    threads.async(on: workQueue) {
       var worker = worker
       let result = Result { try worker.work(handover.take()) }
-      self.async(on: self.queue) { [worker] in
+      self.threads.async(on: self.queue) { [worker] in
         self.working -= 1
         guard !self.isDone else { return self.letGo() }
         self.idle.append(worker)

@@ -8,10 +8,6 @@ internal import Dispatch
 /// So many steps a runner takes at most before it looks at what else is queued.
 let mostStepsOfARun = 64
 
-/// So much a source emits at least before those of other flows go first: large against what a flow holds at
-/// work, which each in its first turn takes from the kernel anew, and done in a fraction of a second.
-let bytesOfATurn = 64 << 20
-
 /// What drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
   /// Begins; `onEnd` is called once, when the part has let go of what it held.
@@ -35,6 +31,7 @@ where S.Input: Sized, S.Output: Sized {
   private var stage: S?
   private var need: Progress
   private var isStopping = false
+  /// Whether a source waits until `threads` call it.
   private var isHeldBack = false
   /// By a source, in bytes.
   private var emittedInTurn = 0
@@ -94,10 +91,10 @@ where S.Input: Sized, S.Output: Sized {
   }
 
   private func schedule() {
-    if let threads, !isSource {
-      threads.async(on: queue) { self.run() }
-    } else {
+    if isSource {
       queue.async { self.run() }
+    } else {
+      threads.async(on: queue) { self.run() }
     }
   }
 
@@ -122,7 +119,7 @@ where S.Input: Sized, S.Output: Sized {
         waitIsOver = false
         need =
           try stage?.step(consume signal) { (element: consuming S.Output) in
-            emittedInTurn += element.byteCount
+            if isSource { emittedInTurn += element.byteCount }
             outlet.put(consume element)
           } ?? .finished
       } catch {
@@ -138,7 +135,7 @@ where S.Input: Sized, S.Output: Sized {
   private func mayGoOn() -> Bool {
     guard isSource, let threads else { return true }
     guard !isHeldBack else { return false }
-    let isInTurn = emittedInTurn < bytesOfATurn
+    let isInTurn = emittedInTurn < StageThreads.bytesOfATurn
     isHeldBack = !threads.mayRead(beforeOthers: isInTurn) {
       self.queue.async {
         self.isHeldBack = false

@@ -9,7 +9,7 @@ internal import Synchronization
 /// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
 ///
 /// Sources wait while twice as much is to be done behind them as there are threads: what they read meanwhile would
-/// only be held. One flow alone comes to no more; among many, a source that waits in its turn goes on before the
+/// only be held. One flow alone seldom comes to as much; among many, a source that waits in its turn goes on before the
 /// others, so that few flows at once hold what one holds at work.
 package final class StageThreads: @unchecked Sendable {
   // @unchecked because `waiting` is only touched with `lock` held.
@@ -18,6 +18,10 @@ package final class StageThreads: @unchecked Sendable {
   /// wait behind stages. On Linux the utility class is 2 nicer than the default.
   package static let shared = StageThreads(
     .global(qos: .utility), count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
+  /// So much a source emits at least before those of other flows go first: large against what a flow holds at
+  /// work, which each in its first turn takes from the kernel anew, and done in a fraction of a second.
+  static let bytesOfATurn = 64 << 20
 
   /// What the queues of stages lead to.
   let target: DispatchQueue
@@ -62,5 +66,12 @@ package final class StageThreads: @unchecked Sendable {
     guard !isBusy else { return }
     let next = lock.withLock { waiting.isEmpty ? nil : waiting.removeFirst() }
     next?()
+  }
+}
+
+extension StageThreads? {
+  /// Does work that is not a source's, on a queue that leads to these threads, or has its own.
+  func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
+    if let threads = self { threads.async(on: queue, work) } else { queue.async(execute: work) }
   }
 }

@@ -100,16 +100,12 @@ package final class StreamRun: Sendable {
       keeper: output.keeper, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
-      ingest, label: "\(name).ingest",
-      buffer: .init(elements: 256, bytes: 1 << 20),
+      ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),
       threads: configuration.isLive ? nil : .shared)
     requests = ingested.inlet
     flow =
       ingested
-      .through(
-        normalize, label: "\(name).normalize",
-        buffer: .init(elements: 2, bytes: 8 << 20)
-      )
+      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
       .spread(
         over: workers, label: "\(name).encode",
         buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)

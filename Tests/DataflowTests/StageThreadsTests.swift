@@ -82,7 +82,7 @@ import Testing
   }
 
   /// Where items are small, no turn is over before its flow; else none is done before all had theirs.
-  @Test(arguments: [(1 << 10, 1...12), (bytesOfATurn / 20, 36...40)])
+  @Test(arguments: [(1 << 10, 1...12), (StageThreads.bytesOfATurn / 20, 36...40)])
   func `a flow begins when others pause, or have had their turn`(
     itemBytes: Int, begun: ClosedRange<Int>
   ) {

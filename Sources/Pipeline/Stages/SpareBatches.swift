@@ -44,10 +44,13 @@ final class SpareBatches: @unchecked Sendable {
       // Moved, not copied: the counts of owners have left the cache long ago.
       while let slice = spent.popLast() {
         let size = slice.batch.byteCount
-        guard slice.endsBatch, slice.batch.features.capacity == capacity,
-          Self.heldBytes.load(ordering: .relaxed) + size <= Self.mostBytes
-        else { continue }
+        guard slice.endsBatch, slice.batch.features.capacity == capacity else { continue }
+        // Counted before it is looked at: other streams give back meanwhile.
         byteCount += size
+        guard Self.heldBytes.load(ordering: .relaxed) <= Self.mostBytes else {
+          byteCount -= size
+          continue
+        }
         slices.append(slice)
       }
     }
