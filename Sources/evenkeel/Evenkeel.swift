@@ -18,7 +18,7 @@ struct Evenkeel: ParsableCommand {
   static func main() {
     keepMemory()
     do {
-      var command = try parseAsRoot()
+      var command = try parsed()
       try command.run()
     } catch let failure as CommandFailure {
       failure.report()
@@ -26,6 +26,21 @@ struct Evenkeel: ParsableCommand {
     } catch {
       exit(withError: error)
     }
+  }
+
+  /// The command that the first argument names, parsed by itself: from the root its options would be
+  /// gathered once more, which takes a sixth of the start. What is not understood, or asks for help,
+  /// is left to the root, whose messages know the whole command line.
+  private static func parsed() throws -> any ParsableCommand {
+    let arguments = CommandLine.arguments.dropFirst()
+    if let named = configuration.subcommands.first(where: {
+      $0.configuration.commandName == arguments.first
+    }), let command = try? named.parseAsRoot(Array(arguments.dropFirst())),
+      type(of: command) == named
+    {
+      return command
+    }
+    return try parseAsRoot()
   }
 
   /// Batches and frames come and go, and from one thread to another. Below these bounds their memory
