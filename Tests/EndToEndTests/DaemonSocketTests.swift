@@ -185,9 +185,9 @@ import Testing
     #expect(subscriber.lines(1).count == 1)
     let idle = try daemon.memory("VmRSS")
     // docs/ARCHITECTURE.md: 2 + 3 units in the channels and one in each of three stages, with their
-    // text, columns and spans (16 + 24 bytes beside a text of 20) and their 512 KiB of text at most,
+    // text, columns and spans (16 + 24 bytes beside a text of 20) and their 256 KiB of text at most,
     // a window of 256 KiB, a read of 128 KiB, the batches behind them and the sockets' own buffers.
-    let unit = 3 * (512 << 10)
+    let unit = 3 * (256 << 10)
     let bound = 8 * unit + (4 << 20)
     let text = Array(Records.text(0, 0..<1000).utf8)
     let taken = producer.flood(text, atMost: 8 * bound, patience: 1)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct BoundedMemoryTests {
   /// About as much text as `NormalizeStage` gathers in one unit, a batch more at most.
-  private let unitBytes = 512 << 10
+  private let unitBytes = 256 << 10
   private let batchBytes = 16 * EndlessInput.recordBytes
   /// What `IngestStage` reads and decompresses at once.
   private let windowBytes = (256 + 128) << 10

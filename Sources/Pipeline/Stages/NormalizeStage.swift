@@ -17,7 +17,7 @@ struct NormalizeStage: Stage {
   private static let mostHeldBytes = 256 << 20
   /// A unit is sent when it has about as many bytes of text or columns: large enough for a frame to
   /// compress well, small enough to keep every worker busy.
-  static let unitBytes = 512 << 10
+  static let unitBytes = 256 << 10
 
   private let configuration: StreamConfiguration
   private let initial: Checkpoint?
