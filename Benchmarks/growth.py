@@ -13,7 +13,6 @@ has written what earlier ones left to write, and has the input in memory.
 
 import argparse
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ from candidates import Candidate, generated, machine_facts
 FEATURES = 32
 BATCH = 256
 LIMIT = 1.15
+AXES = ["records", "features", "batch", "streams"]
 CONFIGURATION = """
 state_directory: {folder}/state
 control: {{ listen: off }}
@@ -65,9 +65,12 @@ class Point:
 class Axes:
     """The axes, over data that is generated as it is needed."""
 
-    def __init__(self, evenkeel, folder, mode, scale):
+    def __init__(self, evenkeel, folder, scratch, mode, scale):
         self.evenkeel = evenkeel
         self.folder = folder
+        # What daemons leave. It is removed at the very end: for minutes ext4 passes over what was just
+        # deleted, one inode after another, and the runs after it would pay for that.
+        self.scratch = scratch
         self.mode = mode
         # What counts of records are divided by.
         self.scale = scale
@@ -153,7 +156,7 @@ class Axes:
         """Runs the daemon with so many streams over the same file; the seconds till all have ended."""
         read(path)
         os.sync()
-        folder = Path(tempfile.mkdtemp(prefix="streams-", dir=self.folder)).resolve()
+        folder = Path(tempfile.mkdtemp(dir=self.scratch)).resolve()
         streams = "".join(
             STREAM.format(
                 index=index, input=path.resolve(), folder=folder, batch=BATCH, mode=self.mode
@@ -183,7 +186,6 @@ class Axes:
         daemon.communicate()
         if daemon.returncode != 0:
             sys.exit(f"the daemon ended with {daemon.returncode}")
-        shutil.rmtree(folder)
         return seconds
 
 
@@ -218,28 +220,15 @@ def report(title, points, start_up, rounds):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
-    parser.add_argument("--folder", type=Path, default=Path(".build-bench"), help="for the data")
-    parser.add_argument("--axis", choices=["records", "features", "batch", "streams"], help="one alone")
-    parser.add_argument("--mode", choices=["batch", "running"], default="batch")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the data, two rounds")
-    arguments = parser.parse_args()
-    rounds = 2 if arguments.quick else arguments.rounds
-    evenkeel = arguments.evenkeel.resolve()
-    axes = Axes(evenkeel, arguments.folder, arguments.mode, 20 if arguments.quick else 1)
-
-    print(machine_facts(evenkeel))
+def measure(axes, names, rounds):
+    """Prints the axes of those names, and their verdicts."""
+    print(machine_facts(axes.evenkeel))
     start = axes.normalize(axes.input("csv", 1, FEATURES), "--format", "csv")
     start_up = statistics.median(start() for _ in range(10))
     print(f"\nA process that normalises one record takes {start_up * 1e3:.1f} ms: its start-up.")
     results = []
-    for axis in [arguments.axis] if arguments.axis else ["records", "features", "batch", "streams"]:
-        for title, points in getattr(axes, axis)():
+    for name in names:
+        for title, points in getattr(axes, name)():
             for _ in range(rounds):
                 there = [point.turn() for point in points]
                 back = [point.turn() for point in reversed(points)]
@@ -247,6 +236,26 @@ def main():
                     point.seconds.append((one + other) / 2)
             results.append(report(title, points, start_up, rounds))
     print(verdicts.table(results))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--folder", type=Path, default=Path(".build-bench"), help="for the data")
+    parser.add_argument("--axis", choices=AXES, help="one alone")
+    parser.add_argument("--mode", choices=["batch", "running"], default="batch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the data, two rounds")
+    arguments = parser.parse_args()
+    rounds = 2 if arguments.quick else arguments.rounds
+    evenkeel = arguments.evenkeel.resolve()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="streams-", dir=arguments.folder) as scratch:
+        scale = 20 if arguments.quick else 1
+        axes = Axes(evenkeel, arguments.folder, scratch, arguments.mode, scale)
+        measure(axes, [arguments.axis] if arguments.axis else AXES, rounds)
 
 
 if __name__ == "__main__":
