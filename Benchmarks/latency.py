@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -113,42 +114,63 @@ def at_rate(daemon, lines, rate):
     return [arrival - moment for arrival, moment in zip(arrivals, due)]
 
 
-def row(name, latencies):
+def quantiles(latencies):
+    """p50, p99, p99.9 and the most, in microseconds."""
     latencies = sorted(latencies)
+    shares = [0.5, 0.99, 0.999, 1]
+    return [latencies[math.ceil(share * len(latencies)) - 1] * 1e6 for share in shares]
 
-    def quantile(share):
-        return latencies[min(len(latencies) - 1, math.ceil(share * len(latencies)) - 1)] * 1e6
 
-    return (
-        f"| {name} | {len(latencies):,} | {quantile(0.5):.0f} | {quantile(0.99):.0f} "
-        f"| {quantile(0.999):.0f} | {latencies[-1] * 1e6:.0f} |"
-    )
+def measure(evenkeel, rate, seconds, compression):
+    """The quantiles of one daemon: of one record at a time, and of records at a steady rate."""
+    header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
+    made = records(5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        daemon = Daemon(evenkeel, Path(folder), compression)
+        # The first batch is held until it has moments; what follows warms caches up.
+        daemon.input.sendall(header + b"".join(made[: 4 * BATCH]))
+        read_lines(daemon.output, 1 + 4 * BATCH)
+        alone = one_at_a_time(daemon, made * max(1, int(seconds / 2)))
+        steady = made * max(1, int(rate * seconds / len(made)))
+        rated = at_rate(daemon, steady, rate)
+        daemon.stop()
+    return {"one at a time": quantiles(alone), f"{rate:,} a second": quantiles(rated)}
+
+
+def cell(values):
+    """The median over the rounds, and their range where there are several."""
+    median = f"{statistics.median(values):.0f}"
+    return median if len(values) == 1 else f"{median} ({min(values):.0f} to {max(values):.0f})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--against", type=Path, action="append", default=[], help="another, in turn")
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--compression", default="off", help="off, or '{ level: 1 }'")
     parser.add_argument("--quick", action="store_true", help="two seconds of each measurement")
     arguments = parser.parse_args()
     seconds = 2 if arguments.quick else arguments.seconds
-    header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
-    made = records(5_000)
-    with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(arguments.evenkeel.resolve(), Path(folder), arguments.compression)
-        # The first batch is held until it has moments; what follows warms caches up.
-        daemon.input.sendall(header + b"".join(made[: 4 * BATCH]))
-        read_lines(daemon.output, 1 + 4 * BATCH)
-        alone = one_at_a_time(daemon, made * max(1, int(seconds / 2)))
-        steady = made * max(1, int(arguments.rate * seconds / len(made)))
-        rated = at_rate(daemon, steady, arguments.rate)
-        daemon.stop()
-    print(f"\n## Latency: one CSV record of {FEATURES} features, Unix sockets, microseconds\n")
-    print("| | records | p50 | p99 | p99.9 | most |\n|---|--:|--:|--:|--:|--:|")
-    print(row("one at a time", alone))
-    print(row(f"{arguments.rate:,} a second", rated))
+    binaries = [path.resolve() for path in [arguments.evenkeel, *arguments.against]]
+    found = {}
+    for index in range(arguments.rounds):
+        # Each comes first in turn, so that a machine that gets slower does so for all.
+        shift = index % len(binaries)
+        for binary in binaries[shift:] + binaries[:shift]:
+            measured = measure(binary, arguments.rate, seconds, arguments.compression)
+            for name, values in measured.items():
+                found.setdefault((name, binary), []).append(values)
+    print(
+        f"\n## Latency: one CSV record of {FEATURES} features, Unix sockets, microseconds, "
+        f"median of {arguments.rounds} rounds\n"
+    )
+    print("| | | p50 | p99 | p99.9 | most |\n|---|---|--:|--:|--:|--:|")
+    for (name, binary), rounds in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
+        cells = " | ".join(cell(values) for values in zip(*rounds))
+        print(f"| {name} | {binary.name} | {cells} |")
 
 
 if __name__ == "__main__":
