@@ -3,9 +3,12 @@
 A record is a line of CSV with 32 features, sent by itself. First each waits for the one before it
 (the bare latency), then they are sent at a steady rate, whatever comes back. What is measured
 contains this script's own sockets and its scheduling, on the same cores as the daemon.
+
+Several binaries are measured in turn, within seconds of each other, because the machine changes.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import random
@@ -21,6 +24,8 @@ from pathlib import Path
 
 FEATURES = 32
 BATCH = 256
+# So many records one at a time go through a daemon before the next one's turn.
+TURN = 100
 CONFIGURATION = """
 state_directory: {folder}/state
 control: {{ listen: off }}
@@ -64,6 +69,10 @@ class Daemon:
             sys.exit("the daemon is not ready")
         self.output = connect(folder / "out.sock")
         self.input = connect(folder / "in.sock")
+        # The first batch is held until it has moments; what follows warms caches up.
+        header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
+        self.input.sendall(header + b"".join(records(4 * BATCH)))
+        read_lines(self.output, 1 + 4 * BATCH)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -121,20 +130,20 @@ def quantiles(latencies):
     return [latencies[math.ceil(share * len(latencies)) - 1] * 1e6 for share in shares]
 
 
-def measure(evenkeel, rate, seconds, compression):
-    """The quantiles of one daemon: of one record at a time, and of records at a steady rate."""
-    header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
+def measure(daemons, rate, seconds):
+    """The quantiles of each daemon: of one record at a time, and of records at a steady rate."""
     made = records(5_000)
-    with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(evenkeel, Path(folder), compression)
-        # The first batch is held until it has moments; what follows warms caches up.
-        daemon.input.sendall(header + b"".join(made[: 4 * BATCH]))
-        read_lines(daemon.output, 1 + 4 * BATCH)
-        alone = one_at_a_time(daemon, made * max(1, int(seconds / 2)))
-        steady = made * max(1, int(rate * seconds / len(made)))
-        rated = at_rate(daemon, steady, rate)
-        daemon.stop()
-    return {"one at a time": quantiles(alone), f"{rate:,} a second": quantiles(rated)}
+    alone = [[] for _ in daemons]
+    for index in range(0, len(made) * max(1, int(seconds / 2)), TURN):
+        lines = made[index % len(made) :][:TURN]
+        for daemon, latencies in zip(daemons, alone):
+            latencies += one_at_a_time(daemon, lines)
+    steady = made * max(1, int(rate * seconds / len(made)))
+    rated = [at_rate(daemon, steady, rate) for daemon in daemons]
+    return {
+        "one at a time": [quantiles(latencies) for latencies in alone],
+        f"{rate:,} a second": [quantiles(latencies) for latencies in rated],
+    }
 
 
 def cell(values):
@@ -154,23 +163,31 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two seconds of each measurement")
     arguments = parser.parse_args()
     seconds = 2 if arguments.quick else arguments.seconds
-    binaries = [path.resolve() for path in [arguments.evenkeel, *arguments.against]]
+    binaries = [arguments.evenkeel, *arguments.against]
     found = {}
-    for index in range(arguments.rounds):
-        # Each comes first in turn, so that a machine that gets slower does so for all.
-        shift = index % len(binaries)
-        for binary in binaries[shift:] + binaries[:shift]:
-            measured = measure(binary, arguments.rate, seconds, arguments.compression)
-            for name, values in measured.items():
-                found.setdefault((name, binary), []).append(values)
+    with contextlib.ExitStack() as stack:
+        daemons = {}
+        for binary in binaries:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            daemons[binary] = Daemon(binary.resolve(), Path(folder), arguments.compression)
+        for index in range(arguments.rounds):
+            # Each comes first as often as last: the first of a round is slower, whoever it is.
+            shift = index % len(binaries)
+            turn = binaries[shift:] + binaries[:shift]
+            measured = measure([daemons[binary] for binary in turn], arguments.rate, seconds)
+            for name, quantiles_of_each in measured.items():
+                for binary, values in zip(turn, quantiles_of_each):
+                    found.setdefault((name, binary), []).append(values)
+        for daemon in daemons.values():
+            daemon.stop()
     print(
         f"\n## Latency: one CSV record of {FEATURES} features, Unix sockets, microseconds, "
-        f"median of {arguments.rounds} rounds\n"
+        f"{arguments.rounds} rounds\n"
     )
     print("| | | p50 | p99 | p99.9 | most |\n|---|---|--:|--:|--:|--:|")
-    for (name, binary), rounds in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
+    for (name, binary), rounds in sorted(found.items(), reverse=True):
         cells = " | ".join(cell(values) for values in zip(*rounds))
-        print(f"| {name} | {binary.name} | {cells} |")
+        print(f"| {name} | {binary} | {cells} |")
 
 
 if __name__ == "__main__":
