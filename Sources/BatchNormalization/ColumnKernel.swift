@@ -72,7 +72,7 @@ extension FeatureBatch {
       precondition(records.upperBound <= capacity && (feature + 1) * capacity <= values.count)
       guard let first = values.baseAddress else { return ColumnStatistics(extent: ColumnExtent()) }
       let (column, count) = (first + feature * capacity + records.lowerBound, records.count)
-      // Of a small batch no processor foresees where the next columns are; so far ahead they come in time.
+      // The processor does not foresee the columns of a small batch; four ahead, they are there in time.
       let ahead = min(feature + 4, featureCount - 1)
       column_prefetch(first + ahead * capacity + records.lowerBound)
       var extent = ColumnExtent(presentCount: count, isExact: false)

@@ -155,6 +155,17 @@ import Testing
 
   @Test func `an unknown option is a mistake of usage`() throws {
     let place = try Workplace()
-    #expect(try place.evenkeel("normalize", weather, "--moed", "batch").exitCode == 64)
+    let finished = try place.evenkeel("normalize", weather, "--moed", "batch")
+    #expect(finished.exitCode == 64)
+    #expect(finished.errors.contains("Unknown option '--moed'. Did you mean '--mode'?"))
+    #expect(finished.errors.contains("See 'evenkeel normalize --help'"))
+  }
+
+  @Test(arguments: [("normalize", "--help"), ("help", "normalize")])
+  func `help names the whole command line`(first: String, second: String) throws {
+    let place = try Workplace()
+    let finished = try place.evenkeel(first, second)
+    #expect(finished.exitCode == 0)
+    #expect(String(decoding: finished.output, as: UTF8.self).contains("USAGE: evenkeel normalize "))
   }
 }
