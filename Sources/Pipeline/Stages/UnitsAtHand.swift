@@ -24,10 +24,7 @@ struct UnitsAtHand: Sendable {
   /// Takes the slices of a batch that changes no more.
   mutating func append(_ batch: RecordBatch) {
     batch.forEachSlice { slice in
-      if unit.byteCount >= greatestBytes {
-        full.append(unit)
-        unit = NormalizedUnit()
-      }
+      if unit.byteCount >= greatestBytes { endUnit() }
       unit.byteCount += slice.byteCount(precision)
       unit.slices.append(slice)
     }
@@ -56,9 +53,17 @@ struct UnitsAtHand: Sendable {
 
   /// Sends all.
   mutating func send(_ emit: (consuming NormalizedUnit) -> Void) {
+    endUnit()
+    sendFull(emit)
+  }
+
+  /// The next unit has room at once for as much as this one held.
+  private mutating func endUnit() {
+    let (slices, cuts) = (unit.slices.count, unit.cuts.count)
     full.append(unit)
     unit = NormalizedUnit()
-    sendFull(emit)
+    unit.slices.reserveCapacity(slices)
+    unit.cuts.reserveCapacity(cuts)
   }
 
   private mutating func sendFull(_ emit: (consuming NormalizedUnit) -> Void) {
@@ -66,6 +71,6 @@ struct UnitsAtHand: Sendable {
       unit.encoder = encoder
       emit(unit)
     }
-    full = []
+    full.removeAll(keepingCapacity: true)
   }
 }
