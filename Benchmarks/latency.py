@@ -163,7 +163,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two seconds of each measurement")
     arguments = parser.parse_args()
     seconds = 2 if arguments.quick else arguments.seconds
-    binaries = [arguments.evenkeel, *arguments.against]
+    # Each once: what is named twice has one daemon.
+    binaries = list(dict.fromkeys([arguments.evenkeel, *arguments.against]))
     found = {}
     with contextlib.ExitStack() as stack:
         daemons = {}
