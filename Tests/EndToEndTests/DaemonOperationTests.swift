@@ -103,12 +103,18 @@ import Testing
     let producer = try Peer(unix: place.path("in.sock"))
     producer.send(Records.header)
     #expect(subscriber.lines(1).count == 1)
-    func batch() throws -> Int {
+    var sent = 0
+    func values() throws -> Int? { try daemon.features().first?["values"] as? Int }
+    /// Sends a batch, and gives the values that a feature's moments are made of with it.
+    func batch() throws -> Int? {
       producer.send(Records.text(0, 0..<4))
+      sent += 4
       #expect(subscriber.lines(4).count == 4)
-      let position = try daemon.count("batches")
-      #expect(try eventually { try daemon.count("batches") >= position })
-      return try eventualValues(daemon)
+      #expect(
+        try eventually {
+          try daemon.status("position", as: [String: Any].self)["records"] as? Int == sent
+        })
+      return try values()
     }
     #expect(try batch() == 4)
     func command(_ method: String, _ name: String, _ body: String? = nil) throws {
@@ -121,7 +127,7 @@ import Testing
     try command("POST", "thaw")
     #expect(try batch() == 8)
     try command("POST", "reset")
-    #expect(try eventualValues(daemon) == 0)
+    #expect(try values() == 0)
     #expect(try batch() == 4)
     try command("PUT", "mode", #"{"mode": "batch"}"#)
     #expect(try daemon.status("mode", as: String.self) == "batch")
@@ -200,12 +206,6 @@ import Testing
     let finished = try daemon.stop()
     #expect(finished.errors.contains("record 1"))
     #expect(!finished.errors.contains("MARKER4711"), "\(finished.errors)")
-  }
-
-  /// The values that a feature's moments were made of, once the last batch is shown.
-  private func eventualValues(_ daemon: Daemon) throws -> Int {
-    usleep(250_000)
-    return try #require(try daemon.features().first?["values"] as? Int)
   }
 
   /// A safetensors file of γ and β.

@@ -100,6 +100,7 @@ struct NormalizeStage: Stage {
     case .resume: break
     case .end:
       try finish()
+      show(atOnce: true)
       units.send(emit)
       return .finished
     }
@@ -359,8 +360,6 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
-    hasMoved = true
-    show(atOnce: true)
   }
 
   private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {
@@ -401,6 +400,9 @@ struct NormalizeStage: Stage {
       throw .unfit("\(error)")
     }
     normalizer = changed
+    // Who has the reply sees the change.
+    hasMoved = true
+    show(atOnce: true)
     request.reply(.success(()))
   }
 
