@@ -50,9 +50,10 @@ def records(count):
 
 
 class Daemon:
-    """The daemon with one stream, and both ends of it."""
+    """The daemon with one stream, and both ends of it; `stack` ends it, whatever fails."""
 
-    def __init__(self, evenkeel, folder, compression):
+    def __init__(self, evenkeel, stack, compression):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         configuration = folder / "evenkeel.yaml"
         configuration.write_text(
             CONFIGURATION.format(folder=folder, batch=BATCH, compression=compression)
@@ -65,6 +66,7 @@ class Daemon:
             env=os.environ | {"NOTIFY_SOCKET": str(folder / "notify.sock")},
             stderr=(folder / "log").open("w"),
         )
+        stack.callback(self.process.kill)
         if b"READY=1" not in notifications.recv(4096):
             sys.exit("the daemon is not ready")
         self.output = connect(folder / "out.sock")
@@ -167,10 +169,9 @@ def main():
     binaries = list(dict.fromkeys([arguments.evenkeel, *arguments.against]))
     found = {}
     with contextlib.ExitStack() as stack:
-        daemons = {}
-        for binary in binaries:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            daemons[binary] = Daemon(binary.resolve(), Path(folder), arguments.compression)
+        daemons = {
+            binary: Daemon(binary.resolve(), stack, arguments.compression) for binary in binaries
+        }
         for index in range(arguments.rounds):
             # Each comes first as often as last: the first of a round is slower, whoever it is.
             shift = index % len(binaries)

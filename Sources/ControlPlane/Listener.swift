@@ -21,23 +21,22 @@ struct Listener: Sendable {
         if !address.isUnix { try socket.setValue(true, for: .localAddressReuse) }
         try socket.bind(to: system)
         // Nobody can connect before listen, so there is no moment with a wider mode.
-        if case .unix(let path) = address, chmod(path, 0o600) != 0 {
-          throw SocketError.makeFailed("chmod")
-        }
-        try socket.setFlags(.nonBlocking)
-        try socket.listen()
-        self.socket = socket
         if case .unix(let path) = address {
+          guard chmod(path, 0o600) == 0 else { throw SocketError.makeFailed("chmod") }
           self.address = address
           inode = Self.status(of: path)?.inode
         } else {
           self.address = ControlAddress(try socket.sockname())
           inode = nil
         }
+        try socket.setFlags(.nonBlocking)
       } catch {
         try? socket.close()
         throw error
       }
+      // Closes the socket itself where it fails.
+      try socket.listen()
+      self.socket = socket
     } catch {
       throw .cannotListen("\(address)", reason: systemReason(error))
     }

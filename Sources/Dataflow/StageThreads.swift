@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
@@ -16,8 +17,20 @@ package final class StageThreads: @unchecked Sendable {
 
   /// Not the threads of the default class, which Swift's concurrency shares: the control plane does not
   /// wait behind stages. On Linux the utility class is 2 nicer than the default.
-  package static let shared = StageThreads(
-    .global(qos: .utility), count: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  package static let shared = StageThreads(.global(qos: .utility), count: usableProcessors)
+
+  /// The processors that the calling thread may run on, at least one: fewer than the machine has under
+  /// taskset(1) or in a container with a set of its own.
+  package static var usableProcessors: Int {
+    var processors = cpu_set_t()
+    let size = MemoryLayout<cpu_set_t>.size
+    // The set has room for 1,024; the call fails where the kernel knows of more.
+    guard sched_getaffinity(0, size, &processors) == 0 else {
+      return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    }
+    // What the macro CPU_COUNT(3) stands for.
+    return Int(__sched_cpucount(size, &processors))
+  }
 
   /// So much a source emits at least before those of other flows go first: large against what a flow holds at
   /// work, which each in its first turn takes from the kernel anew, and done in a fraction of a second.

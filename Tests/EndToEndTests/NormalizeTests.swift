@@ -187,6 +187,19 @@ import Testing
     }
   }
 
+  @Test func `a process that may run on one core encodes one unit at once`() throws {
+    let place = try Workplace()
+    let help = try place.shell(
+      #"""
+      core=$(sed -n 's/^Cpus_allowed_list:[^0-9]*\([0-9]*\).*/\1/p' /proc/self/status)
+      taskset -c $core $EVENKEEL normalize --help
+      """#)
+    let words = String(decoding: help.output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    let option = try #require(words.firstIndex(of: "--threads"))
+    let value = try #require(words[option...].dropFirst(2).first { Int($0.dropLast()) != nil })
+    #expect(value == "1)")
+  }
+
   private func lines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
     bytes.split(separator: UInt8(ascii: "\n"))
   }

@@ -31,7 +31,8 @@ let wrapperFiles: [String: Set<String>] = [
   "CLinux": [
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
     "Sources/Connectors/POSIX/Inotify.swift",
-    "Sources/Dataflow/ReadinessWatch.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
+    "Sources/Dataflow/ReadinessWatch.swift", "Sources/Dataflow/StageThreads.swift",
+    "Sources/Storage/FileSystem/POSIXFile.swift",
     "Sources/evenkeel/Evenkeel.swift",
   ],
   "CRawRows": ["Sources/Codecs/Raw/RawRows.swift"],

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
+internal import Dataflow
 internal import Features
 internal import Glibc
 internal import Pipeline
@@ -309,8 +310,10 @@ struct InputCompressionOptions: ParsableArguments {
 
 /// How the command runs and what it says.
 struct RunOptions: ParsableArguments {
+  private static let mostThreads = 256
+
   @Option(help: ArgumentHelp("Units encoded at once; default: the cores.", valueName: "n"))
-  var threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+  var threads = min(StageThreads.usableProcessors, mostThreads)
 
   @Flag(help: "Say what was done as one JSON object on stderr.")
   var jsonSummary = false
@@ -319,8 +322,8 @@ struct RunOptions: ParsableArguments {
   var logFormat = LogFormat.text
 
   mutating func validate() throws {
-    guard (1...256).contains(threads) else {
-      throw ValidationError("--threads: expected 1 to 256, found \(threads)")
+    guard (1...Self.mostThreads).contains(threads) else {
+      throw ValidationError("--threads: expected 1 to \(Self.mostThreads), found \(threads)")
     }
   }
 }
