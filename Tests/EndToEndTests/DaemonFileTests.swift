@@ -115,7 +115,7 @@ import Testing
       usleep(200_000)
       #expect(Records.indices(output.split(separator: "\n")) == [round: Array(0..<5)])
     }
-    #expect(try daemon.count("records") == 15)
+    #expect(try eventually { try daemon.count("records") == 15 })
     #expect(try daemon.stop().exitCode == 0)
   }
 
