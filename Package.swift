@@ -78,11 +78,11 @@ let package = Package(
     tests("Features"),
     tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
     tests("Dataflow"),
-    tests("Storage", resources: [.copy("Golden")]),
+    tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
     tests("Codecs", ["Features", "CNumberOracle"], resources: [.copy("Golden")]),
     tests("ConfigurationFile"),
-    tests("Connectors"),
+    tests("Connectors", ["TestSupport"]),
     tests(
       "ControlPlane",
       [
@@ -90,15 +90,16 @@ let package = Package(
         .product(name: "FlyingSocks", package: "FlyingFox"),
         .product(name: "Logging", package: "swift-log"),
       ]),
-    tests("Pipeline"),
+    tests("Pipeline", ["TestSupport"]),
     tests("Synthetic", ["Features"]),
     .target(
-      name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+      name: "TestSupport", dependencies: ["Codecs", "Storage"], path: "Tests/TestSupport",
+      swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
         "Pipeline", "BatchNormalization", "Codecs", "Connectors", "Dataflow", "Features", "Storage",
-        "Synthetic",
+        "Synthetic", "TestSupport",
       ], swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["evenkeel", "TestSupport", "CZstd"],

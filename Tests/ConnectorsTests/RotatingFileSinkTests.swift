@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Connectors

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Connectors

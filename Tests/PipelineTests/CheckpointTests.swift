@@ -2,6 +2,7 @@ import BatchNormalization
 import Codecs
 import Features
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

@@ -1,6 +1,7 @@
 import ConfigurationFile
 import Glibc
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

@@ -3,6 +3,7 @@ import Codecs
 import Features
 import Glibc
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

@@ -1,5 +1,6 @@
 import Features
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

@@ -1,6 +1,7 @@
 import Codecs
 import Features
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

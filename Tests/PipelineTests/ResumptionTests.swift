@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Features
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

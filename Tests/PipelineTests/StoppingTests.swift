@@ -2,6 +2,7 @@ import Codecs
 import Features
 import Glibc
 import Storage
+import TestSupport
 import Testing
 
 @testable import Pipeline

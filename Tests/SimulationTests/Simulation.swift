@@ -2,6 +2,7 @@ import Connectors
 import Features
 import Storage
 import Synthetic
+import TestSupport
 
 @testable import Pipeline
 

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -7,7 +8,7 @@ import Testing
 struct CheckpointStoreTests {
   let files = POSIXFileSystem()
   let directory: TemporaryDirectory
-  private var stream: String { directory("stream") }
+  private var stream: String { directory.file("stream") }
 
   init() throws { directory = try TemporaryDirectory() }
 
@@ -291,10 +292,10 @@ struct CheckpointStoreTests {
     #expect(
       message { try readOnly.write(checkpoint(1)) }
         == "cannot create \(path(1)): Read-only file system")
-    try put([], at: directory("file"))
+    try put([], at: directory.file("file"))
     #expect(
-      message { try CheckpointStore(directory: directory("file"), keep: 1, in: files) }
-        == "cannot create directory \(directory("file")): File exists")
+      message { try CheckpointStore(directory: directory.file("file"), keep: 1, in: files) }
+        == "cannot create directory \(directory.file("file")): File exists")
   }
 
   // Root may write anywhere.
@@ -310,14 +311,14 @@ struct CheckpointStoreTests {
   }
 
   @Test func `the names of new directories are made durable, level by level`() throws {
-    let deep = directory("x/y/z")
-    for parent in [directory.path, directory("x"), directory("x/y")] {
+    let deep = directory.file("x/y/z")
+    for parent in [directory.path, directory.file("x"), directory.file("x/y")] {
       let failing = FailingFileSystem(.syncDirectory, on: [parent])
       #expect(
         message { try CheckpointStore(directory: deep, keep: 1, in: failing) }
           == "cannot sync directory \(parent): Input/output error")
     }
-    let closed = FailingFileSystem(.syncDirectory, errno: EACCES, on: [directory("x/y")])
+    let closed = FailingFileSystem(.syncDirectory, errno: EACCES, on: [directory.file("x/y")])
     #expect(throws: Never.self) { try CheckpointStore(directory: deep, keep: 1, in: closed) }
   }
 }

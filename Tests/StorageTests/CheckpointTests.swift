@@ -1,4 +1,5 @@
 import Features
+import TestSupport
 import Testing
 
 @testable import Storage
@@ -22,26 +23,27 @@ struct CheckpointTests {
   @Test func `a file is replaced whole and read back`() throws {
     let directory = try TemporaryDirectory()
     let files = POSIXFileSystem()
-    try CheckpointFile.write(sampleCheckpoint(), to: directory("c"))
+    try CheckpointFile.write(sampleCheckpoint(), to: directory.file("c"))
     let fresh = Checkpoint(features: ["a"])
     for operation in [FileError.Operation.create, .write, .sync, .rename] {
       #expect(throws: StorageError.self) {
-        try CheckpointFile.write(fresh, to: directory("c"), in: FailingFileSystem(operation))
+        try CheckpointFile.write(fresh, to: directory.file("c"), in: FailingFileSystem(operation))
       }
-      #expect(try CheckpointFile.read(directory("c")) == sampleCheckpoint())
+      #expect(try CheckpointFile.read(directory.file("c")) == sampleCheckpoint())
     }
-    try CheckpointFile.write(fresh, to: directory("c"))
-    #expect(try CheckpointFile.read(directory("c")) == fresh)
+    try CheckpointFile.write(fresh, to: directory.file("c"))
+    #expect(try CheckpointFile.read(directory.file("c")) == fresh)
     #expect(try files.list(directory.path) == ["c"])
     #expect(
-      message { try CheckpointFile.read(directory("none")) }
-        == "cannot open \(directory("none")): No such file or directory")
-    try files.open(directory("c"), for: .writing).write([1, 2])
+      message { try CheckpointFile.read(directory.file("none")) }
+        == "cannot open \(directory.file("none")): No such file or directory")
+    try files.open(directory.file("c"), for: .writing).write([1, 2])
     #expect(
-      message { try CheckpointFile.read(directory("c")) }
-        == "\(directory("c")): file: expected a safetensors file of 8 bytes or more, found 2")
-    try files.open(directory("c"), for: .writing).truncate(to: Safetensors.fileLimit + 1)
-    #expect(message { try CheckpointFile.read(directory("c")) }.contains("at most 268435456 bytes"))
+      message { try CheckpointFile.read(directory.file("c")) }
+        == "\(directory.file("c")): file: expected a safetensors file of 8 bytes or more, found 2")
+    try files.open(directory.file("c"), for: .writing).truncate(to: Safetensors.fileLimit + 1)
+    #expect(
+      message { try CheckpointFile.read(directory.file("c")) }.contains("at most 268435456 bytes"))
   }
 
   @Test func `numbers that no state can have are neither written nor read`() {

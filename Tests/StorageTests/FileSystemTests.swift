@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Storage
+import TestSupport
 import Testing
 
 struct FileSystemTests {
@@ -18,7 +19,7 @@ struct FileSystemTests {
   }
 
   @Test func `what is written is read back, in sequence and at an offset`() throws {
-    let file = try files.open(directory("a"), for: .updating)
+    let file = try files.open(directory.file("a"), for: .updating)
     try file.write(Array(0..<10))
     try file.seek(to: 2)
     #expect(try read(file, 3) == [2, 3, 4])
@@ -30,22 +31,22 @@ struct FileSystemTests {
   }
 
   @Test func `truncating and seeking let a file go on from a recorded position`() throws {
-    try files.open(directory("a"), for: .writing).write(Array(0..<10))
-    let file = try files.open(directory("a"), for: .updating)
+    try files.open(directory.file("a"), for: .writing).write(Array(0..<10))
+    let file = try files.open(directory.file("a"), for: .updating)
     try file.truncate(to: 4)
     try file.seek(to: 4)
     try file.write([77])
     try file.sync()
-    #expect(try files.contents(of: directory("a"), limit: 100) == [0, 1, 2, 3, 77])
+    #expect(try files.contents(of: directory.file("a"), limit: 100) == [0, 1, 2, 3, 77])
   }
 
   @Test func `writing starts a file afresh, creating refuses one that exists`() throws {
-    try files.open(directory("a"), for: .creating).write([1, 2, 3])
-    #expect(throws: FileError(operation: .create, path: directory("a"), errno: EEXIST)) {
-      _ = try files.open(directory("a"), for: .creating)
+    try files.open(directory.file("a"), for: .creating).write([1, 2, 3])
+    #expect(throws: FileError(operation: .create, path: directory.file("a"), errno: EEXIST)) {
+      _ = try files.open(directory.file("a"), for: .creating)
     }
-    try files.open(directory("a"), for: .writing).write([9])
-    #expect(try files.contents(of: directory("a"), limit: 9) == [9])
+    try files.open(directory.file("a"), for: .writing).write([9])
+    #expect(try files.contents(of: directory.file("a"), limit: 9) == [9])
   }
 
   @Test func `an error says what was tried on which path and why`() throws {
@@ -59,46 +60,47 @@ struct FileSystemTests {
 
   @Test func `a file is closed once, and when it is let go`() throws {
     let before = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
-    for _ in 0..<200 { _ = try files.open(directory("a"), for: .updating) }
-    let file = try files.open(directory("a"), for: .updating)
+    for _ in 0..<200 { _ = try files.open(directory.file("a"), for: .updating) }
+    let file = try files.open(directory.file("a"), for: .updating)
     try file.close()
     try file.close()
     let after = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
     // Other tests open files at the same time, but not hundreds.
     #expect(after < before + 100)
     #expect(
-      message { try file.write([1]) } == "cannot write \(directory("a")): Bad file descriptor")
+      message { try file.write([1]) } == "cannot write \(directory.file("a")): Bad file descriptor")
   }
 
   @Test func `identity and kind tell files apart whatever their names`() throws {
-    _ = try files.open(directory("a"), for: .writing)
-    _ = try files.open(directory("b"), for: .writing)
+    _ = try files.open(directory.file("a"), for: .writing)
+    _ = try files.open(directory.file("b"), for: .writing)
     try FileManager.default.createSymbolicLink(
-      atPath: directory("link"), withDestinationPath: directory("a"))
-    #expect(mkfifo(directory("fifo"), 0o600) == 0)
-    let status = try files.status(of: directory("a"))
-    #expect(try files.status(of: directory("link")) == status)
-    #expect(try files.open(directory("a"), for: .reading).status() == status)
-    #expect(try files.status(of: directory("b")).identity != status.identity)
+      atPath: directory.file("link"), withDestinationPath: directory.file("a"))
+    #expect(mkfifo(directory.file("fifo"), 0o600) == 0)
+    let status = try files.status(of: directory.file("a"))
+    #expect(try files.status(of: directory.file("link")) == status)
+    #expect(try files.open(directory.file("a"), for: .reading).status() == status)
+    #expect(try files.status(of: directory.file("b")).identity != status.identity)
     #expect(status.kind == .regular)
     #expect(try files.status(of: directory.path).kind == .directory)
-    #expect(try files.status(of: directory("fifo")).kind == .fifo)
+    #expect(try files.status(of: directory.file("fifo")).kind == .fifo)
     #expect(try files.status(of: "/dev/null").kind == .other)
     #expect(try files.list(directory.path) == ["a", "b", "fifo", "link"])
-    try files.rename(directory("b"), to: directory("a"))
+    try files.rename(directory.file("b"), to: directory.file("a"))
     #expect(try files.list(directory.path) == ["a", "fifo", "link"])
   }
 
   @Test func `directories are made with those above them, and may exist`() throws {
-    try files.createDirectories(directory("x/y/z"))
-    try files.createDirectories(directory("x/y/z"))
-    try files.createDirectories(directory("x/y/w/"))
-    #expect(try files.list(directory("x/y")) == ["w", "z"])
-    try files.syncDirectory(directory("x/y"))
-    _ = try files.open(directory("file"), for: .writing)
-    #expect(message { try files.createDirectories(directory("file")) }.hasSuffix("File exists"))
+    try files.createDirectories(directory.file("x/y/z"))
+    try files.createDirectories(directory.file("x/y/z"))
+    try files.createDirectories(directory.file("x/y/w/"))
+    #expect(try files.list(directory.file("x/y")) == ["w", "z"])
+    try files.syncDirectory(directory.file("x/y"))
+    _ = try files.open(directory.file("file"), for: .writing)
     #expect(
-      message { try files.createDirectories(directory("file/x")) }.contains("Not a directory"))
+      message { try files.createDirectories(directory.file("file")) }.hasSuffix("File exists"))
+    #expect(
+      message { try files.createDirectories(directory.file("file/x")) }.contains("Not a directory"))
   }
 
   @Test(arguments: [
@@ -110,13 +112,13 @@ struct FileSystemTests {
   }
 
   @Test func `a file above the limit is refused before it is read`() throws {
-    let file = try files.open(directory("a"), for: .writing)
+    let file = try files.open(directory.file("a"), for: .writing)
     try file.truncate(to: 1 << 40)
-    #expect(throws: StorageError.tooLarge(path: directory("a"), size: 1 << 40, limit: 100)) {
-      _ = try files.contents(of: directory("a"), limit: 100)
+    #expect(throws: StorageError.tooLarge(path: directory.file("a"), size: 1 << 40, limit: 100)) {
+      _ = try files.contents(of: directory.file("a"), limit: 100)
     }
     try file.truncate(to: 100)
-    #expect(try files.contents(of: directory("a"), limit: 100).count == 100)
+    #expect(try files.contents(of: directory.file("a"), limit: 100).count == 100)
     #expect(
       message { try files.contents(of: "/dev/zero", limit: 100_000) }.contains("at most 100000"))
   }
@@ -128,17 +130,17 @@ struct AtomicFileTests {
 
   init() throws {
     directory = try TemporaryDirectory()
-    try files.open(directory("a"), for: .writing).write(Array("old".utf8))
+    try files.open(directory.file("a"), for: .writing).write(Array("old".utf8))
   }
 
   private var content: String {
     get throws {
-      String(decoding: try files.contents(of: directory("a"), limit: 99), as: UTF8.self)
+      String(decoding: try files.contents(of: directory.file("a"), limit: 99), as: UTF8.self)
     }
   }
 
   @Test func `the new file appears whole when it is committed`() throws {
-    let file = try AtomicFile(replacing: directory("a"), in: files)
+    let file = try AtomicFile(replacing: directory.file("a"), in: files)
     try file.write(Array("ne".utf8))
     try file.write(Array("w".utf8))
     #expect(try content == "old")
@@ -150,11 +152,11 @@ struct AtomicFileTests {
   }
 
   @Test func `what is discarded or let go leaves nothing behind`() throws {
-    let file = try AtomicFile(replacing: directory("a"), in: files)
+    let file = try AtomicFile(replacing: directory.file("a"), in: files)
     try file.write([1])
     file.discard()
     try file.commit()
-    _ = try AtomicFile(replacing: directory("new"), in: files)
+    _ = try AtomicFile(replacing: directory.file("new"), in: files)
     #expect(try content == "old")
     #expect(try files.list(directory.path) == ["a"])
   }
@@ -162,7 +164,7 @@ struct AtomicFileTests {
   @Test(arguments: [FileError.Operation.create, .write, .sync, .close, .rename])
   func `a failure leaves the old file and no other`(operation: FileError.Operation) throws {
     let text = message {
-      try FailingFileSystem(operation).replace(directory("a"), with: [1, 2, 3])
+      try FailingFileSystem(operation).replace(directory.file("a"), with: [1, 2, 3])
     }
     #expect(text.hasPrefix("cannot \(operation.rawValue) \(directory.path)"))
     #expect(text.hasSuffix("Input/output error"))
@@ -171,47 +173,49 @@ struct AtomicFileTests {
   }
 
   @Test func `a directory that cannot be synced is an error, with the new file in place`() throws {
-    let text = message { try FailingFileSystem(.syncDirectory).replace(directory("a"), with: [55]) }
+    let text = message {
+      try FailingFileSystem(.syncDirectory).replace(directory.file("a"), with: [55])
+    }
     #expect(text == "cannot sync directory \(directory.path): Input/output error")
     #expect(try content == "7")
   }
 
   @Test func `a leftover of a dead process is stepped over`() throws {
-    let first = try AtomicFile(replacing: directory("a"), in: files)
+    let first = try AtomicFile(replacing: directory.file("a"), in: files)
     let name = try #require(try files.list(directory.path).first { $0 != "a" })
     let parts = name.split(whereSeparator: { "-.".contains($0) })
     let number = try #require(Int(parts[2]))
     first.discard()
     // Other tests take numbers too, so many leftovers stand in the way.
     let leftovers = (1...400).map { ".evenkeel-\(parts[1])-\(number + $0).tmp" }
-    for leftover in leftovers { _ = try files.open(directory(leftover), for: .writing) }
-    try files.replace(directory("a"), with: Array("new".utf8))
+    for leftover in leftovers { _ = try files.open(directory.file(leftover), for: .writing) }
+    try files.replace(directory.file("a"), with: Array("new".utf8))
     #expect(try content == "new")
     #expect(try files.list(directory.path) == (leftovers + ["a"]).sorted())
   }
 
   @Test func `what is no regular file is not replaced`() throws {
-    #expect(mkfifo(directory("fifo"), 0o600) == 0)
+    #expect(mkfifo(directory.file("fifo"), 0o600) == 0)
     #expect(
-      message { try AtomicFile(replacing: directory("fifo"), in: files) }
-        == "cannot replace \(directory("fifo")): Operation not supported")
+      message { try AtomicFile(replacing: directory.file("fifo"), in: files) }
+        == "cannot replace \(directory.file("fifo")): Operation not supported")
     #expect(
       message { try AtomicFile(replacing: directory.path, in: files) }
         == "cannot replace \(directory.path): Is a directory")
     #expect(
-      message { try AtomicFile(replacing: directory("x/y"), in: files) }
-        == "cannot create \(directory("x/y")): No such file or directory")
+      message { try AtomicFile(replacing: directory.file("x/y"), in: files) }
+        == "cannot create \(directory.file("x/y")): No such file or directory")
   }
 
   @Test func `two writers at once each leave a whole file`() async throws {
     await withTaskGroup { group in
       for byte in UInt8(0)..<16 {
-        group.addTask { [files, path = directory("a")] in
+        group.addTask { [files, path = directory.file("a")] in
           try? files.replace(path, with: Array(repeating: byte, count: 50_000))
         }
       }
     }
-    let bytes = try files.contents(of: directory("a"), limit: 50_000)
+    let bytes = try files.contents(of: directory.file("a"), limit: 50_000)
     #expect(bytes.count == 50_000 && Set(bytes).count == 1)
     #expect(try files.list(directory.path) == ["a"])
   }

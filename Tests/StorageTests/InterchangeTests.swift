@@ -1,5 +1,6 @@
 import Features
 import Storage
+import TestSupport
 import Testing
 
 struct InterchangeTests {
@@ -8,17 +9,17 @@ struct InterchangeTests {
   init() throws { directory = try TemporaryDirectory() }
 
   private func export(_ checkpoint: Checkpoint, _ name: String) throws -> [UInt8] {
-    try #require(BuiltInExports.named(name)).write(checkpoint, to: directory("x"))
-    return try POSIXFileSystem().contents(of: directory("x"), limit: 1 << 30)
+    try #require(BuiltInExports.named(name)).write(checkpoint, to: directory.file("x"))
+    return try POSIXFileSystem().contents(of: directory.file("x"), limit: 1 << 30)
   }
 
   private func `import`(
     _ bytes: [UInt8], _ name: String, _ change: (inout ImportOptions) -> Void = { _ in }
   ) throws -> Checkpoint {
-    try POSIXFileSystem().replace(directory("x"), with: bytes)
+    try POSIXFileSystem().replace(directory.file("x"), with: bytes)
     var options = ImportOptions()
     change(&options)
-    return try #require(BuiltInImports.named(name)).read(directory("x"), options: options)
+    return try #require(BuiltInImports.named(name)).read(directory.file("x"), options: options)
   }
 
   /// The message of a refused import, without the path.
@@ -26,7 +27,7 @@ struct InterchangeTests {
     _ bytes: [UInt8], _ name: String, _ change: (inout ImportOptions) -> Void = { _ in }
   ) -> String {
     message { try `import`(bytes, name, change) }
-      .replacing("\(directory("x")): ", with: "")
+      .replacing("\(directory.file("x")): ", with: "")
   }
 
   @Test func `the lists hold what the command line names`() {

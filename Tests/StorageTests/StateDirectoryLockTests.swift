@@ -1,13 +1,14 @@
 import Foundation
 import Glibc
 import Storage
+import TestSupport
 import Testing
 
 // One at a time: until it has replaced itself, a process being started holds our locks too.
 @Suite(.serialized) struct StateDirectoryLockTests {
   let files = POSIXFileSystem()
   let directory: TemporaryDirectory
-  private var state: String { directory("state") }
+  private var state: String { directory.file("state") }
   private var path: String { state + "/lock" }
 
   init() throws { directory = try TemporaryDirectory() }
@@ -40,7 +41,7 @@ import Testing
 
   @Test func `a lock that is let go is released`() throws {
     for _ in 0..<3 { _ = try StateDirectoryLock(state, in: files) }
-    let other = try StateDirectoryLock(directory("other"), in: files)
+    let other = try StateDirectoryLock(directory.file("other"), in: files)
     #expect(throws: Never.self) { try StateDirectoryLock(state, in: files) }
     other.release()
   }
@@ -84,10 +85,10 @@ import Testing
       #expect(message { try StateDirectoryLock(state, in: files) }.contains("in use"))
       lock.release()
     }
-    try files.createDirectories(directory("odd/lock"))
+    try files.createDirectories(directory.file("odd/lock"))
     #expect(
-      message { try StateDirectoryLock(directory("odd"), in: files) }
-        == "cannot lock \(directory("odd"))/lock: Is a directory")
+      message { try StateDirectoryLock(directory.file("odd"), in: files) }
+        == "cannot lock \(directory.file("odd"))/lock: Is a directory")
   }
 
   /// util-linux's flock(1), which stands for another process.

@@ -16,22 +16,6 @@ func goldenPath(_ name: String) throws -> String {
   try #require(Bundle.module.url(forResource: "Golden", withExtension: nil)).path + "/" + name
 }
 
-/// A directory of its own, removed with its contents when the test lets it go.
-final class TemporaryDirectory {
-  let path: String
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("evenkeel-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = url.path
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func callAsFunction(_ name: String) -> String { path + "/" + name }
-}
-
 /// The checkpoint of Golden/checkpoint.safetensors.
 func sampleCheckpoint() -> Checkpoint {
   var checkpoint = Checkpoint(

@@ -1,11 +1,11 @@
-import Glibc
-import Storage
+internal import Glibc
+package import Storage
 
 /// A directory of a test's own, removed with all that is in it.
-final class TemporaryDirectory {
-  let path: String
+package final class TemporaryDirectory {
+  package let path: String
 
-  init() throws {
+  package init() throws {
     var template = Array("/tmp/evenkeel-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
       throw FileError(operation: .createDirectory, path: "/tmp", errno: errno)
@@ -23,13 +23,13 @@ final class TemporaryDirectory {
     rmdir(directory)
   }
 
-  func file(_ name: String) -> String { path + "/" + name }
+  package func file(_ name: String) -> String { path + "/" + name }
 
   /// The names in it, those of hidden files too.
-  var names: [String] { get throws { try POSIXFileSystem().list(path) } }
+  package var names: [String] { get throws { try POSIXFileSystem().list(path) } }
 
   @discardableResult
-  func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
+  package func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
     let file = try POSIXFileSystem().open(file(name), for: .writing)
     try file.write(Array(bytes))
     try file.close()
@@ -37,14 +37,14 @@ final class TemporaryDirectory {
   }
 
   /// Makes a FIFO and opens both its ends, so that neither open(2) waits for the other.
-  func makeFIFO(_ name: String) throws -> any File {
+  package func makeFIFO(_ name: String) throws -> any File {
     guard mkfifo(file(name), 0o600) == 0 else {
       throw FileError(operation: .create, path: file(name), errno: errno)
     }
     return try POSIXFileSystem().open(file(name), for: .updating)
   }
 
-  func read(_ name: String) throws -> [UInt8] {
+  package func read(_ name: String) throws -> [UInt8] {
     try POSIXFileSystem().contents(of: file(name), limit: 1 << 30)
   }
 }

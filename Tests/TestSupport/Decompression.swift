@@ -1,0 +1,16 @@
+internal import Codecs
+
+/// The bytes of all frames, or of a text that has none.
+package func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
+  var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+  let output = ByteBuffer()
+  var rest = bytes[...]
+  repeat {
+    let consumed = try rest.withUnsafeBytes {
+      try decompressor.decompress($0, isLast: true, limit: 1 << 20, into: output)
+    }
+    rest = rest.dropFirst(consumed)
+  } while !rest.isEmpty || decompressor.mayHoldMore
+  try decompressor.finish()
+  return Array(output.readable)
+}
