@@ -87,6 +87,7 @@ package final class StreamRun: Sendable {
     let normalize = NormalizeStage(
       configuration, initial: state.checkpoint, parameters: state.parameters,
       checkpoints: checkpoints, board: board)
+    normalize.showStart(at: state.resumption ?? StreamPosition())
     var workers: [EncodeWorker] = []
     do {
       for _ in 0..<threads {

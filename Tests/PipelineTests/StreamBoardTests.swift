@@ -2,6 +2,7 @@ import BatchNormalization
 import Codecs
 import Dataflow
 import Features
+import Storage
 import Synchronization
 import Testing
 
@@ -10,13 +11,22 @@ import Testing
 @Suite struct StreamBoardTests {
   private let board = StreamBoard()
 
-  private func stage() throws -> NormalizeStage {
-    var stage = NormalizeStage(
-      csvConfiguration { $0.normalization.mode = .running }, initial: nil, parameters: nil,
-      checkpoints: .atEnd, board: board)
-    let opening = StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
-    try pass(.element(.opened(opening, at: nil)), to: &stage)
+  private func stage(
+    from initial: Checkpoint? = nil, _ parameters: Parameters? = nil
+  ) -> NormalizeStage {
+    NormalizeStage(
+      csvConfiguration { $0.normalization.mode = .running }, initial: initial,
+      parameters: parameters, checkpoints: .atEnd, board: board)
+  }
+
+  private func openedStage() throws -> NormalizeStage {
+    var stage = stage()
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
     return stage
+  }
+
+  private func opening() throws -> StreamOpening {
+    StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
   }
 
   private func pass(_ signal: Signal<IngestedItem>, to stage: inout NormalizeStage) throws {
@@ -35,7 +45,7 @@ import Testing
 
   @Test func `who has the reply to a command sees what it changed`() throws {
     let replies = Mutex(0)
-    var stage = try stage()
+    var stage = try openedStage()
     try pass(.element(.records(batch(3, endingAt: 1))), to: &stage)
     func command(_ command: StreamCommand, _ isShown: @escaping @Sendable (StreamBoard) -> Bool)
       throws
@@ -57,8 +67,56 @@ import Testing
     #expect(replies.withLock { $0 } == 5)
   }
 
+  @Test func `a command that comes before the stream has begun is carried out when it does`() throws
+  {
+    let replies = Mutex<[Bool]>([])
+    var stage = stage()
+    func freeze() throws {
+      let request = StreamRequest(command: .freeze) { answer in
+        replies.withLock { $0.append((try? answer.get()) != nil) }
+      }
+      try pass(.element(.request(request)), to: &stage)
+    }
+    try freeze()
+    #expect(replies.withLock { $0 } == [])
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    #expect(replies.withLock { $0 } == [true])
+    #expect(board.settings?.isFrozen == true)
+    // Of a stream that never begins it is refused.
+    stage = self.stage()
+    try freeze()
+    try pass(.end, to: &stage)
+    #expect(replies.withLock { $0 } == [true, false])
+  }
+
+  @Test func `what a run starts from is shown before there are records`() throws {
+    let configuration = csvConfiguration { $0.normalization.mode = .running }
+    let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
+    let checkpoint = try #require(run.checkpoint)
+    stage(from: checkpoint).showStart(at: try #require(checkpoint.position))
+    #expect(board.position.records == 5)
+    #expect(board.settings?.mode == .running)
+    #expect(board.features.map(\.name) == ["x"])
+    #expect(board.features[0].mean == checkpoint.runningMean[0])
+    #expect(board.features[0].values == 5)
+    // γ and β that are given count.
+    let parameters = Parameters(features: ["x"], weight: [2], bias: [5])
+    stage(from: checkpoint, parameters).showStart(at: StreamPosition())
+    #expect(board.features[0].weight == 2 && board.features[0].bias == 5)
+    #expect(board.features[0].values == 5)
+  }
+
+  @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
+    var checkpoint = try #require(
+      try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
+    stage().showStart(at: StreamPosition(records: 2))
+    checkpoint.settings["momentum"] = "0.5"
+    stage(from: checkpoint).showStart(at: StreamPosition(records: 2))
+    #expect(board.features.isEmpty && board.position.records == 0)
+  }
+
   @Test func `what is shown at the end is the end`() throws {
-    var stage = try stage()
+    var stage = try openedStage()
     for record in 1...3 {
       try pass(.element(.records(batch(Double(record), endingAt: record))), to: &stage)
     }

@@ -76,6 +76,7 @@ struct NormalizeStage: Stage {
     case .element(.opened(let opening, let start)):
       try open(opening)
       if let start { keepStart(start) }
+      try carryOutRequests()
     case .element(.records(var records)):
       switch records.cuts.count {
       case 0: try take(&records, completesBatch: false)
@@ -112,13 +113,14 @@ struct NormalizeStage: Stage {
     if comesAgain, !held.isEmpty || isAheadOfPosition {
       // A later run takes back what has left since the last checkpoint, and does it as if none had.
       held = []
-      for request in requests { request.reply(.failure(.notRunning(configuration.name))) }
+      refuseRequests()
       return
     }
     try releaseHeld()
     // A stream that was stopped before its start was known is an empty one.
     if normalizer == nil { units.unit.startsStream = true }
     try carryOutRequests()
+    refuseRequests()
     if checkpoints != nil { keepCheckpoint() }
   }
 
@@ -135,22 +137,21 @@ struct NormalizeStage: Stage {
     return others.merging(settings.transformSettings) { _, applied in applied }
   }
 
+  /// Shows what the run starts from, with the features of the checkpoint: those of the stream are known
+  /// with its first bytes only, which may be long in coming.
+  func showStart(at place: StreamPosition) {
+    guard let initial, let schema = try? FeatureSchema(initial.features),
+      let state = try? startState(for: schema),
+      let normalizer = try? makeNormalizer(for: schema, state)
+    else { return }
+    board?.show(normalizer, position: place)
+  }
+
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
     do {
-      var state: NormalizerState?
-      if let initial {
-        state = try initial.state(for: opening.schema, configuration)
-        startsFromInitial = state != nil
-      }
-      if let parameters {
-        let arranged = try parameters.arranged(for: opening.schema.names)
-        var changed = state ?? NormalizerState(featureCount: opening.schema.count)
-        changed.parameters = try AffineParameters(weight: arranged.weight, bias: arranged.bias)
-        state = changed
-      }
-      normalizer = try Normalizer(
-        schema: opening.schema, settings: configuration.normalization,
-        outputPrecision: configuration.precision, state: state)
+      let state = try startState(for: opening.schema)
+      startsFromInitial = state != nil
+      normalizer = try makeNormalizer(for: opening.schema, state)
       units.encoder = try configuration.makeEncoder(for: opening)
     } catch let error as StreamError {
       throw error
@@ -159,6 +160,26 @@ struct NormalizeStage: Stage {
     }
     hasMoved = true
     units.unit.startsStream = true
+  }
+
+  /// What the checkpoint lends to a stream of these features; nil where that is nothing.
+  private func startState(for schema: FeatureSchema) throws -> NormalizerState? {
+    try initial?.state(for: schema, configuration)
+  }
+
+  private func makeNormalizer(
+    for schema: FeatureSchema, _ state: NormalizerState?
+  ) throws -> Normalizer {
+    var state = state
+    if let parameters {
+      let arranged = try parameters.arranged(for: schema.names)
+      var changed = state ?? NormalizerState(featureCount: schema.count)
+      changed.parameters = try AffineParameters(weight: arranged.weight, bias: arranged.bias)
+      state = changed
+    }
+    return try Normalizer(
+      schema: schema, settings: configuration.normalization,
+      outputPrecision: configuration.precision, state: state)
   }
 
   /// Keeps the state before the first record of a source that can give it again: whatever a run that
@@ -343,16 +364,12 @@ struct NormalizeStage: Stage {
   // MARK: Requests
 
   /// Carries out what operators asked for, unless a batch is under way, or a part of it that was left
-  /// out.
+  /// out, or the stream has not begun.
   private mutating func carryOutRequests() throws(StreamError) {
-    guard pending == nil, !isAheadOfPosition, !requests.isEmpty else { return }
+    guard normalizer != nil, pending == nil, !isAheadOfPosition, !requests.isEmpty else { return }
     let due = requests
     requests = []
     for request in due {
-      guard normalizer != nil else {
-        request.reply(.failure(.notRunning(configuration.name)))
-        continue
-      }
       do throws(CommandRefusal) {
         try carryOut(request)
       } catch {
@@ -360,6 +377,12 @@ struct NormalizeStage: Stage {
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
+  }
+
+  /// Refuses what can no longer be carried out.
+  private mutating func refuseRequests() {
+    for request in requests { request.reply(.failure(.notRunning(configuration.name))) }
+    requests = []
   }
 
   private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {
