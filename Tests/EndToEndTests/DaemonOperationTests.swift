@@ -142,6 +142,39 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  @Test
+  func `a stream that starts again after a failure keeps the mode and the freeze it was told`()
+    throws
+  {
+    let place = try Workplace()
+    let daemon = try Daemon(
+      in: place,
+      DaemonSocketTests.stream(
+        mode: "running",
+        """
+        batch: { size: 4, max_delay: 50ms }
+        on_invalid: reject
+        on_bad_record: fail
+        restart: { initial: 50ms, max: 50ms }
+        """))
+    func command(_ method: String, _ name: String, _ body: String? = nil) throws {
+      #expect(try daemon.ask(method, "/api/v1/streams/s/\(name)", body).status == 200)
+    }
+    let producer = try Peer(unix: place.path("in.sock"))
+    producer.send(Records.header)
+    try command("POST", "freeze")
+    try command("PUT", "mode", #"{"mode": "batch"}"#)
+    for failures in 1...2 {
+      let producer = try Peer(unix: place.path("in.sock"))
+      producer.send(Records.header + "p0-0,1,one\n")
+      #expect(try eventually { try daemon.count("restarts") == failures })
+      #expect(try eventually { try daemon.status("state", as: String.self) == "running" })
+      #expect(try daemon.status("frozen", as: Bool.self))
+      #expect(try daemon.status("mode", as: String.self) == "batch")
+    }
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `the service manager hears of readiness, life, and the stop`() throws {
     let place = try Workplace()
     let daemon = try Daemon(

@@ -23,6 +23,8 @@ final class SupervisedStream: @unchecked Sendable {
   private var state = StreamStatus.State.starting
   private var run: StreamRun?
   private var board: StreamBoard?
+  /// As configured, then as operators changed it: that lasts across runs.
+  private var normalization: NormalizationSettings
   private var attempt = 0
   private var startedAt = DispatchTime.now()
   private var restarts = 0
@@ -41,6 +43,7 @@ final class SupervisedStream: @unchecked Sendable {
     fileSystem: any FileSystem, logger: Logger
   ) {
     self.definition = definition
+    normalization = definition.stream.normalization
     self.takesOtherCheckpoints = takesOtherCheckpoints
     self.fileSystem = fileSystem
     directory = definition.directory(in: stateDirectory)
@@ -96,7 +99,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   var status: StreamStatus {
     queue.sync {
-      let settings = board?.settings ?? definition.stream.normalization
+      let settings = board?.settings ?? normalization
       return StreamStatus(
         name: definition.name, state: state,
         source: Self.shown(definition.source.kind.name, definition.source.location),
@@ -143,6 +146,8 @@ final class SupervisedStream: @unchecked Sendable {
   private func open(
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) -> StreamRun {
+    var definition = definition
+    definition.stream.normalization = normalization
     let opened = try OpenedStream(
       definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
       in: fileSystem)
@@ -163,6 +168,7 @@ final class SupervisedStream: @unchecked Sendable {
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
     guard attempt == self.attempt, run != nil else { return }
     run = nil
+    normalization = board?.settings ?? normalization
     if let failure {
       failed(failure)
     } else {
