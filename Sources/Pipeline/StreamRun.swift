@@ -126,9 +126,7 @@ package final class StreamRun: Sendable {
   func request(
     _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
   ) {
-    guard requests.put(.request(StreamRequest(command: command, reply: reply))) else {
-      return reply(.failure(.notRunning(name)))
-    }
+    _ = requests.put(.request(StreamRequest(command, of: name, reply: reply)))
   }
 }
 

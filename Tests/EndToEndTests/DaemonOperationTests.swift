@@ -175,6 +175,31 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  @Test func `a command to a stream that fails before its next batch is refused`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(
+      in: place,
+      DaemonSocketTests.stream(
+        """
+        batch: { size: 4, max_delay: 60s }
+        on_invalid: reject
+        on_bad_record: fail
+        """))
+    let producer = try Peer(unix: place.path("in.sock"))
+    producer.send(Records.header + Records.record(0, 0))
+    #expect(try eventually { try daemon.count("records_in_flight") == 1 })
+    let control = try Peer(unix: place.path("control.sock"))
+    control.send(
+      "POST /api/v1/streams/s/freeze HTTP/1.1\r\nHost: evenkeel\r\nConnection: close\r\n"
+        + "Content-Length: 0\r\n\r\n")
+    // It waits for the batch to be cut.
+    #expect(!control.isReadable(within: 0.2))
+    producer.send("p0-1,1,one\n")
+    #expect(String(decoding: control.rest(), as: UTF8.self).hasPrefix("HTTP/1.1 409 "))
+    #expect(try eventually { try daemon.count("restarts") == 1 })
+    #expect(try !daemon.stop().errors.contains("CONTINUATION MISUSE"))
+  }
+
   @Test func `the service manager hears of readiness, life, and the stop`() throws {
     let place = try Workplace()
     let daemon = try Daemon(

@@ -50,7 +50,7 @@ import Testing
     func command(_ command: StreamCommand, _ isShown: @escaping @Sendable (StreamBoard) -> Bool)
       throws
     {
-      let request = StreamRequest(command: command) { [board] answer in
+      let request = StreamRequest(command, of: "test") { [board] answer in
         #expect(throws: Never.self) { try answer.get() }
         #expect(isShown(board), "\(command)")
         replies.withLock { $0 += 1 }
@@ -72,7 +72,7 @@ import Testing
     let replies = Mutex<[Bool]>([])
     var stage = stage()
     func freeze() throws {
-      let request = StreamRequest(command: .freeze) { answer in
+      let request = StreamRequest(.freeze, of: "test") { answer in
         replies.withLock { $0.append((try? answer.get()) != nil) }
       }
       try pass(.element(.request(request)), to: &stage)
@@ -82,10 +82,11 @@ import Testing
     try pass(.element(.opened(opening(), at: nil)), to: &stage)
     #expect(replies.withLock { $0 } == [true])
     #expect(board.settings?.isFrozen == true)
-    // Of a stream that never begins it is refused.
+    // With a run that ends before, it is refused.
     stage = self.stage()
     try freeze()
     try pass(.end, to: &stage)
+    stage = self.stage()
     #expect(replies.withLock { $0 } == [true, false])
   }
 

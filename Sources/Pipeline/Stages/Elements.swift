@@ -2,6 +2,7 @@ internal import Codecs
 internal import Dataflow
 internal import Features
 internal import Storage
+internal import Synchronization
 
 /// What IngestStage hands to NormalizeStage.
 enum IngestedItem: Sized, Sendable {
@@ -31,11 +32,34 @@ enum IngestedItem: Sized, Sendable {
   }
 }
 
-/// A command on its way to the stage that carries it out.
-struct StreamRequest: Sendable {
-  var command: StreamCommand
-  /// Called once, when the command has taken effect or was refused.
-  var reply: @Sendable (Result<Void, CommandRefusal>) -> Void
+/// A command on its way to the stage that carries it out. Whatever becomes of the run, it is answered:
+/// one that is dropped is refused.
+final class StreamRequest: Sendable {
+  let command: StreamCommand
+  private let stream: String
+  private let reply: @Sendable (Result<Void, CommandRefusal>) -> Void
+  private let isAnswered = Atomic(false)
+
+  /// - Parameters:
+  ///   - stream: the name of the stream.
+  ///   - reply: called once, when the command has taken effect or was refused.
+  init(
+    _ command: StreamCommand, of stream: String,
+    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+  ) {
+    self.command = command
+    self.stream = stream
+    self.reply = reply
+  }
+
+  deinit {
+    if !isAnswered.load(ordering: .relaxed) { reply(.failure(.notRunning(stream))) }
+  }
+
+  func answer(_ result: Result<Void, CommandRefusal>) {
+    guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
+    reply(result)
+  }
 }
 
 /// A bad record that was left out of its stream.
@@ -64,8 +88,8 @@ struct NormalizedUnit: Sized, Sendable {
   var cuts: [BatchCut] = []
   /// The state after the batches, where it is to be kept.
   var checkpoint: Checkpoint?
-  /// Called when the checkpoint is kept.
-  var replies: [@Sendable (Result<Void, CommandRefusal>) -> Void] = []
+  /// Answered when the checkpoint is kept.
+  var requests: [StreamRequest] = []
 
   var isEmpty: Bool {
     slices.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
@@ -91,7 +115,7 @@ struct EncodedUnit: Sized, Sendable {
   var cuts: [BatchCut] = []
   var rejected: [RejectedRecord] = []
   var checkpoint: Checkpoint?
-  var replies: [@Sendable (Result<Void, CommandRefusal>) -> Void] = []
+  var requests: [StreamRequest] = []
 
   var byteCount: Int { (prologue?.count ?? 0) + bytes.count + rejected.byteCount }
 }

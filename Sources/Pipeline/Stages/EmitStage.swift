@@ -74,7 +74,7 @@ struct EmitStage: Stage {
     try keeper?.keep(checkpoint)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
-    for reply in unit.replies { reply(.success(())) }
+    for request in unit.requests { request.answer(.success(())) }
   }
 
   /// Completes all that was written; all that can fail early does before the output has its name.

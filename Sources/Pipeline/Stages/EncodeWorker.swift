@@ -41,7 +41,7 @@ struct EncodeWorker: Worker {
     let unit = EncodedUnit(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
       cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
-      replies: input.replies)
+      requests: input.requests)
     // The unit lets go of them first: memory with two owners would be copied by its next user.
     let spent = input.slices
     input.slices = []

@@ -113,14 +113,12 @@ struct NormalizeStage: Stage {
     if comesAgain, !held.isEmpty || isAheadOfPosition {
       // A later run takes back what has left since the last checkpoint, and does it as if none had.
       held = []
-      refuseRequests()
       return
     }
     try releaseHeld()
     // A stream that was stopped before its start was known is an empty one.
     if normalizer == nil { units.unit.startsStream = true }
     try carryOutRequests()
-    refuseRequests()
     if checkpoints != nil { keepCheckpoint() }
   }
 
@@ -373,16 +371,10 @@ struct NormalizeStage: Stage {
       do throws(CommandRefusal) {
         try carryOut(request)
       } catch {
-        request.reply(.failure(error))
+        request.answer(.failure(error))
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
-  }
-
-  /// Refuses what can no longer be carried out.
-  private mutating func refuseRequests() {
-    for request in requests { request.reply(.failure(.notRunning(configuration.name))) }
-    requests = []
   }
 
   private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {
@@ -413,7 +405,7 @@ struct NormalizeStage: Stage {
         }
         keepCheckpoint()
         // The reply comes when the file is written.
-        units.unit.replies.append(request.reply)
+        units.unit.requests.append(request)
         return
       }
       try changed.replaceSettings(settings)
@@ -426,7 +418,7 @@ struct NormalizeStage: Stage {
     // Who has the reply sees the change.
     hasMoved = true
     show(atOnce: true)
-    request.reply(.success(()))
+    request.answer(.success(()))
   }
 
   private mutating func releaseHeld() throws(StreamError) {

@@ -239,6 +239,8 @@ final class SupervisedStream: @unchecked Sendable {
         case .success:
           self.warnings = []
           self.logger.notice("took new parameters", metadata: ["file": "\(file)"])
+        // The next run reads the file itself.
+        case .failure(.notRunning): break
         case .failure(let refusal): self.refused("\(file): \(refusal)")
         }
       }
