@@ -85,9 +85,8 @@ package final class StreamRun: Sendable {
     let ingest = try IngestStage(
       configuration, source: source, metrics: metrics, resumption: state.resumption, spare: spare)
     let normalize = NormalizeStage(
-      configuration, initial: state.checkpoint, parameters: state.parameters,
-      checkpoints: checkpoints, board: board)
-    normalize.showStart(at: state.resumption ?? StreamPosition())
+      configuration, from: state, checkpoints: checkpoints, board: board)
+    normalize.showStart()
     var workers: [EncodeWorker] = []
     do {
       for _ in 0..<threads {

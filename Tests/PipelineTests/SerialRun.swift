@@ -35,7 +35,8 @@ struct SerialRun {
     var ingest = try IngestStage(
       configuration, source: PieceSource(input, piece: piece, isLive: isLive), metrics: metrics)
     var normalize = NormalizeStage(
-      configuration, initial: initial, parameters: parameters, checkpoints: .atEnd)
+      configuration, from: InitialState(checkpoint: initial, parameters: parameters),
+      checkpoints: .atEnd)
     var worker = try EncodeWorker(level: configuration.compressionLevel)
     var emit = EmitStage(
       streamName: configuration.name, sink: sink, deadLetters: letters, keeper: nil,

@@ -12,11 +12,11 @@ import Testing
   private let board = StreamBoard()
 
   private func stage(
-    from initial: Checkpoint? = nil, _ parameters: Parameters? = nil
+    from initial: InitialState = InitialState()
   ) -> NormalizeStage {
     NormalizeStage(
-      csvConfiguration { $0.normalization.mode = .running }, initial: initial,
-      parameters: parameters, checkpoints: .atEnd, board: board)
+      csvConfiguration { $0.normalization.mode = .running }, from: initial, checkpoints: .atEnd,
+      board: board)
   }
 
   private func openedStage() throws -> NormalizeStage {
@@ -94,15 +94,16 @@ import Testing
     let configuration = csvConfiguration { $0.normalization.mode = .running }
     let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
     let checkpoint = try #require(run.checkpoint)
-    stage(from: checkpoint).showStart(at: try #require(checkpoint.position))
+    var initial = InitialState(checkpoint: checkpoint, resumption: checkpoint.position)
+    stage(from: initial).showStart()
     #expect(board.position.records == 5)
     #expect(board.settings?.mode == .running)
     #expect(board.features.map(\.name) == ["x"])
     #expect(board.features[0].mean == checkpoint.runningMean[0])
     #expect(board.features[0].values == 5)
     // γ and β that are given count.
-    let parameters = Parameters(features: ["x"], weight: [2], bias: [5])
-    stage(from: checkpoint, parameters).showStart(at: StreamPosition())
+    initial.parameters = Parameters(features: ["x"], weight: [2], bias: [5])
+    stage(from: initial).showStart()
     #expect(board.features[0].weight == 2 && board.features[0].bias == 5)
     #expect(board.features[0].values == 5)
   }
@@ -110,9 +111,8 @@ import Testing
   @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
     var checkpoint = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
-    stage().showStart(at: StreamPosition(records: 2))
     checkpoint.settings["momentum"] = "0.5"
-    stage(from: checkpoint).showStart(at: StreamPosition(records: 2))
+    stage(from: InitialState(checkpoint: checkpoint, resumption: checkpoint.position)).showStart()
     #expect(board.features.isEmpty && board.position.records == 0)
   }
 

@@ -28,7 +28,8 @@ struct Scenario {
   let input: Input
   var definition: StreamDefinition
   private(set) var unitBytes: Int
-  /// Whether each run has checkpoints and units at other places, as those by time are.
+  /// Whether each run has checkpoints and units at other places, as those by time are, and those that an
+  /// operator asks for.
   let variesCadence: Bool
   /// The files that are there before the first run, by path.
   private(set) var files: [String: [UInt8]] = [:]

@@ -29,16 +29,19 @@ struct SerialStream {
   private var ingestHasEnded = false
   private var normalizeHasEnded = false
   private var hasEnded = false
+  /// Whether an operator asks for checkpoints, before the stream has begun too.
+  private let asksForCheckpoints: Bool
   private var random: SplitMix64
 
   init(_ opened: OpenedStream, _ scenario: Scenario, seed: UInt64) throws {
     let configuration = opened.configuration
     random = SplitMix64(seed: seed)
+    asksForCheckpoints = scenario.variesCadence
     ingest = try IngestStage(
       configuration, source: opened.source, metrics: metrics, resumption: opened.state.resumption)
     normalize = NormalizeStage(
-      configuration, initial: opened.state.checkpoint, parameters: opened.state.parameters,
-      checkpoints: scenario.definition.checkpoint.schedule, unitBytes: scenario.unitBytes)
+      configuration, from: opened.state, checkpoints: scenario.definition.checkpoint.schedule,
+      unitBytes: scenario.unitBytes)
     worker = try EncodeWorker(level: configuration.compressionLevel)
     emit = EmitStage(
       streamName: configuration.name, sink: opened.output.sink,
@@ -64,6 +67,9 @@ struct SerialStream {
   private mutating func stepIngest(_ signal: Signal<Nothing>) throws {
     guard !ingestHasEnded, ingested.count < Self.mostIngested else { return }
     var items: [IngestedItem] = []
+    if asksForCheckpoints, Int.random(in: 0..<50, using: &random) == 0 {
+      items.append(.request(StreamRequest(.checkpoint, of: "simulated") { _ in }))
+    }
     ingestHasEnded = try ingest.step(signal) { items.append($0) } == .finished
     ingested += items
   }

@@ -20,11 +20,10 @@ struct NormalizeStage: Stage {
   static let unitBytes = 256 << 10
 
   private let configuration: StreamConfiguration
-  private let initial: Checkpoint?
-  private let parameters: Parameters?
+  private let initial: InitialState
   private let checkpoints: CheckpointSchedule?
   private let board: StreamBoard?
-  private var startsFromInitial = false
+  private var startsFromCheckpoint = false
   private var normalizer: Normalizer?
   private var units: UnitsAtHand
   /// The records of the batch under way that came before its cut: whole, or, where they have left
@@ -35,7 +34,7 @@ struct NormalizeStage: Stage {
   private var requests: [StreamRequest] = []
   private var held: [RecordBatch] = []
   private var heldBytes = 0
-  private var position = StreamPosition()
+  private var position: StreamPosition
   /// Whether bad records have left that stand behind `position`.
   private var isAheadOfPosition = false
   /// Whether a later run reads again what stands behind `position`.
@@ -50,19 +49,18 @@ struct NormalizeStage: Stage {
   private var hasMoved = false
 
   /// - Parameters:
-  ///   - initial: the state to start from.
-  ///   - parameters: γ and β, in place of those of the state.
+  ///   - initial: the state and the place to start from.
   ///   - checkpoints: when the state is sent to be kept; nil is never.
   ///   - board: where the state of the features is shown.
   ///   - unitBytes: the bytes after which a unit is sent.
   init(
-    _ configuration: StreamConfiguration, initial: Checkpoint?, parameters: Parameters?,
+    _ configuration: StreamConfiguration, from initial: InitialState,
     checkpoints: CheckpointSchedule?, board: StreamBoard? = nil,
     unitBytes: Int = unitBytes
   ) {
     self.configuration = configuration
     self.initial = initial
-    self.parameters = parameters
+    position = initial.resumption ?? StreamPosition()
     self.checkpoints = checkpoints
     self.board = board
     units = UnitsAtHand(precision: configuration.precision, greatestBytes: unitBytes)
@@ -126,10 +124,10 @@ struct NormalizeStage: Stage {
   /// are applied is settled anew.
   private var checkpointSettings: [String: String] {
     let settings = configuration.normalization
-    guard settings.isFrozen, startsFromInitial, let initial else {
+    guard settings.isFrozen, startsFromCheckpoint, let checkpoint = initial.checkpoint else {
       return settings.checkpointSettings
     }
-    let others = initial.settings.filter {
+    let others = checkpoint.settings.filter {
       !NormalizationSettings.transformSettingNames.contains($0.key)
     }
     return others.merging(settings.transformSettings) { _, applied in applied }
@@ -137,18 +135,18 @@ struct NormalizeStage: Stage {
 
   /// Shows what the run starts from, with the features of the checkpoint: those of the stream are known
   /// with its first bytes only, which may be long in coming.
-  func showStart(at place: StreamPosition) {
-    guard let initial, let schema = try? FeatureSchema(initial.features),
+  func showStart() {
+    guard let checkpoint = initial.checkpoint, let schema = try? FeatureSchema(checkpoint.features),
       let state = try? startState(for: schema),
       let normalizer = try? makeNormalizer(for: schema, state)
     else { return }
-    board?.show(normalizer, position: place)
+    board?.show(normalizer, position: position)
   }
 
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
     do {
       let state = try startState(for: opening.schema)
-      startsFromInitial = state != nil
+      startsFromCheckpoint = state != nil
       normalizer = try makeNormalizer(for: opening.schema, state)
       units.encoder = try configuration.makeEncoder(for: opening)
     } catch let error as StreamError {
@@ -162,14 +160,14 @@ struct NormalizeStage: Stage {
 
   /// What the checkpoint lends to a stream of these features; nil where that is nothing.
   private func startState(for schema: FeatureSchema) throws -> NormalizerState? {
-    try initial?.state(for: schema, configuration)
+    try initial.checkpoint?.state(for: schema, configuration)
   }
 
   private func makeNormalizer(
     for schema: FeatureSchema, _ state: NormalizerState?
   ) throws -> Normalizer {
     var state = state
-    if let parameters {
+    if let parameters = initial.parameters {
       let arranged = try parameters.arranged(for: schema.names)
       var changed = state ?? NormalizerState(featureCount: schema.count)
       changed.parameters = try AffineParameters(weight: arranged.weight, bias: arranged.bias)
