@@ -1,4 +1,5 @@
 internal import BatchNormalization
+internal import Codecs
 internal import Features
 internal import Storage
 
@@ -71,6 +72,15 @@ extension Checkpoint {
       "\(configuration.name): the checkpoint does not fit: "
         + differences.joined(separator: "; ")
         + " (--on-mismatch match_by_name or reset would go on)")
+  }
+}
+
+extension StreamConfiguration {
+  /// What a checkpoint has to fit, as text.
+  var fittingSettings: [String: String] {
+    var settings = normalization.checkpointSettings
+    settings["features"] = decoder.features.map(\.text).joined(separator: ",")
+    return settings
   }
 }
 

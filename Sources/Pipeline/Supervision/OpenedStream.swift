@@ -18,13 +18,17 @@ struct OpenedStream {
 
   /// - Parameters:
   ///   - directory: where checkpoints and dead letters are kept.
-  ///   - takesOtherCheckpoints: whether a checkpoint of other features or settings lends what fits.
+  ///   - takesOtherCheckpoints: whether a checkpoint of other features or settings lends what fits; that
+  ///     is kept with the checkpoint, so that it holds for a later process too.
   ///   - clock: tells when dead letters were rotated.
   init(
     _ definition: StreamDefinition, directory: String, takesOtherCheckpoints: Bool,
     in fileSystem: any FileSystem,
     clock: @escaping RotatingFileSink.Clock = RotatingFileSink.systemClock
   ) throws(StreamError) {
+    var configuration = definition.stream
+    configuration.isLive = definition.source.kind.isLive
+    let wanted = configuration.fittingSettings
     let store: CheckpointStore
     let found: CheckpointStore.Found?
     do {
@@ -32,6 +36,10 @@ struct OpenedStream {
         directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
       found = try store.newest()
       state.checkpoint = found?.checkpoint
+      if takesOtherCheckpoints, let found, found.checkpoint.lentTo != wanted {
+        state.checkpoint?.lentTo = wanted
+        if let lent = state.checkpoint, found.skipped.isEmpty { try store.write(lent) }
+      }
       skipped = found?.skipped ?? []
       checkpointPath = found?.path
       let file = definition.parameters?.file
@@ -42,9 +50,7 @@ struct OpenedStream {
     } catch {
       throw StreamError(error)
     }
-    var configuration = definition.stream
-    configuration.isLive = definition.source.kind.isLive
-    if takesOtherCheckpoints { configuration.onMismatch = .matchByName }
+    if state.checkpoint?.lentTo == wanted { configuration.onMismatch = .matchByName }
     self.configuration = configuration
     do {
       source = try definition.source.open(fileSystem)
@@ -72,7 +78,7 @@ struct OpenedStream {
   private mutating func goBack(
     to found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
-    var checkpoint = found.checkpoint
+    guard var checkpoint = state.checkpoint else { return }
     do throws(FileError) {
       if let place = checkpoint.output {
         checkpoint.output = try output.sink.place(toResumeAt: place)

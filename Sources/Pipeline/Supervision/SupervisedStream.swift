@@ -151,6 +151,8 @@ final class SupervisedStream: @unchecked Sendable {
     let opened = try OpenedStream(
       definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
       in: fileSystem)
+    // From here on the checkpoint says it.
+    takesOtherCheckpoints = false
     parametersVersion = opened.parametersVersion
     let run = try StreamRun(
       opened.configuration, source: opened.source, state: opened.state, output: opened.output,

@@ -8,6 +8,7 @@ enum MetadataKey {
   static let position = "evenkeel.position"
   static let output = "evenkeel.output"
   static let deadLetters = "evenkeel.dead_letters"
+  static let lentTo = "evenkeel.lent_to"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
 }
@@ -30,6 +31,7 @@ extension Checkpoint {
     if let position { file.metadata[MetadataKey.position] = try JSON.encode(position) }
     if let output { file.metadata[MetadataKey.output] = try JSON.encode(output) }
     if let deadLetters { file.metadata[MetadataKey.deadLetters] = try JSON.encode(deadLetters) }
+    if let lentTo { file.metadata[MetadataKey.lentTo] = try JSON.encode(lentTo) }
     return file
   }
 
@@ -58,6 +60,7 @@ extension Checkpoint {
       "integers records, byte_offset, frame_offset and byte_offset_in_frame")
     output = try file.decoded(MetadataKey.output, "integers byte_count and sequence")
     deadLetters = try file.decoded(MetadataKey.deadLetters, "integers byte_count and sequence")
+    lentTo = try file.decoded(MetadataKey.lentTo, "a map of strings to strings")
     try validate()
   }
 
