@@ -381,7 +381,10 @@ struct NormalizeStage: Stage {
     do {
       switch request.command {
       case .freeze: settings.isFrozen = true
-      case .thaw: settings.isFrozen = false
+      case .thaw:
+        settings.isFrozen = false
+        // From here on these settings move them.
+        startsFromCheckpoint = false
       case .reset: changed.resetMoments()
       case .mode(let mode):
         settings.mode = mode

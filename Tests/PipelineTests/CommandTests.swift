@@ -8,7 +8,8 @@ import Testing
 
 @testable import Pipeline
 
-@Suite struct StreamBoardTests {
+/// What an operator asks of a stream, and what is shown of it.
+@Suite struct CommandTests {
   private let board = StreamBoard()
 
   private func stage(
@@ -29,8 +30,14 @@ import Testing
     StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
   }
 
-  private func pass(_ signal: Signal<IngestedItem>, to stage: inout NormalizeStage) throws {
-    _ = try stage.step(signal) { _ in }
+  /// Passes it to the stage, and gives the checkpoint that comes of it.
+  @discardableResult
+  private func pass(
+    _ signal: Signal<IngestedItem>, to stage: inout NormalizeStage
+  ) throws -> Checkpoint? {
+    var checkpoint: Checkpoint?
+    _ = try stage.step(signal) { checkpoint = $0.checkpoint ?? checkpoint }
+    return checkpoint
   }
 
   /// A mini-batch of one record.
@@ -114,6 +121,39 @@ import Testing
     checkpoint.settings["momentum"] = "0.5"
     stage(from: InitialState(checkpoint: checkpoint, resumption: checkpoint.position)).showStart()
     #expect(board.features.isEmpty && board.position.records == 0)
+  }
+
+  @Test func `a checkpoint before the first record of a run knows the place it goes on from`()
+    throws
+  {
+    let run = try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])]))
+    let before = try #require(run.checkpoint)
+    var stage = NormalizeStage(
+      csvConfiguration(), from: InitialState(checkpoint: before, resumption: before.position),
+      checkpoints: .atEnd)
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    let request = StreamRequest(.checkpoint, of: "test") { _ in }
+    let checkpoint = try pass(.element(.request(request)), to: &stage)
+    #expect(checkpoint == before)
+  }
+
+  @Test func `moments that a command lets move again are of the run's own settings`() throws {
+    let before = try #require(
+      try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
+    let configuration = csvConfiguration {
+      $0.normalization.momentum = .weight(0.5)
+      $0.normalization.isFrozen = true
+    }
+    var stage = NormalizeStage(
+      configuration, from: InitialState(checkpoint: before), checkpoints: .atEnd)
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    func checkpoint() throws -> Checkpoint {
+      let request = StreamRequest(.checkpoint, of: "test") { _ in }
+      return try #require(try pass(.element(.request(request)), to: &stage))
+    }
+    #expect(try checkpoint().settings["momentum"] == "0.1")
+    try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
+    #expect(try checkpoint().settings["momentum"] == "0.5")
   }
 
   @Test func `what is shown at the end is the end`() throws {
