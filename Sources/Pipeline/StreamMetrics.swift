@@ -13,6 +13,7 @@ package final class StreamMetrics: Sendable {
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
   let droppedWriteCount = Atomic(0)
+  let unsettled = Atomic(false)
   /// In nanoseconds of the monotonic clock; 0 is never.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
@@ -43,6 +44,8 @@ package final class StreamMetrics: Sendable {
   package var checkpointAgeSeconds: Double? {
     Self.age(of: lastCheckpointTime.load(ordering: .relaxed))
   }
+  /// Whether the last checkpoint does not know of all that the run has emitted.
+  var isUnsettled: Bool { unsettled.load(ordering: .relaxed) }
   /// From the cut of a batch to its emission, in seconds.
   package var batchLatency: Histogram { histograms.both.latency }
   /// Records in a batch.
@@ -53,6 +56,7 @@ package final class StreamMetrics: Sendable {
   /// Forgets what an earlier run had read and not emitted.
   func beginRun() {
     ingestedRecordCount.store(records, ordering: .relaxed)
+    unsettled.store(false, ordering: .relaxed)
   }
 
   func count(_ cuts: [BatchCut]) {

@@ -155,6 +155,28 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  @Test func `what came before a silence is kept within the interval, and once`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(
+      in: place,
+      DaemonSocketTests.stream(
+        "batch: { size: 4, max_delay: 50ms }\ncheckpoint: { interval: 500ms, keep: 100 }"))
+    let subscriber = try Peer(unix: place.path("out.sock"))
+    let producer = try Peer(unix: place.path("in.sock"))
+    // Two batches at once: none comes at whose cut the second would be kept.
+    producer.send(Records.header + Records.text(0, 0..<8))
+    #expect(subscriber.lines(9).count == 9)
+    #expect(
+      try eventually { try daemon.count("checkpoints") > 0 && kept(place, "a").values == 8 })
+    let count = try daemon.count("checkpoints")
+    // What operators change is kept at once, as the source could not give it again.
+    #expect(try daemon.ask("POST", "/api/v1/streams/s/reset").status == 200)
+    #expect(try eventually { try kept(place, "a").values == 0 })
+    usleep(1_200_000)
+    #expect(try daemon.count("checkpoints") == count + 1)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `a second daemon on the same state directory is told to come later`() throws {
     let place = try Workplace()
     let daemon = try Daemon(in: place, DaemonSocketTests.stream())

@@ -66,7 +66,9 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
-    guard var checkpoint = unit.checkpoint else { return }
+    guard var checkpoint = unit.checkpoint else {
+      return metrics.unsettled.store(true, ordering: .relaxed)
+    }
     try sink.sync()
     try deadLetters?.sync()
     checkpoint.output = sink.outputPosition
@@ -74,6 +76,7 @@ struct EmitStage: Stage {
     try keeper?.keep(checkpoint)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
+    metrics.unsettled.store(false, ordering: .relaxed)
     for request in unit.requests { request.answer(.success(())) }
   }
 

@@ -415,7 +415,10 @@ struct NormalizeStage: Stage {
     } catch {
       throw .unfit("\(error)")
     }
+    let changesState = changed.state != normalizer?.state
     normalizer = changed
+    // What is no work of records would not come again with them.
+    if changesState, checkpoints != nil, held.isEmpty { keepCheckpoint() }
     // Who has the reply sees the change.
     hasMoved = true
     show(atOnce: true)

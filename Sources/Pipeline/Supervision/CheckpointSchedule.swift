@@ -2,7 +2,8 @@ internal import Dispatch
 
 /// When the state of a running stream is kept, besides at its end.
 package struct CheckpointSchedule: Sendable, Equatable {
-  /// So long after the last one, at the next cut; nil is not by time.
+  /// So long after the last one, at the next cut; in a silence `SupervisedStream` asks for it. Nil is not by
+  /// time.
   package var intervalSeconds: Double?
   /// After so many batches; nil is not by number.
   package var everyBatches: Int?

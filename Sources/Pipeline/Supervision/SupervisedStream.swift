@@ -137,6 +137,7 @@ final class SupervisedStream: @unchecked Sendable {
       state = .running
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
       run.start()
+      keepCheckpoints(attempt)
       if definition.parameters?.watches == true { watchParameters(attempt) }
     } catch {
       failed(error)
@@ -209,6 +210,25 @@ final class SupervisedStream: @unchecked Sendable {
     restarts += 1
     logger.error("\(reason)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
     queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
+  }
+
+  // MARK: Checkpoints
+
+  /// Has a checkpoint kept when one is due and no batch comes at whose cut it would be: what was emitted
+  /// is unsettled no longer than it may be, however long the source is silent.
+  private func keepCheckpoints(_ attempt: Int) {
+    guard let interval = definition.checkpoint.schedule.intervalSeconds else { return }
+    let age = min(
+      metrics.checkpointAgeSeconds ?? .infinity,
+      Double(DispatchTime.now().uptimeNanoseconds - startedAt.uptimeNanoseconds) / 1e9)
+    queue.asyncAfter(deadline: .now() + (age < interval ? interval - age : interval)) {
+      [weak self] in
+      guard let self, attempt == self.attempt, let run else { return }
+      let isDue = (metrics.checkpointAgeSeconds ?? .infinity) >= interval
+      guard isDue, metrics.isUnsettled else { return keepCheckpoints(attempt) }
+      // The next is thought of when this one has come, which may be long where nobody takes the output.
+      run.request(.checkpoint) { _ in self.queue.async { self.keepCheckpoints(attempt) } }
+    }
   }
 
   // MARK: γ and β
