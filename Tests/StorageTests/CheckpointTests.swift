@@ -14,9 +14,12 @@ struct CheckpointTests {
   @Test func `what is written is read back exactly`() throws {
     var random = SeededGenerator(seed: .random(in: 0 ... .max))
     for count in [0, 1, 2, 17, 1000] {
-      let checkpoint = randomCheckpoint(count, using: &random)
-      let read = try Checkpoint(serialized: checkpoint.serialized())
-      #expect(read == checkpoint, "seed \(random.seed)")
+      var checkpoint = randomCheckpoint(count, using: &random)
+      for lentTo in [nil, ["momentum": "0.2", "features": "a,*"]] {
+        checkpoint.lentTo = lentTo
+        let read = try Checkpoint(serialized: checkpoint.serialized())
+        #expect(read == checkpoint, "seed \(random.seed)")
+      }
     }
   }
 

@@ -52,6 +52,5 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
       records: Checkpoint.countLimit,
       byteOffset: .random(in: 0...Checkpoint.countLimit, using: &random), frameOffset: 1)
   }
-  if Bool.random(using: &random) { checkpoint.lentTo = checkpoint.settings }
   return checkpoint
 }
