@@ -6,6 +6,9 @@ package struct OutputPosition: Sendable, Equatable, Codable {
   package var sequence: Int
   /// When the growing file got its first write, in seconds since 1970; nil while it is empty.
   package var firstWriteSeconds: Double?
+  /// Where the files are and what they hold, as far as their writer tells them apart: a place in others is
+  /// none in these. Nil is not told.
+  package var destination: String?
 
   package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {
     self.byteCount = byteCount
@@ -13,9 +16,14 @@ package struct OutputPosition: Sendable, Equatable, Codable {
     self.firstWriteSeconds = firstWriteSeconds
   }
 
+  package func isIn(_ destination: String?) -> Bool {
+    self.destination == nil || self.destination == destination
+  }
+
   enum CodingKeys: String, CodingKey {
     case byteCount = "byte_count"
     case sequence
     case firstWriteSeconds = "first_write_seconds"
+    case destination
   }
 }

@@ -67,6 +67,11 @@ struct StreamParts {
       throw .configuration(
         "\(directory): expected the state of \(files.input), found that of another input")
     }
+    guard found?.checkpoint.output?.isIn(configuration.outputForm) ?? true else {
+      throw .configuration(
+        "\(directory): expected the format, compression and precision that the output began with, "
+          + "found others")
+    }
     if let found, !found.skipped.isEmpty {
       skipped = found.skipped
       do {
@@ -87,7 +92,7 @@ struct StreamParts {
       // They have no start that the stream would give them.
       try letters?.begin([])
       output = StreamOutput(
-        sink: sink, deadLetters: letters,
+        sink: sink, destination: configuration.outputForm, deadLetters: letters,
         keeper: StoredCheckpoints(
           store: store, final: try Self.finalCheckpoint(files, in: fileSystem)))
     } catch {

@@ -96,8 +96,7 @@ package final class StreamRun: Sendable {
       throw .configuration("\(error)")
     }
     let emit = EmitStage(
-      streamName: name, sink: output.sink, deadLetters: output.deadLetters,
-      keeper: output.keeper, metrics: metrics)
+      streamName: name, output, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
       ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),
@@ -141,6 +140,8 @@ struct InitialState {
 /// Where a run's output goes.
 struct StreamOutput {
   var sink: any ByteSink
+  /// What tells the sink's files from others.
+  var destination: String?
   var deadLetters: (any ByteSink)?
   var keeper: (any CheckpointKeeper)?
 }

@@ -118,6 +118,45 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  @Test(arguments: [("path: out.csv", "path: out2.csv"), ("compression: off", "compression: {}")])
+  func `another output begins anew, and each record is in one file`(
+    before: String, after: String
+  ) throws {
+    func add(_ numbers: Range<Int>) throws {
+      try place.write("added.csv", records(numbers).utf8)
+      #expect(try place.shell("cat added.csv >> in.csv").exitCode == 0)
+    }
+    /// What stands in a file, compressed or not.
+    func lines(_ name: String) throws -> [String] {
+      let text = String(decoding: try place.shell("zstd -dcf \(name)").output, as: UTF8.self)
+      return text.split(separator: "\n").map { String($0.prefix { $0 != "," }) }
+    }
+    func lines(_ numbers: Range<Int>) -> [String] { ["n"] + numbers.map(String.init) }
+    let newOutput = after == "path: out2.csv" ? "out2.csv" : "out.csv"
+    try place.write("out2.csv", Array("somebody's\n".utf8))
+    try place.write("in.csv", ("n,x\n" + records(0..<8)).utf8)
+    var daemon = try Daemon(in: place, stream())
+    expectRecords(8, from: daemon)
+    let changed = stream().replacingOccurrences(of: before, with: after)
+    try Daemon.write(changed, in: place)
+    daemon.running.signal(SIGHUP)
+    try daemon.notifications.wait(for: "STATUS=1 streams")
+    try add(8..<16)
+    #expect(try eventually { try lines(newOutput) == lines(8..<16) }, "\(daemon.log)")
+    // The newest checkpoint is lost with the power: what is behind the one before comes again.
+    _ = try daemon.stop(SIGKILL)
+    for name in try generations.dropFirst(2) { unlink(place.path(name)) }
+    daemon = try Daemon(in: place, changed)
+    try add(16..<20)
+    #expect(try eventually { try lines(newOutput) == lines(8..<20) }, "\(daemon.log)")
+    #expect(try daemon.stop().exitCode == 0)
+    let others = place.files.filter { $0.hasPrefix("out") && $0 != newOutput }
+    let found = try others.map { try lines($0) }
+    #expect(found.filter { $0 == lines(0..<8) }.count == 1, "\(others): \(found)")
+    #expect(found.filter { $0 == ["somebody's"] }.count == 1, "\(others): \(found)")
+    #expect(found.count == 2, "\(others): \(found)")
+  }
+
   @Test func `a directory that goes is waited for`() throws {
     func make(_ name: String, _ numbers: Range<Int>) throws {
       try FileManager.default.createDirectory(

@@ -124,6 +124,10 @@ import Testing
       (
         ["whole.csv.zst"], "state: expected the state of whole.csv.zst, found that of another input"
       ),
+      (
+        ["in.csv.zst", "--precision", "float64"],
+        "state: expected the format, compression and precision that the output began with"
+      ),
     ]
     for (arguments, line) in refusals {
       let finished = try place.start(

@@ -39,7 +39,7 @@ struct SerialRun {
       checkpoints: .atEnd)
     var worker = try EncodeWorker(level: configuration.compressionLevel)
     var emit = EmitStage(
-      streamName: configuration.name, sink: sink, deadLetters: letters, keeper: nil,
+      streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),
       metrics: metrics)
     func pass(_ signal: Signal<IngestedItem>, to run: inout SerialRun) throws {
       var units: [NormalizedUnit] = []

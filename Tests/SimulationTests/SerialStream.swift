@@ -44,8 +44,7 @@ struct SerialStream {
       unitBytes: scenario.unitBytes)
     worker = try EncodeWorker(level: configuration.compressionLevel)
     emit = EmitStage(
-      streamName: configuration.name, sink: opened.output.sink,
-      deadLetters: opened.output.deadLetters, keeper: opened.output.keeper, metrics: metrics)
+      streamName: configuration.name, opened.output, metrics: metrics)
   }
 
   /// Runs to the end.

@@ -21,6 +21,10 @@ package protocol ByteSink: Sendable {
   /// Goes on from where an earlier sink had come to: what was written behind it is taken back. Before
   /// `begin`.
   mutating func resume(at position: OutputPosition) throws(FileError)
+  /// Goes on where nothing of this output is yet: what is found is put aside. In place of `resume`.
+  ///
+  /// - Returns: the place for a later sink to go on from; nil where there is none.
+  mutating func beginAnew() throws(FileError) -> OutputPosition?
   /// Takes what precedes the records (a header, already compressed; possibly nothing), once, first:
   /// every reader gets it before its first record, and every file starts with it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
@@ -44,6 +48,7 @@ extension ByteSink {
     toResumeAt position: OutputPosition
   ) throws(FileError) -> OutputPosition { position }
   package mutating func resume(at position: OutputPosition) throws(FileError) {}
+  package mutating func beginAnew() throws(FileError) -> OutputPosition? { nil }
   package mutating func sync() throws(FileError) {}
 
   /// Passes on what was taken, and waits for that; for callers with a thread of their own.

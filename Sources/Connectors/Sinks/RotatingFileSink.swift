@@ -91,7 +91,10 @@ package struct RotatingFileSink: ByteSink {
     guard let first = try rotated(behind: position).map(\.mark.sequence).min(),
       first > position.sequence + 1
     else { return position }
-    return Position(byteCount: 0, sequence: position.sequence)
+    var place = position
+    place.byteCount = 0
+    place.firstWriteSeconds = nil
+    return place
   }
 
   package mutating func resume(at position: OutputPosition) throws(FileError) {
@@ -107,14 +110,19 @@ package struct RotatingFileSink: ByteSink {
     goesOn = true
   }
 
+  package mutating func beginAnew() throws(FileError) -> OutputPosition? {
+    if position.byteCount > 0 { try rotate() }
+    goesOn = true
+    return position
+  }
+
   package var attention: Awaited? {
     secondsLeft.map { Awaited(descriptor: nil, seconds: max(0, $0)) }
   }
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     self.prologue = prologue
-    if !goesOn, position.byteCount > 0 { try rotate() }
-    goesOn = true
+    if !goesOn { _ = try beginAnew() }
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {

@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Features
 
 extension StreamConfiguration {
   /// The encoder of the stream's output, once the start of the stream is known.
@@ -13,5 +14,16 @@ extension StreamConfiguration {
     options.rawColumns = decoder.rawColumns
     options.rawScalar = decoder.rawScalar
     return try format.makeEncoder(options)
+  }
+
+  /// What an output is made of, as text: bytes of another form do not go into the same file.
+  var outputForm: String {
+    var form = [
+      outputFormat ?? format, compressionLevel == nil ? "plain" : "zstd", "\(precision)",
+      "\(decoder.delimiter)", "\(decoder.hasHeader)", "\(decoder.rawColumns ?? 0)",
+      "\(decoder.rawScalar)",
+    ]
+    if !keepsFormat { form += decoder.features.map(\.text) }
+    return form.joined(separator: " ")
   }
 }

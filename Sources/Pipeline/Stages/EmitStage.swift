@@ -1,5 +1,6 @@
 internal import Connectors
 internal import Dataflow
+internal import Features
 internal import Storage
 internal import Synchronization
 
@@ -10,19 +11,12 @@ internal import Synchronization
 struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
-  private var keeper: (any CheckpointKeeper)?
-  private var sink: any ByteSink
-  private var deadLetters: (any ByteSink)?
+  private var output: StreamOutput
   private var written: EncodedUnit?
 
-  init(
-    streamName: String, sink: any ByteSink, deadLetters: (any ByteSink)?,
-    keeper: (any CheckpointKeeper)?, metrics: StreamMetrics
-  ) {
+  init(streamName: String, _ output: StreamOutput, metrics: StreamMetrics) {
     self.streamName = streamName
-    self.sink = sink
-    self.deadLetters = deadLetters
-    self.keeper = keeper
+    self.output = output
     self.metrics = metrics
   }
 
@@ -37,9 +31,9 @@ struct EmitStage: Stage {
         try finish()
         return .finished
       }
-      if let awaited = try sink.push() { return .waits(Awaiting(awaited)) }
+      if let awaited = try output.sink.push() { return .waits(Awaiting(awaited)) }
       try settle()
-      return sink.attention.map { .nextOr(Awaiting($0)) } ?? .next
+      return output.sink.attention.map { .nextOr(Awaiting($0)) } ?? .next
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
     } catch let error as StorageError {
@@ -48,12 +42,12 @@ struct EmitStage: Stage {
   }
 
   private mutating func write(_ unit: EncodedUnit) throws(FileError) {
-    if let prologue = unit.prologue { try sink.begin(prologue) }
-    if !unit.bytes.isEmpty { try sink.write(unit.bytes) }
-    metrics.droppedWriteCount.store(sink.droppedWrites, ordering: .relaxed)
+    if let prologue = unit.prologue { try output.sink.begin(prologue) }
+    if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
+    metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)
     for record in unit.rejected {
       let letter = DeadLetter(record, stream: streamName)
-      try deadLetters?.write(letter.line)
+      try output.deadLetters?.write(letter.line)
     }
     written = unit
   }
@@ -69,11 +63,12 @@ struct EmitStage: Stage {
     guard var checkpoint = unit.checkpoint else {
       return metrics.unsettled.store(true, ordering: .relaxed)
     }
-    try sink.sync()
-    try deadLetters?.sync()
-    checkpoint.output = sink.outputPosition
-    checkpoint.deadLetters = deadLetters?.outputPosition
-    try keeper?.keep(checkpoint)
+    try output.sink.sync()
+    try output.deadLetters?.sync()
+    checkpoint.output = output.sink.outputPosition
+    checkpoint.output?.destination = output.destination
+    checkpoint.deadLetters = output.deadLetters?.outputPosition
+    try output.keeper?.keep(checkpoint)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
     metrics.unsettled.store(false, ordering: .relaxed)
@@ -82,10 +77,10 @@ struct EmitStage: Stage {
 
   /// Completes all that was written; all that can fail early does before the output has its name.
   private mutating func finish() throws {
-    try keeper?.prepare()
-    try sink.finish()
-    try deadLetters?.finish()
-    try keeper?.finish()
+    try output.keeper?.prepare()
+    try output.sink.finish()
+    try output.deadLetters?.finish()
+    try output.keeper?.finish()
   }
 }
 

@@ -36,10 +36,7 @@ struct OpenedStream {
         directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
       found = try store.newest()
       state.checkpoint = found?.checkpoint
-      if takesOtherCheckpoints, let found, found.checkpoint.lentTo != wanted {
-        state.checkpoint?.lentTo = wanted
-        if let lent = state.checkpoint, found.skipped.isEmpty { try store.write(lent) }
-      }
+      if takesOtherCheckpoints { state.checkpoint?.lentTo = wanted }
       skipped = found?.skipped ?? []
       checkpointPath = found?.path
       let file = definition.parameters?.file
@@ -60,12 +57,13 @@ struct OpenedStream {
     do {
       output = StreamOutput(
         sink: try definition.sink.open(fileSystem),
+        destination: "\(definition.sink.location.path ?? "") \(configuration.outputForm)",
         deadLetters: try Self.deadLetters(definition, in: directory, of: fileSystem, clock),
         keeper: StoredCheckpoints(store: store))
     } catch {
       throw .outputRefused(error)
     }
-    if let found, !found.skipped.isEmpty { try goBack(to: found, in: store) }
+    if let found { try settle(found, in: store) }
     do {
       try resume()
     } catch {
@@ -73,24 +71,38 @@ struct OpenedStream {
     }
   }
 
-  /// Keeps the checkpoint that newer ones were passed over for as the newest, with the places that its
-  /// output can still be taken back to, before it is: after that nothing tells them.
-  private mutating func goBack(
-    to found: CheckpointStore.Found, in store: CheckpointStore
+  /// Whether the source gives again what comes behind the checkpoint, and nothing else.
+  private var goesOn: Bool {
+    state.checkpoint?.position?.finishedRuns != nil && source.progress != nil
+  }
+
+  /// Keeps what is started from as the newest checkpoint, where it is not, before anything is written behind
+  /// it: with what it is lent to, the place in an output that is another one, and, where newer ones were
+  /// passed over for it, the places that its output can still be taken back to. After that nothing tells
+  /// them.
+  private mutating func settle(
+    _ found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
     guard var checkpoint = state.checkpoint else { return }
     do throws(FileError) {
-      if let place = checkpoint.output {
-        checkpoint.output = try output.sink.place(toResumeAt: place)
+      if let place = checkpoint.output, place.isIn(output.destination) {
+        if !skipped.isEmpty { checkpoint.output = try output.sink.place(toResumeAt: place) }
+      } else if goesOn {
+        checkpoint.output = try output.sink.beginAnew()
+        checkpoint.output?.destination = output.destination
       }
-      if let place = checkpoint.deadLetters {
+      if !skipped.isEmpty, let place = checkpoint.deadLetters {
         checkpoint.deadLetters = try output.deadLetters?.place(toResumeAt: place)
       }
     } catch {
       throw .inputOutput(error)
     }
     do throws(StorageError) {
-      try store.goBack(to: found, as: checkpoint)
+      if !skipped.isEmpty {
+        try store.goBack(to: found, as: checkpoint)
+      } else if checkpoint != found.checkpoint {
+        try store.write(checkpoint)
+      }
     } catch {
       throw StreamError(error)
     }
@@ -100,8 +112,8 @@ struct OpenedStream {
   /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that
   /// cannot give again what was read is no reason to take back what was written.
   private mutating func resume() throws(FileError) {
-    guard let checkpoint = state.checkpoint, let place = checkpoint.position,
-      let finished = place.finishedRuns, source.progress != nil
+    guard goesOn, let checkpoint = state.checkpoint, let place = checkpoint.position,
+      let finished = place.finishedRuns
     else { return }
     try source.resume(from: finished, run: place.run)
     state.resumption = place
