@@ -5,7 +5,7 @@ import Testing
 
 @testable import Pipeline
 
-/// What is opened where newer checkpoints are damaged.
+/// What is opened where newer checkpoints are damaged, or have no place in the output.
 @Suite struct FallbackTests {
   private let directory: TemporaryDirectory
   private var state: String { directory.file("state") }
@@ -26,13 +26,33 @@ import Testing
       onlyStream(text), directory: state, takesOtherCheckpoints: false, in: POSIXFileSystem())
   }
 
-  private func checkpoint(letters: OutputPosition) -> Checkpoint {
+  private func checkpoint(letters: OutputPosition?) -> Checkpoint {
     var checkpoint = Checkpoint(features: ["a"])
     checkpoint.position = StreamPosition()
     checkpoint.position?.finishedRuns = []
     checkpoint.output = OutputPosition(byteCount: 4, sequence: 0)
     checkpoint.deadLetters = letters
     return checkpoint
+  }
+
+  @Test func `the place that new dead letters begin at is kept before the first of them`() throws {
+    try directory.write("in.csv", Array("a\n1\n".utf8))
+    try directory.write("out.csv", Array("a\n1\n".utf8))
+    let store = try CheckpointStore(directory: state, keep: 3, in: POSIXFileSystem())
+    try store.write(checkpoint(letters: nil))
+    let before = Array("{\"n\":1}\n".utf8)
+    try directory.write("state/dead-letters.ndjson", before)
+    for _ in 0..<2 {
+      let opened = try open()
+      #expect(
+        opened.state.checkpoint?.deadLetters == OutputPosition(byteCount: before.count, sequence: 0)
+      )
+      // It crashes with some behind it.
+      try directory.write("state/dead-letters.ndjson", before + before)
+    }
+    _ = try open()
+    #expect(try directory.read("state/dead-letters.ndjson") == before)
+    #expect(try store.newest()?.path.hasSuffix("2.safetensors") == true)
   }
 
   @Test func `the place that the output can be taken back to is kept before it is`() throws {

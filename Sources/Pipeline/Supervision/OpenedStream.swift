@@ -76,10 +76,10 @@ struct OpenedStream {
     state.checkpoint?.position?.finishedRuns != nil && source.progress != nil
   }
 
-  /// Keeps what is started from as the newest checkpoint, where it is not, before anything is written behind
-  /// it: with what it is lent to, the place in an output that is another one, and, where newer ones were
-  /// passed over for it, the places that its output can still be taken back to. After that nothing tells
-  /// them.
+  /// Keeps what is started from as the newest checkpoint, where it is not, before anything is written
+  /// behind it: with what it is lent to, the place in an output or in dead letters that it has none in,
+  /// and, where newer ones were passed over for it, the places that both can still be taken back to. After
+  /// that nothing tells them.
   private mutating func settle(
     _ found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
@@ -91,8 +91,12 @@ struct OpenedStream {
         checkpoint.output = try output.sink.beginAnew()
         checkpoint.output?.destination = output.destination
       }
-      if !skipped.isEmpty, let place = checkpoint.deadLetters {
-        checkpoint.deadLetters = try output.deadLetters?.place(toResumeAt: place)
+      if let place = checkpoint.deadLetters {
+        if !skipped.isEmpty {
+          checkpoint.deadLetters = try output.deadLetters?.place(toResumeAt: place)
+        }
+      } else if goesOn {
+        checkpoint.deadLetters = output.deadLetters?.outputPosition
       }
     } catch {
       throw .inputOutput(error)
