@@ -221,8 +221,9 @@ final class SupervisedStream: @unchecked Sendable {
     let age = min(
       metrics.checkpointAgeSeconds ?? .infinity,
       Double(DispatchTime.now().uptimeNanoseconds - startedAt.uptimeNanoseconds) / 1e9)
-    queue.asyncAfter(deadline: .now() + (age < interval ? interval - age : interval)) {
-      [weak self] in
+    // No more often than once a second: most of the time there is nothing.
+    let pause = max(1, age < interval ? interval - age : interval)
+    queue.asyncAfter(deadline: .now() + pause) { [weak self] in
       guard let self, attempt == self.attempt, let run else { return }
       let isDue = (metrics.checkpointAgeSeconds ?? .infinity) >= interval
       guard isDue, metrics.isUnsettled else { return keepCheckpoints(attempt) }
