@@ -95,8 +95,7 @@ package final class StreamRun: Sendable {
     } catch {
       throw .configuration("\(error)")
     }
-    let emit = EmitStage(
-      streamName: name, output, metrics: metrics)
+    let emit = EmitStage(streamName: name, output, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
       ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),

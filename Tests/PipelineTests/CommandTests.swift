@@ -138,8 +138,9 @@ import Testing
   }
 
   @Test func `moments that a command lets move again are of the run's own settings`() throws {
-    let before = try #require(
+    var before = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
+    before.lentTo = ["momentum": "0.5"]
     let configuration = csvConfiguration {
       $0.normalization.momentum = .weight(0.5)
       $0.normalization.isFrozen = true
@@ -151,9 +152,11 @@ import Testing
       let request = StreamRequest(.checkpoint, of: "test") { _ in }
       return try #require(try pass(.element(.request(request)), to: &stage))
     }
-    #expect(try checkpoint().settings["momentum"] == "0.1")
+    let standing = try checkpoint()
+    #expect(standing.settings["momentum"] == "0.1" && standing.lentTo == before.lentTo)
     try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
-    #expect(try checkpoint().settings["momentum"] == "0.5")
+    let moved = try checkpoint()
+    #expect(moved.settings["momentum"] == "0.5" && moved.lentTo == nil)
   }
 
   @Test func `what is shown at the end is the end`() throws {

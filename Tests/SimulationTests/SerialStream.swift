@@ -43,8 +43,7 @@ struct SerialStream {
       configuration, from: opened.state, checkpoints: scenario.definition.checkpoint.schedule,
       unitBytes: scenario.unitBytes)
     worker = try EncodeWorker(level: configuration.compressionLevel)
-    emit = EmitStage(
-      streamName: configuration.name, opened.output, metrics: metrics)
+    emit = EmitStage(streamName: configuration.name, opened.output, metrics: metrics)
   }
 
   /// Runs to the end.

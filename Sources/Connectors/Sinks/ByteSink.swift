@@ -21,7 +21,8 @@ package protocol ByteSink: Sendable {
   /// Goes on from where an earlier sink had come to: what was written behind it is taken back. Before
   /// `begin`.
   mutating func resume(at position: OutputPosition) throws(FileError)
-  /// Goes on where nothing of this output is yet: what is found is put aside. In place of `resume`.
+  /// Goes on where nothing of this output is yet: what is found is put aside. Before `resume`,
+  /// or in its place.
   ///
   /// - Returns: the place for a later sink to go on from; nil where there is none.
   mutating func beginAnew() throws(FileError) -> OutputPosition?

@@ -57,7 +57,7 @@ final class StreamRequest: Sendable {
   }
 
   func answer(_ result: Result<Void, CommandRefusal>) {
-    guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
+    isAnswered.store(true, ordering: .relaxed)
     reply(result)
   }
 }

@@ -120,14 +120,16 @@ struct NormalizeStage: Stage {
     if checkpoints != nil { keepCheckpoint() }
   }
 
-  /// Moments that stand still are still those that the settings they were made with made; how they
-  /// are applied is settled anew.
+  /// The checkpoint whose moments still stand: its settings made them, and it may only have lent them.
+  private var standing: Checkpoint? {
+    configuration.normalization.isFrozen && startsFromCheckpoint ? initial.checkpoint : nil
+  }
+
+  /// The settings that made the moments; how they are applied is settled anew.
   private var checkpointSettings: [String: String] {
     let settings = configuration.normalization
-    guard settings.isFrozen, startsFromCheckpoint, let checkpoint = initial.checkpoint else {
-      return settings.checkpointSettings
-    }
-    let others = checkpoint.settings.filter {
+    guard let standing else { return settings.checkpointSettings }
+    let others = standing.settings.filter {
       !NormalizationSettings.transformSettingNames.contains($0.key)
     }
     return others.merging(settings.transformSettings) { _, applied in applied }
@@ -350,9 +352,11 @@ struct NormalizeStage: Stage {
 
   private mutating func keepCheckpoint() {
     guard let normalizer else { return }
-    units.unit.checkpoint = Checkpoint(
+    var checkpoint = Checkpoint(
       normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
       position: position)
+    checkpoint.lentTo = standing?.lentTo
+    units.unit.checkpoint = checkpoint
     batchesSinceCheckpoint = 0
     lastCheckpoint = now
   }
@@ -362,7 +366,7 @@ struct NormalizeStage: Stage {
   /// Carries out what operators asked for, unless a batch is under way, or a part of it that was left
   /// out, or the stream has not begun.
   private mutating func carryOutRequests() throws(StreamError) {
-    guard normalizer != nil, pending == nil, !isAheadOfPosition, !requests.isEmpty else { return }
+    guard !requests.isEmpty, normalizer != nil, pending == nil, !isAheadOfPosition else { return }
     let due = requests
     requests = []
     for request in due {

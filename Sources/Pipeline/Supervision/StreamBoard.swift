@@ -21,7 +21,7 @@ package final class StreamBoard: @unchecked Sendable {
   package var position: StreamPosition { lock.withLock { shownPosition } }
   package var settings: NormalizationSettings? { lock.withLock { normalizer?.settings } }
 
-  /// One status a feature, as of the last batch; empty before the first.
+  /// One status a feature, as of the last batch; before the first that of the checkpoint, or empty.
   package var features: [FeatureStatus] {
     guard let normalizer = lock.withLock({ normalizer }) else { return [] }
     let (state, observations) = (normalizer.state, normalizer.observations)

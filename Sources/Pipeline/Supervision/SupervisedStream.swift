@@ -218,9 +218,7 @@ final class SupervisedStream: @unchecked Sendable {
   /// is unsettled no longer than it may be, however long the source is silent.
   private func keepCheckpoints(_ attempt: Int) {
     guard let interval = definition.checkpoint.schedule.intervalSeconds else { return }
-    let age = min(
-      metrics.checkpointAgeSeconds ?? .infinity,
-      Double(DispatchTime.now().uptimeNanoseconds - startedAt.uptimeNanoseconds) / 1e9)
+    let age = metrics.checkpointAgeSeconds ?? 0
     // No more often than once a second: most of the time there is nothing.
     let pause = max(1, age < interval ? interval - age : interval)
     queue.asyncAfter(deadline: .now() + pause) { [weak self] in

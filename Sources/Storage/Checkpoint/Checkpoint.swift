@@ -34,7 +34,7 @@ package struct Checkpoint: Sendable, Equatable {
   package var output: OutputPosition?
   package var deadLetters: OutputPosition?
   /// The settings and the choice of features that a reload gave the state to: what fits of it goes on
-  /// with them. What is kept after that is of those settings itself, and lent to none.
+  /// with them. What these have moved is their own, and lent to none.
   package var lentTo: [String: String]?
 
   /// The version of the format that is written; newer ones are refused.
