@@ -1,6 +1,6 @@
 internal import BatchNormalization
-internal import Features
 internal import Glibc
+internal import Records
 
 /// Times the arithmetic of a mini-batch alone, on the thread that asks: no input, no text.
 ///

@@ -1,7 +1,7 @@
 internal import BatchNormalization
 internal import Codecs
-internal import Features
 internal import Glibc
+internal import Records
 
 /// Takes one file through the stages of Evenkeel on one thread, batch by batch, and tells how long
 /// each stage took: `StageBenchmark FORMAT COLUMNS MODE BATCH FILE` (COLUMNS counts for raw rows).

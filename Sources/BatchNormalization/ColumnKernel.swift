@@ -1,5 +1,5 @@
 internal import CColumnKernel
-internal import Features
+internal import Records
 
 // The one Swift file that calls the C loops over columns. Invariants of these:
 // - Everything is computed in Double, whatever the column's width.

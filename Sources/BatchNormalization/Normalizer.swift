@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// How a batch left `Normalizer.normalize`.
 package enum BatchEmission: Sendable, Equatable {

@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// The running mean and variance of every feature, and how much has gone into each.
 ///

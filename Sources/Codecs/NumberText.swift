@@ -1,5 +1,5 @@
 internal import CNumberText
-internal import Features
+internal import Records
 
 /// Decimal text to numbers and back: the one Swift file that calls the C functions for it.
 package enum NumberText {

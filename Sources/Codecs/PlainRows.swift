@@ -1,5 +1,5 @@
 internal import CNumberText
-internal import Features
+internal import Records
 
 /// Takes runs of records that a C function reads at once into a batch.
 struct PlainRows: Sendable {

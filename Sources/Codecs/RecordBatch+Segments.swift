@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 extension RecordBatch {
   /// Takes the records of another batch of the same stream behind its own; there must be room.

@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// Consecutive records on their way through the pipeline, a mini-batch most often: the numbers as
 /// columns, and the bytes they were read from, so that all that is not a feature can be passed on byte

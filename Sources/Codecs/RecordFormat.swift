@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// A format of records: its name, how files of it are called, and how to read and write it.
 ///

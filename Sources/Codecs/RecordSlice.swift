@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// Consecutive records of a batch: as many as are written at once.
 package struct RecordSlice: Sendable {

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// Writes text records as they were read, with the new numbers in place of the old ones.
 ///

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 // Invariants:
 // - A key is asked for at most once by whoever reads the section.

@@ -1,7 +1,7 @@
 internal import FlyingSocks
 internal import Glibc
 package import Logging
-package import Pipeline
+package import Supervision
 
 /// The daemon's HTTP server: health, metrics, the JSON API and the live page.
 ///

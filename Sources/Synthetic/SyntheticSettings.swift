@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// What a synthetic stream looks like; the same settings give the same bytes everywhere.
 package struct SyntheticSettings: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Features
+import Records
 
 /// A seeded stream of made records, one a minute from 2025-01-01T00:00:00Z on.
 ///

@@ -1,7 +1,7 @@
 internal import FoundationEssentials
 internal import Glibc
-internal import Pipeline
 internal import Storage
+internal import Stream
 
 /// Why a command stops: the line that it says on stderr and its exit code.
 struct CommandFailure: Error {

@@ -4,7 +4,8 @@ internal import Dispatch
 internal import Foundation
 internal import Glibc
 internal import Logging
-internal import Pipeline
+internal import Stream
+internal import Supervision
 
 /// Drives the daemon on behalf of the service manager: signals, reloads, the control plane.
 final class Daemon: @unchecked Sendable {

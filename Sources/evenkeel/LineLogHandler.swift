@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Logging
-internal import Pipeline
+internal import Stream
 
 /// Logs to stderr, one line a message, as text or as JSON.
 struct LineLogHandler: LogHandler {

@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import Glibc
-internal import Pipeline
+internal import Stream
 
 /// Drives one stream to its end on the main queue: signals, progress, summary.
 final class NormalizeRun {

@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import Glibc
-internal import Pipeline
+internal import Stream
 
 /// A line on the terminal that says how far a stream is; nothing where stderr is no terminal.
 final class ProgressBar {

@@ -1,5 +1,5 @@
 import CColumnKernel
-import Features
+import Records
 import Testing
 
 @testable import BatchNormalization

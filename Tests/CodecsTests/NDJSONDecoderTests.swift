@@ -1,4 +1,4 @@
-import Features
+import Records
 import Testing
 
 @testable import Codecs

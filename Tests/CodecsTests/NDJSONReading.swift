@@ -1,4 +1,4 @@
-import Features
+import Records
 
 @testable import Codecs
 

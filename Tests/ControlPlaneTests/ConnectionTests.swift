@@ -4,7 +4,8 @@ import Logging
 import Testing
 
 @testable import ControlPlane
-@testable import Pipeline
+@testable import Stream
+@testable import Supervision
 
 @Suite struct ConnectionTests {
   private let fake = FakeSupervision([.made("weather")])

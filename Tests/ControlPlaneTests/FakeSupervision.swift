@@ -1,8 +1,9 @@
 import BatchNormalization
 import Dispatch
-import Features
+import Records
 
-@testable import Pipeline
+@testable import Stream
+@testable import Supervision
 
 /// A daemon of made streams that records what it is asked to do.
 final class FakeSupervision: StreamSupervision, @unchecked Sendable {

@@ -1,7 +1,8 @@
 import BatchNormalization
 import Foundation
 
-@testable import Pipeline
+@testable import Stream
+@testable import Supervision
 
 /// Made data that moves, for the page.
 enum MadeDaemon {

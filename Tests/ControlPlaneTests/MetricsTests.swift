@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 @testable import ControlPlane
-@testable import Pipeline
+@testable import Stream
+@testable import Supervision
 
 @Suite struct MetricsTests {
   private func text(

@@ -3,7 +3,8 @@ import Foundation
 import Testing
 
 @testable import ControlPlane
-@testable import Pipeline
+@testable import Stream
+@testable import Supervision
 
 @Suite struct RouteTests {
   private let fake = FakeSupervision(

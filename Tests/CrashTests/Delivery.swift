@@ -1,5 +1,5 @@
-import Features
 import Foundation
+import Records
 import Storage
 import TestSupport
 import Testing

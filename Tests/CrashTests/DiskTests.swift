@@ -1,6 +1,6 @@
-import Features
 import Foundation
 import Glibc
+import Records
 import Storage
 import TestSupport
 import Testing

@@ -1,4 +1,4 @@
-import Features
+import Records
 import TestSupport
 import Testing
 

@@ -3,17 +3,17 @@ import Testing
 @Suite struct HouseRulesTests {
   /// Made-up files, each breaking exactly one rule, at the line given.
   private static let canaries: [(rule: String, path: String, text: String, line: Int)] = [
-    ("imports", "Sources/Codecs/A.swift", "import Features\ninternal import Storage\n", 2),
+    ("imports", "Sources/Codecs/A.swift", "import Records\ninternal import Storage\n", 2),
     ("imports", "Sources/Codecs/A.swift", "package import struct Storage.Checkpoint", 1),
-    ("imports", "Sources/Features/A.swift", "import Foundation", 1),
-    ("imports", "Sources/Unheard/A.swift", "@testable import Features", 1),
+    ("imports", "Sources/Records/A.swift", "import Foundation", 1),
+    ("imports", "Sources/Unheard/A.swift", "@testable import Records", 1),
     ("wrappers", "Sources/Codecs/A.swift", "\n  internal import CZstd", 2),
     (
-      "unsafe code", "Sources/Features/A.swift",
+      "unsafe code", "Sources/Records/A.swift",
       "func f(_ p: UnsafePointer<Int>) {}", 1
     ),
-    ("unsafe code", "Sources/Features/A.swift", "x.withUnsafeBytes { _ in }", 1),
-    ("unsafe code", "Sources/Features/A.swift", "x\nunsafeBitCast(x, to: Int.self)", 2),
+    ("unsafe code", "Sources/Records/A.swift", "x.withUnsafeBytes { _ in }", 1),
+    ("unsafe code", "Sources/Records/A.swift", "x\nunsafeBitCast(x, to: Int.self)", 2),
     ("forbidden words", "Tests/CodecsTests/A.swift", "let x = try! f()", 1),
     ("forbidden words", "Sources/Codecs/A.swift", "let x = y as! Int", 1),
     ("forbidden words", "Sources/Codecs/A.swift", "{ fatalError() }", 1),
@@ -42,7 +42,7 @@ import Testing
 
   /// Made-up files that break no rule, though they come near.
   private static let harmless: [(path: String, text: String)] = [
-    ("Sources/Codecs/A.swift", "package import Features\ninternal import Glibc\n"),
+    ("Sources/Codecs/A.swift", "package import Records\ninternal import Glibc\n"),
     ("Sources/Codecs/NumberText.swift", "internal import CNumberText\n"),
     ("Sources/Codecs/A.swift", "// try! and unsafe, as! told in a comment; fatalError too\n"),
     ("Sources/Codecs/A.swift", "/// What to import Storage for.\nlet important = 1\n"),
@@ -77,7 +77,7 @@ import Testing
     let paths = Set(try SourceTree.files().map(\.path))
     #expect(
       paths.isSuperset(of: [
-        "Package.swift", "Makefile", ".ci/run", "Sources/Features/FeatureBatch.swift",
+        "Package.swift", "Makefile", ".ci/run", "Sources/Records/FeatureBatch.swift",
         "Tests/SyntheticTests/SyntheticStreamTests.swift",
       ]))
     #expect(!paths.contains { $0.hasPrefix(".build") || $0.hasPrefix(".git/") })

@@ -1,13 +1,13 @@
 import BatchNormalization
 import Codecs
 import Connectors
-import Features
-import Pipeline
+import Records
 import Storage
+import Stream
 import Synthetic
 import Testing
 
-@testable import Pipeline
+@testable import Stream
 
 /// A stream drawn from a seed: its input, its configuration, and where everything stands.
 struct Scenario {

@@ -3,7 +3,7 @@ import Dataflow
 import Storage
 import Synthetic
 
-@testable import Pipeline
+@testable import Stream
 
 /// The stages of a stream on one thread, in an order drawn from a seed, within bounds like those of the
 /// channels between them.

@@ -1,10 +1,10 @@
 import Connectors
-import Features
+import Records
 import Storage
 import Synthetic
 import TestSupport
 
-@testable import Pipeline
+@testable import Stream
 
 /// One stream through crashes, failures and stops drawn from a seed, compared with the same stream
 /// without any.

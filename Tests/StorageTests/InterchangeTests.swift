@@ -1,4 +1,4 @@
-import Features
+import Records
 import Storage
 import TestSupport
 import Testing

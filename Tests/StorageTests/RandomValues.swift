@@ -1,4 +1,4 @@
-import Features
+import Records
 import Storage
 
 /// SplitMix64, so that a failure's seed makes the same run again.

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 extension RecordFormat {
   /// Comma-separated values as RFC 4180 has them, with any one-byte delimiter.

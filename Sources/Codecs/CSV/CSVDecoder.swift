@@ -1,5 +1,5 @@
-internal import Features
 internal import Glibc
+internal import Records
 
 // Invariants:
 // - `features` has one entry a column: the index of its feature, or -1.

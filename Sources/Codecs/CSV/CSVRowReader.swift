@@ -1,5 +1,5 @@
 internal import CNumberText
-internal import Features
+internal import Records
 
 /// Reads runs of plain CSV records at once.
 ///

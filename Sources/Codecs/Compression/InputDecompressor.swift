@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 // Invariants:
 // - `frames` ascend, and the last one that starts at or before the place asked for is kept.

@@ -1,5 +1,5 @@
 internal import CNumberText
-internal import Features
+internal import Records
 
 /// A place of the first record that can be a feature: a number, or a vector of so many values.
 struct JSONLeaf: Equatable {

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// Reads the features of newline-delimited JSON: an object in each line.
 ///

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// Writes an object of the features for each record, for input of another format.
 ///

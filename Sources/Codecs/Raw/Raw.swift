@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 extension RecordFormat {
   /// Rows of little-endian floating-point numbers, all of one width, without a header.

@@ -1,5 +1,5 @@
 internal import CRawRows
-internal import Features
+internal import Records
 
 /// Moves features between raw rows and the columns of a batch.
 struct RawRows: Sendable {

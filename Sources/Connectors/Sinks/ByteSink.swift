@@ -1,6 +1,6 @@
 package import ConfigurationFile
-package import Features
 internal import Glibc
+package import Records
 package import Storage
 
 /// Where the bytes of a stream go.

@@ -1,4 +1,4 @@
-package import Features
+package import Records
 package import Storage
 
 // Invariant: the file has its name only when it is complete; until then it grows as `partial`.

@@ -1,5 +1,5 @@
-package import Features
 internal import Glibc
+package import Records
 package import Storage
 
 // Invariants:

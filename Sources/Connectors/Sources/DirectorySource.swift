@@ -1,6 +1,6 @@
 internal import ConfigurationFile
-internal import Features
 internal import Glibc
+internal import Records
 package import Storage
 
 extension SourceKind {

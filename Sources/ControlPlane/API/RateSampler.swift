@@ -1,4 +1,5 @@
-internal import Pipeline
+internal import Stream
+internal import Supervision
 
 /// Rates of a stream over the last seconds.
 struct StreamRates: Codable, Equatable, Sendable {

@@ -1,4 +1,5 @@
-internal import Pipeline
+internal import Stream
+internal import Supervision
 
 /// The routes of docs/HTTP.md: from a request to its answer.
 struct Routes {

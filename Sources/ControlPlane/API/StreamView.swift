@@ -1,6 +1,7 @@
 internal import BatchNormalization
-internal import Features
-internal import Pipeline
+internal import Records
+internal import Stream
+internal import Supervision
 
 /// The answer to `GET /api/v1/streams`.
 package struct StreamsView: Codable, Sendable, Equatable {

@@ -1,4 +1,5 @@
-internal import Pipeline
+internal import Stream
+internal import Supervision
 
 /// All metrics in Prometheus' text format 0.0.4; docs/HTTP.md lists them.
 ///

@@ -1,4 +1,4 @@
-internal import Pipeline
+internal import Stream
 
 /// Text in Prometheus' format 0.0.4, a family at a time.
 struct MetricsWriter {

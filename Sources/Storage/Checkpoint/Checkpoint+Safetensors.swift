@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// The keys of `__metadata__`.
 enum MetadataKey {

@@ -1,4 +1,4 @@
-package import Features
+package import Records
 
 /// The state of a normaliser between two batches: all that is needed to go on from there, or to
 /// apply it elsewhere.

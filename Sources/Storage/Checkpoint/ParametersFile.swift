@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// The affine parameters γ and β alone, one pair a feature.
 package struct Parameters: Sendable, Equatable {

@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 /// A form that a checkpoint can be given for other tools.
 ///

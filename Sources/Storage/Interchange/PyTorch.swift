@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 extension ExportFormat {
   /// The five tensors of PyTorch's `BatchNorm1d.state_dict()` and no other, so that

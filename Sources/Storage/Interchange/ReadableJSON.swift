@@ -1,4 +1,4 @@
-internal import Features
+internal import Records
 
 extension ExportFormat {
   /// The whole checkpoint as JSON for people and scripts; numbers are spelled so that the nearest

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import FoundationEssentials
-internal import Pipeline
+internal import Stream
 
 /// `evenkeel check`: reads a configuration file without running it.
 struct Check: ParsableCommand {

@@ -1,10 +1,10 @@
 internal import ArgumentParser
 internal import Codecs
 internal import Connectors
-internal import Features
 internal import Glibc
-internal import Pipeline
+internal import Records
 internal import Storage
+internal import Stream
 internal import Synthetic
 
 /// `evenkeel generate`: a made stream to try things on.

@@ -1,8 +1,8 @@
 internal import ArgumentParser
-internal import Features
 internal import Foundation
-internal import Pipeline
+internal import Records
 internal import Storage
+internal import Stream
 
 /// `evenkeel inspect`: what a checkpoint holds.
 struct Inspect: ParsableCommand {

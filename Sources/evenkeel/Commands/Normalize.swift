@@ -1,8 +1,8 @@
 internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
-internal import Features
-internal import Pipeline
+internal import Records
+internal import Stream
 
 /// `evenkeel normalize`: one stream, no configuration file needed.
 struct Normalize: ParsableCommand {

@@ -2,10 +2,10 @@ internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
 internal import Dataflow
-internal import Features
 internal import Glibc
-internal import Pipeline
+internal import Records
 internal import Storage
+internal import Stream
 
 /// A choice by name; what ArgumentParser finds out by reflection about such takes an eighth of the start-up.
 private protocol NamedChoice: ExpressibleByArgument, CaseIterable, RawRepresentable

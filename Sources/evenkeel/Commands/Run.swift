@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Pipeline
+internal import Stream
 
 /// `evenkeel run`: the daemon.
 struct Run: ParsableCommand {

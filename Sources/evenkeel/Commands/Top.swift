@@ -2,7 +2,8 @@ internal import ArgumentParser
 internal import ControlPlane
 internal import Dispatch
 internal import Glibc
-internal import Pipeline
+internal import Stream
+internal import Supervision
 
 /// `evenkeel top`: a live view of a running daemon.
 struct Top: ParsableCommand {

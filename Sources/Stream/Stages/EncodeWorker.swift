@@ -1,0 +1,94 @@
+internal import Codecs
+internal import Dataflow
+internal import Records
+
+/// Formats a unit of records and compresses it into a zstd frame of its own.
+///
+/// A unit depends on no other, so any number of workers give the same bytes.
+struct EncodeWorker: Worker {
+  private let level: Int?
+  private let spare: SpareBatches?
+
+  /// - Parameters:
+  ///   - level: the zstd level; nil leaves the output uncompressed.
+  ///   - spare: takes the batches that are done with.
+  init(level: Int?, spare: SpareBatches? = nil) throws(ZstdError) {
+    self.level = level
+    self.spare = spare
+    // A level that zstd refuses is told at once.
+    WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
+  }
+
+  mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
+    let workspace = try WorkspacePool.shared.take(level: level)
+    defer { WorkspacePool.shared.giveBack(workspace) }
+    let text = workspace.text
+    var prologue: [UInt8]?
+    if input.startsStream {
+      text.removeAll()
+      input.encoder?.encodePrologue(into: text)
+      // A frame even when empty: what has no frame is no zstd file.
+      prologue = try workspace.frame(keepsEmpty: true)
+    }
+    text.removeAll()
+    var records = 0
+    if let encoder = input.encoder {
+      for index in input.slices.indices {
+        encoder.encode(input.slices[index], into: text)
+        records += input.slices[index].records.count
+      }
+    }
+    let unit = EncodedUnit(
+      prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
+      cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
+      requests: input.requests)
+    // The unit lets go of them first: memory with two owners would be copied by its next user.
+    let spent = input.slices
+    input.slices = []
+    spare?.giveBack(spent)
+    return unit
+  }
+}
+
+/// What encoding takes besides the unit, some megabytes.
+private struct Workspace {
+  let level: Int?
+  let compressor: ZstdCompressor?
+  let text = ByteBuffer()
+
+  init(level: Int?) throws(ZstdError) {
+    self.level = level
+    compressor = try level.map { level throws(ZstdError) in try ZstdCompressor(level: level) }
+  }
+
+  /// The text as a frame, or as it is.
+  func frame(keepsEmpty: Bool) throws(ZstdError) -> [UInt8] {
+    guard text.count > 0 || keepsEmpty else { return [] }
+    return try compressor?.compress(text.readable) ?? Array(text.readable)
+  }
+}
+
+/// The workspaces of all streams: as many as work at once, however many streams there are.
+private final class WorkspacePool: @unchecked Sendable {
+  // @unchecked because `idle` is only touched with `lock` held.
+
+  static let shared = WorkspacePool()
+
+  /// So many of a level are kept for the next.
+  private static let mostIdle = 16
+
+  private let lock = Lock()
+  private var idle: [Int?: [Workspace]] = [:]
+
+  func take(level: Int?) throws(ZstdError) -> Workspace {
+    if let workspace = lock.withLock({ idle[level]?.popLast() }) { return workspace }
+    return try Workspace(level: level)
+  }
+
+  func giveBack(_ workspace: Workspace) {
+    lock.withLock {
+      guard idle[workspace.level, default: []].count < Self.mostIdle else { return }
+      idle[workspace.level, default: []].append(workspace)
+    }
+  }
+}

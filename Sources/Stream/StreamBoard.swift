@@ -1,0 +1,40 @@
+package import BatchNormalization
+internal import Dataflow
+package import Records
+
+/// What a running stream shows of its normaliser: written by the stage, read from any thread.
+package final class StreamBoard: @unchecked Sendable {
+  // @unchecked because every stored variable is only touched with `lock` held.
+  private let lock = Lock()
+  private var normalizer: Normalizer?
+  private var shownPosition = StreamPosition()
+
+  package init() {}
+
+  func show(_ normalizer: Normalizer, position: StreamPosition) {
+    lock.withLock {
+      self.normalizer = normalizer
+      shownPosition = position
+    }
+  }
+
+  package var position: StreamPosition { lock.withLock { shownPosition } }
+  package var settings: NormalizationSettings? { lock.withLock { normalizer?.settings } }
+
+  /// One status a feature, as of the last batch; before the first that of the checkpoint, or empty.
+  package var features: [FeatureStatus] {
+    guard let normalizer = lock.withLock({ normalizer }) else { return [] }
+    let (state, observations) = (normalizer.state, normalizer.observations)
+    return normalizer.schema.names.enumerated().map { index, name in
+      let observation = index < observations.count ? observations[index] : FeatureObservation()
+      return FeatureStatus(
+        name: name, mean: state.running.mean[index],
+        deviation: state.running.variance[index].squareRoot(),
+        weight: state.parameters.weight[index], bias: state.parameters.bias[index],
+        values: state.running.values[index], missing: state.missing[index],
+        clipped: state.clipped[index], batchMean: observation.moments?.mean,
+        batchDeviation: observation.moments?.biasedVariance.squareRoot(),
+        renormScale: observation.renormScale, renormShift: observation.renormShift)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+internal import Dataflow
+internal import Dispatch
+internal import Synchronization
+
+/// What a running stream counts; read from any thread, written by its stages.
+package final class StreamMetrics: Sendable {
+  let recordCount = Atomic(0)
+  let batchCount = Atomic(0)
+  let badRecordCount = Atomic(0)
+  let inputByteCount = Atomic(0)
+  let soughtByteCount = Atomic(0)
+  let outputByteCount = Atomic(0)
+  let ingestedRecordCount = Atomic(0)
+  let checkpointCount = Atomic(0)
+  let droppedWriteCount = Atomic(0)
+  let unsettled = Atomic(false)
+  /// In nanoseconds of the monotonic clock; 0 is never.
+  let lastRecordTime = Atomic<UInt64>(0)
+  let lastCheckpointTime = Atomic<UInt64>(0)
+  private let histograms = BatchHistograms()
+
+  package init() {}
+
+  /// Records emitted.
+  package var records: Int { recordCount.load(ordering: .relaxed) }
+  /// Batches emitted.
+  package var batches: Int { batchCount.load(ordering: .relaxed) }
+  /// Records left out.
+  package var badRecords: Int { badRecordCount.load(ordering: .relaxed) }
+  /// Bytes read from the source, as compressed as they came.
+  package var bytesIn: Int { inputByteCount.load(ordering: .relaxed) }
+  /// Bytes of the source that were not read, since an earlier run had.
+  package var bytesPassedOver: Int { soughtByteCount.load(ordering: .relaxed) }
+  /// Bytes given to the sink.
+  package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
+  /// Writes of the present run that no reader got.
+  package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
+  package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
+  /// Records read and not yet emitted.
+  package var recordsInFlight: Int {
+    max(0, ingestedRecordCount.load(ordering: .relaxed) - records)
+  }
+  package var idleSeconds: Double? { Self.age(of: lastRecordTime.load(ordering: .relaxed)) }
+  package var checkpointAgeSeconds: Double? {
+    Self.age(of: lastCheckpointTime.load(ordering: .relaxed))
+  }
+  /// Whether the last checkpoint does not know of all that the run has emitted.
+  package var isUnsettled: Bool { unsettled.load(ordering: .relaxed) }
+  /// From the cut of a batch to its emission, in seconds.
+  package var batchLatency: Histogram { histograms.both.latency }
+  /// Records in a batch.
+  package var batchSize: Histogram { histograms.both.size }
+
+  static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+
+  /// Forgets what an earlier run had read and not emitted.
+  package func beginRun() {
+    ingestedRecordCount.store(records, ordering: .relaxed)
+    unsettled.store(false, ordering: .relaxed)
+  }
+
+  func count(_ cuts: [BatchCut]) {
+    guard !cuts.isEmpty else { return }
+    batchCount.add(cuts.count, ordering: .relaxed)
+    histograms.observe(cuts, at: Self.now)
+  }
+
+  private static func age(of time: UInt64) -> Double? {
+    time == 0 ? nil : Double(now - min(now, time)) / 1e9
+  }
+}
+
+/// The distributions of batches, behind a lock.
+private final class BatchHistograms: @unchecked Sendable {
+  // @unchecked because the histograms are only touched with `lock` held.
+  private let lock = Lock()
+  private var latency = Histogram(bounds: [
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5,
+    1, 2.5, 5, 10,
+  ])
+  private var size = Histogram(bounds: (0...20).map { Double(1 << $0) })
+
+  var both: (latency: Histogram, size: Histogram) { lock.withLock { (latency, size) } }
+
+  func observe(_ cuts: [BatchCut], at time: UInt64) {
+    lock.withLock {
+      for cut in cuts {
+        latency.observe(Double(time - min(time, cut.time)) / 1e9)
+        size.observe(Double(cut.records))
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+package import BatchNormalization
+package import Records
+package import Stream
+
+/// What an operator sees of one stream of the daemon, at one moment.
+package struct StreamStatus: Sendable, Equatable {
+  package enum State: String, Sendable, CaseIterable {
+    /// Its ends are being opened.
+    case starting
+    case running
+    /// It failed and starts again after a pause.
+    case backingOff = "backing_off"
+    /// It emits what was read and then stops.
+    case draining
+    /// Its source has ended, and all is emitted.
+    case finished
+    /// It failed in a way that a restart cannot mend.
+    case failed
+  }
+
+  package var name: String
+  package var state: State
+  package var source: String
+  package var sink: String
+  package var mode: NormalizationMode
+  package var isFrozen: Bool
+  /// The place in the stream behind the last batch that was normalised.
+  package var position: StreamPosition
+  package var records: Int
+  package var batches: Int
+  package var badRecords: Int
+  package var bytesIn: Int
+  package var bytesOut: Int
+  package var restarts: Int
+  package var checkpoints: Int
+  /// Records read and not yet emitted.
+  package var recordsInFlight: Int
+  /// Seconds since the last record was read, or nil before the first.
+  package var idleSeconds: Double?
+  /// Seconds since the last checkpoint, or nil before the first.
+  package var checkpointAgeSeconds: Double?
+  package var lastError: String?
+  /// From the cut of a batch to its emission.
+  package var batchLatency: Histogram
+  /// Records in a batch.
+  package var batchSize: Histogram
+  /// What an operator should know though the stream runs.
+  package var warnings: [String]
+  /// Writes that a reader lost because the sink is asked to drop what waits too long.
+  package var droppedWrites = 0
+}

@@ -1,0 +1,274 @@
+internal import BatchNormalization
+internal import Connectors
+internal import Dispatch
+internal import Logging
+internal import Records
+internal import Storage
+internal import Stream
+
+// Invariants:
+// - Everything mutable is touched on `queue` only.
+// - There is at most one run; `attempt` tells the completion of the present one from older ones.
+// - Counters go on from run to run; a run starts from the newest checkpoint.
+
+/// One stream of the daemon: starts it, starts it again after a failure, stops it, and tells how it is.
+final class SupervisedStream: @unchecked Sendable {
+  // @unchecked because every stored variable is only touched on `queue`.
+
+  let definition: StreamDefinition
+  private let directory: String
+  private let fileSystem: any FileSystem
+  private let queue: DispatchQueue
+  private let logger: Logger
+  private let metrics = StreamMetrics()
+  private var state = StreamStatus.State.starting
+  private var run: StreamRun?
+  private var board: StreamBoard?
+  /// As configured, then as operators changed it: that lasts across runs.
+  private var normalization: NormalizationSettings
+  private var attempt = 0
+  private var startedAt = DispatchTime.now()
+  private var restarts = 0
+  private var pauseSeconds: Double
+  private var lastError: String?
+  private var warnings: [String] = []
+  private var parametersVersion: FileStatus?
+  private var takesOtherCheckpoints: Bool
+  private var isStopping = false
+  private var onStopped: [@Sendable () -> Void] = []
+
+  /// - Parameter takesOtherCheckpoints: whether a checkpoint of other features or settings lends what
+  ///   fits, as after a reload.
+  init(
+    _ definition: StreamDefinition, stateDirectory: String, takesOtherCheckpoints: Bool,
+    fileSystem: any FileSystem, logger: Logger
+  ) {
+    self.definition = definition
+    normalization = definition.stream.normalization
+    self.takesOtherCheckpoints = takesOtherCheckpoints
+    self.fileSystem = fileSystem
+    directory = definition.directory(in: stateDirectory)
+    pauseSeconds = definition.restart.initialSeconds
+    queue = DispatchQueue(label: "evenkeel.stream.\(definition.name)")
+    var logger = logger
+    logger[metadataKey: "stream"] = "\(definition.name)"
+    self.logger = logger
+  }
+
+  // MARK: From any thread
+
+  /// Opens the ends; `completion` is called when that is done, or has failed and is tried again.
+  func start(_ completion: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.begin()
+      completion()
+    }
+  }
+
+  /// Drains the stream; `completion` is called when it has ended.
+  func stop(_ completion: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.isStopping = true
+      guard let run = self.run else { return completion() }
+      self.onStopped.append(completion)
+      self.state = .draining
+      run.stop()
+    }
+  }
+
+  /// Ends a stream that takes too long to drain; what it holds is lost.
+  func abandon() {
+    queue.async {
+      self.run?.cancel(
+        .badInput(
+          stream: self.definition.name, "stopped before all that was read could be emitted"))
+    }
+  }
+
+  func request(
+    _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+  ) {
+    queue.async {
+      guard let run = self.run else {
+        return reply(.failure(.notRunning(self.definition.name)))
+      }
+      run.request(command, reply: reply)
+    }
+  }
+
+  var features: [FeatureStatus] { queue.sync { board }?.features ?? [] }
+
+  var status: StreamStatus {
+    queue.sync {
+      let settings = board?.settings ?? normalization
+      return StreamStatus(
+        name: definition.name, state: state,
+        source: Self.shown(definition.source.kind.name, definition.source.location),
+        sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
+        isFrozen: settings.isFrozen,
+        position: board?.position ?? StreamPosition(), records: metrics.records,
+        batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
+        bytesOut: metrics.bytesOut, restarts: restarts, checkpoints: metrics.checkpoints,
+        recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
+        checkpointAgeSeconds: metrics.checkpointAgeSeconds, lastError: lastError,
+        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings,
+        droppedWrites: metrics.droppedWrites)
+    }
+  }
+
+  private static func shown(_ kind: String, _ location: ConnectorLocation) -> String {
+    location.text.map { "\(kind):\($0)" } ?? kind
+  }
+
+  // MARK: Runs
+
+  private func begin() {
+    guard !isStopping, run == nil else { return }
+    attempt += 1
+    startedAt = .now()
+    state = .starting
+    metrics.beginRun()
+    let attempt = attempt
+    do {
+      let run = try open { failure in
+        self.queue.async { self.ended(attempt, failure) }
+      }
+      self.run = run
+      board = run.board
+      state = .running
+      logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
+      run.start()
+      keepCheckpoints(attempt)
+      if definition.parameters?.watches == true { watchParameters(attempt) }
+    } catch {
+      failed(error)
+    }
+  }
+
+  private func open(
+    completion: @escaping @Sendable ((any Error)?) -> Void
+  ) throws(StreamError) -> StreamRun {
+    var definition = definition
+    definition.stream.normalization = normalization
+    let opened = try OpenedStream(
+      definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
+      in: fileSystem)
+    // From here on the checkpoint says it.
+    takesOtherCheckpoints = false
+    parametersVersion = opened.parametersVersion
+    let run = try StreamRun(
+      opened, checkpoints: definition.checkpoint.schedule,
+      // Live streams are many and small; a file is one and large.
+      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
+    warnings = run.warnings
+    for warning in warnings {
+      logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
+    }
+    return run
+  }
+
+  private func ended(_ attempt: Int, _ failure: (any Error)?) {
+    guard attempt == self.attempt, run != nil else { return }
+    run = nil
+    normalization = board?.settings ?? normalization
+    if let failure {
+      failed(failure)
+    } else {
+      state = .finished
+      logger.info("stream has ended", metadata: ["records": "\(metrics.records)"])
+    }
+    for completion in onStopped { completion() }
+    onStopped = []
+  }
+
+  /// Reports a failure and, unless a restart cannot mend it, starts again after a pause that doubles.
+  private func failed(_ failure: any Error) {
+    lastError = "\(failure)"
+    // What a record holds is no matter for the log.
+    let reason = (failure as? StreamError)?.withoutContents ?? "\(failure)"
+    logger.debug("\(failure)")
+    if let error = failure as? StreamError, case .configuration = error {
+      state = .failed
+      logger.critical("\(reason)")
+      return
+    }
+    guard !isStopping else {
+      state = .failed
+      logger.error("\(reason)")
+      return
+    }
+    let ranSeconds =
+      Double(DispatchTime.now().uptimeNanoseconds - startedAt.uptimeNanoseconds) / 1e9
+    if ranSeconds >= definition.restart.resetAfterSeconds {
+      pauseSeconds = definition.restart.initialSeconds
+    }
+    // Jitter, so that streams that failed together do not come back together.
+    let pause = pauseSeconds * Double.random(in: 0.75...1.25)
+    pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
+    state = .backingOff
+    restarts += 1
+    logger.error("\(reason)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
+    queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
+  }
+
+  // MARK: Checkpoints
+
+  /// Has a checkpoint kept when one is due and no batch comes at whose cut it would be: what was emitted
+  /// is unsettled no longer than it may be, however long the source is silent.
+  private func keepCheckpoints(_ attempt: Int) {
+    guard let interval = definition.checkpoint.schedule.intervalSeconds else { return }
+    let age = metrics.checkpointAgeSeconds ?? 0
+    // No more often than once a second: most of the time there is nothing.
+    let pause = max(1, age < interval ? interval - age : interval)
+    queue.asyncAfter(deadline: .now() + pause) { [weak self] in
+      guard let self, attempt == self.attempt, let run else { return }
+      let isDue = (metrics.checkpointAgeSeconds ?? .infinity) >= interval
+      guard isDue, metrics.isUnsettled else { return keepCheckpoints(attempt) }
+      // The next is thought of when this one has come, which may be long where nobody takes the output.
+      run.request(.checkpoint) { _ in self.queue.async { self.keepCheckpoints(attempt) } }
+    }
+  }
+
+  // MARK: γ and β
+
+  /// Takes a new parameters file between two batches; a bad one is refused and the old stays.
+  private func watchParameters(_ attempt: Int) {
+    queue.asyncAfter(deadline: .now() + 1) { [weak self] in
+      guard let self, attempt == self.attempt, run != nil else { return }
+      takeNewParameters()
+      watchParameters(attempt)
+    }
+  }
+
+  private func takeNewParameters() {
+    guard let file = definition.parameters?.file,
+      let version = try? fileSystem.status(of: file), version != parametersVersion
+    else { return }
+    parametersVersion = version
+    let parameters: Parameters
+    do {
+      parameters = try ParametersFile.read(file, in: fileSystem)
+    } catch {
+      return refused("\(error)")
+    }
+    let command = StreamCommand.parameters(
+      weight: parameters.weight, bias: parameters.bias, features: parameters.features)
+    run?.request(command) { result in
+      self.queue.async {
+        switch result {
+        case .success:
+          self.warnings = []
+          self.logger.notice("took new parameters", metadata: ["file": "\(file)"])
+        // The next run reads the file itself.
+        case .failure(.notRunning): break
+        case .failure(let refusal): self.refused("\(file): \(refusal)")
+        }
+      }
+    }
+  }
+
+  private func refused(_ reason: String) {
+    warnings = ["refused new parameters, the old stay: \(reason)"]
+    logger.error("\(warnings[0])")
+  }
+}

@@ -1,0 +1,149 @@
+import Testing
+
+@testable import Records
+
+@Suite struct FeaturePatternTests {
+  @Test(arguments: [
+    ("temp", "temp"), ("", ""), ("*", ""), ("*", "anything at all"), ("**", ""), ("***", "ab"),
+    ("wind_*", "wind_"), ("wind_*", "wind_speed"), ("*_speed", "wind_speed"), ("w*d", "wd"),
+    ("w*d", "wild wood"), ("w?nd", "wind"), ("??", "ab"), ("*?", "a"), ("?*?", "ab"),
+    ("v[*]", "v[12]"), ("a*b*c", "a-b-b-c-c"), ("*a*", "bab"), ("a.b", "a.b"), ("*", "*"),
+    ("a*", "a*"), ("a?", "a?"),
+  ])
+  func `a pattern matches what it spells`(pattern: String, name: String) {
+    #expect(FeaturePattern(pattern).matches(name))
+  }
+
+  @Test(arguments: [
+    ("temp", "Temp"), ("temp", "temp "), ("temp", "tem"), ("tem", "temp"), ("", "a"), ("?", ""),
+    ("?", "ab"), ("*?", ""), ("wind_*", "wind"), ("wind_*", "a wind_x"), ("*_speed", "wind_speeds"),
+    ("a*b*c", "a-c-b"), ("a.b", "axb"), ("[ab]", "a"), ("a*", "*a"), ("??", "a"),
+  ])
+  func `a pattern matches nothing else`(pattern: String, name: String) {
+    #expect(!FeaturePattern(pattern).matches(name))
+  }
+
+  @Test func `a star gives back what the rest of the pattern needs`() {
+    #expect(FeaturePattern("*ab").matches("aab"))
+    #expect(FeaturePattern("*aab").matches("aaaab"))
+    #expect(FeaturePattern("a*ba*bb").matches("abaXbabb"))
+    #expect(!FeaturePattern("a*ba*bb").matches("abaXbab"))
+    #expect(FeaturePattern("*a?c*").matches("aabaxc"))
+  }
+
+  @Test func `a pattern of many stars ends soon, match or none`() {
+    let pattern = FeaturePattern(String(repeating: "a*", count: 40) + "b")
+    #expect(!pattern.matches(String(repeating: "a", count: 400)))
+    #expect(pattern.matches(String(repeating: "a", count: 400) + "b"))
+  }
+
+  @Test func `a question mark is one character, however many bytes it has`() {
+    #expect(FeaturePattern("?").matches("ü"))
+    #expect(FeaturePattern("?").matches("u\u{308}"))
+    #expect(FeaturePattern("?").matches("👩‍👩‍👧"))
+    #expect(!FeaturePattern("?").matches("日本"))
+    #expect(FeaturePattern("日?").matches("日本"))
+    #expect(FeaturePattern("*本").matches("日本"))
+    // Composed or not, it is the same character.
+    #expect(FeaturePattern("grün").matches("gru\u{308}n"))
+  }
+
+  @Test func `any mix of stars and letters matches as plain recursion says`() {
+    let seed = UInt64.random(in: 0 ... .max)
+    var state = seed
+    func next(_ bound: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % bound
+    }
+    func matches(_ pattern: ArraySlice<Character>, _ name: ArraySlice<Character>) -> Bool {
+      guard let first = pattern.first else { return name.isEmpty }
+      if first == "*" {
+        return matches(pattern.dropFirst(), name)
+          || (!name.isEmpty && matches(pattern, name.dropFirst()))
+      }
+      guard let letter = name.first, first == "?" || first == letter else { return false }
+      return matches(pattern.dropFirst(), name.dropFirst())
+    }
+    var matchCount = 0
+    for _ in 0..<3000 {
+      let pattern = (0..<next(7)).map { _ in Array("ab*?")[next(4)] }
+      let name = (0..<next(8)).map { _ in Array("ab")[next(2)] }
+      let expected = matches(pattern[...], name[...])
+      matchCount += expected ? 1 : 0
+      #expect(
+        FeaturePattern(String(pattern)).matches(String(name)) == expected,
+        "seed \(seed): \(String(pattern)) on \(String(name))")
+    }
+    #expect(matchCount > 100, "seed \(seed)")
+  }
+
+  @Test func `only stars and question marks make a glob`() {
+    #expect(FeaturePattern("wind_*").isGlob)
+    #expect(FeaturePattern("w?nd").isGlob)
+    #expect(!FeaturePattern("v[0].x-y+z").isGlob)
+  }
+
+  // MARK: Selection
+
+  private static let names = ["time", "wind_speed", "temp", "wind_gust", "temp"]
+
+  private func select(_ patterns: String...) throws(FeatureError) -> [Int] {
+    try FeaturePattern.select(patterns.map { FeaturePattern($0) }, from: Self.names)
+  }
+
+  @Test func `columns come in the order of the patterns, then of the names, each once`() throws {
+    #expect(try select("temp", "wind_*") == [2, 4, 1, 3])
+    #expect(try select("wind_gust", "*") == [3, 0, 1, 2, 4])
+    #expect(try select("wind_*", "wind_speed", "*_speed", "wind_*") == [1, 3])
+    #expect(try select() == [])
+  }
+
+  @Test func `a pattern that fits no name is refused with the nearest one`() {
+    #expect(throws: FeatureError.matchesNothing(pattern: "tmp", nearest: "temp")) {
+      try select("time", "tmp")
+    }
+    #expect(throws: FeatureError.matchesNothing(pattern: "Wind_speed", nearest: "wind_speed")) {
+      try select("Wind_speed")
+    }
+    #expect(throws: FeatureError.matchesNothing(pattern: "pressure", nearest: nil)) {
+      try select("pressure")
+    }
+    #expect(throws: FeatureError.matchesNothing(pattern: "x*", nearest: nil)) { try select("x*") }
+    #expect(throws: FeatureError.matchesNothing(pattern: "", nearest: nil)) {
+      try FeaturePattern.select([FeaturePattern("")], from: [])
+    }
+  }
+
+  @Test func `thousands of names choose among thousands of columns at once`() throws {
+    let names = FeatureSchema.unnamed(count: 20_000)
+    let patterns = names.reversed().map { FeaturePattern($0) }
+    let start = ContinuousClock.now
+    #expect(try FeaturePattern.select(patterns, from: names) == names.indices.reversed())
+    // Each with each would be 4 · 10^8 comparisons: minutes.
+    #expect(ContinuousClock.now - start < .seconds(20))
+  }
+}
+
+@Suite struct NearestNameTests {
+  @Test(arguments: [
+    ("temperture", "temperature"), ("humdiity", "humidity"), ("TEMPERATURE", "temperature"),
+    ("presure", "pressure"), ("pressures", "pressure"),
+  ])
+  func `the nearest name is the one with the fewest changes`(word: String, name: String) {
+    #expect(nearestName(to: word, in: ["pressure", "humidity", "temperature"]) == name)
+  }
+
+  @Test func `a name that differs in more than a third is not near`() {
+    #expect(nearestName(to: "humid", in: ["temperature", "pressure"]) == nil)
+    #expect(nearestName(to: "abcdef", in: ["abcdxy"]) == "abcdxy")
+    #expect(nearestName(to: "abcdef", in: ["abcxyz"]) == nil)
+    #expect(nearestName(to: "temp", in: []) == nil)
+    #expect(nearestName(to: "tmep", in: ["temp"]) == "temp")
+    #expect(nearestName(to: "abcdef", in: ["bacdfe"]) == "bacdfe")
+  }
+
+  @Test func `of two names as near, the first is taken`() {
+    #expect(nearestName(to: "wind", in: ["wine", "wing", "wind_speed"]) == "wine")
+    #expect(nearestName(to: "wind", in: ["wine", "wind"]) == "wind")
+  }
+}

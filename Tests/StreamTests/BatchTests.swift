@@ -1,0 +1,194 @@
+import BatchNormalization
+import Codecs
+import Dataflow
+import Records
+import Storage
+import TestSupport
+import Testing
+
+@testable import Stream
+
+@Suite struct BatchTests {
+  private func numbered(_ count: Int) -> [UInt8] {
+    csv([("x", (0..<count).map { Double($0 * $0 % 101) })])
+  }
+
+  private func keys(_ run: SerialRun) -> [String] {
+    run.lines.dropFirst().filter { !$0.isEmpty }.map { String($0.prefix { $0 != "," }) }
+  }
+
+  // MARK: Cutting
+
+  @Test func `batches that precede a bad record are emitted before it ends the stream`() throws {
+    var ingest = try IngestStage(
+      csvConfiguration(),
+      source: PieceSource(numbered(10) + Array("k,x\n".utf8), piece: .max, isLive: false),
+      metrics: StreamMetrics())
+    var sizes: [Int] = []
+    #expect(throws: StreamError.self) {
+      while true {
+        let progress = try ingest.step(.resume) { item in
+          if case .records(let records) = item { sizes += records.sizes }
+        }
+        if progress == .finished { break }
+      }
+    }
+    // Those of the batch under way are lost with it, and read again by a later run.
+    #expect(sizes == [4, 4])
+  }
+
+  @Test(arguments: [
+    (8, [4, 4]), (9, [4, 4, 1]), (3, [3]), (1, [1]), (0, []),
+  ])
+  func `batches have the size asked for and the last one what is left`(
+    records: Int, sizes: [Int]
+  ) throws {
+    let run = try SerialRun(
+      csvConfiguration { $0.decoder.features = [FeaturePattern("x")] }, numbered(records))
+    #expect(run.batchSizes == sizes)
+    #expect(run.metrics.batches == sizes.count)
+    #expect(run.metrics.records == records)
+    #expect(run.checkpoint?.batchesTracked == sizes.count)
+    #expect(run.checkpoint?.values == [records])
+  }
+
+  @Test func `a last line without an end is a record`() throws {
+    let run = try SerialRun(csvConfiguration(), numbered(5).dropLast())
+    #expect(run.batchSizes == [4, 1])
+    #expect(run.output.last != 0x0A)
+  }
+
+  @Test func `blank lines are no records and pass where they stand`() throws {
+    let text = "k,x\n\na,1\n\n\nb,2\nc,3\n\nd,4\ne,5\n\n"
+    let configuration = csvConfiguration { $0.decoder.features = [FeaturePattern("x")] }
+    let run = try SerialRun(configuration, Array(text.utf8))
+    #expect(run.batchSizes == [4, 1])
+    #expect(run.lines.map { $0.isEmpty } == [0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1].map { $0 == 1 })
+    #expect(run.checkpoint?.position?.records == 5)
+    #expect(run.checkpoint?.position?.byteOffset == text.utf8.count)
+  }
+
+  @Test func `blank lines alone after a header pass`() throws {
+    let configuration = csvConfiguration { $0.decoder.features = [FeaturePattern("x")] }
+    let run = try SerialRun(configuration, Array("k,x\n\n\n".utf8))
+    #expect(run.text == "k,x\n\n\n")
+    #expect(run.metrics.records == 0 && run.metrics.batches == 0)
+    #expect(run.checkpoint?.batchesTracked == 0)
+  }
+
+  @Test func `records that are left out do not count for a batch`() throws {
+    let text = "k,x\na,1\nb,oops\nc,2\nd\ne,3\nf,4\ng,5\n"
+    let run = try SerialRun(csvConfiguration { $0.badRecords = .skip }, Array(text.utf8))
+    #expect(run.batchSizes == [4, 1])
+    #expect(run.rejected.map(\.record) == [2, 4])
+    #expect(keys(run) == ["a", "c", "e", "f", "g"])
+    #expect(run.checkpoint?.position?.records == 7)
+    #expect(run.metrics.badRecords == 2)
+  }
+
+  @Test func `a short batch is normalised by the running moments and still updates them`() throws {
+    let configuration = csvConfiguration {
+      $0.normalization.mode = .batch
+      $0.normalization.minBatchSize = 3
+      $0.precision = .float64
+    }
+    let values = [1.0, 2, 3, 4, 10, 20]
+    let run = try SerialRun(configuration, csv([("x", values)]))
+    // The first batch replaces the initial values: mean 2.5, unbiased variance 5/3.
+    let scale = 1 / (5.0 / 3 + 1e-5).squareRoot()
+    let last = column(1, of: run.text).suffix(2)
+    #expect(zip(last, [10.0, 20]).allSatisfy { abs($0 - ($1 - 2.5) * scale) < 1e-12 })
+    #expect(run.checkpoint?.batchesTracked == 2)
+    #expect(run.checkpoint?.values == [6])
+  }
+
+  @Test func `a batch of one record in batch mode is not its own mean`() throws {
+    let configuration = csvConfiguration {
+      $0.normalization.mode = .batch
+      $0.normalization.warmUp.batches = 0
+    }
+    // Initial values: mean 0, variance 1.
+    let run = try SerialRun(configuration, csv([("x", [8])]))
+    #expect(abs(column(1, of: run.text)[0] - 8) < 1e-3)
+  }
+
+  // MARK: Warm-up
+
+  @Test(arguments: WarmUp.Emission.allCases, [0, 1, 3, 5, 9])
+  func `warm-up keeps every record in its place`(emission: WarmUp.Emission, batches: Int) throws {
+    let configuration = csvConfiguration {
+      $0.normalization.warmUp.emission = emission
+      $0.normalization.warmUp.batches = batches
+    }
+    // 22 records make six batches, the last of them short.
+    let run = try SerialRun(configuration, numbered(22))
+    #expect(keys(run) == (0..<22).map { "k\($0)" })
+    #expect(run.metrics.records == 22 && run.metrics.batches == 6)
+    #expect(run.checkpoint?.batchesTracked == 6)
+  }
+
+  @Test func `warm-up with pass emits the first records as they came`() throws {
+    let input = numbered(12)
+    let run = try SerialRun(
+      csvConfiguration {
+        $0.normalization.warmUp.emission = .pass
+        $0.normalization.warmUp.batches = 2
+      }, input)
+    let before = String(decoding: input, as: UTF8.self).split(separator: "\n")
+    let after = run.text.split(separator: "\n")
+    #expect(after[...8] == before[...8])
+    #expect(zip(after, before).dropFirst(9).allSatisfy { $0 != $1 })
+  }
+
+  @Test func `warm-up with batch normalises the first records by their own moments`() throws {
+    let run = try SerialRun(
+      csvConfiguration {
+        $0.normalization.warmUp.batches = 2
+        $0.precision = .float64
+      }, numbered(12))
+    let values = column(1, of: run.text)
+    for start in [0, 4] { #expect(abs(values[start..<start + 4].reduce(0, +)) < 1e-9) }
+    #expect(abs(values[8...].reduce(0, +)) > 1e-3)
+  }
+
+  @Test func `warm-up with hold normalises the first records by the moments that end it`() throws {
+    var configuration = csvConfiguration {
+      $0.normalization.warmUp.emission = .hold
+      $0.normalization.warmUp.batches = 3
+      $0.precision = .float64
+    }
+    let input = numbered(12)
+    let run = try SerialRun(configuration, input)
+    configuration.normalization.isFrozen = true
+    let frozen = try SerialRun(configuration, input, initial: run.checkpoint)
+    #expect(run.output == frozen.output)
+  }
+
+  @Test func `what is held is released at the end of a stream that never gets warm`() throws {
+    var configuration = csvConfiguration {
+      $0.normalization.warmUp.emission = .hold
+      $0.normalization.warmUp.batches = 100
+      $0.precision = .float64
+    }
+    let input = numbered(7)
+    let run = try SerialRun(configuration, input)
+    #expect(keys(run) == (0..<7).map { "k\($0)" })
+    configuration.normalization.isFrozen = true
+    #expect(try SerialRun(configuration, input, initial: run.checkpoint).output == run.output)
+  }
+
+  @Test func `the position of a checkpoint is the end of the stream, by frame and by byte`() throws
+  {
+    let input = numbered(10)
+    let plain = try #require(SerialRun(csvConfiguration(), input).checkpoint?.position)
+    #expect(
+      plain
+        == StreamPosition(
+          records: 10, byteOffset: input.count, frameOffset: 0, byteOffsetInFrame: input.count))
+    let frames = try framed(input, count: 2)
+    let position = try #require(SerialRun(csvConfiguration(), frames).checkpoint?.position)
+    #expect(position.byteOffset == input.count && position.records == 10)
+    let rest = try decompressed(Array(frames[position.frameOffset...]))
+    #expect(rest.count == position.byteOffsetInFrame)
+  }
+}

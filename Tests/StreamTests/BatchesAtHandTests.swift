@@ -1,0 +1,191 @@
+import Codecs
+import Records
+import Testing
+
+@testable import Stream
+
+@Suite struct BatchesAtHandTests {
+  private let place = StreamPosition(records: 7)
+
+  private func batches(size: Int, spare: SpareBatches? = nil) -> BatchesAtHand {
+    var batches = BatchesAtHand(batchSize: size, precision: .float64, spare: spare)
+    batches.featureCount = 1
+    return batches
+  }
+
+  /// Adds the records of these numbers, as long as the batch under way takes them.
+  private func add(_ numbers: Range<Int>, to batches: inout BatchesAtHand) {
+    for number in numbers {
+      batches.add { batch, limit in
+        #expect(batch.features.count < limit)
+        let start = UInt32(batch.text.count)
+        batch.text += Array("\(number)\n".utf8)
+        batch.spans.append(
+          ValueSpan(
+            start: start, end: UInt32(batch.text.count - 1), cell: UInt32(batch.features.count)))
+        let place = batch.features.count
+        batch.features.withFloat64Columns { (values: inout [Double]) in
+          values[place] = Double(number)
+        }
+        batch.features.count += 1
+      }
+    }
+  }
+
+  private func takeWhole(of batches: inout BatchesAtHand) throws -> RecordBatch {
+    let whole = batches.takeWhole()
+    return try #require(whole)
+  }
+
+  /// The numbers that a batch holds, in its columns and in its text alike.
+  private func numbers(_ batch: RecordBatch) -> [Int] {
+    let values = (0..<batch.features.count).map {
+      Int(batch.features[record: $0, feature: 0])
+    }
+    let spelt = batch.spans.map {
+      Int(String(decoding: batch.text[Int($0.start)..<Int($0.end)], as: UTF8.self))
+    }
+    let named = batch.spans.map { Int(batch.features[record: Int($0.cell), feature: 0]) }
+    #expect(spelt == values && named == values)
+    return values
+  }
+
+  @Test func `whole batches leave together, without the one under way`() throws {
+    var batches = batches(size: 3)
+    add(0..<3, to: &batches)
+    #expect(batches.isFull)
+    batches.cut(at: place)
+    #expect(batches.isBetweenBatches)
+    add(3..<6, to: &batches)
+    batches.cut(at: StreamPosition(records: 8))
+    add(6..<8, to: &batches)
+    let whole = try takeWhole(of: &batches)
+    #expect(numbers(whole) == Array(0..<6))
+    #expect(whole.sizes == [3, 3])
+    #expect(whole.cuts.map(\.end.records) == [7, 8] && whole.end.records == 8)
+    #expect(!whole.isUnderWay)
+    #expect(batches.recordsUnderWay == 2)
+    let none = batches.takeWhole()
+    #expect(none?.sizes == nil)
+    add(8..<9, to: &batches)
+    #expect(batches.isFull)
+    batches.cut(at: place)
+    #expect(numbers(try takeWhole(of: &batches)) == [6, 7, 8])
+  }
+
+  @Test func `what has left counts for the batch that goes on`() throws {
+    var batches = batches(size: 3)
+    add(0..<2, to: &batches)
+    let taken = batches.takeUnderWay(endingAt: place)
+    let part = try #require(taken)
+    #expect(numbers(part) == [0, 1] && part.cuts.isEmpty && part.end == place)
+    #expect(batches.aPartHasLeft && !batches.isBetweenBatches)
+    let nothing = batches.takeUnderWay(endingAt: place)
+    #expect(nothing?.sizes == nil)
+    add(2..<3, to: &batches)
+    #expect(batches.isFull)
+    batches.cut(at: place)
+    #expect(!batches.aPartHasLeft)
+    let rest = try takeWhole(of: &batches)
+    #expect(numbers(rest) == [2] && rest.sizes == [1])
+  }
+
+  @Test func `a batch whose records have all left is cut without any`() throws {
+    var batches = batches(size: 9)
+    add(0..<2, to: &batches)
+    _ = batches.takeUnderWay(endingAt: place)
+    batches.cut(at: place)
+    #expect(try takeWhole(of: &batches).sizes == [0])
+  }
+
+  @Test func `no batch that is sliced stands behind another, even one without records`() throws {
+    var batches = batches(size: 70_000)
+    add(0..<2, to: &batches)
+    _ = batches.takeUnderWay(endingAt: place)
+    batches.cut(at: place)
+    #expect(batches.isWorthPassingOn)
+  }
+
+  @Test func `few batches leave in no more memory than they need, many in one piece`() throws {
+    var batches = batches(size: 4)
+    add(0..<4, to: &batches)
+    batches.cut(at: place)
+    #expect(!batches.isWorthPassingOn)
+    #expect(try takeWhole(of: &batches).features.capacity == 4)
+    for start in stride(from: 0, to: 8192, by: 4) {
+      #expect(!batches.isWorthPassingOn)
+      add(start..<start + 4, to: &batches)
+      batches.cut(at: place)
+    }
+    #expect(batches.isWorthPassingOn)
+    let piece = try takeWhole(of: &batches)
+    #expect(piece.sizes == Array(repeating: 4, count: 2048))
+    #expect(piece.features.capacity == 8192)
+  }
+
+  @Test func `a written batch lends its memory, and keeps what it holds for whoever else has it`()
+    throws
+  {
+    let spare = SpareBatches()
+    var batches = batches(size: 8192, spare: spare)
+    func piece() throws -> RecordBatch {
+      add(0..<8192, to: &batches)
+      batches.cut(at: place)
+      return try takeWhole(of: &batches)
+    }
+    func address(_ batch: RecordBatch) -> UnsafeRawPointer? {
+      batch.text.withUnsafeBytes { $0.baseAddress }
+    }
+    func slices(_ batch: consuming RecordBatch) -> [RecordSlice] {
+      var slices: [RecordSlice] = []
+      batch.forEachSlice { slices.append($0) }
+      return slices
+    }
+    var first: RecordBatch? = try piece()
+    let lent = first.flatMap(address)
+    spare.giveBack(first.take().map(slices) ?? [])
+    let second = try piece()
+    #expect(address(second) == lent)
+    // It is given back though the test still holds it.
+    spare.giveBack(slices(second))
+    let third = try piece()
+    #expect(address(third) != lent)
+    #expect(numbers(second) == Array(0..<8192))
+    spare.free()
+    spare.giveBack(slices(second))
+    #expect(spare.take(capacity: 8192)?.sizes == nil)
+  }
+
+  @Test func `all streams together keep a bounded memory for batches to come`() {
+    func slices(_ count: Int) -> [RecordSlice] {
+      (0..<count).flatMap { _ in
+        var batch = RecordBatch(
+          features: FeatureBatch(featureCount: 1, capacity: 1, precision: .float64))
+        batch.text = Array(repeating: 0, count: 9 << 20)
+        batch.features.count = 1
+        batch.cut()
+        var slices: [RecordSlice] = []
+        batch.forEachSlice { slices.append($0) }
+        return slices
+      }
+    }
+    func takeAll(_ spare: SpareBatches) -> Int {
+      (0..<9).count { _ in spare.take(capacity: 1) != nil }
+    }
+    let (one, other) = (SpareBatches(), SpareBatches())
+    #expect(takeAll(one) + takeAll(other) == 0)
+    one.giveBack(slices(4))
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 0)
+    #expect(takeAll(one) == 3)
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 1)
+    do {
+      let gone = SpareBatches()
+      #expect(takeAll(gone) == 0)
+      gone.giveBack(slices(3))
+    }
+    other.giveBack(slices(1))
+    #expect(takeAll(other) == 1)
+  }
+}

@@ -1,0 +1,172 @@
+import BatchNormalization
+import Codecs
+import Dataflow
+import Records
+import Storage
+import Synchronization
+import Testing
+
+@testable import Stream
+
+/// What an operator asks of a stream, and what is shown of it.
+@Suite struct CommandTests {
+  private let board = StreamBoard()
+
+  private func stage(
+    from initial: InitialState = InitialState()
+  ) -> NormalizeStage {
+    NormalizeStage(
+      csvConfiguration { $0.normalization.mode = .running }, from: initial, checkpoints: .atEnd,
+      board: board)
+  }
+
+  private func openedStage() throws -> NormalizeStage {
+    var stage = stage()
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    return stage
+  }
+
+  private func opening() throws -> StreamOpening {
+    StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
+  }
+
+  /// Passes it to the stage, and gives the checkpoint that comes of it.
+  @discardableResult
+  private func pass(
+    _ signal: Signal<IngestedItem>, to stage: inout NormalizeStage
+  ) throws -> Checkpoint? {
+    var checkpoint: Checkpoint?
+    _ = try stage.step(signal) { checkpoint = $0.checkpoint ?? checkpoint }
+    return checkpoint
+  }
+
+  /// A mini-batch of one record.
+  private func batch(_ value: Double, endingAt records: Int) -> RecordBatch {
+    var features = FeatureBatch(featureCount: 1, capacity: 1, precision: .float64)
+    features.withFloat64Columns { (values: inout [Double]) in values[0] = value }
+    features.count = 1
+    var batch = RecordBatch(features: features, end: StreamPosition(records: records))
+    batch.cut()
+    return batch
+  }
+
+  @Test func `who has the reply to a command sees what it changed`() throws {
+    let replies = Mutex(0)
+    var stage = try openedStage()
+    try pass(.element(.records(batch(3, endingAt: 1))), to: &stage)
+    func command(_ command: StreamCommand, _ isShown: @escaping @Sendable (StreamBoard) -> Bool)
+      throws
+    {
+      let request = StreamRequest(command, of: "test") { [board] answer in
+        #expect(throws: Never.self) { try answer.get() }
+        #expect(isShown(board), "\(command)")
+        replies.withLock { $0 += 1 }
+      }
+      try pass(.element(.request(request)), to: &stage)
+    }
+    try command(.freeze) { $0.settings?.isFrozen == true }
+    try command(.thaw) { $0.settings?.isFrozen == false && $0.features[0].values == 1 }
+    try command(.reset) { $0.features[0].values == 0 }
+    try command(.mode(.batch)) { $0.settings?.mode == .batch }
+    try command(.parameters(weight: [2], bias: [5], features: nil)) {
+      $0.features[0].weight == 2 && $0.features[0].bias == 5
+    }
+    #expect(replies.withLock { $0 } == 5)
+  }
+
+  @Test func `a command that comes before the stream has begun is carried out when it does`() throws
+  {
+    let replies = Mutex<[Bool]>([])
+    var stage = stage()
+    func freeze() throws {
+      let request = StreamRequest(.freeze, of: "test") { answer in
+        replies.withLock { $0.append((try? answer.get()) != nil) }
+      }
+      try pass(.element(.request(request)), to: &stage)
+    }
+    try freeze()
+    #expect(replies.withLock { $0 } == [])
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    #expect(replies.withLock { $0 } == [true])
+    #expect(board.settings?.isFrozen == true)
+    // With a run that ends before, it is refused.
+    stage = self.stage()
+    try freeze()
+    try pass(.end, to: &stage)
+    stage = self.stage()
+    #expect(replies.withLock { $0 } == [true, false])
+  }
+
+  @Test func `what a run starts from is shown before there are records`() throws {
+    let configuration = csvConfiguration { $0.normalization.mode = .running }
+    let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
+    let checkpoint = try #require(run.checkpoint)
+    var initial = InitialState(checkpoint: checkpoint, resumption: checkpoint.position)
+    stage(from: initial).showStart()
+    #expect(board.position.records == 5)
+    #expect(board.settings?.mode == .running)
+    #expect(board.features.map(\.name) == ["x"])
+    #expect(board.features[0].mean == checkpoint.runningMean[0])
+    #expect(board.features[0].values == 5)
+    // γ and β that are given count.
+    initial.parameters = Parameters(features: ["x"], weight: [2], bias: [5])
+    stage(from: initial).showStart()
+    #expect(board.features[0].weight == 2 && board.features[0].bias == 5)
+    #expect(board.features[0].values == 5)
+  }
+
+  @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
+    var checkpoint = try #require(
+      try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
+    checkpoint.settings["momentum"] = "0.5"
+    stage(from: InitialState(checkpoint: checkpoint, resumption: checkpoint.position)).showStart()
+    #expect(board.features.isEmpty && board.position.records == 0)
+  }
+
+  @Test func `a checkpoint before the first record of a run knows the place it goes on from`()
+    throws
+  {
+    let run = try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])]))
+    let before = try #require(run.checkpoint)
+    var stage = NormalizeStage(
+      csvConfiguration(), from: InitialState(checkpoint: before, resumption: before.position),
+      checkpoints: .atEnd)
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    let request = StreamRequest(.checkpoint, of: "test") { _ in }
+    let checkpoint = try pass(.element(.request(request)), to: &stage)
+    #expect(checkpoint == before)
+  }
+
+  @Test func `moments that a command lets move again are of the run's own settings`() throws {
+    var before = try #require(
+      try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
+    before.lentTo = ["momentum": "0.5"]
+    let configuration = csvConfiguration {
+      $0.normalization.momentum = .weight(0.5)
+      $0.normalization.isFrozen = true
+    }
+    var stage = NormalizeStage(
+      configuration, from: InitialState(checkpoint: before), checkpoints: .atEnd)
+    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    func checkpoint() throws -> Checkpoint {
+      let request = StreamRequest(.checkpoint, of: "test") { _ in }
+      return try #require(try pass(.element(.request(request)), to: &stage))
+    }
+    let standing = try checkpoint()
+    #expect(standing.settings["momentum"] == "0.1" && standing.lentTo == before.lentTo)
+    try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
+    let moved = try checkpoint()
+    #expect(moved.settings["momentum"] == "0.5" && moved.lentTo == nil)
+  }
+
+  @Test func `what is shown at the end is the end`() throws {
+    var stage = try openedStage()
+    for record in 1...3 {
+      try pass(.element(.records(batch(Double(record), endingAt: record))), to: &stage)
+    }
+    try pass(.element(.ended(StreamPosition(records: 3), goesOn: false)), to: &stage)
+    try pass(.end, to: &stage)
+    #expect(board.position.records == 3)
+    #expect(board.features[0].values == 3)
+  }
+}

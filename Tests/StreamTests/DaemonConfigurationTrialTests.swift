@@ -1,0 +1,113 @@
+import ConfigurationFile
+import Glibc
+import Storage
+import TestSupport
+import Testing
+
+@testable import Stream
+
+@Suite struct DaemonConfigurationTrialTests {
+  private let directory: TemporaryDirectory
+
+  init() throws {
+    directory = try TemporaryDirectory()
+  }
+
+  /// What trying a stream between two ends tells, each line from the path of the key on.
+  private func failures(
+    source: String, sink: String, rest: String = "", state: String? = nil
+  ) throws -> [String] {
+    let text = """
+      state_directory: \(state ?? directory.path)
+      streams:
+        a:
+          source: \(source)
+          sink: \(sink)
+          format: csv
+      \(rest)
+      """
+    return try daemonConfiguration(text).tryConnecting().map { error in
+      #expect(error.line > 0 && error.column > 0)
+      return "\(error.line): \(error.path): \(error.message)"
+    }
+  }
+
+  private func file(_ name: String) -> String { "{ file: { path: \(directory.file(name)) } }" }
+
+  @Test func `ends that can be opened are fine, and stay as they were`() throws {
+    try directory.write("in.csv", "a\n1\n".utf8)
+    try directory.write("out.csv", "old".utf8)
+    #expect(try failures(source: file("in.csv"), sink: file("out.csv")) == [])
+    #expect(try directory.read("out.csv") == Array("old".utf8))
+    #expect(try directory.names == ["in.csv", "out.csv"])
+  }
+
+  @Test func `a source that is missing and a sink that cannot be made are told by their places`()
+    throws
+  {
+    let found = try failures(source: file("in.csv"), sink: file("none/out.csv"))
+    #expect(found.count == 2)
+    #expect(found[0].hasPrefix("4: streams.a.source.file.path: cannot open "))
+    #expect(found[1].hasPrefix("5: streams.a.sink.file.path: cannot create "), "\(found)")
+  }
+
+  @Test func `a path that a variable gave is not told`() throws {
+    let text = """
+      state_directory: ${STATE}
+      streams:
+        a:
+          source: { file: { path: "${SECRET}/in" } }
+          sink: stdout
+          format: csv
+          parameters: { file: "${SECRET}" }
+      """
+    let variables = ["STATE": directory.path, "SECRET": directory.file("hunter2")]
+    let found = try daemonConfiguration(text, variables).tryConnecting().map(\.message)
+    #expect(
+      found == [
+        "cannot open '${SECRET}/in': No such file or directory",
+        "cannot open '${SECRET}': No such file or directory",
+      ])
+  }
+
+  @Test func `parameters and checkpoints are read`() throws {
+    try directory.write("in.csv", "a\n1\n".utf8)
+    try directory.write("gamma", "no".utf8)
+    let found = try failures(
+      source: file("in.csv"), sink: file("out.csv"),
+      rest: "    parameters: { file: \(directory.file("gamma")) }")
+    #expect(found.count == 1)
+    #expect(found[0].hasPrefix("7: streams.a.parameters.file: "))
+  }
+
+  @Test func `a directory for the state that is yet to be made is fine, where it can be`() throws {
+    try directory.write("in.csv", "a\n1\n".utf8)
+    let (source, sink) = (file("in.csv"), file("out.csv"))
+    #expect(try failures(source: source, sink: sink, state: directory.file("x/y/z")) == [])
+    #expect(try directory.names == ["in.csv"])
+    let found = try failures(source: source, sink: sink, state: directory.file("in.csv/state"))
+    #expect(found.count == 1 && found[0].hasPrefix("1: state_directory: "), "\(found)")
+  }
+
+  @Test func `a socket is bound and let go`() throws {
+    let path = directory.file("s.sock")
+    let sink = file("out.csv")
+    #expect(try failures(source: "{ unix: { path: \(path) } }", sink: sink) == [])
+    #expect(try directory.names == [])
+    let missing = directory.file("none/s.sock")
+    let found = try failures(source: "{ unix: { path: \(missing) } }", sink: sink)
+    #expect(found.count == 1 && found[0].hasPrefix("4: streams.a.source.unix.path: "), "\(found)")
+  }
+
+  @Test func `a FIFO is not opened, so that nobody at its other end wakes`() throws {
+    let path = directory.file("pipe")
+    #expect(mkfifo(path, 0o600) == 0)
+    let waiting = open(path, O_RDONLY | O_NONBLOCK)
+    defer { close(waiting) }
+    #expect(
+      try failures(source: "stdin", sink: "{ fifo: { path: \(path) } }") == [])
+    // A reader of a FIFO that a writer opened and closed is told of a hang-up.
+    var query = pollfd(fd: waiting, events: CShort(POLLIN), revents: 0)
+    #expect(poll(&query, 1, 0) == 0)
+  }
+}

@@ -1,0 +1,292 @@
+import BatchNormalization
+import Codecs
+import Glibc
+import Records
+import Storage
+import TestSupport
+import Testing
+
+@testable import Stream
+
+@Suite struct FailureTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private static let fileError = FileError(operation: .read, path: "in.csv", errno: EIO)
+
+  @Test(
+    arguments: [
+      (
+        StreamError.badRecord(
+          stream: "in.csv", record: 1812, byteOffset: 40233,
+          fault: RecordFault(expected: "15 fields", found: "14")),
+        65, "in.csv: record 1 812, byte 40 233: expected 15 fields, found 14"
+      ),
+      (.badInput(stream: "in.csv", "no sense"), 65, "in.csv: no sense"),
+      (
+        .inputChanged(stream: "in.csv", "expected byte 9, found the end"), 65,
+        """
+        in.csv: the input is not what it was when the checkpoint was taken: \
+        expected byte 9, found the end
+        """
+      ),
+      (
+        .badFile(.content(path: "state", .newerVersion(found: "2", supported: 1))), 65,
+        """
+        state: written in format version 2, newer than version 1, \
+        the newest that this Evenkeel reads
+        """
+      ),
+      (.inputMissing(fileError), 66, "cannot read in.csv: Input/output error"),
+      (.outputRefused(fileError), 73, "cannot read in.csv: Input/output error"),
+      (.inputOutput(fileError), 74, "cannot read in.csv: Input/output error"),
+      (.configuration("batch.size: expected 1"), 78, "batch.size: expected 1"),
+      (
+        .interrupted(stream: "in.csv", records: 12345, signal: SIGTERM), 143,
+        "in.csv: interrupted after 12 345 records; no output was made"
+      ),
+    ] as [(StreamError, Int32, String)])
+  func `every error has its exit code and one line`(
+    error: StreamError, exitCode: Int32, line: String
+  ) {
+    #expect(error.exitCode == exitCode)
+    #expect("\(error)" == line)
+  }
+
+  @Test(arguments: [
+    (0, "0"), (999, "999"), (1000, "1 000"), (-999, "-999"), (-1000, "-1 000"),
+    (1_234_567, "1 234 567"),
+  ])
+  func `counts are written in groups of three digits`(count: Int, text: String) {
+    #expect(grouped(count) == text)
+  }
+
+  // MARK: What a failed run leaves
+
+  private static let good = (0..<200).map { "k\($0),\($0 % 17)\n" }.joined()
+
+  /// Runs over `input` with everything that could be left behind, and expects that nothing is.
+  private func expectFailure(
+    _ input: [UInt8]?, exitCode: Int32, _ line: String,
+    _ change: (inout StreamConfiguration, inout StreamFiles) -> Void = { _, _ in }
+  ) throws {
+    var configuration = csvConfiguration { $0.badRecords = .deadLetter }
+    configuration.decoder.features = [FeaturePattern("x")]
+    var files = StreamFiles(input: directory.file("in.csv"), output: directory.file("out.csv"))
+    files.checkpointOut = directory.file("state")
+    files.deadLetters = directory.file("letters")
+    change(&configuration, &files)
+    if let input { try directory.write("in.csv", input) }
+    let before = try directory.names
+    var failure: StreamError?
+    do {
+      failure = try FileRun(configuration, files).failure
+    } catch {
+      failure = error
+    }
+    #expect(failure?.exitCode == exitCode)
+    let text = failure?.description ?? "no failure"
+    #expect(text.contains(line), "\(text)")
+    #expect(!text.contains("\n"))
+    #expect(try directory.names == before)
+  }
+
+  private func stream(_ records: String) -> [UInt8] { Array(("k,x\n" + records).utf8) }
+
+  @Test func `a bad record late in the stream`() throws {
+    try expectFailure(
+      stream(Self.good + "last,oops\n"), exitCode: 65,
+      "test: record 201, byte 1 374: expected a number in feature 'x', found 'oops'"
+    ) { configuration, files in
+      configuration.badRecords = .fail
+      files.deadLetters = nil
+    }
+  }
+
+  @Test func `a quote that is never closed stops the stream under every policy`() throws {
+    try expectFailure(
+      stream(Self.good + "\"last,1\n"), exitCode: 65,
+      "record 201, byte 1 374: expected a closing quote, found the end of the stream")
+  }
+
+  @Test func `a record that is too long stops the stream under every policy`() throws {
+    let long = String(repeating: "x", count: 5000)
+    try expectFailure(
+      stream(Self.good + long + ",1\n"), exitCode: 65,
+      "record 201, byte 1 374: expected a record of at most 4096 bytes, found a longer one"
+    ) { configuration, _ in configuration.decoder.limits.recordBytes = 4096 }
+  }
+
+  @Test func `a frame that is cut off`() throws {
+    let frames = try framed(stream(Self.good), count: 3)
+    try expectFailure(
+      Array(frames.dropLast(5)), exitCode: 65, "expected the rest of the zstd frame, found the end")
+  }
+
+  @Test func `a frame with a flipped byte`() throws {
+    var frames = try framed(stream(Self.good), count: 3)
+    frames[frames.count - 2] ^= 1
+    try expectFailure(frames, exitCode: 65, "expected the checksum of the frame, found another")
+  }
+
+  @Test func `bytes that are no frame behind one`() throws {
+    try expectFailure(
+      framed(stream(Self.good), count: 3) + Array("more".utf8), exitCode: 65,
+      "expected a zstd frame, found other bytes")
+  }
+
+  @Test func `a batch that overflows names its records and its feature`() throws {
+    try expectFailure(
+      stream(Self.good + "a,1e308\nb,-1e308\nc,1e308\n"), exitCode: 65,
+      "test: records 201 to 203: feature 'x': the mean of the batch overflows")
+  }
+
+  @Test func `an empty file has no header line`() throws {
+    try expectFailure(
+      [], exitCode: 65, "test: expected a header line, found the end of the stream")
+  }
+
+  @Test func `features that match nothing name the nearest column`() throws {
+    try expectFailure(
+      Array("key,temperature\na,1\n".utf8), exitCode: 65,
+      "expected a column that 'temperatur' matches, found none; did you mean 'temperature'?"
+    ) { configuration, _ in configuration.decoder.features = [FeaturePattern("temperatur")] }
+  }
+
+  @Test func `an input that is not there`() throws {
+    try expectFailure(nil, exitCode: 66, "cannot open \(directory.file("in.csv")): No such file")
+  }
+
+  @Test func `an input that is a directory`() throws {
+    try expectFailure(nil, exitCode: 74, "cannot read \(directory.path): Is a directory") {
+      $1.input = directory.path
+    }
+  }
+
+  @Test func `an output in a directory that is not there`() throws {
+    try expectFailure(
+      stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/out")): No such file"
+    ) { $1.output = directory.file("none/out") }
+  }
+
+  @Test func `dead letters in a directory that is not there`() throws {
+    try expectFailure(
+      stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/letters"))"
+    ) { $1.deadLetters = directory.file("none/letters") }
+  }
+
+  @Test func `a checkpoint in a directory that is not there`() throws {
+    try expectFailure(
+      stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/state"))"
+    ) { $1.checkpointOut = directory.file("none/state") }
+  }
+
+  @Test func `an initial checkpoint that is not there`() throws {
+    try expectFailure(stream(Self.good), exitCode: 66, "cannot open \(directory.file("none"))") {
+      $1.checkpointIn = directory.file("none")
+    }
+  }
+
+  @Test func `an initial checkpoint that is none`() throws {
+    try directory.write("old", Array("not a checkpoint".utf8))
+    try expectFailure(stream(Self.good), exitCode: 65, directory.file("old") + ": ") {
+      $1.checkpointIn = directory.file("old")
+    }
+  }
+
+  @Test func `an initial checkpoint of other features`() throws {
+    try CheckpointFile.write(Checkpoint(features: ["y"]), to: directory.file("old"))
+    try expectFailure(stream(Self.good), exitCode: 78, "test: the checkpoint does not fit") {
+      $1.checkpointIn = directory.file("old")
+    }
+  }
+
+  @Test func `a batch that would not fit in its memory`() throws {
+    try expectFailure(
+      stream(Self.good), exitCode: 78,
+      "test: expected a batch of at most 1024 bytes, found a larger one: lower the batch size (256"
+    ) { configuration, _ in
+      configuration.batch.size = 256
+      configuration.batch.maxBytes = 1024
+    }
+  }
+
+  @Test func `records that do not fit in a batch's memory`() throws {
+    let long = String(repeating: "x", count: 1000)
+    try expectFailure(
+      stream(Self.good + "\(long),1\n\(long),2\n\(long),3\n"), exitCode: 78,
+      "expected a batch of at most 2048 bytes"
+    ) { configuration, _ in configuration.batch.maxBytes = 2048 }
+  }
+
+  @Test func `a run that is cancelled`() throws {
+    try directory.write("in.csv", stream(Self.good))
+    var files = StreamFiles(input: directory.file("in.csv"), output: directory.file("out.csv"))
+    files.checkpointOut = directory.file("state")
+    let ending = StreamEnding()
+    let run = try StreamRun(csvConfiguration(), files: files, threads: 2) { ending.complete($0) }
+    // The output, the checkpoint and their temporary names.
+    #expect(try directory.names.count == 3)
+    run.cancel(.interrupted(stream: "test", records: 0, signal: SIGINT))
+    run.start()
+    #expect(ending.wait()?.exitCode == 130)
+    #expect(try directory.names == ["in.csv"])
+  }
+
+  @Test func `a run that fails leaves the output and the checkpoint that were there`() throws {
+    try directory.write("out.csv", [1])
+    try directory.write("state", [2])
+    try directory.write("letters", [3])
+    try expectFailure(stream(Self.good + "\"last,1\n"), exitCode: 65, "expected a closing quote")
+    #expect(try directory.read("out.csv") == [1])
+    #expect(try directory.read("state") == [2])
+    #expect(try directory.read("letters") == [3])
+  }
+
+  // MARK: Configurations
+
+  /// A change that makes a configuration senseless, and what is said of it.
+  private struct Refusal: Sendable, CustomTestStringConvertible {
+    let line: String
+    let change: @Sendable (inout StreamConfiguration) -> Void
+
+    init(_ line: String, _ change: @escaping @Sendable (inout StreamConfiguration) -> Void) {
+      self.line = line
+      self.change = change
+    }
+
+    var testDescription: String { line }
+  }
+
+  private static let refusals = [
+    Refusal("batch.size: expected 1 to 1048576, found 0") { $0.batch.size = 0 },
+    Refusal("batch.size: expected 1 to 1048576, found 1048577") { $0.batch.size = (1 << 20) + 1 },
+    Refusal("batch.min_size: expected at most the batch size 1, found 2") { $0.batch.size = 1 },
+    Refusal("limits.window: expected 2^10 to 2^31 bytes, found 2^32") {
+      $0.decompression.maxWindowLog = 32
+    },
+    Refusal("limits.fields: expected 1 to 1000000, found 0") { $0.decoder.limits.fields = 0 },
+    Refusal("limits.depth: expected 1 to 1024, found 1025") { $0.decoder.limits.depth = 1025 },
+    Refusal("limits.growth: expected 1 to 1000000, found 0") { $0.decompression.maxGrowth = 0 },
+    Refusal("compression.level: expected") { $0.compressionLevel = 23 },
+    Refusal("format: expected one of") { $0.format = "parquet" },
+    Refusal("found 'parquet'") { $0.outputFormat = "parquet" },
+    Refusal("epsilon: expected a finite number above 0, found 0.0") {
+      $0.normalization.epsilon = 0
+    },
+    Refusal("normalize.warm_up.batches: expected to hold at most 1048576 records") {
+      $0.normalization.warmUp.emission = .hold
+      $0.normalization.warmUp.batches = .max
+    },
+    Refusal("raw rows need the number of their columns") { $0.format = "raw" },
+    Refusal("expected a delimiter") { $0.decoder.delimiter = UInt8(ascii: "1") },
+  ]
+
+  @Test(arguments: refusals)
+  private func `what makes no sense is refused before anything is made`(_ refusal: Refusal) throws {
+    try expectFailure(stream(Self.good), exitCode: 78, refusal.line) { configuration, _ in
+      refusal.change(&configuration)
+    }
+  }
+}

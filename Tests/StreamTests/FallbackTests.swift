@@ -1,0 +1,80 @@
+import Records
+import Storage
+import TestSupport
+import Testing
+
+@testable import Stream
+
+/// What is opened where newer checkpoints are damaged, or have no place in the output.
+@Suite struct FallbackTests {
+  private let directory: TemporaryDirectory
+  private var state: String { directory.file("state") }
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func open() throws -> OpenedStream {
+    let text = """
+      state_directory: \(state)
+      streams:
+        s:
+          source: { file: { path: \(directory.file("in.csv")) } }
+          format: csv
+          on_bad_record: dead_letter
+          sink: { file: { path: \(directory.file("out.csv")) } }
+      """
+    return try OpenedStream(
+      onlyStream(text), directory: state, takesOtherCheckpoints: false, in: POSIXFileSystem())
+  }
+
+  private func checkpoint(letters: OutputPosition?) -> Checkpoint {
+    var checkpoint = Checkpoint(features: ["a"])
+    checkpoint.position = StreamPosition()
+    checkpoint.position?.finishedRuns = []
+    checkpoint.output = OutputPosition(byteCount: 4, sequence: 0)
+    checkpoint.deadLetters = letters
+    return checkpoint
+  }
+
+  @Test func `the place that new dead letters begin at is kept before the first of them`() throws {
+    try directory.write("in.csv", Array("a\n1\n".utf8))
+    try directory.write("out.csv", Array("a\n1\n".utf8))
+    let store = try CheckpointStore(directory: state, keep: 3, in: POSIXFileSystem())
+    try store.write(checkpoint(letters: nil))
+    let before = Array("{\"n\":1}\n".utf8)
+    try directory.write("state/dead-letters.ndjson", before)
+    for _ in 0..<2 {
+      let opened = try open()
+      #expect(
+        opened.state.checkpoint?.deadLetters == OutputPosition(byteCount: before.count, sequence: 0)
+      )
+      // It crashes with some behind it.
+      try directory.write("state/dead-letters.ndjson", before + before)
+    }
+    _ = try open()
+    #expect(try directory.read("state/dead-letters.ndjson") == before)
+    #expect(try store.newest()?.path.hasSuffix("2.safetensors") == true)
+  }
+
+  @Test func `the place that the output can be taken back to is kept before it is`() throws {
+    try directory.write("in.csv", Array("a\n1\n".utf8))
+    try directory.write("out.csv", Array("a\n1\n2\n".utf8))
+    let store = try CheckpointStore(directory: state, keep: 3, in: POSIXFileSystem())
+    try store.write(checkpoint(letters: OutputPosition(byteCount: 9, sequence: 0)))
+    try store.write(checkpoint(letters: OutputPosition(byteCount: 9, sequence: 1)))
+    try directory.write("state/checkpoint-0000000002.safetensors", [0])
+    // The file of the first place is gone as too old; there is the one behind it, and that which grows.
+    for name in ["dead-letters-20261122T091500Z-000002.ndjson", "dead-letters.ndjson"] {
+      try directory.write("state/" + name, Array("{\"n\":1}\n".utf8))
+    }
+    let next = OutputPosition(byteCount: 0, sequence: 0)
+    let first = try open()
+    #expect(first.skipped.count == 1 && first.state.checkpoint?.deadLetters == next)
+    // It crashes before its first checkpoint, and so does another.
+    for _ in 0..<2 {
+      let again = try open()
+      #expect(again.skipped.isEmpty && again.state.checkpoint == first.state.checkpoint)
+      #expect(try directory.read("out.csv") == Array("a\n1\n".utf8))
+      #expect(try directory.read("state/dead-letters.ndjson").isEmpty)
+    }
+  }
+}

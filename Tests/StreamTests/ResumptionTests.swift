@@ -1,0 +1,271 @@
+import Codecs
+import Connectors
+import Dataflow
+import Records
+import Storage
+import TestSupport
+import Testing
+
+@testable import Stream
+
+/// A run that was broken off goes on where its checkpoint stands, and reads only what follows.
+@Suite struct ResumptionTests {
+  private let directory: TemporaryDirectory
+  private static let piece = 256
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private func files(state: String = "state") -> StreamFiles {
+    var files = StreamFiles(input: directory.file("in"), output: directory.file("\(state).out"))
+    files.deadLetters = directory.file("\(state).letters")
+    files.resume = directory.file(state)
+    files.schedule = CheckpointSchedule(everyBatches: 20)
+    return files
+  }
+
+  private func run(
+    _ configuration: StreamConfiguration, state: String = "state", failsAt: Int = .max
+  ) throws -> (run: FileRun, reads: MeteredFileSystem) {
+    let fileSystem = MeteredFileSystem(
+      directory.file("in"), piece: Self.piece, failsAt: failsAt)
+    let run = try FileRun(configuration, files(state: state), fileSystem: fileSystem)
+    return (run, fileSystem)
+  }
+
+  private func newest(_ state: String) throws -> Checkpoint {
+    let found = try CheckpointStore.newest(in: directory.file(state), of: POSIXFileSystem())
+    var checkpoint = try #require(found?.checkpoint)
+    // When the output was begun is another matter.
+    checkpoint.output?.firstWriteSeconds = nil
+    checkpoint.deadLetters?.firstWriteSeconds = nil
+    return checkpoint
+  }
+
+  /// Breaks a run off at `offset` of the input, and returns the place of its checkpoint.
+  private func breakOff(
+    _ configuration: StreamConfiguration, at offset: Int
+  ) throws -> StreamPosition {
+    #expect(try run(configuration, failsAt: offset).run.failure?.exitCode == 74)
+    return try #require(try newest("state").position)
+  }
+
+  // MARK: What is read
+
+  @Test(arguments: TestStream.formats, [0, 2, 40])
+  func `what comes out is that of a run that was not broken off`(format: String, frames: Int) throws
+  {
+    let seed = UInt64.random(in: 0 ... .max)
+    let stream = TestStream(format, records: 1500, seed: seed)
+    let input = frames == 0 ? stream.bytes : try framed(stream.bytes, count: frames)
+    try directory.write("in", input)
+    #expect(try run(stream.configuration, state: "whole").run.failure == nil, "seed \(seed)")
+    var passedOver = 0
+    for part in 5...7 {
+      let place = try breakOff(stream.configuration, at: input.count * part / 8)
+      let (_, reads) = try run(stream.configuration, failsAt: input.count * part / 8 + 1)
+      // The beginning, and what is behind the place.
+      let target = frames == 0 ? place.byteOffset : place.frameOffset
+      if let last = reads.reads.last, reads.reads.count == 2 {
+        passedOver += 1
+        #expect(last.lowerBound == target, "seed \(seed)")
+        #expect(reads.reads[0].upperBound <= 4 * Self.piece, "seed \(seed)")
+      }
+    }
+    #expect(passedOver == (frames == 2 ? 0 : 3), "seed \(seed)")
+    let (last, reads) = try run(stream.configuration)
+    #expect(last.failure == nil, "seed \(seed)")
+    #expect(
+      last.metrics.bytesIn == reads.byteCount
+        && last.metrics.bytesIn + last.metrics.bytesPassedOver == input.count)
+    #expect(try directory.read("state.out") == directory.read("whole.out"), "seed \(seed)")
+    #expect(try directory.read("state.letters") == directory.read("whole.letters"), "seed \(seed)")
+    #expect(try newest("state") == newest("whole"), "seed \(seed)")
+  }
+
+  @Test func `a run of many frames that was broken off near their end reads little more than that`()
+    throws
+  {
+    let stream = TestStream("csv", records: 6000, seed: 5)
+    let input = try framed(stream.bytes, count: 200)
+    try directory.write("in", input)
+    let place = try breakOff(stream.configuration, at: input.count - 2000)
+    let (last, reads) = try run(stream.configuration)
+    #expect(last.failure == nil)
+    #expect(reads.byteCount <= input.count - place.frameOffset + 4 * Self.piece)
+    #expect(reads.byteCount < input.count / 20)
+  }
+
+  /// Records that are 100 times as long as compressed, in frames that do not fit into the window.
+  private func compressibleInput(frames: Int) throws -> [UInt8] {
+    let note = String(repeating: "a", count: 300)
+    let text = "x,note\n" + (0..<16_000).map { "\($0 % 10),\(note)\n" }.joined()
+    return try framed(Array(text.utf8), count: frames)
+  }
+
+  private func compressibleConfiguration() -> StreamConfiguration {
+    var configuration = csvConfiguration { $0.batch.size = 50 }
+    configuration.badRecords = .deadLetter
+    configuration.decoder.features = [FeaturePattern("x")]
+    configuration.decompression.maxGrowth = 20
+    return configuration
+  }
+
+  @Test(arguments: [1, 2])
+  func `what is dropped within a frame is no decompression bomb`(frames: Int) throws {
+    let configuration = compressibleConfiguration()
+    let input = try compressibleInput(frames: frames)
+    try directory.write("in", input)
+    #expect(try run(configuration, state: "whole").run.failure == nil)
+    let place = try breakOff(configuration, at: input.count - 50)
+    #expect(place.byteOffsetInFrame > 5 << 18)
+    #expect((place.frameOffset > input.count / 3) == (frames == 2))
+    #expect(try run(configuration).run.failure == nil)
+    #expect(try directory.read("state.out") == directory.read("whole.out"))
+  }
+
+  // MARK: A place that is not there any more
+
+  /// Breaks a run off, changes the input in place, and expects the next run to refuse it.
+  private func expectRefusal(
+    _ line: String, frames: Int, _ change: (inout [UInt8], StreamPosition) throws -> Void
+  ) throws {
+    let stream = TestStream("csv", records: 1000, seed: 7)
+    let configuration = frames == 1 ? compressibleConfiguration() : stream.configuration
+    var input =
+      switch frames {
+      case 0: stream.bytes
+      case 1: try compressibleInput(frames: 1)
+      default: try framed(stream.bytes, count: frames)
+      }
+    try directory.write("in", input)
+    let place = try breakOff(configuration, at: input.count / 2)
+    let before = try newest("state")
+    try change(&input, place)
+    try directory.write("in", input)
+    let failure = try run(configuration).run.failure
+    #expect(failure?.exitCode == 65)
+    let text = failure?.description ?? "no failure"
+    #expect(text.contains(line) && !text.contains("\n"), "\(text)")
+    #expect(try newest("state") == before)
+    #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
+  }
+
+  private static let changed = "test: the input is not what it was when the checkpoint was taken: "
+
+  @Test(arguments: [0, 20])
+  func `an input that ends before the place is refused`(frames: Int) throws {
+    try expectRefusal(Self.changed + "expected byte ", frames: frames) { input, place in
+      let target = frames == 0 ? place.byteOffset : place.frameOffset
+      input.removeLast(input.count - target + 1)
+    }
+  }
+
+  @Test(arguments: [0, 1, 20])
+  func `an input of which only the header is left is refused`(frames: Int) throws {
+    let header = Array((frames == 1 ? "x,note\n" : "key,f0,f1,f2,note\n").utf8)
+    try expectRefusal(Self.changed + "expected byte ", frames: frames) { input, _ in
+      input = frames == 0 ? header : try framed(header, count: 1)
+    }
+  }
+
+  @Test(arguments: [0, 20])
+  func `an input of which nothing is left is refused`(frames: Int) throws {
+    try expectRefusal(
+      "test: expected a header line, found the end of the stream", frames: frames
+    ) { input, _ in input = [] }
+  }
+
+  @Test func `an input that never had anything is what it is without a state`() throws {
+    try directory.write("in", [])
+    var configuration = csvConfiguration { $0.badRecords = .deadLetter }
+    #expect(try run(configuration).run.failure?.exitCode == 65)
+    #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
+    configuration.format = "ndjson"
+    #expect(try run(configuration).run.failure == nil)
+    #expect(try directory.read("state.out") == [])
+    // Nor is one that was done with, when it is looked at again.
+    try directory.write("in", Array("{\"a\":1}\n".utf8))
+    #expect(try run(configuration, state: "other").run.failure == nil)
+    let output = try directory.read("other.out")
+    let again = try run(configuration, state: "other").run
+    #expect(again.failure == nil && again.metrics.bytesIn == 0 && !output.isEmpty)
+    #expect(try directory.read("other.out") == output)
+  }
+
+  @Test func `an input whose frame ends before the place is refused`() throws {
+    try expectRefusal(
+      ": expected the rest of the zstd frame, found the end", frames: 20
+    ) { input, place in input.removeLast(input.count - place.frameOffset - 20) }
+  }
+
+  @Test func `an input without a frame at the place is refused`() throws {
+    try expectRefusal(
+      "expected a zstd frame, found other bytes", frames: 20
+    ) { input, place in
+      for offset in place.frameOffset..<place.frameOffset + 4 { input[offset] = 0x61 }
+    }
+  }
+
+  @Test func `an input with a smaller frame at the place is refused`() throws {
+    try expectRefusal(
+      Self.changed + "expected ", frames: 20
+    ) { input, place in
+      input.removeLast(input.count - place.frameOffset)
+      let small = try framed(Array("x".utf8), count: 1)
+      let large = try framed(Array(repeating: 0x61, count: 1 << 16), count: 1)
+      input += small + large
+    }
+  }
+
+  @Test func `an input that was compressed and is not any more is refused`() throws {
+    try expectRefusal(Self.changed + "expected ", frames: 20) { input, _ in
+      input = try decompressed(input)
+    }
+  }
+
+  @Test(arguments: [0, 20])
+  func `a place that makes no sense is refused or passed over, whatever it is`(frames: Int) throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    var random = SeededGenerator(seed: seed)
+    let stream = TestStream("csv", records: 300, seed: seed)
+    try directory.write("in", frames == 0 ? stream.bytes : framed(stream.bytes, count: frames))
+    for _ in 0..<300 {
+      func number() -> Int {
+        let most = [0, 30, 10_000, Checkpoint.countLimit].randomElement(using: &random) ?? 0
+        return .random(in: 0...most, using: &random)
+      }
+      var place = StreamPosition(
+        records: number(), byteOffset: number(), frameOffset: number(), byteOffsetInFrame: number())
+      let file = try POSIXFileSystem().open(directory.file("in"), for: .reading)
+      let source = try FileSource(file, isRemembered: true)
+      place.run = source.mark(ofRun: 0)
+      place.finishedRuns = []
+      var ingest = try IngestStage(
+        stream.configuration, source: source, metrics: StreamMetrics(), resumption: place)
+      do {
+        while try ingest.step(.resume, emit: { _ in }) != .finished {}
+      } catch {
+        #expect((error as? StreamError)?.exitCode == 65, "seed \(seed): \(place): \(error)")
+      }
+    }
+  }
+
+  // MARK: What decoders know
+
+  @Test func `the rest may lack a feature that came, and vectors keep their length`() throws {
+    let lines = (0..<400).map { record in
+      "{\"v\":[\(record),\(record % 7),1]" + (record < 100 ? ",\"x\":\(record)}\n" : "}\n")
+    }
+    var configuration = StreamConfiguration(name: "test", format: "ndjson")
+    configuration.decoder.features = ["v[*]", "x"].map { FeaturePattern($0) }
+    configuration.badRecords = .deadLetter
+    configuration.batch.size = 8
+    try directory.write("in", Array(lines.joined().utf8))
+    let input = try directory.read("in")
+    #expect(try run(configuration, state: "whole").run.failure == nil)
+    _ = try breakOff(configuration, at: input.count / 2)
+    #expect(try run(configuration).run.failure == nil)
+    #expect(try directory.read("state.out") == directory.read("whole.out"))
+    #expect(try newest("state") == newest("whole"))
+  }
+}
