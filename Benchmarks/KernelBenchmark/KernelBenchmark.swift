@@ -67,8 +67,8 @@ struct KernelBenchmark {
   }
 
   /// A full batch of 4-byte values with mean 0 and variance 1.
-  private static func made(records: Int, features: Int) -> FeatureBatch {
-    var batch = FeatureBatch(featureCount: features, capacity: records, precision: .float32)
+  private static func made(records: Int, features: Int) -> FeatureColumns {
+    var batch = FeatureColumns(featureCount: features, capacity: records, precision: .float32)
     batch.count = records
     // Numerical Recipes' congruential generator: any numbers will do.
     var seed: UInt32 = 1

@@ -107,12 +107,12 @@ private struct StagePass {
     var normalizer = try Normalizer(
       schema: opening.schema, settings: settings, outputPrecision: .float32)
     let encoder = try format.makeEncoder(encoderOptions(opening))
-    var batch = RecordBatch(
-      features: FeatureBatch(
+    var batch = RecordBlock(
+      columns: FeatureColumns(
         featureCount: opening.schema.count, capacity: batchSize, precision: options.columns))
     while try fillBatch(&batch) {
-      values += batch.features.count * batch.features.featureCount
-      _ = try times.measure(.normalize) { try normalizer.normalize(&batch.features) }
+      values += batch.columns.count * batch.columns.featureCount
+      _ = try times.measure(.normalize) { try normalizer.normalize(&batch.columns) }
       times.measure(.encode) { encoder.encode(batch, into: unit) }
       if unit.count >= Self.unitBytes { try compressUnit() }
       batch.removeRecords()
@@ -139,7 +139,7 @@ private struct StagePass {
   }
 
   /// Decodes until the batch is full or the input at its end; false when nothing was left.
-  private mutating func fillBatch(_ batch: inout RecordBatch) throws -> Bool {
+  private mutating func fillBatch(_ batch: inout RecordBlock) throws -> Bool {
     var mayComeMore = true
     while true {
       var progress = DecodeProgress()
@@ -152,7 +152,7 @@ private struct StagePass {
       case .batchIsFull: return true
       case .rejected(let fault, _), .failed(let fault): throw fault
       case .needsInput:
-        if !mayComeMore { return batch.features.count > 0 }
+        if !mayComeMore { return batch.columns.count > 0 }
         mayComeMore = try decompress()
       }
     }

@@ -34,7 +34,7 @@ struct ColumnKernel: Sendable {
   static let best = ColumnKernel(instructions: column_instructions_best())
 }
 
-extension FeatureBatch {
+extension FeatureColumns {
   /// The statistics of one feature in some records, all unless told; moments cost a second pass.
   ///
   /// - Parameter exactly: whether the extent must be exact. Otherwise the moments bound the values of
@@ -45,7 +45,7 @@ extension FeatureBatch {
   ) -> ColumnStatistics {
     let instructions = kernel.instructions
     let records = records ?? 0..<count
-    switch columns {
+    switch values {
     case .float32(let values):
       return statistics(
         of: feature, in: records, values, withMoments: withMoments, exactly: exactly,
@@ -106,7 +106,7 @@ extension FeatureBatch {
     let shape = Shape(
       featureCount: featureCount, capacity: capacity, records: records ?? 0..<count)
     let instructions = kernel.instructions
-    switch columns {
+    switch values {
     case .float32:
       withFloat32Columns { values in
         shape.map(&values, &clipped, transform) { column_map_float(instructions, $0, $1, $2) }

@@ -107,7 +107,7 @@ package struct Normalizer: Sendable {
   ///     second batch on.
   /// - Throws: `NormalizationError`, `.overflow` above all; nothing is changed then.
   package mutating func normalize(
-    _ batch: inout FeatureBatch, records: Range<Int>? = nil, elapsedSeconds: Double? = nil
+    _ batch: inout FeatureColumns, records: Range<Int>? = nil, elapsedSeconds: Double? = nil
   ) throws(NormalizationError) -> BatchEmission {
     let records = records ?? 0..<batch.count
     let (emission, basis) = treatment(ofRecords: records.count)
@@ -124,7 +124,7 @@ package struct Normalizer: Sendable {
   ///
   /// - Throws: `NormalizationError`; nothing is changed then.
   package mutating func absorb(
-    _ batch: FeatureBatch, elapsedSeconds: Double? = nil
+    _ batch: FeatureColumns, elapsedSeconds: Double? = nil
   ) throws(NormalizationError) {
     try update(
       by: plans(
@@ -141,7 +141,7 @@ package struct Normalizer: Sendable {
   /// Normalises a held batch in place by the running moments as they stand; they do not move.
   ///
   /// - Throws: `NormalizationError.overflow` or `.featureCount`; nothing is changed then.
-  package mutating func normalizeHeld(_ batch: inout FeatureBatch) throws(NormalizationError) {
+  package mutating func normalizeHeld(_ batch: inout FeatureColumns) throws(NormalizationError) {
     let plans = try plans(
       for: batch, 0..<batch.count, basis: .running, updates: false, elapsedSeconds: 0)
     batch.apply(countingClipped: &state.clipped) { plans[$0].transform }
@@ -202,7 +202,7 @@ extension Normalizer {
 
   /// One plan per feature.
   private mutating func plans(
-    for batch: FeatureBatch, _ records: Range<Int>, basis: Basis?, updates: Bool,
+    for batch: FeatureColumns, _ records: Range<Int>, basis: Basis?, updates: Bool,
     elapsedSeconds: Double
   ) throws(NormalizationError) -> [FeaturePlan] {
     guard batch.featureCount == schema.count else {
@@ -294,8 +294,8 @@ extension Normalizer {
   }
 
   /// The greatest |y| that both the column and the output can hold.
-  private func limit(of batch: FeatureBatch) -> Double {
-    if case .float64 = batch.columns, outputPrecision == .float64 {
+  private func limit(of batch: FeatureColumns) -> Double {
+    if case .float64 = batch.values, outputPrecision == .float64 {
       return .greatestFiniteMagnitude
     }
     return Double(Float.greatestFiniteMagnitude)

@@ -40,7 +40,7 @@ extension NumberText {
     let spanCapacity = max(capacity, overflow?.count ?? 0)
     let place = output.reserve(slice.text.count + slice.spans.count * spanCapacity + 16)
     let count =
-      switch batch.features.columns {
+      switch batch.columns.values {
       case .float32(let values): splice(slice, precision, overflow, values, nil, place)
       case .float64(let values): splice(slice, precision, overflow, nil, values, place)
       }

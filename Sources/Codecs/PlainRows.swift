@@ -20,18 +20,18 @@ struct PlainRows: Sendable {
   /// - Parameter read: reads records between two addresses, as `csv_rows_read` does.
   /// - Returns: how many were taken, and their bytes.
   func append(
-    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBatch, limit: Int,
+    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBlock, limit: Int,
     read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
   ) -> (records: Int, bytes: Int) {
     let most = max(1, Self.spanCount / max(1, featureCount))
     var taken = (records: 0, bytes: 0)
-    while batch.features.count < limit {
+    while batch.columns.count < limit {
       let rows = appendValues(
         UnsafeBufferPointer(rebasing: bytes[taken.bytes...]), to: &batch,
-        textOffset: batch.text.count + taken.bytes, most: min(most, limit - batch.features.count),
+        textOffset: batch.text.count + taken.bytes, most: min(most, limit - batch.columns.count),
         read: read)
       guard rows.records > 0 else { break }
-      batch.features.count += rows.records
+      batch.columns.count += rows.records
       taken.records += rows.records
       taken.bytes += rows.bytes
     }
@@ -42,13 +42,13 @@ struct PlainRows: Sendable {
   }
 
   private func appendValues(
-    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBatch, textOffset: Int, most: Int,
+    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBlock, textOffset: Int, most: Int,
     read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
   ) -> RowsRead {
-    let (stride, first) = (batch.features.capacity, batch.features.count)
+    let (stride, first) = (batch.columns.capacity, batch.columns.count)
     let spanBytes = UnsafeMutableRawPointer(
       spans.reserve(most * featureCount * ValueSpan.byteCount))
-    let rows = batch.features.withFloat64Columns { values in
+    let rows = batch.columns.withFloat64Columns { values in
       precondition(first + most <= stride && featureCount * stride <= values.count)
       return values.withUnsafeMutableBufferPointer { values in
         bytes.withMemoryRebound(to: CChar.self) { bytes in

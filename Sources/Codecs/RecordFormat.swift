@@ -124,7 +124,7 @@ package protocol RecordDecoder: Sendable {
   ///
   /// `consumed` and `records` are counted up for every record taken, good or bad, as it is taken.
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBatch, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome
 
   /// Called when the stream has ended, for checks that need all of it.
@@ -238,7 +238,7 @@ package protocol RecordEncoder: Sendable {
 
 extension RecordEncoder {
   /// Writes all records of a batch.
-  package func encode(_ batch: RecordBatch, into output: ByteBuffer) {
+  package func encode(_ batch: RecordBlock, into output: ByteBuffer) {
     batch.forEachSlice { encode($0, into: output) }
   }
 }

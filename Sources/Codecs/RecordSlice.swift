@@ -2,13 +2,13 @@ package import Records
 
 /// Consecutive records of a batch: as many as are written at once.
 package struct RecordSlice: Sendable {
-  package let batch: RecordBatch
+  package let batch: RecordBlock
   package let records: Range<Int>
   let text: Range<Int>
   let spans: Range<Int>
 
   /// Whether it is the last of its batch.
-  package var endsBatch: Bool { records.upperBound == batch.features.count }
+  package var endsBatch: Bool { records.upperBound == batch.columns.count }
 
   /// The size that counts for what is written: of the text, or of the values where there is none.
   package func byteCount(_ precision: Precision) -> Int {
@@ -16,7 +16,7 @@ package struct RecordSlice: Sendable {
   }
 }
 
-extension RecordBatch {
+extension RecordBlock {
   /// A place between two records of a batch.
   package struct Boundary: Sendable, Equatable {
     package fileprivate(set) var records = 0
@@ -37,7 +37,7 @@ extension RecordBatch {
   /// Behind the last record.
   var last: Boundary {
     var last = Boundary()
-    (last.records, last.textBytes, last.spans) = (features.count, text.count, spans.count)
+    (last.records, last.textBytes, last.spans) = (columns.count, text.count, spans.count)
     return last
   }
 
@@ -66,13 +66,13 @@ extension RecordBatch {
   }
 
   fileprivate func byteCount(ofRecords count: Int, textBytes: Int, _ precision: Precision) -> Int {
-    max(textBytes, count * features.featureCount * precision.byteCount)
+    max(textBytes, count * columns.featureCount * precision.byteCount)
   }
 
   /// Visits the batch in slices: up to each boundary, and what is behind the last one.
   package func forEachSlice(_ visit: (RecordSlice) -> Void) {
     var start = Boundary()
-    for boundary in boundaries where boundary.records < features.count {
+    for boundary in boundaries where boundary.records < columns.count {
       visit(slice(from: start, to: boundary))
       start = boundary
     }

@@ -96,7 +96,7 @@ package final class StreamRun: Sendable {
     self.stateLock = stateLock
     name = configuration.name
     inputByteCount = source.size
-    let spare = SpareBatches()
+    let spare = BlockPool()
     let ingest = try IngestStage(
       configuration, source: source, metrics: metrics, resumption: state.resumption, spare: spare)
     let normalize = NormalizeStage(

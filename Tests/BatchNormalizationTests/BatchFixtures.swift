@@ -30,27 +30,27 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// A batch of these columns, with room to spare, so that columns do not adjoin.
-func makeBatch(_ columns: [[Double]], precision: Precision = .float64) -> FeatureBatch {
+func makeBatch(_ columns: [[Double]], precision: Precision = .float64) -> FeatureColumns {
   let count = columns.first?.count ?? 0
-  var batch = FeatureBatch(
+  var batch = FeatureColumns(
     featureCount: columns.count, capacity: count + 3, precision: precision)
   batch.count = count
   let padded = columns.flatMap { $0 + [7e300, 7e300, 7e300] }
   switch precision {
-  case .float32: batch.columns = .float32(padded.map { Float($0) })
-  case .float64: batch.columns = .float64(padded)
+  case .float32: batch.values = .float32(padded.map { Float($0) })
+  case .float64: batch.values = .float64(padded)
   }
   return batch
 }
 
-extension FeatureBatch {
+extension FeatureColumns {
   func column(_ j: Int) -> [Double] {
     (0..<count).map { self[record: $0, feature: j] }
   }
 
   /// Every bit of the columns, spare rows included.
   var bits: [UInt64] {
-    switch columns {
+    switch values {
     case .float32(let values): values.map { UInt64($0.bitPattern) }
     case .float64(let values): values.map(\.bitPattern)
     }
@@ -101,7 +101,7 @@ func expectAgreement(
   }
 }
 
-extension FeatureBatch {
+extension FeatureColumns {
   /// The statistics of every feature.
   func statistics(
     withMoments: Bool, exactly: Bool = true, _ kernel: ColumnKernel = .best

@@ -132,13 +132,13 @@ private struct PlainColumn {
     let bits: [UInt32] = [0x7FC0_0001, 0xFFC0_1234, 0x7F80_0001, 0xFFA0_0000]
     for kernel in Self.kernels {
       // In whole groups of eight, and behind them.
-      var batch = FeatureBatch(featureCount: 1, capacity: 12, precision: .float32)
-      batch.columns = .float32((0..<12).map { Float(bitPattern: bits[$0 % 4]) })
+      var batch = FeatureColumns(featureCount: 1, capacity: 12, precision: .float32)
+      batch.values = .float32((0..<12).map { Float(bitPattern: bits[$0 % 4]) })
       batch.count = 12
       _ = batch.apply(kernel) { _ in
         ColumnTransform(mean: 1, variance: 2, weight: 3, bias: 4, settings: .init())
       }
-      guard case .float32(let values) = batch.columns else { return }
+      guard case .float32(let values) = batch.values else { return }
       #expect(values.map(\.bitPattern) == (0..<12).map { bits[$0 % 4] })
     }
   }

@@ -139,11 +139,11 @@ func `A large offset with a tiny deviation keeps its digits through the running 
 @Test func `The columns beyond the count and between two columns are never touched`() throws {
   for precision in Precision.allCases {
     var normalizer = try makeNormalizer(features: 2, precision: .float32)
-    var batch = FeatureBatch(featureCount: 2, capacity: 20, precision: precision)
+    var batch = FeatureColumns(featureCount: 2, capacity: 20, precision: precision)
     batch.count = 13
     switch precision {
-    case .float32: batch.columns = .float32((0..<40).map { Float($0) })
-    case .float64: batch.columns = .float64((0..<40).map { Double($0) })
+    case .float32: batch.values = .float32((0..<40).map { Float($0) })
+    case .float64: batch.values = .float64((0..<40).map { Double($0) })
     }
     let before = batch.bits
     _ = try normalizer.normalize(&batch)

@@ -212,7 +212,7 @@ private func settings(_ mode: NormalizationMode) -> NormalizationSettings {
 @Test func `An empty batch changes nothing`() throws {
   var normalizer = try makeNormalizer(features: 2)
   let before = normalizer.state
-  var batch = FeatureBatch(featureCount: 2, capacity: 4, precision: .float32)
+  var batch = FeatureColumns(featureCount: 2, capacity: 4, precision: .float32)
   _ = try normalizer.normalize(&batch)
   #expect(normalizer.state == before)
 }

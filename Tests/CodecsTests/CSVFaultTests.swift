@@ -104,8 +104,8 @@ import Testing
       let all = InputWindow(bytes: bytes, isLast: false)
       let opening = try decoder.open(all)
       #expect(opening?.prologue.count == 2)
-      var batch = RecordBatch(
-        features: FeatureBatch(featureCount: 1, capacity: 1, precision: .float64))
+      var batch = RecordBlock(
+        columns: FeatureColumns(featureCount: 1, capacity: 1, precision: .float64))
       var progress = DecodeProgress()
       let most = InputWindow(bytes: UnsafeBufferPointer(rebasing: bytes[2..<102]), isLast: false)
       guard

@@ -47,7 +47,7 @@ struct FormatReading {
   }
 
   var outcome = Outcome()
-  var batches: [RecordBatch] = []
+  var batches: [RecordBlock] = []
 
   private let input: [UInt8]
   private let batchSize: Int
@@ -134,10 +134,10 @@ struct FormatReading {
       let consumed = window[..<progress.consumed]
       byteOffset += progress.consumed
       window.removeFirst(progress.consumed)
-      if batch.features.count > batchSize { throw Broken.overfillsBatch }
+      if batch.columns.count > batchSize { throw Broken.overfillsBatch }
       switch decoded {
       case .batchIsFull:
-        if batch.features.count < batchSize { throw Broken.makesNoProgress }
+        if batch.columns.count < batchSize { throw Broken.makesNoProgress }
         take(batch)
         batch = emptyBatch()
       case .rejected(let fault, let byteCount):
@@ -158,19 +158,19 @@ struct FormatReading {
         }
         if !window.isEmpty { throw Broken.leavesBytes(window.count) }
         do throws(RecordFault) { try decoder.finish() } catch { outcome.finishFault = error }
-        if batch.features.count > 0 || !batch.text.isEmpty { take(batch) }
+        if batch.columns.count > 0 || !batch.text.isEmpty { take(batch) }
         return
       }
     }
   }
 
-  private func emptyBatch() -> RecordBatch {
-    RecordBatch(
-      features: FeatureBatch(
+  private func emptyBatch() -> RecordBlock {
+    RecordBlock(
+      columns: FeatureColumns(
         featureCount: outcome.opening?.schema.count ?? 0, capacity: batchSize, precision: columns))
   }
 
-  private mutating func take(_ batch: RecordBatch) {
+  private mutating func take(_ batch: RecordBlock) {
     batches.append(batch)
     outcome.batches.append(
       Batch(
@@ -178,8 +178,8 @@ struct FormatReading {
         endByte: byteOffset, endRecord: outcome.recordCount))
   }
 
-  private func rows(of batch: RecordBatch) -> [[Double]] {
-    let features = batch.features
+  private func rows(of batch: RecordBlock) -> [[Double]] {
+    let features = batch.columns
     return (0..<features.count).map { record in
       (0..<features.featureCount).map { features[record: record, feature: $0] }
     }
@@ -210,7 +210,7 @@ struct FormatReading {
   /// What is wrong with the invariants of the batches, or nil.
   var unsoundness: String? {
     for batch in batches {
-      let features = batch.features
+      let features = batch.columns
       var end = 0
       var cells = Set<UInt32>()
       for span in batch.spans {
@@ -241,9 +241,9 @@ struct FormatReading {
     let output = ByteBuffer()
     encoder.encodePrologue(into: output)
     for var batch in batches {
-      switch batch.features.precision {
-      case .float32: batch.features.withFloat32Columns { $0 = $0.map { Float(change(Double($0))) } }
-      case .float64: batch.features.withFloat64Columns { $0 = $0.map { change($0) } }
+      switch batch.columns.precision {
+      case .float32: batch.columns.withFloat32Columns { $0 = $0.map { Float(change(Double($0))) } }
+      case .float64: batch.columns.withFloat64Columns { $0 = $0.map { change($0) } }
       }
       encoder.encode(batch, into: output)
     }

@@ -20,8 +20,8 @@ import Testing
     return options
   }
 
-  private static func batch(_ rows: [[Double]]) -> RecordBatch {
-    var features = FeatureBatch(
+  private static func batch(_ rows: [[Double]]) -> RecordBlock {
+    var features = FeatureColumns(
       featureCount: features.count, capacity: rows.count + 3, precision: .float64)
     features.count = rows.count
     for (record, row) in rows.enumerated() {
@@ -30,7 +30,7 @@ import Testing
         features.withFloat64Columns { $0[cell] = value }
       }
     }
-    return RecordBatch(features: features)
+    return RecordBlock(columns: features)
   }
 
   /// A stream of features alone, as the format's own encoder writes it.

@@ -9,7 +9,7 @@ struct NDJSONEncoderTests {
   ) throws -> String {
     var options = EncoderOptions(schema: try FeatureSchema(names), prologue: nil)
     options.precision = precision
-    var features = FeatureBatch(
+    var features = FeatureColumns(
       featureCount: names.count, capacity: rows.count + 1, precision: .float64)
     features.count = rows.count
     features.withFloat64Columns { columns in
@@ -22,7 +22,7 @@ struct NDJSONEncoderTests {
     let output = ByteBuffer()
     let encoder = try RecordFormat.ndjson.makeEncoder(options)
     encoder.encodePrologue(into: output)
-    encoder.encode(RecordBatch(features: features), into: output)
+    encoder.encode(RecordBlock(columns: features), into: output)
     return String(decoding: output.readable, as: UTF8.self)
   }
 
@@ -51,13 +51,13 @@ struct NDJSONEncoderTests {
     let output = ByteBuffer()
     try input.withUnsafeBufferPointer { bytes in
       let opening = try #require(try decoder.open(InputWindow(bytes: bytes, isLast: true)))
-      var batch = RecordBatch(
-        features: FeatureBatch(featureCount: 2, capacity: 4, precision: .float64))
+      var batch = RecordBlock(
+        columns: FeatureColumns(featureCount: 2, capacity: 4, precision: .float64))
       var progress = DecodeProgress()
       progress.consumed = opening.prologue.count
       _ = decoder.decode(
         InputWindow(bytes: bytes, isLast: true), into: &batch, limit: 4, progress: &progress)
-      batch.features.withFloat64Columns { $0 = $0.map { $0 + 0.5 } }
+      batch.columns.withFloat64Columns { $0 = $0.map { $0 + 0.5 } }
       let encoder = try RecordFormat.ndjson.makeEncoder(
         EncoderOptions(schema: opening.schema, prologue: opening.prologue))
       encoder.encodePrologue(into: output)

@@ -85,7 +85,7 @@ struct NDJSONReading: Equatable {
         }
         if !window.isEmpty { throw UnreadBytes() }
         try decoder.finish()
-        if batch.features.count > 0 || !batch.text.isEmpty { batches.append(Self.batch(batch)) }
+        if batch.columns.count > 0 || !batch.text.isEmpty { batches.append(Self.batch(batch)) }
         return
       }
     }
@@ -101,15 +101,15 @@ struct NDJSONReading: Equatable {
   struct UnopenedStream: Error {}
   struct UnreadBytes: Error {}
 
-  private static func empty(_ featureCount: Int, _ capacity: Int) -> RecordBatch {
-    RecordBatch(
-      features: FeatureBatch(
+  private static func empty(_ featureCount: Int, _ capacity: Int) -> RecordBlock {
+    RecordBlock(
+      columns: FeatureColumns(
         featureCount: featureCount, capacity: capacity, precision: .float64))
   }
 
-  private static func batch(_ batch: RecordBatch) -> Batch {
+  private static func batch(_ batch: RecordBlock) -> Batch {
     var result = Batch()
-    let features = batch.features
+    let features = batch.columns
     for record in 0..<features.count {
       result.rows.append(
         (0..<features.featureCount).map { feature in
@@ -120,7 +120,7 @@ struct NDJSONReading: Equatable {
     result.text = String(decoding: batch.text, as: UTF8.self)
     var end = 0
     for span in batch.spans {
-      // The invariants of RecordBatch; a test that breaks them shows it in the text.
+      // The invariants of RecordBlock; a test that breaks them shows it in the text.
       guard span.start >= end, span.end > span.start, span.end <= batch.text.count else {
         result.spelled.append("broken span \(span)")
         return result

@@ -83,7 +83,7 @@ import Testing
       options.columns = columns
       let reading = try FormatReading(.raw, input, options)
       #expect(reading.rows == [[Double(Float(0.1)), 2]])
-      #expect(reading.batches[0].features.precision == columns)
+      #expect(reading.batches[0].columns.precision == columns)
     }
   }
 

@@ -94,13 +94,13 @@ import Testing
   @Test func `columns of either width are written in either precision`() throws {
     for stored in Precision.allCases {
       for (written, expected) in [(Precision.float32, "<0.1>\n"), (.float64, nil)] {
-        var features = FeatureBatch(featureCount: 1, capacity: 1, precision: stored)
+        var features = FeatureColumns(featureCount: 1, capacity: 1, precision: stored)
         features.count = 1
         switch stored {
         case .float32: features.withFloat32Columns { $0[0] = 0.1 }
         case .float64: features.withFloat64Columns { $0[0] = 0.1 }
         }
-        var batch = RecordBatch(features: features)
+        var batch = RecordBlock(columns: features)
         batch.text = Array("<7>\n".utf8)
         batch.spans = [ValueSpan(start: 1, end: 2, cell: 0)]
         let output = ByteBuffer()

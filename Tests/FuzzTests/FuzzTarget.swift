@@ -131,8 +131,8 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
       var rest = UnsafeBufferPointer(rebasing: input[opening.prologue.count...])
       var isGood = true
       while true {
-        var batch = RecordBatch(
-          features: FeatureBatch(
+        var batch = RecordBlock(
+          columns: FeatureColumns(
             featureCount: opening.schema.count, capacity: 4, precision: options.columns))
         var progress = DecodeProgress()
         let outcome = decoder.decode(

@@ -77,7 +77,7 @@ import Testing
     let paths = Set(try SourceTree.files().map(\.path))
     #expect(
       paths.isSuperset(of: [
-        "Package.swift", "Makefile", ".ci/run", "Sources/Records/FeatureBatch.swift",
+        "Package.swift", "Makefile", ".ci/run", "Sources/Records/FeatureColumns.swift",
         "Tests/SyntheticTests/SyntheticStreamTests.swift",
       ]))
     #expect(!paths.contains { $0.hasPrefix(".build") || $0.hasPrefix(".git/") })

@@ -41,11 +41,11 @@ import Testing
   }
 
   /// A mini-batch of one record.
-  private func batch(_ value: Double, endingAt records: Int) -> RecordBatch {
-    var features = FeatureBatch(featureCount: 1, capacity: 1, precision: .float64)
+  private func batch(_ value: Double, endingAt records: Int) -> RecordBlock {
+    var features = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
     features.withFloat64Columns { (values: inout [Double]) in values[0] = value }
     features.count = 1
-    var batch = RecordBatch(features: features, end: StreamPosition(records: records))
+    var batch = RecordBlock(columns: features, end: StreamPosition(records: records))
     batch.cut()
     return batch
   }

@@ -117,10 +117,10 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
   func finish() throws(FileError) {}
 }
 
-extension RecordBatch {
+extension RecordBlock {
   /// The records of each mini-batch, or of a piece of one.
   var sizes: [Int] {
-    let ends = cuts.isEmpty ? [features.count] : cuts.map(\.boundary.records)
+    let ends = cuts.isEmpty ? [columns.count] : cuts.map(\.boundary.records)
     return zip([0] + ends, ends).map { $1 - $0 }
   }
 }

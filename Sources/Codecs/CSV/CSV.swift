@@ -32,7 +32,7 @@ struct CSVRowEncoder: RecordEncoder {
   }
 
   func encode(_ slice: RecordSlice, into output: ByteBuffer) {
-    let features = slice.batch.features
+    let features = slice.batch.columns
     for record in slice.records {
       for feature in 0..<features.featureCount {
         if feature > 0 { output.append(delimiter) }

@@ -211,10 +211,10 @@ struct CSVDecoder: RecordDecoder {
   // MARK: Records
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBatch, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
     guard let base = window.bytes.baseAddress else { return .needsInput }
-    while batch.features.count < limit {
+    while batch.columns.count < limit {
       let start = progress.consumed
       let record: CSVRecordScanner.Record
       do throws(RecordFault) {
@@ -237,7 +237,7 @@ struct CSVDecoder: RecordDecoder {
         if let fault = read(base, start, record, into: &batch) {
           return .rejected(fault, byteCount: record.end - start)
         }
-        batch.features.count += 1
+        batch.columns.count += 1
       }
       if options.keepsText {
         batch.text.append(
@@ -251,14 +251,14 @@ struct CSVDecoder: RecordDecoder {
 
   private func read(
     _ base: UnsafePointer<UInt8>, _ start: Int, _ record: CSVRecordScanner.Record,
-    into batch: inout RecordBatch
+    into batch: inout RecordBlock
   ) -> RecordFault? {
-    let (index, capacity) = (batch.features.count, batch.features.capacity)
+    let (index, capacity) = (batch.columns.count, batch.columns.capacity)
     let spanCount = batch.spans.count
     // Where a span stands in the batch's text, less where it stands in the window.
     let shift = batch.text.count - start
     do {
-      try batch.features.withFloat64Columns { values throws(RecordFault) in
+      try batch.columns.withFloat64Columns { values throws(RecordFault) in
         var column = 0
         var place = start
         while true {

@@ -30,7 +30,7 @@ struct CSVRowReader: Sendable {
   ///
   /// - Returns: how many were taken, and their bytes.
   func read(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, limit: Int
   ) -> (records: Int, bytes: Int) {
     features.withUnsafeBufferPointer { features in
       tokens.withUnsafeBytes { tokens in

@@ -135,7 +135,7 @@ final class JSONRecordReader: @unchecked Sendable {
   ///
   /// - Returns: how many were taken, and their bytes; none of them is blank.
   func readAlike(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, limit: Int,
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, limit: Int,
     _ rows: PlainRows,
     allowsNull: Bool
   ) -> (records: Int, bytes: Int) {

@@ -131,10 +131,10 @@ struct NDJSONDecoder: RecordDecoder {
   // MARK: Decoding
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBatch, limit: Int,
+    _ window: InputWindow, into batch: inout RecordBlock, limit: Int,
     progress: inout DecodeProgress
   ) -> DecodeOutcome {
-    while batch.features.count < limit {
+    while batch.columns.count < limit {
       switch lines.line(at: progress.consumed, of: window) {
       case .incomplete, .none: return .needsInput
       case .tooLong: return .failed(tooLong)
@@ -169,7 +169,7 @@ struct NDJSONDecoder: RecordDecoder {
 
   /// Reads the records that are spelled like an earlier one, if the next is.
   private mutating func takeAlike(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBatch, _ limit: Int
+    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, _ limit: Int
   ) -> (records: Int, bytes: Int) {
     guard let reader, let rows else { return (0, 0) }
     let taken = reader.readAlike(
@@ -180,7 +180,7 @@ struct NDJSONDecoder: RecordDecoder {
 
   /// Reads one record to the end of the batch.
   private mutating func take(
-    _ line: UnsafeRawBufferPointer, into batch: inout RecordBatch
+    _ line: UnsafeRawBufferPointer, into batch: inout RecordBlock
   ) throws(RecordFault) {
     guard let reader else {
       throw RecordFault(expected: "a stream that was opened", found: "none")
@@ -188,14 +188,14 @@ struct NDJSONDecoder: RecordDecoder {
     let completes = options.keepsText && options.onMissing == .impute
     let record = try reader.read(line, completes: completes)
     soundRecords += 1
-    let (row, capacity) = (batch.features.count, batch.features.capacity)
-    let featureCount = batch.features.featureCount
+    let (row, capacity) = (batch.columns.count, batch.columns.capacity)
+    let featureCount = batch.columns.featureCount
     let isComplete = record.foundCount == featureCount
     if !isComplete { try checkAbsent(record, of: reader) }
     let textStart = UInt32(batch.text.count)
     let spanCount = batch.spans.count
     do {
-      try batch.features.withFloat64Columns { columns throws(RecordFault) in
+      try batch.columns.withFloat64Columns { columns throws(RecordFault) in
         if !isComplete {
           for feature in 0..<featureCount { columns[feature * capacity + row] = .nan }
         }
@@ -217,7 +217,7 @@ struct NDJSONDecoder: RecordDecoder {
       throw error
     }
     if options.keepsText { batch.text.append(contentsOf: record.text) }
-    batch.features.count += 1
+    batch.columns.count += 1
   }
 
   /// Throws where the options do not allow a value that is no number.

@@ -21,7 +21,7 @@ struct NDJSONRowEncoder: RecordEncoder {
   func encodePrologue(into output: ByteBuffer) {}
 
   func encode(_ slice: RecordSlice, into output: ByteBuffer) {
-    let features = slice.batch.features
+    let features = slice.batch.columns
     for record in slice.records {
       if leads.isEmpty { output.append(UInt8(ascii: "{")) }
       for (feature, lead) in leads.enumerated() {

@@ -48,11 +48,11 @@ struct RawDecoder: RecordDecoder {
   }
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBatch, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
     let bytes = UnsafeRawBufferPointer(window.bytes)
     let rowBytes = rows.rowBytes
-    while batch.features.count < limit {
+    while batch.columns.count < limit {
       let left = bytes.count - progress.consumed
       guard left >= rowBytes else {
         guard window.isLast, left > 0 else { return .needsInput }
@@ -61,12 +61,12 @@ struct RawDecoder: RecordDecoder {
             expected: "a row of \(rowBytes) bytes", found: "\(left) bytes at the end of the stream")
         )
       }
-      let rowCount = min(blockRows, left / rowBytes, limit - batch.features.count)
+      let rowCount = min(blockRows, left / rowBytes, limit - batch.columns.count)
       let block = UnsafeRawBufferPointer(
         rebasing: bytes[progress.consumed..<progress.consumed + rowCount * rowBytes])
       var goodCount = rowCount
       var fault: RecordFault?
-      let found = rows.read(block, into: &batch.features)
+      let found = rows.read(block, into: &batch.columns)
       let isSound =
         !(found.hasInfinite && options.onInvalid == .reject)
         && !(found.hasMissing && options.onMissing == .reject)
@@ -77,7 +77,7 @@ struct RawDecoder: RecordDecoder {
         (goodCount, fault) = firstFault(of: block)
       }
       if keepsText { batch.text.append(contentsOf: block[..<(goodCount * rowBytes)]) }
-      batch.features.count += goodCount
+      batch.columns.count += goodCount
       progress.consumed += goodCount * rowBytes
       progress.records += goodCount
       if let fault {
@@ -165,7 +165,7 @@ struct RawEncoder: RecordEncoder {
     }
     if !(batch.passesThrough && keepsText) {
       // A missing value of a row that passes through keeps its own bits.
-      rows.write(slice.records, of: batch.features, keepsMissing: keepsText, over: place)
+      rows.write(slice.records, of: batch.columns, keepsMissing: keepsText, over: place)
     }
     output.advance(size)
   }

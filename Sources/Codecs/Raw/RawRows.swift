@@ -24,7 +24,7 @@ struct RawRows: Sendable {
   ///
   /// - Returns: whether the values held an infinity, and whether one was missing.
   func read(
-    _ rows: UnsafeRawBufferPointer, into batch: inout FeatureBatch
+    _ rows: UnsafeRawBufferPointer, into batch: inout FeatureColumns
   ) -> (hasInfinite: Bool, hasMissing: Bool) {
     let record = batch.count
     let records = record..<record + rows.count / rowBytes
@@ -50,7 +50,7 @@ struct RawRows: Sendable {
   ///
   /// - Parameter keepsMissing: whether what stands in the place of a missing value stays.
   func write(
-    _ records: Range<Int>, of batch: FeatureBatch, keepsMissing: Bool,
+    _ records: Range<Int>, of batch: FeatureColumns, keepsMissing: Bool,
     over rows: UnsafeMutableRawBufferPointer
   ) {
     precondition(records.upperBound <= batch.capacity && columns.count == batch.featureCount)
@@ -58,7 +58,7 @@ struct RawRows: Sendable {
     guard let rows = rows.baseAddress else { return }
     columns.withUnsafeBufferPointer { columns in
       guard let shape = shape(records, batch.capacity, columns) else { return }
-      switch (batch.columns, scalar) {
+      switch (batch.values, scalar) {
       case (.float32(let values), .float32):
         raw_rows_write_floats(shape, values, keepsMissing, rows)
       case (.float32(let values), .float64):

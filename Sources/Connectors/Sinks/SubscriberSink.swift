@@ -32,7 +32,7 @@ struct SubscriberSink: ByteSink {
   private let epoll: Epoll
   private let clock: @Sendable () -> Double
   /// Nil once finished.
-  private var door: SubscriberDoor?
+  private var door: SubscriberEndpoint?
   /// When the listening socket is looked at again, where it is left alone.
   private var reopening: Double?
   private var subscribers: [Subscriber] = []
@@ -43,7 +43,7 @@ struct SubscriberSink: ByteSink {
 
   /// - Parameter clock: tells the time in seconds, monotonic.
   init(
-    name: String, door: SubscriberDoor, settings: SubscriberSettings,
+    name: String, door: SubscriberEndpoint, settings: SubscriberSettings,
     clock: @escaping @Sendable () -> Double = monotonicSeconds
   ) throws(FileError) {
     self.name = name

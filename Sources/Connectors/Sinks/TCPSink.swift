@@ -18,7 +18,7 @@ extension SinkKind {
       }
       let address = address(section, anywhere: connecting || allowsRemote)
       return { _ throws(FileError) in
-        let door: SubscriberDoor =
+        let door: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
           : .listening(try ListeningSocket(address, backlog: SubscriberSink.backlog))

@@ -19,7 +19,7 @@ extension SinkKind {
       }
       let path = section.string("path")
       return { _ throws(FileError) in
-        let door: SubscriberDoor =
+        let door: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(path: path) })
           : .listening(

@@ -11,7 +11,7 @@ enum IngestedItem: Sized, Sendable {
   case opened(StreamOpening, at: StreamPosition?)
   /// Consecutive records: whole mini-batches, small ones together, or, without a cut, a piece of the one
   /// under way.
-  case records(RecordBatch)
+  case records(RecordBlock)
   /// What was left out, and the place behind it, where no batch is under way there.
   case rejected([RejectedRecord], end: StreamPosition?)
   /// Nothing more is at hand: what was gathered is to be passed on.

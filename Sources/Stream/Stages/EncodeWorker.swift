@@ -7,12 +7,12 @@ internal import Records
 /// A unit depends on no other, so any number of workers give the same bytes.
 struct EncodeWorker: Worker {
   private let level: Int?
-  private let spare: SpareBatches?
+  private let spare: BlockPool?
 
   /// - Parameters:
   ///   - level: the zstd level; nil leaves the output uncompressed.
   ///   - spare: takes the batches that are done with.
-  init(level: Int?, spare: SpareBatches? = nil) throws(ZstdError) {
+  init(level: Int?, spare: BlockPool? = nil) throws(ZstdError) {
     self.level = level
     self.spare = spare
     // A level that zstd refuses is told at once.

@@ -125,7 +125,7 @@ struct IngestLane: Sendable {
   ///
   /// - Returns: why the decoder stopped, and the bytes of the record that it rejected.
   mutating func decode(
-    into batch: inout RecordBatch, limit: Int
+    into batch: inout RecordBlock, limit: Int
   ) -> (outcome: DecodeOutcome, rejected: [UInt8]) {
     var progress = DecodeProgress()
     let view = InputWindow(bytes: window.readable, isLast: windowIsLast)

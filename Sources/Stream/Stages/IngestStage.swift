@@ -29,7 +29,7 @@ struct IngestStage: Stage {
   private var lanes: [Int: IngestLane] = [:]
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
-  private var batches: BatchesAtHand
+  private var batches: Batcher
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: DispatchTime?
   private var rejected: [RejectedRecord] = []
@@ -55,7 +55,7 @@ struct IngestStage: Stage {
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
-    resumption: StreamPosition? = nil, spare: SpareBatches? = nil
+    resumption: StreamPosition? = nil, spare: BlockPool? = nil
   ) throws(StreamError) {
     self.resumption = resumption
     isResumed = resumption != nil
@@ -72,7 +72,7 @@ struct IngestStage: Stage {
       && configuration.precision == .float32
     options.columns = staysFloat ? .float32 : .float64
     self.options = options
-    batches = BatchesAtHand(
+    batches = Batcher(
       batchSize: configuration.batch.size, precision: options.columns, spare: spare)
     guard let format = BuiltInFormats.named(configuration.format) else {
       throw .configuration("unknown format '\(configuration.format)'")
@@ -397,7 +397,7 @@ struct IngestStage: Stage {
   /// Emits what is at hand of the batch under way, which goes on.
   private mutating func emitUnderWay(_ emit: (consuming IngestedItem) -> Void) {
     guard let records = batches.takeUnderWay(endingAt: place) else { return }
-    count(records.features.count)
+    count(records.columns.count)
     emittedPosition = place
     hasEmittedSinceIdle = true
     emit(.records(consume records))

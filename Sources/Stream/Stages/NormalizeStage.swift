@@ -25,14 +25,14 @@ struct NormalizeStage: Stage {
   private let board: StreamBoard?
   private var startsFromCheckpoint = false
   private var normalizer: Normalizer?
-  private var units: UnitsAtHand
+  private var units: UnitBuilder
   /// The records of the batch under way that came before its cut: whole, or, where they have left
   /// already, their values alone.
-  private var pending: RecordBatch?
+  private var pending: RecordBlock?
   private var pendingHasLeft = false
   /// What is to be done once the batch under way is cut.
   private var requests: [StreamRequest] = []
-  private var held: [RecordBatch] = []
+  private var held: [RecordBlock] = []
   private var heldBytes = 0
   private var position: StreamPosition
   /// Whether bad records have left that stand behind `position`.
@@ -63,7 +63,7 @@ struct NormalizeStage: Stage {
     position = initial.resumption ?? StreamPosition()
     self.checkpoints = checkpoints
     self.board = board
-    units = UnitsAtHand(precision: configuration.precision, greatestBytes: unitBytes)
+    units = UnitBuilder(precision: configuration.precision, greatestBytes: unitBytes)
   }
 
   mutating func step(
@@ -191,9 +191,9 @@ struct NormalizeStage: Stage {
 
   /// Takes several whole batches: in place where each of them can be sent on as it is.
   private mutating func takeBatches(
-    of records: inout RecordBatch, _ emit: (consuming NormalizedUnit) -> Void
+    of records: inout RecordBlock, _ emit: (consuming NormalizedUnit) -> Void
   ) throws(StreamError) {
-    var start = RecordBatch.Boundary()
+    var start = RecordBlock.Boundary()
     // What is normalised and in no unit yet: a unit that held it would make the rest be copied.
     var ready = start
     for index in records.cuts.indices {
@@ -223,7 +223,7 @@ struct NormalizeStage: Stage {
 
   /// Takes records, which change in place: in two places they would be copied first.
   private mutating func take(
-    _ batch: inout RecordBatch, completesBatch: Bool
+    _ batch: inout RecordBlock, completesBatch: Bool
   ) throws(StreamError) {
     position = batch.end
     isAheadOfPosition = false
@@ -242,36 +242,36 @@ struct NormalizeStage: Stage {
 
   /// Normalises and emits records before their batch is cut, and keeps their values for its moments.
   private mutating func passOn(
-    _ batch: inout RecordBatch, completesBatch: Bool
+    _ batch: inout RecordBlock, completesBatch: Bool
   ) throws(StreamError) {
-    gather(RecordBatch(features: batch.features))
+    gather(RecordBlock(columns: batch.columns))
     pendingHasLeft = true
     let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     do {
-      try normalizer?.normalizeHeld(&batch.features)
+      try normalizer?.normalizeHeld(&batch.columns)
       units.append(batch)
       if completesBatch, let whole = pending.take() {
-        units.unit.cuts.append(BatchCut(records: whole.features.count, time: now.uptimeNanoseconds))
-        try normalizer?.absorb(whole.features, elapsedSeconds: elapsedSeconds)
+        units.unit.cuts.append(BatchCut(records: whole.columns.count, time: now.uptimeNanoseconds))
+        try normalizer?.absorb(whole.columns, elapsedSeconds: elapsedSeconds)
       }
     } catch {
-      throw refusal(ofRecords: batch.features.count, error)
+      throw refusal(ofRecords: batch.columns.count, error)
     }
   }
 
-  private mutating func gather(_ batch: RecordBatch) {
+  private mutating func gather(_ batch: RecordBlock) {
     if pending == nil {
-      pending = RecordBatch(
-        features: FeatureBatch(
-          featureCount: batch.features.featureCount, capacity: configuration.batch.size,
-          precision: batch.features.precision))
+      pending = RecordBlock(
+        columns: FeatureColumns(
+          featureCount: batch.columns.featureCount, capacity: configuration.batch.size,
+          precision: batch.columns.precision))
       pendingHasLeft = false
     }
     pending?.append(batch)
   }
 
-  private mutating func normalize(_ batch: inout RecordBatch) throws(StreamError) {
-    switch try normalize(&batch, 0..<batch.features.count) {
+  private mutating func normalize(_ batch: inout RecordBlock) throws(StreamError) {
+    switch try normalize(&batch, 0..<batch.columns.count) {
     case nil: return
     case .normalized: units.append(batch)
     case .passed:
@@ -293,13 +293,13 @@ struct NormalizeStage: Stage {
   /// Normalises the batch that some records are.
   @discardableResult
   private mutating func normalize(
-    _ batch: inout RecordBatch, _ records: Range<Int>
+    _ batch: inout RecordBlock, _ records: Range<Int>
   ) throws(StreamError) -> BatchEmission? {
     let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     let emission: BatchEmission?
     do {
       emission = try normalizer?.normalize(
-        &batch.features, records: records, elapsedSeconds: elapsedSeconds)
+        &batch.columns, records: records, elapsedSeconds: elapsedSeconds)
     } catch {
       throw refusal(ofRecords: records.count, error)
     }
@@ -432,7 +432,7 @@ struct NormalizeStage: Stage {
   private mutating func releaseHeld() throws(StreamError) {
     for var batch in held {
       do {
-        try normalizer?.normalizeHeld(&batch.features)
+        try normalizer?.normalizeHeld(&batch.columns)
       } catch {
         throw .badInput(stream: configuration.name, "\(error)")
       }

@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// The memory of a stream's batches that were written, which those to come take: small ones cost as much to
 /// allocate and free, on two threads, as to normalise, and a large one would be paged in each time.
-final class SpareBatches: @unchecked Sendable {
+final class BlockPool: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
   /// Of all streams; what is given back beyond is freed.
@@ -24,8 +24,8 @@ final class SpareBatches: @unchecked Sendable {
   deinit { Self.heldBytes.subtract(byteCount, ordering: .relaxed) }
 
   /// An empty batch with room for so many records, if there is one; all are asked for alike.
-  func take(capacity: Int) -> RecordBatch? {
-    var spare: RecordBatch? = lock.withLock {
+  func take(capacity: Int) -> RecordBlock? {
+    var spare: RecordBlock? = lock.withLock {
       isInUse = true
       self.capacity = capacity
       guard let batch = slices.popLast()?.batch else { return nil }
@@ -44,7 +44,7 @@ final class SpareBatches: @unchecked Sendable {
       // Moved, not copied: the counts of owners have left the cache long ago.
       while let slice = spent.popLast() {
         let size = slice.batch.byteCount
-        guard slice.endsBatch, slice.batch.features.capacity == capacity else { continue }
+        guard slice.endsBatch, slice.batch.columns.capacity == capacity else { continue }
         // Counted before it is looked at: other streams give back meanwhile.
         byteCount += size
         guard Self.heldBytes.load(ordering: .relaxed) <= Self.mostBytes else {

@@ -1,11 +1,11 @@
-extension FeatureBatch {
+extension FeatureColumns {
   /// Takes records of another batch of the same features and width behind its own.
   ///
   /// There must be room for them.
-  package mutating func append(_ other: FeatureBatch, records: Range<Int>) {
+  package mutating func append(_ other: FeatureColumns, records: Range<Int>) {
     precondition(other.featureCount == featureCount && count + records.count <= capacity)
     let (start, capacity) = (count, capacity)
-    switch other.columns {
+    switch other.values {
     case .float32(let values):
       withFloat32Columns { other.copy(records, of: values, to: &$0, capacity: capacity, at: start) }
     case .float64(let values):

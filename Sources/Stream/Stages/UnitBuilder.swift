@@ -4,7 +4,7 @@ internal import Records
 /// Gathers normalised records into units that are worth a frame of their own.
 ///
 /// What counts is what depends on the records alone, so that units are cut alike in every run.
-struct UnitsAtHand: Sendable {
+struct UnitBuilder: Sendable {
   private let precision: Precision
   private let greatestBytes: Int
   var encoder: (any RecordEncoder)?
@@ -22,7 +22,7 @@ struct UnitsAtHand: Sendable {
   }
 
   /// Takes the slices of a batch that changes no more.
-  mutating func append(_ batch: RecordBatch) {
+  mutating func append(_ batch: RecordBlock) {
     batch.forEachSlice { slice in
       if unit.byteCount >= greatestBytes { endUnit() }
       unit.byteCount += slice.byteCount(precision)
@@ -32,7 +32,7 @@ struct UnitsAtHand: Sendable {
 
   /// Counts the records between two places, whose slice is appended later.
   mutating func count(
-    _ records: RecordBatch, from start: RecordBatch.Boundary, to end: RecordBatch.Boundary
+    _ records: RecordBlock, from start: RecordBlock.Boundary, to end: RecordBlock.Boundary
   ) {
     unit.byteCount += records.byteCount(from: start, to: end, precision)
   }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Records
 
-@Suite struct FeatureBatchTests {
+@Suite struct FeatureColumnsTests {
   @Test func `the values of a feature stand side by side, a column's capacity apart`() {
-    var batch = FeatureBatch(featureCount: 3, capacity: 4, precision: .float64)
+    var batch = FeatureColumns(featureCount: 3, capacity: 4, precision: .float64)
     batch.count = 2
     batch.withFloat64Columns { columns in
       for index in columns.indices { columns[index] = Double(index) }
@@ -17,7 +17,7 @@ import Testing
 
   @Test(arguments: Precision.allCases)
   func `a batch starts empty, with room for its capacity`(precision: Precision) {
-    let batch = FeatureBatch(featureCount: 3, capacity: 5, precision: precision)
+    let batch = FeatureColumns(featureCount: 3, capacity: 5, precision: precision)
     #expect(batch.count == 0)
     #expect(batch.featureCount == 3)
     #expect(batch.capacity == 5)
@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func `columns of either width change in place`() {
-    var narrow = FeatureBatch(featureCount: 1, capacity: 2, precision: .float32)
+    var narrow = FeatureColumns(featureCount: 1, capacity: 2, precision: .float32)
     let sum = narrow.withFloat32Columns { columns -> Float in
       columns[1] = 0.1
       return columns.reduce(0, +)
@@ -34,14 +34,14 @@ import Testing
     #expect(sum == 0.1)
     #expect(narrow.precision == .float32)
     #expect(narrow[record: 1, feature: 0] == Double(Float(0.1)))
-    var wide = FeatureBatch(featureCount: 1, capacity: 2, precision: .float64)
+    var wide = FeatureColumns(featureCount: 1, capacity: 2, precision: .float64)
     wide.withFloat64Columns { $0[1] = 0.1 }
     #expect(wide[record: 1, feature: 0] == 0.1)
   }
 
   @Test func `what was changed stands even where the change threw`() {
     struct Refused: Error {}
-    var batch = FeatureBatch(featureCount: 1, capacity: 1, precision: .float64)
+    var batch = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
     #expect(throws: Refused.self) {
       try batch.withFloat64Columns { columns throws(Refused) in
         columns[0] = 7
@@ -49,7 +49,7 @@ import Testing
       }
     }
     #expect(batch[record: 0, feature: 0] == 7)
-    var narrow = FeatureBatch(featureCount: 1, capacity: 1, precision: .float32)
+    var narrow = FeatureColumns(featureCount: 1, capacity: 1, precision: .float32)
     #expect(throws: Refused.self) {
       try narrow.withFloat32Columns { columns throws(Refused) in
         columns[0] = 7
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func `a copy is not changed with the original`() {
-    var batch = FeatureBatch(featureCount: 1, capacity: 1, precision: .float64)
+    var batch = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
     let copy = batch
     batch.withFloat64Columns { $0[0] = 1 }
     #expect(copy[record: 0, feature: 0] == 0)

@@ -1,10 +1,10 @@
 /// The values of a mini-batch, column by column: one column a feature, one row a record.
 ///
 /// A missing value is NaN; infinities never enter. The value of feature `j` in record `i` stands at
-/// `columns[j * capacity + i]`.
-package struct FeatureBatch: Sendable {
+/// `values[j * capacity + i]`.
+package struct FeatureColumns: Sendable {
   /// Column-major values in the width they came in: text as Double, raw floats as they are.
-  package enum Columns: Sendable {
+  package enum Values: Sendable {
     case float32([Float])
     case float64([Double])
   }
@@ -15,7 +15,7 @@ package struct FeatureBatch: Sendable {
   package let capacity: Int
   /// The number of records in the batch.
   package var count: Int
-  package var columns: Columns
+  package var values: Values
 
   /// An empty batch of `featureCount` columns with room for `capacity` records.
   package init(featureCount: Int, capacity: Int, precision: Precision) {
@@ -23,14 +23,14 @@ package struct FeatureBatch: Sendable {
     self.capacity = capacity
     self.count = 0
     switch precision {
-    case .float32: columns = .float32(Array(repeating: 0, count: featureCount * capacity))
-    case .float64: columns = .float64(Array(repeating: 0, count: featureCount * capacity))
+    case .float32: values = .float32(Array(repeating: 0, count: featureCount * capacity))
+    case .float64: values = .float64(Array(repeating: 0, count: featureCount * capacity))
     }
   }
 
   /// The size of the columns in bytes, used or not.
   package var byteCount: Int {
-    switch columns {
+    switch values {
     case .float32(let values): values.count * MemoryLayout<Float>.stride
     case .float64(let values): values.count * MemoryLayout<Double>.stride
     }
@@ -38,7 +38,7 @@ package struct FeatureBatch: Sendable {
 
   /// The width of the columns.
   package var precision: Precision {
-    switch columns {
+    switch values {
     case .float32: .float32
     case .float64: .float64
     }
@@ -49,11 +49,11 @@ package struct FeatureBatch: Sendable {
   package mutating func withFloat64Columns<Result, Failure: Error>(
     _ body: (inout [Double]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    guard case .float64(var values) = columns else { preconditionFailure("Float columns") }
+    guard case .float64(var moved) = values else { preconditionFailure("Float columns") }
     // Moved out, so that the array has one owner while it changes.
-    columns = .float64([])
-    defer { columns = .float64(values) }
-    return try body(&values)
+    values = .float64([])
+    defer { values = .float64(moved) }
+    return try body(&moved)
   }
 
   /// Changes Float columns in place; traps where they are Double.
@@ -61,15 +61,15 @@ package struct FeatureBatch: Sendable {
   package mutating func withFloat32Columns<Result, Failure: Error>(
     _ body: (inout [Float]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    guard case .float32(var values) = columns else { preconditionFailure("Double columns") }
-    columns = .float32([])
-    defer { columns = .float32(values) }
-    return try body(&values)
+    guard case .float32(var moved) = values else { preconditionFailure("Double columns") }
+    values = .float32([])
+    defer { values = .float32(moved) }
+    return try body(&moved)
   }
 
   /// One value, for callers that are in no hurry.
   package subscript(record record: Int, feature feature: Int) -> Double {
-    switch columns {
+    switch values {
     case .float32(let values): Double(values[feature * capacity + record])
     case .float64(let values): values[feature * capacity + record]
     }

@@ -9,8 +9,8 @@ package import Records
 /// - A value with no span (an absent JSON key) is NaN.
 /// - `text` is empty where the output has another format than the input.
 /// - `cuts` and `boundaries` ascend.
-package struct RecordBatch: Sendable {
-  package var features: FeatureBatch
+package struct RecordBlock: Sendable {
+  package var columns: FeatureColumns
   /// The records' own bytes, line ends included, one after another.
   package var text: [UInt8]
   package var spans: [ValueSpan]
@@ -23,8 +23,8 @@ package struct RecordBatch: Sendable {
   /// Whether the records are to be written as they were read (`warm_up.emit: pass`).
   package var passesThrough = false
 
-  package init(features: FeatureBatch, end: StreamPosition = StreamPosition()) {
-    self.features = features
+  package init(columns: FeatureColumns, end: StreamPosition = StreamPosition()) {
+    self.columns = columns
     self.text = []
     self.spans = []
     self.end = end
@@ -43,7 +43,7 @@ package struct RecordBatch: Sendable {
 
   /// About the memory it holds, in bytes; what channels are bounded by.
   package var byteCount: Int {
-    features.byteCount + text.count + spans.count * ValueSpan.byteCount
+    columns.byteCount + text.count + spans.count * ValueSpan.byteCount
   }
 }
 

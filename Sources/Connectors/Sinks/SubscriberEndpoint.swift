@@ -2,7 +2,7 @@ internal import Glibc
 internal import Storage
 
 /// How subscribers are come by.
-enum SubscriberDoor: Sendable {
+enum SubscriberEndpoint: Sendable {
   /// They connect to us.
   case listening(ListeningSocket)
   /// We connect to the one there is.

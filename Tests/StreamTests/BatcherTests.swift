@@ -4,48 +4,48 @@ import Testing
 
 @testable import Stream
 
-@Suite struct BatchesAtHandTests {
+@Suite struct BatcherTests {
   private let place = StreamPosition(records: 7)
 
-  private func batches(size: Int, spare: SpareBatches? = nil) -> BatchesAtHand {
-    var batches = BatchesAtHand(batchSize: size, precision: .float64, spare: spare)
+  private func batches(size: Int, spare: BlockPool? = nil) -> Batcher {
+    var batches = Batcher(batchSize: size, precision: .float64, spare: spare)
     batches.featureCount = 1
     return batches
   }
 
   /// Adds the records of these numbers, as long as the batch under way takes them.
-  private func add(_ numbers: Range<Int>, to batches: inout BatchesAtHand) {
+  private func add(_ numbers: Range<Int>, to batches: inout Batcher) {
     for number in numbers {
       batches.add { batch, limit in
-        #expect(batch.features.count < limit)
+        #expect(batch.columns.count < limit)
         let start = UInt32(batch.text.count)
         batch.text += Array("\(number)\n".utf8)
         batch.spans.append(
           ValueSpan(
-            start: start, end: UInt32(batch.text.count - 1), cell: UInt32(batch.features.count)))
-        let place = batch.features.count
-        batch.features.withFloat64Columns { (values: inout [Double]) in
+            start: start, end: UInt32(batch.text.count - 1), cell: UInt32(batch.columns.count)))
+        let place = batch.columns.count
+        batch.columns.withFloat64Columns { (values: inout [Double]) in
           values[place] = Double(number)
         }
-        batch.features.count += 1
+        batch.columns.count += 1
       }
     }
   }
 
-  private func takeWhole(of batches: inout BatchesAtHand) throws -> RecordBatch {
+  private func takeWhole(of batches: inout Batcher) throws -> RecordBlock {
     let whole = batches.takeWhole()
     return try #require(whole)
   }
 
   /// The numbers that a batch holds, in its columns and in its text alike.
-  private func numbers(_ batch: RecordBatch) -> [Int] {
-    let values = (0..<batch.features.count).map {
-      Int(batch.features[record: $0, feature: 0])
+  private func numbers(_ batch: RecordBlock) -> [Int] {
+    let values = (0..<batch.columns.count).map {
+      Int(batch.columns[record: $0, feature: 0])
     }
     let spelt = batch.spans.map {
       Int(String(decoding: batch.text[Int($0.start)..<Int($0.end)], as: UTF8.self))
     }
-    let named = batch.spans.map { Int(batch.features[record: Int($0.cell), feature: 0]) }
+    let named = batch.spans.map { Int(batch.columns[record: Int($0.cell), feature: 0]) }
     #expect(spelt == values && named == values)
     return values
   }
@@ -111,7 +111,7 @@ import Testing
     add(0..<4, to: &batches)
     batches.cut(at: place)
     #expect(!batches.isWorthPassingOn)
-    #expect(try takeWhole(of: &batches).features.capacity == 4)
+    #expect(try takeWhole(of: &batches).columns.capacity == 4)
     for start in stride(from: 0, to: 8192, by: 4) {
       #expect(!batches.isWorthPassingOn)
       add(start..<start + 4, to: &batches)
@@ -120,28 +120,28 @@ import Testing
     #expect(batches.isWorthPassingOn)
     let piece = try takeWhole(of: &batches)
     #expect(piece.sizes == Array(repeating: 4, count: 2048))
-    #expect(piece.features.capacity == 8192)
+    #expect(piece.columns.capacity == 8192)
   }
 
   @Test func `a written batch lends its memory, and keeps what it holds for whoever else has it`()
     throws
   {
-    let spare = SpareBatches()
+    let spare = BlockPool()
     var batches = batches(size: 8192, spare: spare)
-    func piece() throws -> RecordBatch {
+    func piece() throws -> RecordBlock {
       add(0..<8192, to: &batches)
       batches.cut(at: place)
       return try takeWhole(of: &batches)
     }
-    func address(_ batch: RecordBatch) -> UnsafeRawPointer? {
+    func address(_ batch: RecordBlock) -> UnsafeRawPointer? {
       batch.text.withUnsafeBytes { $0.baseAddress }
     }
-    func slices(_ batch: consuming RecordBatch) -> [RecordSlice] {
+    func slices(_ batch: consuming RecordBlock) -> [RecordSlice] {
       var slices: [RecordSlice] = []
       batch.forEachSlice { slices.append($0) }
       return slices
     }
-    var first: RecordBatch? = try piece()
+    var first: RecordBlock? = try piece()
     let lent = first.flatMap(address)
     spare.giveBack(first.take().map(slices) ?? [])
     let second = try piece()
@@ -159,20 +159,20 @@ import Testing
   @Test func `all streams together keep a bounded memory for batches to come`() {
     func slices(_ count: Int) -> [RecordSlice] {
       (0..<count).flatMap { _ in
-        var batch = RecordBatch(
-          features: FeatureBatch(featureCount: 1, capacity: 1, precision: .float64))
+        var batch = RecordBlock(
+          columns: FeatureColumns(featureCount: 1, capacity: 1, precision: .float64))
         batch.text = Array(repeating: 0, count: 9 << 20)
-        batch.features.count = 1
+        batch.columns.count = 1
         batch.cut()
         var slices: [RecordSlice] = []
         batch.forEachSlice { slices.append($0) }
         return slices
       }
     }
-    func takeAll(_ spare: SpareBatches) -> Int {
+    func takeAll(_ spare: BlockPool) -> Int {
       (0..<9).count { _ in spare.take(capacity: 1) != nil }
     }
-    let (one, other) = (SpareBatches(), SpareBatches())
+    let (one, other) = (BlockPool(), BlockPool())
     #expect(takeAll(one) + takeAll(other) == 0)
     one.giveBack(slices(4))
     other.giveBack(slices(1))
@@ -181,7 +181,7 @@ import Testing
     other.giveBack(slices(1))
     #expect(takeAll(other) == 1)
     do {
-      let gone = SpareBatches()
+      let gone = BlockPool()
       #expect(takeAll(gone) == 0)
       gone.giveBack(slices(3))
     }
