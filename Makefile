@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
-# Decides how the unit says that it can reload.
+# The version of systemd that will run the unit. Empty if there is no systemctl here, as while an image is built.
 SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 
 INSTALLED_UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -11,19 +11,21 @@ INSTALLED_DOCS = $(DESTDIR)$(PREFIX)/share/doc/evenkeel
 INSTALLED_CONFIG = $(DESTDIR)$(SYSCONFDIR)/evenkeel/evenkeel.yaml
 
 # $(call configured,UNIT): the unit with the paths of this installation. Type=notify-reload came with
-# systemd 253; to an older one (Debian 12's) it would mean nothing.
+# systemd 253; older versions ignore it. Every version understands Type=notify with ExecReload=, so that
+# is written if the version is unknown.
 configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFDIR)/evenkeel/,g' \
-  $(if $(shell [ '$(or $(SYSTEMD_VERSION),253)' -ge 253 ] || echo older),\
+  $(if $(shell [ '$(or $(SYSTEMD_VERSION),0)' -ge 253 ] || echo older),\
     -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
 # Options of the benchmarks, such as ARGS='--quick', or of one part, ARGS='--only csv'.
 ARGS ?=
 # How long the soak lasts.
 SECONDS ?= 600
 
-# What a Debian 12 that has Swift may lack: our C libraries, what Swift needs to link and to compile
-# C++ (g++ brings libstdc++'s headers and the linker), what it needs to fetch packages (git).
-DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd
-DEBIAN_UNIT_PACKAGES := systemd
+# Packages that a bare Debian 12 with Swift lacks: our C libraries; g++ for C++ headers and the linker;
+# git to fetch packages; the shared libraries that Swift's own tools load (the last four).
+DEBIAN_PACKAGES := ca-certificates g++ git libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd \
+  libcurl4 libncurses6 libsqlite3-0 libxml2
+DEBIAN_UNIT_PACKAGES := procps systemd
 DEBIAN_PYTHON_PACKAGES := python3-venv
 DEBIAN_PAGE_PACKAGES := chromium prometheus
 

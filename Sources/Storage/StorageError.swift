@@ -1,6 +1,8 @@
 /// Why a file could not be read or written.
 package enum StorageError: Error, Equatable, CustomStringConvertible {
   case file(FileError)
+  /// Something that cannot be read as a whole, such as a FIFO.
+  case notRegular(path: String, found: FileStatus.Kind)
   /// Sizes in bytes.
   case tooLarge(path: String, size: Int, limit: Int)
   case content(path: String, ContentError)
@@ -14,6 +16,8 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .file(let error): error.description
+    case .notRegular(let path, let found):
+      "\(path): expected a regular file, found \(found.rawValue)"
     case .tooLarge(let path, let size, let limit):
       "\(path): expected at most \(limit) bytes, found \(size)"
     case .content(let path, let error): "\(path): \(error)"

@@ -25,7 +25,7 @@ package enum StreamError: Error, CustomStringConvertible {
   package init(_ error: StorageError) {
     switch error {
     case .file(let error): self = error.isMissing ? .inputMissing(error) : .inputOutput(error)
-    case .tooLarge, .content, .noWholeCheckpoint: self = .badFile(error)
+    case .notRegular, .tooLarge, .content, .noWholeCheckpoint: self = .badFile(error)
     case .stateDirectoryInUse, .noNumberLeft: self = .stateRefused(error)
     }
   }

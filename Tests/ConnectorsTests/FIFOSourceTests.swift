@@ -75,6 +75,18 @@ extension LiveSourceTests {
       _ = try FIFOSource(folder("in"), create: true)
     }
 
+    @Test func `a drain takes what was in the pipe when it began and leaves the rest`() throws {
+      var source = SourceDriver(try FIFOSource(folder("in"), create: true))
+      let writer = try Producer.writing(folder("in"))
+      writer.write("before\n")
+      let drains = source.source.drain()
+      #expect(drains)
+      writer.write("after\n")
+      #expect(try source.drain() == ["0:before\n", "end"])
+      var next = SourceDriver(try FIFOSource(folder("in"), create: false))
+      #expect(try next.drain() == ["0:after\n"])
+    }
+
     @Test func `what is no FIFO is refused`() throws {
       try folder.write("", to: "file")
       for create in [false, true] {

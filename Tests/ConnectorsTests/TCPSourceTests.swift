@@ -53,6 +53,22 @@ extension LiveSourceTests {
       #expect(try source.drain(until: ["1:b"]) == ["1:b"])
     }
 
+    @Test func `a drain takes what had arrived when it began and no more`() throws {
+      var (source, port) = try listen()
+      let producer = try Producer.connected(toPort: port)
+      let silent = try Producer.connected(toPort: port)
+      producer.write("early\n")
+      #expect(try source.drain(until: ["0:early\n"]) == ["0:early\n"])
+      producer.write("before\n")
+      #expect(source.isReady(within: 20))
+      let drains = source.source.drain()
+      #expect(drains)
+      producer.write("after\n")
+      #expect(try source.drain() == ["0:before\n", "0 ended", "end"])
+      #expect(producer.isClosedByPeer())
+      #expect(silent.isClosedByPeer())
+    }
+
     @Test func `a port can be listened on again at once, and not twice`() throws {
       var (source, port): (SourceDriver?, Int) = try listen()
       let address = "127.0.0.1:\(port)"

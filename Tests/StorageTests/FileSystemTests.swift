@@ -119,8 +119,24 @@ struct FileSystemTests {
     }
     try file.truncate(to: 100)
     #expect(try files.contents(of: directory.file("a"), limit: 100).count == 100)
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `only a regular file is read as a whole, and a FIFO without a writer keeps nobody waiting`()
+    throws
+  {
+    #expect(mkfifo(directory.file("fifo"), 0o600) == 0)
+    let refused: [(path: String, found: FileStatus.Kind)] = [
+      (directory.file("fifo"), .fifo), (directory.path, .directory), ("/dev/zero", .other),
+    ]
+    for (path, found) in refused {
+      #expect(throws: StorageError.notRegular(path: path, found: found)) {
+        _ = try files.contents(of: path, limit: 100)
+      }
+    }
     #expect(
-      message { try files.contents(of: "/dev/zero", limit: 100_000) }.contains("at most 100000"))
+      message { try files.contents(of: directory.file("fifo"), limit: 1) }
+        == "\(directory.file("fifo")): expected a regular file, found a FIFO")
   }
 }
 

@@ -39,6 +39,12 @@ final class Descriptor: Sendable {
     }
   }
 
+  /// The number of bytes that a read would give now, without waiting.
+  var bytesAtHand: Int {
+    var count: CInt = 0
+    return ioctl(number, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+  }
+
   /// Reads what is there; nil where a read would have to wait, 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
     do throws(FileError) {

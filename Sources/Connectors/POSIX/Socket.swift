@@ -78,16 +78,19 @@ final class ListeningSocket: Sendable {
     self.init(descriptor, isInherited: true)
   }
 
-  /// Takes all that have connected, as the last ones.
+  /// Takes the connections that wait to be taken, as the last ones.
   ///
-  /// Whoever comes to a Unix socket from now on is refused; a TCP socket knows no way to refuse some
-  /// and keep others. Those that wait at the service manager's socket are for whoever listens next.
-  func acceptLast() -> [Descriptor] {
+  /// A Unix socket refuses every later connection. A TCP socket cannot, so producers may go on
+  /// connecting; `limit` ends the loop. Connections that wait at the service manager's socket are left
+  /// to the next process that listens there.
+  func acceptLast(atMost limit: Int) -> [Descriptor] {
     guard !isInherited else { return [] }
     if file != nil { _ = shutdown(descriptor.number, CInt(SHUT_RD)) }
     var last: [Descriptor] = []
     // Any failure means that no more can be had.
-    while case .connection(let connection)? = try? accept() { last.append(connection) }
+    while last.count < limit, case .connection(let connection)? = try? accept() {
+      last.append(connection)
+    }
     return last
   }
 

@@ -68,6 +68,8 @@ package struct ConnectionSource: ByteSource {
     let descriptor: Descriptor
     var lastReady: ContinuousClock.Instant
     var hasGiven = false
+    /// Bytes that a drain still takes from it; nil while the source is not draining.
+    var bytesLeft: Int?
   }
 
   /// - Parameter now: the time, for idle connections.
@@ -110,15 +112,22 @@ package struct ConnectionSource: ByteSource {
     ended.removeAll { $0 == run }
   }
 
-  /// Lets nobody new in and has every connection end behind what was sent; all of that is given.
+  /// Stops listening, and ends each connection after the bytes that have arrived by now.
+  ///
+  /// The bound is a count of bytes because `shutdown` does not stop a TCP producer on Linux: the
+  /// kernel goes on taking what it sends.
   package mutating func drain() -> Bool {
     if listens { stopListening() }
     isDraining = true
-    for descriptor in listener.acceptLast() {
-      // Without memory for it, it is closed.
+    for descriptor in listener.acceptLast(atMost: limits.backlog + 1) {
+      // A connection that cannot be watched for lack of memory is closed.
       guard (try? welcome(descriptor)) != nil else { break }
     }
-    for connection in connections.values { connection.descriptor.endReceiving() }
+    for (run, connection) in connections {
+      connection.descriptor.endReceiving()
+      let bytesLeft = connection.descriptor.bytesAtHand
+      if bytesLeft == 0 { close(run) } else { connections[run]?.bytesLeft = bytesLeft }
+    }
     return true
   }
 
@@ -130,9 +139,13 @@ package struct ConnectionSource: ByteSource {
   ) throws(FileError) -> Int? {
     guard let connection = connections[run] else { return nil }
     do throws(FileError) {
-      guard let count = try connection.descriptor.read(into: buffer) else { return nil }
+      let bytesLeft = connection.bytesLeft ?? .max
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(bytesLeft))
+      guard let count = try connection.descriptor.read(into: part) else { return nil }
       if count > 0 {
         connections[run]?.hasGiven = true
+        if connection.bytesLeft != nil { connections[run]?.bytesLeft = bytesLeft - count }
+        if count == bytesLeft { close(run) }
         return count
       }
     } catch  where Self.lostPeer.contains(error.errno) {

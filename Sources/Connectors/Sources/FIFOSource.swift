@@ -30,7 +30,8 @@ package struct FIFOSource: ByteSource {
   private var run = 0
   private var hasGiven = false
   private var isAbandoned = false
-  private var isDraining = false
+  /// Bytes that a drain still takes; nil while the source is not draining.
+  private var bytesLeft: Int?
 
   /// - Parameter create: makes the FIFO where nothing stands at the path, for its owner alone.
   package init(_ path: String, create: Bool) throws(FileError) {
@@ -43,8 +44,11 @@ package struct FIFOSource: ByteSource {
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
     for _ in 0..<Self.mostDiscardedReads {
-      guard let count = try descriptor.read(into: buffer) else { break }
+      if bytesLeft == 0 { return .end }
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(bytesLeft ?? .max))
+      guard let count = try descriptor.read(into: part) else { break }
       guard count == 0 else {
+        bytesLeft = bytesLeft.map { $0 - count }
         hasGiven = true
         if isAbandoned { continue }
         return .bytes(count, run: run)
@@ -56,12 +60,12 @@ package struct FIFOSource: ByteSource {
       run += 1
       if !isAbandoned { return .ended(run: run - 1) }
     }
-    return isDraining ? .end : .waits(Awaited(descriptor: descriptor.number))
+    return bytesLeft != nil ? .end : .waits(Awaited(descriptor: descriptor.number))
   }
 
-  /// What writers write behind what is there now, the next reader gets.
+  /// Ends the source after the bytes that are in the pipe now; the next reader gets later ones.
   package mutating func drain() -> Bool {
-    isDraining = true
+    bytesLeft = descriptor.bytesAtHand
     return true
   }
 

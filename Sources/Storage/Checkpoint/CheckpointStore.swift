@@ -168,7 +168,7 @@ extension StorageError {
   fileprivate var isDamage: Bool {
     switch self {
     case .content(_, .newerVersion): false
-    case .content, .tooLarge: true
+    case .content, .tooLarge, .notRegular: true
     case .file(let error): error.errno == EIO
     case .noWholeCheckpoint, .noNumberLeft, .stateDirectoryInUse: false
     }

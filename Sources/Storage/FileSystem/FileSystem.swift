@@ -5,6 +5,8 @@
 /// or removed only after `syncDirectory(_:)` on its directory.
 package protocol FileSystem: Sendable {
   func open(_ path: String, for use: FileUse) throws(FileError) -> any File
+  /// Opens a file for reading, and returns at once even if it is a FIFO without a writer.
+  func openWithoutWaiting(_ path: String) throws(FileError) -> any File
   /// What stands at `path`; symbolic links are followed.
   func status(of path: String) throws(FileError) -> FileStatus
   /// Gives a file another name, in one step; a file of that name is replaced.
@@ -68,11 +70,12 @@ package enum FileUse: Sendable, CaseIterable {
 
 /// What stands at a path.
 package struct FileStatus: Sendable, Equatable {
-  package enum Kind: Sendable {
-    case regular
-    case directory
-    case fifo
-    case other
+  /// The raw value is its name in messages.
+  package enum Kind: String, Sendable {
+    case regular = "a regular file"
+    case directory = "a directory"
+    case fifo = "a FIFO"
+    case other = "a device or a socket"
   }
 
   package var kind: Kind
@@ -117,16 +120,27 @@ extension File {
 }
 
 extension FileSystem {
-  /// The whole of a file, if it has at most `limit` bytes.
+  package func openWithoutWaiting(_ path: String) throws(FileError) -> any File {
+    try open(path, for: .reading)
+  }
+
+  /// The whole of a regular file, if it has at most `limit` bytes.
   ///
-  /// A larger regular file is refused before a byte is read, and a pipe once it has given too much.
+  /// Anything else is refused before a byte is read: a FIFO could keep the reader waiting for ever. A pipe
+  /// that this process was given, such as `/dev/stdin` or `/dev/fd/63`, is read all the same.
   package func contents(of path: String, limit: Int) throws(StorageError) -> [UInt8] {
     var contents: [UInt8] = []
+    let kind: FileStatus.Kind
     let size: Int
     do throws(FileError) {
-      let file = try open(path, for: .reading)
-      let status = try file.status()
-      if status.kind == .regular, status.size > limit {
+      var file = try openWithoutWaiting(path)
+      var status = try file.status()
+      if status.kind == .fifo, path.hasPrefix("/dev/") {
+        file = try open(path, for: .reading)
+        status.kind = .regular
+      }
+      kind = status.kind
+      if kind != .regular || status.size > limit {
         size = status.size
       } else {
         try file.read(upTo: limit + 1, expecting: status.size, into: &contents)
@@ -135,6 +149,7 @@ extension FileSystem {
     } catch {
       throw .file(error)
     }
+    guard kind == .regular else { throw .notRegular(path: path, found: kind) }
     guard size <= limit else { throw .tooLarge(path: path, size: size, limit: limit) }
     return contents
   }

@@ -18,6 +18,13 @@ package struct POSIXFileSystem: FileSystem {
     return POSIXFile(adopting: descriptor, path: path)
   }
 
+  package func openWithoutWaiting(_ path: String) throws(FileError) -> any File {
+    let descriptor = try posix(.open, path) {
+      Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+    }
+    return POSIXFile(adopting: descriptor, path: path)
+  }
+
   package func status(of path: String) throws(FileError) -> FileStatus {
     var status = stat()
     try posix(.inspect, path) { stat(path, &status) }

@@ -76,8 +76,9 @@ package enum DaemonConfigurationError: Error, CustomStringConvertible {
   /// The code of sysexits(3) that tells a script what went wrong.
   package var exitCode: Int32 {
     switch self {
+    // A restart cannot mend these.
+    case .unreadable(.notRegular), .unreadable(.tooLarge), .wrong: 78
     case .unreadable(let error): StreamError(error).exitCode
-    case .wrong: 78
     }
   }
 }
