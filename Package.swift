@@ -50,14 +50,14 @@ let package = Package(
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
     module("Storage", ["Records", "CXXHash", "CLinux"]),
-    module("Codecs", ["Records", "CZstd", "CNumberText", "CRawRows"]),
-    module("ConfigurationFile", ["Records", .product(name: "Yams", package: "Yams")]),
-    module("Connectors", ["Records", "Dataflow", "Storage", "ConfigurationFile", "CLinux"]),
+    module("Codecs", ["Records", "Configuration", "CZstd", "CNumberText", "CRawRows"]),
+    module("Configuration", ["Records", .product(name: "Yams", package: "Yams")]),
+    module("Connectors", ["Records", "Dataflow", "Storage", "Configuration", "CLinux"]),
     module(
       "Stream",
       [
         "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-        "ConfigurationFile", .product(name: "Logging", package: "swift-log"),
+        "Configuration", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Supervision",
@@ -75,19 +75,19 @@ let package = Package(
     .executableTarget(
       name: "evenkeel",
       dependencies: [
-        "ControlPlane", "Supervision", "Stream", "Synthetic", "CLinux",
+        "ControlPlane", "Supervision", "Stream", "Configuration", "Synthetic", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     benchmark("KernelBenchmark", ["BatchNormalization", "Records"]),
-    benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Records"]),
+    benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Configuration", "Records"]),
     tests("Records"),
     tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
     tests("Dataflow"),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
-    tests("Codecs", ["Records", "CNumberOracle"], resources: [.copy("Golden")]),
-    tests("ConfigurationFile"),
+    tests("Codecs", ["Records", "Configuration", "CNumberOracle"], resources: [.copy("Golden")]),
+    tests("Configuration"),
     tests("Connectors", ["TestSupport"]),
     tests(
       "ControlPlane",
@@ -117,7 +117,7 @@ let package = Package(
     .testTarget(
       name: "FuzzTests",
       dependencies: [
-        "TestSupport", "Records", "Codecs", "Storage", "ConfigurationFile", "ControlPlane",
+        "TestSupport", "Records", "Codecs", "Storage", "Configuration", "ControlPlane",
       ], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],

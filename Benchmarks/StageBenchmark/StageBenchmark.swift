@@ -1,5 +1,6 @@
 internal import BatchNormalization
 internal import Codecs
+internal import Configuration
 internal import Glibc
 internal import Records
 
@@ -18,7 +19,7 @@ struct StageBenchmark {
       let batchSize = Int(words[4])
     else { throw BadArguments(found: words) }
     var options = DecoderOptions()
-    options.rawColumns = columns
+    options.settings[RawSettings.columns] = columns
     options.columns = format.name == RecordFormat.raw.name ? .float32 : .float64
     var pass = try StagePass(
       format: format, options: options, mode: mode, batchSize: batchSize,
@@ -134,7 +135,7 @@ private struct StagePass {
 
   private func encoderOptions(_ opening: StreamOpening) -> EncoderOptions {
     var encoding = EncoderOptions(schema: opening.schema, prologue: opening.prologue)
-    encoding.rawColumns = options.rawColumns
+    encoding.settings[RawSettings.columns] = options.settings[RawSettings.columns]
     return encoding
   }
 

@@ -1,3 +1,4 @@
+package import Configuration
 package import Records
 
 /// A format of records: its name, how files of it are called, and how to read and write it.
@@ -7,16 +8,23 @@ package struct RecordFormat: Sendable {
   package let name: String
   /// File-name extensions, without the dot, that mean this format.
   package let fileExtensions: [String]
+  /// What can be set of it, in the section under its name and by options.
+  package let settings: SettingGroup
+  /// The width of the numbers that it reads.
+  package let precision: @Sendable (SettingValues) -> Precision
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
   package init(
-    name: String, fileExtensions: [String],
+    name: String, fileExtensions: [String], settings: SettingGroup,
+    precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
     self.name = name
     self.fileExtensions = fileExtensions
+    self.settings = settings
+    self.precision = precision
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
   }
@@ -46,15 +54,10 @@ package struct DecoderOptions: Sendable {
   package var columns = Precision.float64
   /// Whether the batch must carry the records' bytes, for an output of the same format.
   package var keepsText = true
-  package var delimiter = UInt8(ascii: ",")
-  package var hasHeader = true
-  /// Spellings of a missing value besides the empty field and NaN.
-  package var missingTokens = ["NA"]
   package var onMissing = MissingPolicy.keep
   package var onInvalid = InvalidPolicy.reject
-  /// Raw rows: the number of values in a row, and their width.
-  package var rawColumns: Int?
-  package var rawScalar = Precision.float32
+  /// The values of the format's own settings.
+  package var settings = SettingValues()
   package var limits = DecoderLimits()
 
   package init() {}
@@ -98,10 +101,8 @@ package struct EncoderOptions: Sendable {
   /// another format and the encoder makes its own.
   package var prologue: [UInt8]?
   package var precision = Precision.float32
-  package var delimiter = UInt8(ascii: ",")
-  /// Raw rows that pass through: the number of values in a row and their width.
-  package var rawColumns: Int?
-  package var rawScalar = Precision.float32
+  /// The values of the format's own settings.
+  package var settings = SettingValues()
 
   package init(schema: FeatureSchema, prologue: [UInt8]?) {
     self.schema = schema

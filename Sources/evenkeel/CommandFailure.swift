@@ -1,3 +1,4 @@
+internal import Configuration
 internal import FoundationEssentials
 internal import Glibc
 internal import Storage
@@ -20,6 +21,7 @@ struct CommandFailure: Error {
     case let error as StorageError: self.init(StreamError(error))
     case let error as DaemonConfigurationError:
       self.init("\(error)", exitCode: error.exitCode)
+    case let error as CommandLineError: self.init("\(error)", exitCode: 64)
     case let error as CommandFailure: self = error
     default: self.init("\(error)", exitCode: 70)
     }

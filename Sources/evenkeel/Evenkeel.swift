@@ -18,8 +18,7 @@ struct Evenkeel: ParsableCommand {
   static func main() {
     keepMemory()
     do {
-      var command = try parsed()
-      try command.run()
+      try run(Array(CommandLine.arguments.dropFirst()))
     } catch let failure as CommandFailure {
       failure.report()
       Glibc.exit(failure.exitCode)
@@ -28,19 +27,29 @@ struct Evenkeel: ParsableCommand {
     }
   }
 
+  private static func run(_ arguments: [String]) throws {
+    let named = configuration.subcommands.first {
+      $0.configuration.commandName == arguments.first
+    }
+    guard let described = named as? any DescribedCommand.Type else {
+      var command = try parsed(arguments, as: named)
+      return try command.run()
+    }
+    try described.run(Array(arguments.dropFirst()))
+  }
+
   /// The command that the first argument names, parsed by itself: from the root its options would be
   /// gathered once more, which takes a sixth of the start. What is not understood, or asks for help,
   /// is left to the root, whose messages know the whole command line.
-  private static func parsed() throws -> any ParsableCommand {
-    let arguments = CommandLine.arguments.dropFirst()
-    if let named = configuration.subcommands.first(where: {
-      $0.configuration.commandName == arguments.first
-    }), let command = try? named.parseAsRoot(Array(arguments.dropFirst())),
+  static func parsed(
+    _ arguments: [String], as named: (any ParsableCommand.Type)?
+  ) throws -> any ParsableCommand {
+    if let named, let command = try? named.parseAsRoot(Array(arguments.dropFirst())),
       type(of: command) == named
     {
       return command
     }
-    return try parseAsRoot()
+    return try parseAsRoot(arguments)
   }
 
   /// Batches and frames come and go, and from one thread to another. Below these bounds their memory

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -32,11 +33,12 @@ import Testing
 
   private static func options(_ random: inout SplitMix64) -> DecoderOptions {
     var options = DecoderOptions()
-    options.hasHeader = Int.random(in: 0..<4, using: &random) > 0
+    options.settings[CSVSettings.header] = Int.random(in: 0..<4, using: &random) > 0
     options.features = Bool.random(using: &random) ? [] : [FeaturePattern("*")]
     options.onMissing = MissingPolicy.allCases.randomElement(using: &random) ?? .keep
     options.onInvalid = Bool.random(using: &random) ? .reject : .missing
-    options.missingTokens = Bool.random(using: &random) ? ["NA"] : ["NA", "8"]
+    options.settings[CSVSettings.missingTokens] =
+      Bool.random(using: &random) ? ["NA"] : ["NA", "8"]
     if Bool.random(using: &random) { options.limits.recordBytes = 24 }
     return options
   }

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -67,7 +68,7 @@ import Testing
     #expect(named.outcome.opening?.prologue == mark + Array("a,b\n".utf8))
     #expect(named.rows == [[1, 2]])
     var options = DecoderOptions()
-    options.hasHeader = false
+    options.settings[CSVSettings.header] = false
     let unnamed = try FormatReading(.csv, mark + Array("1,2\n".utf8), options)
     #expect(unnamed.names == ["f0", "f1"])
     #expect(unnamed.outcome.opening?.prologue == mark)
@@ -81,7 +82,7 @@ import Testing
     throws
   {
     let reading = try FormatReading(csv: "a\(delimiter)b\n\" 1\t\"\(delimiter)\"\t 2\"\n") {
-      $0.delimiter = Array(delimiter.utf8)[0]
+      $0.settings[CSVSettings.delimiter] = Array(delimiter.utf8)[0]
     }
     #expect(reading.rows == [[1, 2]])
     #expect(reading.spelled == ["1", "2"])
@@ -90,7 +91,9 @@ import Testing
   @Test(arguments: [";", "|", "\t", " ", ":", "~", "'", "_"])
   func `any delimiter that stands in no number parts the fields`(delimiter: String) throws {
     let lines = "a#b#k\n1.5#\"2\"#\"x#y\"\n#-3#\n".replacing("#", with: delimiter)
-    let reading = try FormatReading(csv: lines) { $0.delimiter = Array(delimiter.utf8)[0] }
+    let reading = try FormatReading(csv: lines) {
+      $0.settings[CSVSettings.delimiter] = Array(delimiter.utf8)[0]
+    }
     #expect(reading.names == ["a", "b"])
     #expect(reading.rows == [[1.5, 2], [nil, -3]])
   }
@@ -98,18 +101,22 @@ import Testing
   @Test(arguments: ["\"", "+", "-", ".", "e", "0", "\n", "\r", "\u{0}", "\u{7f}"])
   func `a delimiter that could stand in a number or a line end is refused`(delimiter: String) {
     #expect(throws: FormatError.self) {
-      try FormatReading(csv: "") { $0.delimiter = Array(delimiter.utf8)[0] }
+      try FormatReading(csv: "") { $0.settings[CSVSettings.delimiter] = Array(delimiter.utf8)[0] }
     }
   }
 
   @Test func `a comma is text where tabs part the fields`() throws {
-    let reading = try FormatReading(csv: "a\tb,c\n1\t2\n") { $0.delimiter = 9 }
+    let reading = try FormatReading(csv: "a\tb,c\n1\t2\n") {
+      $0.settings[CSVSettings.delimiter] = 9
+    }
     #expect(reading.names == ["a", "b,c"])
     #expect(reading.rows == [[1, 2]])
   }
 
   @Test func `without a header columns are counted and the first line is a record`() throws {
-    let reading = try FormatReading(csv: "1,x,3\n4,y,6\n") { $0.hasHeader = false }
+    let reading = try FormatReading(csv: "1,x,3\n4,y,6\n") {
+      $0.settings[CSVSettings.header] = false
+    }
     #expect(reading.names == ["f0", "f2"])
     #expect(reading.outcome.opening?.prologue == [])
     #expect(reading.rows == [[1, 3], [4, 6]])
@@ -135,7 +142,7 @@ import Testing
     #expect(named.names == ["a", "b"])
     #expect(named.rows == [[1, 2]])
     #expect(named.text == "\n\r\n1,2\n")
-    let unnamed = try FormatReading(csv: "\n\n1,2\n") { $0.hasHeader = false }
+    let unnamed = try FormatReading(csv: "\n\n1,2\n") { $0.settings[CSVSettings.header] = false }
     #expect(unnamed.names == ["f0", "f1"])
     #expect(unnamed.rows == [[1, 2]])
     #expect(unnamed.text == "\n\n1,2\n")
@@ -145,7 +152,7 @@ import Testing
     let named = try FormatReading(csv: "a,b\n\n\n")
     #expect(named.rows == [])
     #expect(named.text == "\n\n")
-    let unnamed = try FormatReading(csv: "\n\r\n") { $0.hasHeader = false }
+    let unnamed = try FormatReading(csv: "\n\r\n") { $0.settings[CSVSettings.header] = false }
     #expect(unnamed.names == [])
     #expect(unnamed.rows == [])
     #expect(unnamed.faults == [])

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -121,7 +122,7 @@ import Testing
     for hasHeader in [true, false] {
       for (csv, isGood) in [("1,2,3\n4,5,6\n", true), ("1,2,3,4\n5,6,7,8\n", false)] {
         let reading = try FormatReading(csv: csv) {
-          $0.hasHeader = hasHeader
+          $0.settings[CSVSettings.header] = hasHeader
           $0.limits.fields = 3
         }
         #expect(

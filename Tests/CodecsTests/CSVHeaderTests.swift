@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -59,7 +60,7 @@ import Testing
         == "expected a column that 'pressure' matches, found none")
     #expect(
       try openingFault("1,2\n") {
-        $0.hasHeader = false
+        $0.settings[CSVSettings.header] = false
         $0.features = [FeaturePattern("f2")]
       } == "expected a column that 'f2' matches, found none; did you mean 'f0'?")
   }
@@ -98,7 +99,7 @@ import Testing
   func `an empty stream without a header is a stream without records`(input: String) throws {
     for features in [[], [FeaturePattern("x")]] {
       let reading = try FormatReading(csv: input) {
-        $0.hasHeader = false
+        $0.settings[CSVSettings.header] = false
         $0.features = features
       }
       #expect(reading.names == [])

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -14,7 +15,7 @@ import Testing
       $0.features = [FeaturePattern("a")]
       $0.onMissing = onMissing
       $0.onInvalid = onInvalid
-      $0.missingTokens = tokens
+      $0.settings[CSVSettings.missingTokens] = tokens
     }
     #expect(reading.unsoundness == nil)
     #expect(reading.rows.count + reading.faults.count == 1)
@@ -93,7 +94,7 @@ import Testing
   @Test func `a missing token in another column is text`() throws {
     let reading = try FormatReading(csv: "k,a\n-999,1\nNA,-999\n") {
       $0.features = [FeaturePattern("a")]
-      $0.missingTokens = ["-999", "NA"]
+      $0.settings[CSVSettings.missingTokens] = ["-999", "NA"]
     }
     #expect(reading.rows == [[1], [nil]])
   }

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -15,8 +16,8 @@ import Testing
 
   private static func decoderOptions(_ scalar: Precision = .float64) -> DecoderOptions {
     var options = DecoderOptions()
-    options.rawColumns = features.count
-    options.rawScalar = scalar
+    options.settings[RawSettings.columns] = features.count
+    options.settings[RawSettings.scalar] = scalar
     return options
   }
 
@@ -117,8 +118,8 @@ import Testing
     let stream = try Self.stream(format, [Self.randomRows(40, &random)])
     let reading = try FormatReading(format, stream, Self.decoderOptions())
     var options = try reading.encoderOptions(.float64)
-    options.rawColumns = Self.features.count
-    options.rawScalar = .float64
+    options.settings[RawSettings.columns] = Self.features.count
+    options.settings[RawSettings.scalar] = .float64
     #expect(try reading.encoded(format, options) == stream, "seed \(seed)")
   }
 
@@ -175,8 +176,8 @@ import Testing
       }
       // Whatever was read can be written.
       var encoding = try reading.encoderOptions(.float64)
-      encoding.rawColumns = Self.features.count
-      encoding.rawScalar = .float64
+      encoding.settings[RawSettings.columns] = Self.features.count
+      encoding.settings[RawSettings.scalar] = .float64
       if reading.names != nil { _ = try reading.encoded(format, encoding) }
     }
     // Else the mutations were not what this test is about.

@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -67,7 +68,7 @@ import Testing
       let chunk = Int.random(in: 1...4000, using: &random)
       let runs = try FormatReading(.csv, input, options, batchSize: batchSize, chunk: chunk)
       // Where a token looks like a number, every value is looked at by itself.
-      options.missingTokens.append("-98765.4321")
+      options.settings[CSVSettings.missingTokens].append("-98765.4321")
       let single = try FormatReading(.csv, input, options, batchSize: batchSize, chunk: chunk)
       #expect(runs.outcome == single.outcome, "seed \(seed), round \(round)")
       #expect(runs.unsoundness == nil, "seed \(seed), round \(round)")

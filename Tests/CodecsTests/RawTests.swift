@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Testing
 
@@ -31,8 +32,8 @@ import Testing
     -> DecoderOptions
   {
     var options = DecoderOptions()
-    options.rawColumns = columns
-    options.rawScalar = scalar
+    options.settings[RawSettings.columns] = columns
+    options.settings[RawSettings.scalar] = scalar
     options.features = features.map { FeaturePattern($0) }
     return options
   }
@@ -41,8 +42,8 @@ import Testing
     _ reading: FormatReading, _ columns: Int, _ scalar: Precision, _ precision: Precision
   ) throws -> EncoderOptions {
     var options = try reading.encoderOptions(precision)
-    options.rawColumns = columns
-    options.rawScalar = scalar
+    options.settings[RawSettings.columns] = columns
+    options.settings[RawSettings.scalar] = scalar
     return options
   }
 

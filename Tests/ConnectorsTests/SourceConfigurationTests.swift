@@ -1,4 +1,4 @@
-import ConfigurationFile
+import Configuration
 import Testing
 
 @testable import Connectors

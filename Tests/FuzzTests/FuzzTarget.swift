@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Codecs
-@testable import ConfigurationFile
+@testable import Configuration
 @testable import ControlPlane
 @testable import Storage
 
@@ -110,7 +110,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     seeds: { [Array(repeating: 0x3F, count: 8), Array(0..<200), Array(repeating: 0, count: 800)] },
     read: { input in
       readRecords(.raw, input) {
-        $0.rawColumns = 2
+        $0.settings[RawSettings.columns] = 2
         $0.columns = .float32
       }
     })

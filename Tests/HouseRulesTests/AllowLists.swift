@@ -5,15 +5,15 @@ let allowedImports: [String: Set<String>] = [
   "BatchNormalization": ["Records", "CColumnKernel", "Glibc"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc", "Synchronization"],
   "Synthetic": ["Records"],
-  "ConfigurationFile": ["Records", "Yams"],
+  "Configuration": ["Records", "Yams"],
   "Storage": ["Records", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization"],
-  "Codecs": ["Records", "CZstd", "CNumberText", "CRawRows", "Glibc"],
+  "Codecs": ["Records", "Configuration", "CZstd", "CNumberText", "CRawRows", "Glibc"],
   "Connectors": [
-    "Records", "Dataflow", "Storage", "ConfigurationFile", "CLinux", "Glibc",
+    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc",
   ],
   "Stream": [
     "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-    "ConfigurationFile", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
+    "Configuration", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "Supervision": [
     "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Stream",
@@ -24,7 +24,8 @@ let allowedImports: [String: Set<String>] = [
     "FoundationEssentials", "Glibc",
   ],
   "evenkeel": [
-    "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Stream",
+    "Configuration", "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+    "Stream",
     "Supervision", "ControlPlane", "Synthetic", "ArgumentParser", "CLinux", "Logging",
     "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
   ],

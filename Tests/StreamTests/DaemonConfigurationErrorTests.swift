@@ -1,4 +1,4 @@
-import ConfigurationFile
+import Configuration
 import Testing
 
 @testable import Stream
@@ -64,14 +64,14 @@ private let wrongSettings = [
     "format: { csv: { delimiter: ';;' } }", "6:33", ".format.csv.delimiter",
     "expected one ASCII character, found ';;'"),
   Wrong(
-    "format: { csv: { delimiter: 1 } }", "6:5", ".format",
+    "format: { csv: { delimiter: 1 } }", "6:33", ".format.csv.delimiter",
     "expected a delimiter that stands in no number, found '1'"),
   Wrong(
     "format: { csv: { header: maybe } }", "6:30", ".format.csv.header",
     "expected true or false, found 'maybe'"),
   Wrong(
     "format: { raw: { scalar: float32 } }", "6:15", ".format.raw.columns",
-    "expected a whole number from 1 to 100000, found nothing"),
+    "expected a whole number from 1 to 1000000, found nothing"),
   Wrong(
     "format: { raw: { columns: 2, scalar: float16 } }", "6:42", ".format.raw.scalar",
     "expected one of float32, float64, found 'float16'", "did you mean 'float32'?"),

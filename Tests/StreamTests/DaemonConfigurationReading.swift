@@ -1,4 +1,4 @@
-import ConfigurationFile
+import Configuration
 import TestSupport
 import Testing
 

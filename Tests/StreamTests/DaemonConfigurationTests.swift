@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Configuration
 import Connectors
 import Foundation
 import Records
@@ -41,7 +42,7 @@ import Testing
     #expect(weather.source.kind.isLive)
     #expect(weather.sink.kind.name == "file")
     #expect(weather.stream.format == "csv")
-    #expect(weather.stream.decoder.missingTokens == ["", "NA"])
+    #expect(weather.stream.decoder.settings[CSVSettings.missingTokens] == ["", "NA"])
     #expect(weather.stream.decoder.features.map(\.text).contains("wind_*"))
     #expect(weather.stream.batch.size == 256)
     #expect(weather.stream.batch.maxDelaySeconds == 1)
@@ -126,8 +127,8 @@ import Testing
     expected.imputesMissing = true
     let settings = stream.stream
     #expect(settings.normalization == expected)
-    #expect(settings.decoder.rawColumns == 3)
-    #expect(settings.decoder.rawScalar == .float64)
+    #expect(settings.decoder.settings[RawSettings.columns] == 3)
+    #expect(settings.decoder.settings[RawSettings.scalar] == .float64)
     #expect(settings.decoder.features.map(\.text) == ["f1"])
     #expect(settings.decoder.onInvalid == .missing)
     #expect(settings.decoder.limits.recordBytes == 1024)
@@ -218,12 +219,6 @@ import Testing
       + BuiltInFormats.all.map(\.name)
     {
       #expect(page.contains("`\(kind)`"), "\(kind)")
-    }
-  }
-
-  @Test func `the settings of formats are those of formats that there are`() {
-    for settings in FormatSettings.all {
-      #expect(BuiltInFormats.named(settings.format) != nil, "\(settings.format)")
     }
   }
 

@@ -1,4 +1,4 @@
-import ConfigurationFile
+import Configuration
 import Glibc
 import Storage
 import TestSupport

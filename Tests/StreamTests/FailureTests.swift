@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Configuration
 import Glibc
 import Records
 import Storage
@@ -280,7 +281,9 @@ import Testing
       $0.normalization.warmUp.batches = .max
     },
     Refusal("raw rows need the number of their columns") { $0.format = "raw" },
-    Refusal("expected a delimiter") { $0.decoder.delimiter = UInt8(ascii: "1") },
+    Refusal("expected a delimiter") {
+      $0.decoder.settings[CSVSettings.delimiter] = UInt8(ascii: "1")
+    },
   ]
 
   @Test(arguments: refusals)

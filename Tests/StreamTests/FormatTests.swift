@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Configuration
 import Records
 import Storage
 import TestSupport
@@ -82,7 +83,7 @@ import Testing
 
   @Test func `raw rows to CSV get a header of made names`() throws {
     var configuration = StreamConfiguration(name: "test", format: "raw")
-    configuration.decoder.rawColumns = 2
+    configuration.decoder.settings[RawSettings.columns] = 2
     configuration.outputFormat = "csv"
     let run = try SerialRun(configuration, rows([1, 2, 3, .nan]))
     #expect(run.lines[0] == "f0,f1")
@@ -91,7 +92,7 @@ import Testing
 
   @Test func `raw columns that are no features pass bit for bit`() throws {
     var configuration = StreamConfiguration(name: "test", format: "raw")
-    configuration.decoder.rawColumns = 3
+    configuration.decoder.settings[RawSettings.columns] = 3
     configuration.decoder.features = [FeaturePattern("f1")]
     let nan = Float(bitPattern: 0x7FC0_1234)
     let input: [Float] = [1, 2, nan, -0.0, 3, .infinity, 5, nan, 6]
@@ -104,7 +105,7 @@ import Testing
 
   @Test func `raw rows that end within one are refused with the place`() throws {
     var configuration = StreamConfiguration(name: "test", format: "raw")
-    configuration.decoder.rawColumns = 2
+    configuration.decoder.settings[RawSettings.columns] = 2
     let error = #expect(throws: StreamError.self) {
       try SerialRun(configuration, Array(rows([1, 2, 3, 4]).dropLast()))
     }
@@ -119,7 +120,7 @@ import Testing
   @Test func `one feature is enough`() throws {
     let run = try SerialRun(
       csvConfiguration {
-        $0.decoder.hasHeader = false
+        $0.decoder.settings[CSVSettings.header] = false
         $0.precision = .float64
       }, Array("1\n2\n3\n4\n".utf8))
     #expect(run.checkpoint?.features == ["f0"])
@@ -161,7 +162,7 @@ import Testing
   @Test(arguments: ["raw", "ndjson"].filter { BuiltInFormats.named($0) != nil })
   func `an empty stream of a format without a header is empty`(format: String) throws {
     var configuration = StreamConfiguration(name: "test", format: format)
-    configuration.decoder.rawColumns = 2
+    configuration.decoder.settings[RawSettings.columns] = 2
     let run = try SerialRun(configuration, [])
     #expect(run.output.isEmpty && run.metrics.records == 0)
     configuration.compressionLevel = 1

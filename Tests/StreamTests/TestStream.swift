@@ -1,4 +1,5 @@
 import Codecs
+import Configuration
 import Records
 import Storage
 
@@ -30,7 +31,7 @@ struct TestStream {
       let isBad = Int.random(in: 0..<15, using: &random) == 0 && record > 0
       switch format {
       case "raw":
-        configuration.decoder.rawColumns = 3
+        configuration.decoder.settings[RawSettings.columns] = 3
         for value in values {
           let number = isBad ? Float.infinity : value.map { Float($0) } ?? .nan
           withUnsafeBytes(of: number.bitPattern.littleEndian) { bytes += $0 }

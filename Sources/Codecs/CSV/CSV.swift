@@ -1,9 +1,10 @@
+internal import Configuration
 internal import Records
 
 extension RecordFormat {
   /// Comma-separated values as RFC 4180 has them, with any one-byte delimiter.
   package static let csv = RecordFormat(
-    name: "csv", fileExtensions: ["csv", "tsv", "txt"],
+    name: "csv", fileExtensions: ["csv", "tsv", "txt"], settings: CSVSettings.group,
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {
@@ -21,10 +22,11 @@ struct CSVRowEncoder: RecordEncoder {
   private let precision: Precision
 
   init(_ options: EncoderOptions) {
-    delimiter = options.delimiter
+    let delimiter = options.settings[CSVSettings.delimiter]
+    self.delimiter = delimiter
     precision = options.precision
-    let names = options.schema.names.map { Self.quoted($0, delimiter: options.delimiter) }
-    header = Array(names.joined(separator: [options.delimiter])) + [0x0A]
+    let names = options.schema.names.map { Self.quoted($0, delimiter: delimiter) }
+    header = Array(names.joined(separator: [delimiter])) + [0x0A]
   }
 
   func encodePrologue(into output: ByteBuffer) {

@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Glibc
 internal import Records
 
@@ -11,6 +12,8 @@ internal import Records
 /// a number are no part of it and pass too.
 struct CSVDecoder: RecordDecoder {
   private let options: DecoderOptions
+  private let delimiter: UInt8
+  private let hasHeader: Bool
   private let missingTokens: [[UInt8]]
   /// Whether some missing token could be read as a number, so that tokens must be looked at first.
   private let tokensLookNumeric: Bool
@@ -24,15 +27,14 @@ struct CSVDecoder: RecordDecoder {
   private var rowReader: CSVRowReader?
 
   init(_ options: DecoderOptions) throws(FormatError) {
-    let delimiter = options.delimiter
-    let isPlain = (0x20...0x7E).contains(delimiter) || delimiter == 0x09
-    let character = Character(UnicodeScalar(delimiter))
-    guard isPlain, !character.isLetter, !character.isNumber, !"\"+-.".contains(character) else {
+    delimiter = options.settings[CSVSettings.delimiter]
+    hasHeader = options.settings[CSVSettings.header]
+    guard CSVSettings.isDelimiter(delimiter) else {
       throw FormatError(
         "expected a delimiter that stands in no number, found \(RecordFault.quote([delimiter]))")
     }
     self.options = options
-    missingTokens = options.missingTokens.map { Array($0.utf8) }
+    missingTokens = options.settings[CSVSettings.missingTokens].map { Array($0.utf8) }
     tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
@@ -50,7 +52,7 @@ struct CSVDecoder: RecordDecoder {
     if header == nil {
       if bytes.count < 3, !window.isLast { return nil }
       let markEnd = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-      guard options.hasHeader else {
+      guard hasHeader else {
         header = ([], markEnd)
         firstRecord = markEnd
         return try open(window)
@@ -66,11 +68,11 @@ struct CSVDecoder: RecordDecoder {
     }
     guard var columns = header?.names else { return nil }
     var isNumeric: [Bool]?
-    if options.features.isEmpty || !options.hasHeader {
+    if options.features.isEmpty || !hasHeader {
       guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
         return window.isLast ? try opening(columns, isNumeric: [], window) : nil
       }
-      if !options.hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
+      if !hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
       isNumeric = first.map { isNumber($0) }
     }
     return try opening(columns, isNumeric: isNumeric, window)
@@ -85,7 +87,7 @@ struct CSVDecoder: RecordDecoder {
       // Without a header the first line that is not blank tells the number of columns. With one, a
       // record of another length, or one that cannot be read, does not say which columns hold
       // numbers; it is refused when its turn comes.
-      if !isBlank, !options.hasHeader {
+      if !isBlank, !hasHeader {
         return try fields(of: record, at: firstRecord, in: window.bytes)
       }
       if !isBlank, let fields = try? fields(of: record, at: firstRecord, in: window.bytes),
@@ -307,11 +309,11 @@ struct CSVDecoder: RecordDecoder {
     let end = record.contentEnd
     var place = start
     guard record.hasQuotes else {
-      while place < end, base[place] != options.delimiter { place += 1 }
+      while place < end, base[place] != delimiter { place += 1 }
       return Field(start: start, end: place, next: place, isQuoted: false)
     }
     guard start < end, base[start] == 0x22 else {
-      while place < end, base[place] != options.delimiter {
+      while place < end, base[place] != delimiter {
         guard base[place] != 0x22 else {
           throw RecordFault(
             expected: "quotes around a whole field",
@@ -328,7 +330,7 @@ struct CSVDecoder: RecordDecoder {
       } else if place + 1 < end, base[place + 1] == 0x22 {
         place += 2
       } else {
-        guard place + 1 == end || base[place + 1] == options.delimiter else { break }
+        guard place + 1 == end || base[place + 1] == delimiter else { break }
         return Field(start: start + 1, end: place, next: place + 1, isQuoted: true)
       }
     }
@@ -352,7 +354,7 @@ struct CSVDecoder: RecordDecoder {
     // The common case: a number that starts here and ends at a delimiter.
     if !tokensLookNumeric, let (number, after) = NumberText.parse(base + start, base + end) {
       let next = after - base
-      if next == end || base[next] == options.delimiter, number.isFinite {
+      if next == end || base[next] == delimiter, number.isFinite {
         return Value(number: number, start: start, end: next, next: next)
       }
     }

@@ -1,4 +1,5 @@
 internal import CNumberText
+internal import Configuration
 internal import Records
 
 /// Reads runs of plain CSV records at once.
@@ -17,7 +18,7 @@ struct CSVRowReader: Sendable {
   /// - Parameter features: the feature of each column, or -1.
   init(features: [Int], missingTokens: [[UInt8]], _ options: DecoderOptions) {
     self.features = features.map { Int32($0) }
-    delimiter = options.delimiter
+    delimiter = options.settings[CSVSettings.delimiter]
     allowsMissing = options.onMissing != .reject
     tokens = missingTokens.flatMap(\.self)
     tokenLengths = missingTokens.map(\.count)

@@ -1,7 +1,10 @@
+internal import Configuration
+
 extension RecordFormat {
   /// Newline-delimited JSON (also JSON Lines): an object in each line.
   package static let ndjson = RecordFormat(
     name: "ndjson", fileExtensions: ["ndjson", "jsonl"],
+    settings: SettingGroup("NDJSON"),
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {

@@ -1,9 +1,11 @@
+internal import Configuration
 internal import Records
 
 extension RecordFormat {
   /// Rows of little-endian floating-point numbers, all of one width, without a header.
   package static let raw = RecordFormat(
-    name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"],
+    name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
+    precision: { $0[RawSettings.scalar] },
     makeDecoder: { options throws(FormatError) in try RawDecoder(options) },
     makeEncoder: { options throws(FormatError) in try RawEncoder(options) })
 }
@@ -14,6 +16,7 @@ struct RawDecoder: RecordDecoder {
   private static let mostRows = 1024
 
   private let options: DecoderOptions
+  private let scalar: Precision
   private let names: [String]
   private var rows: RawRows
   /// So many rows are read at once: one behind a bad one, then ever more.
@@ -22,15 +25,16 @@ struct RawDecoder: RecordDecoder {
   private var keepsText = true
 
   init(_ options: DecoderOptions) throws(FormatError) {
-    guard let count = options.rawColumns else {
+    guard let count = options.settings[RawSettings.columns] else {
       throw FormatError("raw rows need the number of their columns (--columns N)")
     }
     guard count > 0, count <= options.limits.fields else {
       throw FormatError("expected 1 to \(options.limits.fields) raw columns, found \(count)")
     }
     self.options = options
+    scalar = options.settings[RawSettings.scalar]
     names = FeatureSchema.unnamed(count: count)
-    rows = RawRows(columns: [], of: count, scalar: options.rawScalar)
+    rows = RawRows(columns: [], of: count, scalar: scalar)
   }
 
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
@@ -38,7 +42,7 @@ struct RawDecoder: RecordDecoder {
       let columns =
         options.features.isEmpty
         ? Array(names.indices) : try FeaturePattern.select(options.features, from: names)
-      rows = RawRows(columns: columns, of: names.count, scalar: options.rawScalar)
+      rows = RawRows(columns: columns, of: names.count, scalar: scalar)
       keepsText =
         options.keepsText && (columns.count < names.count || options.onInvalid == .missing)
       return StreamOpening(schema: try FeatureSchema(columns.map { names[$0] }), prologue: [])
@@ -104,7 +108,7 @@ struct RawDecoder: RecordDecoder {
   private func fault(of row: UnsafeRawBufferPointer) -> RecordFault? {
     for column in rows.columns.lazy.map(Int.init) {
       let value =
-        switch options.rawScalar {
+        switch scalar {
         case .float32: Double(row.loadUnaligned(fromByteOffset: column * 4, as: Float.self))
         case .float64: row.loadUnaligned(fromByteOffset: column * 8, as: Double.self)
         }
@@ -127,19 +131,20 @@ struct RawEncoder: RecordEncoder {
   private let keepsRows: Bool
 
   init(_ options: EncoderOptions) throws(FormatError) {
-    guard let rawColumns = options.rawColumns, options.prologue != nil else {
+    guard let rawColumns = options.settings[RawSettings.columns], options.prologue != nil else {
       // The features alone, in order.
       let count = options.schema.count
       rows = RawRows(columns: Array(0..<count), of: count, scalar: options.precision)
       keepsRows = false
       return
     }
-    keepsRows = options.rawScalar == options.precision
+    let scalar = options.settings[RawSettings.scalar]
+    keepsRows = scalar == options.precision
     guard keepsRows || rawColumns == options.schema.count else {
       throw FormatError(
-        "columns that are no features pass as they are, in \(options.rawScalar.rawValue), but "
+        "columns that are no features pass as they are, in \(scalar.rawValue), but "
           + "the output is \(options.precision.rawValue): "
-          + "pass --precision \(options.rawScalar.rawValue), or make every column a feature")
+          + "pass --precision \(scalar.rawValue), or make every column a feature")
     }
     let index = Dictionary(
       uniqueKeysWithValues: FeatureSchema.unnamed(count: rawColumns).enumerated().map {

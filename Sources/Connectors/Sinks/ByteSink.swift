@@ -1,4 +1,4 @@
-package import ConfigurationFile
+package import Configuration
 internal import Glibc
 package import Records
 package import Storage

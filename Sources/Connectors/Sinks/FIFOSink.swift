@@ -1,4 +1,4 @@
-internal import ConfigurationFile
+internal import Configuration
 internal import Glibc
 internal import Storage
 

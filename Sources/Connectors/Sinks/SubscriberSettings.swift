@@ -1,4 +1,4 @@
-internal import ConfigurationFile
+internal import Configuration
 
 /// How a sink with many readers treats them.
 struct SubscriberSettings: Sendable {

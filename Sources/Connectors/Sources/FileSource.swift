@@ -1,4 +1,4 @@
-internal import ConfigurationFile
+internal import Configuration
 package import Storage
 
 extension SourceKind {

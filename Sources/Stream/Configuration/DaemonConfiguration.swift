@@ -1,4 +1,4 @@
-package import ConfigurationFile
+package import Configuration
 package import Logging
 package import Storage
 

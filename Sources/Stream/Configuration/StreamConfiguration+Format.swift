@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Configuration
 internal import Records
 
 extension StreamConfiguration {
@@ -10,19 +11,17 @@ extension StreamConfiguration {
     var options = EncoderOptions(
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
     options.precision = precision
-    options.delimiter = decoder.delimiter
-    options.rawColumns = decoder.rawColumns
-    options.rawScalar = decoder.rawScalar
+    options.settings = decoder.settings
     return try format.makeEncoder(options)
   }
 
   /// What an output is made of, as text: bytes of another form do not go into the same file.
   var outputForm: String {
-    var form = [
-      outputFormat ?? format, compressionLevel == nil ? "plain" : "zstd", "\(precision)",
-      "\(decoder.delimiter)", "\(decoder.hasHeader)", "\(decoder.rawColumns ?? 0)",
-      "\(decoder.rawScalar)",
-    ]
+    let written = outputFormat ?? format
+    var form = [written, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
+    if let settings = BuiltInFormats.named(written)?.settings {
+      form += decoder.settings.texts(of: settings, with: .outputForm).map(\.text)
+    }
     if !keepsFormat { form += decoder.features.map(\.text) }
     return form.joined(separator: " ")
   }

@@ -1,6 +1,6 @@
 internal import BatchNormalization
 internal import Codecs
-internal import ConfigurationFile
+internal import Configuration
 internal import Records
 internal import Storage
 
@@ -13,9 +13,11 @@ extension StreamConfiguration {
     let format = section.kind("format", of: BuiltInFormats.all.map(\.name))
     self.init(name: name, format: format?.name ?? "")
     readLimits(section.sectionOrDefaults("limits"))
-    if let (kind, settings) = format {
-      FormatSettings.all.first { $0.format == kind }?.read(settings, &decoder)
+    let known = format.flatMap { BuiltInFormats.named($0.name) }
+    let settings = format.flatMap { _, section in
+      known.flatMap { section.values(of: $0.settings) }
     }
+    if let settings { decoder.settings = settings }
     readRecords(section)
     readBatch(section.sectionOrDefaults("batch"))
     normalization = NormalizationSettings(
@@ -24,7 +26,7 @@ extension StreamConfiguration {
     readOutput(section)
     readDictionary(section, in: fileSystem)
     onMismatch = section.choice("on_mismatch", default: onMismatch)
-    guard format != nil else { return nil }
+    guard settings != nil else { return nil }
     for violation in violations(given: Set(section.keyPaths)) {
       let message = violation.message { "\($0.split(separator: ".").last ?? ""):" }
       section.report(message, keyPath: violation.key)

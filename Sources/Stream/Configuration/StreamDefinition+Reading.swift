@@ -1,6 +1,6 @@
 internal import BatchNormalization
 internal import Codecs
-internal import ConfigurationFile
+internal import Configuration
 internal import Connectors
 internal import Records
 internal import Storage

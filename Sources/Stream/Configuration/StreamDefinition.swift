@@ -1,4 +1,4 @@
-package import ConfigurationFile
+package import Configuration
 package import Connectors
 
 /// One stream of the daemon: how it is normalised, where it comes from and goes to, and what keeps it

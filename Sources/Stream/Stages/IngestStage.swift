@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Configuration
 internal import Connectors
 internal import Dataflow
 internal import Dispatch
@@ -66,17 +67,16 @@ struct IngestStage: Stage {
     self.metrics = metrics
     var options = configuration.decoder
     options.keepsText = configuration.keepsFormat
+    guard let format = BuiltInFormats.named(configuration.format) else {
+      throw .configuration("unknown format '\(configuration.format)'")
+    }
     // 4-byte floats that stay so are never widened.
     let staysFloat =
-      configuration.format == RecordFormat.raw.name && options.rawScalar == .float32
-      && configuration.precision == .float32
+      format.precision(options.settings) == .float32 && configuration.precision == .float32
     options.columns = staysFloat ? .float32 : .float64
     self.options = options
     batches = Batcher(
       batchSize: configuration.batch.size, precision: options.columns, spare: spare)
-    guard let format = BuiltInFormats.named(configuration.format) else {
-      throw .configuration("unknown format '\(configuration.format)'")
-    }
     self.format = format
     // Options that no decoder can work with are told before anything is read.
     _ = try makeLane(run: nil)

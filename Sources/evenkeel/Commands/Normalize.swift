@@ -1,11 +1,12 @@
 internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
+internal import Configuration
 internal import Records
 internal import Stream
 
 /// `evenkeel normalize`: one stream, no configuration file needed.
-struct Normalize: ParsableCommand {
+struct Normalize: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "normalize",
     abstract: "Normalises one stream from INPUT to OUTPUT.",
@@ -14,6 +15,8 @@ struct Normalize: ParsableCommand {
       mean and variance per feature, and writes the stream with its features normalised; all else \
       passes byte for byte.
       """)
+
+  static let settings = BuiltInFormats.all.map(\.settings)
 
   @Argument(help: "A path, or - for stdin.")
   var input = "-"
@@ -36,9 +39,9 @@ struct Normalize: ParsableCommand {
   @OptionGroup(title: "Running")
   var running: RunOptions
 
-  func run() throws {
+  func run(_ given: CommandLineSettings) throws {
     do {
-      let configuration = try streamConfiguration()
+      let configuration = try streamConfiguration(given)
       try NormalizeRun(
         configuration, files: try streamFiles(), threads: running.threads,
         writesSummary: running.jsonSummary, logFormat: running.logFormat
@@ -48,10 +51,20 @@ struct Normalize: ParsableCommand {
     }
   }
 
-  private func streamConfiguration() throws -> StreamConfiguration {
+  private func streamConfiguration(
+    _ given: CommandLineSettings
+  ) throws -> StreamConfiguration {
     let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
     var configuration = StreamConfiguration(name: name, format: try formatName())
     configuration.decoder = try format.decoderOptions()
+    if let input = BuiltInFormats.named(configuration.format) {
+      configuration.decoder.settings = try given.values(of: input.settings)
+    }
+    if let name = format.outputFormat, name != configuration.format,
+      let output = BuiltInFormats.named(name)
+    {
+      configuration.decoder.settings.merge(try given.values(of: output.settings, requiring: false))
+    }
     configuration.outputFormat = format.outputFormat
     configuration.precision = format.precision
     configuration.badRecords = format.onBadRecord

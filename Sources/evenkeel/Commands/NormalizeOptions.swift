@@ -40,22 +40,6 @@ struct FormatOptions: ParsableArguments {
       valueName: "names"))
   var features: String?
 
-  @Option(help: ArgumentHelp("Raw rows: the number of columns.", valueName: "n"))
-  var columns: Int?
-
-  @Option(help: "Raw rows: the width of their numbers.")
-  var scalar = Precision.float32
-
-  @Option(help: "CSV: the delimiter, one character; \\t is the tabulator.")
-  var delimiter = ","
-
-  @Flag(help: "CSV: the first line is a record; columns are called f0, f1, ….")
-  var noHeader = false
-
-  @Option(
-    help: "CSV: spellings of a missing value besides the empty field and NaN, with commas between.")
-  var missingTokens = "NA"
-
   @Option(help: "A missing value stays (keep), becomes the mean (impute), or makes a bad record.")
   var onMissing = MissingPolicy.keep
 
@@ -87,16 +71,6 @@ struct FormatOptions: ParsableArguments {
   func decoderOptions() throws -> DecoderOptions {
     var options = DecoderOptions()
     options.features = commaSeparated(features).map { FeaturePattern($0) }
-    options.rawColumns = columns
-    options.rawScalar = scalar
-    let bytes = Array((delimiter == "\\t" ? "\t" : delimiter).utf8)
-    guard bytes.count == 1 else {
-      throw CommandFailure(
-        "--delimiter: expected one ASCII character, found '\(delimiter)'", exitCode: 64)
-    }
-    options.delimiter = bytes[0]
-    options.hasHeader = !noHeader
-    options.missingTokens = commaSeparated(missingTokens)
     options.onMissing = onMissing
     options.onInvalid = onInvalid
     options.limits.recordBytes = maxRecordBytes

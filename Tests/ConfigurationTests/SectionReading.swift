@@ -1,4 +1,4 @@
-@testable import ConfigurationFile
+@testable import Configuration
 
 /// Reads a text as a configuration, with the variables given.
 func document(

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ConfigurationFile
+@testable import Configuration
 
 @Suite struct SubstitutionTests {
   private static let variables = ["NAME": "value", "N": "42", "EMPTY": "", "YAML": "{a: [1, 2]}"]

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ConfigurationFile
+@testable import Configuration
 
 @Suite struct ValueTests {
   @Test func `values of every kind are read with their units`() throws {

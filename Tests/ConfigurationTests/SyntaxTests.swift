@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ConfigurationFile
+@testable import Configuration
 
 @Suite struct SyntaxTests {
   @Test(arguments: [

@@ -19,6 +19,10 @@ package final class ConfigurationSection {
   private let places: [String: Int]
   private var known: Set<String> = []
   private var sections: [ConfigurationSection] = []
+  /// The sections that described settings were read from, by key; nil for what is no section.
+  var sectionsRead: [String: ConfigurationSection?] = [:]
+  /// The keys of the settings that were read from here.
+  private var settings: [ObjectIdentifier: String] = [:]
 
   init(
     entries: [ConfigurationNode.Entry], path: String, mark: SourceMark, errors: ConfigurationErrors
@@ -129,6 +133,23 @@ package final class ConfigurationSection {
     return entry.value
   }
 
+  /// Notes that a setting was asked for at a key.
+  func note(_ setting: any SettingDescription, at key: String) {
+    settings[ObjectIdentifier(setting)] = key
+  }
+
+  /// The section that a setting was read from, this one or one below, and its key there.
+  func place(of setting: any SettingDescription) -> (section: ConfigurationSection, key: String) {
+    find(setting) ?? (self, setting.key ?? "")
+  }
+
+  private func find(
+    _ setting: any SettingDescription
+  ) -> (section: ConfigurationSection, key: String)? {
+    if let key = settings[ObjectIdentifier(setting)] { return (self, key) }
+    return sections.lazy.compactMap { $0.find(setting) }.first
+  }
+
   func path(to key: String) -> String {
     path.isEmpty ? key : "\(path).\(key)"
   }
@@ -148,7 +169,12 @@ extension ConfigurationSection {
 
   /// The mapping at a key, or an empty one, whose keys all have their defaults.
   package func sectionOrDefaults(_ key: String) -> ConfigurationSection {
-    if let section = section(key) { return section }
+    section(key) ?? defaults(at: key)
+  }
+
+  /// An empty section at a key, whose settings all have their defaults.
+  func defaults(at key: String) -> ConfigurationSection {
+    known.insert(key)
     let defaults = ConfigurationSection(
       entries: [], path: path(to: key), mark: mark, errors: errors)
     sections.append(defaults)

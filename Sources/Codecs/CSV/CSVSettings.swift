@@ -1,0 +1,45 @@
+package import Configuration
+internal import Records
+
+/// What can be set of CSV.
+package enum CSVSettings {
+  package static let group = SettingGroup("CSV", [header, delimiter, missingTokens])
+
+  package static let header = Setting(
+    "header", .bool, default: true,
+    option: .flag(
+      "no-header", means: "false",
+      help: "The first line is a record; the columns are called `f0`, `f1`, …."),
+    effects: .outputForm,
+    help: "Whether the first line names the columns; else they are called `f0`, `f1`, ….")
+
+  package static let delimiter = Setting(
+    "delimiter", delimiterType, default: UInt8(ascii: ","), option: .value("delimiter", "c"),
+    effects: .outputForm,
+    help: "One ASCII character that stands in no number; `\\t` is the tabulator.")
+
+  package static let missingTokens = Setting(
+    "missing_tokens", .texts, default: ["NA"], option: .value("missing-tokens", "list"),
+    help: "Spellings of a missing value, besides the empty field and NaN.")
+
+  private static let delimiterType = SettingType<UInt8>(
+    expected: "one ASCII character",
+    text: { $0 == 0x09 ? "\\t" : String(UnicodeScalar($0)) },
+    parse: { (text) throws(SettingRefusal) in
+      let bytes = Array((text == "\\t" ? "\t" : text).utf8)
+      guard let only = bytes.first, bytes.count == 1 else {
+        throw SettingRefusal(found: RecordFault.quote(text.utf8))
+      }
+      guard isDelimiter(only) else {
+        throw SettingRefusal(expected: "a delimiter that stands in no number")
+      }
+      return only
+    })
+
+  /// Whether a byte can part fields: it stands in no number, no quotes and no line end.
+  static func isDelimiter(_ byte: UInt8) -> Bool {
+    let isPlain = (0x20...0x7E).contains(byte) || byte == 0x09
+    let character = Character(UnicodeScalar(byte))
+    return isPlain && !character.isLetter && !character.isNumber && !"\"+-.".contains(character)
+  }
+}

@@ -1,0 +1,124 @@
+internal import Records
+
+/// The settings that a command line gives, taken out of its arguments.
+package struct CommandLineSettings: Sendable {
+  /// The texts of each option that was given, by name; the last one counts.
+  private var texts: [String: String] = [:]
+  /// The arguments that are no settings, in order.
+  package private(set) var rest: [String] = []
+
+  /// Takes the options of groups out of arguments.
+  ///
+  /// - Parameter others: the options that the command itself knows, as they are spelled; with nil an
+  ///   unknown option is left in `rest` instead of being refused.
+  package init(
+    _ arguments: [String], of groups: [SettingGroup], others: [String]?
+  ) throws(CommandLineError) {
+    let options = groups.flatMap(\.settings).compactMap(\.option)
+    var named: [String: SettingOption] = [:]
+    for option in options {
+      named[option.spelling] = option
+      if let short = option.short { named["-\(short)"] = option }
+    }
+    var index = arguments.startIndex
+    while index < arguments.endIndex {
+      let argument = arguments[index]
+      index += 1
+      guard argument != "--" else {
+        rest += arguments[(index - 1)...]
+        return
+      }
+      let equals = argument.firstIndex(of: "=")
+      let name = String(argument[..<(equals ?? argument.endIndex)])
+      let value = equals.map { String(argument[argument.index(after: $0)...]) }
+      guard let option = named[name] else {
+        if let others, Self.isOption(argument), !others.contains(name) {
+          let known = named.keys.sorted() + others
+          throw CommandLineError(
+            option: name, message: "unknown option",
+            hint: nearestName(to: name, in: known.filter { $0.hasPrefix("--") })
+              .map { "did you mean '\($0)'?" })
+        }
+        rest.append(argument)
+        continue
+      }
+      switch option.form {
+      case .flag(let meaning):
+        guard value == nil else {
+          throw CommandLineError(option: name, message: "expected no value, found '\(value ?? "")'")
+        }
+        texts[option.name] = meaning
+      case .value:
+        if let value {
+          texts[option.name] = value
+        } else if index < arguments.endIndex, !Self.isOption(arguments[index]) {
+          texts[option.name] = arguments[index]
+          index += 1
+        } else {
+          throw CommandLineError(option: name, message: "expected a value, found nothing")
+        }
+      }
+    }
+  }
+
+  /// Whether an argument is an option; `-` and negative numbers are none.
+  private static func isOption(_ argument: String) -> Bool {
+    argument.hasPrefix("-") && argument != "-" && Double(argument) == nil
+  }
+
+  /// Reads the settings of a group.
+  ///
+  /// - Parameter isComplete: whether settings that must be given are asked for.
+  /// - Throws: the first value that is wrong, or what is wrong among the values.
+  package func values(
+    of group: SettingGroup, requiring isComplete: Bool = true
+  ) throws(CommandLineError) -> SettingValues {
+    var values = SettingValues()
+    for setting in group.settings {
+      guard let option = setting.option else { continue }
+      guard let text = texts[option.name] else {
+        guard setting.isRequired, isComplete else { continue }
+        throw CommandLineError(
+          option: option.spelling,
+          message: "expected \(setting.expected(at: .commandLine)), found nothing")
+      }
+      do {
+        let elements = text.split(separator: ",").map(String.init)
+        let value = try setting.parse(setting.isList ? elements : [text], as: .commandLine)
+        values.give(setting, value)
+      } catch {
+        let expected = error.expected ?? setting.expected(at: .commandLine)
+        throw CommandLineError(
+          option: option.spelling,
+          message: "expected \(expected), found \(error.found ?? quoted(text))", hint: error.hint)
+      }
+    }
+    for preset in group.presets where preset.isChosen(in: values) { values.apply(preset) }
+    if let violation = group.violations(in: values).first { throw CommandLineError(violation) }
+    return values
+  }
+}
+
+/// What is wrong with an option of the command line.
+package struct CommandLineError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// As it is spelled.
+  package var option: String
+  package var message: String
+  /// What the author may have meant.
+  package var hint: String?
+
+  package init(option: String, message: String, hint: String? = nil) {
+    self.option = option
+    self.message = message
+    self.hint = hint
+  }
+
+  package init(_ violation: SettingViolation) {
+    option = violation.setting.option?.spelling ?? violation.setting.key ?? ""
+    message = violation.message { $0.option?.spelling ?? $0.key ?? "" }
+  }
+
+  package var description: String {
+    "\(option): \(message)" + (hint.map { "; \($0)" } ?? "")
+  }
+}

@@ -1,0 +1,144 @@
+// Reading described settings.
+extension ConfigurationSection {
+  /// Reads the settings of a group, whose section this is.
+  ///
+  /// - Parameter isComplete: whether settings that must be given are asked for.
+  /// - Returns: nil if a value is wrong or one is missing that must be given, which is reported.
+  package func values(
+    of group: SettingGroup, requiring isComplete: Bool = true
+  ) -> SettingValues? {
+    let inFile = group.settings.filter { $0.key != nil }
+    // A key that leads to others may hold a word in place of them: `compression: off`.
+    let leading = Set(inFile.flatMap { Self.leadingKeys($0.key ?? "") })
+      .intersection(inFile.map { $0.key ?? "" })
+    var values = SettingValues()
+    var isWhole = true
+    for setting in inFile {
+      switch answer(to: setting, leading: leading, &values) {
+      case .value(let value): values.give(setting, value)
+      case .wrong: isWhole = false
+      case .absent:
+        guard setting.isRequired, isComplete else { continue }
+        let (section, key) = place(of: setting)
+        section.report("expected \(setting.expected), found nothing", at: key)
+        isWhole = false
+      }
+    }
+    guard isWhole else { return nil }
+    for preset in group.presets where preset.isChosen(in: values) { values.apply(preset) }
+    let violations = group.violations(in: values)
+    for violation in violations { report(violation) }
+    return violations.isEmpty ? values : nil
+  }
+
+  /// Adds an error at a setting that was read from this section or from one below.
+  package func report(_ violation: SettingViolation) {
+    let (section, key) = place(of: violation.setting)
+    let message = violation.message(naming: fileName)
+    if violation.concernsSection, section !== self {
+      section.report(message, at: nil)
+    } else {
+      section.report(message, keyPath: key)
+    }
+  }
+
+  private enum Answer {
+    case value(any Sendable)
+    case absent
+    case wrong
+  }
+
+  /// `half_life` and `a.b` for `a.b.c`.
+  private static func leadingKeys(_ key: String) -> [String] {
+    let parts = key.split(separator: ".")
+    return (1..<max(1, parts.count)).map { parts[..<$0].joined(separator: ".") }
+  }
+
+  /// What the file says of a setting; sections on the way to it become known.
+  private func answer(
+    to setting: any SettingDescription, leading: Set<String>, _ values: inout SettingValues
+  ) -> Answer {
+    let path = setting.key ?? ""
+    var section = self
+    for leader in Self.leadingKeys(path) {
+      let key = String(leader.split(separator: ".").last ?? "")
+      if section.contains(key) { values.sections.insert(leader) }
+      guard let inner = section.reading(key, holdsWord: leading.contains(leader)) else {
+        return .wrong
+      }
+      section = inner
+    }
+    let key = String(path.split(separator: ".").last ?? "")
+    section.note(setting, at: key)
+    return section.answer(to: setting, at: key, isLeading: leading.contains(path))
+  }
+
+  /// The section at a key, to read settings from; empty if it is absent or holds a word. Nil if it is no
+  /// section, which is reported once.
+  private func reading(_ key: String, holdsWord: Bool) -> ConfigurationSection? {
+    if let known = sectionsRead[key] { return known }
+    var section: ConfigurationSection?
+    if holdsWord, text(at: key) != nil {
+      section = defaults(at: key)
+    } else {
+      let isWrong = contains(key)
+      section = self.section(key) ?? (isWrong ? nil : defaults(at: key))
+    }
+    sectionsRead.updateValue(section, forKey: key)
+    return section
+  }
+
+  private func answer(
+    to setting: any SettingDescription, at key: String, isLeading: Bool
+  ) -> Answer {
+    guard let node = value(key, required: nil) else { return contains(key) ? .wrong : .absent }
+    let texts: [String]
+    switch node.content {
+    case .mapping where isLeading: return .absent
+    case .scalar(let scalar) where isLeading && scalar.isNull: return .absent
+    case .scalar(let scalar) where !scalar.isNull:
+      if setting.isLiteral, !scalar.isPlain, !scalar.isSubstituted {
+        let isValue = (try? setting.parse([scalar.text], as: .file)) != nil
+        report(
+          key, expected: setting.expected, found: "the text \(node.described)",
+          hint: isValue ? "leave out the quotes" : nil)
+        return .wrong
+      }
+      texts = [scalar.text]
+    case .list(let elements) where setting.isList:
+      guard let found = self.texts(of: elements, expected: setting.expected, at: key) else {
+        return .wrong
+      }
+      texts = found
+    default:
+      report(key, expected: setting.expected, found: node.described)
+      return .wrong
+    }
+    do throws(SettingRefusal) {
+      return .value(try setting.parse(texts, as: .file))
+    } catch {
+      report(
+        key, expected: error.expected ?? setting.expected, found: error.found ?? node.described,
+        // A hint may tell of the text, and what a variable gave must not be told.
+        hint: node.isSubstituted ? nil : error.hint)
+      return .wrong
+    }
+  }
+
+  /// The texts of a list; nil if one is no text, which is reported.
+  private func texts(
+    of elements: [ConfigurationNode], expected: String, at key: String
+  ) -> [String]? {
+    var texts: [String] = []
+    for element in elements {
+      switch element.content {
+      case .scalar(let scalar) where !scalar.isNull: texts.append(scalar.text)
+      case .unusable: return nil
+      default:
+        report("expected \(expected), found \(element.described) in it", at: key)
+        return nil
+      }
+    }
+    return texts
+  }
+}

@@ -1,0 +1,228 @@
+internal import Records
+
+/// What the value of a setting may be, and how it is spelled.
+package struct SettingType<Value: Sendable>: Sendable {
+  /// In the words of an error: "expected …".
+  package let expected: String
+  package let form: SettingForm
+  /// The values, if they are words.
+  package let words: [String]
+  /// The bounds of a number, in words; nil if there are none worth telling.
+  package let range: String?
+  /// The value that texts spell; one text, unless the form is a list.
+  package let parse: @Sendable ([String]) throws(SettingRefusal) -> Value
+  /// The value as a user would write it.
+  package let text: @Sendable (Value) -> String
+
+  package init(
+    expected: String, form: SettingForm = .text, words: [String] = [], range: String? = nil,
+    text: @escaping @Sendable (Value) -> String,
+    list parse: @escaping @Sendable ([String]) throws(SettingRefusal) -> Value
+  ) {
+    self.expected = expected
+    self.form = form
+    self.words = words
+    self.range = range
+    self.text = text
+    self.parse = parse
+  }
+
+  /// A type whose values are spelled by one text.
+  package init(
+    expected: String, form: SettingForm = .text, words: [String] = [], range: String? = nil,
+    text: @escaping @Sendable (Value) -> String,
+    parse: @escaping @Sendable (String) throws(SettingRefusal) -> Value
+  ) {
+    self.init(
+      expected: expected, form: form, words: words, range: range, text: text,
+      list: { (texts) throws(SettingRefusal) in
+        guard let only = texts.first, texts.count == 1 else { throw SettingRefusal() }
+        return try parse(only)
+      })
+  }
+
+  /// The type of a setting that need not have a value.
+  var optional: SettingType<Value?> {
+    let (text, parse) = (text, parse)
+    let parseOptional: @Sendable ([String]) throws(SettingRefusal) -> Value? = {
+      (texts) throws(SettingRefusal) in try parse(texts)
+    }
+    return .init(
+      expected: expected, form: form, words: words, range: range,
+      text: { $0.map(text) ?? "none" }, list: parseOptional)
+  }
+}
+
+extension SettingType<String> {
+  /// Any text but the empty one.
+  package static let text = SettingType.text(called: "text")
+
+  /// Any text but the empty one, called so in errors.
+  package static func text(called name: String) -> SettingType {
+    SettingType(
+      expected: name, text: { $0 },
+      parse: { (text) throws(SettingRefusal) in
+        guard !text.isEmpty else { throw SettingRefusal() }
+        return text
+      })
+  }
+
+  /// One of a few words.
+  package static func word(of words: [String]) -> SettingType {
+    SettingType(
+      expected: "one of \(words.joined(separator: ", "))", words: words, text: { $0 },
+      parse: { (text) throws(SettingRefusal) in
+        guard words.contains(text) else { throw .nearest(to: text, in: words) }
+        return text
+      })
+  }
+}
+
+extension SettingType<Bool> {
+  package static let bool = SettingType(
+    expected: "true or false", form: .literal, words: ["true", "false"], text: { "\($0)" },
+    parse: { (text) throws(SettingRefusal) in
+      switch text {
+      case "true", "True", "TRUE": return true
+      case "false", "False", "FALSE": return false
+      default: throw SettingRefusal()
+      }
+    })
+}
+
+extension SettingType<Int> {
+  /// A whole number.
+  package static func integer(in range: ClosedRange<Int>) -> SettingType {
+    let isOpen = range.upperBound == .max
+    return SettingType(
+      expected: "a whole number "
+        + (isOpen ? "of at least \(range.lowerBound)" : span(range.lowerBound, range.upperBound)),
+      form: .literal,
+      range: isOpen
+        ? range.lowerBound > 0 ? "at least \(range.lowerBound)" : nil
+        : "\(grouped(range.lowerBound)) to \(grouped(range.upperBound))",
+      text: { "\($0)" },
+      parse: { (text) throws(SettingRefusal) in
+        guard let number = Int(text), range.contains(number) else { throw SettingRefusal() }
+        return number
+      })
+  }
+
+  /// A number of bytes with its unit, such as `64MiB`.
+  ///
+  /// - Parameter plain: whether a number without a unit is one of bytes.
+  package static func size(in range: ClosedRange<Int>, plain: Bool = false) -> SettingType {
+    let bounds = (sizeText(range.lowerBound), sizeText(range.upperBound))
+    return SettingType(
+      expected: "a size such as 64MiB, \(span(bounds.0, bounds.1))",
+      range: "\(bounds.0) to \(bounds.1)", text: sizeText,
+      parse: { (text) throws(SettingRefusal) in
+        let bytes = plain ? Int(text) ?? parseBytes(text) : parseBytes(text)
+        if let bytes, range.contains(bytes) { return bytes }
+        let lacksUnit = !plain && parseDecimal(text[...]) != nil
+        throw SettingRefusal(hint: lacksUnit ? "add a unit: B, KiB, MiB or GiB" : nil)
+      })
+  }
+}
+
+extension SettingType<Double> {
+  /// A finite number that `allows`, in the words of `expected`.
+  ///
+  /// - Parameter range: its bounds, as a table tells them.
+  package static func number(
+    expected: String, range: String? = nil, allows: @escaping @Sendable (Double) -> Bool
+  ) -> SettingType {
+    SettingType(
+      expected: expected, form: .literal, range: range, text: numberText,
+      parse: { (text) throws(SettingRefusal) in
+        guard let number = Double(text), number.isFinite, allows(number) else {
+          throw SettingRefusal()
+        }
+        return number
+      })
+  }
+
+  /// A finite number above 0.
+  package static let positive = number(expected: "a finite number above 0", range: "above 0") {
+    $0 > 0
+  }
+
+  /// A finite number.
+  package static func number(atLeast least: Double) -> SettingType {
+    let text = numberText(least)
+    return number(expected: "a finite number of at least \(text)", range: "at least \(text)") {
+      $0 >= least
+    }
+  }
+
+  /// A duration with its unit, such as `250ms`, in seconds.
+  package static func seconds(in range: ClosedRange<Double>) -> SettingType {
+    let bounds = (durationText(range.lowerBound), durationText(range.upperBound))
+    return SettingType(
+      expected: "a duration such as 10s, \(span(bounds.0, bounds.1))",
+      range: "\(bounds.0) to \(bounds.1)", text: durationText,
+      parse: { (text) throws(SettingRefusal) in
+        if let seconds = parseSeconds(text), range.contains(seconds) { return seconds }
+        let lacksUnit = parseDecimal(text[...]) != nil
+        throw SettingRefusal(hint: lacksUnit ? "add a unit: ms, s, m, h or d" : nil)
+      })
+  }
+}
+
+extension SettingType<[String]> {
+  /// A list of texts, empty ones allowed.
+  package static let texts = SettingType(
+    expected: "a list of texts", form: .list, text: { $0.joined(separator: ",") }, list: { $0 })
+}
+
+extension SettingType where Value: RawRepresentable<String> & CaseIterable {
+  /// One of an enumeration's names.
+  package static var choice: SettingType {
+    let names = Value.allCases.map(\.rawValue)
+    return SettingType(
+      expected: "one of \(names.joined(separator: ", "))", words: names, text: { $0.rawValue },
+      parse: { (text) throws(SettingRefusal) in
+        guard let value = Value(rawValue: text) else { throw .nearest(to: text, in: names) }
+        return value
+      })
+  }
+}
+
+extension SettingRefusal {
+  /// The refusal of a word that is none of several.
+  package static func nearest(to word: String, in words: [String]) -> SettingRefusal {
+    SettingRefusal(hint: nearestName(to: word, in: words).map { "did you mean '\($0)'?" })
+  }
+}
+
+private func span(_ least: some CustomStringConvertible, _ most: some CustomStringConvertible)
+  -> String
+{
+  "from \(least) to \(most)"
+}
+
+/// A number as a user would write it.
+private func numberText(_ number: Double) -> String {
+  Int(exactly: number).map(String.init) ?? number.description
+}
+
+/// A count with a comma after each group of three digits, as in 1,048,576.
+func grouped(_ count: Int) -> String {
+  var digits = String(count.magnitude)
+  var place = digits.count - 3
+  while place > 0 {
+    digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
+    place -= 3
+  }
+  return (count < 0 ? "-" : "") + digits
+}
+
+/// How the value of a setting is written in a file.
+package enum SettingForm: Sendable {
+  /// With or without quotes.
+  case text
+  /// Without quotes: a number, true or false.
+  case literal
+  /// As a list of texts; one text alone is a list of it. On the command line with commas between.
+  case list
+}

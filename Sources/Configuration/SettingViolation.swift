@@ -1,0 +1,93 @@
+/// A setting that makes no sense, by itself or beside another.
+package struct SettingViolation: Error, Sendable {
+  /// What would make sense.
+  package enum Expectation: Sendable {
+    /// A value of the setting, in words.
+    case value(String)
+    /// A value of another setting.
+    case other(any SettingDescription, is: String)
+    /// That the setting is not given beside a value of another one.
+    case absence(beside: any SettingDescription, String)
+    /// What is wrong, in full; `found` is not told then.
+    case said(String)
+  }
+
+  package var setting: any SettingDescription
+  package var expected: Expectation
+  package var found: String
+  /// Whether it concerns the section that holds the setting.
+  package var concernsSection = false
+
+  package init(
+    _ setting: any SettingDescription, expected: Expectation, found: String,
+    concernsSection: Bool = false
+  ) {
+    self.setting = setting
+    self.expected = expected
+    self.found = found
+    self.concernsSection = concernsSection
+  }
+
+  /// The violation without the setting that it concerns.
+  ///
+  /// - Parameter name: a setting with the mark that stands before a value: `mode:`, `--mode`.
+  package func message(naming name: (any SettingDescription) -> String) -> String {
+    switch expected {
+    case .value(let words): "expected \(words), found \(found)"
+    case .other(let other, let value): "expected \(name(other)) \(value), found \(found)"
+    case .absence(let other, let value):
+      "expected no \(bare(name(setting))) beside \(name(other)) \(value), found both"
+    case .said(let message): message
+    }
+  }
+
+  /// The violation in one line, as a file names settings.
+  package var inFile: String {
+    "\(setting.key ?? ""): \(message(naming: fileName))"
+  }
+
+  private func bare(_ name: String) -> String {
+    name.hasSuffix(":") ? String(name.dropLast()) : name
+  }
+}
+
+/// The last key of a setting with its colon.
+func fileName(_ setting: any SettingDescription) -> String {
+  "\(setting.key?.split(separator: ".").last ?? ""):"
+}
+
+/// Something that must hold among the values of a group.
+package struct SettingRule: Sendable {
+  let violations: @Sendable (SettingValues) -> [SettingViolation]
+
+  package init(_ violations: @escaping @Sendable (SettingValues) -> [SettingViolation]) {
+    self.violations = violations
+  }
+
+  /// Refuses settings that do nothing unless another one has a value.
+  package static func only<Value: Equatable>(
+    _ settings: [any SettingDescription], when other: Setting<Value>, is value: Value
+  ) -> SettingRule {
+    SettingRule { values in
+      guard values[other] != value else { return [] }
+      return settings.filter(values.isGiven).map {
+        SettingViolation(
+          $0, expected: .other(other, is: other.type.text(value)),
+          found: other.type.text(values[other]))
+      }
+    }
+  }
+
+  /// Refuses settings that mean nothing while another one has a value.
+  package static func never<Value: Equatable>(
+    _ settings: [any SettingDescription], beside other: Setting<Value>, is value: Value
+  ) -> SettingRule {
+    SettingRule { values in
+      guard values[other] == value else { return [] }
+      return settings.filter(values.isGiven).map {
+        SettingViolation(
+          $0, expected: .absence(beside: other, other.type.text(value)), found: "both")
+      }
+    }
+  }
+}
