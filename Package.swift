@@ -88,7 +88,7 @@ let package = Package(
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
     tests("Codecs", ["Records", "Configuration", "CNumberOracle"], resources: [.copy("Golden")]),
     tests("Configuration"),
-    tests("Connectors", ["TestSupport"]),
+    tests("Connectors", ["Dataflow", "TestSupport"]),
     tests(
       "ControlPlane",
       [
@@ -99,7 +99,8 @@ let package = Package(
     tests("Stream", ["Supervision", "TestSupport"]),
     tests("Synthetic", ["Records"]),
     .target(
-      name: "TestSupport", dependencies: ["Codecs", "Storage"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Codecs", "Dataflow", "Storage"],
+      path: "Tests/TestSupport",
       swiftSettings: settings),
     .testTarget(
       name: "SimulationTests",

@@ -43,7 +43,10 @@ package enum Progress: Sendable, Equatable {
   case finished
 }
 
-/// What a stage waits for: a descriptor, a time, or whichever comes first.
+/// What a stage, a source or a sink waits for: a descriptor, a time, or whichever comes first.
+///
+/// A connector of many connections gives the descriptor of an epoll(7) instance over all of them, which
+/// can be read from when one of them is ready.
 package struct Awaiting: Sendable, Equatable {
   package var readiness: Readiness?
   /// The longest to wait, in seconds from now; nil is for ever.
@@ -59,6 +62,12 @@ package struct Awaiting: Sendable, Equatable {
 package enum Readiness: Sendable, Equatable {
   case readable(descriptor: Int32)
   case writable(descriptor: Int32)
+
+  package var descriptor: Int32 {
+    switch self {
+    case .readable(let descriptor), .writable(let descriptor): descriptor
+    }
+  }
 }
 
 /// A piece of work on one element that depends on no other, so that many may run at once.

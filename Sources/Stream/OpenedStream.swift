@@ -1,4 +1,5 @@
-package import Connectors
+internal import Connectors
+package import Dataflow
 internal import Records
 package import Storage
 
@@ -20,12 +21,11 @@ package struct OpenedStream {
   ///   - directory: where checkpoints and dead letters are kept.
   ///   - takesOtherCheckpoints: whether a checkpoint of other features or settings lends what fits; that
   ///     is kept with the checkpoint, so that it holds for a later process too.
-  ///   - clock: tells when dead letters were rotated.
   package init(
     _ definition: StreamDefinition, directory: String, takesOtherCheckpoints: Bool,
-    in fileSystem: any FileSystem,
-    clock: @escaping RotatingFileSink.Clock = RotatingFileSink.systemClock
+    in fileSystem: any FileSystem, clock: Clock = .system
   ) throws(StreamError) {
+    let context = ConnectorContext(fileSystem: fileSystem, clock: clock)
     var configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
     let wanted = configuration.fittingSettings
@@ -50,15 +50,15 @@ package struct OpenedStream {
     if state.checkpoint?.lentTo == wanted { configuration.onMismatch = .matchByName }
     self.configuration = configuration
     do {
-      source = try definition.source.open(fileSystem)
+      source = try definition.source.open(context)
     } catch {
       throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
     }
     do {
       output = StreamOutput(
-        sink: try definition.sink.open(fileSystem),
+        sink: try definition.sink.open(context),
         destination: "\(definition.sink.location.path ?? "") \(configuration.outputForm)",
-        deadLetters: try Self.deadLetters(definition, in: directory, of: fileSystem, clock),
+        deadLetters: try Self.deadLetters(definition, in: directory, context),
         keeper: StoredCheckpoints(store: store))
     } catch {
       throw .outputRefused(error)
@@ -126,14 +126,13 @@ package struct OpenedStream {
   }
 
   private static func deadLetters(
-    _ definition: StreamDefinition, in directory: String, of fileSystem: any FileSystem,
-    _ clock: @escaping RotatingFileSink.Clock
+    _ definition: StreamDefinition, in directory: String, _ context: ConnectorContext
   ) throws(FileError) -> (any ByteSink)? {
     guard definition.stream.badRecords == .deadLetter else { return nil }
     return try RotatingFileSink(
       path: directory + "/dead-letters.ndjson",
       rotation: .init(
         byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
-      in: fileSystem, clock: clock)
+      in: context.fileSystem, clock: context.clock)
   }
 }

@@ -16,17 +16,18 @@ struct StreamParts {
   init(
     _ files: StreamFiles, _ state: InitialState, in fileSystem: any FileSystem
   ) throws(StreamError) {
+    let context = ConnectorContext(fileSystem: fileSystem)
     do {
-      source = try BuiltInSources.open(files.input, in: fileSystem)
+      source = try BuiltInSources.open(files.input, in: context)
     } catch {
       throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
     }
     self.state = state
     do {
       output = StreamOutput(
-        sink: try BuiltInSinks.open(files.output, in: fileSystem),
+        sink: try BuiltInSinks.open(files.output, in: context),
         deadLetters: try files.deadLetters.map { path throws(FileError) in
-          try BuiltInSinks.open(path, in: fileSystem)
+          try BuiltInSinks.open(path, in: context)
         }, keeper: try Self.finalCheckpoint(files, in: fileSystem))
     } catch {
       throw .outputRefused(error)

@@ -1,3 +1,4 @@
+import Dataflow
 import Foundation
 import Glibc
 import Storage
@@ -12,7 +13,8 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   @Test func `a file appears when it is complete, the prologue first`() throws {
-    var sink = try BuiltInSinks.open(directory.file("out"), in: POSIXFileSystem())
+    var sink = try BuiltInSinks.open(
+      directory.file("out"), in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin(bytes("head;"))
     try sink.write(bytes("one;"))
     #expect(try sink.push() == nil)
@@ -26,7 +28,9 @@ import Testing
   @Test func `a device is written to and not replaced`() throws {
     var before = stat()
     try #require(stat("/dev/null", &before) == 0)
-    var sinks = [try BuiltInSinks.open("/dev/null", in: POSIXFileSystem())]
+    var sinks = [
+      try BuiltInSinks.open("/dev/null", in: ConnectorContext(fileSystem: POSIXFileSystem()))
+    ]
     sinks.append(try configured("file: { path: /dev/null, rotate: { size: 4KiB } }"))
     for var sink in sinks {
       try sink.begin(bytes("head;"))
@@ -67,7 +71,7 @@ import Testing
     #expect(try sink.push() == nil)
     try sink.write(data)
     let awaited = try #require(try sink.push())
-    #expect(awaited == Awaited(descriptor: writing, event: .writable))
+    #expect(awaited == Awaiting(.writable(descriptor: writing)))
     #expect(try sink.push() == awaited)
     try waitUntil {
       reader.read(limit: 10_000)

@@ -168,7 +168,7 @@ extension LiveSourceTests {
     }
 
     @Test func `a missing directory is an error, also when it goes later`() throws {
-      #expect(throws: FileError(operation: .open, path: folder("no"), errno: ENOENT)) {
+      #expect(throws: FileError(operation: .watch, path: folder("no"), errno: ENOENT)) {
         _ = try follow("no/log")
       }
       try FileManager.default.createDirectory(

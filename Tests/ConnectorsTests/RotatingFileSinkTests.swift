@@ -1,25 +1,12 @@
+import Dataflow
 import Foundation
 import Glibc
 import Records
 import Storage
-import Synchronization
 import TestSupport
 import Testing
 
 @testable import Connectors
-
-/// A clock that stands until the test moves it.
-private final class ManualClock: Sendable {
-  /// 2026-11-22 09:15:00 UTC.
-  static let start = 1_795_338_900
-  private let seconds = Atomic(start)
-
-  func advance(by count: Int) { seconds.add(count, ordering: .relaxed) }
-
-  var tell: RotatingFileSink.Clock {
-    { [self] in Double(seconds.load(ordering: .relaxed)) }
-  }
-}
 
 @Suite struct RotatingFileSinkTests {
   private let directory: TemporaryDirectory
@@ -33,7 +20,7 @@ private final class ManualClock: Sendable {
     var sink = try RotatingFileSink(
       path: directory.file("weather.csv"),
       rotation: .init(byteLimit: byteLimit, ageLimitSeconds: age),
-      in: POSIXFileSystem(), at: position, clock: clock.tell)
+      in: POSIXFileSystem(), at: position, clock: clock.clock)
     try sink.begin(bytes("head\n"))
     return sink
   }
@@ -77,7 +64,7 @@ private final class ManualClock: Sendable {
     clock.advance(by: 1000)
     #expect(sink.attention == nil)
     try sink.write(bytes("a\n"))
-    #expect(sink.attention == Awaited(descriptor: nil, seconds: 60))
+    #expect(sink.attention == Awaiting(nil, seconds: 60))
     clock.advance(by: 59)
     try sink.write(bytes("b\n"))
     clock.advance(by: 1)
@@ -115,7 +102,7 @@ private final class ManualClock: Sendable {
   private func letters(keep: Int) throws -> RotatingFileSink {
     try RotatingFileSink(
       path: directory.file("letters"), rotation: .init(byteLimit: 4, keep: keep),
-      in: POSIXFileSystem(), clock: clock.tell)
+      in: POSIXFileSystem(), clock: clock.clock)
   }
 
   @Test func `without a beginning or a place to go on from, it appends`() throws {
@@ -273,7 +260,7 @@ private final class ManualClock: Sendable {
   func `the extensions stay at the end of a name`(name: String, rotated: String) {
     let names = RotatedNames(of: name)
     let mark = RotatedNames.Mark(
-      stamp: RotatedNames.stamp(Double(ManualClock.start)), sequence: 1)
+      stamp: RotatedNames.stamp(Double(ManualClock.startSeconds)), sequence: 1)
     #expect(names.name(mark) == rotated)
     #expect(names.mark(of: rotated) == mark)
     #expect(names.mark(of: name) == nil)

@@ -12,7 +12,7 @@ func configured(_ line: String) throws -> any ByteSink {
   let section = document.root.section(kind.name)
   let factory = kind.configure(try #require(section))
   try document.check()
-  return try factory(POSIXFileSystem())
+  return try factory(ConnectorContext(fileSystem: POSIXFileSystem()))
 }
 
 @Suite struct SinkConfigurationTests {

@@ -1,3 +1,4 @@
+import Dataflow
 import Foundation
 import Glibc
 import TestSupport
@@ -41,11 +42,11 @@ extension ByteSink {
   }
 }
 
-extension Awaited {
+extension Awaiting {
   /// Waits as a runner would, so that a sink that asks for the wrong thing makes the test fail.
   func isReady(within seconds: Double) -> Bool {
-    var query = pollfd(fd: descriptor ?? -1, events: 0, revents: 0)
-    query.events = CShort(event == .readable ? POLLIN : POLLOUT)
+    var query = pollfd(fd: readiness?.descriptor ?? -1, events: CShort(POLLIN), revents: 0)
+    if case .writable = readiness { query.events = CShort(POLLOUT) }
     let limit = min(self.seconds ?? .infinity, seconds)
     return poll(&query, 1, CInt((limit * 1000).rounded(.up))) > 0
       || (self.seconds ?? .infinity) <= seconds

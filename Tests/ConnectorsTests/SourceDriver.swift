@@ -1,3 +1,4 @@
+import Dataflow
 import Foundation
 import Glibc
 import Testing
@@ -13,7 +14,7 @@ import Testing
 struct SourceDriver {
   var source: any ByteSource
   /// What the source waited for when it had nothing more.
-  private(set) var awaited: Awaited?
+  private(set) var awaited: Awaiting?
   private let capacity: Int
 
   /// - Parameter capacity: the most bytes asked for at once.
@@ -55,7 +56,7 @@ struct SourceDriver {
 
   /// Whether what the source waits for comes within `seconds`.
   func isReady(within seconds: Double = 0) -> Bool {
-    guard let descriptor = awaited?.descriptor else { return false }
+    guard let descriptor = awaited?.readiness?.descriptor else { return false }
     var query = pollfd(fd: descriptor, events: CShort(POLLIN), revents: 0)
     return poll(&query, 1, CInt(seconds * 1000)) > 0
   }

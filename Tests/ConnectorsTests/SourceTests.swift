@@ -1,3 +1,4 @@
+import Dataflow
 import Glibc
 import Storage
 import TestSupport
@@ -23,7 +24,7 @@ import Testing
 
   @Test func `a file is read to its end, in pieces of the buffer's size, and has a size`() throws {
     var source = try BuiltInSources.open(
-      directory.write("in.csv", 0..<10), in: fileSystem)
+      directory.write("in.csv", 0..<10), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.name == directory.file("in.csv"))
     #expect(source.size == 10)
     #expect(try read(&source, limit: 7).bytes == Array(0..<7))
@@ -46,7 +47,8 @@ import Testing
   }
 
   @Test func `an empty file is at its end`() throws {
-    var source = try BuiltInSources.open(directory.write("in.csv", []), in: fileSystem)
+    var source = try BuiltInSources.open(
+      directory.write("in.csv", []), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == 0)
     #expect(try read(&source).read == .end)
   }
@@ -59,10 +61,10 @@ import Testing
     var source: any ByteSource = try FileSource(POSIXFile(adopting: ends[0], path: "stdin"))
     let writer = POSIXFile(adopting: ends[1], path: "writer")
     #expect(source.size == nil)
-    #expect(try read(&source).read == .waits(Awaited(descriptor: ends[0])))
+    #expect(try read(&source).read == .waits(Awaiting(.readable(descriptor: ends[0]))))
     try writer.write([1, 2, 3])
     #expect(try read(&source).bytes == [1, 2, 3])
-    #expect(try read(&source).read == .waits(Awaited(descriptor: ends[0])))
+    #expect(try read(&source).read == .waits(Awaiting(.readable(descriptor: ends[0]))))
     try writer.write([4])
     try writer.close()
     #expect(try read(&source).bytes == [4])
@@ -74,7 +76,7 @@ import Testing
     #expect(mkfifo(path, 0o600) == 0)
     // Opened for both, so that neither open(2) waits for the other side.
     let writer = try fileSystem.open(path, for: .updating)
-    var source = try BuiltInSources.open(path, in: fileSystem)
+    var source = try BuiltInSources.open(path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == nil)
     guard case .waits = try read(&source).read else {
       Issue.record("expected a wait")
@@ -88,21 +90,24 @@ import Testing
 
   @Test func `a source that does not exist is missing`() throws {
     #expect {
-      try BuiltInSources.open(directory.file("none.csv"), in: fileSystem)
+      try BuiltInSources.open(
+        directory.file("none.csv"), in: ConnectorContext(fileSystem: fileSystem))
     } throws: { error in
       (error as? FileError)?.isMissing == true && "\(error)".contains("none.csv")
     }
   }
 
   @Test func `a directory cannot be read`() throws {
-    var source = try BuiltInSources.open(directory.path, in: fileSystem)
+    var source = try BuiltInSources.open(
+      directory.path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(throws: FileError(operation: .read, path: directory.path, errno: EISDIR)) {
       try read(&source)
     }
   }
 
   @Test func `standard input is written as a dash`() throws {
-    #expect(try BuiltInSources.open("-", in: fileSystem).name == "stdin")
+    #expect(
+      try BuiltInSources.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin")
     #expect(BuiltInSources.all.last?.locate("anything", fileSystem) != nil)
   }
 }

@@ -1,6 +1,8 @@
+import Dataflow
 import Glibc
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Connectors
@@ -20,13 +22,13 @@ extension LiveSourceTests {
     }
 
     private func listen(
-      idleSeconds: Double, connections: Int = 200, at time: MadeTime
+      idleSeconds: Double, connections: Int = 200, at time: ManualClock
     ) throws -> SourceDriver {
       SourceDriver(
         try ConnectionSource(
           ListeningSocket(path: path, mode: 0o600, backlog: 16), name: path,
           limits: ConnectionLimits(connections: connections, idleSeconds: idleSeconds),
-          now: { time.now }))
+          clock: time.clock))
     }
 
     private func connect() throws -> Producer { try .connected(toPath: path) }
@@ -105,7 +107,7 @@ extension LiveSourceTests {
     }
 
     @Test func `a silent connection is closed, one that speaks is not`() throws {
-      let time = MadeTime()
+      let time = ManualClock()
       var source = try listen(idleSeconds: 10, at: time)
       let silent = try connect()
       let mute = try connect()
@@ -113,11 +115,11 @@ extension LiveSourceTests {
       silent.write("once")
       #expect(try source.drain() == ["0:once"])
       #expect(source.awaited?.seconds == 10)
-      time.advance(6)
+      time.advance(by: 6)
       busy.write("a")
       #expect(try source.drain() == ["2:a"])
       #expect(source.awaited?.seconds == 4)
-      time.advance(4)
+      time.advance(by: 4)
       #expect(try source.drain() == ["0 ended"])
       #expect(silent.isClosedByPeer())
       #expect(mute.isClosedByPeer())
@@ -127,14 +129,14 @@ extension LiveSourceTests {
     }
 
     @Test func `the place of a connection that never spoke is given to the next`() throws {
-      let time = MadeTime()
+      let time = ManualClock()
       var source = try listen(idleSeconds: 10, connections: 1, at: time)
       let mute = try connect()
       let next = try connect()
       next.write("a")
       #expect(try source.drain() == [])
       #expect(!source.isReady())
-      time.advance(10)
+      time.advance(by: 10)
       #expect(try source.drain() == [])
       #expect(mute.isClosedByPeer())
       #expect(source.isReady(within: 5))
@@ -142,12 +144,12 @@ extension LiveSourceTests {
     }
 
     @Test func `bytes that came while nobody read are no silence`() throws {
-      let time = MadeTime()
+      let time = ManualClock()
       var source = try listen(idleSeconds: 10, at: time)
       let producers = try [connect(), connect(), connect()]
       #expect(try source.drain() == [])
       for producer in producers { producer.write("kept") }
-      time.advance(100)
+      time.advance(by: 100)
       #expect(try source.drain() == ["0:kept", "1:kept", "2:kept"])
     }
 
@@ -246,16 +248,6 @@ extension LiveSourceTests {
       #expect(UnixSource.mode(text) == nil)
     }
   }
-}
-
-/// A time that goes on when told.
-private final class MadeTime: Sendable {
-  private let start = ContinuousClock.now
-  private let seconds = Atomic(0)
-
-  var now: ContinuousClock.Instant { start + .seconds(seconds.load(ordering: .relaxed)) }
-
-  func advance(_ more: Int) { seconds.add(more, ordering: .relaxed) }
 }
 
 /// SplitMix64, so that a failure can be repeated from its seed.

@@ -37,9 +37,8 @@ let wrapperFiles: [String: Set<String>] = [
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CLinux": [
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
-    "Sources/Connectors/POSIX/Inotify.swift",
     "Sources/Dataflow/ReadinessWatch.swift", "Sources/Dataflow/StageThreads.swift",
-    "Sources/Storage/FileSystem/POSIXFile.swift",
+    "Sources/Storage/FileSystem/Inotify.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
     "Sources/evenkeel/Evenkeel.swift",
   ],
   "CRawRows": ["Sources/Codecs/Raw/RawRows.swift"],
@@ -67,8 +66,6 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/PlainRows.swift": "hands columns and windows to the C functions that read rows",
   "Sources/Codecs/RecordFormat.swift": "a decoder sees its window in place",
   "Sources/Connectors/POSIX/Descriptor.swift": "the seam to descriptors: read(2)",
-  "Sources/Connectors/POSIX/Inotify.swift":
-    "the seam to inotify(7), whose events are read as bytes",
   "Sources/Connectors/POSIX/Socket.swift": "the seam to sockets: addresses are C structures",
   "Sources/Connectors/Sinks/Sending.swift": "the seam to descriptors: write(2) and send(2)",
   "Sources/Connectors/Sources/ByteSource.swift": "a source reads into its caller's memory",
@@ -82,6 +79,8 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
   "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",
+  "Sources/Storage/FileSystem/Inotify.swift":
+    "the seam to inotify(7), whose events are read as bytes",
   "Sources/Storage/FileSystem/POSIXFile.swift": "the file-system seam: read(2) and write(2)",
   "Sources/Storage/FileSystem/POSIXFileSystem.swift": "the file-system seam: readdir(3)",
   "Sources/Storage/XXH3.swift": "the wrapper of CXXHash",

@@ -5,6 +5,7 @@ import Records
 import Storage
 import Stream
 import Synthetic
+import TestSupport
 import Testing
 
 @testable import Stream
@@ -23,7 +24,7 @@ struct Scenario {
   static let outputDirectory = "/out"
   static let inputDirectory = "/in"
   /// Stands still, so that names and times do not differ from run to run.
-  static let clock: RotatingFileSink.Clock = { 1_795_339_500 }
+  static let clock = ManualClock().clock
 
   let input: Input
   var definition: StreamDefinition
@@ -48,7 +49,6 @@ struct Scenario {
     }
     input = draw(.plain, .oneFrame, .manyFrames, .directory)
     let isJSON = Bool.random(using: &random)
-    let isLive = input == .directory && Bool.random(using: &random)
     var stream = StreamConfiguration(name: "simulated", format: isJSON ? "ndjson" : "csv")
     stream.decoder.features = ["f0", "f1"].map { FeaturePattern($0) }
     stream.batch.size = Int.random(in: 4...8, using: &random)
@@ -57,7 +57,10 @@ struct Scenario {
     stream.normalization.mode = draw(.batch, .running, .running)
     stream.normalization.warmUp.batches = draw(0, 1, 3)
     stream.normalization.warmUp.emission = draw(.batch, .pass, .hold, .hold)
-    definition = try Self.blankDefinition()
+    definition = try Self.blankDefinition(
+      source: input == .directory
+        ? "directory: { path: \(Self.inputDirectory) }"
+        : "file: { path: \(Self.inputDirectory)/in }")
     definition.stream = stream
     definition.checkpoint = CheckpointOptions(
       schedule: CheckpointSchedule(everyBatches: Int.random(in: 1...4, using: &random)),
@@ -65,22 +68,15 @@ struct Scenario {
     definition.deadLetters = DeadLetterOptions(
       maxBytes: draw(150, 600, 1 << 20), keep: draw(1, 2, 1000))
     unitBytes = draw(64, 512, 4096)
-    definition.source.kind = isLive ? .directory : .file
     // Batches are cut by number alone, so that what comes out does not depend on the time.
     definition.stream.batch.maxDelaySeconds = 1e6
     variesCadence = Bool.random(using: &random)
-    let path = input == .directory ? Self.inputDirectory : Self.inputDirectory + "/in"
-    let isDirectory = input == .directory
-    definition.source.open = { fileSystem throws(FileError) in
-      if isDirectory { return try ListedFilesSource(path, waits: isLive, in: fileSystem) }
-      return try FileSource(fileSystem.open(path, for: .reading), isRemembered: true)
-    }
     mostBytesRead = draw(30, 60, 100, .max)
     let byteLimit: Int? = draw(nil, 300, 1000)
-    definition.sink.open = { fileSystem throws(FileError) in
+    definition.sink.open = { context throws(FileError) in
       try RotatingFileSink(
         path: Self.outputDirectory + "/out.data", rotation: .init(byteLimit: byteLimit),
-        in: fileSystem, clock: Self.clock)
+        in: context.fileSystem, clock: context.clock)
     }
     try drawInput(isJSON, &random)
     // What somebody else left there is nobody's to lose.
@@ -156,14 +152,14 @@ struct Scenario {
     return end
   }
 
-  private static func blankDefinition() throws -> StreamDefinition {
+  private static func blankDefinition(source: String) throws -> StreamDefinition {
     let fileSystem = SimulatedFileSystem(seed: 0)
     let text = """
       state_directory: \(stateDirectory)
       streams:
         simulated:
           format: csv
-          source: { file: { path: \(inputDirectory)/in } }
+          source: { \(source) }
           sink: { file: { path: \(outputDirectory)/out.data } }
       """
     try fileSystem.install("/evenkeel.yaml", Array(text.utf8))

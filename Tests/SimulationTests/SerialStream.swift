@@ -27,6 +27,8 @@ struct SerialStream {
   private var units: [NormalizedUnit] = []
   private var encodings: [Encoding] = []
   private var ingestHasEnded = false
+  /// Whether the source has nothing more for now.
+  private var isIdle = false
   private var normalizeHasEnded = false
   private var hasEnded = false
   /// Whether an operator asks for checkpoints, before the stream has begun too.
@@ -54,7 +56,10 @@ struct SerialStream {
     while !hasEnded {
       steps += 1
       switch Int.random(in: 0..<4, using: &random) {
-      case 0: try stepIngest(steps > stopsAfter ? .end : .resume)
+      case 0:
+        // A source without an end is stopped when all that it gave has come through.
+        let isQuiet = isIdle && ingested.isEmpty && units.isEmpty && encodings.isEmpty
+        try stepIngest(steps > stopsAfter || isQuiet ? .end : .resume)
       case 1: try stepNormalize()
       case 2: try stepEncode()
       default: try stepEmit()
@@ -68,7 +73,9 @@ struct SerialStream {
     if asksForCheckpoints, Int.random(in: 0..<50, using: &random) == 0 {
       items.append(.request(StreamRequest(.checkpoint, of: "simulated") { _ in }))
     }
-    ingestHasEnded = try ingest.step(signal) { items.append($0) } == .finished
+    let progress = try ingest.step(signal) { items.append($0) }
+    ingestHasEnded = progress == .finished
+    if case .waits = progress { isIdle = true } else { isIdle = false }
     ingested += items
   }
 

@@ -5,6 +5,13 @@ import Synthetic
 enum SimulatedNode {
   case file(SimulatedInode)
   case directory(SimulatedDirectory)
+
+  var number: UInt64 {
+    switch self {
+    case .file(let inode): inode.number
+    case .directory(let directory): directory.number
+    }
+  }
 }
 
 /// The content of a file: what a reader sees, what a crash leaves for certain, and what came since.
@@ -16,6 +23,8 @@ final class SimulatedInode {
 
   let number: UInt64
   private(set) var visible: [UInt8]
+  /// When the contents changed last.
+  var modified = 0
   private var durable: [UInt8]
   private var unsynced: [Change] = []
 
@@ -108,6 +117,17 @@ final class SimulatedDirectory {
   func sync() {
     for change in unsynced { Self.apply(change, to: &durable) }
     unsynced = []
+  }
+
+  /// Makes everything in the directory durable.
+  func syncAll() {
+    sync()
+    for node in visible.values {
+      switch node {
+      case .file(let inode): inode.sync()
+      case .directory(let directory): directory.syncAll()
+      }
+    }
   }
 
   /// Keeps the first of the unsynced changes, as many as chance has it, as file systems with a journal

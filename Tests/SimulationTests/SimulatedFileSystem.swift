@@ -38,22 +38,41 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   private(set) var operations = 0
   private(set) var faultCount = 0
   private(set) var isDown = false
-  fileprivate var random: SplitMix64
+  var random: SplitMix64
   /// Counts the starts of the machine; files of an earlier one are dead.
-  fileprivate var boot = 0
-  fileprivate var locked: Set<UInt64> = []
+  var boot = 0
+  var locked: Set<UInt64> = []
+  /// Counts the changes of contents: what files have for a time.
+  private var time = 0
   private var lastNumber: UInt64 = 1
   private let root = SimulatedDirectory(number: 1)
+  /// The watches of all processes, those of dead ones too until they are let go.
+  private var watches: [WeakWatch] = []
+  /// Whether the file system is used by the outside world, whose operations neither fail nor count.
+  private var isOutside = false
 
   init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
   // MARK: From outside
+
+  /// Does what somebody else does in a directory: nothing of it fails, and all of it is durable.
+  func outside<Result>(
+    in directory: String, _ body: (SimulatedFileSystem) throws -> Result
+  ) rethrows -> Result {
+    isOutside = true
+    defer {
+      if case .directory(let found) = try? node(directory, .sync) { found.syncAll() }
+      isOutside = false
+    }
+    return try body(self)
+  }
 
   /// Puts a file on the disk, durably.
   func install(_ path: String, _ bytes: [UInt8]) throws {
     try createDirectories(parentDirectory(of: path))
     let (directory, name) = try place(path, .create)
     directory.apply(.add(name, .file(SimulatedInode(number: nextNumber(), durable: bytes))))
+    notify(directory.number, [.created, .closedAfterWriting], name: name)
     try sync(directoriesAbove: path)
   }
 
@@ -115,9 +134,10 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         }
         inode = SimulatedInode(number: nextNumber())
         directory.apply(.add(name, .file(inode)))
+        notify(directory.number, .created, name: name)
       }
-      if use == .writing { inode.apply(.resize(0)) }
-      return SimulatedFile(inode, path: path, in: self)
+      if use == .writing { change(inode, .resize(0)) }
+      return SimulatedFile(inode, path: path, isWritten: use != .reading, in: self)
     }
   }
 
@@ -139,15 +159,23 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       guard directory === newDirectory else {
         throw FileError(operation: .rename, path: path, errno: EXDEV)
       }
-      directory.apply(.rename(name, try node(path, .rename), to: newName))
+      let replaced = directory.visible[newName]
+      let moved = try node(path, .rename)
+      directory.apply(.rename(name, moved, to: newName))
+      notify(directory.number, .movedFrom, name: name)
+      notify(directory.number, .movedTo, name: newName)
+      notify(moved.number, .movedItself)
+      if let replaced { notify(replaced.number, .attributes) }
     }
   }
 
   func remove(_ path: String) throws(FileError) {
     try perform(.remove, path) { () throws(FileError) in
-      _ = try node(path, .remove)
+      let removed = try node(path, .remove)
       let (directory, name) = try place(path, .remove)
       directory.apply(.remove(name))
+      notify(directory.number, .deleted, name: name)
+      notify(removed.number, .attributes)
     }
   }
 
@@ -195,13 +223,50 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
   }
 
+  func watch() throws(FileError) -> any FileWatch {
+    try perform(.watch, "inotify") { () throws(FileError) in
+      watches.removeAll { $0.watch == nil }
+      let watch = SimulatedWatch(in: self)
+      watches.append(WeakWatch(watch: watch))
+      return watch
+    }
+  }
+
+  // MARK: Events
+
+  func number(of path: String) throws(FileError) -> UInt64 {
+    try perform(.watch, path) { () throws(FileError) in try node(path, .watch).number }
+  }
+
+  /// Changes a file's contents, which whoever watches it is told.
+  func change(_ inode: SimulatedInode, _ change: SimulatedInode.Change) {
+    inode.apply(change)
+    time += 1
+    inode.modified = time
+    notify(inode.number, .modified)
+  }
+
+  /// Tells whoever watches a directory that a file in it was closed by one who wrote to it.
+  func closed(_ inode: SimulatedInode, path: String) {
+    guard case .directory(let directory) = try? node(parentDirectory(of: path), .watch) else {
+      return
+    }
+    let name = directory.visible.first { $0.value.number == inode.number }?.key
+    if let name { notify(directory.number, .closedAfterWriting, name: name) }
+  }
+
+  private func notify(_ number: UInt64, _ events: FileEvents, name: String = "") {
+    for weak in watches { weak.watch?.notice(number, events, name: name, &random) }
+  }
+
   // MARK: Operations
 
   /// Does one operation, unless it fails or the machine goes down before or after it.
-  fileprivate func perform<Result>(
+  func perform<Result>(
     _ operation: FileError.Operation, _ path: String,
     onFault: () -> Void = {}, _ body: () throws(FileError) -> Result
   ) throws(FileError) -> Result {
+    if isOutside { return try body() }
     operations += 1
     guard !isDown else { throw down(operation, path) }
     var goesDown = false
@@ -241,7 +306,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     return reason
   }
 
-  fileprivate func breaks(_ promise: Defect, _ path: String) -> Bool {
+  func breaks(_ promise: Defect, _ path: String) -> Bool {
     guard let (broken, prefix) = defect else { return false }
     return broken == promise && path.hasPrefix(prefix)
   }
@@ -273,117 +338,5 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       node = next
     }
     return node
-  }
-}
-
-extension SimulatedInode {
-  var status: FileStatus {
-    FileStatus(
-      kind: .regular, identity: FileIdentity(device: 1, inode: number), size: visible.count)
-  }
-}
-
-/// An open file of a simulated file system.
-private final class SimulatedFile: File, @unchecked Sendable {
-  // @unchecked because a simulation runs on one thread.
-  let path: String
-  var lock: UInt64?
-  private let inode: SimulatedInode
-  private let fileSystem: SimulatedFileSystem
-  private let boot: Int
-  private var offset = 0
-  private var isClosed = false
-
-  init(_ inode: SimulatedInode, path: String, in fileSystem: SimulatedFileSystem) {
-    self.inode = inode
-    self.path = path
-    self.fileSystem = fileSystem
-    boot = fileSystem.boot
-  }
-
-  deinit { letGo() }
-
-  func status() throws(FileError) -> FileStatus {
-    try perform(.inspect) { () throws(FileError) in inode.status }
-  }
-
-  func unreadyDescriptor() -> Int32? { nil }
-
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
-    let count = try read(into: buffer, at: offset)
-    offset += count
-    return count
-  }
-
-  /// Gives as little as it likes, as long as it is something.
-  func read(
-    into buffer: UnsafeMutableRawBufferPointer, at offset: Int
-  ) throws(FileError) -> Int {
-    try perform(.read) { () throws(FileError) in
-      fileSystem.reads[path, default: []].append(offset)
-      let limit = fileSystem.mostBytesRead.flatMap { path.hasPrefix($0.under) ? $0.count : nil }
-      let most = min(buffer.count, limit ?? .max, inode.visible.count - offset)
-      guard most > 0 else { return 0 }
-      let isShort = Bool.random(using: &fileSystem.random)
-      let count = isShort ? Int.random(in: 1...most, using: &fileSystem.random) : most
-      buffer.copyBytes(from: inode.visible[offset..<offset + count])
-      return count
-    }
-  }
-
-  func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
-    try perform(
-      .write,
-      onFault: {
-        // A full disk takes what it still has room for.
-        let count = Int.random(in: 0...bytes.count, using: &fileSystem.random)
-        append(Array(bytes.prefix(count)))
-      },
-      { () throws(FileError) in append(Array(bytes)) })
-  }
-
-  private func append(_ bytes: [UInt8]) {
-    inode.apply(.write(offset: offset, bytes: bytes))
-    offset += bytes.count
-  }
-
-  func seek(to offset: Int) throws(FileError) {
-    try perform(.seek) { () throws(FileError) in self.offset = offset }
-  }
-
-  func truncate(to size: Int) throws(FileError) {
-    try perform(.truncate) { () throws(FileError) in
-      if !fileSystem.breaks(.truncateDoesNothing, path) { inode.apply(.resize(size)) }
-    }
-  }
-
-  func sync() throws(FileError) {
-    try perform(
-      .sync, onFault: { inode.failSync(&fileSystem.random) },
-      { () throws(FileError) in
-        if !fileSystem.breaks(.syncDoesNothing, path) { inode.sync() }
-      })
-  }
-
-  func close() throws(FileError) {
-    guard !isClosed else { return }
-    letGo()
-    try fileSystem.perform(.close, path) { () throws(FileError) in }
-  }
-
-  private func letGo() {
-    isClosed = true
-    if let lock, boot == fileSystem.boot { fileSystem.locked.remove(lock) }
-    lock = nil
-  }
-
-  private func perform<Result>(
-    _ operation: FileError.Operation, onFault: () -> Void = {},
-    _ body: () throws(FileError) -> Result
-  ) throws(FileError) -> Result {
-    guard !isClosed, boot == fileSystem.boot else {
-      throw FileError(operation: operation, path: path, errno: EBADF)
-    }
-    return try fileSystem.perform(operation, path, onFault: onFault, body)
   }
 }

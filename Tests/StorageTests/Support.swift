@@ -99,6 +99,8 @@ struct FailingFileSystem: FileSystem {
     try check(.lock, path)
     return FailingFile(try real.lock(path), self)
   }
+  func watch() throws(FileError) -> any FileWatch { try POSIXFileSystem().watch() }
+
   func syncDirectory(_ directory: String) throws(FileError) {
     try check(.syncDirectory, directory)
     try real.syncDirectory(directory)

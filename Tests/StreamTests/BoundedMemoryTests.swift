@@ -59,6 +59,7 @@ private final class EndlessFileSystem: FileSystem {
   func list(_ directory: String) throws(FileError) -> [String] { [] }
   func createDirectories(_ directory: String) throws(FileError) {}
   func syncDirectory(_ directory: String) throws(FileError) {}
+  func watch() throws(FileError) -> any FileWatch { try POSIXFileSystem().watch() }
 
   func lock(_ path: String) throws(FileError) -> any File {
     throw FileError(operation: .lock, path: path, errno: 13)

@@ -55,6 +55,7 @@ final class MeteredFileSystem: FileSystem {
   }
   func lock(_ path: String) throws(FileError) -> any File { try real.lock(path) }
   func syncDirectory(_ directory: String) throws(FileError) { try real.syncDirectory(directory) }
+  func watch() throws(FileError) -> any FileWatch { try real.watch() }
 }
 
 /// The file that is noted.

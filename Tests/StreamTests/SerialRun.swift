@@ -93,7 +93,7 @@ struct PieceSource: ByteSource {
   mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
-    guard !rest.isEmpty else { return isLive ? .waits(Awaited(descriptor: 0)) : .end }
+    guard !rest.isEmpty else { return isLive ? .waits(Awaiting(.readable(descriptor: 0))) : .end }
     let count = min(piece, buffer.count, rest.count)
     buffer.copyBytes(from: rest.prefix(count))
     rest = rest.dropFirst(count)
@@ -113,7 +113,7 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
 
   func begin(_ prologue: [UInt8]) throws(FileError) { bytes += prologue }
   func write(_ bytes: [UInt8]) throws(FileError) { self.bytes += bytes }
-  func push() throws(FileError) -> Awaited? { nil }
+  func push() throws(FileError) -> Awaiting? { nil }
   func finish() throws(FileError) {}
 }
 

@@ -1,4 +1,5 @@
 package import Configuration
+package import Dataflow
 internal import Glibc
 package import Records
 package import Storage
@@ -13,7 +14,7 @@ package protocol ByteSink: Sendable {
   var droppedWrites: Int { get }
   /// What is worth a `push` even though the sink can take more: a reader that comes or goes, one that
   /// catches up, a file that comes of age. Nil where there is nothing of the kind.
-  var attention: Awaited? { get }
+  var attention: Awaiting? { get }
   /// How far the output has come, where a later sink could go on from there; nil where it could not.
   var outputPosition: OutputPosition? { get }
   /// The position that `resume(at: position)` leads to: another one where that file is gone as too old.
@@ -34,7 +35,7 @@ package protocol ByteSink: Sendable {
   /// Passes on what was taken, without waiting.
   ///
   /// - Returns: nil when the sink can take more; else what to wait for before `push` is called again.
-  mutating func push() throws(FileError) -> Awaited?
+  mutating func push() throws(FileError) -> Awaiting?
   /// Makes what was passed on durable, as far as the sink can.
   mutating func sync() throws(FileError)
   /// Completes the output, durably where it is a file.
@@ -43,7 +44,7 @@ package protocol ByteSink: Sendable {
 
 extension ByteSink {
   package var droppedWrites: Int { 0 }
-  package var attention: Awaited? { nil }
+  package var attention: Awaiting? { nil }
   package var outputPosition: OutputPosition? { nil }
   package func place(
     toResumeAt position: OutputPosition
@@ -55,8 +56,12 @@ extension ByteSink {
   /// Passes on what was taken, and waits for that; for callers with a thread of their own.
   package mutating func pushAll() throws(FileError) {
     while let awaited = try push() {
-      var query = pollfd(fd: awaited.descriptor ?? -1, events: 0, revents: 0)
-      query.events = CShort(awaited.event == .readable ? POLLIN : POLLOUT)
+      var query = pollfd(fd: awaited.readiness?.descriptor ?? -1, events: 0, revents: 0)
+      if case .writable = awaited.readiness {
+        query.events = CShort(POLLOUT)
+      } else {
+        query.events = CShort(POLLIN)
+      }
       // A signal ends the wait early, and the next push tells whether it was in vain.
       _ = poll(&query, 1, awaited.seconds.map { CInt($0 * 1000) } ?? -1)
     }
@@ -64,7 +69,7 @@ extension ByteSink {
 }
 
 /// Opens a sink.
-package typealias SinkFactory = @Sendable (any FileSystem) throws(FileError) -> any ByteSink
+package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink
 
 /// A kind of sink: its name in a configuration, which locations on the command line mean it, and how it
 /// is configured.
@@ -84,10 +89,10 @@ package enum BuiltInSinks {
   package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .file]
 
   package static func open(
-    _ location: String, in fileSystem: any FileSystem
+    _ location: String, in context: ConnectorContext
   ) throws(FileError) -> any ByteSink {
-    let factory = all.lazy.compactMap { $0.locate(location, fileSystem) }.first
+    let factory = all.lazy.compactMap { $0.locate(location, context.fileSystem) }.first
     guard let factory else { preconditionFailure("the last kind takes every location") }
-    return try factory(fileSystem)
+    return try factory(context)
   }
 }

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Glibc
 internal import Storage
 
@@ -46,11 +47,11 @@ struct FIFOSink: ByteSink {
     }
   }
 
-  var attention: Awaited? {
+  var attention: Awaiting? {
     guard prologue != nil else { return nil }
     // The writing end of a FIFO is never readable: what wakes is that its reader has gone.
-    return writer.map { Awaited(descriptor: $0.number, event: .readable) }
-      ?? Awaited(descriptor: nil, seconds: Self.lookoutSeconds)
+    return writer.map { Awaiting(.readable(descriptor: $0.number)) }
+      ?? Awaiting(nil, seconds: Self.lookoutSeconds)
   }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
@@ -63,12 +64,12 @@ struct FIFOSink: ByteSink {
     _ = queue.append(bytes)
   }
 
-  mutating func push() throws(FileError) -> Awaited? {
+  mutating func push() throws(FileError) -> Awaiting? {
     guard prologue != nil else { return nil }
     forgetGoneReader()
     while true {
       guard let writer = try currentWriter() else {
-        return pending.isEmpty ? nil : Awaited(descriptor: nil, seconds: Self.lookoutSeconds)
+        return pending.isEmpty ? nil : Awaiting(nil, seconds: Self.lookoutSeconds)
       }
       guard !queue.isEmpty else {
         pending = []
@@ -76,7 +77,7 @@ struct FIFOSink: ByteSink {
       }
       do throws(FileError) {
         guard let count = try writeSome(queue.unsent, to: writer.number, path: name) else {
-          return Awaited(descriptor: writer.number, event: .writable)
+          return Awaiting(.writable(descriptor: writer.number))
         }
         queue.advance(by: count)
       } catch  where error.errno == EPIPE {

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Storage
 
 extension SinkKind {
@@ -10,7 +11,8 @@ extension SinkKind {
   package static let file = SinkKind(
     name: "file",
     locate: { location, _ in
-      { fileSystem throws(FileError) in
+      { context throws(FileError) in
+        let fileSystem = context.fileSystem
         if isSpecial(location, in: fileSystem, [.fifo, .other]) {
           return PassingSink(try fileSystem.open(location, for: .writing))
         }
@@ -20,12 +22,14 @@ extension SinkKind {
     configure: { section in
       let path = section.string("path")
       let rotation = rotation(section.section("rotate"))
-      return { fileSystem throws(FileError) in
+      return { context throws(FileError) in
+        let fileSystem = context.fileSystem
         // A FIFO without a reader would hold up the whole stream here; it has a sink of its own.
         if isSpecial(path, in: fileSystem, [.other]) {
           return PassingSink(try fileSystem.open(path, for: .writing))
         }
-        return try RotatingFileSink(path: path, rotation: rotation, in: fileSystem)
+        return try RotatingFileSink(
+          path: path, rotation: rotation, in: fileSystem, clock: context.clock)
       }
     },
     trial: .replacing)
@@ -68,7 +72,7 @@ struct WholeFileSink: ByteSink {
     try file.write(bytes)
   }
 
-  mutating func push() throws(FileError) -> Awaited? { nil }
+  mutating func push() throws(FileError) -> Awaiting? { nil }
 
   mutating func finish() throws(FileError) {
     try file.commit()
@@ -93,7 +97,7 @@ struct PassingSink: ByteSink {
     try file.write(bytes)
   }
 
-  mutating func push() throws(FileError) -> Awaited? { nil }
+  mutating func push() throws(FileError) -> Awaiting? { nil }
 
   mutating func finish() throws(FileError) {
     try file.close()

@@ -1,3 +1,4 @@
+package import Dataflow
 package import Records
 package import Storage
 
@@ -56,7 +57,7 @@ package struct ResumableFileSink: ByteSink {
     try growing?.write(bytes)
   }
 
-  package mutating func push() throws(FileError) -> Awaited? { nil }
+  package mutating func push() throws(FileError) -> Awaiting? { nil }
 
   package mutating func sync() throws(FileError) {
     try growing?.sync()

@@ -1,3 +1,4 @@
+package import Dataflow
 internal import Glibc
 package import Records
 package import Storage
@@ -30,15 +31,6 @@ package struct RotatingFileSink: ByteSink {
 
   package typealias Position = OutputPosition
 
-  /// Tells the time in seconds since 1970.
-  package typealias Clock = @Sendable () -> Double
-
-  package static let systemClock: Clock = {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-  }
-
   package let name: String
   /// The end of what was written.
   package private(set) var position: Position
@@ -63,7 +55,7 @@ package struct RotatingFileSink: ByteSink {
   ///   something is rotated first, and an empty one begins.
   package init(
     path: String, rotation: Rotation, in fileSystem: any FileSystem, at position: Position? = nil,
-    clock: @escaping Clock = systemClock
+    clock: Clock = .system
   ) throws(FileError) {
     name = path
     self.rotation = rotation
@@ -116,8 +108,8 @@ package struct RotatingFileSink: ByteSink {
     return position
   }
 
-  package var attention: Awaited? {
-    secondsLeft.map { Awaited(descriptor: nil, seconds: max(0, $0)) }
+  package var attention: Awaiting? {
+    secondsLeft.map { Awaiting(nil, seconds: max(0, $0)) }
   }
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
@@ -139,10 +131,10 @@ package struct RotatingFileSink: ByteSink {
       throw error
     }
     position.byteCount += bytes.count
-    if position.firstWriteSeconds == nil { position.firstWriteSeconds = clock() }
+    if position.firstWriteSeconds == nil { position.firstWriteSeconds = clock.wallSeconds() }
   }
 
-  package mutating func push() throws(FileError) -> Awaited? {
+  package mutating func push() throws(FileError) -> Awaiting? {
     if isOfAge { try rotate() }
     return nil
   }
@@ -165,7 +157,7 @@ package struct RotatingFileSink: ByteSink {
     guard let limit = rotation.ageLimitSeconds, let first = position.firstWriteSeconds else {
       return nil
     }
-    return first + limit - clock()
+    return first + limit - clock.wallSeconds()
   }
 
   private var isOfAge: Bool { secondsLeft.map { $0 <= 0 } ?? false }
@@ -174,7 +166,7 @@ package struct RotatingFileSink: ByteSink {
   private mutating func rotate() throws(FileError) {
     try file.sync()
     try file.close()
-    lastStamp = max(lastStamp, RotatedNames.stamp(clock()))
+    lastStamp = max(lastStamp, RotatedNames.stamp(clock.wallSeconds()))
     let mark = RotatedNames.Mark(stamp: lastStamp, sequence: position.sequence + 1)
     try fileSystem.rename(name, to: "\(directory)/\(names.name(mark))")
     // A new file under the old name must not be there without the old one under its new name.

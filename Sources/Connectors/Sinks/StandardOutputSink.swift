@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Glibc
 internal import Storage
 
@@ -43,15 +44,15 @@ struct StandardOutputSink: ByteSink {
     if pending.isEmpty { pending = bytes } else { pending += bytes }
   }
 
-  mutating func push() throws(FileError) -> Awaited? {
+  mutating func push() throws(FileError) -> Awaiting? {
     while written < pending.count {
       var query = pollfd(fd: descriptor, events: CShort(POLLOUT), revents: 0)
       guard poll(&query, 1, 0) != 0 else {
-        return Awaited(descriptor: descriptor, event: .writable)
+        return Awaiting(.writable(descriptor: descriptor))
       }
       let some = pending[written...].prefix(stride)
       guard let count = try writeSome(some, to: descriptor, path: name) else {
-        return Awaited(descriptor: descriptor, event: .writable)
+        return Awaiting(.writable(descriptor: descriptor))
       }
       written += count
     }

@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Glibc
 internal import Storage
 
@@ -15,8 +16,8 @@ struct Dialer: Sendable {
 
   private let dial: @Sendable () throws(FileError) -> Descriptor
   private var pause = pauseSeconds.lowerBound
-  /// When to try again, on the monotonic clock.
-  private(set) var nextAttempt = 0.0
+  /// The next try comes no earlier.
+  private(set) var nextAttempt = Instant(nanoseconds: 0)
 
   /// - Parameter dial: begins to connect, without waiting.
   init(_ dial: @escaping @Sendable () throws(FileError) -> Descriptor) {
@@ -24,7 +25,7 @@ struct Dialer: Sendable {
   }
 
   /// A connection that is made or under way; nil where it is too early or nobody is there.
-  mutating func attempt(at now: Double) throws(FileError) -> Descriptor? {
+  mutating func attempt(at now: Instant) throws(FileError) -> Descriptor? {
     guard now >= nextAttempt else { return nil }
     do throws(FileError) {
       return try dial()
@@ -35,7 +36,7 @@ struct Dialer: Sendable {
   }
 
   /// Notes that there is no connection any more.
-  mutating func lost(at now: Double) {
+  mutating func lost(at now: Instant) {
     nextAttempt = now + pause
     pause = min(2 * pause, Self.pauseSeconds.upperBound)
   }

@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Glibc
 internal import Storage
 
@@ -30,21 +31,20 @@ struct SubscriberSink: ByteSink {
   private(set) var droppedWrites = 0
   private let settings: SubscriberSettings
   private let epoll: Epoll
-  private let clock: @Sendable () -> Double
+  private let clock: Clock
   /// Nil once finished.
   private var door: SubscriberEndpoint?
   /// When the listening socket is looked at again, where it is left alone.
-  private var reopening: Double?
+  private var reopening: Instant?
   private var subscribers: [Subscriber] = []
   private var lastKey = doorKey
   /// Nil until the stream has begun; subscribers are left in the backlog until then.
   private var prologue: [UInt8]?
   private var pending: [UInt8] = []
 
-  /// - Parameter clock: tells the time in seconds, monotonic.
   init(
     name: String, door: SubscriberEndpoint, settings: SubscriberSettings,
-    clock: @escaping @Sendable () -> Double = monotonicSeconds
+    clock: Clock = .system
   ) throws(FileError) {
     self.name = name
     self.door = door
@@ -58,7 +58,7 @@ struct SubscriberSink: ByteSink {
   /// What waits in all queues together, in bytes, each write counted as often as it waits.
   var waitingBytes: Int { subscribers.map(\.queue.waitingBytes).reduce(0, +) }
 
-  var attention: Awaited? { door == nil || prologue == nil ? nil : awaited }
+  var attention: Awaiting? { door == nil || prologue == nil ? nil : awaited }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     self.prologue = prologue
@@ -79,7 +79,7 @@ struct SubscriberSink: ByteSink {
     }
   }
 
-  mutating func push() throws(FileError) -> Awaited? {
+  mutating func push() throws(FileError) -> Awaiting? {
     guard door != nil, prologue != nil else { return nil }
     try noticeEvents()
     sendQueued()
@@ -104,11 +104,12 @@ struct SubscriberSink: ByteSink {
     door = nil
   }
 
-  private var awaited: Awaited {
+  private var awaited: Awaiting {
     var deadline = reopening
     if case .dialing(let dialer) = door, subscribers.isEmpty { deadline = dialer.nextAttempt }
-    return Awaited(
-      descriptor: epoll.number, seconds: deadline.map { max(0, $0 - clock()) })
+    return Awaiting(
+      .readable(descriptor: epoll.number),
+      seconds: deadline.map { max(0, $0.seconds(since: clock.now())) })
   }
 
   private mutating func offerPending() {
@@ -128,13 +129,13 @@ struct SubscriberSink: ByteSink {
     }
     switch door {
     case .listening(let socket):
-      guard let time = reopening, clock() >= time else { break }
+      guard let time = reopening, clock.now() >= time else { break }
       reopening = nil
       try epoll.add(socket.descriptor, key: Self.doorKey)
       try acceptAll()
     case .dialing(var dialer):
       guard subscribers.isEmpty else { break }
-      let socket = try dialer.attempt(at: clock())
+      let socket = try dialer.attempt(at: clock.now())
       door = .dialing(dialer)
       if let socket { try welcome(socket) }
     case nil: break
@@ -160,7 +161,7 @@ struct SubscriberSink: ByteSink {
       case .exhausted:
         // It stays readable, and would be reported for ever.
         epoll.remove(socket.descriptor)
-        reopening = clock() + Self.exhaustedSeconds
+        reopening = clock.now() + Self.exhaustedSeconds
         return
       }
     }
@@ -180,7 +181,7 @@ struct SubscriberSink: ByteSink {
   private mutating func forget(_ index: Int) {
     let subscriber = subscribers.remove(at: index)
     guard case .dialing(var dialer) = door else { return }
-    dialer.lost(at: clock())
+    dialer.lost(at: clock.now())
     door = .dialing(dialer)
     if settings.whenFull == .dropOldest { droppedWrites += subscriber.queue.writeCount }
   }
@@ -223,11 +224,4 @@ struct SubscriberSink: ByteSink {
     pending = []
     for index in subscribers.indices { subscribers[index].holdsPending = false }
   }
-}
-
-/// Seconds of the monotonic clock.
-let monotonicSeconds: @Sendable () -> Double = {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }

@@ -17,12 +17,13 @@ extension SinkKind {
         return SubscriberSink.activated(name, settings)
       }
       let address = address(section, anywhere: connecting || allowsRemote)
-      return { _ throws(FileError) in
+      return { context throws(FileError) in
         let door: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
           : .listening(try ListeningSocket(address, backlog: SubscriberSink.backlog))
-        return try SubscriberSink(name: address.description, door: door, settings: settings)
+        return try SubscriberSink(
+          name: address.description, door: door, settings: settings, clock: context.clock)
       }
     })
 

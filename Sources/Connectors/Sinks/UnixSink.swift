@@ -18,13 +18,13 @@ extension SinkKind {
         return SubscriberSink.activated(name, settings)
       }
       let path = section.string("path")
-      return { _ throws(FileError) in
+      return { context throws(FileError) in
         let door: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(path: path) })
           : .listening(
             try ListeningSocket(path: path, mode: mode, backlog: SubscriberSink.backlog))
-        return try SubscriberSink(name: path, door: door, settings: settings)
+        return try SubscriberSink(name: path, door: door, settings: settings, clock: context.clock)
       }
     })
 }
@@ -35,12 +35,13 @@ extension SubscriberSink {
 
   /// A sink on the listening socket that the service manager passed under a name.
   static func activated(_ name: String, _ settings: SubscriberSettings) -> SinkFactory {
-    { _ throws(FileError) in
+    { context throws(FileError) in
       guard let descriptor = ActivatedSockets.inherited.descriptor(named: name) else {
         throw FileError(operation: .open, path: "systemd socket \(name)", errno: ENOENT)
       }
       let socket = try ListeningSocket(inherited: descriptor, name: "systemd socket \(name)")
-      return try SubscriberSink(name: name, door: .listening(socket), settings: settings)
+      return try SubscriberSink(
+        name: name, door: .listening(socket), settings: settings, clock: context.clock)
     }
   }
 }

@@ -1,4 +1,5 @@
 package import Configuration
+package import Dataflow
 internal import Glibc
 package import Storage
 
@@ -60,34 +61,13 @@ package enum SourceRead: Sendable, Equatable {
   /// The run has ended; its number does not come again.
   case ended(run: Int)
   /// Nothing now.
-  case waits(Awaited)
+  case waits(Awaiting)
   /// The source has ended, and so have all its runs.
   case end
 }
 
-/// What a source or a sink needs before it can go on.
-package struct Awaited: Sendable, Equatable {
-  package enum Event: Sendable {
-    case readable
-    case writable
-  }
-
-  /// What to wait for; a connector of many connections gives the descriptor of an epoll(7) instance
-  /// over all of them, which is readable when one of them is ready. Nil waits for the time alone.
-  package var descriptor: Int32?
-  package var event: Event
-  /// The longest to wait; nil is for ever.
-  package var seconds: Double?
-
-  package init(descriptor: Int32?, event: Event = .readable, seconds: Double? = nil) {
-    self.descriptor = descriptor
-    self.event = event
-    self.seconds = seconds
-  }
-}
-
 /// Opens a source.
-package typealias SourceFactory = @Sendable (any FileSystem) throws(FileError) -> any ByteSource
+package typealias SourceFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSource
 
 /// A kind of source: its name in a configuration, which locations on the command line mean it, and how
 /// it is configured.
@@ -112,10 +92,10 @@ package enum BuiltInSources {
   ]
 
   package static func open(
-    _ location: String, in fileSystem: any FileSystem
+    _ location: String, in context: ConnectorContext
   ) throws(FileError) -> any ByteSource {
-    let factory = all.lazy.compactMap { $0.locate(location, fileSystem) }.first
+    let factory = all.lazy.compactMap { $0.locate(location, context.fileSystem) }.first
     guard let factory else { preconditionFailure("the last kind takes every location") }
-    return try factory(fileSystem)
+    return try factory(context)
   }
 }

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Glibc
 package import Storage
 
@@ -54,33 +55,31 @@ package struct ConnectionSource: ByteSource {
   private let listener: ListeningSocket
   private let limits: ConnectionLimits
   private let epoll: Epoll
-  private let now: @Sendable () -> ContinuousClock.Instant
+  private let clock: Clock
   private var connections: [Int: Connection] = [:]
   private var ready: ArraySlice<Int> = []
   private var ended: [Int] = []
   private var nextRun = 0
   private var listens = true
   /// When taking connections is tried again.
-  private var pausedUntil: ContinuousClock.Instant?
+  private var pausedUntil: Instant?
   private var isDraining = false
 
   private struct Connection {
     let descriptor: Descriptor
-    var lastReady: ContinuousClock.Instant
+    var lastReady: Instant
     var hasGiven = false
     /// Bytes that a drain still takes from it; nil while the source is not draining.
     var bytesLeft: Int?
   }
 
-  /// - Parameter now: the time, for idle connections.
   init(
-    _ listener: ListeningSocket, name: String, limits: ConnectionLimits,
-    now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    _ listener: ListeningSocket, name: String, limits: ConnectionLimits, clock: Clock
   ) throws(FileError) {
     self.listener = listener
     self.name = name
     self.limits = limits
-    self.now = now
+    self.clock = clock
     epoll = try Epoll(path: listener.descriptor.path)
     try epoll.add(listener.descriptor, key: Self.listenerKey)
   }
@@ -170,7 +169,7 @@ package struct ConnectionSource: ByteSource {
         try welcome(descriptor)
       case .nothing: return
       case .exhausted:
-        pausedUntil = now() + .seconds(Self.pauseSeconds)
+        pausedUntil = clock.now() + Self.pauseSeconds
         return stopListening()
       }
     }
@@ -178,7 +177,7 @@ package struct ConnectionSource: ByteSource {
 
   private mutating func welcome(_ descriptor: Descriptor) throws(FileError) {
     try epoll.add(descriptor, key: nextRun)
-    connections[nextRun] = Connection(descriptor: descriptor, lastReady: now())
+    connections[nextRun] = Connection(descriptor: descriptor, lastReady: clock.now())
     nextRun += 1
   }
 
@@ -199,27 +198,28 @@ package struct ConnectionSource: ByteSource {
 
   /// Finds out which connections are ready, and ends those that have been silent for too long.
   private mutating func look() throws(FileError) {
-    if let until = pausedUntil, now() >= until { pausedUntil = nil }
+    if let until = pausedUntil, clock.now() >= until { pausedUntil = nil }
     try listenAgain()
     // All that are ready, so that none of those that are silent in truth has something to say.
     ready = try epoll.ready(limit: connections.count + 1)[...]
     guard let idleSeconds = limits.idleSeconds else { return }
-    let lookedAt = now()
+    let lookedAt = clock.now()
     for run in ready { connections[run]?.lastReady = lookedAt }
     for (run, connection) in connections
-    where connection.lastReady + .seconds(idleSeconds) <= lookedAt {
+    where connection.lastReady + idleSeconds <= lookedAt {
       close(run)
     }
     // There may be room for those that had to wait.
     try listenAgain()
   }
 
-  private var awaited: Awaited {
+  private var awaited: Awaiting {
     let idleEnd = limits.idleSeconds.flatMap { seconds in
-      connections.values.map(\.lastReady).min().map { $0 + .seconds(seconds) }
+      connections.values.map(\.lastReady).min().map { $0 + seconds }
     }
     let deadline = [idleEnd, pausedUntil].compactMap(\.self).min()
-    let seconds = deadline.map { max(0, ($0 - now()) / .seconds(1)) }
-    return Awaited(descriptor: epoll.number, seconds: seconds)
+    let seconds = deadline.map { max(0, $0.seconds(since: clock.now())) }
+    return Awaiting(
+      .readable(descriptor: epoll.number), seconds: seconds)
   }
 }

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Glibc
 internal import Records
 package import Storage
@@ -11,8 +12,8 @@ extension SourceKind {
     configure: { section in
       let path = section.string("path")
       let pattern = section.string("pattern", default: "*")
-      return { fileSystem throws(FileError) in
-        try DirectorySource(path, pattern: pattern, in: fileSystem)
+      return { context throws(FileError) in
+        try DirectorySource(path, pattern: pattern, in: context.fileSystem)
       }
     },
     isShareable: true)
@@ -38,7 +39,7 @@ package struct DirectorySource: ByteSource {
   private let path: String
   private let pattern: FeaturePattern
   private let fileSystem: any FileSystem
-  private let inotify: Inotify
+  private let watch: any FileWatch
   /// The names of the files to look at, the last first.
   private var waiting: [String] = []
   /// The name of the file that an earlier source was in, until it is opened.
@@ -64,8 +65,8 @@ package struct DirectorySource: ByteSource {
     self.path = path
     self.pattern = FeaturePattern(pattern)
     self.fileSystem = fileSystem
-    inotify = try Inotify(path: path)
-    try inotify.watch(
+    watch = try fileSystem.watch()
+    try watch.watch(
       path,
       for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
     try list()
@@ -98,7 +99,9 @@ package struct DirectorySource: ByteSource {
     try notice()
     while true {
       if current == nil { current = try openNext() }
-      guard let open = current else { return .waits(Awaited(descriptor: inotify.number)) }
+      guard let open = current else {
+        return .waits(Awaiting(.readable(descriptor: watch.descriptor)))
+      }
       let count = try open.file.read(into: buffer)
       if count > 0 {
         current?.hasGiven = true
@@ -160,12 +163,12 @@ package struct DirectorySource: ByteSource {
   }
 
   private mutating func notice() throws(FileError) {
-    for event in try inotify.events() {
-      if event.what.contains(.overflow) {
+    for event in try watch.events() {
+      if event.events.contains(.overflow) {
         try list()
-      } else if !event.what.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
+      } else if !event.events.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
         throw FileError(operation: .read, path: path, errno: ENOENT)
-      } else if !event.what.isDisjoint(with: [.deleted, .movedFrom]) {
+      } else if !event.events.isDisjoint(with: [.deleted, .movedFrom]) {
         forget(event.name)
       } else if takes(event.name), !isCurrent(event.name) {
         wait(for: event.name)

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Glibc
 package import Storage
 
@@ -60,7 +61,7 @@ package struct FIFOSource: ByteSource {
       run += 1
       if !isAbandoned { return .ended(run: run - 1) }
     }
-    return bytesLeft != nil ? .end : .waits(Awaited(descriptor: descriptor.number))
+    return bytesLeft != nil ? .end : .waits(Awaiting(.readable(descriptor: descriptor.number)))
   }
 
   /// Ends the source after the bytes that are in the pipe now; the next reader gets later ones.

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 package import Storage
 
 extension SourceKind {
@@ -17,8 +18,8 @@ extension SourceKind {
     trial: .none)
 
   private static func factory(_ path: String, isRemembered: Bool = false) -> SourceFactory {
-    { fileSystem throws(FileError) in
-      try FileSource(fileSystem.open(path, for: .reading), isRemembered: isRemembered)
+    { context throws(FileError) in
+      try FileSource(context.fileSystem.open(path, for: .reading), isRemembered: isRemembered)
     }
   }
 
@@ -50,7 +51,7 @@ package struct FileSource: ByteSource {
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
     if size == nil, let descriptor = file.unreadyDescriptor() {
-      return .waits(Awaited(descriptor: descriptor))
+      return .waits(Awaiting(.readable(descriptor: descriptor)))
     }
     guard progress != [mark] else { return .end }
     let count = try file.read(into: buffer)

@@ -1,4 +1,5 @@
 internal import Configuration
+internal import Dataflow
 internal import Glibc
 package import Storage
 
@@ -10,8 +11,8 @@ extension SourceKind {
     configure: { section in
       let path = section.string("path")
       let start: FollowSource.Start = section.choice("start", default: .beginning)
-      return { fileSystem throws(FileError) in
-        try FollowSource(path, start: start, in: fileSystem)
+      return { context throws(FileError) in
+        try FollowSource(path, start: start, in: context.fileSystem)
       }
     },
     isShareable: true)
@@ -40,7 +41,7 @@ package struct FollowSource: ByteSource {
   package let endsAnywhere = false
   private let path: String
   private let fileSystem: any FileSystem
-  private let inotify: Inotify
+  private let watch: any FileWatch
   private let directoryWatch: Int32
   private var startsAtEnd: Bool
   private var current: Current?
@@ -66,8 +67,8 @@ package struct FollowSource: ByteSource {
     self.fileSystem = fileSystem
     name = path
     startsAtEnd = start == .end
-    inotify = try Inotify(path: path)
-    directoryWatch = try inotify.watch(
+    watch = try fileSystem.watch()
+    directoryWatch = try watch.watch(
       parentDirectory(of: path), for: [.created, .movedTo, .deletedItself, .movedItself])
     try openFile()
     // A file that comes later is new from its beginning.
@@ -77,8 +78,8 @@ package struct FollowSource: ByteSource {
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
-    for event in try inotify.events() where event.watch == directoryWatch {
-      if !event.what.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
+    for event in try watch.events() where event.watch == directoryWatch {
+      if !event.events.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
         throw FileError(operation: .read, path: parentDirectory(of: path), errno: ENOENT)
       }
     }
@@ -92,7 +93,7 @@ package struct FollowSource: ByteSource {
       if count > 0 { return .bytes(count, run: run) }
       if open.isReplaced {
         current = nil
-        if let watch = open.watch { inotify.forget(watch) }
+        if let number = open.watch { watch.forget(number) }
         if let ended = nextRun(after: open) { return ended }
       } else if try wasCut() {
         try startOver(open)
@@ -141,7 +142,7 @@ package struct FollowSource: ByteSource {
     if run == self.run { current?.isAbandoned = true }
   }
 
-  private var waits: SourceRead { .waits(Awaited(descriptor: inotify.number)) }
+  private var waits: SourceRead { .waits(Awaiting(.readable(descriptor: watch.descriptor))) }
 
   /// Goes back to the beginning of a file that was cut.
   private mutating func startOver(_ open: Current) throws(FileError) {
@@ -180,7 +181,7 @@ package struct FollowSource: ByteSource {
   }
 
   private func watchPath() throws(FileError) -> Int32 {
-    try inotify.watch(path, for: [.modified, .attributes, .deletedItself, .movedItself])
+    try watch.watch(path, for: [.modified, .attributes, .deletedItself, .movedItself])
   }
 
   /// Whether the file has become shorter than what was read of it.

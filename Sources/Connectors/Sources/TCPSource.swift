@@ -1,4 +1,5 @@
 internal import Configuration
+package import Dataflow
 internal import Glibc
 package import Storage
 
@@ -11,7 +12,9 @@ extension SourceKind {
       let limits = ConnectionLimits(section)
       let allowsRemote = section.bool("allow_remote", default: false)
       if let name = section.activatedSocket(insteadOf: "address") {
-        return { _ throws(FileError) in try ConnectionSource(activated: name, limits: limits) }
+        return { context throws(FileError) in
+          try ConnectionSource(activated: name, limits: limits, clock: context.clock)
+        }
       }
       let text = section.string("address")
       // An address that is missing was told already.
@@ -20,8 +23,9 @@ extension SourceKind {
       {
         section.report("address", expected: expected, found: "'\(text)'")
       }
-      return { _ throws(FileError) in
-        try ConnectionSource(tcp: text, allowsRemote: allowsRemote, limits: limits)
+      return { context throws(FileError) in
+        try ConnectionSource(
+          tcp: text, allowsRemote: allowsRemote, limits: limits, clock: context.clock)
       }
     })
 }
@@ -44,7 +48,8 @@ extension ConnectionSource {
   /// - Throws: EINVAL for what is no address, EACCES for one that is not loopback unless
   ///   `allowsRemote`: whoever reaches the port can send records.
   package init(
-    tcp text: String, allowsRemote: Bool = false, limits: ConnectionLimits = ConnectionLimits()
+    tcp text: String, allowsRemote: Bool = false, limits: ConnectionLimits = ConnectionLimits(),
+    clock: Clock = .system
   ) throws(FileError) {
     guard let address = InternetAddress(text) else {
       throw FileError(operation: .open, path: text, errno: EINVAL)
@@ -53,6 +58,6 @@ extension ConnectionSource {
       throw FileError(operation: .open, path: text, errno: EACCES)
     }
     let listener = try ListeningSocket(address, backlog: limits.backlog)
-    try self.init(listener, name: text, limits: limits)
+    try self.init(listener, name: text, limits: limits, clock: clock)
   }
 }

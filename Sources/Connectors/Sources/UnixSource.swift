@@ -1,4 +1,5 @@
 internal import Configuration
+package import Dataflow
 internal import Glibc
 package import Storage
 
@@ -11,11 +12,13 @@ extension SourceKind {
       let limits = ConnectionLimits(section)
       let mode = UnixSource.mode(of: section)
       if let name = section.activatedSocket(insteadOf: "path") {
-        return { _ throws(FileError) in try ConnectionSource(activated: name, limits: limits) }
+        return { context throws(FileError) in
+          try ConnectionSource(activated: name, limits: limits, clock: context.clock)
+        }
       }
       let path = section.string("path")
-      return { _ throws(FileError) in
-        try ConnectionSource(unix: path, mode: mode, limits: limits)
+      return { context throws(FileError) in
+        try ConnectionSource(unix: path, mode: mode, limits: limits, clock: context.clock)
       }
     })
 }
@@ -44,21 +47,23 @@ extension ConnectionSource {
   /// - Parameters:
   ///   - mode: the permission bits of the socket's file; who may write to it may connect.
   package init(
-    unix path: String, mode: UInt32 = 0o600, limits: ConnectionLimits = ConnectionLimits()
+    unix path: String, mode: UInt32 = 0o600, limits: ConnectionLimits = ConnectionLimits(),
+    clock: Clock = .system
   ) throws(FileError) {
     let listener = try ListeningSocket(path: path, mode: mode_t(mode), backlog: limits.backlog)
-    try self.init(listener, name: path, limits: limits)
+    try self.init(listener, name: path, limits: limits, clock: clock)
   }
 
   /// Listens on a socket of the service manager, whose unit says where it is and who may connect.
   init(
-    activated name: String, among sockets: ActivatedSockets = .inherited, limits: ConnectionLimits
+    activated name: String, among sockets: ActivatedSockets = .inherited, limits: ConnectionLimits,
+    clock: Clock = .system
   ) throws(FileError) {
     guard let number = sockets.descriptor(named: name) else {
       throw FileError(operation: .open, path: "systemd socket \(name)", errno: ENOENT)
     }
     let listener = try ListeningSocket(inherited: number, name: name)
-    try self.init(listener, name: name, limits: limits)
+    try self.init(listener, name: name, limits: limits, clock: clock)
   }
 }
 

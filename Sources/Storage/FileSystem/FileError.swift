@@ -18,6 +18,7 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     case remove
     case list
     case lock
+    case watch
     case createDirectory = "create directory"
     case syncDirectory = "sync directory"
   }

@@ -22,6 +22,8 @@ package protocol FileSystem: Sendable {
   func lock(_ path: String) throws(FileError) -> any File
   /// Makes the names in a directory durable.
   func syncDirectory(_ directory: String) throws(FileError)
+  /// Makes a watch that watches nothing yet; it ends when it is let go.
+  func watch() throws(FileError) -> any FileWatch
 }
 
 /// An open file; closed when it is let go. One caller at a time uses it.
@@ -82,11 +84,14 @@ package struct FileStatus: Sendable, Equatable {
   package var identity: FileIdentity
   /// In bytes; means something for regular files only.
   package var size: Int
+  /// When the contents last changed, in nanoseconds since 1970.
+  package var modifiedNanoseconds: Int
 
-  package init(kind: Kind, identity: FileIdentity, size: Int) {
+  package init(kind: Kind, identity: FileIdentity, size: Int, modifiedNanoseconds: Int = 0) {
     self.kind = kind
     self.identity = identity
     self.size = size
+    self.modifiedNanoseconds = modifiedNanoseconds
   }
 }
 

@@ -35,6 +35,8 @@ package struct POSIXFileSystem: FileSystem {
     try posix(.rename, path) { Glibc.rename(path, newPath) }
   }
 
+  package func watch() throws(FileError) -> any FileWatch { try Inotify() }
+
   package func remove(_ path: String) throws(FileError) {
     try posix(.remove, path) { unlink(path) }
   }
@@ -120,6 +122,8 @@ extension FileStatus {
       default: .other
       }
     let identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-    self.init(kind: kind, identity: identity, size: Int(status.st_size))
+    self.init(
+      kind: kind, identity: identity, size: Int(status.st_size),
+      modifiedNanoseconds: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
   }
 }

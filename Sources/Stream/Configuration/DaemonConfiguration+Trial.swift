@@ -36,19 +36,20 @@ extension StreamDefinition {
   fileprivate func tryConnecting(
     stateDirectory: String, in fileSystem: any FileSystem
   ) -> [ConfigurationError] {
+    let context = ConnectorContext(fileSystem: fileSystem)
     var errors: [ConfigurationError] = []
     // What the service manager opens is not there before the service is.
     if !source.location.isInherited {
       collect(into: &errors, at: source.location.place) {
         try source.kind.trial.run(path: source.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try source.open(fileSystem)
+          () throws(FileError) in _ = try source.open(context)
         }
       }
     }
     if !sink.location.isInherited {
       collect(into: &errors, at: sink.location.place) {
         try sink.kind.trial.run(path: sink.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try sink.open(fileSystem)
+          () throws(FileError) in _ = try sink.open(context)
         }
       }
     }

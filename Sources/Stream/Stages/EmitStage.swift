@@ -31,9 +31,9 @@ struct EmitStage: Stage {
         try finish()
         return .finished
       }
-      if let awaited = try output.sink.push() { return .waits(Awaiting(awaited)) }
+      if let awaited = try output.sink.push() { return .waits(awaited) }
       try settle()
-      return output.sink.attention.map { .nextOr(Awaiting($0)) } ?? .next
+      return output.sink.attention.map { .nextOr($0) } ?? .next
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
     } catch let error as StorageError {
@@ -81,18 +81,5 @@ struct EmitStage: Stage {
     try output.sink.finish()
     try output.deadLetters?.finish()
     try output.keeper?.finish()
-  }
-}
-
-extension Awaiting {
-  /// What a connector waits for.
-  init(_ awaited: Awaited) {
-    let readiness = awaited.descriptor.map { descriptor -> Readiness in
-      switch awaited.event {
-      case .readable: .readable(descriptor: descriptor)
-      case .writable: .writable(descriptor: descriptor)
-      }
-    }
-    self.init(readiness, seconds: awaited.seconds)
   }
 }

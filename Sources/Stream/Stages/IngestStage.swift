@@ -2,7 +2,6 @@ internal import Codecs
 internal import Configuration
 internal import Connectors
 internal import Dataflow
-internal import Dispatch
 internal import Records
 internal import Storage
 internal import Synchronization
@@ -25,6 +24,7 @@ struct IngestStage: Stage {
   private var options: DecoderOptions
   private let format: RecordFormat
   private let metrics: StreamMetrics
+  private let clock: Clock
   private var source: any ByteSource
   private var bytes = ByteBuffer(capacity: readBytes)
   private var lanes: [Int: IngestLane] = [:]
@@ -32,7 +32,7 @@ struct IngestStage: Stage {
   private var opening: StreamOpening?
   private var batches: Batcher
   /// When the batch under way is cut at the latest; nil while it is empty.
-  private var cutsAt: DispatchTime?
+  private var cutsAt: Instant?
   private var rejected: [RejectedRecord] = []
   private var isStopping = false
   /// Whether the source is read to its end though the stream stops.
@@ -56,7 +56,7 @@ struct IngestStage: Stage {
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
-    resumption: StreamPosition? = nil, spare: BlockPool? = nil
+    resumption: StreamPosition? = nil, spare: BlockPool? = nil, clock: Clock = .system
   ) throws(StreamError) {
     self.resumption = resumption
     isResumed = resumption != nil
@@ -65,6 +65,7 @@ struct IngestStage: Stage {
     self.configuration = configuration
     self.source = source
     self.metrics = metrics
+    self.clock = clock
     var options = configuration.decoder
     options.keepsText = configuration.keepsFormat
     guard let format = BuiltInFormats.named(configuration.format) else {
@@ -114,7 +115,7 @@ struct IngestStage: Stage {
       isStopping = true
       isDraining = source.drain()
     }
-    if let cutsAt, DispatchTime.now() >= cutsAt { cutBatch(emit) }
+    if let cutsAt, clock.now() >= cutsAt { cutBatch(emit) }
     // Taken out while it works: a lane in two places would copy what it changes.
     guard var turn = current.take() ?? readyLane() else { return try read(emit) }
     do throws(LaneFailure) {
@@ -192,7 +193,7 @@ struct IngestStage: Stage {
 
   /// Passes on what is at hand, since nothing more is, and waits.
   private mutating func wait(
-    _ awaited: Awaited, _ emit: (consuming IngestedItem) -> Void
+    _ awaited: Awaiting, _ emit: (consuming IngestedItem) -> Void
   ) -> Progress {
     emitRejected(emit)
     emitWhole(emit)
@@ -202,12 +203,10 @@ struct IngestStage: Stage {
       hasEmittedSinceIdle = false
     }
     batches.freeSpare()
-    let untilCut = cutsAt.map { cutsAt in
-      Double(cutsAt.uptimeNanoseconds) / 1e9 - Double(DispatchTime.now().uptimeNanoseconds) / 1e9
-    }
-    var awaiting = Awaiting(awaited)
-    awaiting.seconds = [awaiting.seconds, untilCut].compactMap(\.self).min()
-    return .waits(awaiting)
+    var awaited = awaited
+    let untilCut = cutsAt.map { $0.seconds(since: clock.now()) }
+    awaited.seconds = [awaited.seconds, untilCut].compactMap(\.self).min()
+    return .waits(awaited)
   }
 
   // MARK: Records
@@ -254,7 +253,7 @@ struct IngestStage: Stage {
     }
     let (outcome, bytes) = batches.add { lane.decode(into: &$0, limit: $1) }
     if cutsAt == nil, configuration.isLive, batches.recordsUnderWay > 0 {
-      cutsAt = .now() + configuration.batch.maxDelaySeconds
+      cutsAt = clock.now() + configuration.batch.maxDelaySeconds
     }
     position = lane.position()
     if batches.byteCount > configuration.batch.maxBytes {

@@ -74,7 +74,7 @@ struct Generate: ParsableCommand {
       throw CommandFailure("--rate: expected more than 0, found \(rate)", exitCode: 64)
     }
     var stream = try SyntheticStream(settings())
-    var sink = try BuiltInSinks.open(output, in: POSIXFileSystem())
+    var sink = try BuiltInSinks.open(output, in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin([])
     let compressor = try compression.outputLevel(for: output).map { try ZstdCompressor(level: $0) }
     let start = ContinuousClock.now
