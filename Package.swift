@@ -41,8 +41,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CRawRows"),
+    .target(name: "CArrowValues"),
     .target(name: "CNumberText", linkerSettings: [.linkedLibrary("simdjson")]),
     module("Records"),
     .target(name: "CColumnKernel"),
@@ -50,7 +52,9 @@ let package = Package(
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
     module("Storage", ["Records", "CXXHash", "CLinux"]),
-    module("Codecs", ["Records", "Configuration", "CZstd", "CNumberText", "CRawRows"]),
+    module(
+      "Codecs",
+      ["Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues"]),
     module("Configuration", ["Records", .product(name: "Yams", package: "Yams")]),
     module("Connectors", ["Records", "Dataflow", "Storage", "Configuration", "CLinux"]),
     module(

@@ -1,0 +1,56 @@
+// Moves values between Arrow arrays and the columns of a block.
+#ifndef CARROWVALUES_H
+#define CARROWVALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ArrowValueKind {
+  ARROW_FLOAT32 = 0,
+  ARROW_FLOAT64 = 1,
+  ARROW_INT32 = 2,
+  ARROW_INT64 = 3,
+} ArrowValueKind;
+
+// The values of one feature: value `element` of each record, of `per_record` values side by side.
+typedef struct ArrowShape {
+  int32_t kind;
+  size_t per_record;
+  size_t element;
+  size_t record_count;
+} ArrowShape;
+
+// What is among the values that were read.
+typedef struct ArrowFindings {
+  bool has_infinite;
+  bool has_missing;
+} ArrowFindings;
+
+// Reads the values of one feature; `values` need not be aligned.
+ArrowFindings arrow_values_read_floats(ArrowShape shape, const void *_Nonnull values,
+                                       float *_Nonnull column);
+ArrowFindings arrow_values_read_doubles(ArrowShape shape, const void *_Nonnull values,
+                                        double *_Nonnull column);
+
+// Sets the values to NaN whose bit of `bitmap` is 0. Returns whether there was any.
+bool arrow_values_mask_floats(ArrowShape shape, const uint8_t *_Nonnull bitmap,
+                              float *_Nonnull column);
+bool arrow_values_mask_doubles(ArrowShape shape, const uint8_t *_Nonnull bitmap,
+                               double *_Nonnull column);
+
+// Writes a column over the values of one feature. An integer becomes the float of its width. What stands
+// in the place of a NaN stays.
+void arrow_values_write_floats(ArrowShape shape, const float *_Nonnull column,
+                               void *_Nonnull values);
+void arrow_values_write_doubles(ArrowShape shape, const double *_Nonnull column,
+                                void *_Nonnull values);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,173 @@
+internal import Records
+
+/// The width and kind of a feature's values in a record batch.
+enum ArrowNumber: Int32, Equatable, Sendable {
+  case float32, float64, int32, int64
+
+  init?(_ type: ArrowType) {
+    switch type {
+    case .float(bits: 32): self = .float32
+    case .float(bits: 64): self = .float64
+    case .integer(bits: 32, isSigned: true): self = .int32
+    case .integer(bits: 64, isSigned: true): self = .int64
+    default: return nil
+    }
+  }
+
+  var byteCount: Int { self == .float32 || self == .int32 ? 4 : 8 }
+
+  /// Whether its type changes in the output: to the float of its width.
+  var isInteger: Bool { self == .int32 || self == .int64 }
+}
+
+/// An array of numbers in record batches that holds one feature, or those of a fixed-size list.
+struct ArrowColumn: Equatable, Sendable {
+  var number: ArrowNumber
+  /// The array that holds the values.
+  var place: ArrowPlace
+  /// Struct and list fields above it, outermost first. A record that is null there is null here.
+  var parents: [ArrowPlace]
+  /// Values a record: 1, or the length of the list.
+  var valuesPerRecord: Int
+  var isNullable: Bool
+  /// Indices that lead to the field of the values in the schema.
+  var path: [Int]
+  /// For each feature, its value in the list; 0 where there is none.
+  var elements: [Int32] = []
+  /// For each feature, its index in the stream's schema.
+  var features: [Int] = []
+}
+
+/// The features of an Arrow stream.
+struct ArrowFeatures: Equatable, Sendable {
+  let schema: FeatureSchema
+  /// In the order of the first feature of each.
+  let columns: [ArrowColumn]
+
+  /// Whether every value fits into Float without a loss.
+  var fitsFloat: Bool { columns.allSatisfy { $0.number == .float32 } }
+
+  /// Chooses features by name: `a`, `e[3]` of a fixed-size list, `s.a` of a struct. Without patterns
+  /// all floats are features, and no integer.
+  init(
+    _ patterns: [FeaturePattern], of schema: ArrowSchema, limits: DecoderLimits
+  ) throws(RecordFault) {
+    var candidates = Candidates(limits: limits)
+    for (index, field) in schema.fields.enumerated() {
+      try candidates.add(field, name: field.name, parents: [], path: [index])
+    }
+    let chosen: [Int]
+    do {
+      chosen =
+        patterns.isEmpty
+        ? candidates.numbers.indices.filter { !candidates.column(of: $0).number.isInteger }
+        : try FeaturePattern.select(patterns, from: candidates.names)
+    } catch {
+      throw candidates.refusal(of: error)
+    }
+    guard !chosen.isEmpty else {
+      throw RecordFault(
+        expected: "a column of type Float32 or Float64 in the Arrow schema", found: "none")
+    }
+    do {
+      self.schema = try FeatureSchema(chosen.map { candidates.names[$0] })
+    } catch {
+      throw RecordFault(error)
+    }
+    var columns: [ArrowColumn] = []
+    var indices: [Int: Int] = [:]
+    for (feature, candidate) in chosen.enumerated() {
+      let (column, element) = candidates.numbers[candidate]
+      let index = indices[column] ?? columns.count
+      if index == columns.count {
+        indices[column] = index
+        columns.append(candidates.columns[column])
+      }
+      columns[index].elements.append(Int32(element))
+      columns[index].features.append(feature)
+    }
+    self.columns = columns
+  }
+}
+
+/// All that may be a feature.
+private struct Candidates {
+  let limits: DecoderLimits
+  var columns: [ArrowColumn] = []
+  var names: [String] = []
+  /// For each name, its column and the element in that.
+  var numbers: [(column: Int, element: Int)] = []
+  /// Fields that would be numbers of another type, for the error.
+  var unfit: [(name: String, type: ArrowType)] = []
+
+  func column(of number: Int) -> ArrowColumn { columns[numbers[number].column] }
+
+  mutating func add(
+    _ field: ArrowField, name: String, parents: [ArrowPlace], path: [Int]
+  ) throws(RecordFault) {
+    guard field.dictionary == nil else { return }
+    switch field.type {
+    case .structure:
+      for (index, child) in field.children.enumerated() {
+        try add(
+          child, name: "\(name).\(child.name)", parents: parents + [field.place],
+          path: path + [index])
+      }
+    case .fixedList(let count):
+      guard let child = field.children.first, child.dictionary == nil,
+        let number = ArrowNumber(child.type), !number.isInteger
+      else { return }
+      columns.append(
+        ArrowColumn(
+          number: number, place: child.place, parents: parents + [field.place],
+          valuesPerRecord: count, isNullable: child.isNullable, path: path + [0]))
+      guard count <= limits.fields - names.count else { throw tooMany }
+      for element in 0..<count { add("\(name)[\(element)]", element) }
+    case let type:
+      guard let number = ArrowNumber(type) else {
+        switch type {
+        case .integer, .float, .decimal: unfit.append((name, type))
+        default: break
+        }
+        return
+      }
+      guard names.count < limits.fields else { throw tooMany }
+      columns.append(
+        ArrowColumn(
+          number: number, place: field.place, parents: parents, valuesPerRecord: 1,
+          isNullable: field.isNullable, path: path))
+      add(name, 0)
+    }
+  }
+
+  private mutating func add(_ name: String, _ element: Int) {
+    names.append(name)
+    numbers.append((columns.count - 1, element))
+  }
+
+  private var tooMany: RecordFault {
+    RecordFault(expected: "at most \(limits.fields) numbers in an Arrow record", found: "more")
+  }
+
+  /// Says of a pattern that matches only numbers of another type how to change that.
+  func refusal(of error: FeatureError) -> RecordFault {
+    guard case .matchesNothing(let pattern, _) = error,
+      let field = unfit.first(where: { FeaturePattern(pattern).matches($0.name) })
+    else { return RecordFault(error) }
+    return RecordFault(
+      expected: "features of type Float32, Float64, Int32 or Int64",
+      found: "'\(field.name)' of type \(field.type.name): cast it before it is written")
+  }
+}
+
+extension ArrowType {
+  /// The name of a number's type in errors.
+  fileprivate var name: String {
+    switch self {
+    case .integer(let bits, let isSigned): (isSigned ? "Int" : "UInt") + "\(bits)"
+    case .float(let bits): "Float\(bits)"
+    case .decimal(let precision, let scale, let bits): "Decimal\(bits)(\(precision), \(scale))"
+    default: "\(self)"
+    }
+  }
+}

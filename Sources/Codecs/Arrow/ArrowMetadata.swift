@@ -1,0 +1,149 @@
+internal import Records
+
+/// A piece of an Arrow file that its footer names: a message with its body.
+struct ArrowBlock: Equatable, Sendable {
+  /// Of its first byte, in the file.
+  var offset: Int
+  /// Prefix, metadata and padding.
+  var headBytes: Int
+  var bodyBytes: Int
+
+  var end: Int { offset + headBytes + bodyBytes }
+}
+
+/// Changes of metadata that leave all else in it where it is: values are written over values, and new
+/// tables stand before or after the old bytes.
+enum ArrowMetadata {
+  /// The message of a schema, framed, in which integer features have become floats of their width.
+  ///
+  /// - Parameter metadata: that of a schema message.
+  static func withFloats(
+    _ metadata: [UInt8], for features: ArrowFeatures
+  ) throws(RecordFault) -> [UInt8] {
+    let integers = features.columns.filter(\.number.isInteger)
+    guard !integers.isEmpty else { return metadata }
+    var writer = FlatWriter(metadata)
+    var types: [ArrowNumber: Int] = [:]
+    for column in integers where types[column.number] == nil {
+      // `FloatingPoint`, whose one field is the precision.
+      let table = writer.appendTable([4], tableBytes: 8)
+      writer.set(Int16(column.number == .int32 ? 1 : 2), at: table + 4)
+      types[column.number] = table
+    }
+    for column in integers {
+      let places = try FlatBytes.read(metadata) { bytes throws(RecordFault) in
+        let message = try ArrowMessage(bytes, bodyLimit: .max)
+        let field = try ArrowSchema.table(at: column.path, ofSchema: message.header)
+        return (
+          try field.place(ofField: 2, byteCount: 1), try field.place(ofField: 3, byteCount: 4)
+        )
+      }
+      guard let number = places.0, let type = places.1, let table = types[column.number] else {
+        throw RecordFault(expected: "an Arrow field with a type", found: "none")
+      }
+      writer.set(UInt8(3), at: number)
+      writer.setOffset(at: type, to: table)
+    }
+    return writer.bytes
+  }
+
+  /// The metadata of a schema message around a flatbuffer that holds the schema, such as a footer.
+  ///
+  /// - Parameter schema: the place of the `Schema` table in `buffer`.
+  static func message(aroundSchemaAt schema: Int, in buffer: [UInt8], version: Int16) -> [UInt8] {
+    var writer = FlatWriter()
+    writer.append(UInt32(0))
+    let table = writer.appendTable([8, 10, 4], tableBytes: 12)
+    writer.setOffset(at: 0, to: table)
+    writer.set(version, at: table + 8)
+    writer.set(ArrowMessage.Kind.schema.rawValue, at: table + 10)
+    writer.pad(to: 8)
+    writer.setOffset(at: table + 4, to: writer.count + schema)
+    writer.append(buffer)
+    return writer.bytes
+  }
+
+  /// The footer of a file around the metadata of its schema message.
+  static func footer(
+    around metadata: [UInt8], dictionaries: [ArrowBlock], batches: [ArrowBlock]
+  ) throws(RecordFault) -> [UInt8] {
+    let (schema, schemaVersion) = try FlatBytes.read(metadata) { bytes throws(RecordFault) in
+      let message = try ArrowMessage(bytes, bodyLimit: .max)
+      return (message.header.start, message.version)
+    }
+    var writer = FlatWriter()
+    writer.append(UInt32(0))
+    let table = writer.appendTable([16, 4, 8, 12], tableBytes: 20)
+    writer.setOffset(at: 0, to: table)
+    writer.set(schemaVersion, at: table + 16)
+    for (place, blocks) in [(table + 8, dictionaries), (table + 12, batches)] {
+      // The elements, after a count of 4 bytes, are aligned to 8.
+      writer.append(repeatElement(0, count: (4 - writer.count) & 7))
+      writer.setOffset(at: place, to: writer.count)
+      writer.append(UInt32(blocks.count))
+      for block in blocks {
+        writer.append(Int64(block.offset))
+        writer.append(Int32(block.headBytes))
+        writer.append(Int32(0))
+        writer.append(Int64(block.bodyBytes))
+      }
+    }
+    writer.pad(to: 8)
+    writer.setOffset(at: table + 4, to: writer.count + schema)
+    writer.append(metadata)
+    return writer.bytes
+  }
+
+  /// Metadata with further pairs of custom metadata: a new `Message` table in front of the old bytes.
+  static func adding(
+    _ pairs: [(key: String, value: String)], to metadata: [UInt8]
+  ) throws(RecordFault) -> [UInt8] {
+    let old = try FlatBytes.read(metadata) { bytes throws(RecordFault) in
+      let message = try ArrowMessage(bytes, bodyLimit: .max)
+      let pairs = try message.table.vector(4, stride: 4)
+      var tables: [Int] = []
+      for index in 0..<(pairs?.count ?? 0) {
+        if let pairs { tables.append(try pairs.table(index).start) }
+      }
+      return (
+        message.version, message.kind, message.header.start, message.bodyBytes, tables
+      )
+    }
+    let (version, kind, header, bodyBytes, oldPairs) = old
+    var writer = FlatWriter()
+    writer.append(UInt32(0))
+    let table = writer.appendTable([20, 22, 4, 8, 16], tableBytes: 24)
+    writer.setOffset(at: 0, to: table)
+    writer.set(Int64(bodyBytes), at: table + 8)
+    writer.set(version, at: table + 20)
+    writer.set(kind.rawValue, at: table + 22)
+    let vector = writer.count
+    writer.setOffset(at: table + 16, to: vector)
+    writer.append(UInt32(oldPairs.count + pairs.count))
+    writer.append(repeatElement(0, count: 4 * (oldPairs.count + pairs.count)))
+    for (index, pair) in pairs.enumerated() {
+      let entry = writer.appendTable([4, 8], tableBytes: 12)
+      writer.setOffset(at: vector + 4 * (1 + oldPairs.count + index), to: entry)
+      writer.setOffset(at: entry + 4, to: writer.appendString(pair.key))
+      writer.setOffset(at: entry + 8, to: writer.appendString(pair.value))
+    }
+    writer.pad(to: 8)
+    let start = writer.count
+    for (index, place) in oldPairs.enumerated() {
+      writer.setOffset(at: vector + 4 * (1 + index), to: start + place)
+    }
+    writer.setOffset(at: table + 4, to: start + header)
+    writer.append(metadata)
+    return writer.bytes
+  }
+
+  /// Metadata with its prefix, and padded so that what follows is aligned to 8.
+  static func framed(_ metadata: [UInt8]) -> [UInt8] {
+    var writer = FlatWriter()
+    writer.append(ArrowFrame.continuation)
+    writer.append(UInt32(metadata.count + (-metadata.count & 7)))
+    writer.append(metadata)
+    writer.pad(to: 8)
+    return writer.bytes
+  }
+}

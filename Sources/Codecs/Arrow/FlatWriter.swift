@@ -1,0 +1,64 @@
+/// Writes flatbuffer objects one after another, and sets offsets once their targets are placed.
+struct FlatWriter {
+  private(set) var bytes: [UInt8]
+
+  init(_ bytes: [UInt8] = []) {
+    self.bytes = bytes
+  }
+
+  var count: Int { bytes.count }
+
+  mutating func append(_ value: some FixedWidthInteger) {
+    for shift in stride(from: 0, to: value.bitWidth, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+    }
+  }
+
+  mutating func append(_ others: some Collection<UInt8>) {
+    bytes.append(contentsOf: others)
+  }
+
+  /// Adds zeros until the count is a multiple of `alignment`.
+  mutating func pad(to alignment: Int) {
+    bytes.append(contentsOf: repeatElement(0, count: -bytes.count & (alignment - 1)))
+  }
+
+  /// Overwrites a number.
+  mutating func set(_ value: some FixedWidthInteger, at place: Int) {
+    for index in 0..<value.bitWidth / 8 {
+      bytes[place + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+    }
+  }
+
+  /// Lets the offset at `place` point to `target`, which stands after it.
+  mutating func setOffset(at place: Int, to target: Int) {
+    precondition(place < target)
+    set(UInt32(target - place), at: place)
+  }
+
+  /// Appends a vtable, and a table of `tableBytes` zeros with its fields at `offsets`; the table is aligned
+  /// to 8.
+  ///
+  /// - Returns: the place of the table.
+  mutating func appendTable(_ offsets: [Int], tableBytes: Int) -> Int {
+    let vtableBytes = 4 + 2 * offsets.count
+    bytes.append(contentsOf: repeatElement(0, count: -(bytes.count + vtableBytes) & 7))
+    let vtable = bytes.count
+    append(UInt16(vtableBytes))
+    append(UInt16(tableBytes))
+    for offset in offsets { append(UInt16(offset)) }
+    let table = bytes.count
+    append(Int32(table - vtable))
+    bytes.append(contentsOf: repeatElement(0, count: tableBytes - 4))
+    return table
+  }
+
+  /// Appends a text; returns its place.
+  mutating func appendString(_ text: String) -> Int {
+    pad(to: 4)
+    let place = bytes.count
+    append(UInt32(text.utf8.count))
+    append(Array(text.utf8) + [0])
+    return place
+  }
+}

@@ -1,0 +1,53 @@
+internal import CZstd
+
+/// Compresses and decompresses zstd frames, each held in memory as a whole.
+final class ZstdFrames: @unchecked Sendable {
+  // @unchecked because the contexts belong to one worker, which is run by one thread at a time.
+  private let decompressor: OpaquePointer
+  private let compressor: OpaquePointer
+
+  /// - Parameter level: of what is compressed.
+  init(level: Int) throws(ZstdError) {
+    guard let decompressor = ZSTD_createDCtx(), let compressor = ZSTD_createCCtx() else {
+      throw ZstdError(description: "out of memory")
+    }
+    self.decompressor = decompressor
+    self.compressor = compressor
+    try Self.check(ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, Int32(level)))
+  }
+
+  deinit {
+    ZSTD_freeDCtx(decompressor)
+    ZSTD_freeCCtx(compressor)
+  }
+
+  /// Decompresses frames to exactly as many bytes as `output` has.
+  func decompress(
+    _ frames: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+  ) throws(ZstdError) {
+    let count = ZSTD_decompressDCtx(
+      decompressor, output.baseAddress, output.count, frames.baseAddress, frames.count)
+    try Self.check(count)
+    guard count == output.count else {
+      throw ZstdError(
+        description: "expected a zstd frame of \(output.count) bytes, found one of \(count)")
+    }
+  }
+
+  /// Appends one frame with these contents, and their size, to `output`.
+  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(ZstdError) {
+    let room = output.room(ZSTD_compressBound(bytes.count))
+    let count = ZSTD_compress2(
+      compressor, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
+    try Self.check(count)
+    output.advance(count)
+  }
+
+  private static func check(_ status: Int) throws(ZstdError) {
+    if ZSTD_isError(status) != 0 {
+      throw ZstdError(
+        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()
+      )
+    }
+  }
+}
