@@ -36,7 +36,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
-    .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
   ],
   targets: [
     .systemLibrary(name: "CLinux"),
@@ -72,8 +71,7 @@ let package = Package(
     module(
       "ControlPlane",
       [
-        "Supervision", "Stream", "BatchNormalization", "Records", "Storage",
-        .product(name: "FlyingSocks", package: "FlyingFox"),
+        "Supervision", "Stream", "BatchNormalization", "Records", "Storage", "Dataflow",
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Page/index.html")]),
     .executableTarget(
@@ -96,8 +94,7 @@ let package = Package(
     tests(
       "ControlPlane",
       [
-        "Supervision", "Stream", "BatchNormalization", "Records",
-        .product(name: "FlyingSocks", package: "FlyingFox"),
+        "Supervision", "Stream", "BatchNormalization", "Records", "Dataflow", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Stream", ["Supervision", "TestSupport"]),

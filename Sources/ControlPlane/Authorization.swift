@@ -14,8 +14,13 @@ struct BearerToken: Sendable {
 
   /// Reads a token file; blanks and line ends around the token do not count.
   ///
-  /// - Throws: `ControlError.tokenFile`, `.unfitToken`.
+  /// - Throws: `ControlError.tokenFile`, `.unfitToken`, or `.openToken` if every user can read it.
   init(path: String) throws(ControlError) {
+    // Root can read every file, so the mode of the token is the only thing that keeps others out.
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & (S_IROTH | S_IWOTH) != 0 {
+      throw .openToken(path: path)
+    }
     let content: [UInt8]
     do throws(StorageError) {
       content = try POSIXFileSystem().contents(of: path, limit: Self.maxBytes)
@@ -43,29 +48,38 @@ struct BearerToken: Sendable {
   }
 }
 
-/// Who may change the daemon.
-struct ChangePolicy {
+/// Who may read from the daemon and change it.
+struct AccessPolicy {
   /// Nil without a token file.
   var token: BearerToken?
-  /// Whether the server is meant to be reached under names that are not this machine's own.
+  /// Whether the server may be reached by names that are not this machine's own.
   var allowsOtherMachines: Bool
 
-  /// Lets a change pass or says why not.
+  /// Refuses what a web page of another site could make a browser send.
+  ///
+  /// A page can send requests to loopback, and can read the answers if it rebinds its own name to
+  /// 127.0.0.1. The browser then still sends the page's name as `Host` or `Origin`.
+  ///
+  /// - Throws: `HTTPFault` 403.
+  func authorizeReading(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
+    if overUnixSocket || allowsOtherMachines { return }
+    if let host = head.fields["host"], !isLoopback(authority: host) {
+      throw HTTPFault(403, "expected a Host header that names this machine's loopback")
+    }
+    if let origin = head.fields["origin"] {
+      guard let schemeEnd = origin.firstRange(of: "://"),
+        isLoopback(authority: String(origin[schemeEnd.upperBound...]))
+      else { throw HTTPFault(403, "requests from the origin of another site are refused") }
+    }
+  }
+
+  /// Lets a change pass or says why not; `authorizeReading` has let the request pass.
   ///
   /// - Throws: `HTTPFault` 401 or 403.
-  func authorize(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
+  func authorizeChange(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
     if overUnixSocket { return }
-    // A web page can make a browser send requests to loopback, under a name of its own if it
-    // rebinds it; neither shows a loopback name in both headers.
-    if !allowsOtherMachines {
-      guard isLoopback(authority: head.fields["host"] ?? "") else {
-        throw HTTPFault(403, "changes need a Host header that names this machine's loopback")
-      }
-      if let origin = head.fields["origin"] {
-        guard let schemeEnd = origin.firstRange(of: "://"),
-          isLoopback(authority: String(origin[schemeEnd.upperBound...]))
-        else { throw HTTPFault(403, "changes from the origin of another site are refused") }
-      }
+    guard head.fields["host"] != nil || allowsOtherMachines else {
+      throw HTTPFault(403, "changes need a Host header that names this machine's loopback")
     }
     guard let token else {
       throw HTTPFault(403, "changes over TCP need control.token_file in the configuration")

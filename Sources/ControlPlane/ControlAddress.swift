@@ -1,6 +1,3 @@
-internal import FlyingSocks
-internal import Glibc
-
 /// Where the control plane listens: a TCP address or the path of a Unix socket.
 package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
   case ip4(String, port: UInt16)
@@ -35,13 +32,13 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  init(_ address: Socket.Address) {
-    self =
-      switch address {
-      case .ip4(let host, let port): .ip4(host, port: port)
-      case .ip6(let host, let port): .ip6(host, port: port)
-      case .unix(let path): .unix(path: path)
-      }
+  /// The same address with another port; a Unix socket has none.
+  func withPort(_ port: UInt16) -> ControlAddress {
+    switch self {
+    case .ip4(let host, _): .ip4(host, port: port)
+    case .ip6(let host, _): .ip6(host, port: port)
+    case .unix: self
+    }
   }
 
   package var description: String {
@@ -65,16 +62,5 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
     if case .unix = self { true } else { false }
   }
 
-  /// The form that the system wants.
-  ///
-  /// - Throws: `SocketError` where the host is no numeric address.
-  func systemAddress() throws -> any SocketAddress {
-    switch self {
-    case .ip4(let host, let port): try sockaddr_in.inet(ip4: host, port: port)
-    case .ip6(let host, let port): try sockaddr_in6.inet6(ip6: host, port: port)
-    case .unix(let path): sockaddr_un.unix(path: path)
-    }
-  }
-
-  private var isNumeric: Bool { (try? systemAddress()) != nil }
+  private var isNumeric: Bool { withSocketAddress { _, _ in () } != nil }
 }

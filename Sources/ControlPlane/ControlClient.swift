@@ -1,12 +1,15 @@
-internal import FlyingSocks
 internal import FoundationEssentials
 
-/// Asks a running daemon over its control plane.
+/// Asks a running daemon over its control plane; each call waits for the answer.
 package struct ControlClient: Sendable {
   package let address: ControlAddress
 
   private static let timeoutSeconds = 5.0
   private static let maxAnswerBytes = 64 << 20
+
+  package init(_ address: ControlAddress) {
+    self.address = address
+  }
 
   /// Reads `http://HOST:PORT` with a numeric HOST or `localhost`, or `unix:PATH`.
   ///
@@ -19,52 +22,58 @@ package struct ControlClient: Sendable {
     } else if !rest.hasPrefix("unix:") {
       throw .address(url, expected: "http://HOST:PORT or unix:PATH")
     }
-    address = try ControlAddress(String(rest))
+    self.init(try ControlAddress(String(rest)))
   }
 
   /// All streams.
   ///
   /// - Throws: `ControlError.noAnswer`.
-  package func streams() async throws(ControlError) -> StreamsView {
-    let address = address
+  package func streams() throws(ControlError) -> StreamsView { try get("/api/v1/streams") }
+
+  /// The daemon as a whole.
+  ///
+  /// - Throws: `ControlError.noAnswer`.
+  package func daemon() throws(ControlError) -> DaemonView { try get("/api/v1/daemon") }
+
+  private func get<Answer: Decodable>(_ path: String) throws(ControlError) -> Answer {
     do {
-      return try await withDeadline(seconds: Self.timeoutSeconds) {
-        try await Self.streams(from: address)
+      let answer = try exchange(
+        "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+      guard let headEnd = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
+        throw UnexpectedAnswer(description: "no HTTP answer")
       }
+      // HTTP/1.1 200 OK
+      let status = answer.prefix { $0 != 0x0D }.split(separator: 0x20).dropFirst().first ?? []
+      guard status.elementsEqual("200".utf8) else {
+        throw UnexpectedAnswer(description: "status \(String(decoding: status, as: UTF8.self))")
+      }
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(Answer.self, from: Data(answer[headEnd.upperBound...]))
     } catch {
-      throw .noAnswer("\(address)", reason: systemReason(error))
+      throw .noAnswer("\(address)", reason: "\(error)")
     }
   }
 
-  // FlyingFox has a client, but with it comes libcurl, which Swift's static libraries do not hold.
-  private static func streams(from address: ControlAddress) async throws -> StreamsView {
-    let socket = try await AsyncSocket.connected(to: address.systemAddress())
-    defer { try? socket.close() }
-    let request = "GET /api/v1/streams HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    try await socket.write(Data(request.utf8))
-    let answer = try await rest(of: socket)
-    guard let headEnd = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
-      throw UnexpectedAnswer(description: "no HTTP answer")
+  /// Sends a request and reads until the daemon closes the connection.
+  private func exchange(_ request: String) throws -> [UInt8] {
+    let socket = try ControlSocket.stream(address.family, waits: true)
+    try socket.limitWaits(seconds: Self.timeoutSeconds)
+    try socket.connect(to: address)
+    let bytes = Array(request.utf8)
+    var sent = 0
+    while sent < bytes.count, case .bytes(let count) = socket.write(bytes, from: sent) {
+      sent += count
     }
-    // HTTP/1.1 200 OK
-    let status = answer.prefix { $0 != 0x0D }.split(separator: 0x20).dropFirst().first ?? []
-    guard status.elementsEqual("200".utf8) else {
-      throw UnexpectedAnswer(description: "status \(String(decoding: status, as: UTF8.self))")
+    var answer: [UInt8] = []
+    while answer.count <= Self.maxAnswerBytes {
+      switch socket.read(atMost: 64 << 10, into: &answer) {
+      case .bytes: continue
+      case .ended: return answer
+      case .waits: throw UnexpectedAnswer(description: "timed out")
+      }
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try decoder.decode(StreamsView.self, from: Data(answer[headEnd.upperBound...]))
-  }
-
-  /// What comes until the daemon closes the connection.
-  private static func rest(of socket: AsyncSocket) async throws -> [UInt8] {
-    var bytes: [UInt8] = []
-    do {
-      while bytes.count <= maxAnswerBytes { bytes += try await socket.read(atMost: 64 << 10) }
-    } catch SocketError.disconnected {
-      return bytes
-    }
-    throw UnexpectedAnswer(description: "more than \(maxAnswerBytes) bytes")
+    throw UnexpectedAnswer(description: "more than \(Self.maxAnswerBytes) bytes")
   }
 }
 

@@ -9,6 +9,8 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
   case tokenFile(StorageError)
   /// A token file whose content is no token.
   case unfitToken(path: String, expected: String)
+  /// A token file that every user of the machine can read or write.
+  case openToken(path: String)
   /// A client got no usable answer.
   case noAnswer(String, reason: String)
 
@@ -18,7 +20,20 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
     case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
     case .tokenFile(let error): "token file: \(error)"
     case .unfitToken(let path, let expected): "token file \(path): expected \(expected)"
+    case .openToken(let path):
+      "token file \(path): expected a file that other users cannot read; run: chmod o-rw \(path)"
     case .noAnswer(let address, let reason): "no answer from \(address): \(reason)"
+    }
+  }
+
+  /// The code of sysexits(3) that tells a script what went wrong.
+  package var exitCode: Int32 {
+    switch self {
+    // A restart cannot mend these.
+    case .address, .tokenFile, .unfitToken, .openToken: 78
+    // Another process may leave the address.
+    case .cannotListen: 75
+    case .noAnswer: 69
     }
   }
 }

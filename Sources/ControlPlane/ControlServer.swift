@@ -1,47 +1,47 @@
-internal import FlyingSocks
+package import Dataflow
+internal import Dispatch
 internal import Glibc
 package import Logging
 package import Supervision
 
 /// The daemon's HTTP server: health, metrics, the JSON API and the live page.
 ///
-/// A server listens from its making, answers while `run()` runs and ends with it.
+/// It has two threads, which exist while it runs: `ControlLoop` moves bytes and answers `/healthz`, and a
+/// `SerialThread` makes all other answers.
 package final class ControlServer: Sendable {
-  /// Where it listens, with the ports that the system chose where 0 was asked for.
+  /// Where it listens, with the ports that the system chose for port 0.
   package var addresses: [ControlAddress] { listeners.map(\.address) }
 
   private let settings: ControlSettings
-  private let limits: HTTPLimits
-  private let supervision: any StreamSupervision
   private let listeners: [Listener]
-  private let state: ServerState
-  private let rates = RateSampler()
-  private let logger: Logger
+  private let loop: ControlLoop
+  private let worker: SerialThread
+  private let answers: ControlAnswers
+  private let hasEnded = DispatchSemaphore(value: 0)
 
-  /// How long requests under way may take once the server is to stop, in seconds.
-  private static let graceSeconds = 2.0
-
-  /// Reads the token file and listens.
+  /// Reads the token file and listens; `start()` begins to answer.
   ///
   /// - Throws: `ControlError`.
   package convenience init(
-    _ settings: ControlSettings, supervision: some StreamSupervision, logger: Logger
+    _ settings: ControlSettings, supervision: some StreamSupervision, logger: Logger,
+    clock: Clock = .system
   ) throws(ControlError) {
-    try self.init(settings, supervision: supervision, logger: logger, limits: HTTPLimits())
+    try self.init(
+      settings, supervision: supervision, logger: logger, limits: HTTPLimits(), clock: clock)
   }
 
   init(
     _ settings: ControlSettings, supervision: any StreamSupervision, logger: Logger,
-    limits: HTTPLimits
+    limits: HTTPLimits, clock: Clock = .system
   ) throws(ControlError) {
     self.settings = settings
-    self.limits = limits
-    self.supervision = supervision
-    self.logger = logger
-    state = ServerState(token: try Self.token(settings))
     for address in settings.addresses where !address.isLocal && !settings.allowsOtherMachines {
       throw .address("\(address)", expected: "a loopback address or a Unix socket")
     }
+    let statistics = ControlStatistics()
+    answers = ControlAnswers(
+      settings: settings, supervision: supervision, token: try Self.token(settings),
+      statistics: statistics, clock: clock, logger: logger)
     var listeners: [Listener] = []
     do throws(ControlError) {
       for address in settings.addresses { listeners.append(try Listener(address)) }
@@ -50,174 +50,125 @@ package final class ControlServer: Sendable {
       throw error
     }
     self.listeners = listeners
+    do {
+      worker = try SerialThread(name: "control.answers", clock: clock)
+      loop = try ControlLoop(
+        listeners, limits: limits, clock: clock, logger: logger, statistics: statistics
+      ) { [worker, answers] request, reply in
+        worker.async { answers.answer(request, reply) }
+      }
+    } catch {
+      for listener in listeners { listener.close() }
+      throw .cannotListen("\(settings.addresses)", reason: "\(error)")
+    }
   }
 
   /// Reads the token file again; after a failure the token stays what it was.
   ///
-  /// - Throws: `ControlError.tokenFile`, `.unfitToken`.
-  package func reloadToken() async throws(ControlError) {
-    await state.setToken(try Self.token(settings))
+  /// - Throws: `ControlError.tokenFile`, `.unfitToken`, `.openToken`.
+  package func reloadToken() throws(ControlError) {
+    answers.setToken(try Self.token(settings))
   }
 
-  /// Answers until `stop()` or until the task is cancelled. A server runs once.
-  package func run() async {
-    // A client that goes away while it is answered must not end the process.
-    signal(SIGPIPE, SIG_IGN)
-    let pool = SocketPool<ePoll>.ePoll(maxEvents: 64)
+  /// Answers from now on until `stop()`. A server runs once.
+  ///
+  /// - Throws: `ControlError.cannotListen` if the system gives no thread.
+  package func start() throws(ControlError) {
+    sampleRates()
     do {
-      try await pool.prepare()
+      try startThread(named: "control.loop") { [self] in
+        loop.run()
+        worker.stop()
+        hasEnded.signal()
+      }
     } catch {
-      logger.error("control plane: \(systemReason(error))")
-      for listener in listeners { listener.close() }
-      return
-    }
-    await withTaskGroup { group in
-      group.addTask { [rates, supervision] in await rates.run(supervision) }
-      group.addTask { [self] in
-        do {
-          try await pool.run()
-        } catch  where !Task.isCancelled {
-          logger.error("control plane: \(systemReason(error))")
-        } catch {
-          // The server stops.
-        }
-      }
-      for listener in listeners {
-        group.addTask { await self.accept(from: listener, pool: pool) }
-      }
-      await state.untilStopped()
-      for listener in listeners { listener.close() }
-      let end = ContinuousClock.now + .seconds(Self.graceSeconds)
-      while await state.exchanges > 0, ContinuousClock.now < end, !Task.isCancelled {
-        try? await Task.sleep(for: .milliseconds(5))
-      }
-      group.cancelAll()
+      throw .cannotListen("\(settings.addresses)", reason: "\(error)")
     }
   }
 
-  /// Listens no more, lets requests under way end within two seconds, and makes `run()` return.
-  package func stop() async {
-    await state.stop()
+  /// Stops listening, and returns when the requests under way have ended, after 3 seconds at most.
+  package func stop() {
+    loop.mail.stop()
+    _ = hasEnded.wait(timeout: .now() + 3)
+  }
+
+  private func sampleRates() {
+    answers.sampleRates()
+    worker.after(seconds: 1) { [weak self] in self?.sampleRates() }
   }
 
   private static func token(_ settings: ControlSettings) throws(ControlError) -> BearerToken? {
     guard let path = settings.tokenFile else { return nil }
     return try BearerToken(path: path)
   }
-
-  private func accept(from listener: Listener, pool: some AsyncSocketPool) async {
-    guard let server = try? AsyncSocket(socket: listener.socket, pool: pool) else { return }
-    await withDiscardingTaskGroup { group in
-      while await !state.isStopping {
-        do {
-          let socket = try await server.accept()
-          let isAdmitted = await state.admit(limit: limits.connections)
-          group.addTask {
-            await self.serve(socket, overUnixSocket: listener.address.isUnix, isAdmitted)
-            try? socket.close()
-          }
-        } catch {
-          if await state.isStopping || Task.isCancelled { break }
-          // Descriptors may have run out; they come back.
-          logger.warning("control plane: accept: \(systemReason(error))")
-          try? await Task.sleep(for: .milliseconds(100))
-        }
-      }
-    }
-  }
-
-  private func serve(_ socket: AsyncSocket, overUnixSocket: Bool, _ isAdmitted: Bool) async {
-    var connection = HTTPConnection(socket, limits: limits)
-    guard isAdmitted else {
-      let busy = HTTPResponse(HTTPFault(503, "too many connections"))
-      try? await connection.send(busy, withBody: true, closes: true)
-      await connection.closeAfterRefusal()
-      return
-    }
-    do {
-      while let request = try await connection.nextRequest(overUnixSocket: overUnixSocket) {
-        await state.beginExchange()
-        let response = await answer(request)
-        let isStopping = await state.isStopping
-        let closes = isStopping || !request.head.keepsAlive
-        let result: Result<Void, any Error>
-        do {
-          try await connection.send(
-            response, withBody: request.head.method != "HEAD", closes: closes)
-          result = .success(())
-        } catch {
-          result = .failure(error)
-        }
-        await state.endExchange()
-        try result.get()
-        if closes { break }
-      }
-    } catch let fault as HTTPFault {
-      try? await connection.send(HTTPResponse(fault), withBody: true, closes: true)
-      await connection.closeAfterRefusal()
-    } catch {
-      logger.debug("control plane: connection: \(systemReason(error))")
-    }
-    await state.release()
-  }
-
-  private func answer(_ request: HTTPRequest) async -> HTTPResponse {
-    let routes = Routes(
-      supervision: supervision, settings: settings, rates: rates,
-      policy: ChangePolicy(
-        token: await state.token, allowsOtherMachines: settings.allowsOtherMachines))
-    do throws(HTTPFault) {
-      let response = try await routes.answer(request)
-      if request.head.method != "GET", request.head.method != "HEAD" {
-        logger.info(
-          "control plane: \(request.head.method) \(request.head.path): \(response.status)")
-      }
-      return response
-    } catch {
-      if error.status == 401 || error.status == 403 {
-        logger.warning("control plane: refused \(request.head.method): \(error.message)")
-      }
-      return HTTPResponse(error)
-    }
-  }
 }
 
-/// What the connections of a server share.
-private actor ServerState {
-  private(set) var token: BearerToken?
-  private(set) var isStopping = false
-  /// Requests that are being answered.
-  private(set) var exchanges = 0
-  private var connections = 0
-  private let stopped: AsyncStream<Void>
-  private let stopping: AsyncStream<Void>.Continuation
+/// Makes the answers of a server, all on one thread but for those that a stream sends later.
+final class ControlAnswers: @unchecked Sendable {
+  // @unchecked because `token` is only touched with `lock` held, and `rates` and what is counted for the
+  // log on the worker's thread alone.
 
-  init(token: BearerToken?) {
+  private let settings: ControlSettings
+  private let supervision: any StreamSupervision
+  private let statistics: ControlStatistics
+  private let clock: Clock
+  private let logger: Logger
+  private let lock = Lock()
+  private var token: BearerToken?
+  private var rates = RateSampler()
+  private var refusalsToldAt: Instant?
+  private var untoldRefusals = 0
+
+  /// Refused requests are told at most once in so many seconds: a web page could send thousands.
+  private static let secondsBetweenRefusals = 10.0
+
+  init(
+    settings: ControlSettings, supervision: any StreamSupervision, token: BearerToken?,
+    statistics: ControlStatistics, clock: Clock, logger: Logger
+  ) {
+    self.settings = settings
+    self.supervision = supervision
     self.token = token
-    (stopped, stopping) = AsyncStream.makeStream()
+    self.statistics = statistics
+    self.clock = clock
+    self.logger = logger
   }
 
-  func setToken(_ token: BearerToken?) { self.token = token }
+  func setToken(_ token: BearerToken?) { lock.withLock { self.token = token } }
 
-  func stop() {
-    isStopping = true
-    stopping.finish()
+  func sampleRates() { rates.take(supervision.statuses(), at: clock.now()) }
+
+  func answer(_ request: HTTPRequest, _ reply: ControlReply) {
+    let routes = Routes(
+      supervision: supervision, settings: settings, rates: rates, statistics: statistics,
+      policy: AccessPolicy(
+        token: lock.withLock { token }, allowsOtherMachines: settings.allowsOtherMachines))
+    let changes = request.head.method != "GET" && request.head.method != "HEAD"
+    do throws(HTTPFault) {
+      try routes.answer(request) { [logger] outcome in
+        switch outcome {
+        case .pending(let response): reply.expect(orElse: response)
+        case .response(let response):
+          if changes {
+            logger.info(
+              "control plane: \(request.head.method) \(request.head.path): \(response.status)")
+          }
+          reply.send(response)
+        }
+      }
+    } catch {
+      if error.status == 401 || error.status == 403 { tell(error, request) }
+      reply.send(HTTPResponse(error))
+    }
   }
 
-  /// Returns when the server is to stop, or at the task's cancellation.
-  func untilStopped() async {
-    for await _ in stopped {}
-    isStopping = true
+  private func tell(_ fault: HTTPFault, _ request: HTTPRequest) {
+    untoldRefusals += 1
+    let now = clock.now()
+    if let last = refusalsToldAt, now.seconds(since: last) < Self.secondsBetweenRefusals { return }
+    logger.warning(
+      "control plane: refused \(request.head.method): \(fault.message)",
+      metadata: ["count": "\(untoldRefusals)"])
+    (refusalsToldAt, untoldRefusals) = (now, 0)
   }
-
-  /// Counts a connection in; those above the limit are counted neither in nor out.
-  func admit(limit: Int) -> Bool {
-    guard connections < limit else { return false }
-    connections += 1
-    return true
-  }
-
-  func release() { connections -= 1 }
-  func beginExchange() { exchanges += 1 }
-  func endExchange() { exchanges -= 1 }
 }

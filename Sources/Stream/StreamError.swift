@@ -18,6 +18,8 @@ package enum StreamError: Error, CustomStringConvertible {
   case outputRefused(FileError)
   case inputOutput(FileError)
   case configuration(String)
+  /// A drain took longer than it may, because the reader of the output did not take it in time.
+  case notDrained(stream: String)
   /// The signal is that of signal(7).
   case interrupted(stream: String, records: Int, signal: Int32)
 
@@ -34,7 +36,7 @@ package enum StreamError: Error, CustomStringConvertible {
   package var exitCode: Int32 {
     switch self {
     case .badRecord, .badInput, .inputChanged, .badFile: 65
-    case .stateRefused: 75
+    case .stateRefused, .notDrained: 75
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
@@ -63,6 +65,8 @@ package enum StreamError: Error, CustomStringConvertible {
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"
     case .configuration(let reason): reason
+    case .notDrained(let stream):
+      "\(stream): stopped before all records that were read could be emitted"
     case .interrupted(let stream, let records, _):
       "\(stream): interrupted after \(grouped(records)) records; no output was made"
     }

@@ -2,15 +2,15 @@ package import BatchNormalization
 package import Records
 package import Stream
 
-/// What an operator sees of one stream of the daemon, at one moment.
+/// What an operator sees of one stream of the daemon at one moment.
 package struct StreamStatus: Sendable, Equatable {
   package enum State: String, Sendable, CaseIterable {
-    /// Its ends are being opened.
+    /// Its source and sink are being opened.
     case starting
     case running
     /// It failed and starts again after a pause.
     case backingOff = "backing_off"
-    /// It emits what was read and then stops.
+    /// It emits the records that it has read, then stops.
     case draining
     /// Its source has ended, and all is emitted.
     case finished
@@ -24,7 +24,7 @@ package struct StreamStatus: Sendable, Equatable {
   package var sink: String
   package var mode: NormalizationMode
   package var isFrozen: Bool
-  /// The place in the stream behind the last batch that was normalised.
+  /// The position after the last batch that was normalised.
   package var position: StreamPosition
   package var records: Int
   package var batches: Int
@@ -40,12 +40,14 @@ package struct StreamStatus: Sendable, Equatable {
   /// Seconds since the last checkpoint, or nil before the first.
   package var checkpointAgeSeconds: Double?
   package var lastError: String?
+  /// One word for it, of a small fixed set; nil before the first failure.
+  package var lastErrorReason: String?
   /// From the cut of a batch to its emission.
   package var batchLatency: Histogram
   /// Records in a batch.
   package var batchSize: Histogram
-  /// What an operator should know though the stream runs.
+  /// Why an operator should look at the stream though it runs.
   package var warnings: [String]
-  /// Writes that a reader lost because the sink is asked to drop what waits too long.
+  /// Writes that a slow reader of the sink lost under `when_full: drop_oldest`.
   package var droppedWrites = 0
 }

@@ -8,8 +8,36 @@ package protocol StreamSupervision: Sendable {
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus]
-  /// Returns when the command has taken effect.
-  func carryOut(_ command: StreamCommand, on stream: String) async throws(CommandRefusal)
+  /// Calls `reply` once the command has taken effect or is refused, on any thread.
+  func request(
+    _ command: StreamCommand, on stream: String,
+    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void)
   /// Why the daemon is not ready to serve; empty when it is.
   func unreadiness() -> [String]
+  var daemonStatus: DaemonStatus { get }
+}
+
+/// What an operator sees of the daemon as a whole.
+package struct DaemonStatus: Sendable, Equatable {
+  /// Attempts to apply a changed configuration since the start; the start itself is none.
+  package var reloads = 0
+  /// Those of them that were refused.
+  package var reloadsRefused = 0
+  package var lastReload: ReloadReport?
+  /// When a configuration was last applied, at the start too, in seconds since 1970.
+  package var appliedSeconds: Double?
+  /// Why an operator should look at the daemon though it runs.
+  package var warnings: [String] = []
+
+  package init() {}
+}
+
+/// How an attempt to apply a changed configuration ended.
+package struct ReloadReport: Sendable, Equatable {
+  /// Why it was refused; nil if it was applied.
+  package var error: String?
+  /// Seconds since 1970.
+  package var wallSeconds: Double
+
+  package var isApplied: Bool { error == nil }
 }

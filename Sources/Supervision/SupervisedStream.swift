@@ -1,5 +1,6 @@
 internal import BatchNormalization
 internal import Connectors
+internal import Dataflow
 internal import Dispatch
 internal import Logging
 internal import Records
@@ -7,13 +8,25 @@ internal import Storage
 internal import Stream
 
 // Invariants:
-// - Everything mutable is touched on `queue` only.
+// - `shown` is only touched with `lock` held, everything else that changes on `queue` only.
+// - Nothing waits with `lock` held, so that a status can be told while `queue` opens a file.
 // - There is at most one run; `attempt` tells the completion of the present one from older ones.
 // - Counters go on from run to run; a run starts from the newest checkpoint.
 
-/// One stream of the daemon: starts it, starts it again after a failure, stops it, and tells how it is.
+/// One stream of the daemon: starts it, starts it again after a failure, stops it, and tells its status.
 final class SupervisedStream: @unchecked Sendable {
-  // @unchecked because every stored variable is only touched on `queue`.
+  // @unchecked because of the first invariant.
+
+  /// What a status is made of, beside the counters.
+  private struct Shown {
+    var state = StreamStatus.State.starting
+    var board: StreamBoard?
+    /// As configured, then as operators changed it: their changes last across runs.
+    var normalization: NormalizationSettings
+    var restarts = 0
+    var lastFailure: StreamFailure?
+    var warnings: [String] = []
+  }
 
   let definition: StreamDefinition
   private let directory: String
@@ -21,35 +34,34 @@ final class SupervisedStream: @unchecked Sendable {
   private let queue: DispatchQueue
   private let logger: Logger
   private let metrics = StreamMetrics()
-  private var state = StreamStatus.State.starting
+  private let clock: Clock
+  private let lock = Lock()
+  private var shown: Shown
   private var run: StreamRun?
-  private var board: StreamBoard?
-  /// As configured, then as operators changed it: that lasts across runs.
-  private var normalization: NormalizationSettings
   private var attempt = 0
-  private var startedAt = DispatchTime.now()
-  private var restarts = 0
+  private var startedAt: Instant
   private var pauseSeconds: Double
-  private var lastError: String?
-  private var warnings: [String] = []
   private var parametersVersion: FileStatus?
   private var takesOtherCheckpoints: Bool
   private var isStopping = false
   private var onStopped: [@Sendable () -> Void] = []
 
-  /// - Parameter takesOtherCheckpoints: whether a checkpoint of other features or settings lends what
-  ///   fits, as after a reload.
+  /// - Parameter takesOtherCheckpoints: whether the stream takes what fits from a checkpoint of other
+  ///   features or settings, as after a reload.
   init(
     _ definition: StreamDefinition, stateDirectory: String, takesOtherCheckpoints: Bool,
-    fileSystem: any FileSystem, logger: Logger
+    fileSystem: any FileSystem, clock: Clock, logger: Logger
   ) {
     self.definition = definition
-    normalization = definition.stream.normalization
+    self.clock = clock
+    shown = Shown(normalization: definition.stream.normalization)
+    startedAt = clock.now()
     self.takesOtherCheckpoints = takesOtherCheckpoints
     self.fileSystem = fileSystem
     directory = definition.directory(in: stateDirectory)
     pauseSeconds = definition.restart.initialSeconds
-    queue = DispatchQueue(label: "evenkeel.stream.\(definition.name)")
+    // They share the threads of the global queue: a thread for each queue would be one for each stream.
+    queue = DispatchQueue(label: "evenkeel.stream.\(definition.name)", target: .global())
     var logger = logger
     logger[metadataKey: "stream"] = "\(definition.name)"
     self.logger = logger
@@ -57,7 +69,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   // MARK: From any thread
 
-  /// Opens the ends; `completion` is called when that is done, or has failed and is tried again.
+  /// Opens source and sink; `completion` is called when that is done or has failed.
   func start(_ completion: @escaping @Sendable () -> Void) {
     queue.async {
       self.begin()
@@ -71,7 +83,7 @@ final class SupervisedStream: @unchecked Sendable {
       self.isStopping = true
       guard let run = self.run else { return completion() }
       self.onStopped.append(completion)
-      self.state = .draining
+      self.show { $0.state = .draining }
       run.stop()
     }
   }
@@ -80,8 +92,7 @@ final class SupervisedStream: @unchecked Sendable {
   func abandon() {
     queue.async {
       self.run?.cancel(
-        .badInput(
-          stream: self.definition.name, "stopped before all that was read could be emitted"))
+        .notDrained(stream: self.definition.name))
     }
   }
 
@@ -96,24 +107,31 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  var features: [FeatureStatus] { queue.sync { board }?.features ?? [] }
+  var features: [FeatureStatus] { lock.withLock { shown.board }?.features ?? [] }
+
+  var state: StreamStatus.State { lock.withLock { shown.state } }
 
   var status: StreamStatus {
-    queue.sync {
-      let settings = board?.settings ?? normalization
-      return StreamStatus(
-        name: definition.name, state: state,
-        source: Self.shown(definition.source.kind.name, definition.source.location),
-        sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
-        isFrozen: settings.isFrozen,
-        position: board?.position ?? StreamPosition(), records: metrics.records,
-        batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
-        bytesOut: metrics.bytesOut, restarts: restarts, checkpoints: metrics.checkpoints,
-        recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
-        checkpointAgeSeconds: metrics.checkpointAgeSeconds, lastError: lastError,
-        batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: warnings,
-        droppedWrites: metrics.droppedWrites)
-    }
+    let shown = lock.withLock { self.shown }
+    let settings = shown.board?.settings ?? shown.normalization
+    return StreamStatus(
+      name: definition.name, state: shown.state,
+      source: Self.shown(definition.source.kind.name, definition.source.location),
+      sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
+      isFrozen: settings.isFrozen,
+      position: shown.board?.position ?? StreamPosition(), records: metrics.records,
+      batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
+      bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
+      recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
+      checkpointAgeSeconds: metrics.checkpointAgeSeconds,
+      lastError: shown.lastFailure?.text, lastErrorReason: shown.lastFailure?.reason,
+      batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: shown.warnings,
+      droppedWrites: metrics.droppedWrites)
+  }
+
+  /// Changes what a status is made of.
+  private func show(_ change: (inout Shown) -> Void) {
+    lock.withLock { change(&shown) }
   }
 
   private static func shown(_ kind: String, _ location: ConnectorLocation) -> String {
@@ -125,8 +143,8 @@ final class SupervisedStream: @unchecked Sendable {
   private func begin() {
     guard !isStopping, run == nil else { return }
     attempt += 1
-    startedAt = .now()
-    state = .starting
+    startedAt = clock.now()
+    show { $0.state = .starting }
     metrics.beginRun()
     let attempt = attempt
     do {
@@ -134,8 +152,10 @@ final class SupervisedStream: @unchecked Sendable {
         self.queue.async { self.ended(attempt, failure) }
       }
       self.run = run
-      board = run.board
-      state = .running
+      show {
+        $0.board = run.board
+        $0.state = .running
+      }
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
       run.start()
       keepCheckpoints(attempt)
@@ -149,7 +169,8 @@ final class SupervisedStream: @unchecked Sendable {
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) -> StreamRun {
     var definition = definition
-    definition.stream.normalization = normalization
+    definition.stream.normalization = lock.withLock { shown.normalization }
+    try refuseSymbolicLinks()
     let opened = try OpenedStream(
       definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
       in: fileSystem)
@@ -160,8 +181,8 @@ final class SupervisedStream: @unchecked Sendable {
       opened, checkpoints: definition.checkpoint.schedule,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
-    warnings = run.warnings
-    for warning in warnings {
+    show { $0.warnings = run.warnings }
+    for warning in run.warnings {
       logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
     }
     return run
@@ -170,11 +191,11 @@ final class SupervisedStream: @unchecked Sendable {
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
     guard attempt == self.attempt, run != nil else { return }
     run = nil
-    normalization = board?.settings ?? normalization
+    show { $0.normalization = $0.board?.settings ?? $0.normalization }
     if let failure {
       failed(failure)
     } else {
-      state = .finished
+      show { $0.state = .finished }
       logger.info("stream has ended", metadata: ["records": "\(metrics.records)"])
     }
     for completion in onStopped { completion() }
@@ -183,32 +204,36 @@ final class SupervisedStream: @unchecked Sendable {
 
   /// Reports a failure and, unless a restart cannot mend it, starts again after a pause that doubles.
   private func failed(_ failure: any Error) {
-    lastError = "\(failure)"
-    // What a record holds is no matter for the log.
-    let reason = (failure as? StreamError)?.withoutContents ?? "\(failure)"
-    logger.debug("\(failure)")
-    if let error = failure as? StreamError, case .configuration = error {
-      state = .failed
-      logger.critical("\(reason)")
+    let failure = StreamFailure(failure)
+    show { $0.lastFailure = failure }
+    logger.debug("\(failure.text)")
+    guard !failure.isPermanent, !isStopping else {
+      show { $0.state = .failed }
+      logger.log(level: failure.isPermanent ? .critical : .error, "\(failure.textForLog)")
       return
     }
-    guard !isStopping else {
-      state = .failed
-      logger.error("\(reason)")
-      return
-    }
-    let ranSeconds =
-      Double(DispatchTime.now().uptimeNanoseconds - startedAt.uptimeNanoseconds) / 1e9
-    if ranSeconds >= definition.restart.resetAfterSeconds {
+    if clock.now().seconds(since: startedAt) >= definition.restart.resetAfterSeconds {
       pauseSeconds = definition.restart.initialSeconds
     }
     // Jitter, so that streams that failed together do not come back together.
     let pause = pauseSeconds * Double.random(in: 0.75...1.25)
     pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
-    state = .backingOff
-    restarts += 1
-    logger.error("\(reason)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
+    show {
+      $0.state = .backingOff
+      $0.restarts += 1
+    }
+    logger.error(
+      "\(failure.textForLog)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
     queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
+  }
+
+  /// Refuses state that a symbolic link leads elsewhere: who may write to the state directory could
+  /// otherwise make the daemon write to any of its files.
+  private func refuseSymbolicLinks() throws(StreamError) {
+    for path in [directory, directory + "/dead-letters.ndjson"]
+    where fileSystem.isSymbolicLink(path) {
+      throw .configuration("\(path): expected no symbolic link in the state directory")
+    }
   }
 
   // MARK: Checkpoints
@@ -257,7 +282,7 @@ final class SupervisedStream: @unchecked Sendable {
       self.queue.async {
         switch result {
         case .success:
-          self.warnings = []
+          self.show { $0.warnings = [] }
           self.logger.notice("took new parameters", metadata: ["file": "\(file)"])
         // The next run reads the file itself.
         case .failure(.notRunning): break
@@ -268,7 +293,8 @@ final class SupervisedStream: @unchecked Sendable {
   }
 
   private func refused(_ reason: String) {
-    warnings = ["refused new parameters, the old stay: \(reason)"]
-    logger.error("\(warnings[0])")
+    let warning = "refused new parameters, the old stay: \(reason)"
+    show { $0.warnings = [warning] }
+    logger.error("\(warning)")
   }
 }

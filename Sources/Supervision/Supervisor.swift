@@ -1,106 +1,235 @@
-internal import Dataflow
-internal import Dispatch
+package import Dataflow
 package import Logging
 package import Storage
 package import Stream
 
 // Invariants:
-// - `streams` is only touched with `lock` held; changes of it are made one after another on `queue`.
+// - `streams` and `daemon` are only touched with `lock` held; everything else that changes is only
+//   touched on `thread`.
+// - A stream in `leaving` is draining. It stays in `streams` until its successor starts, or until it has
+//   ended and has none.
+// - A definition in `waiting` starts once no stream in `leaving` has its name or reads or writes at one
+//   of its places. So streams wait for nothing but their own predecessors.
 // - Nobody else has the state directory.
 
 /// The daemon: every stream of a configuration, each supervised by itself.
 package final class Supervisor: StreamSupervision, @unchecked Sendable {
-  // @unchecked because every stored variable is only touched with `lock` held.
+  // @unchecked because of the first invariant.
+
+  private struct Waiting {
+    let definition: StreamDefinition
+    /// Whether a reload puts it in the place of a stream that ran.
+    let replaces: Bool
+  }
+
+  /// A configuration that is being applied, and the streams that it still waits for.
+  private struct Application {
+    var names: Set<String>
+    let completion: @Sendable () -> Void
+  }
 
   private let lock = Lock()
-  private let queue = DispatchQueue(label: "evenkeel.supervisor")
+  private let thread: SerialThread
   private let fileSystem: any FileSystem
+  private let clock: Clock
   private let logger: Logger
   private let stateDirectory: String
   private let stateLock: StateDirectoryLock
   private var streams: [String: SupervisedStream] = [:]
+  private var daemon = DaemonStatus()
   private var isDraining = false
+  private var leaving: [SupervisedStream] = []
+  private var waiting: [String: Waiting] = [:]
+  private var applications: [Application] = []
+  private var onStopped: (@Sendable (_ isDrained: Bool) -> Void)?
+  /// Whether a stream was abandoned since the stop began.
+  private var hasAbandoned = false
+
+  /// A start that takes longer no longer holds up the message that the daemon runs.
+  private static let startSeconds = 10.0
+  /// How long an abandoned stream may take to end.
+  private static let abandonSeconds = 2.0
+  private static let secondsBetweenLooks = 5.0
 
   /// Takes the state directory; nothing runs yet.
   package init(
-    stateDirectory: String, fileSystem: any FileSystem = POSIXFileSystem(), logger: Logger
+    stateDirectory: String, fileSystem: any FileSystem = POSIXFileSystem(), clock: Clock = .system,
+    logger: Logger
   ) throws(StreamError) {
     self.stateDirectory = stateDirectory
     self.fileSystem = fileSystem
+    self.clock = clock
     self.logger = logger
     do {
       stateLock = try StateDirectoryLock(stateDirectory, in: fileSystem)
     } catch {
       throw StreamError(error)
     }
+    do {
+      thread = try SerialThread(name: "supervisor", clock: clock)
+    } catch {
+      throw .configuration("\(error)")
+    }
+    thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in self?.lookAtStateDirectory() }
   }
 
-  /// Starts what is new, drains what is gone, and starts anew what has changed, from its moments; what
-  /// has not changed is not touched. What takes longer to drain than a stop may is abandoned.
-  /// `completion` is called when all of it is done.
+  deinit { thread.stop() }
+
+  /// Starts new streams, drains those that are gone or changed, and starts the changed ones again from
+  /// their moments; a stream that has not changed is not touched.
+  ///
+  /// Each stream changes by itself: one that drains slowly holds up no other. A stream that takes longer
+  /// to drain than a stop may is abandoned. `completion` is called when all have changed, or when a
+  /// later configuration has overtaken this one.
   package func apply(
     _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
   ) {
-    queue.async {
-      let present = self.lock.withLock { self.streams }
+    thread.async { [self] in
+      guard onStopped == nil else { return completion() }
       let wanted = Dictionary(uniqueKeysWithValues: configuration.streams.map { ($0.name, $0) })
-      let leaving = present.filter { name, stream in
-        wanted[name]?.fingerprint != stream.definition.fingerprint
+      let present = lock.withLock { streams }
+      var names: Set<String> = []
+      for (name, stream) in present
+      where wanted[name]?.fingerprint != stream.definition.fingerprint {
+        names.insert(name)
+        if !isLeaving(stream) { drain(stream, within: configuration.shutdownTimeoutSeconds) }
       }
-      // One whose reader is absent would hold up the reload, and all that follows it, for ever.
-      _ = Self.drain(
-        Array(leaving.values), timeoutSeconds: configuration.shutdownTimeoutSeconds)
-      let started = DispatchGroup()
-      for definition in configuration.streams
-      where present[definition.name] == nil
-        || leaving[definition.name] != nil
-      {
-        let stream = SupervisedStream(
-          definition, stateDirectory: self.stateDirectory,
-          takesOtherCheckpoints: leaving[definition.name] != nil, fileSystem: self.fileSystem,
-          logger: self.logger)
-        self.lock.withLock { self.streams[definition.name] = stream }
-        started.enter()
-        stream.start { started.leave() }
+      let overtaken = waiting.keys
+      waiting = [:]
+      for definition in configuration.streams {
+        let current = present[definition.name]
+        if let current, !isLeaving(current),
+          current.definition.fingerprint == definition.fingerprint
+        {
+          continue
+        }
+        waiting[definition.name] = Waiting(definition: definition, replaces: current != nil)
+        names.insert(definition.name)
       }
-      started.wait()
-      self.lock.withLock {
-        self.streams = self.streams.filter { wanted[$0.key] != nil }
-      }
-      completion()
+      for name in overtaken where !names.contains(name) { settle(name) }
+      if names.isEmpty { return completion() }
+      applications.append(Application(names: names, completion: completion))
+      startWaiting()
     }
   }
 
-  /// Drains every stream; what takes longer than `timeoutSeconds` is abandoned. `completion` is told
-  /// whether all were drained.
+  /// Drains every stream, each within `timeoutSeconds`, and abandons those that take longer.
+  /// `completion` is told whether all were drained.
   package func stop(
     timeoutSeconds: Double, completion: @escaping @Sendable (_ isDrained: Bool) -> Void
   ) {
-    queue.async {
-      let streams = self.lock.withLock {
-        self.isDraining = true
-        return Array(self.streams.values)
+    lock.withLock { isDraining = true }
+    thread.async { [self] in
+      waiting = [:]
+      onStopped = completion
+      for application in applications { application.completion() }
+      applications = []
+      for stream in lock.withLock({ Array(streams.values) }) where !isLeaving(stream) {
+        drain(stream, within: timeoutSeconds)
       }
-      let isDrained = Self.drain(streams, timeoutSeconds: timeoutSeconds)
-      self.stateLock.release()
-      completion(isDrained)
+      endIfStopped()
     }
   }
 
-  /// Drains streams; those that take longer are abandoned. Returns whether none was.
-  private static func drain(_ streams: [SupervisedStream], timeoutSeconds: Double) -> Bool {
-    let left = DispatchGroup()
-    for stream in streams {
-      left.enter()
-      stream.stop { left.leave() }
+  /// Records how an attempt to apply a changed configuration ended.
+  package func noteReload(refusedBecause error: String?) {
+    let now = clock.wallSeconds()
+    lock.withLock {
+      daemon.reloads += 1
+      if error != nil { daemon.reloadsRefused += 1 } else { daemon.appliedSeconds = now }
+      daemon.lastReload = ReloadReport(error: error, wallSeconds: now)
     }
-    guard left.wait(timeout: .now() + timeoutSeconds) != .success else { return true }
-    for stream in streams { stream.abandon() }
-    _ = left.wait(timeout: .now() + 2)
-    return false
+  }
+
+  /// Records that the configuration of the start is in force.
+  package func noteStart() {
+    let now = clock.wallSeconds()
+    lock.withLock { daemon.appliedSeconds = now }
+  }
+
+  /// Calls `reply` on the supervisor's thread, as a sign that it is alive.
+  package func ping(_ reply: @escaping @Sendable () -> Void) { thread.async(reply) }
+
+  // MARK: Changes, on the supervisor's thread
+
+  private func isLeaving(_ stream: SupervisedStream) -> Bool {
+    leaving.contains { $0 === stream }
+  }
+
+  private func startWaiting() {
+    for (name, entry) in waiting.sorted(by: { $0.key < $1.key }) {
+      guard !leaving.contains(where: { $0.definition.isInTheWay(of: entry.definition) }) else {
+        continue
+      }
+      waiting[name] = nil
+      let stream = SupervisedStream(
+        entry.definition, stateDirectory: stateDirectory, takesOtherCheckpoints: entry.replaces,
+        fileSystem: fileSystem, clock: clock, logger: logger)
+      lock.withLock { streams[name] = stream }
+      stream.start { [thread] in thread.async { self.started(stream) } }
+      thread.after(seconds: Self.startSeconds) { self.started(stream) }
+    }
+  }
+
+  private func started(_ stream: SupervisedStream) {
+    let name = stream.definition.name
+    if lock.withLock({ streams[name] === stream }), !isLeaving(stream) { settle(name) }
+  }
+
+  private func drain(_ stream: SupervisedStream, within seconds: Double) {
+    leaving.append(stream)
+    stream.stop { [thread] in thread.async { self.left(stream) } }
+    thread.after(seconds: seconds) { [self] in
+      guard isLeaving(stream) else { return }
+      hasAbandoned = hasAbandoned || onStopped != nil
+      stream.abandon()
+      thread.after(seconds: Self.abandonSeconds) { self.left(stream) }
+    }
+  }
+
+  private func left(_ stream: SupervisedStream) {
+    guard isLeaving(stream) else { return }
+    leaving.removeAll { $0 === stream }
+    let name = stream.definition.name
+    if waiting[name] == nil {
+      lock.withLock { if streams[name] === stream, !isDraining { streams[name] = nil } }
+      settle(name)
+    }
+    startWaiting()
+    endIfStopped()
+  }
+
+  /// Tells the configurations that wait for this stream that it has changed.
+  private func settle(_ name: String) {
+    for index in applications.indices { applications[index].names.remove(name) }
+    let complete = applications.filter(\.names.isEmpty)
+    applications.removeAll(where: \.names.isEmpty)
+    for application in complete { application.completion() }
+  }
+
+  private func endIfStopped() {
+    guard let completion = onStopped, leaving.isEmpty else { return }
+    stateLock.release()
+    completion(!hasAbandoned)
+  }
+
+  /// Notices that somebody removed or replaced the state directory.
+  private func lookAtStateDirectory() {
+    let isInPlace = stateLock.isInPlace(in: fileSystem)
+    let warning =
+      "\(stateDirectory): the state directory was removed or replaced: checkpoints may be lost, and "
+      + "another daemon can start on it; restart this one"
+    let isNew = lock.withLock {
+      defer { daemon.warnings = isInPlace ? [] : [warning] }
+      return !isInPlace && daemon.warnings.isEmpty && !isDraining
+    }
+    if isNew { logger.critical("\(warning)") }
+    thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in self?.lookAtStateDirectory() }
   }
 
   // MARK: StreamSupervision
+
+  package var daemonStatus: DaemonStatus { lock.withLock { daemon } }
 
   package func statuses() -> [StreamStatus] {
     lock.withLock { Array(streams.values) }.map(\.status).sorted { $0.name < $1.name }
@@ -110,30 +239,43 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     try find(stream).features
   }
 
-  package func carryOut(
-    _ command: StreamCommand, on stream: String
-  ) async throws(CommandRefusal) {
-    let stream = try find(stream)
-    let result = await withCheckedContinuation { continuation in
-      stream.request(command) { continuation.resume(returning: $0) }
+  package func request(
+    _ command: StreamCommand, on stream: String,
+    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+  ) {
+    do throws(CommandRefusal) {
+      try find(stream).request(command, reply: reply)
+    } catch {
+      reply(.failure(error))
     }
-    try result.get()
   }
 
   package func unreadiness() -> [String] {
-    if lock.withLock({ isDraining }) { return ["the daemon is draining"] }
-    return statuses().compactMap { status in
-      switch status.state {
-      case .running, .finished: nil
-      case .starting, .draining: "stream '\(status.name)' is \(status.state.rawValue)"
-      case .backingOff, .failed:
-        "stream '\(status.name)' has failed: \(status.lastError ?? "unknown")"
+    let (isDraining, warnings) = lock.withLock { (self.isDraining, daemon.warnings) }
+    if isDraining { return ["the daemon is draining"] }
+    return warnings
+      + statuses().compactMap { status in
+        switch status.state {
+        case .running, .finished: nil
+        case .starting, .draining: "stream '\(status.name)' is \(status.state.rawValue)"
+        case .backingOff, .failed:
+          "stream '\(status.name)' has failed: \(status.lastError ?? "unknown")"
+        }
       }
-    }
   }
 
   private func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
     guard let stream = lock.withLock({ streams[name] }) else { throw .noSuchStream(name) }
     return stream
+  }
+}
+
+extension StreamDefinition {
+  /// Whether this stream must have ended before the other starts: it has the same name, or reads or
+  /// writes at one of its places.
+  fileprivate func isInTheWay(of other: StreamDefinition) -> Bool {
+    let places = [source.location.claim, sink.location.claim].compactMap(\.self)
+    return name == other.name
+      || places.contains { [other.source.location.claim, other.sink.location.claim].contains($0) }
   }
 }

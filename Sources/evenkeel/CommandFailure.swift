@@ -1,6 +1,8 @@
 internal import Configuration
+internal import ControlPlane
 internal import FoundationEssentials
 internal import Glibc
+internal import Records
 internal import Storage
 internal import Stream
 
@@ -23,6 +25,7 @@ struct CommandFailure: Error {
       self.init("\(error)", exitCode: error.exitCode)
     case let error as CommandLineError: self.init("\(error)", exitCode: 64)
     case let error as CommandFailure: self = error
+    case let error as ControlError: self.init("\(error)", exitCode: error.exitCode)
     default: self.init("\(error)", exitCode: 70)
     }
     self.format = format
@@ -33,19 +36,19 @@ struct CommandFailure: Error {
   }
 }
 
-/// Says on stderr what is amiss with a command that goes on.
+/// Warns on stderr; the command goes on.
 func warn(_ message: String, format: LogFormat) {
   say("warning: " + message, LogLine(level: "warning", message: message), format)
 }
 
 private func say(_ text: String, _ line: LogLine, _ format: LogFormat) {
   switch format {
-  case .text: writeToStandardError("evenkeel: \(text)\n")
+  case .text: writeToStandardError("evenkeel: \(printable(text, keepsLines: true))\n")
   case .json: writeToStandardError(jsonText(line) + "\n")
   }
 }
 
-/// What is said, as JSON.
+/// A message as JSON.
 private struct LogLine: Encodable {
   var level: String
   var message: String
@@ -57,12 +60,14 @@ func jsonText(_ value: some Encodable) -> String {
   let encoder = JSONEncoder()
   encoder.keyEncodingStrategy = .convertToSnakeCase
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  // Only records of strings and finite numbers come here, and those always encode.
-  return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  // Only strings and finite numbers come here, and those always encode.
+  return (try? encoder.encode(value)).map {
+    String(decoding: printable(json: Array($0)), as: UTF8.self)
+  } ?? "{}"
 }
 
 func writeToStandardError(_ text: String) {
-  // Where stderr is closed there is nobody to tell.
+  // If stderr is closed there is nobody to tell.
   try? POSIXFile.standardError().write(Array(text.utf8))
 }
 

@@ -1,27 +1,45 @@
 internal import ArgumentParser
 internal import ControlPlane
-internal import Dispatch
-internal import Foundation
+internal import Dataflow
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
+internal import Records
 internal import Stream
 internal import Supervision
 
+// Invariants:
+// - The main thread waits for signals and for nothing else. It takes no lock that a stream holds and needs
+//   no new thread, so a stop is always heard.
+// - `inForce` is only touched with `lock` held.
+
 /// Drives the daemon on behalf of the service manager: signals, reloads, the control plane.
 final class Daemon: @unchecked Sendable {
-  // @unchecked because what changes is only touched on `queue`.
+  // @unchecked because of the second invariant.
 
   private let configurationFile: String
-  private let serviceNotifier = ServiceNotifier()
-  private let queue = DispatchQueue(label: "evenkeel.daemon")
-  private var configuration: DaemonConfiguration
-  private var isStopping = false
-  private var isDrained = true
+  private let serviceNotifier: ServiceNotifier
+  private let clock: Clock
+  private let lock = Lock()
+  private var inForce: DaemonConfiguration
+  private let outcome = StopOutcome()
+
+  /// After `shutdown_timeout`, so much later the process ends even if nothing answers any more.
+  private static let graceSeconds = 5.0
+  /// The signal that other threads wake the main thread with.
+  private static let wakeSignal = SIGURG
 
   /// Reads the configuration; nothing runs yet.
-  init(configurationFile: String) throws {
+  init(configurationFile: String, clock: Clock = .system) throws {
     self.configurationFile = configurationFile
-    configuration = try Self.load(configurationFile)
+    self.clock = clock
+    serviceNotifier = ServiceNotifier()
+    inForce = try Self.load(configurationFile)
+  }
+
+  private var configuration: DaemonConfiguration {
+    get { lock.withLock { inForce } }
+    set { lock.withLock { inForce = newValue } }
   }
 
   private static func load(_ file: String) throws -> DaemonConfiguration {
@@ -31,9 +49,8 @@ final class Daemon: @unchecked Sendable {
 
   /// Runs until a signal stops it.
   func run() throws {
-    let handled = [SIGTERM, SIGINT, SIGHUP]
-    block(handled)
-    // A reader that has gone is an error of the write, and costs its stream alone.
+    let signals = SignalWait([SIGTERM, SIGINT, SIGHUP, Self.wakeSignal])
+    // A write to a reader that has gone fails, and costs its stream alone.
     signal(SIGPIPE, SIG_IGN)
     raiseDescriptorLimit()
     let options = configuration.log
@@ -41,14 +58,18 @@ final class Daemon: @unchecked Sendable {
       LineLogHandler(label: label, level: options.level, format: options.format)
     }
     let logger = Logger(label: "evenkeel")
+    try SystemNeeds(configuration).check()
     let supervisor = try Supervisor(
-      stateDirectory: configuration.stateDirectory, logger: logger)
+      stateDirectory: configuration.stateDirectory, clock: clock, logger: logger)
+    let reloads = try SerialThread(name: "reloads", clock: clock)
     let control = try configuration.control.settings(configuration.metrics).map { settings in
-      try ControlServer(settings, supervision: supervisor, logger: logger)
+      try ControlServer(settings, supervision: supervisor, logger: logger, clock: clock)
     }
-    let serving = control.map { server in Task { await server.run() } }
+    try control?.start()
+    let main = pthread_self()
     supervisor.apply(configuration) { [self] in
       let addresses = control?.addresses.map { "\($0)" }.joined(separator: ", ") ?? "off"
+      supervisor.noteStart()
       logger.notice(
         "evenkeel runs",
         metadata: [
@@ -56,30 +77,29 @@ final class Daemon: @unchecked Sendable {
         ])
       serviceNotifier.notify("READY=1\nSTATUS=\(supervisor.statuses().count) streams")
     }
-    let isOver = DispatchSemaphore(value: 0)
-    let sources = handled.map { number in
-      onSignal(number) { [self] in
-        if number == SIGHUP {
-          reload(supervisor, control, logger)
-        } else {
-          stop(supervisor, logger) { isOver.signal() }
-        }
+    let watchdog = Watchdog(serviceNotifier, supervisor, clock: clock)
+    var stopsAt: Instant?
+    while outcome.isDrained == nil {
+      let next = [watchdog.nextTurn, stopsAt].compactMap(\.self).min()
+      let seconds = next.map { max(0, $0.seconds(since: clock.now())) }
+      switch signals.next(within: seconds) {
+      case SIGHUP where stopsAt == nil:
+        reloads.async { [self] in reload(supervisor, control, logger) }
+      case SIGTERM, SIGINT:
+        // A second one ends the process at once.
+        guard stopsAt == nil else { _exit(75) }
+        stopsAt = clock.now() + (configuration.shutdownTimeoutSeconds + Self.graceSeconds)
+        stop(supervisor, logger, wakes: main)
+      default: break
+      }
+      watchdog.turn()
+      if let stopsAt, clock.now() >= stopsAt {
+        logger.error("stopped although the streams did not answer")
+        _exit(75)
       }
     }
-    let watchdog = beginWatchdog(supervisor)
-    isOver.wait()
-    watchdog.cancel()
-    for source in sources { source.cancel() }
-    if let control {
-      let stopped = DispatchSemaphore(value: 0)
-      Task {
-        await control.stop()
-        await serving?.value
-        stopped.signal()
-      }
-      _ = stopped.wait(timeout: .now() + 3)
-    }
-    guard queue.sync(execute: { isDrained }) else {
+    control?.stop()
+    guard outcome.isDrained == true else {
       throw CommandFailure("stopped before everything that was read was emitted", exitCode: 75)
     }
   }
@@ -88,8 +108,7 @@ final class Daemon: @unchecked Sendable {
 
   /// Applies the changed file all or nothing; a bad one leaves everything running and says why.
   private func reload(_ supervisor: Supervisor, _ control: ControlServer?, _ logger: Logger) {
-    guard !isStopping else { return }
-    serviceNotifier.notifyReloading()
+    serviceNotifier.notifyReloading(clock)
     let changed: DaemonConfiguration
     do {
       changed = try Self.load(configurationFile)
@@ -100,102 +119,135 @@ final class Daemon: @unchecked Sendable {
         throw StreamError.configuration("\(key): a change needs a restart")
       }
     } catch {
-      logger.error("configuration refused, everything runs on as before: \(error)")
-      return serviceNotifier.notify("READY=1\nSTATUS=configuration refused")
+      let reason = printable("\(error)")
+      logger.error("configuration refused, everything runs on as before: \(reason)")
+      supervisor.noteReload(refusedBecause: reason)
+      return serviceNotifier.notify("READY=1\nSTATUS=\(statusLine(supervisor))")
     }
     configuration = changed
-    let applied = DispatchSemaphore(value: 0)
-    supervisor.apply(changed) { applied.signal() }
-    applied.wait()
     if let control {
-      Task {
-        do {
-          try await control.reloadToken()
-        } catch {
-          logger.error("token file refused, the old token stays: \(error)")
-        }
+      do throws(ControlError) {
+        try control.reloadToken()
+      } catch {
+        logger.error("token file refused, the old token stays: \(error)")
       }
     }
-    logger.notice("configuration applied", metadata: ["streams": "\(changed.streams.count)"])
-    serviceNotifier.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
+    supervisor.apply(changed) { [self] in
+      logger.notice("configuration applied", metadata: ["streams": "\(changed.streams.count)"])
+      supervisor.noteReload(refusedBecause: nil)
+      serviceNotifier.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
+    }
   }
 
-  private func stop(
-    _ supervisor: Supervisor, _ logger: Logger, completion: @escaping @Sendable () -> Void
-  ) {
-    guard !isStopping else { _exit(75) }
-    isStopping = true
+  private func stop(_ supervisor: Supervisor, _ logger: Logger, wakes main: pthread_t) {
     logger.notice("draining")
     serviceNotifier.notify("STOPPING=1\nSTATUS=draining")
-    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { [self] isDrained in
-      queue.sync { self.isDrained = isDrained }
+    supervisor.stop(timeoutSeconds: configuration.shutdownTimeoutSeconds) { [outcome] isDrained in
       if isDrained {
         logger.notice("drained")
       } else {
         logger.error("stopped before everything was drained")
       }
-      completion()
+      outcome.isDrained = isDrained
+      pthread_kill(main, Self.wakeSignal)
     }
   }
+}
 
-  private func onSignal(
-    _ number: Int32, _ handler: @escaping @Sendable () -> Void
-  ) -> any DispatchSourceSignal {
-    let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-    source.setEventHandler { handler() }
-    source.activate()
-    return source
+/// How the stop of the streams ended.
+private final class StopOutcome: @unchecked Sendable {
+  // @unchecked because `drained` is only touched with `lock` held.
+  private let lock = Lock()
+  private var drained: Bool?
+
+  /// Nil until the streams have ended.
+  var isDrained: Bool? {
+    get { lock.withLock { drained } }
+    set { lock.withLock { drained = newValue } }
+  }
+}
+
+/// Tells the service manager regularly that the supervisor answers, if it wants to know.
+private final class Watchdog {
+  private let notifier: ServiceNotifier
+  private let supervisor: Supervisor
+  private let clock: Clock
+  private let seconds: Double
+  private let answer = SupervisorAnswer()
+  /// When the next sign of life is due; nil without a watchdog.
+  private(set) var nextTurn: Instant?
+
+  init(_ notifier: ServiceNotifier, _ supervisor: Supervisor, clock: Clock) {
+    self.notifier = notifier
+    self.supervisor = supervisor
+    self.clock = clock
+    // Three signs within the time that the manager allows: one may be late.
+    seconds = (notifier.watchdogSeconds ?? 0) / 3
+    nextTurn = notifier.watchdogSeconds.map { _ in clock.now() }
   }
 
-  /// Tells the service manager regularly that the streams still answer, where it wants to know.
-  private func beginWatchdog(_ supervisor: Supervisor) -> any DispatchSourceTimer {
-    let timer = DispatchSource.makeTimerSource(queue: .global())
-    let seconds = serviceNotifier.watchdogSeconds.map { $0 / 2 } ?? 3600
-    timer.setEventHandler { [serviceNotifier] in
-      let running = supervisor.statuses().count { $0.state == .running }
-      serviceNotifier.notify("WATCHDOG=1\nSTATUS=\(running) streams running")
+  func turn() {
+    guard let due = nextTurn, clock.now() >= due else { return }
+    nextTurn = clock.now() + seconds
+    // The manager expects to hear READY first.
+    if answer.take(), supervisor.daemonStatus.appliedSeconds != nil {
+      notifier.notify("WATCHDOG=1\nSTATUS=\(statusLine(supervisor))")
     }
-    timer.schedule(deadline: .now() + seconds, repeating: seconds)
-    timer.activate()
-    return timer
+    supervisor.ping { [answer] in answer.give() }
   }
+}
+
+/// Whether the supervisor has answered since the last look.
+private final class SupervisorAnswer: @unchecked Sendable {
+  // @unchecked because `isThere` is only touched with `lock` held.
+  private let lock = Lock()
+  private var isThere = true
+
+  func give() { lock.withLock { isThere = true } }
+
+  func take() -> Bool {
+    lock.withLock {
+      defer { isThere = false }
+      return isThere
+    }
+  }
+}
+
+/// One line for `systemctl status`. A refused reload stays in it until a reload succeeds.
+private func statusLine(_ supervisor: Supervisor) -> String {
+  let running = supervisor.statuses().count { $0.state == .running }
+  let status = supervisor.daemonStatus
+  if let error = status.lastReload?.error {
+    let first = error.split(separator: "\n").first.map(String.init) ?? ""
+    return "configuration refused, \(running) streams run on as before: \(first)"
+  }
+  return (["\(running) streams running"] + status.warnings).joined(separator: "; ")
 }
 
 extension ControlOptions {
-  /// What the control server needs, or nil where it is off.
+  /// What the control server needs; nil if it is off.
   func settings(_ metrics: MetricsOptions) throws -> ControlSettings? {
-    let text: String
-    switch listen {
-    case .off: return nil
-    case .unix(let path): text = "unix:\(path)"
-    case .tcp(let host, let port):
-      text = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
+    guard let address = try address else { return nil }
     var settings = ControlSettings(
-      addresses: [try ControlAddress(text)], tokenFile: tokenFile,
-      version: Evenkeel.configuration.version)
-    switch metrics.perFeature {
-    case nil: settings.featureMetrics = .automatic
-    case true?: settings.featureMetrics = .all
-    case false?: settings.featureMetrics = FeatureMetrics.none
-    }
+      addresses: [address], tokenFile: tokenFile, version: Evenkeel.configuration.version)
+    settings.featureMetrics =
+      switch metrics.perFeature {
+      case nil: .automatic
+      case true?: .all
+      case false?: FeatureMetrics.none
+      }
     return settings
   }
-}
 
-/// Blocks signals in this thread, and so in all that it starts.
-func block(_ numbers: [Int32]) {
-  var signals = sigset_t()
-  sigemptyset(&signals)
-  for number in numbers { sigaddset(&signals, number) }
-  pthread_sigmask(SIG_BLOCK, &signals, nil)
-}
-
-/// Allows as many descriptors as the system lets this process have: every stream and every connection
-/// takes some, and the usual limit is made for select(2), which is not used here.
-func raiseDescriptorLimit() {
-  var limit = rlimit()
-  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-  limit.rlim_cur = limit.rlim_max
-  _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  /// Where the control server listens; nil if it is off.
+  var address: ControlAddress? {
+    get throws {
+      switch listen {
+      case .off: nil
+      case .unix(let path): try ControlAddress("unix:\(path)")
+      case .tcp(let host, let port):
+        try ControlAddress(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)")
+      }
+    }
+  }
 }

@@ -1,6 +1,7 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
+internal import Records
 internal import Stream
 
 /// Logs to stderr, one line a message, as text or as JSON.
@@ -10,7 +11,7 @@ struct LineLogHandler: LogHandler {
   private let label: String
   private let format: LogFormat
 
-  /// Whether stderr leads to the journal of systemd, as JOURNAL_STREAM tells (systemd.exec(5)).
+  /// Whether stderr leads to systemd's journal, as JOURNAL_STREAM tells (systemd.exec(5)).
   private static let isReadByJournal: Bool = {
     var status = stat()
     guard let stream = ProcessInfo.processInfo.environment["JOURNAL_STREAM"],
@@ -36,9 +37,9 @@ struct LineLogHandler: LogHandler {
     let priority = Self.isReadByJournal ? "<\(event.level.journalPriority)>" : ""
     switch format {
     case .text:
-      let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(oneLine("\($0.value)"))" }
+      let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(printable("\($0.value)"))" }
       let line =
-        "\(priority)\(time) \(event.level) \(oneLine("\(event.message)"))\(details.joined())\n"
+        "\(priority)\(time) \(event.level) \(printable("\(event.message)"))\(details.joined())\n"
       writeToStandardError(line)
     case .json:
       var fields = all.mapValues { "\($0)" }
@@ -47,13 +48,6 @@ struct LineLogHandler: LogHandler {
       fields["message"] = "\(event.message)"
       writeToStandardError(priority + jsonText(fields) + "\n")
     }
-  }
-
-  /// A text without line ends and other control characters, which could pass for lines of the log.
-  private func oneLine(_ text: String) -> String {
-    text.unicodeScalars.map { scalar in
-      scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : "\(scalar)"
-    }.joined()
   }
 }
 

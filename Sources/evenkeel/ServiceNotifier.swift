@@ -1,10 +1,11 @@
-internal import Foundation
+internal import Dataflow
+internal import FoundationEssentials
 internal import Glibc
 
-/// What the daemon tells the service manager (sd_notify(3)); nothing where there is none.
+/// Tells the service manager how the daemon is (sd_notify(3)); does nothing if there is none.
 final class ServiceNotifier: Sendable {
   private let socketPath: String?
-  /// The time within which the service manager wants a sign of life; nil where it wants none.
+  /// The time within which the service manager wants a sign of life; nil if it wants none.
   let watchdogSeconds: Double?
 
   init() {
@@ -15,11 +16,9 @@ final class ServiceNotifier: Sendable {
       isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
   }
 
-  /// Says that a reload begins; the time lets the manager tell it from an older one.
-  func notifyReloading() {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    let microseconds = time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+  /// Says that a reload begins. The time, of CLOCK_MONOTONIC, lets the manager tell it from an older one.
+  func notifyReloading(_ clock: Clock) {
+    let microseconds = clock.now().nanoseconds / 1000
     notify("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
   }
 

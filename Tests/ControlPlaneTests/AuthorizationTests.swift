@@ -40,13 +40,36 @@ import Testing
     ("localhost", "http://localhost.evil.example", 403), ("[::2]", "", 403),
     ("localhost:x", "", 403), ("localhost@evil", "", 403),
   ])
-  func `over TCP neither a rebound name nor another site's page may change`(
+  func `over TCP neither a rebound name nor another site's page may read or change`(
     host: String, origin: String, status: Int
   ) async throws {
     try await TestServer.run(fake, token: "t") { server in
       let answer = try await server.request(
         "POST", path, headers: ["Authorization": "Bearer t", "Host": host, "Origin": origin])
       #expect(answer.status == status)
+      // A rebound name could otherwise read everything.
+      for path in ["/", "/metrics", "/readyz", "/api/v1/streams", "/api/v1/daemon"] {
+        let read = try await server.request("GET", path, headers: ["Host": host, "Origin": origin])
+        #expect(read.status == status, "\(path)")
+      }
+      let health = try await server.request(
+        "GET", "/healthz", headers: ["Host": host, "Origin": origin])
+      #expect(health.status == 200)
+    }
+  }
+
+  @Test(arguments: [(0o600, true), (0o640, true), (0o644, false), (0o602, false)])
+  func `a token that every user can read or write is refused`(mode: Int, isTaken: Bool)
+    async throws
+  {
+    try await TestServer.run(fake, token: "t") { server in
+      let file = try #require(server.tokenFile)
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
+      if isTaken {
+        try server.server.reloadToken()
+      } else {
+        #expect(throws: ControlError.openToken(path: file)) { try server.server.reloadToken() }
+      }
     }
   }
 
@@ -72,15 +95,15 @@ import Testing
       }
       try Data("new".utf8).write(to: URL(filePath: file))
       #expect(try await status("new") == 401)
-      try await server.server.reloadToken()
+      try server.server.reloadToken()
       #expect(try await status("new") == 200)
       #expect(try await status("old") == 401)
       for bad in ["", " \n", "two words", String(repeating: "x", count: 5000), "\u{1}"] {
         try Data(bad.utf8).write(to: URL(filePath: file))
-        await #expect(throws: ControlError.self) { try await server.server.reloadToken() }
+        #expect(throws: ControlError.self) { try server.server.reloadToken() }
       }
       try FileManager.default.removeItem(atPath: file)
-      await #expect(throws: ControlError.self) { try await server.server.reloadToken() }
+      #expect(throws: ControlError.self) { try server.server.reloadToken() }
       #expect(try await status("new") == 200)
     }
   }

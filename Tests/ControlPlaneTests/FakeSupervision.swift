@@ -15,11 +15,16 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     var statuses: [StreamStatus]
     var features: [String: [FeatureStatus]] = [:]
     var reasons: [String] = []
+    var daemon = DaemonStatus()
     var refusal: CommandRefusal?
     /// Whether commands never take effect.
     var hangs = false
     var commands: [(command: StreamCommand, stream: String)] = []
     var looks = 0
+    /// Makes every look at the statuses wait, as for a stream that holds its lock.
+    var statusGate: DispatchSemaphore?
+    /// Whether a look waits at the gate.
+    var isWaiting = false
     /// Moves the made data on, at each look at features: the page looks once a second.
     var advance: (@Sendable (inout State) -> Void)?
   }
@@ -33,7 +38,11 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
   }
 
   func statuses() -> [StreamStatus] {
-    withState { $0.statuses }
+    if let gate = withState({ $0.statusGate }) {
+      withState { $0.isWaiting = true }
+      gate.wait()
+    }
+    return withState { $0.statuses }
   }
 
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
@@ -46,15 +55,19 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     return features
   }
 
-  func carryOut(_ command: StreamCommand, on stream: String) async throws(CommandRefusal) {
+  func request(
+    _ command: StreamCommand, on stream: String,
+    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+  ) {
     let (refusal, hangs) = withState { state -> (CommandRefusal?, Bool) in
       state.commands.append((command, stream))
       let isKnown = state.statuses.contains { $0.name == stream }
       return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs)
     }
-    if let refusal { throw refusal }
-    if hangs { try? await Task.sleep(for: .seconds(5)) }
+    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(())) }
   }
+
+  var daemonStatus: DaemonStatus { withState { $0.daemon } }
 
   func unreadiness() -> [String] { withState { $0.reasons } }
 }

@@ -10,7 +10,8 @@ import Testing
     _ streams: [StreamStatus], features: [String: [FeatureStatus]] = [:]
   ) -> String {
     metricsText(
-      streams: streams, features: features, version: "1.2.3", process: ProcessStatistics.current())
+      streams: streams, features: features, daemon: DaemonStatus(), control: ControlStatistics(),
+      version: "1.2.3", process: ProcessStatistics.current())
   }
 
   @Test func `every family and sample is well formed`() throws {

@@ -1,4 +1,5 @@
 import BatchNormalization
+import Dataflow
 import Foundation
 import Testing
 
@@ -191,16 +192,50 @@ import Testing
 
   @Test func `a change that waits for its batch is accepted`() async throws {
     fake.withState { $0.hangs = true }
-    let head = try HTTPRequestHead(
-      parsing: "POST /api/v1/streams/weather/freeze HTTP/1.1\r\nHost: x".utf8)
-    var routes = Routes(
-      supervision: fake, settings: ControlSettings(addresses: [], version: "1"),
-      rates: RateSampler(), policy: ChangePolicy(token: nil, allowsOtherMachines: false))
-    routes.commandSeconds = 0.05
-    let response = try await routes.answer(
-      ControlPlane.HTTPRequest(head: head, body: [], isOverUnixSocket: true))
-    #expect(response.status == 202)
-    #expect(String(decoding: response.body, as: UTF8.self).contains(#""in_effect":false"#))
+    var limits = HTTPLimits()
+    limits.changeSeconds = 0.05
+    try await TestServer.run(fake, limits: limits) { server in
+      let answer = try await server.request(
+        "POST", "/api/v1/streams/weather/freeze", to: server.unix)
+      #expect(answer.status == 202)
+      #expect(try answer.json["in_effect"] as? Bool == false)
+    }
+  }
+
+  @Test func `the daemon tells how its last reload ended`() async throws {
+    try await TestServer.run(fake) { server in
+      let none = try await server.request("GET", "/api/v1/daemon")
+      #expect(try none.json["last_reload"] is NSNull)
+      fake.withState {
+        $0.daemon.reloads = 3
+        $0.daemon.reloadsRefused = 1
+        $0.daemon.lastReload = ReloadReport(error: "e.yaml:3:5: x", wallSeconds: 12.5)
+        $0.daemon.warnings = ["look"]
+      }
+      let daemon = try ControlClient(url: "\(server.unix)").daemon()
+      #expect(daemon.reloads == 3 && daemon.reloadsRefused == 1)
+      #expect(daemon.lastReload?.applied == false)
+      #expect(daemon.lastReload?.error == "e.yaml:3:5: x")
+      #expect(daemon.lastReload?.time == 12.5)
+      #expect(daemon.warnings == ["look"])
+    }
+  }
+
+  @Test func `what a name holds cannot steer a terminal`() async throws {
+    let name = "a\u{1B}]0;x\u{7}\u{7F}\u{9B}1m"
+    let fake = FakeSupervision([.made("s")], features: ["s": [.made(name)]])
+    try await TestServer.run(fake) { server in
+      for path in ["/metrics", "/api/v1/streams/s/features"] {
+        let answer = try await server.request("GET", path)
+        #expect(
+          !answer.body.unicodeScalars.contains {
+            $0.properties.generalCategory == .control && $0 != "\n"
+          }, "\(path)")
+      }
+      let features = try await server.request("GET", "/api/v1/streams/s/features")
+      let first = (try features.json["features"] as? [[String: Any]])?.first
+      #expect(first?["name"] as? String == name)
+    }
   }
 
   @Test func `HEAD answers without a body`() async throws {
@@ -229,38 +264,38 @@ import Testing
     }
   }
 
-  @Test func `rates are taken over the samples, and start anew when counters go back`() async {
-    let sampler = RateSampler()
+  @Test func `rates are taken over the samples, and begin again when counters go back`() {
+    var sampler = RateSampler()
     var status = StreamStatus.made("weather")
-    let start = ContinuousClock.now
-    await sampler.take([status], at: start)
-    #expect(await sampler.rates(of: "weather").windowSeconds == 0)
+    let start = Instant(nanoseconds: 1)
+    sampler.take([status], at: start)
+    #expect(sampler.rates(of: "weather").windowSeconds == 0)
     status.records += 500
     status.bytesIn += 50
-    await sampler.take([status], at: start + .seconds(2))
-    let rates = await sampler.rates(of: "weather")
+    sampler.take([status], at: start + 2)
+    let rates = sampler.rates(of: "weather")
     #expect(rates.windowSeconds == 2)
     #expect(rates.recordsPerSecond == 250)
     #expect(rates.bytesInPerSecond == 25)
     #expect(rates.bytesOutPerSecond == 0)
     status.records = 1
-    await sampler.take([status], at: start + .seconds(3))
-    #expect(await sampler.rates(of: "weather").windowSeconds == 0)
-    await sampler.take([], at: start + .seconds(4))
-    #expect(await sampler.rates(of: "weather") == StreamRates())
+    sampler.take([status], at: start + 3)
+    #expect(sampler.rates(of: "weather").windowSeconds == 0)
+    sampler.take([], at: start + 4)
+    #expect(sampler.rates(of: "weather") == StreamRates())
   }
 
   @Test func `the client of top reads what the server writes`() async throws {
     try await TestServer.run(fake) { server in
       for url in ["http://\(server.tcp)", "http://\(server.tcp)/", "\(server.unix)"] {
-        let streams = try await ControlClient(url: url).streams()
+        let streams = try ControlClient(url: url).streams()
         #expect(streams.version == "1.2.3")
         #expect(streams.streams.map(\.name) == ["weather", "a b-ü"])
         #expect(streams.streams[0].position.byteOffsetInFrame == 7)
       }
     }
-    await #expect(throws: ControlError.self) {
-      try await ControlClient(url: "http://127.0.0.1:1").streams()
+    #expect(throws: ControlError.self) {
+      try ControlClient(url: "http://127.0.0.1:1").streams()
     }
     #expect(throws: ControlError.self) { try ControlClient(url: "ftp://127.0.0.1:1") }
   }

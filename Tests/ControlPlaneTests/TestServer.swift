@@ -1,6 +1,6 @@
-import FlyingSocks
 import Foundation
 import Logging
+import TestSupport
 import Testing
 
 @testable import ControlPlane
@@ -54,6 +54,7 @@ struct TestServer {
     if let token {
       let file = directory.appending(path: "token").path()
       try Data("\(token)\n".utf8).write(to: URL(filePath: file))
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
       settings.tokenFile = file
     }
     settings.featureMetrics = featureMetrics
@@ -61,16 +62,9 @@ struct TestServer {
       settings, supervision: supervision,
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       limits: limits)
-    let running = Task { await server.run() }
-    do {
-      try await body(TestServer(server: server, tokenFile: settings.tokenFile))
-    } catch {
-      await server.stop()
-      await running.value
-      throw error
-    }
-    await server.stop()
-    await running.value
+    try server.start()
+    defer { server.stop() }
+    try await body(TestServer(server: server, tokenFile: settings.tokenFile))
   }
 
   var tcp: ControlAddress { server.addresses[0] }
@@ -100,18 +94,33 @@ struct TestServer {
     return await rest(of: socket)
   }
 
-  func connect(to address: ControlAddress? = nil) async throws -> AsyncSocket {
-    let system = try (address ?? tcp).systemAddress()
-    return try await connected(to: system)
+  func connect(to address: ControlAddress? = nil) async throws -> Client {
+    switch address ?? tcp {
+    case .unix(let path): Client(try Peer(unix: path))
+    case .ip4(_, let port), .ip6(_, let port): Client(try Peer(port: port))
+    }
   }
 
-  func rest(of socket: AsyncSocket) async -> String {
-    var bytes: [UInt8] = []
-    while let more = try? await socket.read(atMost: 4096) { bytes += more }
-    return String(decoding: bytes, as: UTF8.self)
+  func rest(of client: Client) async -> String {
+    String(decoding: client.peer.rest(), as: UTF8.self)
+  }
+}
+
+/// A connection of a test to the server.
+final class Client: @unchecked Sendable {
+  // @unchecked because a test uses it from one task at a time.
+  let peer: Peer
+  private var unread: [UInt8] = []
+
+  init(_ peer: Peer) { self.peer = peer }
+
+  func write(_ data: Data) async throws { peer.send(Array(data)) }
+
+  func read(bytes count: Int) async throws -> [UInt8] {
+    while unread.count < count, let more = peer.receive(), !more.isEmpty { unread += more }
+    defer { unread.removeFirst(min(count, unread.count)) }
+    return Array(unread.prefix(count))
   }
 
-  private func connected(to address: some SocketAddress) async throws -> AsyncSocket {
-    try await AsyncSocket.connected(to: address)
-  }
+  func close() throws { peer.close() }
 }

@@ -76,7 +76,7 @@ import Testing
       }
       daemon.running.signal(SIGHUP)
       try daemon.notifications.wait(
-        for: number.isMultiple(of: 2) ? "STATUS=configuration refused" : "STATUS=2 streams")
+        for: number.isMultiple(of: 2) ? "STATUS=configuration refused*" : "STATUS=2 streams")
       #expect(try daemon.ask("GET", "/healthz").status == 200)
       usleep(5000)
     }
@@ -185,6 +185,80 @@ import Testing
     #expect(second.errors.split(separator: "\n").count == 1)
     #expect(second.errors.contains("state") && second.errors.hasPrefix("evenkeel: "))
     #expect(try daemon.count("records") == 0)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
+  @Test func `a stream that drains slowly holds up no other in a reload`() throws {
+    let place = try Workplace()
+    func configuration(_ setting: String) -> String {
+      // The output of `stuck` has no reader, so it drains until it is given up.
+      named("stuck", setting) + "\n"
+        + named("free", setting)
+        .replacingOccurrences(of: "{ unix: { path: free.out } }", with: "{ file: { path: out } }")
+    }
+    let daemon = try Daemon(
+      in: place, configuration("momentum: 0.1"), settings: "shutdown_timeout: 60s")
+    for name in ["stuck", "free"] {
+      try Peer(unix: place.path(name + ".in")).send(Records.header + Records.text(0, 0..<10))
+    }
+    #expect(try eventually { try daemon.count("records_in_flight", of: "stuck") == 10 })
+    #expect(try eventually { try daemon.count("records", of: "free") == 10 })
+    try Daemon.write(configuration("momentum: 0.2"), settings: "shutdown_timeout: 60s", in: place)
+    daemon.running.signal(SIGHUP)
+    #expect(eventually { daemon.log.components(separatedBy: "stream runs").count - 1 == 3 })
+    #expect(try daemon.status(of: "stuck", "state", as: String.self) == "draining")
+    #expect(eventually { (try? Peer(unix: place.path("free.in"))) != nil })
+    // A stop is heard meanwhile, and a second one ends the process.
+    daemon.running.signal(SIGTERM)
+    #expect(eventually { daemon.log.contains("notice draining") })
+    #expect(try daemon.stop().exitCode == 75)
+  }
+
+  @Test func `a stream may take the place of one that leaves`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, named("old", "momentum: 0.1"))
+    try Daemon.write(
+      named("old", "momentum: 0.1").replacingOccurrences(of: "old:", with: "new:"), in: place)
+    daemon.running.signal(SIGHUP)
+    try daemon.notifications.wait(for: "STATUS=1 streams")
+    #expect(try daemon.status(of: "new", "state", as: String.self) == "running")
+    #expect(try daemon.count("restarts", of: "new") == 0)
+    #expect(try daemon.ask("GET", "/api/v1/streams/old").status == 404)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
+  @Test func `a FIFO at the configuration's path is refused, and signals are still heard`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, DaemonSocketTests.stream())
+    try FileManager.default.removeItem(atPath: place.path("e.yaml"))
+    #expect(mkfifo(place.path("e.yaml"), 0o600) == 0)
+    daemon.running.signal(SIGHUP)
+    try daemon.notifications.wait(for: "STATUS=configuration refused*")
+    #expect(daemon.log.contains("e.yaml: expected a regular file, found a FIFO"))
+    #expect(try daemon.stop().exitCode == 0)
+    let second = try place.evenkeel("run", "--config", "e.yaml")
+    #expect(second.exitCode == 78)
+  }
+
+  @Test func `a refused reload is seen until one succeeds`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(
+      in: place, DaemonSocketTests.stream(), environment: ["WATCHDOG_USEC": "300000"])
+    #expect(try daemon.metric("evenkeel_config_last_reload_successful") == 1)
+    let good = try place.read("e.yaml")
+    try place.write("e.yaml", Array("sauce: 1\n".utf8))
+    daemon.running.signal(SIGHUP)
+    try daemon.notifications.wait(for: "STATUS=configuration refused*")
+    #expect(try daemon.metric("evenkeel_config_last_reload_successful") == 0)
+    #expect(try daemon.metric(#"evenkeel_config_reloads_total{outcome="refused"}"#) == 1)
+    #expect(try daemon.ask("GET", "/api/v1/daemon").body.contains("e.yaml:1:1"))
+    // Also in the status of a later sign of life.
+    try daemon.notifications.wait(for: "WATCHDOG=1")
+    try daemon.notifications.wait(for: "STATUS=configuration refused*")
+    try place.write("e.yaml", good)
+    daemon.running.signal(SIGHUP)
+    try daemon.notifications.wait(for: "STATUS=1 streams")
+    #expect(try daemon.metric("evenkeel_config_last_reload_successful") == 1)
     #expect(try daemon.stop().exitCode == 0)
   }
 

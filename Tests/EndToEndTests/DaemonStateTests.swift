@@ -175,4 +175,45 @@ import Testing
     expectRecords(16, from: daemon)
     #expect(try daemon.stop().exitCode == 0)
   }
+
+  @Test(arguments: ["state/s", "state/s/dead-letters.ndjson"])
+  func `a symbolic link in the state directory is not followed`(path: String) throws {
+    try FileManager.default.createDirectory(
+      atPath: place.path((path as NSString).deletingLastPathComponent),
+      withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: place.path("elsewhere"), withIntermediateDirectories: true)
+    symlink(place.path("elsewhere"), place.path(path))
+    try place.write("in.csv", ("n,x\n" + records(0..<8)).utf8)
+    let daemon = try Daemon(in: place, stream())
+    #expect(try eventually { try daemon.status("state", as: String.self) == "failed" })
+    let error = try daemon.status("last_error", as: String.self)
+    #expect(error.contains("expected no symbolic link"), "\(error)")
+    #expect(try daemon.stop().exitCode == 0)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place.path("elsewhere")).isEmpty)
+  }
+
+  @Test func `a lock that is a symbolic link is not followed`() throws {
+    try FileManager.default.createDirectory(
+      atPath: place.path("state"), withIntermediateDirectories: true)
+    symlink(place.path("victim"), place.path("state/lock"))
+    try Daemon.write(stream(), in: place)
+    let finished = try place.evenkeel("run", "--config", "e.yaml")
+    #expect(finished.exitCode != 0)
+    #expect(!place.files.contains("victim"))
+  }
+
+  @Test func `a state directory that is removed is noticed`() throws {
+    try place.write("in.csv", ("n,x\n" + records(0..<8)).utf8)
+    let daemon = try Daemon(in: place, stream())
+    expectRecords(8, from: daemon)
+    #expect(try daemon.ask("GET", "/readyz").status == 200)
+    try FileManager.default.removeItem(atPath: place.path("state"))
+    #expect(
+      try eventually {
+        try daemon.ask("GET", "/readyz").body.contains("state directory was removed")
+      })
+    #expect(try daemon.metric("evenkeel_daemon_warnings") == 1)
+    #expect(daemon.log.contains("state directory was removed"))
+  }
 }

@@ -160,4 +160,4 @@ extension String {
 }
 
 /// Whether the tests run under AddressSanitizer or ThreadSanitizer (`make sanitize`).
-var isSanitized: Bool { ProcessInfo.processInfo.environment["EVENKEEL_SANITIZED"] == "1" }
+package var isSanitized: Bool { ProcessInfo.processInfo.environment["EVENKEEL_SANITIZED"] == "1" }

@@ -185,7 +185,7 @@ package final class NotificationSocket: @unchecked Sendable {
     close(number)
   }
 
-  /// Waits for a message with that line; those before it are kept too.
+  /// Waits for a message with that line; a `*` at its end stands for anything. Earlier ones are kept too.
   package func wait(
     for line: String, within seconds: Double = 30, while isAlive: () -> Bool = { true }
   ) throws {
@@ -197,7 +197,9 @@ package final class NotificationSocket: @unchecked Sendable {
       let count = recv(number, &buffer, buffer.count, 0)
       let message = String(decoding: buffer[..<max(0, count)], as: UTF8.self)
       received.append(message)
-      if message.split(separator: "\n").contains(Substring(line)) { return }
+      let isIt: (Substring) -> Bool =
+        line.hasSuffix("*") ? { $0.hasPrefix(line.dropLast()) } : { $0 == line }
+      if message.split(separator: "\n").contains(where: isIt) { return }
     }
     throw POSIXError(.ETIMEDOUT, userInfo: ["line": line, "received": received])
   }

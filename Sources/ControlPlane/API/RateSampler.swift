@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Stream
 internal import Supervision
 
@@ -10,10 +11,10 @@ struct StreamRates: Codable, Equatable, Sendable {
   var bytesOutPerSecond = 0.0
 }
 
-/// Samples the counters each second, so that a single request can be told rates.
-actor RateSampler {
+/// Keeps samples of the counters, one a second, so that a single request can be told rates.
+struct RateSampler: Sendable {
   private struct Sample {
-    var time: ContinuousClock.Instant
+    var time: Instant
     var records: Int
     var bytesIn: Int
     var bytesOut: Int
@@ -22,15 +23,7 @@ actor RateSampler {
   private static let window = 10
   private var samples: [String: [Sample]] = [:]
 
-  /// Samples until the task is cancelled.
-  func run(_ supervision: any StreamSupervision) async {
-    while !Task.isCancelled {
-      take(supervision.statuses(), at: .now)
-      try? await Task.sleep(for: .seconds(1))
-    }
-  }
-
-  func take(_ statuses: [StreamStatus], at time: ContinuousClock.Instant) {
+  mutating func take(_ statuses: [StreamStatus], at time: Instant) {
     var next: [String: [Sample]] = [:]
     for status in statuses {
       let sample = Sample(
@@ -47,7 +40,7 @@ actor RateSampler {
     guard let samples = samples[stream], let first = samples.first, let last = samples.last,
       last.time > first.time
     else { return StreamRates() }
-    let seconds = (last.time - first.time) / .seconds(1)
+    let seconds = last.time.seconds(since: first.time)
     return StreamRates(
       windowSeconds: seconds,
       recordsPerSecond: Double(last.records - first.records) / seconds,

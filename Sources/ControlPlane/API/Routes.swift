@@ -1,83 +1,108 @@
 internal import Stream
 internal import Supervision
 
+/// What a route came to.
+enum RouteOutcome: Sendable {
+  case response(HTTPResponse)
+  /// A change is under way; this is the answer if it takes too long.
+  case pending(HTTPResponse)
+}
+
 /// The routes of docs/HTTP.md: from a request to its answer.
 struct Routes {
   let supervision: any StreamSupervision
   let settings: ControlSettings
   let rates: RateSampler
-  let policy: ChangePolicy
+  let statistics: ControlStatistics
+  let policy: AccessPolicy
 
-  /// How long a change may take before the answer says that it is still to come, in seconds.
-  var commandSeconds = 10.0
+  /// The answer to `/healthz`; nil for every other path.
+  ///
+  /// It says nothing but that the process lives, so it needs neither a stream nor leave.
+  static func health(_ head: HTTPRequestHead) -> HTTPResponse? {
+    guard head.path == "/healthz" else { return nil }
+    do throws(HTTPFault) {
+      try allow(["GET", "HEAD"], head)
+      return HTTPResponse(json: ["status": "ok"])
+    } catch {
+      return HTTPResponse(error)
+    }
+  }
 
+  /// Calls `reply` with the answer: at once, or for a change once its stream has made it.
+  ///
   /// - Throws: `HTTPFault` for everything that is refused.
-  func answer(_ request: HTTPRequest) async throws(HTTPFault) -> HTTPResponse {
-    let parts = request.head.path.split(separator: "/", omittingEmptySubsequences: true)
+  func answer(
+    _ request: HTTPRequest, _ reply: @escaping @Sendable (RouteOutcome) -> Void
+  ) throws(HTTPFault) {
+    let head = request.head
+    try policy.authorizeReading(head, overUnixSocket: request.isOverUnixSocket)
+    let parts = head.path.split(separator: "/", omittingEmptySubsequences: true)
     switch parts.count {
     case 0:
-      try allow(["GET", "HEAD"], request)
-      return LivePage.response()
-    case 1 where parts[0] == "healthz":
-      try allow(["GET", "HEAD"], request)
-      return HTTPResponse(json: ["status": "ok"])
+      try Self.allow(["GET", "HEAD"], head)
+      reply(.response(LivePage.response()))
     case 1 where parts[0] == "readyz":
-      try allow(["GET", "HEAD"], request)
+      try Self.allow(["GET", "HEAD"], head)
       let reasons = supervision.unreadiness()
-      return HTTPResponse(
-        status: reasons.isEmpty ? 200 : 503,
-        json: Readiness(status: reasons.isEmpty ? "ready" : "not ready", reasons: reasons))
+      let readiness = Readiness(status: reasons.isEmpty ? "ready" : "not ready", reasons: reasons)
+      reply(.response(HTTPResponse(status: reasons.isEmpty ? 200 : 503, json: readiness)))
     case 1 where parts[0] == "metrics":
-      try allow(["GET", "HEAD"], request)
-      return metrics()
+      try Self.allow(["GET", "HEAD"], head)
+      reply(.response(metrics()))
+    case 3 where parts[0...2] == ["api", "v1", "daemon"]:
+      try Self.allow(["GET", "HEAD"], head)
+      let view = DaemonView(supervision.daemonStatus, version: settings.version)
+      reply(.response(HTTPResponse(json: view)))
     case 3... where parts[0...2] == ["api", "v1", "streams"]:
-      return try await streams(parts.dropFirst(3), request)
+      try streams(parts.dropFirst(3), request, reply)
     default:
       throw HTTPFault(404, "no such route")
     }
   }
 
-  private func streams(_ parts: ArraySlice<Substring>, _ request: HTTPRequest)
-    async throws(HTTPFault) -> HTTPResponse
-  {
+  private func streams(
+    _ parts: ArraySlice<Substring>, _ request: HTTPRequest,
+    _ reply: @escaping @Sendable (RouteOutcome) -> Void
+  ) throws(HTTPFault) {
+    let head = request.head
     guard let encodedName = parts.first else {
-      try allow(["GET", "HEAD"], request)
-      var views: [StreamView] = []
-      for status in supervision.statuses() { views.append(await view(of: status)) }
-      return HTTPResponse(json: StreamsView(version: settings.version, streams: views))
+      try Self.allow(["GET", "HEAD"], head)
+      let views = supervision.statuses().map(view)
+      let answer = StreamsView(version: settings.version, streams: views)
+      return reply(.response(HTTPResponse(json: answer)))
     }
     let name = try Self.streamName(encodedName)
     guard let action = parts.dropFirst().first else {
-      try allow(["GET", "HEAD"], request)
+      try Self.allow(["GET", "HEAD"], head)
       guard let status = supervision.statuses().first(where: { $0.name == name }) else {
         throw HTTPFault(CommandRefusal.noSuchStream(name))
       }
-      return HTTPResponse(json: await view(of: status))
+      return reply(.response(HTTPResponse(json: view(of: status))))
     }
     guard parts.count == 2 else { throw HTTPFault(404, "no such route") }
-    if action == "features" {
-      try allow(["GET", "HEAD"], request)
-      do {
-        let features = try supervision.features(of: name).map(FeatureView.init)
-        return HTTPResponse(json: FeaturesView(stream: name, features: features))
-      } catch {
-        throw HTTPFault(error)
-      }
+    guard action == "features" else { return try change(String(action), of: name, request, reply) }
+    try Self.allow(["GET", "HEAD"], head)
+    do {
+      let features = try supervision.features(of: name).map(FeatureView.init)
+      reply(.response(HTTPResponse(json: FeaturesView(stream: name, features: features))))
+    } catch {
+      throw HTTPFault(error)
     }
-    return try await change(String(action), of: name, request)
   }
 
-  private func change(_ action: String, of stream: String, _ request: HTTPRequest)
-    async throws(HTTPFault) -> HTTPResponse
-  {
+  private func change(
+    _ action: String, of stream: String, _ request: HTTPRequest,
+    _ reply: @escaping @Sendable (RouteOutcome) -> Void
+  ) throws(HTTPFault) {
     let simple: [String: StreamCommand] = [
       "freeze": .freeze, "thaw": .thaw, "reset": .reset, "checkpoint": .checkpoint,
     ]
     guard simple[action] != nil || ["mode", "parameters"].contains(action) else {
       throw HTTPFault(404, "no such route")
     }
-    try allow([simple[action] == nil ? "PUT" : "POST"], request)
-    try policy.authorize(request.head, overUnixSocket: request.isOverUnixSocket)
+    try Self.allow([simple[action] == nil ? "PUT" : "POST"], request.head)
+    try policy.authorizeChange(request.head, overUnixSocket: request.isOverUnixSocket)
     let command: StreamCommand
     if let known = simple[action] {
       command = known
@@ -90,43 +115,21 @@ struct Routes {
         command = .parameters(weight: body.weight, bias: body.bias, features: body.features)
       }
     }
-    return try await carryOut(command, named: action, on: stream)
-  }
-
-  /// The outcome, or 202 where the batch under way lasts: a stream whose sink is absent has no next
-  /// batch, and a client must not wait for ever.
-  private func carryOut(_ command: StreamCommand, named action: String, on stream: String)
-    async throws(HTTPFault) -> HTTPResponse
-  {
-    let (outcomes, outcome) = AsyncStream.makeStream(of: CommandOutcome.self)
-    let supervision = supervision
-    Task {
-      do throws(CommandRefusal) {
-        try await supervision.carryOut(command, on: stream)
-        outcome.yield(.done)
-      } catch {
-        outcome.yield(.refused(error))
+    // A stream whose sink is absent has no next batch, and a client must not wait for ever.
+    let pending = ChangeView(stream: stream, change: action, isInEffect: false)
+    reply(.pending(HTTPResponse(status: 202, json: pending)))
+    supervision.request(command, on: stream) { result in
+      switch result {
+      case .success:
+        let done = ChangeView(stream: stream, change: action, isInEffect: true)
+        reply(.response(HTTPResponse(json: done)))
+      case .failure(let refusal): reply(.response(HTTPResponse(HTTPFault(refusal))))
       }
     }
-    let seconds = commandSeconds
-    let timer = Task {
-      try? await Task.sleep(for: .seconds(seconds))
-      outcome.yield(.pending)
-    }
-    defer { timer.cancel() }
-    switch await outcomes.first(where: { _ in true }) {
-    case .done:
-      return HTTPResponse(json: ChangeView(stream: stream, change: action, isInEffect: true))
-    case .refused(let refusal):
-      throw HTTPFault(refusal)
-    case .pending, nil:
-      return HTTPResponse(
-        status: 202, json: ChangeView(stream: stream, change: action, isInEffect: false))
-    }
   }
 
-  private func view(of status: StreamStatus) async -> StreamView {
-    StreamView(status, rates: await rates.rates(of: status.name))
+  private func view(of status: StreamStatus) -> StreamView {
+    StreamView(status, rates: rates.rates(of: status.name))
   }
 
   private func metrics() -> HTTPResponse {
@@ -134,7 +137,7 @@ struct Routes {
     var features: [String: [FeatureStatus]] = [:]
     if settings.featureMetrics != .none {
       for status in statuses {
-        // A stream that a reload has just removed has no features to tell.
+        // A reload may have removed the stream since.
         guard let known = try? supervision.features(of: status.name),
           settings.featureMetrics.includes(featureCount: known.count)
         else { continue }
@@ -142,14 +145,14 @@ struct Routes {
       }
     }
     let text = metricsText(
-      streams: statuses, features: features, version: settings.version,
-      process: ProcessStatistics.current())
+      streams: statuses, features: features, daemon: supervision.daemonStatus,
+      control: statistics, version: settings.version, process: ProcessStatistics.current())
     return HTTPResponse(
       contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
   }
 
-  private func allow(_ methods: [String], _ request: HTTPRequest) throws(HTTPFault) {
-    guard methods.contains(request.head.method) else {
+  private static func allow(_ methods: [String], _ head: HTTPRequestHead) throws(HTTPFault) {
+    guard methods.contains(head.method) else {
       let allowed = methods.joined(separator: ", ")
       throw HTTPFault(405, "expected \(allowed)", fields: ["Allow": allowed])
     }
@@ -197,12 +200,6 @@ private func hexadecimal(_ byte: UInt8) -> UInt8? {
   case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
   default: nil
   }
-}
-
-private enum CommandOutcome: Sendable {
-  case done
-  case refused(CommandRefusal)
-  case pending
 }
 
 /// The answer to `GET /readyz`.

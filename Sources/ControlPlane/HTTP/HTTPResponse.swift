@@ -1,10 +1,11 @@
 internal import FoundationEssentials
+internal import Records
 
 /// A request as the routes see it.
 struct HTTPRequest {
   var head: HTTPRequestHead
   var body: [UInt8]
-  /// Whether it came over a Unix socket, whose permissions say who may connect.
+  /// Whether it came over a Unix socket; the permissions of its file say who may connect.
   var isOverUnixSocket: Bool
 }
 
@@ -29,8 +30,8 @@ struct HTTPResponse: Equatable {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // The values are ours and map what JSON cannot spell to null; a failure would be a bug here.
-    let text = (try? encoder.encode(value)).map { Array($0) }
+    // Our values map numbers that JSON cannot spell to null, so a failure would be a bug.
+    let text = (try? encoder.encode(value)).map { printable(json: Array($0)) }
     self.init(
       status: text == nil ? 500 : status, contentType: "application/json", fields: fields,
       body: text ?? Array(#"{"error":"internal error"}"#.utf8))

@@ -1,16 +1,18 @@
 internal import Stream
 internal import Supervision
+internal import Synchronization
 
 /// All metrics in Prometheus' text format 0.0.4; docs/HTTP.md lists them.
 ///
 /// - Parameter features: by stream; a stream that is not in it shows none.
 func metricsText(
-  streams: [StreamStatus], features: [String: [FeatureStatus]], version: String,
-  process: ProcessStatistics
+  streams: [StreamStatus], features: [String: [FeatureStatus]], daemon: DaemonStatus,
+  control: ControlStatistics, version: String, process: ProcessStatistics
 ) -> String {
   var text = MetricsWriter()
   text.family("evenkeel_build_info", .gauge, "The version that runs; always 1.")
   text.sample("evenkeel_build_info", ["version": version], 1)
+  text.daemon(daemon, control)
   for metric in streamMetrics {
     text.family(metric.name, metric.type, metric.help)
     for stream in streams {
@@ -26,6 +28,14 @@ func metricsText(
         "evenkeel_stream_state", ["stream": stream.name, "state": state.rawValue],
         stream.state == state ? 1 : 0)
     }
+  }
+  text.family(
+    "evenkeel_stream_last_failure_info", .gauge,
+    "Always 1; the label says why the stream failed last. Absent before the first failure.")
+  for stream in streams {
+    guard let reason = stream.lastErrorReason else { continue }
+    text.sample(
+      "evenkeel_stream_last_failure_info", ["stream": stream.name, "reason": reason], 1)
   }
   text.histogram(
     "evenkeel_stream_batch_latency_seconds", "Time from the cut of a batch to its emission.",
@@ -46,6 +56,39 @@ func metricsText(
   return text.text
 }
 
+extension MetricsWriter {
+  fileprivate mutating func daemon(_ daemon: DaemonStatus, _ control: ControlStatistics) {
+    let reloads = "evenkeel_config_reloads_total"
+    family(reloads, .counter, "Attempts to apply a changed configuration.")
+    sample(reloads, ["outcome": "applied"], Double(daemon.reloads - daemon.reloadsRefused))
+    sample(reloads, ["outcome": "refused"], Double(daemon.reloadsRefused))
+    single(
+      "evenkeel_config_last_reload_successful", .gauge,
+      "Whether the last attempt to apply a configuration succeeded, the start included.",
+      daemon.lastReload.map { $0.isApplied ? 1 : 0 } ?? 1)
+    single(
+      "evenkeel_config_last_reload_success_timestamp_seconds", .gauge,
+      "When a configuration was last applied, at the start too.", daemon.appliedSeconds)
+    single(
+      "evenkeel_daemon_warnings", .gauge,
+      "Reasons to look at the daemon though it runs.", Double(daemon.warnings.count))
+    single(
+      "evenkeel_control_connections_total", .counter, "Connections to the control plane.",
+      Double(control.accepted.load(ordering: .relaxed)))
+    single(
+      "evenkeel_control_refused_connections_total", .counter,
+      "Connections to the control plane that were refused, or closed to make room for another.",
+      Double(control.refused.load(ordering: .relaxed)))
+  }
+
+  /// A family of one sample without labels; nothing if there is no value.
+  mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double?) {
+    guard let value else { return }
+    family(name, kind, help)
+    sample(name, [:], value)
+  }
+}
+
 private struct StreamMetric {
   var name: String
   var type: MetricsWriter.Kind
@@ -56,7 +99,7 @@ private struct StreamMetric {
 private let streamMetrics: [StreamMetric] = [
   .init(
     name: "evenkeel_stream_up", type: .gauge,
-    help: "Whether the stream runs or has come to its end in order."
+    help: "Whether the stream runs or its source has ended."
   ) { [.running, .draining, .finished].contains($0.state) ? 1 : 0 },
   .init(
     name: "evenkeel_stream_frozen", type: .gauge, help: "Whether the running moments stand still."
@@ -88,7 +131,7 @@ private let streamMetrics: [StreamMetric] = [
   .init(
     name: "evenkeel_stream_dropped_writes_total", type: .counter,
     help:
-      "Writes that a slow reader of the sink lost, or that had no reader, where dropping is asked for."
+      "Writes of a sink with when_full: drop_oldest that a slow reader lost or that had no reader."
   ) { Double($0.droppedWrites) },
   .init(
     name: "evenkeel_stream_records_in_flight", type: .gauge,
@@ -104,7 +147,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.checkpointAgeSeconds },
   .init(
     name: "evenkeel_stream_warnings", type: .gauge,
-    help: "What an operator should know though the stream runs, by number."
+    help: "Number of reasons to look at the stream though it runs."
   ) { Double($0.warnings.count) },
 ]
 
@@ -127,6 +170,6 @@ private let featureMetrics: [FeatureMetric] = [
   ) { $0.missingRatio },
   .init(
     name: "evenkeel_feature_drift",
-    help: "Distance of the last batch's mean from the running mean, in running deviations."
+    help: "Distance of the last batch's mean from the running mean, in running standard deviations."
   ) { $0.drift },
 ]

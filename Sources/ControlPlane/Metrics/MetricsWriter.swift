@@ -1,3 +1,4 @@
+internal import Records
 internal import Stream
 
 /// Text in Prometheus' format 0.0.4, a family at a time.
@@ -51,6 +52,11 @@ struct MetricsWriter {
         process.openDescriptors.map(Double.init)
       ),
       (
+        "process_max_fds", .gauge, "Maximum number of open file descriptors.",
+        process.mostDescriptors.map(Double.init)
+      ),
+      ("process_threads", .gauge, "Number of threads.", process.threads.map(Double.init)),
+      (
         "process_start_time_seconds", .gauge,
         "Start time of the process since unix epoch in seconds.", process.startSeconds
       ),
@@ -59,11 +65,7 @@ struct MetricsWriter {
         "Total user and system CPU time spent in seconds.", process.cpuSeconds
       ),
     ]
-    for (name, kind, help, value) in values {
-      guard let value else { continue }
-      family(name, kind, help)
-      sample(name, [:], value)
-    }
+    for (name, kind, help, value) in values { single(name, kind, help, value) }
   }
 
   /// A number as the format spells it; whole ones without a fraction.
@@ -75,7 +77,8 @@ struct MetricsWriter {
 
   private static func escaped(_ text: String, quotes: Bool) -> String {
     var escaped = ""
-    for scalar in text.unicodeScalars {
+    // Other control characters have no escape in this format, and a person may read it on a terminal.
+    for scalar in printable(text, keepsLines: true).unicodeScalars {
       switch scalar {
       case "\\": escaped += "\\\\"
       case "\n": escaped += "\\n"

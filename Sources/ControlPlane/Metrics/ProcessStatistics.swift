@@ -1,24 +1,26 @@
+internal import Dataflow
 internal import Glibc
 internal import Storage
 
-/// What Prometheus' `process_*` metrics tell, out of /proc; nil where that is not there.
+/// The values of Prometheus' `process_*` metrics, from /proc; nil if /proc does not tell.
 struct ProcessStatistics: Equatable {
   var residentBytes: Int?
   var openDescriptors: Int?
+  var mostDescriptors: Int?
+  var threads: Int?
   /// Seconds since 1970.
   var startSeconds: Double?
   var cpuSeconds: Double?
 
-  /// When the machine was started, in seconds since 1970, as the clock stood when this was first asked.
+  /// When the machine started, in seconds since 1970, as the clock stood at the first call.
   ///
-  /// Not out of /proc/stat, which a hardened service does not see (ProcSubset=pid).
+  /// Not from /proc/stat, which a hardened service does not see (ProcSubset=pid).
   private static let bootSeconds: Double = {
-    func seconds(_ clock: clockid_t) -> Double {
-      var time = timespec()
-      clock_gettime(clock, &time)
-      return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-    return (100 * (seconds(CLOCK_REALTIME) - seconds(CLOCK_BOOTTIME))).rounded() / 100
+    // CLOCK_BOOTTIME is no clock of `Clock`: it counts from the start of the machine, as /proc does.
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    let uptime = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    return (100 * (Clock.system.wallSeconds() - uptime)).rounded() / 100
   }()
 
   static func current() -> ProcessStatistics {
@@ -34,7 +36,11 @@ struct ProcessStatistics: Equatable {
     // The directory's own descriptor is among those listed.
     statistics.openDescriptors = (try? files.list("/proc/self/fd")).map { $0.count - 1 }
 
-    // proc_pid_stat(5): the name may hold anything, so fields count from behind its parenthesis.
+    var limit = rlimit()
+    if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+      statistics.mostDescriptors = Int(clamping: limit.rlim_cur)
+    }
+    // proc_pid_stat(5): the name may hold anything, so fields count from after its parenthesis.
     let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
     guard let stat = text("/proc/self/stat"), let end = stat.lastIndex(of: ")") else {
       return statistics
@@ -43,6 +49,7 @@ struct ProcessStatistics: Equatable {
     guard fields.count > 19, let user = Double(fields[11]), let system = Double(fields[12]),
       let start = Double(fields[19])
     else { return statistics }
+    statistics.threads = Int(fields[17])
     statistics.cpuSeconds = (user + system) / ticks
     statistics.startSeconds = bootSeconds + start / ticks
     return statistics

@@ -23,6 +23,15 @@ package final class StateDirectoryLock: Sendable {
     try? file.write(Array("\(processIdentifier())\n".utf8))
   }
 
+  /// Whether the locked file still stands in the state directory. If it does not, somebody removed or
+  /// replaced the directory, and another process can take it.
+  package func isInPlace(in fileSystem: any FileSystem) -> Bool {
+    guard let held = try? file.status(), let present = try? fileSystem.status(of: file.path) else {
+      return false
+    }
+    return held.identity == present.identity
+  }
+
   /// Lets another process have the state directory; a second call does nothing.
   package func release() {
     // A close that fails has closed all the same.

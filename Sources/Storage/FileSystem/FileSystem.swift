@@ -9,6 +9,8 @@ package protocol FileSystem: Sendable {
   func openWithoutWaiting(_ path: String) throws(FileError) -> any File
   /// What stands at `path`; symbolic links are followed.
   func status(of path: String) throws(FileError) -> FileStatus
+  /// Whether a symbolic link stands at `path` itself.
+  func isSymbolicLink(_ path: String) -> Bool
   /// Gives a file another name, in one step; a file of that name is replaced.
   func rename(_ path: String, to newPath: String) throws(FileError)
   func remove(_ path: String) throws(FileError)
@@ -128,6 +130,8 @@ extension FileSystem {
   package func openWithoutWaiting(_ path: String) throws(FileError) -> any File {
     try open(path, for: .reading)
   }
+
+  package func isSymbolicLink(_ path: String) -> Bool { false }
 
   /// The whole of a regular file, if it has at most `limit` bytes.
   ///

@@ -31,6 +31,11 @@ package struct POSIXFileSystem: FileSystem {
     return FileStatus(status)
   }
 
+  package func isSymbolicLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
   package func rename(_ path: String, to newPath: String) throws(FileError) {
     try posix(.rename, path) { Glibc.rename(path, newPath) }
   }
@@ -79,7 +84,7 @@ package struct POSIXFileSystem: FileSystem {
 
   package func lock(_ path: String) throws(FileError) -> any File {
     let descriptor = try posix(.lock, path) {
-      Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644)
+      Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0o644)
     }
     let file = POSIXFile(adopting: descriptor, path: path)
     // Not fcntl's lock, which any other close of the file in this process would let go.

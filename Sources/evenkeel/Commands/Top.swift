@@ -72,26 +72,12 @@ struct Top: ParsableCommand {
     }
   }
 
-  /// Waits on this thread, which no task runs on.
   private func answer(from client: ControlClient) -> Result<StreamsView, CommandFailure> {
-    let box = Box()
-    let done = DispatchSemaphore(value: 0)
-    Task {
-      do throws(ControlError) {
-        box.value = .success(try await client.streams())
-      } catch {
-        box.value = .failure(CommandFailure("\(error)", exitCode: EX_UNAVAILABLE))
-      }
-      done.signal()
+    do throws(ControlError) {
+      return .success(try client.streams())
+    } catch {
+      return .failure(CommandFailure("\(error)", exitCode: EX_UNAVAILABLE))
     }
-    done.wait()
-    return box.value
-  }
-
-  /// Carries the answer from the task; @unchecked because the semaphore orders its two users.
-  private final class Box: @unchecked Sendable {
-    var value: Result<StreamsView, CommandFailure> = .failure(
-      CommandFailure("no answer", exitCode: EX_UNAVAILABLE))
   }
 }
 

@@ -1,0 +1,292 @@
+internal import Dataflow
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+// Invariants:
+// - Everything but `mail` is touched on the loop's own thread alone, from `run()` on.
+// - A client is in `clients` from its accept until its socket is closed; a higher key is a younger client.
+// - A reply to an exchange that no client waits for any more is dropped.
+
+/// Takes connections and moves bytes for the control plane, on one thread.
+///
+/// It calls nothing that waits and takes no lock that a stream holds, so it answers `/healthz` itself,
+/// however busy the streams are. All other requests go to `answer`, which replies through the mailbox.
+final class ControlLoop: @unchecked Sendable {
+  // @unchecked because of the first invariant.
+
+  let mail: ControlMailbox
+  private let listeners: [Listener]
+  private let limits: HTTPLimits
+  private let clock: Clock
+  private let logger: Logger
+  private let statistics: ControlStatistics
+  private let answer: @Sendable (HTTPRequest, ControlReply) -> Void
+  private var clients: [Int: ControlClientConnection] = [:]
+  private var lastClient = 0
+  private var lastExchange = 0
+  /// Descriptors that are kept so that streams cannot take the last ones.
+  private var reserve: [ControlSocket] = []
+  private var pausedUntil: Instant?
+
+  private static let reservedDescriptors = 16
+  private static let acceptedInTurn = 64
+  private static let pauseSeconds = 0.1
+  /// Bytes that a refused client may still send.
+  private static let mostDiscarded = 8 << 20
+  /// How long requests under way may take once the server is to stop.
+  private static let graceSeconds = 2.0
+
+  init(
+    _ listeners: [Listener], limits: HTTPLimits, clock: Clock, logger: Logger,
+    statistics: ControlStatistics,
+    answer: @escaping @Sendable (HTTPRequest, ControlReply) -> Void
+  ) throws(SocketFailure) {
+    self.listeners = listeners
+    self.limits = limits
+    self.clock = clock
+    self.logger = logger
+    self.statistics = statistics
+    self.answer = answer
+    mail = try ControlMailbox()
+    refillReserve()
+  }
+
+  /// Serves until the mailbox says stop, then lets requests under way end.
+  func run() {
+    while !mail.isStopping { turn(listens: true, atMost: nil) }
+    for listener in listeners { listener.close() }
+    for (key, client) in clients where !client.isUnderWay { remove(key) }
+    let end = clock.now() + Self.graceSeconds
+    while clients.values.contains(where: \.isUnderWay), clock.now() < end {
+      turn(listens: false, atMost: end)
+    }
+    clients = [:]
+    reserve = []
+  }
+
+  // MARK: One turn
+
+  private func turn(listens: Bool, atMost end: Instant?) {
+    let keys = Array(clients.keys)
+    let accepts = listens && pausedUntil == nil
+    var queries = [pollfd(fd: mail.descriptor, events: CShort(POLLIN), revents: 0)]
+    queries += listeners.map {
+      pollfd(fd: accepts ? $0.socket.number : -1, events: CShort(POLLIN), revents: 0)
+    }
+    queries += keys.map {
+      pollfd(fd: clients[$0]?.socket.number ?? -1, events: clients[$0]?.events ?? 0, revents: 0)
+    }
+    guard poll(&queries, nfds_t(queries.count), milliseconds(until: end)) >= 0 else { return }
+    takeMail()
+    for (key, query) in zip(keys, queries.dropFirst(1 + listeners.count)) where query.revents != 0 {
+      serve(key, hasFailed: query.revents & CShort(POLLERR | POLLHUP | POLLNVAL) != 0)
+    }
+    if accepts {
+      for index in listeners.indices where queries[1 + index].revents != 0 { accept(from: index) }
+    }
+    expire()
+  }
+
+  private func milliseconds(until end: Instant?) -> CInt {
+    let deadlines = clients.values.compactMap(\.deadline) + [end, pausedUntil].compactMap(\.self)
+    guard let next = deadlines.min() else { return -1 }
+    return CInt(max(0, min(60_000, (next.seconds(since: clock.now()) * 1000).rounded(.up))))
+  }
+
+  private func expire() {
+    let now = clock.now()
+    if let until = pausedUntil, until <= now { pausedUntil = nil }
+    for (key, client) in clients {
+      guard let deadline = client.deadline, deadline <= now else { continue }
+      switch client.phase {
+      case .reading(hasBegun: true):
+        refuse(HTTPFault(408, "the request did not come within \(limits.requestSeconds) s"), key)
+      case .answering(_, let fallback?):
+        send(fallback, to: key, closes: !client.keepsAlive)
+      case .reading, .answering, .writing, .lingering: remove(key)
+      }
+    }
+  }
+
+  private func takeMail() {
+    for letter in mail.take() {
+      guard
+        let (key, client) = clients.first(where: { $0.value.awaitsExchange(letter.exchange) })
+      else { continue }
+      switch letter.content {
+      case .answer(let response):
+        send(response, to: key, closes: !client.keepsAlive || mail.isStopping)
+      case .fallback(let response):
+        clients[key]?.phase = .answering(exchange: letter.exchange, fallback: response)
+        clients[key]?.deadline = clock.now() + limits.changeSeconds
+      }
+    }
+  }
+
+  // MARK: Connections
+
+  private func accept(from index: Int) {
+    for _ in 0..<Self.acceptedInTurn {
+      switch listeners[index].socket.accept() {
+      case .connection(let socket): welcome(socket, from: index)
+      case .nothing: return
+      case .exhausted:
+        // A descriptor from the reserve, else from the client that has been idle longest.
+        if reserve.popLast() == nil, !evict(where: { _ in true }) {
+          pausedUntil = clock.now() + Self.pauseSeconds
+          return
+        }
+      }
+    }
+  }
+
+  private func welcome(_ socket: ControlSocket, from index: Int) {
+    statistics.accepted.add(1, ordering: .relaxed)
+    // A newcomer takes the place of a client that says nothing, so silent ones shut nobody out.
+    guard
+      clients.values.count(where: { $0.listener == index }) < limits.connections
+        || evict(where: { $0.listener == index })
+    else {
+      statistics.refused.add(1, ordering: .relaxed)
+      var discarded: [UInt8] = []
+      _ = socket.read(atMost: 4096, into: &discarded)
+      let busy = HTTPResponse(HTTPFault(503, "too many connections"))
+      _ = socket.write(busy.head(closes: true) + busy.body, from: 0)
+      return
+    }
+    lastClient += 1
+    clients[lastClient] = ControlClientConnection(
+      socket, listener: index, limits: limits,
+      deadline: clock.now() + limits.firstByteSeconds)
+    // Most clients send at once: those are answered in this turn.
+    serve(lastClient, hasFailed: false)
+  }
+
+  /// Closes a client that waits for nothing from us: the oldest silent one, else the oldest of all.
+  private func evict(where isCandidate: (ControlClientConnection) -> Bool) -> Bool {
+    let idle = clients.filter { !$0.value.isUnderWay && isCandidate($0.value) }
+    let silent = idle.filter { !$0.value.reader.isUnderWay }
+    guard let key = (silent.isEmpty ? idle : silent).keys.min() else { return false }
+    statistics.refused.add(1, ordering: .relaxed)
+    remove(key)
+    return true
+  }
+
+  private func remove(_ key: Int) {
+    clients[key] = nil
+    refillReserve()
+  }
+
+  private func refillReserve() {
+    while reserve.count < Self.reservedDescriptors {
+      let copy = fcntl(mail.descriptor, F_DUPFD_CLOEXEC, 0)
+      guard copy >= 0 else { return }
+      reserve.append(ControlSocket(adopting: copy))
+    }
+  }
+
+  // MARK: One client
+
+  private func serve(_ key: Int, hasFailed: Bool) {
+    guard let client = clients[key] else { return }
+    switch client.phase {
+    case .reading: read(key)
+    case .writing: write(key)
+    case .answering: if hasFailed { remove(key) }
+    case .lingering(let discarded):
+      var bytes: [UInt8] = []
+      switch client.socket.read(atMost: 64 << 10, into: &bytes) {
+      case .bytes(let count) where discarded + count < Self.mostDiscarded:
+        clients[key]?.phase = .lingering(discarded: discarded + count)
+      case .waits: return
+      case .bytes, .ended: remove(key)
+      }
+    }
+  }
+
+  private func read(_ key: Int) {
+    guard let socket = clients[key]?.socket else { return }
+    let wasUnderWay = clients[key]?.reader.isUnderWay == true
+    switch clients[key]?.reader.receive(from: socket) {
+    case .waits, nil: return
+    case .ended: return remove(key)
+    case .bytes:
+      if !wasUnderWay {
+        clients[key]?.phase = .reading(hasBegun: true)
+        clients[key]?.deadline = clock.now() + limits.requestSeconds
+      }
+      takeRequest(key)
+    }
+  }
+
+  /// Answers the next request of a client, if it is whole.
+  private func takeRequest(_ key: Int) {
+    guard var client = clients[key] else { return }
+    do throws(HTTPFault) {
+      let step = try client.reader.next()
+      clients[key]?.reader = client.reader
+      switch step {
+      case .needsMore(let asksForLeave):
+        let leave = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+        if asksForLeave { _ = client.socket.write(leave, from: 0) }
+      case .request(let head, let body):
+        lastExchange += 1
+        clients[key]?.keepsAlive = head.keepsAlive && !mail.isStopping
+        clients[key]?.isHead = head.method == "HEAD"
+        clients[key]?.phase = .answering(exchange: lastExchange, fallback: nil)
+        clients[key]?.deadline = nil
+        if let health = Routes.health(head) {
+          return send(health, to: key, closes: clients[key]?.keepsAlive != true)
+        }
+        let request = HTTPRequest(
+          head: head, body: body,
+          isOverUnixSocket: listeners[client.listener].address.isUnix)
+        answer(request, ControlReply(exchange: lastExchange, mail: mail))
+      }
+    } catch {
+      refuse(error, key)
+    }
+  }
+
+  private func refuse(_ fault: HTTPFault, _ key: Int) {
+    clients[key]?.lingers = true
+    send(HTTPResponse(fault), to: key, closes: true)
+  }
+
+  private func send(_ response: HTTPResponse, to key: Int, closes: Bool) {
+    guard let client = clients[key] else { return }
+    let bytes = response.head(closes: closes) + (client.isHead ? [] : response.body)
+    clients[key]?.phase = .writing(bytes, offset: 0, closes: closes)
+    clients[key]?.deadline = clock.now() + limits.responseSeconds
+    write(key)
+  }
+
+  private func write(_ key: Int) {
+    guard let client = clients[key],
+      case .writing(let bytes, var offset, let closes) = client.phase
+    else { return }
+    while offset < bytes.count {
+      switch client.socket.write(bytes, from: offset) {
+      case .bytes(let count): offset += count
+      case .waits:
+        clients[key]?.phase = .writing(bytes, offset: offset, closes: closes)
+        return
+      case .ended: return remove(key)
+      }
+    }
+    if client.lingers {
+      // A client that still sends would lose the answer to a reset if the socket were closed now.
+      client.socket.endSending()
+      clients[key]?.phase = .lingering(discarded: 0)
+      clients[key]?.deadline = clock.now() + limits.lingerSeconds
+    } else if closes || mail.isStopping {
+      remove(key)
+    } else {
+      clients[key]?.phase = .reading(hasBegun: client.reader.isUnderWay)
+      clients[key]?.deadline =
+        clock.now() + (client.reader.isUnderWay ? limits.requestSeconds : limits.idleSeconds)
+      if client.reader.isUnderWay { takeRequest(key) }
+    }
+  }
+}

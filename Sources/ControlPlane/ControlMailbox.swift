@@ -1,0 +1,89 @@
+internal import Dataflow
+internal import Glibc
+internal import Synchronization
+
+/// Brings answers from other threads to the control plane's loop, and wakes it.
+final class ControlMailbox: @unchecked Sendable {
+  // @unchecked because `letters` is only touched with `lock` held.
+
+  struct Letter {
+    enum Content {
+      case answer(HTTPResponse)
+      /// To be sent if no answer comes in time.
+      case fallback(HTTPResponse)
+    }
+
+    let exchange: Int
+    let content: Content
+  }
+
+  private let lock = Lock()
+  private var letters: [Letter] = []
+  private let hasStopped = Atomic(false)
+  private let reading: ControlSocket
+  private let writing: ControlSocket
+
+  init() throws(SocketFailure) {
+    var ends: [CInt] = [0, 0]
+    guard pipe(&ends) == 0 else { throw SocketFailure(call: "pipe", errno: errno) }
+    (reading, writing) = (ControlSocket(adopting: ends[0]), ControlSocket(adopting: ends[1]))
+    for end in ends {
+      _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+      _ = fcntl(end, F_SETFL, O_NONBLOCK)
+    }
+  }
+
+  /// Readable while there is something new.
+  var descriptor: CInt { reading.number }
+
+  var isStopping: Bool { hasStopped.load(ordering: .acquiring) }
+
+  func stop() {
+    hasStopped.store(true, ordering: .releasing)
+    wake()
+  }
+
+  func put(_ letter: Letter) {
+    lock.withLock { letters.append(letter) }
+    wake()
+  }
+
+  /// All that has come since the last call.
+  func take() -> [Letter] {
+    var drained = [UInt8](repeating: 0, count: 256)
+    while Glibc.read(reading.number, &drained, drained.count) > 0 {}
+    return lock.withLock {
+      defer { letters = [] }
+      return letters
+    }
+  }
+
+  /// A full pipe wakes as well.
+  private func wake() {
+    var byte: UInt8 = 1
+    _ = Glibc.write(writing.number, &byte, 1)
+  }
+}
+
+/// The way back to the client of one request; the first answer counts.
+struct ControlReply: Sendable {
+  let exchange: Int
+  let mail: ControlMailbox
+
+  func send(_ response: HTTPResponse) {
+    mail.put(.init(exchange: exchange, content: .answer(response)))
+  }
+
+  /// Names what is sent if no answer comes in time.
+  func expect(orElse response: HTTPResponse) {
+    mail.put(.init(exchange: exchange, content: .fallback(response)))
+  }
+}
+
+/// What the control plane counts.
+final class ControlStatistics: Sendable {
+  /// Connections taken.
+  let accepted = Atomic(0)
+  /// Connections refused, or closed to make room for another.
+  let refused = Atomic(0)
+}

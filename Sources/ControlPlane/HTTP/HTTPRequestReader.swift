@@ -1,0 +1,88 @@
+/// Sizes in bytes and times in seconds that a client cannot exceed.
+struct HTTPLimits: Sendable {
+  var headBytes = 16 * 1024
+  var bodyBytes = 1024 * 1024
+  /// From the connection to the first byte of its first request.
+  var firstByteSeconds = 5.0
+  /// Between two requests of a connection.
+  var idleSeconds = 60.0
+  /// From the first byte of a request to its last.
+  var requestSeconds = 10.0
+  /// To take a whole answer.
+  var responseSeconds = 30.0
+  /// After a refusal, for the client to read it.
+  var lingerSeconds = 1.0
+  /// For a change to take effect, before the answer says that it is still to come.
+  var changeSeconds = 10.0
+  /// Connections at once, of each address that is listened on.
+  var connections = 128
+}
+
+/// Puts the requests of one connection together from the bytes that come.
+struct HTTPRequestReader {
+  /// What the bytes so far make up.
+  enum Step {
+    case request(HTTPRequestHead, body: [UInt8])
+    /// More bytes are needed; the client waits for leave to send its body if `asksForLeave`.
+    case needsMore(asksForLeave: Bool)
+  }
+
+  private let limits: HTTPLimits
+  private var searched = 0
+  private var head: HTTPRequestHead?
+  private var hasAskedForLeave = false
+  /// Received and not yet consumed.
+  private var buffer: [UInt8] = []
+
+  init(limits: HTTPLimits) {
+    self.limits = limits
+  }
+
+  /// Whether a part of a request has come.
+  var isUnderWay: Bool { head != nil || !buffer.isEmpty }
+
+  mutating func receive(from socket: ControlSocket) -> ControlSocket.Transfer {
+    socket.read(atMost: 16 << 10, into: &buffer)
+  }
+
+  /// Takes the next request out of the buffer, if it is whole.
+  ///
+  /// - Throws: `HTTPFault` for what must be answered and the connection closed.
+  mutating func next() throws(HTTPFault) -> Step {
+    if head == nil { head = try takeHead() }
+    guard let head else { return .needsMore(asksForLeave: false) }
+    guard head.contentLength <= limits.bodyBytes else {
+      throw HTTPFault(413, "expected a body of at most \(limits.bodyBytes) bytes")
+    }
+    guard buffer.count >= head.contentLength else {
+      defer { hasAskedForLeave = true }
+      return .needsMore(asksForLeave: head.expectsContinue && !hasAskedForLeave)
+    }
+    let body = Array(buffer[..<head.contentLength])
+    buffer.removeFirst(head.contentLength)
+    (self.head, searched, hasAskedForLeave) = (nil, 0, false)
+    return .request(head, body: body)
+  }
+
+  private mutating func takeHead() throws(HTTPFault) -> HTTPRequestHead? {
+    if let end = headEnd(from: searched) {
+      if end <= limits.headBytes {
+        let head = try HTTPRequestHead(parsing: buffer[..<end])
+        buffer.removeFirst(end + 4)
+        return head
+      }
+    } else {
+      searched = max(0, buffer.count - 3)
+      if buffer.count <= limits.headBytes { return nil }
+    }
+    throw HTTPFault(431, "expected a header of at most \(limits.headBytes) bytes")
+  }
+
+  /// The index of the CRLF CRLF that ends the head.
+  private func headEnd(from start: Int) -> Int? {
+    guard buffer.count >= start + 4 else { return nil }
+    return (start...(buffer.count - 4)).first {
+      buffer[$0] == 13 && buffer[$0 + 1] == 10 && buffer[$0 + 2] == 13 && buffer[$0 + 3] == 10
+    }
+  }
+}

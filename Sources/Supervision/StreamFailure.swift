@@ -1,0 +1,38 @@
+internal import Storage
+internal import Stream
+
+/// Why a stream stopped, as it is told to operators.
+struct StreamFailure: Sendable, Equatable {
+  /// For those who may see what records hold.
+  let text: String
+  /// Without what records hold.
+  let textForLog: String
+  /// One word for metrics, of a small fixed set.
+  let reason: String
+  /// Whether a restart cannot mend it.
+  let isPermanent: Bool
+
+  init(_ error: any Error) {
+    guard let error = error as? StreamError else {
+      (text, textForLog) = ("\(error)", "\(error)")
+      (reason, isPermanent) = ("other", false)
+      return
+    }
+    text = "\(error)"
+    textForLog = error.withoutContents
+    (reason, isPermanent) =
+      switch error {
+      case .badRecord: ("bad_record", false)
+      case .badInput: ("bad_input", false)
+      case .inputChanged: ("input_changed", false)
+      case .badFile: ("bad_file", false)
+      case .stateRefused: ("state", false)
+      case .inputMissing: ("input_missing", false)
+      case .outputRefused: ("output", false)
+      case .inputOutput: ("io", false)
+      case .configuration: ("configuration", true)
+      case .notDrained: ("not_drained", false)
+      case .interrupted: ("interrupted", false)
+      }
+  }
+}
