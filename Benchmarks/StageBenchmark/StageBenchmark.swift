@@ -14,7 +14,7 @@ internal import Records
 struct StageBenchmark {
   static func main() throws {
     let words = CommandLine.arguments
-    guard words.count == 6, let format = BuiltInFormats.named(words[1]),
+    guard words.count == 6, let format = BuiltInFormats.all.named(words[1]),
       let columns = Int(words[2]), let mode = NormalizationMode(rawValue: words[3]),
       let batchSize = Int(words[4])
     else { throw BadArguments(found: words) }

@@ -12,12 +12,16 @@ package struct RecordFormat: Sendable {
   package let settings: SettingGroup
   /// The width of the numbers that it reads.
   package let precision: @Sendable (SettingValues) -> Precision
+  /// What no stream can be started with, among the values of the stream's and the format's settings;
+  /// `keepsFormat` tells whether records are written in the format too.
+  package let check: @Sendable (_ values: SettingValues, _ keepsFormat: Bool) -> [SettingViolation]
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
   package init(
     name: String, fileExtensions: [String], settings: SettingGroup,
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
+    check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
@@ -25,24 +29,43 @@ package struct RecordFormat: Sendable {
     self.fileExtensions = fileExtensions
     self.settings = settings
     self.precision = precision
+    self.check = check
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
+  }
+}
+
+extension RecordFormat {
+  /// Everything among the values of settings with which a stream of this format would not start.
+  package func violations(
+    in values: SettingValues, keepsFormat: Bool
+  ) -> [SettingViolation] {
+    let found = check(values, keepsFormat)
+    guard found.isEmpty else { return found }
+    do {
+      _ = try makeDecoder(DecoderOptions(values))
+      return []
+    } catch {
+      return [SettingViolation(error.setting, expected: .said(error.message), found: "")]
+    }
   }
 }
 
 /// Every format that Evenkeel reads and writes.
 package enum BuiltInFormats {
   package static let all: [RecordFormat] = [.csv, .ndjson, .raw]
+}
 
-  package static func named(_ name: String) -> RecordFormat? {
-    all.first { $0.name == name }
+extension [RecordFormat] {
+  package func named(_ name: String) -> RecordFormat? {
+    first { $0.name == name }
   }
 
   /// The format of a file by its name, a `.zst` at the end aside.
-  package static func ofFile(named path: String) -> RecordFormat? {
+  package func ofFile(named path: String) -> RecordFormat? {
     let name = path.lowercased()
     let plain = name.hasSuffix(".zst") ? name.dropLast(4) : name[...]
-    return all.first { $0.fileExtensions.contains { plain.hasSuffix("." + $0) } }
+    return first { $0.fileExtensions.contains { plain.hasSuffix("." + $0) } }
   }
 }
 
@@ -220,12 +243,21 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
   }
 }
 
-/// Options that a format cannot work with.
+/// A setting that a format cannot work with.
 package struct FormatError: Error, Equatable, CustomStringConvertible {
-  package var description: String
+  package let setting: any SettingDescription
+  /// What is wrong with it, in full.
+  package let message: String
 
-  package init(_ description: String) {
-    self.description = description
+  package init(_ setting: any SettingDescription, _ message: String) {
+    self.setting = setting
+    self.message = message
+  }
+
+  package var description: String { "\(setting.key ?? ""): \(message)" }
+
+  package static func == (left: FormatError, right: FormatError) -> Bool {
+    left.setting === right.setting && left.message == right.message
   }
 }
 

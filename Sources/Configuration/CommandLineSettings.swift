@@ -66,15 +66,15 @@ package struct CommandLineSettings: Sendable {
     argument.hasPrefix("-") && argument != "-" && Double(argument) == nil
   }
 
-  /// Reads the settings of a group.
+  /// Reads the settings of groups.
   ///
   /// - Parameter isComplete: whether settings that must be given are asked for.
-  /// - Throws: the first value that is wrong, or what is wrong among the values.
-  package func values(
-    of group: SettingGroup, requiring isComplete: Bool = true
+  /// - Throws: the first value that is wrong, or missing.
+  package func read(
+    _ groups: [SettingGroup], requiring isComplete: Bool = true
   ) throws(CommandLineError) -> SettingValues {
     var values = SettingValues()
-    for setting in group.settings {
+    for setting in groups.flatMap(\.settings) {
       guard let option = setting.option else { continue }
       guard let text = texts[option.name] else {
         guard setting.isRequired, isComplete else { continue }
@@ -93,9 +93,21 @@ package struct CommandLineSettings: Sendable {
           message: "expected \(expected), found \(error.found ?? quoted(text))", hint: error.hint)
       }
     }
-    for preset in group.presets where preset.isChosen(in: values) { values.apply(preset) }
-    if let violation = group.violations(in: values).first { throw CommandLineError(violation) }
+    for preset in groups.flatMap(\.presets) where preset.isChosen(in: values) {
+      values.apply(preset)
+    }
     return values
+  }
+
+  /// Checks what must hold among the values of groups that were read.
+  ///
+  /// - Throws: the first thing that does not.
+  package func check(
+    _ groups: [SettingGroup], _ values: SettingValues
+  ) throws(CommandLineError) {
+    if let violation = groups.lazy.flatMap({ $0.violations(in: values) }).first {
+      throw CommandLineError(violation)
+    }
   }
 }
 

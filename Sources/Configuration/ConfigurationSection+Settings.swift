@@ -1,12 +1,46 @@
 // Reading described settings.
 extension ConfigurationSection {
-  /// Reads the settings of a group, whose section this is.
+  /// Reads the settings of a group and checks what must hold among them.
+  ///
+  /// - Returns: nil if something is wrong, which is reported.
+  package func values(of group: SettingGroup) -> SettingValues? {
+    guard let values = read([group]) else { return nil }
+    return check([group], values) ? values : nil
+  }
+
+  /// Reads the settings of groups that stand in this section, or in a section within it.
   ///
   /// - Parameter isComplete: whether settings that must be given are asked for.
   /// - Returns: nil if a value is wrong or one is missing that must be given, which is reported.
-  package func values(
-    of group: SettingGroup, requiring isComplete: Bool = true
+  package func read(
+    _ groups: [SettingGroup], requiring isComplete: Bool = true
   ) -> SettingValues? {
+    var all: SettingValues? = SettingValues()
+    for group in groups {
+      if let values = read(group, requiring: isComplete) {
+        all?.merge(values)
+      } else {
+        all = nil
+      }
+    }
+    return all
+  }
+
+  /// Checks what must hold among the values of groups that were read.
+  ///
+  /// - Returns: whether it does; what does not is reported.
+  package func check(_ groups: [SettingGroup], _ values: SettingValues) -> Bool {
+    let violations = groups.flatMap { $0.violations(in: values) }
+    for violation in violations { report(violation) }
+    return violations.isEmpty
+  }
+
+  private func read(_ group: SettingGroup, requiring isComplete: Bool) -> SettingValues? {
+    if let name = group.section {
+      guard let section = reading(name, holdsWord: false) else { return nil }
+      let own = SettingGroup(group.title, group.settings, presets: group.presets)
+      return section.read(own, requiring: isComplete)
+    }
     let inFile = group.settings.filter { $0.key != nil }
     // A key that leads to others may hold a word in place of them: `compression: off`.
     let leading = Set(inFile.flatMap { Self.leadingKeys($0.key ?? "") })
@@ -24,11 +58,8 @@ extension ConfigurationSection {
         isWhole = false
       }
     }
-    guard isWhole else { return nil }
     for preset in group.presets where preset.isChosen(in: values) { values.apply(preset) }
-    let violations = group.violations(in: values)
-    for violation in violations { report(violation) }
-    return violations.isEmpty ? values : nil
+    return isWhole ? values : nil
   }
 
   /// Adds an error at a setting that was read from this section or from one below.
@@ -40,6 +71,12 @@ extension ConfigurationSection {
     } else {
       section.report(message, keyPath: key)
     }
+  }
+
+  /// Where a setting that was read from this section, or from one below, stands.
+  package func place(of setting: any SettingDescription) -> ConfigurationPlace {
+    let (section, key): (ConfigurationSection, String) = place(of: setting)
+    return section.place(of: key)
   }
 
   private enum Answer {

@@ -200,6 +200,7 @@ extension ConfigurationSection {
     case .scalar(let scalar) where names.contains(scalar.text):
       let section = ConfigurationSection(
         entries: [], path: path(to: key) + "." + scalar.text, mark: node.mark, errors: errors)
+      sections.append(section)
       return (scalar.text, section)
     case .scalar(let scalar):
       report(

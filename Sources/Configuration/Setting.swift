@@ -82,6 +82,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
   package var isList: Bool { type.form == .list }
   package var isLiteral: Bool { type.form == .literal }
   package var range: String? { type.range }
+  package var optionRange: String? { optionType.range }
 
   package func parse(
     _ texts: [String], as place: SettingPlace
@@ -97,6 +98,11 @@ package final class Setting<Value: Sendable>: SettingDescription {
     case .file: type.expected
     case .commandLine: optionType.expected
     }
+  }
+
+  package var optionDefaultText: String? {
+    guard let fallback, let text = optionType.text(fallback) else { return defaultText }
+    return text
   }
 
   package func text(in values: SettingValues) -> String? {
@@ -129,6 +135,10 @@ package protocol SettingDescription: AnyObject, Sendable {
   var effects: SettingEffects { get }
   /// What holds if nobody sets it, in words; nil: nothing does.
   var defaultText: String? { get }
+  /// The same on the command line.
+  var optionDefaultText: String? { get }
+  /// The bounds of its value on the command line, if it is a number.
+  var optionRange: String? { get }
   /// One sentence or two, in Markdown.
   var help: String { get }
 

@@ -33,11 +33,12 @@ package enum SettingHelp {
   private static func text(_ setting: any SettingDescription, _ option: SettingOption) -> String {
     var notes: [String] = []
     if case .value = option.form {
+      if let range = setting.optionRange { notes.append(range) }
       if !setting.words.isEmpty {
         notes.append("values: " + setting.words.joined(separator: ", "))
       }
       if setting.isRequired { notes.append("required") }
-      if let fallback = setting.defaultText { notes.append("default: " + fallback) }
+      if let fallback = setting.optionDefaultText { notes.append("default: " + fallback) }
     }
     let help = (option.help ?? setting.help).filter { $0 != "`" }
     return help + (notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))")

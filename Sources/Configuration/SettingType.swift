@@ -11,12 +11,12 @@ package struct SettingType<Value: Sendable>: Sendable {
   package let range: String?
   /// The value that texts spell; one text, unless the form is a list.
   package let parse: @Sendable ([String]) throws(SettingRefusal) -> Value
-  /// The value as a user would write it.
-  package let text: @Sendable (Value) -> String
+  /// The value as a user would write it; nil for the absence of one.
+  package let text: @Sendable (Value) -> String?
 
   package init(
     expected: String, form: SettingForm = .text, words: [String] = [], range: String? = nil,
-    text: @escaping @Sendable (Value) -> String,
+    text: @escaping @Sendable (Value) -> String?,
     list parse: @escaping @Sendable ([String]) throws(SettingRefusal) -> Value
   ) {
     self.expected = expected
@@ -30,7 +30,7 @@ package struct SettingType<Value: Sendable>: Sendable {
   /// A type whose values are spelled by one text.
   package init(
     expected: String, form: SettingForm = .text, words: [String] = [], range: String? = nil,
-    text: @escaping @Sendable (Value) -> String,
+    text: @escaping @Sendable (Value) -> String?,
     parse: @escaping @Sendable (String) throws(SettingRefusal) -> Value
   ) {
     self.init(
@@ -49,7 +49,7 @@ package struct SettingType<Value: Sendable>: Sendable {
     }
     return .init(
       expected: expected, form: form, words: words, range: range,
-      text: { $0.map(text) ?? "none" }, list: parseOptional)
+      text: { $0.flatMap(text) }, list: parseOptional)
   }
 }
 
@@ -75,6 +75,29 @@ extension SettingType<String> {
         guard words.contains(text) else { throw .nearest(to: text, in: words) }
         return text
       })
+  }
+}
+
+extension SettingType<String> {
+  /// The path of a file or directory, as a file gives it: no shell replaces `~` or `$NAME` there.
+  package static let path = SettingType(
+    expected: "a path", text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      guard !text.isEmpty, !text.utf8.contains(0) else { throw SettingRefusal() }
+      let second = text.dropFirst().first
+      if text.hasPrefix("~") || text.hasPrefix("$") && second.map(isNameStart) ?? false {
+        throw SettingRefusal(
+          expected: "a path without ~ and $NAME",
+          hint: "write the whole path; ${HOME} stands for the home directory")
+      }
+      return text
+    })
+
+  /// A path that a shell has read already.
+  package static let shellPath = SettingType.text(called: "a path")
+
+  private static func isNameStart(_ character: Character) -> Bool {
+    character.isLetter || character == "_"
   }
 }
 
@@ -172,7 +195,14 @@ extension SettingType<Double> {
 extension SettingType<[String]> {
   /// A list of texts, empty ones allowed.
   package static let texts = SettingType(
-    expected: "a list of texts", form: .list, text: { $0.joined(separator: ",") }, list: { $0 })
+    expected: "a list of texts", form: .list, text: listText, list: { $0 })
+}
+
+extension SettingType<[String]> {
+  /// The same on the command line, where commas part the texts.
+  package static let commaSeparated = SettingType(
+    expected: "texts with commas between", form: .list, text: { $0.joined(separator: ",") },
+    list: { $0 })
 }
 
 extension SettingType where Value: RawRepresentable<String> & CaseIterable {
@@ -201,9 +231,22 @@ private func span(_ least: some CustomStringConvertible, _ most: some CustomStri
   "from \(least) to \(most)"
 }
 
-/// A number as a user would write it.
-private func numberText(_ number: Double) -> String {
-  Int(exactly: number).map(String.init) ?? number.description
+/// A number as a user would write it: `3`, `0.1`, `1e-5`.
+package func numberText(_ number: Double) -> String {
+  Int(exactly: number).map(String.init) ?? number.description.replacing("e-0", with: "e-")
+}
+
+/// A list as a file spells it, such as `[a, ""]`; two lists with the same text are the same.
+package func listText(_ elements: [String]) -> String {
+  let texts = elements.map { element in
+    let isPlain =
+      !element.isEmpty
+      && element.unicodeScalars.allSatisfy { !#"[]{},:'"\ "#.unicodeScalars.contains($0) }
+    return isPlain
+      ? element
+      : "\"" + element.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+  }
+  return "[" + texts.joined(separator: ", ") + "]"
 }
 
 /// A count with a comma after each group of three digits, as in 1,048,576.

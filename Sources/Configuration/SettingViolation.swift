@@ -72,8 +72,8 @@ package struct SettingRule: Sendable {
       guard values[other] != value else { return [] }
       return settings.filter(values.isGiven).map {
         SettingViolation(
-          $0, expected: .other(other, is: other.type.text(value)),
-          found: other.type.text(values[other]))
+          $0, expected: .other(other, is: other.type.text(value) ?? ""),
+          found: other.type.text(values[other]) ?? "nothing")
       }
     }
   }
@@ -86,7 +86,7 @@ package struct SettingRule: Sendable {
       guard values[other] == value else { return [] }
       return settings.filter(values.isGiven).map {
         SettingViolation(
-          $0, expected: .absence(beside: other, other.type.text(value)), found: "both")
+          $0, expected: .absence(beside: other, other.type.text(value) ?? ""), found: "both")
       }
     }
   }

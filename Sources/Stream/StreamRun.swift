@@ -50,7 +50,6 @@ package final class StreamRun: Sendable {
     fileSystem: any FileSystem = POSIXFileSystem(),
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) {
-    try configuration.validate()
     let state = InitialState(
       checkpoint: try read(files.checkpointIn) { path throws(StorageError) in
         try CheckpointFile.read(path, in: fileSystem)

@@ -28,6 +28,9 @@ struct Evenkeel: ParsableCommand {
   }
 
   private static func run(_ arguments: [String]) throws {
+    if arguments.count == 2, arguments[0] == "help" {
+      return try run([arguments[1], "--help"])
+    }
     let named = configuration.subcommands.first {
       $0.configuration.commandName == arguments.first
     }

@@ -11,7 +11,7 @@ import Testing
   private static let features = ["f0", "f1", "f2"]
 
   private static func format(_ name: String) throws -> RecordFormat {
-    try #require(BuiltInFormats.named(name))
+    try #require(BuiltInFormats.all.named(name))
   }
 
   private static func decoderOptions(_ scalar: Precision = .float64) -> DecoderOptions {
@@ -67,18 +67,19 @@ import Testing
     let extensions = BuiltInFormats.all.flatMap(\.fileExtensions)
     #expect(Set(extensions).count == extensions.count)
     for format in BuiltInFormats.all {
-      #expect(BuiltInFormats.named(format.name)?.name == format.name)
+      #expect(BuiltInFormats.all.named(format.name)?.name == format.name)
       for suffix in format.fileExtensions {
-        #expect(BuiltInFormats.ofFile(named: "x." + suffix)?.name == format.name)
+        #expect(BuiltInFormats.all.ofFile(named: "x." + suffix)?.name == format.name)
         #expect(
-          BuiltInFormats.ofFile(named: "a/B.c/X.\(suffix.uppercased()).ZST")?.name == format.name)
-        #expect(BuiltInFormats.ofFile(named: suffix)?.name == nil)
+          BuiltInFormats.all.ofFile(named: "a/B.c/X.\(suffix.uppercased()).ZST")?.name
+            == format.name)
+        #expect(BuiltInFormats.all.ofFile(named: suffix)?.name == nil)
       }
     }
-    #expect(BuiltInFormats.named("CSV") == nil)
-    #expect(BuiltInFormats.ofFile(named: "-") == nil)
-    #expect(BuiltInFormats.ofFile(named: "x.zst") == nil)
-    #expect(BuiltInFormats.ofFile(named: "x.csv.gz") == nil)
+    #expect(BuiltInFormats.all.named("CSV") == nil)
+    #expect(BuiltInFormats.all.ofFile(named: "-") == nil)
+    #expect(BuiltInFormats.all.ofFile(named: "x.zst") == nil)
+    #expect(BuiltInFormats.all.ofFile(named: "x.csv.gz") == nil)
   }
 
   @Test(arguments: names)

@@ -89,11 +89,17 @@ import Testing
   }
 
   @Test func `the number of columns must be told and sensible`() {
-    #expect(throws: FormatError("raw rows need the number of their columns (--columns N)")) {
+    #expect(
+      throws:
+        FormatError(RawSettings.columns, "expected the number of columns, found nothing")
+    ) {
       try FormatReading(.raw, [])
     }
     for count in [0, -1, 100_001, .max] {
-      #expect(throws: FormatError("expected 1 to 100000 raw columns, found \(count)")) {
+      #expect(
+        throws:
+          FormatError(RawSettings.columns, "expected 1 to 100000 columns, found \(count)")
+      ) {
         try FormatReading(.raw, [], Self.options(count, .float32))
       }
     }
@@ -206,8 +212,9 @@ import Testing
       .raw, Self.bytes([1, 2], .float32), Self.options(2, .float32, ["f1"]))
     #expect(
       throws: FormatError(
-        "columns that are no features pass as they are, in float32, but the output is float64: "
-          + "pass --precision float32, or make every column a feature")
+        RecordSettings.precision,
+        "expected float32, the width of the columns that are no features and pass as they are, "
+          + "found float64; or make every column a feature")
     ) {
       try RecordFormat.raw.makeEncoder(encoderOptions(reading, 2, .float32, .float64))
     }

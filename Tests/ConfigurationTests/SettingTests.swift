@@ -58,8 +58,10 @@ private func read(
 
 /// The values that a command line gives, without those that must be given.
 private func read(_ arguments: [String]) throws -> SettingValues {
-  try CommandLineSettings(arguments, of: [Made.group], others: nil)
-    .values(of: Made.group, requiring: false)
+  let given = try CommandLineSettings(arguments, of: [Made.group], others: nil)
+  let values = try given.read([Made.group], requiring: false)
+  try given.check([Made.group], values)
+  return values
 }
 
 @Suite struct SettingTests {
@@ -208,8 +210,8 @@ private func read(_ arguments: [String]) throws -> SettingValues {
       help.hasPrefix(
         """
         MADE:
-          --batch-size <n>        Records in a mini-batch. (default: 8)
-          -c, --clip <l>          The limit of x.
+          --batch-size <n>        Records in a mini-batch. (1 to 100; default: 8)
+          -c, --clip <l>          The limit of x. (above 0)
 
         """))
     #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 })

@@ -61,14 +61,14 @@ import Testing
       says: "in.csv: "),
     Case(
       "settings out of range", "a\n1\n", options: ["--epsilon", "0"], exitCode: 64,
-      says: "--epsilon: expected a finite number above 0, found 0.0"),
+      says: "--epsilon: expected a finite number above 0, found '0'"),
     Case(
       "a combination that means nothing", "a\n1\n",
       options: ["--estimator", "total", "--variance", "biased"], exitCode: 64,
       says: "--variance: expected --estimator batch_norm"),
     Case(
       "an option that is no number", "a\n1\n", options: ["--momentum", "much"], exitCode: 64,
-      says: "--momentum: expected a number or 'cumulative', found 'much'"),
+      says: "--momentum: expected a number above 0, at most 1, or cumulative, found 'much'"),
   ]
 
   @Test(arguments: cases)
@@ -157,8 +157,12 @@ import Testing
     let place = try Workplace()
     let finished = try place.evenkeel("normalize", weather, "--moed", "batch")
     #expect(finished.exitCode == 64)
-    #expect(finished.errors.contains("Unknown option '--moed'. Did you mean '--mode'?"))
-    #expect(finished.errors.contains("See 'evenkeel normalize --help'"))
+    #expect(
+      finished.errors == "evenkeel: --moed: unknown option; did you mean '--mode'?\n")
+    let strange = try place.evenkeel("normalize", weather, "--strange")
+    #expect(
+      strange.errors
+        == "evenkeel: --strange: unknown option; evenkeel normalize --help lists the options\n")
   }
 
   @Test(arguments: [("normalize", "--help"), ("help", "normalize")])
@@ -166,6 +170,11 @@ import Testing
     let place = try Workplace()
     let finished = try place.evenkeel(first, second)
     #expect(finished.exitCode == 0)
-    #expect(String(decoding: finished.output, as: UTF8.self).contains("USAGE: evenkeel normalize "))
+    let help = String(decoding: finished.output, as: UTF8.self)
+    #expect(help.contains("USAGE: evenkeel normalize "))
+    for option in ["--batch-size <n>", "--no-header", "--columns <n>", "--output <path>"] {
+      #expect(help.contains(option))
+    }
+    #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 }

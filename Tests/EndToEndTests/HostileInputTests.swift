@@ -95,7 +95,7 @@ import Testing
       isRefusedWith: "in.ndjson: record 2, byte 8: expected ", in: place)
     try expect(
       "$MEASURED normalize in.ndjson --max-depth 1025 -o out.ndjson", exitCode: 64,
-      isRefusedWith: "--max-depth: expected 1 to 1024, found 1025", in: place)
+      isRefusedWith: "--max-depth: expected a whole number from 1 to 1024, found '1025'", in: place)
     // As the first record, where the features are looked for.
     try place.write("in.ndjson", ("{\"y\":" + String(repeating: opener, count: 100_000)).utf8)
     try expect(

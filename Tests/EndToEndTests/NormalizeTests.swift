@@ -196,8 +196,8 @@ import Testing
       """#)
     let words = String(decoding: help.output, as: UTF8.self).split(whereSeparator: \.isWhitespace)
     let option = try #require(words.firstIndex(of: "--threads"))
-    let value = try #require(words[option...].dropFirst(2).first { Int($0.dropLast()) != nil })
-    #expect(value == "1)")
+    let label = try #require(words[option...].firstIndex(of: "default:"))
+    #expect(words[label + 1] == "1)")
   }
 
   private func lines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {

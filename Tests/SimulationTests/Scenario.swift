@@ -49,7 +49,7 @@ struct Scenario {
     }
     input = draw(.plain, .oneFrame, .manyFrames, .directory)
     let isJSON = Bool.random(using: &random)
-    var stream = StreamConfiguration(name: "simulated", format: isJSON ? "ndjson" : "csv")
+    var stream = StreamConfiguration(name: "simulated", format: isJSON ? .ndjson : .csv)
     stream.decoder.features = ["f0", "f1"].map { FeaturePattern($0) }
     stream.batch.size = Int.random(in: 4...8, using: &random)
     stream.badRecords = .deadLetter

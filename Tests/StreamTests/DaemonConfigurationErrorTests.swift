@@ -153,7 +153,8 @@ private let wrongEnds = [
   Wrong(
     "format: csv\ncompression: { level: 23 }", "7:27", ".compression.level",
     "expected a whole number from -131072 to 22, found '23'"),
-  Wrong("format: csv\ncompression: on", "7:18", ".compression", "expected a mapping, found 'on'"),
+  Wrong(
+    "format: csv\ncompression: on", "7:18", ".compression", "expected a mapping or off, found 'on'"),
   Wrong(
     "format: csv\nlimits: { record_bytes: 2048 }", "7:29", ".limits.record_bytes",
     "expected a size such as 64MiB, from 1B to 1GiB, found '2048'", "add a unit: B, KiB, MiB or GiB"
@@ -169,7 +170,7 @@ private let wrongEnds = [
     "expected a whole number from 1 to 1000, found '0'"),
   Wrong(
     "format: csv\nparameters: { watch: true }", "7:5", ".parameters.file",
-    "expected text, found nothing"),
+    "expected a path, found nothing"),
   Wrong(
     "format: csv\nrestart: { initial: 10s, max: 1s }", "7:35", ".restart.max",
     "expected max to be at least initial, found less"),
@@ -194,8 +195,8 @@ private let stream = "source: { file: { path: i } }, format: csv"
 private let wrongFiles = [
   Wrong(
     file: "streams: { a: { \(stream), sink: stdout } }", "1:1", "state_directory",
-    "expected text, found nothing"),
-  Wrong(file: "state_directory: s", "1:1", "streams", "expected text, found nothing"),
+    "expected a path, found nothing"),
+  Wrong(file: "state_directory: s", "1:1", "streams", "expected a mapping from names to streams"),
   Wrong(
     file: "state_directory: s\nstraems: {}\nstreams: {}", "2:1", "straems", "unknown key",
     "did you mean 'streams'?"),

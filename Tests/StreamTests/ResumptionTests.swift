@@ -180,7 +180,7 @@ import Testing
     var configuration = csvConfiguration { $0.badRecords = .deadLetter }
     #expect(try run(configuration).run.failure?.exitCode == 65)
     #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
-    configuration.format = "ndjson"
+    configuration.format = .ndjson
     #expect(try run(configuration).run.failure == nil)
     #expect(try directory.read("state.out") == [])
     // Nor is one that was done with, when it is looked at again.
@@ -256,7 +256,7 @@ import Testing
     let lines = (0..<400).map { record in
       "{\"v\":[\(record),\(record % 7),1]" + (record < 100 ? ",\"x\":\(record)}\n" : "}\n")
     }
-    var configuration = StreamConfiguration(name: "test", format: "ndjson")
+    var configuration = StreamConfiguration(name: "test", format: .ndjson)
     configuration.decoder.features = ["v[*]", "x"].map { FeaturePattern($0) }
     configuration.badRecords = .deadLetter
     configuration.batch.size = 8

@@ -5,6 +5,13 @@ import Storage
 
 @testable import Stream
 
+extension RecordFormat {
+  /// The built-in format of a name; CSV for a name that is none.
+  static func named(_ name: String) -> RecordFormat {
+    BuiltInFormats.all.first { $0.name == name } ?? .csv
+  }
+}
+
 /// A seeded stream of one format, with what streams have: keys, quotes, missing values, bad records.
 struct TestStream {
   var bytes: [UInt8]
@@ -12,12 +19,12 @@ struct TestStream {
 
   static let features = ["f0", "f1", "f2"]
 
-  /// The formats that streams are made in, as far as they are built in.
-  static let formats = ["csv", "raw", "ndjson"].filter { BuiltInFormats.named($0) != nil }
+  /// The formats that streams are made in.
+  static let formats = ["csv", "raw", "ndjson"]
 
   init(_ format: String, records: Int, seed: UInt64) {
     var random = SeededGenerator(seed: seed)
-    configuration = StreamConfiguration(name: "test", format: format)
+    configuration = StreamConfiguration(name: "test", format: .named(format))
     configuration.batch.size = 8
     configuration.badRecords = .deadLetter
     configuration.decoder.features = Self.features.map { FeaturePattern($0) }
@@ -74,7 +81,7 @@ func csv(_ columns: [(name: String, values: [Double])]) -> [UInt8] {
 func csvConfiguration(_ change: (inout StreamConfiguration) -> Void = { _ in })
   -> StreamConfiguration
 {
-  var configuration = StreamConfiguration(name: "test", format: "csv")
+  var configuration = StreamConfiguration(name: "test", format: .csv)
   configuration.batch.size = 4
   change(&configuration)
   return configuration

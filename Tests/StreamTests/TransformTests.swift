@@ -86,7 +86,7 @@ import Testing
     let sample = try POSIXFileSystem().contents(
       of: "/\(root)/samples/weather.csv.zst", limit: 1 << 24)
     let text = try decompressed(sample)
-    var configuration = StreamConfiguration(name: "weather", format: "csv")
+    var configuration = StreamConfiguration(name: "weather", format: .csv)
     let features = [
       "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
     ]

@@ -31,6 +31,7 @@ struct CSVDecoder: RecordDecoder {
     hasHeader = options.settings[CSVSettings.header]
     guard CSVSettings.isDelimiter(delimiter) else {
       throw FormatError(
+        CSVSettings.delimiter,
         "expected a delimiter that stands in no number, found \(RecordFault.quote([delimiter]))")
     }
     self.options = options

@@ -20,6 +20,7 @@ package enum CSVSettings {
 
   package static let missingTokens = Setting(
     "missing_tokens", .texts, default: ["NA"], option: .value("missing-tokens", "list"),
+    optionType: .commaSeparated,
     help: "Spellings of a missing value, besides the empty field and NaN.")
 
   private static let delimiterType = SettingType<UInt8>(

@@ -62,6 +62,6 @@ struct JSONPath: Hashable, CustomStringConvertible {
   }
 
   private static func error(in text: String, _ reason: String) -> FormatError {
-    FormatError("features: '\(text)' is not a JSON path: \(reason)")
+    FormatError(RecordSettings.features, "'\(text)' is not a JSON path: \(reason)")
   }
 }

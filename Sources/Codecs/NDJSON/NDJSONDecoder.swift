@@ -29,17 +29,18 @@ struct NDJSONDecoder: RecordDecoder {
     self.options = options
     lines = LineCutter(limit: options.limits.recordBytes)
     guard (1...1024).contains(options.limits.depth) else {
-      throw FormatError("the depth of JSON must be limited to 1 to 1024 levels")
+      throw FormatError(RecordSettings.depth, "expected 1 to 1024 levels of JSON")
     }
     // Spans are 32 bits wide, and putting in absent members takes room too.
     guard (1...(1 << 30)).contains(options.limits.recordBytes) else {
-      throw FormatError("a line of JSON must be limited to 1 GiB or less")
+      throw FormatError(RecordSettings.recordBytes, "expected 1B to 1GiB for a line of JSON")
     }
     var exactPaths: [String: JSONPath] = [:]
     for pattern in options.features where !pattern.isGlob {
       let path = try JSONPath(parsing: pattern.text)
       guard path.keys.count <= options.limits.depth else {
-        throw FormatError("features: '\(pattern.text)' is deeper than JSON may nest")
+        throw FormatError(
+          RecordSettings.features, "'\(pattern.text)' is deeper than JSON may nest")
       }
       exactPaths[pattern.text] = path
     }

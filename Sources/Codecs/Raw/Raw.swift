@@ -5,7 +5,7 @@ extension RecordFormat {
   /// Rows of little-endian floating-point numbers, all of one width, without a header.
   package static let raw = RecordFormat(
     name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
-    precision: { $0[RawSettings.scalar] },
+    precision: { $0[RawSettings.scalar] }, check: RawSettings.violations,
     makeDecoder: { options throws(FormatError) in try RawDecoder(options) },
     makeEncoder: { options throws(FormatError) in try RawEncoder(options) })
 }
@@ -26,10 +26,11 @@ struct RawDecoder: RecordDecoder {
 
   init(_ options: DecoderOptions) throws(FormatError) {
     guard let count = options.settings[RawSettings.columns] else {
-      throw FormatError("raw rows need the number of their columns (--columns N)")
+      throw FormatError(RawSettings.columns, "expected the number of columns, found nothing")
     }
     guard count > 0, count <= options.limits.fields else {
-      throw FormatError("expected 1 to \(options.limits.fields) raw columns, found \(count)")
+      throw FormatError(
+        RawSettings.columns, "expected 1 to \(options.limits.fields) columns, found \(count)")
     }
     self.options = options
     scalar = options.settings[RawSettings.scalar]
@@ -142,9 +143,8 @@ struct RawEncoder: RecordEncoder {
     keepsRows = scalar == options.precision
     guard keepsRows || rawColumns == options.schema.count else {
       throw FormatError(
-        "columns that are no features pass as they are, in \(scalar.rawValue), but "
-          + "the output is \(options.precision.rawValue): "
-          + "pass --precision \(scalar.rawValue), or make every column a feature")
+        RecordSettings.precision,
+        RawSettings.passingColumns(scalar, found: options.precision))
     }
     let index = Dictionary(
       uniqueKeysWithValues: FeatureSchema.unnamed(count: rawColumns).enumerated().map {

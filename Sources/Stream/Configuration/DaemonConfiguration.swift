@@ -36,6 +36,11 @@ package struct ControlOptions: Sendable, Equatable {
   package var tokenFile: String?
 
   package init() {}
+
+  fileprivate init(_ values: SettingValues) {
+    listen = values[DaemonSettings.listen]
+    tokenFile = values[DaemonSettings.tokenFile]
+  }
 }
 
 /// What metrics tell.
@@ -84,12 +89,15 @@ package enum DaemonConfigurationError: Error, CustomStringConvertible {
 }
 
 extension DaemonConfiguration {
-  /// Reads a file, with all that it says checked that can be checked without opening anything else but
+  /// Reads a file and checks everything in it that can be checked without opening another file than
   /// the dictionaries that it names.
   ///
-  /// - Parameter environment: gives the value of a variable, or nil where it is not set.
+  /// - Parameters:
+  ///   - catalogue: what streams can be made of.
+  ///   - environment: gives the value of a variable, or nil if it is not set.
   package static func load(
-    _ path: String, in fileSystem: any FileSystem = POSIXFileSystem(),
+    _ path: String, from catalogue: Catalogue = .builtIn,
+    in fileSystem: any FileSystem = POSIXFileSystem(),
     environment: @escaping (String) -> String?
   ) throws(DaemonConfigurationError) -> DaemonConfiguration {
     let bytes: [UInt8]
@@ -100,58 +108,56 @@ extension DaemonConfiguration {
     }
     do {
       let document = try ConfigurationDocument(bytes, file: path, environment: environment)
-      let configuration = DaemonConfiguration(document.root, in: fileSystem)
+      let configuration = DaemonConfiguration(document.root, from: catalogue, in: fileSystem)
       try document.check()
+      guard let configuration else { preconditionFailure("what is wrong was reported") }
       return configuration
     } catch {
       throw .wrong(error)
     }
   }
 
-  private init(_ root: ConfigurationSection, in fileSystem: any FileSystem) {
-    stateDirectory = root.string("state_directory")
-    let control = root.sectionOrDefaults("control")
-    places = Places(
-      stateDirectory: root.place(of: "state_directory"), tokenFile: control.place(of: "token_file"))
-    self.control = ControlOptions(control)
-    metrics.perFeature = root.sectionOrDefaults("metrics").optionalBool("per_feature")
-    shutdownTimeoutSeconds = root.seconds(
-      "shutdown_timeout", in: 0...3600, default: shutdownTimeoutSeconds)
-    let log = root.sectionOrDefaults("log")
-    self.log.level = log.choice("level", default: self.log.level)
-    self.log.format = log.choice("format", default: self.log.format)
+  /// Nil if something is wrong, which is reported.
+  private init?(
+    _ root: ConfigurationSection, from catalogue: Catalogue, in fileSystem: any FileSystem
+  ) {
+    let values = root.values(of: DaemonSettings.group)
     var claims = ConnectorClaims()
-    streams = []
+    var definitions: [StreamDefinition?] = []
     if !root.contains("streams") {
-      _ = root.string("streams")
+      root.report("expected a mapping from names to streams, found nothing", at: "streams")
     }
     for (name, section) in root.namedSections("streams") {
-      if let definition = StreamDefinition(
-        name: name, section, stateDirectory: stateDirectory, claims: &claims, in: fileSystem)
-      {
-        streams.append(definition)
-      }
+      definitions.append(
+        StreamDefinition(
+          name: name, section, from: catalogue,
+          stateDirectory: values?[DaemonSettings.stateDirectory] ?? "", claims: &claims,
+          in: fileSystem))
     }
-    streams.sort { $0.name < $1.name }
+    guard let values else { return nil }
+    stateDirectory = values[DaemonSettings.stateDirectory]
+    control = ControlOptions(values)
+    metrics.perFeature = values[DaemonSettings.perFeature]
+    shutdownTimeoutSeconds = values[DaemonSettings.shutdownTimeout]
+    log.level = values[DaemonSettings.logLevel]
+    log.format = values[DaemonSettings.logFormat]
+    streams = definitions.compactMap(\.self).sorted { $0.name < $1.name }
+    guard streams.count == definitions.count else { return nil }
+    places = Places(
+      stateDirectory: root.place(of: DaemonSettings.stateDirectory),
+      tokenFile: root.place(of: DaemonSettings.tokenFile))
   }
 }
 
-extension ControlOptions {
-  fileprivate init(_ section: ConfigurationSection) {
-    if let text = section.optionalString("listen") {
-      if let address = Address(text) {
-        listen = address
-      } else {
-        section.report(
-          "listen", expected: "host:port, unix:PATH with an absolute path, or off",
-          found: "'\(text)'")
-      }
+extension ControlOptions.Address: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .off: "off"
+    case .unix(let path): "unix:\(path)"
+    case .tcp(let host, let port): (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
     }
-    tokenFile = section.optionalString("token_file")
   }
-}
 
-extension ControlOptions.Address {
   /// Reads `host:port`, `[IPv6]:port`, `unix:PATH` or `off`.
   init?(_ text: String) {
     if text == "off" {

@@ -1,14 +1,15 @@
 package import BatchNormalization
 package import Codecs
+package import Configuration
 package import Records
+package import Storage
 
-/// Everything that says how one stream is read, normalised and written; the same names as in the
-/// configuration file and on the command line.
+/// Everything that says how one stream is read, normalised and written.
 package struct StreamConfiguration: Sendable {
   /// The stream in messages.
   package var name: String
-  /// The name of the input's format, one of `BuiltInFormats.all`.
-  package var format: String
+  /// The format of the input.
+  package var format: RecordFormat
   package var decoder = DecoderOptions()
   package var batch = BatchOptions()
   package var normalization = NormalizationSettings()
@@ -16,27 +17,51 @@ package struct StreamConfiguration: Sendable {
   /// Whether the source has no end: records are passed on as they come, and batches cut by time too.
   package var isLive = false
   package var decompression = DecompressionOptions()
-  /// The name of the output's format; nil is that of the input.
-  package var outputFormat: String?
+  /// The format of the output; nil is that of the input.
+  package var outputFormat: RecordFormat?
   package var precision = Precision.float32
   /// The zstd level of the output; nil leaves it uncompressed.
   package var compressionLevel: Int?
   package var onMismatch = MismatchPolicy.fail
 
-  package init(name: String, format: String) {
+  /// A stream with the defaults of all settings.
+  package init(name: String, format: RecordFormat) {
     self.name = name
     self.format = format
   }
 
-  /// Checks what can be checked before a byte is read.
+  /// A stream with the settings that values say, once `violations` finds none in them.
   ///
-  /// - Throws: `StreamError.configuration` for the first of `violations`.
-  package func validate() throws(StreamError) {
-    if let first = violations().first { throw .configuration(first.description) }
+  /// - Throws: if the dictionary cannot be read.
+  package init(
+    name: String, format: RecordFormat, _ values: SettingValues, from catalogue: Catalogue,
+    in fileSystem: any FileSystem
+  ) throws(StorageError) {
+    self.init(name: name, format: format)
+    outputFormat = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) }
+    decoder = DecoderOptions(values)
+    precision = values[RecordSettings.precision]
+    badRecords = values[BadRecordSettings.onBadRecord]
+    onMismatch = values[StateSettings.onMismatch]
+    compressionLevel =
+      values[OutputSettings.compression] == nil ? values[OutputSettings.level] : nil
+    batch.size = values[BatchSettings.size]
+    batch.maxDelaySeconds = values[BatchSettings.maxDelay]
+    batch.maxBytes = values[InputSettings.batchBytes]
+    normalization = NormalizationSettings(values)
+    normalization.minBatchSize =
+      values[BatchSettings.minSize] ?? min(normalization.minBatchSize, batch.size)
+    normalization.imputesMissing = decoder.onMissing == .impute
+    decompression.maxWindowLog = values[InputSettings.window]
+    decompression.maxGrowth = values[InputSettings.growth]
+    decompression.dictionary = try values[InputSettings.dictionary].map {
+      (path) throws(StorageError) in
+      try fileSystem.contents(of: path, limit: DecompressionOptions.greatestDictionary)
+    }
   }
 
   /// Whether records are written in the format they were read in, so that all else can pass.
-  var keepsFormat: Bool { outputFormat == nil || outputFormat == format }
+  var keepsFormat: Bool { outputFormat.map { $0.name == format.name } ?? true }
 }
 
 /// How mini-batches are cut.
@@ -61,6 +86,8 @@ package struct DecompressionOptions: Sendable {
   package static let growthRange = 1...1_000_000
   /// How many times as large as its compressed bytes a record of more than 1 MiB may be.
   package var maxGrowth = 1000
+  /// The most bytes that a dictionary file may have.
+  package static let greatestDictionary = 64 << 20
   package var dictionary: [UInt8]?
 
   package init() {}

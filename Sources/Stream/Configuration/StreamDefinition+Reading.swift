@@ -5,28 +5,24 @@ internal import Connectors
 internal import Records
 internal import Storage
 
-/// Durations that something may wait, in seconds.
-private let waits = 0.001...86_400.0
-
 extension StreamDefinition {
-  /// Reads the section of a stream; nil where it has no source, format or sink, which is reported.
+  /// Reads the section of a stream; nil if something is wrong in it, which is reported.
   init?(
-    name: String, _ section: ConfigurationSection, stateDirectory: String,
-    claims: inout ConnectorClaims, in fileSystem: any FileSystem
+    name: String, _ section: ConfigurationSection, from catalogue: Catalogue,
+    stateDirectory: String, claims: inout ConnectorClaims, in fileSystem: any FileSystem
   ) {
     if !Self.isName(name) {
       section.report(
         "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, since it "
           + "names a directory", at: nil)
     }
-    let source = SourceDefinition(section, of: name, claims: &claims)
-    let sink = SinkDefinition(section, of: name, claims: &claims)
-    let stream = StreamConfiguration(name: name, section, in: fileSystem)
-    checkpoint = CheckpointOptions(section.sectionOrDefaults("checkpoint"))
-    parameters = section.section("parameters").map { ParametersOptions($0) }
-    deadLetters = DeadLetterOptions(section.sectionOrDefaults("dead_letters"))
-    restart = RestartOptions(section.sectionOrDefaults("restart"))
-    guard let source, let sink, let stream else { return nil }
+    let source = SourceDefinition(section, of: name, from: catalogue, claims: &claims)
+    let sink = SinkDefinition(section, of: name, from: catalogue, claims: &claims)
+    let read = Self.settings(section, from: catalogue)
+    let stream = read.flatMap { format, values in
+      Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
+    }
+    guard let source, let sink, let stream, let values = read?.values else { return nil }
     // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
     if let path = source.location.path, path == sink.location.path {
       section.report("expected a sink other than the source", at: "sink")
@@ -35,8 +31,49 @@ extension StreamDefinition {
     self.stream = stream
     self.source = source
     self.sink = sink
+    checkpoint = CheckpointOptions(values)
+    parameters = values[StateSettings.parameters].map {
+      ParametersOptions(
+        file: $0, place: section.place(of: StateSettings.parameters),
+        watches: values[StateSettings.watchesParameters])
+    }
+    deadLetters = DeadLetterOptions(values)
+    restart = RestartOptions(values)
     place = section.place(of: nil)
     fingerprint = stateDirectory + "\n" + section.canonicalText
+  }
+
+  /// The format and the values of the settings of the stream and its format; nil if something is wrong.
+  private static func settings(
+    _ section: ConfigurationSection, from catalogue: Catalogue
+  ) -> (format: RecordFormat, values: SettingValues)? {
+    let kind = section.kind("format", of: catalogue.formats.map(\.name))
+    let format = kind.flatMap { catalogue.formats.named($0.name) }
+    let ofFormat = format.flatMap { kind?.section.read([$0.settings]) }
+    guard var values = section.read(catalogue.streamSettings), let format, let ofFormat else {
+      return nil
+    }
+    values.merge(ofFormat)
+    guard section.check(catalogue.streamSettings + [format.settings], values) else { return nil }
+    let output = values[catalogue.outputFormat] ?? format.name
+    let violations = format.violations(in: values, keepsFormat: output == format.name)
+    for violation in violations { section.report(violation) }
+    return violations.isEmpty ? (format, values) : nil
+  }
+
+  private static func stream(
+    _ name: String, _ format: RecordFormat, _ values: SettingValues, from catalogue: Catalogue,
+    at section: ConfigurationSection, in fileSystem: any FileSystem
+  ) -> StreamConfiguration? {
+    do {
+      return try StreamConfiguration(
+        name: name, format: format, values, from: catalogue, in: fileSystem)
+    } catch {
+      section.report(
+        SettingViolation(
+          InputSettings.dictionary, expected: .value("a dictionary"), found: "\(error)"))
+      return nil
+    }
   }
 
   private static func isName(_ name: String) -> Bool {
@@ -51,9 +88,10 @@ extension StreamDefinition {
 
 extension SourceDefinition {
   fileprivate init?(
-    _ stream: ConfigurationSection, of name: String, claims: inout ConnectorClaims
+    _ stream: ConfigurationSection, of name: String, from catalogue: Catalogue,
+    claims: inout ConnectorClaims
   ) {
-    let kinds = BuiltInSources.all
+    let kinds = catalogue.sources
     guard let (chosen, section) = stream.kind("source", of: kinds.map(\.name)),
       let kind = kinds.first(where: { $0.name == chosen })
     else { return nil }
@@ -70,9 +108,10 @@ extension SourceDefinition {
 
 extension SinkDefinition {
   fileprivate init?(
-    _ stream: ConfigurationSection, of name: String, claims: inout ConnectorClaims
+    _ stream: ConfigurationSection, of name: String, from catalogue: Catalogue,
+    claims: inout ConnectorClaims
   ) {
-    let kinds = BuiltInSinks.all
+    let kinds = catalogue.sinks
     guard let (chosen, section) = stream.kind("sink", of: kinds.map(\.name)),
       let kind = kinds.first(where: { $0.name == chosen })
     else { return nil }
@@ -95,38 +134,24 @@ extension ConnectorLocation {
 }
 
 extension CheckpointOptions {
-  fileprivate init(_ section: ConfigurationSection) {
-    schedule.intervalSeconds = section.seconds(
-      "interval", in: waits, default: schedule.intervalSeconds)
-    schedule.everyBatches = section.optionalInt("every_batches", in: 1...Int.max)
-    keep = section.int("keep", in: 1...1000, default: keep)
-  }
-}
-
-extension ParametersOptions {
-  fileprivate init(_ section: ConfigurationSection) {
-    file = section.string("file")
-    place = section.place(of: "file")
-    watches = section.bool("watch", default: false)
+  fileprivate init(_ values: SettingValues) {
+    schedule.intervalSeconds = values[StateSettings.interval]
+    schedule.everyBatches = values[StateSettings.everyBatches]
+    keep = values[StateSettings.keep]
   }
 }
 
 extension DeadLetterOptions {
-  fileprivate init(_ section: ConfigurationSection) {
-    maxBytes = section.bytes("max_size", in: 4 << 10...1 << 40, default: maxBytes)
-    keep = section.int("keep", in: 0...1000, default: keep)
+  fileprivate init(_ values: SettingValues) {
+    maxBytes = values[BadRecordSettings.maxBytes]
+    keep = values[BadRecordSettings.keep]
   }
 }
 
 extension RestartOptions {
-  fileprivate init(_ section: ConfigurationSection) {
-    initialSeconds = section.seconds("initial", in: waits, default: initialSeconds)
-    maxSeconds = section.seconds("max", in: waits, default: maxSeconds)
-    resetAfterSeconds = section.seconds("reset_after", in: waits, default: resetAfterSeconds)
-    if maxSeconds < initialSeconds {
-      section.report(
-        section.contains("max") ? "max" : "initial", expected: "max to be at least initial",
-        found: "less")
-    }
+  fileprivate init(_ values: SettingValues) {
+    initialSeconds = values[RestartSettings.initial]
+    maxSeconds = values[RestartSettings.max]
+    resetAfterSeconds = values[RestartSettings.resetAfter]
   }
 }

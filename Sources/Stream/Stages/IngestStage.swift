@@ -68,9 +68,7 @@ struct IngestStage: Stage {
     self.clock = clock
     var options = configuration.decoder
     options.keepsText = configuration.keepsFormat
-    guard let format = BuiltInFormats.named(configuration.format) else {
-      throw .configuration("unknown format '\(configuration.format)'")
-    }
+    let format = configuration.format
     // 4-byte floats that stay so are never widened.
     let staysFloat =
       format.precision(options.settings) == .float32 && configuration.precision == .float32

@@ -1,31 +1,39 @@
 internal import ArgumentParser
 internal import Configuration
 
-/// A command whose options are described settings, but for a few of its own.
+/// A command whose options are described settings; ArgumentParser knows its arguments.
 protocol DescribedCommand: ParsableCommand {
   /// The settings that it takes, in the order of its help.
   static var settings: [SettingGroup] { get }
 
-  func run(_ settings: CommandLineSettings) throws
+  func run(_ given: CommandLineSettings) throws
 }
 
 extension DescribedCommand {
+  /// The options that ArgumentParser gives every command.
+  private static var parserOptions: [String] {
+    [
+      "--help", "-h", "--help-hidden", "--version", "--generate-completion-script",
+      "--experimental-dump-help",
+    ]
+  }
+
   /// Runs the command with its arguments; described settings are taken out of them first.
   static func run(_ arguments: [String]) throws {
     let name = configuration.commandName ?? ""
     guard !asksForHelp(arguments) else { return try writeToStandardOutput(help) }
     let given: CommandLineSettings
     do throws(CommandLineError) {
-      given = try CommandLineSettings(arguments, of: settings, others: nil)
+      given = try CommandLineSettings(arguments, of: settings, others: parserOptions)
     } catch {
-      throw CommandFailure(error)
+      let more = error.hint == nil ? "; evenkeel \(name) --help lists the options" : ""
+      throw CommandFailure("\(error)\(more)", exitCode: 64)
     }
-    let command = try Evenkeel.parsed([name] + given.rest, as: self)
-    if let command = command as? Self {
-      try command.run(given)
+    var command = try Evenkeel.parsed([name] + given.rest, as: self)
+    if let described = command as? Self {
+      try described.run(given)
     } else {
-      // ArgumentParser's own commands, such as the one that shows the version.
-      var command = command
+      // One of ArgumentParser's own, such as the one that shows the version.
       try command.run()
     }
   }

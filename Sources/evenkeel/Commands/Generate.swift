@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Codecs
+internal import Configuration
 internal import Connectors
 internal import Glibc
 internal import Records
@@ -8,60 +9,65 @@ internal import Stream
 internal import Synthetic
 
 /// `evenkeel generate`: a made stream to try things on.
-struct Generate: ParsableCommand {
+struct Generate: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate",
     abstract: "Writes a made stream: drifting, seasonal, with missing values and a unit change.",
+    usage: "evenkeel generate [<options>]",
     discussion: "The same options give the same bytes on every machine.")
 
-  @Option(help: ArgumentHelp("The number of records.", valueName: "n"))
-  var rows = SyntheticSettings().rows
+  static let settings = [
+    SettingGroup(
+      "Stream", [rows, features, rate, seed, missing, drift, season, unitChangeAt, decimals]),
+    SettingGroup(
+      "Output",
+      [
+        CommandSettings.output, format, RawSettings.scalar, OutputSettings.level,
+        CommandSettings.noCompress,
+      ]),
+  ]
 
-  @Option(help: ArgumentHelp("The number of features, called f0, f1, ….", valueName: "n"))
-  var features = SyntheticSettings().features
+  private static let defaults = SyntheticSettings()
 
-  @Option(help: ArgumentHelp("Records a second; default: as fast as it goes.", valueName: "n"))
-  var rate: Double?
+  private static let rows = Setting(
+    nil, .integer(in: 0...Int.max), default: defaults.rows, option: .value("rows", "n"),
+    help: "The number of records.")
+  private static let features = Setting(
+    nil, .integer(in: 1...1_000_000), default: defaults.features, option: .value("features", "n"),
+    help: "The number of features, called `f0`, `f1`, ….")
+  private static let rate = Setting(
+    nil, .positive, defaultText: "as fast as it goes", option: .value("rate", "n"),
+    help: "Records a second.")
+  private static let seed = Setting(
+    nil, .integer(in: 0...Int.max), default: Int(defaults.seed), option: .value("seed", "n"),
+    help: "The seed of the random numbers.")
+  private static let missing = Setting(
+    nil, ratio, default: defaults.missingRatio, option: .value("missing", "r"),
+    help: "The share of missing values.")
+  private static let drift = Setting(
+    nil, deviations, default: defaults.drift, option: .value("drift", "d"),
+    help: "How far means walk in a day, in standard deviations.")
+  private static let season = Setting(
+    nil, deviations, default: defaults.season, option: .value("season", "a"),
+    help: "The amplitude of the daily season, in standard deviations.")
+  private static let unitChangeAt = Setting(
+    nil, .integer(in: 0...Int.max), option: .value("unit-change-at", "row"),
+    help: "From this record on (counted from 0), `f0` comes in another unit: x · 1.8 + 32.")
+  private static let decimals = Setting(
+    nil, .integer(in: 0...9), default: defaults.decimals, option: .value("decimals", "n"),
+    help: "Digits after the decimal point.")
+  private static let format = Setting(
+    nil, .word(of: ["csv", "ndjson", "raw"]), defaultText: "by the output's name, else csv",
+    option: .value("format", "name"), help: "The format of the records.")
 
-  @Option(help: ArgumentHelp("What the random numbers start from.", valueName: "n"))
-  var seed = SyntheticSettings().seed
+  private static let ratio = SettingType.number(
+    expected: "a number from 0 to 1", range: "0 to 1", allows: { (0...1).contains($0) })
+  private static let deviations = SettingType.number(
+    expected: "a number from 0 to 1000", range: "0 to 1000", allows: { (0...1000).contains($0) })
 
-  @Option(help: "csv, ndjson or raw; else by the output's name, else csv.")
-  var format: String?
-
-  @Option(help: "Raw rows: the width of their numbers.")
-  var scalar = Precision.float32
-
-  @Option(help: ArgumentHelp("The share of missing values.", valueName: "r"))
-  var missing = SyntheticSettings().missingRatio
-
-  @Option(help: ArgumentHelp("How far means walk in a day, in deviations.", valueName: "d"))
-  var drift = SyntheticSettings().drift
-
-  @Option(help: ArgumentHelp("The amplitude of the daily season, in deviations.", valueName: "a"))
-  var season = SyntheticSettings().season
-
-  @Option(
-    help: ArgumentHelp(
-      "From this record on (counted from 0) f0 comes in another unit: x · 1.8 + 32.",
-      valueName: "row"))
-  var unitChangeAt: Int?
-
-  @Option(help: ArgumentHelp("Digits after the decimal point.", valueName: "n"))
-  var decimals = SyntheticSettings().decimals
-
-  @Option(
-    name: [.short, .long],
-    help: "A path, or - for stdout; compressed if it ends in .zst or if stdout is no terminal.")
-  var output = "-"
-
-  @OptionGroup var compression: OutputCompressionOptions
-
-  func run() throws {
+  func run(_ given: CommandLineSettings) throws {
     do {
-      try generate()
-    } catch let error as SyntheticError {
-      throw CommandFailure("\(error)", exitCode: 64)
+      try generate(try given.read(Self.settings))
     } catch let error as FileError {
       throw CommandFailure(StreamError.outputRefused(error))
     } catch {
@@ -69,14 +75,12 @@ struct Generate: ParsableCommand {
     }
   }
 
-  private func generate() throws {
-    if let rate, !(rate > 0 && rate.isFinite) {
-      throw CommandFailure("--rate: expected more than 0, found \(rate)", exitCode: 64)
-    }
-    var stream = try SyntheticStream(settings())
+  private func generate(_ values: SettingValues) throws {
+    let (rate, output) = (values[Self.rate], values[CommandSettings.output])
+    var stream = try SyntheticStream(settings(values))
     var sink = try BuiltInSinks.open(output, in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin([])
-    let compressor = try compression.outputLevel(for: output).map { try ZstdCompressor(level: $0) }
+    let compressor = try CommandSettings.outputLevel(values).map { try ZstdCompressor(level: $0) }
     let start = ContinuousClock.now
     let frame = ByteBuffer()
     var chunk: [UInt8] = []
@@ -107,24 +111,21 @@ struct Generate: ParsableCommand {
     frame.removeAll()
   }
 
-  private func settings() throws -> SyntheticSettings {
+  private func settings(_ values: SettingValues) -> SyntheticSettings {
     var settings = SyntheticSettings()
-    settings.rows = rows
-    settings.features = features
-    settings.seed = seed
-    settings.missingRatio = missing
-    settings.drift = drift
-    settings.season = season
-    settings.unitChange = unitChangeAt.map { .init(row: $0) }
-    settings.decimals = decimals
-    let name = format ?? BuiltInFormats.ofFile(named: output)?.name ?? "csv"
-    switch name {
-    case "csv": settings.format = .csv
+    settings.rows = values[Self.rows]
+    settings.features = values[Self.features]
+    settings.seed = UInt64(values[Self.seed])
+    settings.missingRatio = values[Self.missing]
+    settings.drift = values[Self.drift]
+    settings.season = values[Self.season]
+    settings.unitChange = values[Self.unitChangeAt].map { .init(row: $0) }
+    settings.decimals = values[Self.decimals]
+    let byName = Catalogue.builtIn.formats.ofFile(named: values[CommandSettings.output])?.name
+    switch values[Self.format] ?? byName {
     case "ndjson": settings.format = .ndjson
-    case "raw": settings.format = .raw(scalar)
-    default:
-      throw CommandFailure(
-        "--format: expected csv, ndjson or raw, found '\(name)'", exitCode: 64)
+    case "raw": settings.format = .raw(values[RawSettings.scalar])
+    default: settings.format = .csv
     }
     return settings
   }

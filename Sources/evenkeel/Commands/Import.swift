@@ -41,7 +41,7 @@ struct Import: ParsableCommand {
       throw unknownFormat("--from", from, BuiltInImports.all.map(\.name))
     }
     var options = ImportOptions()
-    options.features = features.map { commaSeparated($0) }
+    options.features = features?.split(separator: ",").map(String.init)
     options.prefix = prefix
     options.valuesPerBatch = valuesPerBatch
     options.epsilon = epsilon

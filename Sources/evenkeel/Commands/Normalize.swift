@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
 internal import Configuration
-internal import Records
+internal import Storage
 internal import Stream
 
 /// `evenkeel normalize`: one stream, no configuration file needed.
@@ -10,96 +10,83 @@ struct Normalize: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "normalize",
     abstract: "Normalises one stream from INPUT to OUTPUT.",
+    usage: "evenkeel normalize [<options>] [<input>]",
     discussion: """
       Reads CSV, NDJSON or raw floats, zstd-compressed or not, cuts mini-batches, updates a running \
       mean and variance per feature, and writes the stream with its features normalised; all else \
       passes byte for byte.
       """)
 
-  static let settings = BuiltInFormats.all.map(\.settings)
+  private static let catalogue = Catalogue.builtIn
+  /// What is read whatever the formats are.
+  private static let common =
+    [CommandSettings.files] + catalogue.streamSettings
+    + [SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running]
+
+  static let settings =
+    [CommandSettings.files] + catalogue.commandLineSettings(output: [CommandSettings.noCompress])
+    + [CommandSettings.running]
 
   @Argument(help: "A path, or - for stdin.")
   var input = "-"
 
-  @Option(
-    name: [.short, .long],
-    help: "A path, or - for stdout; compressed if it ends in .zst or if stdout is no terminal.")
-  var output = "-"
-
-  @OptionGroup(title: "Format")
-  var format: FormatOptions
-  @OptionGroup(title: "Normalisation")
-  var normalization: NormalizationOptions
-  @OptionGroup(title: "State")
-  var state: StateOptions
-  @OptionGroup(title: "Compression")
-  var decompression: InputCompressionOptions
-  @OptionGroup(title: "Compression")
-  var compression: OutputCompressionOptions
-  @OptionGroup(title: "Running")
-  var running: RunOptions
-
   func run(_ given: CommandLineSettings) throws {
+    var logFormat = LogFormat.text
     do {
-      let configuration = try streamConfiguration(given)
+      logFormat = try given.read([CommandSettings.running])[DaemonSettings.logFormat]
+      let (configuration, values) = try streamConfiguration(given)
       try NormalizeRun(
-        configuration, files: try streamFiles(), threads: running.threads,
-        writesSummary: running.jsonSummary, logFormat: running.logFormat
+        configuration, files: try streamFiles(values), threads: values[CommandSettings.threads],
+        writesSummary: values[CommandSettings.jsonSummary], logFormat: logFormat
       ).run()
     } catch {
-      throw CommandFailure(error, format: running.logFormat)
+      throw CommandFailure(error, format: logFormat)
     }
   }
 
   private func streamConfiguration(
     _ given: CommandLineSettings
-  ) throws -> StreamConfiguration {
+  ) throws -> (StreamConfiguration, SettingValues) {
+    let catalogue = Self.catalogue
+    var values = try given.read(Self.common)
+    let format = try inputFormat(values)
+    values.merge(try given.read([format.settings]))
+    let output = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) } ?? format
+    if output.name != format.name {
+      values.merge(try given.read([output.settings], requiring: false))
+    }
+    try given.check(Self.common + [format.settings], values)
+    let violations = format.violations(in: values, keepsFormat: output.name == format.name)
+    if let violation = violations.first { throw CommandLineError(violation) }
     let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
-    var configuration = StreamConfiguration(name: name, format: try formatName())
-    configuration.decoder = try format.decoderOptions()
-    if let input = BuiltInFormats.named(configuration.format) {
-      configuration.decoder.settings = try given.values(of: input.settings)
-    }
-    if let name = format.outputFormat, name != configuration.format,
-      let output = BuiltInFormats.named(name)
-    {
-      configuration.decoder.settings.merge(try given.values(of: output.settings, requiring: false))
-    }
-    configuration.outputFormat = format.outputFormat
-    configuration.precision = format.precision
-    configuration.badRecords = format.onBadRecord
-    configuration.batch.size = normalization.batchSize
-    configuration.normalization = try normalization.settings()
-    configuration.normalization.imputesMissing = format.onMissing == .impute
-    configuration.decompression = try decompression.decompression()
-    configuration.compressionLevel = compression.outputLevel(for: output)
-    configuration.onMismatch = state.onMismatch
-    if let violation = configuration.violations(given: normalization.given).first {
-      throw CommandFailure(violation.onCommandLine, exitCode: 64)
-    }
-    return configuration
+    var configuration = try StreamConfiguration(
+      name: name, format: format, values, from: catalogue, in: POSIXFileSystem())
+    configuration.compressionLevel = CommandSettings.outputLevel(values)
+    return (configuration, values)
   }
 
-  private func formatName() throws -> String {
-    if let named = format.format { return named }
-    if let found = BuiltInFormats.ofFile(named: input) { return found.name }
+  private func inputFormat(_ values: SettingValues) throws -> RecordFormat {
+    let catalogue = Self.catalogue
+    let named = values[catalogue.inputFormat].flatMap { catalogue.formats.named($0) }
+    if let format = named ?? catalogue.formats.ofFile(named: input) { return format }
     throw CommandFailure(
       "\(input == "-" ? "stdin" : input): the name does not tell the format: pass --format "
-        + BuiltInFormats.all.map(\.name).joined(separator: "|"), exitCode: 64)
+        + catalogue.formats.map(\.name).joined(separator: "|"), exitCode: 64)
   }
 
-  private func streamFiles() throws -> StreamFiles {
-    var files = StreamFiles(input: input, output: output)
-    files.checkpointIn = state.checkpointIn
-    files.checkpointOut = state.checkpointOut
-    files.parameters = state.parameters
-    files.deadLetters = format.deadLetters
-    files.resume = state.resume
-    files.schedule.everyBatches = state.checkpointEvery
-    guard state.resume == nil || input != "-" && output != "-" else {
+  private func streamFiles(_ values: SettingValues) throws -> StreamFiles {
+    var files = StreamFiles(input: input, output: values[CommandSettings.output])
+    files.checkpointIn = values[CommandSettings.checkpointIn]
+    files.checkpointOut = values[CommandSettings.checkpointOut]
+    files.parameters = values[StateSettings.parameters]
+    files.deadLetters = values[CommandSettings.deadLetters]
+    files.resume = values[CommandSettings.resume]
+    files.schedule.everyBatches = values[StateSettings.everyBatches]
+    guard files.resume == nil || input != "-" && files.output != "-" else {
       throw CommandFailure("--resume needs an input and an output that are files", exitCode: 64)
     }
-    guard (format.onBadRecord == .deadLetter) == (format.deadLetters != nil) else {
+    let keepsLetters = values[BadRecordSettings.onBadRecord] == .deadLetter
+    guard keepsLetters == (files.deadLetters != nil) else {
       throw CommandFailure(
         "--on-bad-record dead_letter and --dead-letters FILE go together", exitCode: 64)
     }

@@ -1,0 +1,76 @@
+package import Configuration
+package import Records
+
+/// The settings of reading and writing records that every format has.
+package enum RecordSettings {
+  package static let records = SettingGroup("Records", [features, onMissing, onInvalid])
+  package static let limits = SettingGroup("Limits of a record", [recordBytes, fields, depth])
+
+  package static let features = Setting(
+    "features", featuresType, defaultText: "every column whose first record holds a number",
+    option: .value("features", "names"), optionType: optionalFeaturesType,
+    help: "The features by name, with `*` and `?`. NDJSON takes dotted paths, `engine.rpm`, and "
+      + "vectors, `embedding[*]`.")
+
+  package static let onMissing = Setting<MissingPolicy>(
+    "on_missing", .choice, default: .keep, option: .value("on-missing", "policy"),
+    help:
+      "A missing value stays missing (`keep`), becomes the mean (`impute`), or makes its record "
+      + "a bad one (`reject`).")
+
+  package static let onInvalid = Setting<InvalidPolicy>(
+    "on_invalid", .choice, default: .reject, option: .value("on-invalid", "policy"),
+    help: "An infinity, or text that is no number, makes its record a bad one (`reject`) or counts "
+      + "as `missing`.")
+
+  package static let precision = Setting<Precision>(
+    "output.precision", .choice, default: .float32, option: .value("precision", "width"),
+    effects: .outputForm,
+    help: "The width of the output's numbers: the shortest text that reads back as the same number "
+      + "of that width, or raw floats.")
+
+  package static let recordBytes = Setting(
+    "limits.record_bytes", .size(in: DecoderLimits.recordByteRange),
+    default: DecoderLimits().recordBytes, option: .value("max-record-bytes", "bytes"),
+    optionType: .size(in: DecoderLimits.recordByteRange, plain: true),
+    help: "The most bytes that a record may have.")
+
+  package static let fields = Setting(
+    "limits.fields", .integer(in: DecoderLimits.fieldRange), default: DecoderLimits().fields,
+    option: .value("max-fields", "n"),
+    help: "The most fields, or members of a JSON object, that a record may have.")
+
+  package static let depth = Setting(
+    "limits.depth", .integer(in: DecoderLimits.depthRange), default: DecoderLimits().depth,
+    option: .value("max-depth", "n"), help: "The deepest that JSON may nest.")
+
+  private static let featuresType = SettingType<[FeaturePattern]>(
+    expected: "a list of texts", form: .list, text: { listText($0.map(\.text)) },
+    list: { (names) throws(SettingRefusal) in
+      guard !names.isEmpty, !names.contains("") else {
+        throw SettingRefusal(
+          expected: "names, or no such key for every column of numbers",
+          found: names.isEmpty ? "none" : "an empty one")
+      }
+      return names.map { FeaturePattern($0) }
+    })
+
+  /// An empty option is none: scripts pass what they were given.
+  private static let optionalFeaturesType = SettingType<[FeaturePattern]>(
+    expected: "names with commas between", form: .list, text: { listText($0.map(\.text)) },
+    list: { names in names.map { FeaturePattern($0) } })
+}
+
+extension DecoderOptions {
+  /// The options that settings say.
+  package init(_ values: SettingValues) {
+    self.init()
+    settings = values
+    features = values[RecordSettings.features] ?? []
+    onMissing = values[RecordSettings.onMissing]
+    onInvalid = values[RecordSettings.onInvalid]
+    limits.recordBytes = values[RecordSettings.recordBytes]
+    limits.fields = values[RecordSettings.fields]
+    limits.depth = values[RecordSettings.depth]
+  }
+}

@@ -1,0 +1,66 @@
+package import Codecs
+package import Configuration
+package import Connectors
+internal import Records
+
+/// Everything that a stream can be made of, by name, and so every setting that it can have.
+package struct Catalogue: Sendable {
+  package let formats: [RecordFormat]
+  package let sources: [SourceKind]
+  package let sinks: [SinkKind]
+  /// The format of the input, on the command line; a file has the section `format`.
+  package let inputFormat: Setting<String?>
+  /// The format of the output; nil is that of the input.
+  package let outputFormat: Setting<String?>
+
+  package static let builtIn = Catalogue(
+    formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: BuiltInSinks.all)
+
+  private static let outputTitle = "Output"
+
+  package init(formats: [RecordFormat], sources: [SourceKind], sinks: [SinkKind]) {
+    self.formats = formats
+    self.sources = sources
+    self.sinks = sinks
+    let names = SettingType.word(of: formats.map(\.name))
+    inputFormat = Setting(
+      nil, names, defaultText: "by the file's name", option: .value("format", "name"),
+      help: "The format of the input.")
+    outputFormat = Setting(
+      "output.format", names, defaultText: "that of the input",
+      option: .value("output-format", "name"), effects: .outputForm,
+      help: "The format of the output. Another one than the input's carries the features alone.")
+  }
+
+  /// The settings of a stream, those of its source, sink and format aside.
+  package var streamSettings: [SettingGroup] {
+    [
+      SettingGroup("Input", [inputFormat, InputSettings.dictionary]), RecordSettings.records,
+      BadRecordSettings.group, BatchSettings.group, NormalizeSettings.group,
+      SettingGroup(
+        Self.outputTitle,
+        [
+          outputFormat, RecordSettings.precision, OutputSettings.compression, OutputSettings.level,
+        ]),
+      StateSettings.group, RestartSettings.group,
+      SettingGroup(
+        "Limits",
+        RecordSettings.limits.settings + [
+          InputSettings.window, InputSettings.growth, InputSettings.batchBytes,
+        ]),
+    ]
+  }
+
+  /// The settings of a stream and of its formats, as the help of a command lists them.
+  ///
+  /// - Parameter output: settings of the output that the command has besides.
+  package func commandLineSettings(output: [any SettingDescription]) -> [SettingGroup] {
+    streamSettings.flatMap { group -> [SettingGroup] in
+      switch group.title {
+      case RecordSettings.records.title: [group] + formats.map(\.settings)
+      case Self.outputTitle: [SettingGroup(group.title, group.settings + output)]
+      default: [group]
+      }
+    }
+  }
+}

@@ -1,0 +1,44 @@
+package import Configuration
+package import Logging
+
+/// The settings of the daemon itself.
+package enum DaemonSettings {
+  package static let group = SettingGroup(
+    "The daemon",
+    [stateDirectory, listen, tokenFile, perFeature, shutdownTimeout, logLevel, logFormat])
+
+  package static let stateDirectory = Setting(
+    required: "state_directory", .path,
+    help: "Where checkpoints and dead letters are kept, one directory a stream.")
+
+  package static let listen = Setting(
+    "control.listen", listenType, default: ControlOptions().listen,
+    help: "Where the control plane listens: `host:port`, `[IPv6]:port`, `unix:PATH` or `off`.")
+
+  package static let tokenFile = Setting(
+    "control.token_file", .path,
+    help: "The file with the bearer token. Without it, changes over TCP are refused.")
+
+  package static let perFeature = Setting(
+    "metrics.per_feature", .bool, defaultText: "by the number of features",
+    help: "Whether metrics have series for each feature.")
+
+  package static let shutdownTimeout = Setting(
+    "shutdown_timeout", .seconds(in: 0...3600), default: 20,
+    help: "How long a stop may take to drain the streams.")
+
+  package static let logLevel = Setting<Logger.Level>(
+    "log.level", .choice, default: LogOptions().level,
+    help: "The least important messages that are logged.")
+
+  package static let logFormat = Setting<LogFormat>(
+    "log.format", .choice, default: LogOptions().format, option: .value("log-format", "name"),
+    help: "How messages are written.")
+
+  private static let listenType = SettingType<ControlOptions.Address>(
+    expected: "host:port, unix:PATH with an absolute path, or off", text: { "\($0)" },
+    parse: { (text) throws(SettingRefusal) in
+      guard let address = ControlOptions.Address(text) else { throw SettingRefusal() }
+      return address
+    })
+}

@@ -1,0 +1,201 @@
+internal import Codecs
+package import Configuration
+internal import Records
+
+// The settings of a stream that belong to no format, connector or operator; keys stand within the
+// section of the stream.
+
+/// How mini-batches are cut.
+package enum BatchSettings {
+  package static let group = SettingGroup(
+    "Batches", [size, maxDelay, minSize],
+    rules: [
+      SettingRule { values in
+        guard let least = values[minSize], least > values[size] else { return [] }
+        return [
+          SettingViolation(
+            minSize, expected: .value("at most the batch size \(values[size])"), found: "\(least)")
+        ]
+      }
+    ])
+
+  package static let size = Setting(
+    "batch.size", .integer(in: 1...BatchOptions.greatestSize), default: BatchOptions().size,
+    option: .value("batch-size", "n"), help: "Records in a mini-batch.")
+
+  package static let maxDelay = Setting(
+    "batch.max_delay", .seconds(in: 0...86_400), default: BatchOptions().maxDelaySeconds,
+    help: "Live sources: a batch is cut at most this long after its first record.")
+
+  package static let minSize = Setting(
+    "batch.min_size", .integer(in: 1...BatchOptions.greatestSize),
+    defaultText: "2, or the batch size if that is less", option: .value("min-batch-size", "n"),
+    help: "Batches with fewer records are normalised by the running moments.")
+}
+
+/// What happens to records that cannot be read.
+package enum BadRecordSettings {
+  package static let group = SettingGroup(
+    "Bad records", [onBadRecord, maxBytes, keep],
+    rules: [
+      SettingRule { values in
+        let policy = values[onBadRecord]
+        guard values.isGiven(section: "dead_letters"), policy != .deadLetter else { return [] }
+        return [
+          SettingViolation(
+            maxBytes, expected: .other(onBadRecord, is: BadRecordPolicy.deadLetter.rawValue),
+            found: policy.rawValue, concernsSection: true)
+        ]
+      }
+    ])
+
+  package static let onBadRecord = Setting<BadRecordPolicy>(
+    "on_bad_record", .choice, default: .fail, option: .value("on-bad-record", "policy"),
+    help: "A bad record stops the stream (`fail`), is left out (`skip`), or is left out and kept "
+      + "in a file with the reason (`dead_letter`).")
+
+  package static let maxBytes = Setting(
+    "dead_letters.max_size", .size(in: 4 << 10...1 << 40), default: DeadLetterOptions().maxBytes,
+    help: "The size at which a file of dead letters is full and the next one begins.")
+
+  package static let keep = Setting(
+    "dead_letters.keep", .integer(in: 0...1000), default: DeadLetterOptions().keep,
+    help: "How many full files stay.")
+}
+
+/// How the output is written.
+package enum OutputSettings {
+  package static let compression = Setting(
+    "compression", compressionType, defaultText: "on",
+    help: "`off` leaves the output uncompressed.")
+
+  package static let level = Setting(
+    "compression.level", .integer(in: ZstdCompressor.levels), default: 1,
+    option: .value("level", "n"), help: "The zstd level of the output.")
+
+  private static let compressionType = SettingType<String>(
+    expected: "a mapping or off", words: ["off"], text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      guard text == "off" else { throw SettingRefusal() }
+      return text
+    })
+}
+
+/// How compressed input is read, and the bounds of what it holds.
+package enum InputSettings {
+  package static let dictionary = Setting(
+    "dictionary", .path, option: .value("dictionary", "file"), optionType: .shellPath,
+    help:
+      "The zstd dictionary of the input's frames, a file of at most 64 MiB. It is read when the "
+      + "stream starts, and again when a reload changes the stream.")
+
+  package static let window = Setting(
+    "limits.window", windowType, default: DecompressionOptions().maxWindowLog,
+    option: .value("long", "n", help: "Accept zstd frames with windows of up to 2^n bytes."),
+    optionType: windowLogType,
+    help: "zstd frames with a larger window are refused. A power of two.")
+
+  package static let growth = Setting(
+    "limits.growth", .integer(in: DecompressionOptions.growthRange),
+    default: DecompressionOptions().maxGrowth, option: .value("max-growth", "n"),
+    help: "A record above 1 MiB is refused if it is more than this many times as large as its "
+      + "compressed bytes.")
+
+  package static let batchBytes = Setting(
+    "limits.batch_bytes", .size(in: 1 << 20...1 << 40), default: BatchOptions().maxBytes,
+    help: "The most memory that a batch may take.")
+
+  /// The exponent of a window that a file gives in bytes.
+  private static let windowType = SettingType<Int>(
+    expected: bytes.expected, range: bytes.range, text: { bytes.text(1 << $0) },
+    parse: { (text) throws(SettingRefusal) in
+      let size = try bytes.parse([text])
+      guard size.nonzeroBitCount == 1 else {
+        throw SettingRefusal(expected: "a power of two", found: "\(size) bytes")
+      }
+      return size.trailingZeroBitCount
+    })
+
+  private static let bytes = SettingType.size(
+    in: 1
+      << DecompressionOptions.windowLogRange
+      .lowerBound...1 << DecompressionOptions.windowLogRange.upperBound)
+
+  private static let windowLogType = SettingType.integer(in: DecompressionOptions.windowLogRange)
+}
+
+/// What a stream starts from, and what it keeps.
+package enum StateSettings {
+  package static let group = SettingGroup(
+    "State", [parameters, watchesParameters, interval, everyBatches, keep, onMismatch],
+    rules: [
+      SettingRule { values in
+        guard values.isGiven(section: "parameters"), values[parameters] == nil else { return [] }
+        return [
+          SettingViolation(parameters, expected: .value(parameters.expected), found: "nothing")
+        ]
+      }
+    ])
+
+  package static let parameters = Setting(
+    "parameters.file", .path, option: .value("parameters", "file"), optionType: .shellPath,
+    help: "Where γ and β come from: a safetensors file with `weight` and `bias`.")
+
+  package static let watchesParameters = Setting(
+    "parameters.watch", .bool, default: false,
+    help: "Whether a new file is taken over while the stream runs.")
+
+  package static let interval = Setting(
+    "checkpoint.interval", .seconds(in: waits),
+    default: CheckpointOptions().schedule.intervalSeconds ?? 10,
+    help: "The time between checkpoints. An idle stream is checkpointed too, this long after its "
+      + "last record, or after a second if that is longer.")
+
+  package static let everyBatches = Setting(
+    "checkpoint.every_batches", .integer(in: 1...Int.max),
+    option: .value(
+      "checkpoint-every", "n",
+      help: "With `--resume`: write a checkpoint after this many batches too, not only every 10 s."),
+    help: "A checkpoint is also written after this many batches.")
+
+  package static let keep = Setting(
+    "checkpoint.keep", .integer(in: 1...1000), default: CheckpointOptions().keep,
+    help: "How many checkpoints stay.")
+
+  package static let onMismatch = Setting<MismatchPolicy>(
+    "on_mismatch", .choice, default: .fail, option: .value("on-mismatch", "policy"),
+    help:
+      "A checkpoint of other features or settings stops the stream (`fail`), gives its state to "
+      + "the features that it knows (`match_by_name`), or is ignored (`reset`).")
+}
+
+/// How a stream that failed starts again.
+package enum RestartSettings {
+  package static let group = SettingGroup(
+    "Restart after a failure", [initial, max, resetAfter],
+    rules: [
+      SettingRule { values in
+        guard values[max] < values[initial] else { return [] }
+        return [
+          SettingViolation(
+            values.isGiven(max) ? max : initial, expected: .value("max to be at least initial"),
+            found: "less")
+        ]
+      }
+    ])
+
+  package static let initial = Setting(
+    "restart.initial", .seconds(in: waits), default: RestartOptions().initialSeconds,
+    help: "The pause after the first failure. It doubles with each further one.")
+
+  package static let max = Setting(
+    "restart.max", .seconds(in: waits), default: RestartOptions().maxSeconds,
+    help: "The longest pause.")
+
+  package static let resetAfter = Setting(
+    "restart.reset_after", .seconds(in: waits), default: RestartOptions().resetAfterSeconds,
+    help: "After running this long, the next failure is the first one again.")
+}
+
+/// Durations that something may wait, in seconds.
+private let waits = 0.001...86_400.0

@@ -1,0 +1,99 @@
+import BatchNormalization
+import Codecs
+import Configuration
+import Records
+import Testing
+
+@testable import Stream
+
+/// What a command line says of a stream's settings that are wrong; nil if they are fine.
+private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> String? {
+  let groups = Catalogue.builtIn.streamSettings + [format.settings]
+  do throws(CommandLineError) {
+    let given = try CommandLineSettings(arguments, of: groups, others: [])
+    let values = try given.read(groups)
+    try given.check(groups, values)
+    let violations = format.violations(
+      in: values, keepsFormat: values[Catalogue.builtIn.outputFormat] == nil)
+    return violations.first.map { "\(CommandLineError($0))" }
+  } catch {
+    return "\(error)"
+  }
+}
+
+@Suite struct StreamSettingTests {
+  @Test(arguments: [
+    (["--batch-size", "0"], "--batch-size: expected a whole number from 1 to 1048576, found '0'"),
+    (["--batch-size=1048577"], "--batch-size: expected a whole number from 1 to 1048576, found"),
+    (
+      ["--batch-size", "3", "--min-batch-size", "4"],
+      "--min-batch-size: expected at most the batch size 3, found 4"
+    ),
+    (["--long", "32"], "--long: expected a whole number from 10 to 31, found '32'"),
+    (["--max-fields", "0"], "--max-fields: expected a whole number from 1 to 1000000, found '0'"),
+    (["--max-depth=1025"], "--max-depth: expected a whole number from 1 to 1024, found '1025'"),
+    (["--max-growth=0"], "--max-growth: expected a whole number from 1 to 1000000, found '0'"),
+    (
+      ["--max-record-bytes=0"], "--max-record-bytes: expected a size such as 64MiB, from 1B to 1GiB"
+    ),
+    (["--level", "23"], "--level: expected a whole number from "),
+    (["--output-format", "parquet"], "--output-format: expected one of csv, ndjson, raw, found"),
+    (["--epsilon", "0"], "--epsilon: expected a finite number above 0, found '0'"),
+    (["--clip", "nan"], "--clip: expected a finite number above 0, found 'nan'"),
+    (
+      ["--delimiter", "1"], "--delimiter: expected a delimiter that stands in no number, found '1'"
+    ),
+    (
+      ["--warm-up-emit", "hold", "--warm-up-batches", "\(Int.max)"],
+      "--warm-up-batches: expected to hold at most 1048576 records, found"
+    ),
+    (
+      ["--renorm-max-scale", "2"], "--renorm-max-scale: expected --mode renorm, found running"
+    ),
+    (
+      ["--momentum", "0.1", "--half-life-records", "9"],
+      "--half-life-records: expected one of momentum and a half-life, found both"
+    ),
+  ])
+  func `what makes no sense is refused by its option`(arguments: [String], says: String) {
+    let told = refusal(arguments) ?? "nothing"
+    #expect(told.hasPrefix(says), "\(told)")
+  }
+
+  @Test(arguments: [
+    ([], "--columns: expected a whole number from 1 to 1000000, found nothing"),
+    (
+      ["--columns", "9", "--max-fields", "8"],
+      "--columns: expected at most the 8 fields of a record, found 9"
+    ),
+    (
+      ["--columns", "2", "--features", "f2"],
+      "--features: expected a column that 'f2' matches, found none; did you mean 'f0'?"
+    ),
+    (
+      ["--columns", "2", "--features", "f1", "--scalar", "float64"],
+      "--precision: expected float64, the width of the columns that are no features and pass as they "
+        + "are, found float32; or make every column a feature"
+    ),
+    (["--columns", "2", "--features", "f1", "--scalar=float64", "--precision=float64"], nil),
+    (["--columns", "2", "--features", "f1", "--scalar=float64", "--output-format=csv"], nil),
+    (["--columns", "2", "--features", "f*", "--scalar=float64"], nil),
+  ])
+  func `raw rows that no stream could start with are refused`(arguments: [String], says: String?) {
+    #expect(refusal(arguments, format: .raw) == says)
+  }
+
+  @Test func `a batch of one record needs no smaller least size`() throws {
+    #expect(refusal(["--batch-size", "1"]) == nil)
+    let stream = try onlyStream(oneStream("format: csv\nbatch: { size: 1 }"))
+    #expect(stream.stream.normalization.minBatchSize == 1)
+  }
+
+  @Test func `a preset lists the keys that it sets`() {
+    let keras = NormalizeSettings.group.presets.first { $0.name == "keras" }
+    #expect(
+      keras?.texts.map { "\($0.setting.key ?? "") \($0.text)" } == [
+        "momentum 0.01", "epsilon 0.001", "variance biased", "bias_correction false",
+      ])
+  }
+}
