@@ -34,7 +34,7 @@ STATIC := -c release --static-swift-stdlib
 RELEASE := $(STATIC) --product evenkeel
 EVENKEEL := .build/release/evenkeel
 SWIFT_SOURCES := Sources Tests Package.swift Benchmarks
-PYTHON_SOURCES = $(shell find Benchmarks Tests -name '*.py')
+PYTHON_SOURCES = $(shell find Benchmarks Tests python -name '*.py')
 
 SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
@@ -100,7 +100,7 @@ simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs o
 lint: deps-python ## Check the form of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)
 	PYTHONPYCACHEPREFIX=.build-pycache python3 -m py_compile $(PYTHON_SOURCES)
-	for script in .ci/run Tests/Units/*; do bash -n $$script || exit 1; done
+	for script in .ci/run Tests/Units/* $(PACKAGING_SCRIPTS); do bash -n $$script || exit 1; done
 
 format: ## Bring the Swift sources into form.
 	swift format -i -r $(SWIFT_SOURCES)
@@ -214,5 +214,7 @@ sanitize: deps ## Run the tests under AddressSanitizer and ThreadSanitizer.
 soak: build ## Run the daemon under load; SECONDS=60 for less than ten minutes.
 	python3 Tests/Soak/soak.py --evenkeel $(EVENKEEL) --seconds $(SECONDS)
 
+include packaging/packaging.mk
+
 clean: ## Remove everything that was made.
-	rm -rf .build .build-* .venv-*
+	rm -rf .build .build-* .venv-* dist

@@ -8,7 +8,7 @@ struct Evenkeel: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evenkeel",
     abstract: "Normalises streams of features by batch or running statistics.",
-    version: "0.1.0",
+    version: evenkeelVersion,
     subcommands: [
       Normalize.self, Run.self, Check.self, Inspect.self, Export.self, Import.self, Top.self,
       Generate.self,

@@ -1,0 +1,91 @@
+"""Runs the Python blocks of docs/PYTHON.md in order and compares what they print with the page.
+
+A block of ```python that is followed by a block of ```text prints exactly that text; the value of a last
+expression is printed as a notebook does. With --write the page takes the new text instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import atexit
+import contextlib
+import difflib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+
+def printed(source: str, names: dict[str, object], place: str) -> str:
+    """What a block prints when it is run with and after the names of those before it."""
+    module = ast.parse(source, place)
+    last = None
+    if module.body and isinstance(module.body[-1], ast.Expr):
+        last = ast.Expression(module.body.pop().value)  # type: ignore[attr-defined]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(module, place, "exec"), names)
+        if last is not None and (value := eval(compile(last, place, "eval"), names)) is not None:
+            print(repr(value))
+    return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+
+
+def end_processes(names: dict[str, object]) -> None:
+    """Ends what a block that failed has left running."""
+    for value in names.values():
+        if isinstance(value, subprocess.Popen) and value.poll() is None:
+            value.kill()
+
+
+def main() -> None:
+    """Checks the page, or writes it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--write", action="store_true", help="put the output into the page")
+    arguments = parser.parse_args()
+    page = ROOT / "docs" / "PYTHON.md"
+    text = page.read_text()
+    os.environ["EVENKEEL_BINARY"] = str(arguments.evenkeel.resolve())
+    sys.path.insert(0, str(ROOT / "python" / "src"))
+
+    pieces, end, failed, blocks = [], 0, 0, 0
+    names: dict[str, object] = {"__name__": "__main__"}
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(ROOT / "samples" / "weather.csv.zst", folder)
+        os.chdir(folder)
+        atexit.register(end_processes, names)
+        for found in BLOCK.finditer(text):
+            blocks += 1
+            line = text.count("\n", 0, found.start()) + 1
+            output = printed(found[1], names, f"PYTHON.md:{line}")
+            expected = found[2] or ""
+            if output != expected:
+                failed += 1
+                if not arguments.write:
+                    print(f"docs/PYTHON.md:{line}: another output")
+                    sys.stdout.writelines(
+                        difflib.unified_diff(
+                            expected.splitlines(True), output.splitlines(True), "page", "run"
+                        )
+                    )
+            pieces.append(text[end : found.start()] + f"```python\n{found[1]}```\n")
+            if output:
+                pieces.append(f"\n```text\n{output}```\n")
+            end = found.end()
+    if arguments.write:
+        page.write_text("".join(pieces) + text[end:])
+        failed = 0
+    print(f"{blocks - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

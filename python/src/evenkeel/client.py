@@ -1,0 +1,352 @@
+"""`Client`: the control plane of a running daemon (docs/HTTP.md)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from evenkeel.errors import ApiError
+from evenkeel.frames import frame_of
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether the daemon is ready, and the reasons if it is not."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.ready
+
+
+@dataclass(frozen=True)
+class Change:
+    """The answer to a change. It is not in effect yet if the stream had no next batch within 10 s."""
+
+    stream: str
+    change: str
+    in_effect: bool
+    answer: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of the metrics."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class Features(Sequence[Mapping[str, Any]]):
+    """What the daemon tells of each feature of a stream, in the order of its vectors."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = list(rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the features."""
+        return [row["name"] for row in self._rows]
+
+    def column(self, member: str) -> npt.NDArray[np.float64]:
+        """One member (mean, weight, …) of every feature; NaN if it is not known."""
+        values = [np.nan if row[member] is None else row[member] for row in self._rows]
+        return np.array(values, dtype=np.float64)
+
+    def pandas(self) -> pandas.DataFrame:
+        """A frame with a row for each feature, which has the name as its index."""
+        members = [member for member in (self._rows[0] if self._rows else {}) if member != "name"]
+        frame = frame_of("pandas", {member: self.column(member) for member in members})
+        frame.index = self.names
+        frame.index.name = "feature"
+        return frame
+
+    def __repr__(self) -> str:
+        return f"<Features {', '.join(self.names)}>"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Client:
+    """The HTTP API of a daemon; one request a connection, so that threads may share a client.
+
+    - address: what `control.listen` says, "127.0.0.1:9600" or "unix:/run/evenkeel/control.sock"; an
+      address that begins with http:// is taken too.
+    - token: the word in `control.token_file`, which changes over TCP need. token_file: the file itself.
+    - timeout: the longest that an answer may take, in seconds. A change may take 10 s by itself.
+    """
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:9600",
+        *,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        timeout: float = 20.0,
+    ) -> None:
+        if token_file is not None:
+            if token is not None:
+                raise ValueError("expected a token or a token_file, found both")
+            with open(token_file, encoding="ascii") as source:
+                token = source.read().strip()
+        self.address = address
+        self.timeout = timeout
+        self._token = token
+        self._path: str | None = None
+        self._host, self._port = "", 0
+        if address.startswith("unix:"):
+            self._path = address.removeprefix("unix:")
+        else:
+            parts = urllib.parse.urlsplit(address if "//" in address else "//" + address)
+            if parts.scheme not in ("", "http") or not parts.hostname or parts.path not in ("", "/"):
+                raise ValueError(f"expected host:port, http://host:port or unix:PATH, found {address!r}")
+            self._host, self._port = parts.hostname, parts.port or 9600
+
+    # The daemon
+
+    def health(self) -> bool:
+        """Whether the process answers."""
+        try:
+            return self._request("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
+    def readiness(self) -> Readiness:
+        """Whether all streams run, and the reasons if one does not."""
+        status, body = self._request("GET", "/readyz", accepted=(200, 503))
+        answer = json.loads(body)
+        return Readiness(status == 200, tuple(answer.get("reasons", ())))
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        """Returns once the daemon is ready.
+
+        Raises TimeoutError with the reasons if it is not within `timeout` seconds.
+        """
+        end = time.monotonic() + timeout
+        pause = 0.02
+        while True:
+            reasons: str
+            try:
+                readiness = self.readiness()
+                if readiness:
+                    return
+                reasons = "; ".join(readiness.reasons)
+            except (OSError, http.client.HTTPException) as error:
+                # It is not there yet.
+                reasons = str(error)
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{self.address} is not ready after {timeout:g} s: {reasons}")
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 0.5)
+
+    @property
+    def version(self) -> str:
+        """The version of the daemon."""
+        return str(self._get("/api/v1/streams")["version"])
+
+    @property
+    def streams(self) -> Streams:
+        """The streams by name."""
+        return Streams(self)
+
+    def metrics_text(self) -> str:
+        """The metrics in Prometheus' text format."""
+        return self._request("GET", "/metrics")[1].decode("utf-8")
+
+    def metrics(self) -> list[Sample]:
+        """The metrics, one element a sample."""
+        return list(_samples(self.metrics_text()))
+
+    # Requests
+
+    def _get(self, path: str) -> Json:
+        answer: Json = json.loads(self._request("GET", path)[1])
+        return answer
+
+    def _change(self, method: str, path: str, body: Json | None = None) -> Change:
+        answer = json.loads(self._request(method, path, body=body, accepted=(200, 202))[1])
+        return Change(answer["stream"], answer["change"], answer["in_effect"], answer)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        accepted: Sequence[int] = (200,),
+    ) -> tuple[int, bytes]:
+        connection = (
+            _UnixConnection(self._path, self.timeout)
+            if self._path is not None
+            else http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
+        )
+        headers = {"Connection": "close"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None
+        if body is not None:
+            data = json.dumps(body, allow_nan=False).encode("utf-8")
+            headers["Content-Type"] = "application/json"
+        elif method != "GET":
+            headers["Content-Length"] = "0"
+        try:
+            connection.request(method, path, body=data, headers=headers)
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        if response.status not in accepted:
+            raise ApiError(response.status, _error_text(content) or response.reason)
+        return response.status, content
+
+
+class Streams(Mapping[str, "StreamHandle"]):
+    """The streams of a daemon by name; each look asks the daemon."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def _views(self) -> list[Json]:
+        views: list[Json] = self._client._get("/api/v1/streams")["streams"]
+        return views
+
+    def __getitem__(self, name: str) -> StreamHandle:
+        return StreamHandle(self._client, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([view["name"] for view in self._views()])
+
+    def __len__(self) -> int:
+        return len(self._views())
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def statuses(self) -> dict[str, Json]:
+        """The status of every stream by its name, in one request."""
+        return {view["name"]: view for view in self._views()}
+
+
+class StreamHandle:
+    """One stream of a daemon. Changes take effect between two batches."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+        self._path = "/api/v1/streams/" + urllib.parse.quote(name, safe="")
+
+    def status(self) -> Json:
+        """The members that docs/HTTP.md lists under "A stream"."""
+        return self._client._get(self._path)
+
+    def features(self) -> Features:
+        """What is known of each feature: mean, weight, missing values, ….
+
+        Raises ApiError with status 409 if the stream has none yet.
+        """
+        return Features(self._client._get(self._path + "/features")["features"])
+
+    def freeze(self) -> Change:
+        """Lets the running moments stand still from the next batch on."""
+        return self._post("freeze")
+
+    def thaw(self) -> Change:
+        """Lets the running moments move again."""
+        return self._post("thaw")
+
+    def reset(self) -> Change:
+        """Forgets the running moments; γ and β stay."""
+        return self._post("reset")
+
+    def checkpoint(self) -> Change:
+        """Has a checkpoint written now."""
+        return self._post("checkpoint")
+
+    def mode(self, mode: Literal["batch", "running", "renorm"]) -> Change:
+        """Normalises in another mode."""
+        return self._client._change("PUT", self._path + "/mode", {"mode": mode})
+
+    def parameters(
+        self,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike,
+        features: Sequence[str] | None = None,
+    ) -> Change:
+        """Takes another γ and β, in the order of the features, or by name with `features`."""
+        body: Json = {"weight": _numbers(weight), "bias": _numbers(bias)}
+        if features is not None:
+            body["features"] = list(features)
+        return self._client._change("PUT", self._path + "/parameters", body)
+
+    def _post(self, action: str) -> Change:
+        return self._client._change("POST", f"{self._path}/{action}")
+
+    def __repr__(self) -> str:
+        return f"<stream {self.name!r} of {self._client.address}>"
+
+
+def _numbers(values: npt.ArrayLike) -> list[float]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError("expected a vector of finite numbers, found others")
+    numbers: list[float] = array.tolist()
+    return numbers
+
+
+def _error_text(content: bytes) -> str | None:
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+_SAMPLE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)$")
+_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_ESCAPED = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
+
+
+def _samples(text: str) -> Iterator[Sample]:
+    for line in text.splitlines():
+        found = None if line.startswith("#") else _SAMPLE.match(line)
+        if found is not None:
+            labels = {
+                name: re.sub(r'\\[n"\\]', lambda match: _ESCAPED[match[0]], value)
+                for name, value in _LABEL.findall(found[2] or "")
+            }
+            yield Sample(found[1], labels, float(found[3]))

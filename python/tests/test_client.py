@@ -1,0 +1,162 @@
+"""The client, against a real daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Daemon
+
+from evenkeel import ApiError, Checkpoint, Client
+
+STREAM = """
+  weather:
+    source: { unix: { path: FOLDER/in.sock } }
+    format: csv
+    batch: { size: 10, max_delay: 50ms }
+    sink: { file: { path: FOLDER/out.csv } }
+    compression: off
+  "odd name":
+    source: { unix: { path: FOLDER/odd.sock } }
+    format: csv
+    sink: { file: { path: FOLDER/odd.csv } }
+""".replace('"odd name"', "odd-name.1")
+ROWS = b"a,b\n" + b"".join(b"%d,%d\n" % (index, index * index) for index in range(100))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def daemon(start_daemon: Callable[..., Daemon]) -> Daemon:
+    daemon = start_daemon(STREAM)
+    daemon.send(ROWS)
+    client = Client(daemon.control)
+    until(lambda: client.streams["weather"].status()["batches"] == 10)
+    return daemon
+
+
+def test_the_daemon_is_healthy_and_ready(daemon: Daemon) -> None:
+    client = Client(daemon.control)
+    assert client.health()
+    client.wait_ready(5)
+    readiness = client.readiness()
+    assert readiness and readiness.reasons == ()
+    assert client.version.count(".") == 2
+
+
+def test_streams_are_known_by_name(daemon: Daemon) -> None:
+    streams = Client(daemon.control).streams
+    assert sorted(streams) == ["odd-name.1", "weather"]
+    assert len(streams) == 2 and "weather" in streams and "other" not in streams
+    assert streams["weather"].status()["records"] == 100
+    assert streams.statuses()["odd-name.1"]["records"] == 0
+    with pytest.raises(ApiError, match="other") as caught:
+        streams["other"].status()
+    assert caught.value.status == 404
+
+
+def test_features_are_a_frame(daemon: Daemon) -> None:
+    features = Client(daemon.control).streams["weather"].features()
+    assert features.names == ["a", "b"]
+    assert features.column("values").tolist() == [100, 100]
+    table = features.pandas()
+    assert table.index.tolist() == ["a", "b"]
+    assert table.loc["a", "mean"] == features[0]["mean"] == features.column("mean")[0]
+    assert np.isnan(table.loc["a", "renorm_scale"])
+
+
+def test_every_change_is_made(daemon: Daemon, tmp_path: Path) -> None:
+    stream = Client(daemon.control).streams["weather"]
+    assert stream.freeze().in_effect
+    assert stream.status()["frozen"] is True
+    before = stream.features().column("mean")
+    daemon.send(ROWS)
+    until(lambda: stream.status()["batches"] == 20)
+    assert stream.features().column("mean").tolist() == before.tolist()
+    assert stream.thaw().change == "thaw"
+    assert stream.status()["frozen"] is False
+    stream.mode("batch")
+    assert stream.status()["mode"] == "batch"
+    stream.parameters(np.array([2.0, 3.0], dtype=np.float32), [0, -1])
+    assert stream.features().column("weight").tolist() == [2, 3]
+    stream.parameters([5, 6], [7, 8], features=["b", "a"])
+    assert stream.features().column("bias").tolist() == [8, 7]
+    stream.checkpoint()
+    newest = max((tmp_path / "state" / "weather").glob("*.safetensors"))
+    assert Checkpoint.load(newest).weight.tolist() == [6, 5]
+    stream.reset()
+    assert stream.features().column("mean").tolist() == [0, 0]
+
+
+def test_what_is_refused_has_a_status_and_a_reason(daemon: Daemon) -> None:
+    stream = Client(daemon.control).streams["weather"]
+    with pytest.raises(ApiError, match="mode: expected one of") as caught:
+        stream.mode("other")  # type: ignore[arg-type]
+    assert caught.value.status == 400
+    with pytest.raises(ApiError) as caught:
+        stream.parameters([1.0], [0.0])
+    assert caught.value.status == 409
+    with pytest.raises(ValueError, match="expected a vector of finite numbers"):
+        stream.parameters([np.nan, 1.0], [0.0, 0.0])
+
+
+def test_metrics_are_samples(daemon: Daemon) -> None:
+    client = Client(daemon.control)
+    assert "# TYPE evenkeel_stream_records_total counter" in client.metrics_text()
+    found = {
+        (sample.name, sample.labels.get("stream"), sample.labels.get("feature")): sample.value
+        for sample in client.metrics()
+    }
+    assert found["evenkeel_stream_records_total", "weather", None] == 100
+    mean = client.streams["weather"].features().column("mean")[1]
+    assert found["evenkeel_feature_mean", "weather", "b"] == mean
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_changes_over_tcp_need_the_token(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o600)
+    address = f"127.0.0.1:{free_port()}"
+    daemon = start_daemon(
+        STREAM, control=f'{{ listen: "{address}", token_file: {tmp_path}/token }}'
+    )
+    daemon.send(ROWS)
+    client = Client(f"http://{address}")
+    until(lambda: client.streams["weather"].status()["batches"] == 10)
+    for wrong in (client, Client(address, token="other")):
+        with pytest.raises(ApiError) as caught:
+            wrong.streams["weather"].freeze()
+        assert caught.value.status == 401
+    trusted = Client(address, token_file=tmp_path / "token")
+    assert trusted.streams["weather"].freeze().in_effect
+
+
+def test_a_daemon_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
+    client = Client(f"unix:{tmp_path}/absent.sock")
+    assert not client.health()
+    with pytest.raises(TimeoutError, match="is not ready after 0.1 s: .*No such file"):
+        client.wait_ready(0.1)
+
+
+@pytest.mark.parametrize("address", ["https://host:1", "", "http://host/path"])
+def test_an_address_of_another_form_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="expected host:port"):
+        Client(address)
