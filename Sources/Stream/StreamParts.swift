@@ -45,7 +45,8 @@ struct StreamParts {
     var state = state
     do {
       stateLock = try StateDirectoryLock(directory, in: fileSystem)
-      store = try CheckpointStore(directory: directory, keep: 2, in: fileSystem)
+      store = try CheckpointStore(
+        directory: directory, keep: 2, configuration.stateReading, in: fileSystem)
       found = try store.newest()
     } catch {
       throw StreamError(error)

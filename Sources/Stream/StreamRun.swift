@@ -52,7 +52,7 @@ package final class StreamRun: Sendable {
   ) throws(StreamError) {
     let state = InitialState(
       checkpoint: try read(files.checkpointIn) { path throws(StorageError) in
-        try CheckpointFile.read(path, in: fileSystem)
+        try CheckpointFile.read(path, configuration.stateReading, in: fileSystem)
       },
       parameters: try read(files.parameters) { path throws(StorageError) in
         try ParametersFile.read(path, in: fileSystem)

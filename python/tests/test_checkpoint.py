@@ -34,10 +34,16 @@ def test_a_checkpoint_says_what_the_binary_says_of_it(path: Path, tmp_path: Path
     checkpoint = Checkpoint.load(path)
     told = exported(path, tmp_path)
     assert list(checkpoint.features) == WEATHER
-    assert checkpoint.batches == told["num_batches_tracked"]
+    assert checkpoint.batches == told["stream"]["stream"]["batches"]
     assert checkpoint.settings == told["settings"]
-    for member in ("mean", "variance", "weight", "bias", "values"):
-        expected = [feature[member] for feature in told["features"]]
+    for member, (group, column) in {
+        "weight": ("affine", "weight"),
+        "bias": ("affine", "bias"),
+        "mean": ("moments", "mean"),
+        "variance": ("moments", "variance"),
+        "values": ("moments", "weight"),
+    }.items():
+        expected = [feature[group][column] for feature in told["features"]]
         assert getattr(checkpoint, member).tolist() == expected
 
 
@@ -51,8 +57,8 @@ def test_a_changed_checkpoint_is_one_for_the_binary(path: Path, tmp_path: Path) 
     changed = changed.with_features([f"é {name}" for name in WEATHER])
     changed.save(tmp_path / "changed")
     told = exported(tmp_path / "changed", tmp_path)
-    assert [feature["weight"] for feature in told["features"]] == [1, 2, 3, 4, 5, 6]
-    assert [feature["bias"] for feature in told["features"]] == [-0.5] * 6
+    assert [feature["affine"]["weight"] for feature in told["features"]] == [1, 2, 3, 4, 5, 6]
+    assert [feature["affine"]["bias"] for feature in told["features"]] == [-0.5] * 6
     assert [feature["name"] for feature in told["features"]] == [f"é {name}" for name in WEATHER]
     assert Checkpoint.load(tmp_path / "changed") == changed
     assert changed != Checkpoint.load(path)

@@ -19,7 +19,7 @@ from evenkeel.xxh3 import SHORTEST, xxh3_64
 
 __all__ = ["Checkpoint"]
 
-_VERSIONS = (1, 2)
+_VERSION = 2
 _CHECKSUM = re.compile(rb'"evenkeel\.checksum":"([0-9a-f]{16})"')
 _LARGEST_FILE = 256 << 20
 
@@ -37,7 +37,7 @@ class Checkpoint:
     def load(path: str | os.PathLike[str]) -> Checkpoint:
         """Reads a checkpoint file.
 
-        Raises CheckpointError if it is damaged, of a newer version, or no checkpoint.
+        Raises CheckpointError if it is damaged, of another version, or no checkpoint.
         """
         with open(path, "rb") as source:
             data = source.read(_LARGEST_FILE + 1)
@@ -59,9 +59,9 @@ class Checkpoint:
                 "by Scaler.from_torch or by `evenkeel import --from pytorch`"
             )
         major = version.split(".")[0]
-        if not major.isascii() or not major.isdigit() or int(major) not in _VERSIONS:
+        if not major.isascii() or not major.isdigit() or int(major) != _VERSION:
             raise CheckpointError(
-                f"evenkeel.version: expected {' or '.join(map(str, _VERSIONS))}, found {version!r}"
+                f"evenkeel.version: expected {_VERSION}, found {version!r}"
             )
         if file.metadata.get("evenkeel.checksum") != _checksum(data):
             raise CheckpointError("the checksum is not that of the bytes: the file is damaged")
@@ -127,8 +127,8 @@ class Checkpoint:
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
-        """The number of values that moved each feature's mean."""
-        return self._vector("evenkeel.values")
+        """The sum of the weights of the values that moved each feature's mean; each weighs 1."""
+        return self._vector("evenkeel.moments.weight")
 
     @property
     def batches(self) -> int:
@@ -216,7 +216,7 @@ class Checkpoint:
             isinstance(value, str) for value in settings.values()
         ):
             raise CheckpointError("evenkeel.settings: expected strings, found others")
-        for name in ("weight", "bias", "running_mean", "running_var", "evenkeel.values"):
+        for name in ("weight", "bias", "running_mean", "running_var", "evenkeel.moments.weight"):
             numbers = self._vector(name)
             if not np.isfinite(numbers).all():
                 raise CheckpointError(f"tensor {name!r}: expected finite numbers, found others")
