@@ -46,12 +46,11 @@ let package = Package(
     .target(name: "CArrowValues"),
     .target(name: "CNumberText", linkerSettings: [.linkedLibrary("simdjson")]),
     module("Records"),
-    module("State", ["Records"]),
     .target(name: "CColumnKernel"),
-    module("BatchNormalization", ["Records", "State", "CColumnKernel"]),
+    module("BatchNormalization", ["Records", "CColumnKernel"]),
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
-    module("Storage", ["Records", "State", "CXXHash", "CLinux"]),
+    module("Storage", ["Records", "CXXHash", "CLinux"]),
     module(
       "Codecs",
       ["Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues"]),
@@ -60,7 +59,7 @@ let package = Package(
     module(
       "Stream",
       [
-        "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+        "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
         "Configuration", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -82,15 +81,16 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    benchmark("KernelBenchmark", ["BatchNormalization", "Records", "State"]),
+    benchmark("KernelBenchmark", ["BatchNormalization", "Records"]),
     benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Configuration", "Records"]),
     tests("Records"),
-    tests("State", ["Records"]),
-    tests("BatchNormalization", ["CColumnKernel", "State"], resources: [.copy("Golden")]),
+    tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
     tests("Dataflow"),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
-    tests("Codecs", ["Records", "Configuration", "CNumberOracle"], resources: [.copy("Golden")]),
+    tests(
+      "Codecs", ["Records", "Configuration", "CNumberOracle", "TestSupport"],
+      resources: [.copy("Golden")]),
     tests("Configuration"),
     tests("Connectors", ["Dataflow", "TestSupport"]),
     tests(
@@ -102,8 +102,7 @@ let package = Package(
     tests("Stream", ["Supervision", "TestSupport"]),
     tests("Synthetic", ["Records"]),
     .target(
-      name: "TestSupport",
-      dependencies: ["BatchNormalization", "Codecs", "Dataflow", "State", "Storage"],
+      name: "TestSupport", dependencies: ["Codecs", "Dataflow", "Records", "Storage"],
       path: "Tests/TestSupport",
       swiftSettings: settings),
     .testTarget(

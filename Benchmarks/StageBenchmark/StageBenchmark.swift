@@ -150,7 +150,7 @@ private struct StagePass {
       }
       window.consume(progress.consumed)
       switch outcome {
-      case .batchIsFull: return true
+      case .limitReached, .unitEnded: return true
       case .rejected(let fault, _), .failed(let fault): throw fault
       case .needsInput:
         if !mayComeMore { return batch.columns.count > 0 }

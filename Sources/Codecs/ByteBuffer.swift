@@ -78,6 +78,10 @@ package final class ByteBuffer: @unchecked Sendable {
     bytes.withUnsafeBufferPointer { append($0) }
   }
 
+  package func append(_ bytes: ArraySlice<UInt8>) {
+    bytes.withUnsafeBufferPointer { append($0) }
+  }
+
   package func append(_ byte: UInt8) {
     reserve(1).pointee = byte
     end += 1

@@ -143,12 +143,12 @@ package protocol RecordDecoder: Sendable {
   /// - Returns: nil when it must see more bytes; asked again with a longer window then.
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
 
-  /// Appends records to `batch` until it holds `limit` of them, the window holds no whole record
+  /// Appends records to `block` until it holds `limit` of them, the window holds no whole record
   /// more, or a record is bad.
   ///
   /// `consumed` and `records` are counted up for every record taken, good or bad, as it is taken.
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome
 
   /// Called when the stream has ended, for checks that need all of it.
@@ -184,14 +184,20 @@ package struct DecodeProgress {
   package var consumed = 0
   /// Records taken, bad ones included; blank lines are none.
   package var records = 0
+  /// Whether the last of them was one of a unit that goes on: of an Arrow record batch, of a message with
+  /// many records. No checkpoint divides such a unit, and its end ends the open mini-batch if that began
+  /// within it. A decoder begins a unit only when the window holds all of it.
+  package var isInsideUnit = false
 
   package init() {}
 }
 
 /// Why a decoder stopped.
 package enum DecodeOutcome {
-  /// The batch holds `limit` records.
-  case batchIsFull
+  /// The block holds `limit` records.
+  case limitReached
+  /// A unit of several records has ended.
+  case unitEnded
   /// No whole record is left in the window; at the end of the stream, nothing is left at all.
   case needsInput
   /// A bad record of so many bytes, already counted as consumed, line end included.
@@ -261,17 +267,10 @@ package struct FormatError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Writes records; a value without state, so that slices may be encoded in parallel.
+/// Writes records; a value without state, so that blocks may be encoded in parallel.
 package protocol RecordEncoder: Sendable {
   /// Writes what precedes the first record.
   func encodePrologue(into output: ByteBuffer)
-  /// Writes the records, features as they stand in the batch's columns, to the end of `output`.
-  func encode(_ slice: RecordSlice, into output: ByteBuffer)
-}
-
-extension RecordEncoder {
-  /// Writes all records of a batch.
-  package func encode(_ batch: RecordBlock, into output: ByteBuffer) {
-    batch.forEachSlice { encode($0, into: output) }
-  }
+  /// Writes the selection of a block, features as they are in its columns, to the end of `output`.
+  func encode(_ block: RecordBlock, into output: ByteBuffer)
 }

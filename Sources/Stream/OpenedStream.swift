@@ -33,11 +33,10 @@ package struct OpenedStream {
     let found: CheckpointStore.Found?
     do {
       store = try CheckpointStore(
-        directory: directory, keep: definition.checkpoint.keep,
-        configuration.stateReading, in: fileSystem)
+        directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
       found = try store.newest()
       state.checkpoint = found?.checkpoint
-      if takesOtherCheckpoints { state.checkpoint?.adoptedBy = wanted }
+      if takesOtherCheckpoints { state.checkpoint?.lentTo = wanted }
       skipped = found?.skipped ?? []
       checkpointPath = found?.path
       let file = definition.parameters?.file
@@ -48,7 +47,7 @@ package struct OpenedStream {
     } catch {
       throw StreamError(error)
     }
-    if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
+    if state.checkpoint?.lentTo == wanted { configuration.onMismatch = .matchByName }
     self.configuration = configuration
     do {
       source = try definition.source.open(context)

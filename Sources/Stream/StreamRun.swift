@@ -1,5 +1,4 @@
 internal import Codecs
-package import Configuration
 internal import Connectors
 internal import Dataflow
 internal import Records
@@ -20,10 +19,6 @@ package struct StreamFiles: Sendable {
   package var resume: String?
   /// With `resume`: when the state is kept.
   package var schedule = CheckpointSchedule(intervalSeconds: 10)
-
-  /// The kinds that input and output are opened by, and the values of their options.
-  package var catalogue = Catalogue.builtIn
-  package var values = SettingValues()
 
   package init(input: String, output: String) {
     self.input = input
@@ -57,7 +52,7 @@ package final class StreamRun: Sendable {
   ) throws(StreamError) {
     let state = InitialState(
       checkpoint: try read(files.checkpointIn) { path throws(StorageError) in
-        try CheckpointFile.read(path, configuration.stateReading, in: fileSystem)
+        try CheckpointFile.read(path, in: fileSystem)
       },
       parameters: try read(files.parameters) { path throws(StorageError) in
         try ParametersFile.read(path, in: fileSystem)
@@ -100,16 +95,16 @@ package final class StreamRun: Sendable {
     self.stateLock = stateLock
     name = configuration.name
     inputByteCount = source.size
-    let spare = BlockPool()
+    let pool = BlockPool()
     let ingest = try IngestStage(
-      configuration, source: source, metrics: metrics, resumption: state.resumption, spare: spare)
+      configuration, source: source, metrics: metrics, resumption: state.resumption, pool: pool)
     let normalize = NormalizeStage(
       configuration, from: state, checkpoints: checkpoints, board: board)
     normalize.showStart()
     var workers: [EncodeWorker] = []
     do {
       for _ in 0..<threads {
-        workers.append(try EncodeWorker(level: configuration.compressionLevel, spare: spare))
+        workers.append(try EncodeWorker(level: configuration.compressionLevel, pool: pool))
       }
     } catch {
       throw .configuration("\(error)")

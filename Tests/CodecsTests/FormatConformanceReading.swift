@@ -1,4 +1,5 @@
 import Records
+import TestSupport
 
 @testable import Codecs
 
@@ -136,10 +137,11 @@ struct FormatReading {
       window.removeFirst(progress.consumed)
       if batch.columns.count > batchSize { throw Broken.overfillsBatch }
       switch decoded {
-      case .batchIsFull:
+      case .limitReached:
         if batch.columns.count < batchSize { throw Broken.makesNoProgress }
         take(batch)
         batch = emptyBatch()
+      case .unitEnded: continue
       case .rejected(let fault, let byteCount):
         if byteCount == 0 || byteCount > consumed.count { throw Broken.makesNoProgress }
         outcome.rejections.append(

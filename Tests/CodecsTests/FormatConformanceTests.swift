@@ -1,5 +1,6 @@
 import Configuration
 import Records
+import TestSupport
 import Testing
 
 @testable import Codecs

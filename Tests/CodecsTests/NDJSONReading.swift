@@ -1,4 +1,5 @@
 import Records
+import TestSupport
 
 @testable import Codecs
 
@@ -68,9 +69,10 @@ struct NDJSONReading: Equatable {
       let consumed = window[..<progress.consumed]
       window.removeFirst(progress.consumed)
       switch outcome {
-      case .batchIsFull:
+      case .limitReached:
         batches.append(Self.batch(batch))
         batch = Self.empty(names.count, batchSize)
+      case .unitEnded: continue
       case .rejected(let fault, let byteCount):
         let text = String(decoding: consumed.suffix(byteCount), as: UTF8.self)
         rejections.append(Rejection(fault: fault, text: text))

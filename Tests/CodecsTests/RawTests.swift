@@ -1,5 +1,6 @@
 import Configuration
 import Records
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -224,7 +225,7 @@ import Testing
     let input = Self.bytes([1, .nan, 3, 4], .float32)
     let reading = try FormatReading(.raw, input, Self.options(2, .float32))
     var batch = reading.batches[0]
-    batch.passesThrough = true
+    batch.isPassedThrough = true
     for precision in Precision.allCases {
       let output = ByteBuffer()
       try RecordFormat.raw.makeEncoder(encoderOptions(reading, 2, .float32, precision))

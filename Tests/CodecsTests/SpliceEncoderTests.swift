@@ -1,4 +1,5 @@
 import Records
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -70,14 +71,14 @@ import Testing
     let csv = "a,b\n1.50,NA\n\"2.0\", 3\n"
     let reading = try FormatReading(csv: csv) { $0.features = [FeaturePattern("*")] }
     var batch = try #require(reading.batches.first)
-    batch.passesThrough = true
+    batch.isPassedThrough = true
     let encoder = try RecordFormat.csv.makeEncoder(reading.encoderOptions(.float32))
     let output = ByteBuffer()
     encoder.encodePrologue(into: output)
     encoder.encode(batch, into: output)
     #expect(String(decoding: output.readable, as: UTF8.self) == csv)
     output.removeAll()
-    batch.passesThrough = false
+    batch.isPassedThrough = false
     encoder.encode(batch, into: output)
     #expect(String(decoding: output.readable, as: UTF8.self) == "1.5,NA\n\"2\", 3\n")
   }

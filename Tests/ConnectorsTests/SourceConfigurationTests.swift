@@ -9,7 +9,7 @@ struct SourceConfigurationTests {
     do throws(ConfigurationFailure) {
       let document = try ConfigurationDocument(
         Array("\(kind.name): \(text)\n".utf8), file: "f", environment: { _ in nil })
-      _ = document.root.section(kind.name)?.values(of: kind.settings)
+      if let section = document.root.section(kind.name) { _ = kind.configure(section) }
       try document.check()
       return []
     } catch {

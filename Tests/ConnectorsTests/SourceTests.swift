@@ -1,4 +1,3 @@
-import Configuration
 import Dataflow
 import Glibc
 import Storage
@@ -24,7 +23,7 @@ import Testing
   }
 
   @Test func `a file is read to its end, in pieces of the buffer's size, and has a size`() throws {
-    var source = try BuiltInSources.all.open(
+    var source = try BuiltInSources.open(
       directory.write("in.csv", 0..<10), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.name == directory.file("in.csv"))
     #expect(source.size == 10)
@@ -48,7 +47,7 @@ import Testing
   }
 
   @Test func `an empty file is at its end`() throws {
-    var source = try BuiltInSources.all.open(
+    var source = try BuiltInSources.open(
       directory.write("in.csv", []), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == 0)
     #expect(try read(&source).read == .end)
@@ -77,7 +76,7 @@ import Testing
     #expect(mkfifo(path, 0o600) == 0)
     // Opened for both, so that neither open(2) waits for the other side.
     let writer = try fileSystem.open(path, for: .updating)
-    var source = try BuiltInSources.all.open(path, in: ConnectorContext(fileSystem: fileSystem))
+    var source = try BuiltInSources.open(path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == nil)
     guard case .waits = try read(&source).read else {
       Issue.record("expected a wait")
@@ -91,7 +90,7 @@ import Testing
 
   @Test func `a source that does not exist is missing`() throws {
     #expect {
-      try BuiltInSources.all.open(
+      try BuiltInSources.open(
         directory.file("none.csv"), in: ConnectorContext(fileSystem: fileSystem))
     } throws: { error in
       (error as? FileError)?.isMissing == true && "\(error)".contains("none.csv")
@@ -99,7 +98,7 @@ import Testing
   }
 
   @Test func `a directory cannot be read`() throws {
-    var source = try BuiltInSources.all.open(
+    var source = try BuiltInSources.open(
       directory.path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(throws: FileError(operation: .read, path: directory.path, errno: EISDIR)) {
       try read(&source)
@@ -108,8 +107,7 @@ import Testing
 
   @Test func `standard input is written as a dash`() throws {
     #expect(
-      try BuiltInSources.all.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin"
-    )
-    #expect(BuiltInSources.all.last?.locate("anything", SettingValues()) != nil)
+      try BuiltInSources.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin")
+    #expect(BuiltInSources.all.last?.locate("anything", fileSystem) != nil)
   }
 }

@@ -1,4 +1,3 @@
-import Configuration
 import Glibc
 import Storage
 import Testing
@@ -92,15 +91,10 @@ extension LiveSourceTests {
       #expect(throws: FileError(operation: .open, path: address, errno: EACCES)) {
         _ = try ConnectionSource(tcp: address)
       }
-      var values = SettingValues()
-      values[TCPSourceSettings.address] = address
       #expect(
-        TCPSourceSettings.group.violations(in: values).map(\.inFile) == [
-          "address: expected a loopback address (127.0.0.1, [::1]), or allow_remote: true, "
-            + "found '\(address)'"
-        ])
-      values[TCPSourceSettings.allowRemote] = true
-      #expect(TCPSourceSettings.group.violations(in: values).isEmpty)
+        TCPSource.expected(insteadOf: address, allowsRemote: false)
+          == "a loopback address (127.0.0.1, [::1]), or allow_remote: true")
+      #expect(TCPSource.expected(insteadOf: address, allowsRemote: true) == nil)
     }
 
     @Test func `an address beyond this machine is listened on when allowed`() throws {
@@ -110,9 +104,7 @@ extension LiveSourceTests {
 
     @Test(arguments: ["127.0.0.1:9000", "127.8.9.10:1", "localhost:65535", "[::1]:80"])
     func `loopback addresses are taken as they are`(address: String) {
-      var values = SettingValues()
-      values[TCPSourceSettings.address] = address
-      #expect(TCPSourceSettings.group.violations(in: values).isEmpty)
+      #expect(TCPSource.expected(insteadOf: address, allowsRemote: false) == nil)
       let spelled = address.replacing("localhost", with: "127.0.0.1")
       #expect(InternetAddress(address)?.description == spelled)
     }
@@ -124,7 +116,8 @@ extension LiveSourceTests {
     ])
     func `what is no address is refused`(text: String) {
       #expect(InternetAddress(text) == nil)
-      #expect((try? SettingType.address.parse([text])) == nil)
+      #expect(
+        TCPSource.expected(insteadOf: text, allowsRemote: true) == InternetAddress.expected)
     }
   }
 }

@@ -285,8 +285,7 @@ import Testing
     let json = try JSONSerialization.jsonObject(with: Data(inspected.output)) as? [String: Any]
     let features = json?["features"] as? [[String: Any]]
     let found = try #require(features?.first { $0["name"] as? String == feature })
-    let moments = try #require(found["moments"] as? [String: Any])
-    return (try #require(moments["weight"] as? Int), try #require(moments["mean"] as? Double))
+    return (try #require(found["values"] as? Int), try #require(found["mean"] as? Double))
   }
 }
 

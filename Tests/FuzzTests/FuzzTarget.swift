@@ -139,7 +139,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
           InputWindow(bytes: rest, isLast: true), into: &batch, limit: 4, progress: &progress)
         rest = UnsafeBufferPointer(rebasing: rest[progress.consumed...])
         switch outcome {
-        case .batchIsFull: continue
+        case .limitReached, .unitEnded: continue
         case .rejected: isGood = false
         case .failed: return false
         case .needsInput: return isGood && rest.isEmpty && (try? decoder.finish()) != nil

@@ -43,7 +43,7 @@ import Testing
   /// Made-up files that break no rule, though they come near.
   private static let harmless: [(path: String, text: String)] = [
     ("Sources/Codecs/A.swift", "package import Records\ninternal import Glibc\n"),
-    ("Sources/Codecs/NumberText.swift", "internal import CNumberText\n"),
+    ("Sources/Codecs/Text/NumberText.swift", "internal import CNumberText\n"),
     ("Sources/Codecs/A.swift", "// try! and unsafe, as! told in a comment; fatalError too\n"),
     ("Sources/Codecs/A.swift", "/// What to import Storage for.\nlet important = 1\n"),
     ("Sources/Codecs/RecordFormat.swift", "let x: UnsafePointer<Int>\n"),

@@ -14,8 +14,8 @@ struct SerialStream {
 
   /// A unit on its way through the workers, which finish in any order.
   private enum Encoding {
-    case waiting(NormalizedUnit)
-    case done(EncodedUnit)
+    case waiting(RecordUnit)
+    case done(EncodedBlock)
   }
 
   let metrics = StreamMetrics()
@@ -24,7 +24,7 @@ struct SerialStream {
   private var worker: EncodeWorker
   private var emit: EmitStage
   private var ingested: [IngestedItem] = []
-  private var units: [NormalizedUnit] = []
+  private var units: [RecordUnit] = []
   private var encodings: [Encoding] = []
   private var ingestHasEnded = false
   /// Whether the source has nothing more for now.
@@ -83,7 +83,7 @@ struct SerialStream {
     guard !normalizeHasEnded, units.count < Self.mostUnits else { return }
     guard !ingested.isEmpty || ingestHasEnded else { return }
     let signal: Signal<IngestedItem> = ingested.isEmpty ? .end : .element(ingested.removeFirst())
-    var sent: [NormalizedUnit] = []
+    var sent: [RecordUnit] = []
     normalizeHasEnded = try normalize.step(signal) { sent.append($0) } == .finished
     units += sent
   }

@@ -1,5 +1,6 @@
 import Codecs
 import Records
+import TestSupport
 import Testing
 
 @testable import Stream
@@ -7,8 +8,8 @@ import Testing
 @Suite struct BatcherTests {
   private let place = StreamPosition(records: 7)
 
-  private func batches(size: Int, spare: BlockPool? = nil) -> Batcher {
-    var batches = Batcher(batchSize: size, precision: .float64, spare: spare)
+  private func batches(size: Int, pool: BlockPool? = nil) -> Batcher {
+    var batches = Batcher(batchSize: size, precision: .float64, pool: pool)
     batches.featureCount = 1
     return batches
   }
@@ -18,11 +19,13 @@ import Testing
     for number in numbers {
       batches.add { batch, limit in
         #expect(batch.columns.count < limit)
-        let start = UInt32(batch.text.count)
-        batch.text += Array("\(number)\n".utf8)
-        batch.spans.append(
+        var text = batch.takePayload(SplicedText.self)
+        let start = UInt32(text.bytes.count)
+        text.bytes += Array("\(number)\n".utf8)
+        text.spans.append(
           ValueSpan(
-            start: start, end: UInt32(batch.text.count - 1), cell: UInt32(batch.columns.count)))
+            start: start, end: UInt32(text.bytes.count - 1), cell: UInt32(batch.columns.count)))
+        batch.payload = text
         let place = batch.columns.count
         batch.columns.withFloat64Columns { (values: inout [Double]) in
           values[place] = Double(number)
@@ -62,9 +65,9 @@ import Testing
     let whole = try takeWhole(of: &batches)
     #expect(numbers(whole) == Array(0..<6))
     #expect(whole.sizes == [3, 3])
-    #expect(whole.cuts.map(\.end.records) == [7, 8] && whole.end.records == 8)
-    #expect(!whole.isUnderWay)
-    #expect(batches.recordsUnderWay == 2)
+    #expect(whole.cuts.map(\.position.records) == [7, 8] && whole.position.records == 8)
+    #expect(!whole.hasTail)
+    #expect(batches.tail == 2)
     let none = batches.takeWhole()
     #expect(none?.sizes == nil)
     add(8..<9, to: &batches)
@@ -76,11 +79,11 @@ import Testing
   @Test func `what has left counts for the batch that goes on`() throws {
     var batches = batches(size: 3)
     add(0..<2, to: &batches)
-    let taken = batches.takeUnderWay(endingAt: place)
+    let taken = batches.takeTail(endingAt: place)
     let part = try #require(taken)
-    #expect(numbers(part) == [0, 1] && part.cuts.isEmpty && part.end == place)
+    #expect(numbers(part) == [0, 1] && part.cuts.isEmpty && part.position == place)
     #expect(batches.aPartHasLeft && !batches.isBetweenBatches)
-    let nothing = batches.takeUnderWay(endingAt: place)
+    let nothing = batches.takeTail(endingAt: place)
     #expect(nothing?.sizes == nil)
     add(2..<3, to: &batches)
     #expect(batches.isFull)
@@ -93,15 +96,51 @@ import Testing
   @Test func `a batch whose records have all left is cut without any`() throws {
     var batches = batches(size: 9)
     add(0..<2, to: &batches)
-    _ = batches.takeUnderWay(endingAt: place)
+    _ = batches.takeTail(endingAt: place)
     batches.cut(at: place)
     #expect(try takeWhole(of: &batches).sizes == [0])
+  }
+
+  private func expectEnd(of batches: inout Batcher, cuts expected: Bool) {
+    let cuts = batches.endUnit()
+    #expect(cuts == expected)
+  }
+
+  @Test func `a unit's end cuts the mini-batch that began within it`() throws {
+    var batches = batches(size: 3)
+    // Units of two records do not end a mini-batch that they leave open.
+    add(0..<2, to: &batches)
+    expectEnd(of: &batches, cuts: false)
+    // The next one does: a mini-batch of it begins after that which ends within it.
+    add(2..<3, to: &batches)
+    batches.isInsideUnit = true
+    #expect(batches.isFull)
+    batches.cut(at: place)
+    add(3..<4, to: &batches)
+    #expect(!batches.isFull)
+    expectEnd(of: &batches, cuts: true)
+    #expect(!batches.isInsideUnit)
+    batches.cut(at: place)
+    add(4..<6, to: &batches)
+    expectEnd(of: &batches, cuts: false)
+    #expect(try takeWhole(of: &batches).sizes == [3, 1])
+    #expect(batches.tail == 2)
+  }
+
+  @Test func `a unit that ends with its mini-batch cuts nothing more`() {
+    var batches = batches(size: 3)
+    add(0..<3, to: &batches)
+    batches.isInsideUnit = true
+    batches.cut(at: place)
+    expectEnd(of: &batches, cuts: false)
+    add(3..<4, to: &batches)
+    expectEnd(of: &batches, cuts: false)
   }
 
   @Test func `no batch that is sliced stands behind another, even one without records`() throws {
     var batches = batches(size: 70_000)
     add(0..<2, to: &batches)
-    _ = batches.takeUnderWay(endingAt: place)
+    _ = batches.takeTail(endingAt: place)
     batches.cut(at: place)
     #expect(batches.isWorthPassingOn)
   }
@@ -126,8 +165,8 @@ import Testing
   @Test func `a written batch lends its memory, and keeps what it holds for whoever else has it`()
     throws
   {
-    let spare = BlockPool()
-    var batches = batches(size: 8192, spare: spare)
+    let pool = BlockPool()
+    var batches = batches(size: 8192, pool: pool)
     func piece() throws -> RecordBlock {
       add(0..<8192, to: &batches)
       batches.cut(at: place)
@@ -136,56 +175,49 @@ import Testing
     func address(_ batch: RecordBlock) -> UnsafeRawPointer? {
       batch.text.withUnsafeBytes { $0.baseAddress }
     }
-    func slices(_ batch: consuming RecordBlock) -> [RecordSlice] {
-      var slices: [RecordSlice] = []
-      batch.forEachSlice { slices.append($0) }
-      return slices
-    }
     var first: RecordBlock? = try piece()
     let lent = first.flatMap(address)
-    spare.giveBack(first.take().map(slices) ?? [])
+    pool.giveBack(first.take().map { [$0] } ?? [])
     let second = try piece()
     #expect(address(second) == lent)
     // It is given back though the test still holds it.
-    spare.giveBack(slices(second))
+    pool.giveBack([second])
     let third = try piece()
     #expect(address(third) != lent)
     #expect(numbers(second) == Array(0..<8192))
-    spare.free()
-    spare.giveBack(slices(second))
-    #expect(spare.take(capacity: 8192)?.sizes == nil)
+    pool.free()
+    pool.giveBack([second])
+    #expect(pool.take(capacity: 8192)?.sizes == nil)
   }
 
   @Test func `all streams together keep a bounded memory for batches to come`() {
-    func slices(_ count: Int) -> [RecordSlice] {
-      (0..<count).flatMap { _ in
+    func blocks(_ count: Int) -> [RecordBlock] {
+      (0..<count).map { _ in
         var batch = RecordBlock(
           columns: FeatureColumns(featureCount: 1, capacity: 1, precision: .float64))
         batch.text = Array(repeating: 0, count: 9 << 20)
         batch.columns.count = 1
         batch.cut()
-        var slices: [RecordSlice] = []
-        batch.forEachSlice { slices.append($0) }
-        return slices
+        return batch
       }
     }
-    func takeAll(_ spare: BlockPool) -> Int {
-      (0..<9).count { _ in spare.take(capacity: 1) != nil }
+    func takeAll(_ pool: BlockPool) -> Int {
+      (0..<9).count { _ in pool.take(capacity: 1) != nil }
     }
     let (one, other) = (BlockPool(), BlockPool())
     #expect(takeAll(one) + takeAll(other) == 0)
-    one.giveBack(slices(4))
-    other.giveBack(slices(1))
+    one.giveBack(blocks(4))
+    other.giveBack(blocks(1))
     #expect(takeAll(other) == 0)
     #expect(takeAll(one) == 3)
-    other.giveBack(slices(1))
+    other.giveBack(blocks(1))
     #expect(takeAll(other) == 1)
     do {
       let gone = BlockPool()
       #expect(takeAll(gone) == 0)
-      gone.giveBack(slices(3))
+      gone.giveBack(blocks(3))
     }
-    other.giveBack(slices(1))
+    other.giveBack(blocks(1))
     #expect(takeAll(other) == 1)
   }
 }

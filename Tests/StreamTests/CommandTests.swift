@@ -4,7 +4,6 @@ import Dataflow
 import Records
 import Storage
 import Synchronization
-import TestSupport
 import Testing
 
 @testable import Stream
@@ -46,7 +45,7 @@ import Testing
     var features = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
     features.withFloat64Columns { (values: inout [Double]) in values[0] = value }
     features.count = 1
-    var batch = RecordBlock(columns: features, end: StreamPosition(records: records))
+    var batch = RecordBlock(columns: features, position: StreamPosition(records: records))
     batch.cut()
     return batch
   }
@@ -141,7 +140,7 @@ import Testing
   @Test func `moments that a command lets move again are of the run's own settings`() throws {
     var before = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
-    before.adoptedBy = ["momentum": "0.5"]
+    before.lentTo = ["momentum": "0.5"]
     let configuration = csvConfiguration {
       $0.normalization.momentum = .weight(0.5)
       $0.normalization.isFrozen = true
@@ -154,10 +153,10 @@ import Testing
       return try #require(try pass(.element(.request(request)), to: &stage))
     }
     let standing = try checkpoint()
-    #expect(standing.settings["momentum"] == "0.1" && standing.adoptedBy == before.adoptedBy)
+    #expect(standing.settings["momentum"] == "0.1" && standing.lentTo == before.lentTo)
     try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
     let moved = try checkpoint()
-    #expect(moved.settings["momentum"] == "0.5" && moved.adoptedBy == nil)
+    #expect(moved.settings["momentum"] == "0.5" && moved.lentTo == nil)
   }
 
   @Test func `what is shown at the end is the end`() throws {

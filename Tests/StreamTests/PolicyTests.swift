@@ -4,7 +4,6 @@ import Dataflow
 import FoundationEssentials
 import Records
 import Storage
-import TestSupport
 import Testing
 
 @testable import Stream

@@ -3,6 +3,7 @@ import Connectors
 import Dataflow
 import Records
 import Storage
+import TestSupport
 
 @testable import Stream
 
@@ -42,7 +43,7 @@ struct SerialRun {
       streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),
       metrics: metrics)
     func pass(_ signal: Signal<IngestedItem>, to run: inout SerialRun) throws {
-      var units: [NormalizedUnit] = []
+      var units: [RecordUnit] = []
       _ = try normalize.step(signal) { units.append($0) }
       for unit in units {
         run.rejected += unit.rejected
@@ -115,12 +116,4 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
   func write(_ bytes: [UInt8]) throws(FileError) { self.bytes += bytes }
   func push() throws(FileError) -> Awaiting? { nil }
   func finish() throws(FileError) {}
-}
-
-extension RecordBlock {
-  /// The records of each mini-batch, or of a piece of one.
-  var sizes: [Int] {
-    let ends = cuts.isEmpty ? [columns.count] : cuts.map(\.boundary.records)
-    return zip([0] + ends, ends).map { $1 - $0 }
-  }
 }

@@ -33,12 +33,12 @@ struct CSVRowEncoder: RecordEncoder {
     output.append(header)
   }
 
-  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
-    let features = slice.batch.columns
-    for record in slice.records {
-      for feature in 0..<features.featureCount {
+  func encode(_ block: RecordBlock, into output: ByteBuffer) {
+    let columns = block.columns
+    for record in block.selectedRecords {
+      for feature in 0..<columns.featureCount {
         if feature > 0 { output.append(delimiter) }
-        let value = features[record: record, feature: feature]
+        let value = columns[record: record, feature: feature]
         if value.isNaN { continue }
         switch precision {
         case .float32: Float(value).appendText(to: output)

@@ -214,10 +214,23 @@ struct CSVDecoder: RecordDecoder {
   // MARK: Records
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome {
+    guard options.keepsText else {
+      var none = SplicedText()
+      return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
+    }
+    var text = block.takePayload(SplicedText.self)
+    defer { block.payload = text }
+    return decode(window, into: &block.columns, &text, limit: limit, progress: &progress)
+  }
+
+  private mutating func decode(
+    _ window: InputWindow, into columns: inout FeatureColumns, _ text: inout SplicedText,
+    limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
     guard let base = window.bytes.baseAddress else { return .needsInput }
-    while batch.columns.count < limit {
+    while columns.count < limit {
       let start = progress.consumed
       let record: CSVRecordScanner.Record
       do throws(RecordFault) {
@@ -228,7 +241,7 @@ struct CSVDecoder: RecordDecoder {
       }
       if let rowReader, !record.hasQuotes {
         let rest = UnsafeBufferPointer(rebasing: window.bytes[start...])
-        let taken = rowReader.read(rest, into: &batch, limit: limit)
+        let taken = rowReader.read(rest, into: &columns, &text, limit: limit)
         progress.consumed += taken.bytes
         progress.records += taken.records
         if taken.records > 0 { continue }
@@ -237,31 +250,31 @@ struct CSVDecoder: RecordDecoder {
       let isBlank = record.contentEnd == start && features.count != 1
       if !isBlank {
         progress.records += 1
-        if let fault = read(base, start, record, into: &batch) {
+        if let fault = read(base, start, record, into: &columns, &text) {
           return .rejected(fault, byteCount: record.end - start)
         }
-        batch.columns.count += 1
+        columns.count += 1
       }
       if options.keepsText {
-        batch.text.append(
+        text.bytes.append(
           contentsOf: UnsafeBufferPointer(rebasing: window.bytes[start..<record.end]))
       }
     }
-    return .batchIsFull
+    return .limitReached
   }
 
   func finish() throws(RecordFault) {}
 
   private func read(
     _ base: UnsafePointer<UInt8>, _ start: Int, _ record: CSVRecordScanner.Record,
-    into batch: inout RecordBlock
+    into columns: inout FeatureColumns, _ text: inout SplicedText
   ) -> RecordFault? {
-    let (index, capacity) = (batch.columns.count, batch.columns.capacity)
-    let spanCount = batch.spans.count
-    // Where a span stands in the batch's text, less where it stands in the window.
-    let shift = batch.text.count - start
+    let (index, capacity) = (columns.count, columns.capacity)
+    let spanCount = text.spans.count
+    // From an offset in the window to that in the text.
+    let shift = text.bytes.count - start
     do {
-      try batch.columns.withFloat64Columns { values throws(RecordFault) in
+      try columns.withFloat64Columns { values throws(RecordFault) in
         var column = 0
         var place = start
         while true {
@@ -271,7 +284,7 @@ struct CSVDecoder: RecordDecoder {
             let cell = feature * capacity + index
             values[cell] = value.number
             if options.keepsText {
-              batch.spans.append(
+              text.spans.append(
                 ValueSpan(
                   start: UInt32(truncatingIfNeeded: value.start + shift),
                   end: UInt32(truncatingIfNeeded: value.end + shift),
@@ -291,7 +304,7 @@ struct CSVDecoder: RecordDecoder {
       }
       return nil
     } catch {
-      batch.spans.removeLast(batch.spans.count - spanCount)
+      text.spans.removeLast(text.spans.count - spanCount)
       return error
     }
   }

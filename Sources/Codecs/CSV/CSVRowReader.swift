@@ -27,11 +27,12 @@ struct CSVRowReader: Sendable {
       featureCount: features.count { $0 >= 0 }, keepsText: options.keepsText)
   }
 
-  /// Appends whole plain records from the start of `bytes` until `batch` holds `limit`.
+  /// Appends whole plain records from the start of `bytes` until `columns` hold `limit`.
   ///
   /// - Returns: how many were taken, and their bytes.
   func read(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, limit: Int
+    _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
+    _ text: inout SplicedText, limit: Int
   ) -> (records: Int, bytes: Int) {
     features.withUnsafeBufferPointer { features in
       tokens.withUnsafeBytes { tokens in
@@ -45,7 +46,9 @@ struct CSVRowReader: Sendable {
             token_lengths: lengths.baseAddress, token_count: lengths.count,
             record_bytes: recordBytes)
           return withUnsafePointer(to: plan) { plan in
-            rows.append(bytes, to: &batch, limit: limit) { csv_rows_read(plan, $0, $1, $2) }
+            rows.append(bytes, to: &columns, &text, limit: limit) {
+              csv_rows_read(plan, $0, $1, $2)
+            }
           }
         }
       }

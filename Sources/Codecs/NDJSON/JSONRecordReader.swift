@@ -131,15 +131,14 @@ final class JSONRecordReader: @unchecked Sendable {
   }
 
   /// Appends lines that differ from one that was read in their scalars alone, from the start of
-  /// `bytes` until `batch` holds `limit`.
+  /// `bytes` until `columns` hold `limit`.
   ///
   /// - Returns: how many were taken, and their bytes; none of them is blank.
   func readAlike(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, limit: Int,
-    _ rows: PlainRows,
-    allowsNull: Bool
+    _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
+    _ text: inout SplicedText, limit: Int, _ rows: PlainRows, allowsNull: Bool
   ) -> (records: Int, bytes: Int) {
-    rows.append(bytes, to: &batch, limit: limit) {
+    rows.append(bytes, to: &columns, &text, limit: limit) {
       json_rows_read(handle, $0, $1, limits.recordBytes, allowsNull, $2)
     }
   }

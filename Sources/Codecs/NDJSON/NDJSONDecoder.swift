@@ -132,21 +132,35 @@ struct NDJSONDecoder: RecordDecoder {
   // MARK: Decoding
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBlock, limit: Int,
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int,
     progress: inout DecodeProgress
   ) -> DecodeOutcome {
-    while batch.columns.count < limit {
+    guard options.keepsText else {
+      var none = SplicedText()
+      return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
+    }
+    var text = block.takePayload(SplicedText.self)
+    defer { block.payload = text }
+    return decode(window, into: &block.columns, &text, limit: limit, progress: &progress)
+  }
+
+  private mutating func decode(
+    _ window: InputWindow, into columns: inout FeatureColumns, _ text: inout SplicedText,
+    limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome {
+    while columns.count < limit {
       switch lines.line(at: progress.consumed, of: window) {
       case .incomplete, .none: return .needsInput
       case .tooLong: return .failed(tooLong)
       case .whole(let range):
         let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
-        guard line.count <= Int(UInt32.max) / 2 - batch.text.count else {
+        guard line.count <= Int(UInt32.max) / 2 - text.bytes.count else {
           return .failed(
             RecordFault(expected: "at most 2 GiB of text in a mini-batch", found: "more"))
         }
         let alike = takeAlike(
-          UnsafeBufferPointer(rebasing: window.bytes[range.lowerBound...]), into: &batch, limit)
+          UnsafeBufferPointer(rebasing: window.bytes[range.lowerBound...]), into: &columns, &text,
+          limit)
         if alike.records > 0 {
           progress.consumed += alike.bytes
           progress.records += alike.records
@@ -154,34 +168,36 @@ struct NDJSONDecoder: RecordDecoder {
         }
         progress.consumed = range.upperBound
         if Self.isBlank(line) {
-          if options.keepsText { batch.text.append(contentsOf: line) }
+          if options.keepsText { text.bytes.append(contentsOf: line) }
           continue
         }
         progress.records += 1
         do {
-          try take(line, into: &batch)
+          try take(line, into: &columns, &text)
         } catch {
           return .rejected(error, byteCount: range.count)
         }
       }
     }
-    return .batchIsFull
+    return .limitReached
   }
 
   /// Reads the records that are spelled like an earlier one, if the next is.
   private mutating func takeAlike(
-    _ bytes: UnsafeBufferPointer<UInt8>, into batch: inout RecordBlock, _ limit: Int
+    _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
+    _ text: inout SplicedText, _ limit: Int
   ) -> (records: Int, bytes: Int) {
     guard let reader, let rows else { return (0, 0) }
     let taken = reader.readAlike(
-      bytes, into: &batch, limit: limit, rows, allowsNull: options.onMissing != .reject)
+      bytes, into: &columns, &text, limit: limit, rows, allowsNull: options.onMissing != .reject)
     soundRecords += taken.records
     return taken
   }
 
-  /// Reads one record to the end of the batch.
+  /// Appends one record.
   private mutating func take(
-    _ line: UnsafeRawBufferPointer, into batch: inout RecordBlock
+    _ line: UnsafeRawBufferPointer, into columns: inout FeatureColumns,
+    _ text: inout SplicedText
   ) throws(RecordFault) {
     guard let reader else {
       throw RecordFault(expected: "a stream that was opened", found: "none")
@@ -189,24 +205,24 @@ struct NDJSONDecoder: RecordDecoder {
     let completes = options.keepsText && options.onMissing == .impute
     let record = try reader.read(line, completes: completes)
     soundRecords += 1
-    let (row, capacity) = (batch.columns.count, batch.columns.capacity)
-    let featureCount = batch.columns.featureCount
+    let (row, capacity) = (columns.count, columns.capacity)
+    let featureCount = columns.featureCount
     let isComplete = record.foundCount == featureCount
     if !isComplete { try checkAbsent(record, of: reader) }
-    let textStart = UInt32(batch.text.count)
-    let spanCount = batch.spans.count
+    let textStart = UInt32(text.bytes.count)
+    let spanCount = text.spans.count
     do {
-      try batch.columns.withFloat64Columns { columns throws(RecordFault) in
+      try columns.withFloat64Columns { values throws(RecordFault) in
         if !isComplete {
-          for feature in 0..<featureCount { columns[feature * capacity + row] = .nan }
+          for feature in 0..<featureCount { values[feature * capacity + row] = .nan }
         }
         for value in record {
           if value.kind != .number { try check(value, in: record, of: reader) }
           if value.kind == .misplaced { continue }
           let cell = value.feature * capacity + row
-          columns[cell] = value.kind == .number ? value.value : .nan
+          values[cell] = value.kind == .number ? value.value : .nan
           if options.keepsText {
-            batch.spans.append(
+            text.spans.append(
               ValueSpan(
                 start: textStart + value.start, end: textStart + value.end,
                 cell: UInt32(truncatingIfNeeded: cell)))
@@ -214,11 +230,11 @@ struct NDJSONDecoder: RecordDecoder {
         }
       }
     } catch {
-      batch.spans.removeLast(batch.spans.count - spanCount)
+      text.spans.removeLast(text.spans.count - spanCount)
       throw error
     }
-    if options.keepsText { batch.text.append(contentsOf: record.text) }
-    batch.columns.count += 1
+    if options.keepsText { text.bytes.append(contentsOf: record.text) }
+    columns.count += 1
   }
 
   /// Throws where the options do not allow a value that is no number.

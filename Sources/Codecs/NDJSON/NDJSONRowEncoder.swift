@@ -20,13 +20,13 @@ struct NDJSONRowEncoder: RecordEncoder {
 
   func encodePrologue(into output: ByteBuffer) {}
 
-  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
-    let features = slice.batch.columns
-    for record in slice.records {
+  func encode(_ block: RecordBlock, into output: ByteBuffer) {
+    let columns = block.columns
+    for record in block.selectedRecords {
       if leads.isEmpty { output.append(UInt8(ascii: "{")) }
       for (feature, lead) in leads.enumerated() {
         output.append(lead)
-        append(features[record: record, feature: feature], to: output)
+        append(columns[record: record, feature: feature], to: output)
       }
       output.append([UInt8(ascii: "}"), UInt8(ascii: "\n")])
     }

@@ -53,11 +53,24 @@ struct RawDecoder: RecordDecoder {
   }
 
   mutating func decode(
-    _ window: InputWindow, into batch: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome {
+    guard keepsText else {
+      var none = RowBytes()
+      return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
+    }
+    var kept = block.takePayload(RowBytes.self)
+    defer { block.payload = kept }
+    return decode(window, into: &block.columns, &kept, limit: limit, progress: &progress)
+  }
+
+  private mutating func decode(
+    _ window: InputWindow, into columns: inout FeatureColumns, _ kept: inout RowBytes, limit: Int,
+    progress: inout DecodeProgress
   ) -> DecodeOutcome {
     let bytes = UnsafeRawBufferPointer(window.bytes)
     let rowBytes = rows.rowBytes
-    while batch.columns.count < limit {
+    while columns.count < limit {
       let left = bytes.count - progress.consumed
       guard left >= rowBytes else {
         guard window.isLast, left > 0 else { return .needsInput }
@@ -66,12 +79,12 @@ struct RawDecoder: RecordDecoder {
             expected: "a row of \(rowBytes) bytes", found: "\(left) bytes at the end of the stream")
         )
       }
-      let rowCount = min(blockRows, left / rowBytes, limit - batch.columns.count)
+      let rowCount = min(blockRows, left / rowBytes, limit - columns.count)
       let block = UnsafeRawBufferPointer(
         rebasing: bytes[progress.consumed..<progress.consumed + rowCount * rowBytes])
       var goodCount = rowCount
       var fault: RecordFault?
-      let found = rows.read(block, into: &batch.columns)
+      let found = rows.read(block, into: &columns)
       let isSound =
         !(found.hasInfinite && options.onInvalid == .reject)
         && !(found.hasMissing && options.onMissing == .reject)
@@ -81,8 +94,8 @@ struct RawDecoder: RecordDecoder {
         blockRows = 1
         (goodCount, fault) = firstFault(of: block)
       }
-      if keepsText { batch.text.append(contentsOf: block[..<(goodCount * rowBytes)]) }
-      batch.columns.count += goodCount
+      if keepsText { kept.bytes.append(contentsOf: block[..<(goodCount * rowBytes)]) }
+      columns.count += goodCount
       progress.consumed += goodCount * rowBytes
       progress.records += goodCount
       if let fault {
@@ -91,7 +104,7 @@ struct RawDecoder: RecordDecoder {
         return .rejected(fault, byteCount: rowBytes)
       }
     }
-    return .batchIsFull
+    return .limitReached
   }
 
   func finish() throws(RecordFault) {}
@@ -157,20 +170,22 @@ struct RawEncoder: RecordEncoder {
 
   func encodePrologue(into output: ByteBuffer) {}
 
-  func encode(_ slice: RecordSlice, into output: ByteBuffer) {
-    let batch = slice.batch
-    let size = slice.records.count * rows.rowBytes
+  func encode(_ block: RecordBlock, into output: ByteBuffer) {
+    let part = block.selection
+    let records = block.selectedRecords
+    let size = records.count * rows.rowBytes
     let place = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
-    // Where there is no text, the columns hold every bit of the rows.
-    let keepsText = keepsRows && !batch.text.isEmpty
-    if keepsText {
-      batch.text.withUnsafeBytes {
-        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[slice.text]))
+    // Without their bytes, the columns hold every bit of the rows.
+    let kept = keepsRows ? block.payload.typed(RowBytes.self) : nil
+    if let kept {
+      kept.bytes.withUnsafeBytes {
+        let bytes = $0[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]
+        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
       }
     }
-    if !(batch.passesThrough && keepsText) {
-      // A missing value of a row that passes through keeps its own bits.
-      rows.write(slice.records, of: batch.columns, keepsMissing: keepsText, over: place)
+    if !block.isPassedThrough || kept == nil {
+      // A missing value keeps the bits that it was read with.
+      rows.write(records, of: block.columns, keepsMissing: kept != nil, over: place)
     }
     output.advance(size)
   }

@@ -1,4 +1,3 @@
-internal import Configuration
 internal import Dataflow
 internal import Glibc
 internal import Storage
@@ -6,10 +5,10 @@ internal import Storage
 extension SinkKind {
   /// The standard output of the process, written `-`.
   package static let standardOutput = SinkKind(
-    name: "stdout", settings: SettingGroup("stdout"), trial: .none,
+    name: "stdout",
     locate: { location, _ in location == "-" ? factory : nil },
-    place: { _ in .process },
-    open: { _ in factory })
+    configure: { _ in factory },
+    trial: .none)
 
   private static let factory: SinkFactory = { _ throws(FileError) in
     try StandardOutputSink()

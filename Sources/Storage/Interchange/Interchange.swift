@@ -1,5 +1,4 @@
 internal import Records
-package import State
 
 /// A form that a checkpoint can be given for other tools.
 ///
@@ -40,7 +39,7 @@ package struct ImportFormat: Sendable {
   package let decode: @Sendable ([UInt8], ImportOptions) throws(ContentError) -> Checkpoint
 
   package func read(
-    _ path: String, options: ImportOptions,
+    _ path: String, options: ImportOptions = ImportOptions(),
     in fileSystem: any FileSystem = POSIXFileSystem()
   ) throws(StorageError) -> Checkpoint {
     let bytes = try fileSystem.contents(of: path, limit: Safetensors.fileLimit)
@@ -63,20 +62,16 @@ package enum BuiltInImports {
   }
 }
 
-/// What the file of another tool does not say itself. Each format reads the options that concern it.
+/// What a file of another tool does not say itself; a format takes from it what concerns it.
 package struct ImportOptions: Sendable, Equatable {
-  /// The groups of the state that is made; those of a normaliser must be among them.
-  package var groups: [StateGroup]
   /// The names of the features, in order; else the file's own, else `f0`, `f1`, ….
   package var features: [String]?
-  /// The prefix of the names of the module's tensors, such as `bn1.`.
+  /// What stands before the names of the module's tensors, such as `bn1.`.
   package var prefix = ""
-  /// The values of each feature in one batch; if 0, their weight is unknown and stands at 0.
+  /// The values of each feature in one batch, where known; the counts of values are 0 otherwise.
   package var valuesPerBatch = 0
   /// ε of the module, which its state lacks; the folded export needs it.
   package var epsilon: Double?
 
-  package init(groups: [StateGroup]) {
-    self.groups = groups
-  }
+  package init() {}
 }

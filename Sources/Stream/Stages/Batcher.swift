@@ -1,130 +1,180 @@
-internal import Codecs
 internal import Records
 
-// Invariant: `batch` holds whole mini-batches, and behind their last cut what is at hand of the one under
-// way, of which `left` records have left before.
+// Invariants:
+// - `block` holds whole mini-batches, then the records of the open one, of which `left` left earlier.
+// - `held` says what `block` holds.
 
-/// The records that were read and not yet passed on.
+/// Gathers decoded records into mini-batches of `size` records, and these into blocks.
+///
+/// The number of records decides where a mini-batch ends, unless the caller cuts it. A unit that must not be
+/// divided (an Arrow record batch, a message of many records) ends the mini-batch that it leaves open if that
+/// has `size` records or began within the unit: then no record of it waits for other units.
 struct Batcher: Sendable {
   /// About as many values are written at once: half a megabyte of text.
-  private static let sliceValues = 64 << 10
-  /// Whole batches go together up to about as many bytes of columns, or of all that they hold: to hand
-  /// one over costs as much as a small one does.
+  private static let valuesBetweenSeams = 64 << 10
+  /// Mini-batches go together up to about as many bytes of columns, or of all that they hold: to hand over a
+  /// block costs as much as a small mini-batch does.
   private static let columnBytesTogether = 64 << 10
   private static let bytesTogether = 256 << 10
+
+  /// The contents of a block in numbers: to look into it would copy it.
+  private struct Contents {
+    var records = 0
+    var capacity = 0
+    var cuts = 0
+    var tail = 0
+    var hasTail = false
+    var byteCount = 0
+
+    init() {}
+
+    /// - Parameter block: not changed; as `inout` it is not copied either.
+    init(of block: inout RecordBlock) {
+      records = block.columns.count
+      capacity = block.columns.capacity
+      cuts = block.cuts.count
+      tail = block.tail
+      hasTail = block.hasTail
+      byteCount = block.byteCount
+    }
+  }
 
   /// Of a mini-batch, in records.
   private let size: Int
   private let precision: Precision
-  private let spare: BlockPool?
+  private let pool: BlockPool?
   /// Known once the stream is opened.
   var featureCount = 0
-  private var batch: RecordBlock?
-  /// Records of the batch under way that have left.
+  private var block: RecordBlock?
+  private var held = Contents()
+  /// Records of the open mini-batch that left in earlier blocks.
   private var left = 0
-  /// The text and the spans of the last batch: about what the next one needs room for.
-  private var likely = (textBytes: 0, spans: 0)
+  /// Whether the last records came from a unit that goes on.
+  var isInsideUnit = false
+  private var wasCutInsideUnit = false
+  /// The payload of the last block: the next one needs room for about as much.
+  private var likely: (type: any Payload.Type, end: PayloadOffset) = (
+    NoPayload.self, PayloadOffset()
+  )
 
-  init(batchSize: Int, precision: Precision, spare: BlockPool?) {
+  init(batchSize: Int, precision: Precision, pool: BlockPool?) {
     size = batchSize
     self.precision = precision
-    self.spare = spare
+    self.pool = pool
   }
 
-  var byteCount: Int { batch?.byteCount ?? 0 }
+  var byteCount: Int { held.byteCount }
 
-  /// The records at hand of the batch under way.
-  var recordsUnderWay: Int { batch.map { $0.columns.count - $0.lastCut.records } ?? 0 }
+  /// The records of the open mini-batch that have not left.
+  var tail: Int { held.tail }
 
-  /// Whether the batch under way has all its records.
-  var isFull: Bool { recordsUnderWay + left == size }
+  /// Whether the open mini-batch has all its records.
+  var isFull: Bool { held.tail + left >= size }
 
-  /// Whether records of the batch under way have left.
+  /// Whether records of the open mini-batch have left.
   var aPartHasLeft: Bool { left > 0 }
 
-  /// Whether nothing of a batch is at hand, or has left.
-  var isBetweenBatches: Bool { left == 0 && batch?.isUnderWay != true }
+  /// Whether no mini-batch is open.
+  var isBetweenBatches: Bool { left == 0 && !held.hasTail }
 
-  /// Whether whole batches are at hand.
-  var hasWhole: Bool { batch?.cuts.isEmpty == false }
+  /// Whether whole mini-batches are held.
+  var hasWhole: Bool { held.cuts > 0 }
 
-  /// Whether the whole batches at hand are to go before another.
+  /// Whether the whole mini-batches are to leave before another is added.
   var isWorthPassingOn: Bool {
-    guard let batch else { return false }
-    // A large batch, the only one that is sliced, is by itself, even behind one that is cut without records.
-    return batch.columns.capacity == size
-      || batch.columns.count + size > batch.columns.capacity
-      || batch.byteCount >= Self.bytesTogether
+    // A large mini-batch, the only kind that has seams, is alone in its block, even if the one before was cut
+    // without records.
+    held.capacity == size || held.records + size > held.capacity
+      || held.byteCount >= Self.bytesTogether
   }
 
-  /// Adds records to the batch under way: as many as `decode` takes, up to its limit.
+  /// Adds records to the open mini-batch: as many as `decode` takes, up to its limit.
   mutating func add<Outcome>(
-    _ decode: (_ batch: inout RecordBlock, _ limit: Int) -> Outcome
+    _ decode: (_ block: inout RecordBlock, _ limit: Int) -> Outcome
   ) -> Outcome {
-    var batch = self.batch.take() ?? empty()
-    let limit = batch.lastCut.records + size - left
-    // A large batch is written in slices, and these end where the number of records says.
-    let slice = max(1, Self.sliceValues / max(1, featureCount))
-    let sliceEnd = (batch.columns.count / slice + 1) * slice
-    let outcome = decode(&batch, min(limit, sliceEnd))
-    if batch.columns.count == sliceEnd, sliceEnd < limit { batch.markBoundary() }
-    self.batch = consume batch
+    var block = self.block.take() ?? empty()
+    let limit = block.tailStart.records + size - left
+    let interval = max(1, Self.valuesBetweenSeams / max(1, featureCount))
+    let seam = (block.columns.count / interval + 1) * interval
+    let outcome = decode(&block, min(limit, seam))
+    if block.columns.count == seam, seam < limit { block.markSeam() }
+    held = Contents(of: &block)
+    self.block = consume block
     return outcome
   }
 
-  /// Cuts the batch under way, which ends at `place`.
-  mutating func cut(at place: StreamPosition) {
-    if batch == nil { batch = empty() }
-    batch?.end = place
-    batch?.cut()
-    left = 0
+  /// Ends the unit that the last records came from.
+  ///
+  /// - Returns: whether the open mini-batch is to be cut.
+  mutating func endUnit() -> Bool {
+    defer { wasCutInsideUnit = false }
+    isInsideUnit = false
+    return !isBetweenBatches && (isFull || wasCutInsideUnit)
   }
 
-  /// The whole batches.
-  mutating func takeWhole() -> RecordBlock? {
-    guard var whole = batch.take() else { return nil }
-    guard !whole.cuts.isEmpty else {
-      batch = whole
-      return nil
+  /// Cuts the open mini-batch, which ends at a position in the stream.
+  mutating func cut(at position: StreamPosition) {
+    if case nil = block {
+      var block = empty()
+      held = Contents(of: &block)
+      self.block = consume block
     }
-    likely = (whole.text.count, whole.spans.count)
-    if whole.isUnderWay {
+    block?.position = position
+    block?.cut(earlier: left)
+    held.cuts += 1
+    held.tail = 0
+    held.hasTail = false
+    left = 0
+    wasCutInsideUnit = isInsideUnit
+  }
+
+  /// Takes the whole mini-batches.
+  mutating func takeWhole() -> RecordBlock? {
+    guard held.cuts > 0, var whole = block.take() else { return nil }
+    likely = (type(of: whole.payload), whole.payload.end)
+    if whole.hasTail {
       var rest = empty()
-      whole.moveUnderWay(to: &rest)
-      batch = rest
+      whole.moveTail(to: &rest)
+      held = Contents(of: &rest)
+      block = consume rest
     } else if 2 * whole.columns.count < whole.columns.capacity {
       // The memory stays for the next.
       let compact = whole.compacted()
       whole.removeRecords()
-      batch = whole
+      held = Contents(of: &whole)
+      block = consume whole
       return compact
+    } else {
+      held = Contents()
     }
     return whole
   }
 
-  /// What is at hand of the batch under way, which goes on; there are no others.
-  mutating func takeUnderWay(endingAt place: StreamPosition) -> RecordBlock? {
-    guard var batch = batch.take() else { return nil }
-    defer { self.batch = batch }
-    guard batch.isUnderWay else { return nil }
-    batch.end = place
-    let records = batch.compacted()
-    batch.removeRecords()
+  /// Takes the records of the open mini-batch, which goes on; there are no whole ones.
+  mutating func takeTail(endingAt position: StreamPosition) -> RecordBlock? {
+    guard held.hasTail, var block = self.block.take() else { return nil }
+    block.position = position
+    let records = block.compacted()
+    block.removeRecords()
     left += records.columns.count
+    held = Contents(of: &block)
+    self.block = block
     return records
   }
 
-  /// Frees the memory that waits for batches to come: nothing is to be read.
-  func freeSpare() { spare?.free() }
+  /// Frees the memory that waits for blocks to come: nothing is to be read.
+  func freePool() { pool?.free() }
 
   private func empty() -> RecordBlock {
     let recordBytes = max(1, featureCount * precision.byteCount)
     let capacity = max(1, Self.columnBytesTogether / recordBytes / size) * size
-    if let batch = spare?.take(capacity: capacity) { return batch }
-    var batch = RecordBlock(
+    if let block = pool?.take(capacity: capacity) { return block }
+    var payload = likely.type.init()
+    let (bytes, items) = (likely.end.bytes, likely.end.items)
+    payload.reserve(PayloadOffset(bytes: bytes + bytes / 8, items: items + items / 8))
+    return RecordBlock(
       columns: FeatureColumns(
-        featureCount: featureCount, capacity: capacity, precision: precision))
-    batch.reserve(likely)
-    return batch
+        featureCount: featureCount, capacity: capacity, precision: precision),
+      payload: payload)
   }
 }

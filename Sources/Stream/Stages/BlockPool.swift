@@ -1,21 +1,20 @@
-internal import Codecs
 internal import Dataflow
 internal import Records
 internal import Synchronization
 
-/// The memory of a stream's batches that were written, which those to come take: small ones cost as much to
-/// allocate and free, on two threads, as to normalise, and a large one would be paged in each time.
+/// The memory of a stream's blocks that were written, for those to come. To allocate and free a small one
+/// on two threads costs as much as to normalise it, and a large one would be paged in each time.
 final class BlockPool: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
-  /// Of all streams; what is given back beyond is freed.
+  /// In the pools of all streams together; a block that is given back beyond it is freed.
   private static let mostBytes = 32 << 20
   private static let heldBytes = Atomic(0)
 
   private let lock = Lock()
-  /// Of the batches asked for, in records; others left before they were full.
+  /// Of the blocks asked for, in records; blocks of another capacity left before they were full.
   private var capacity = 0
-  private var slices: [RecordSlice] = []
+  private var blocks: [RecordBlock] = []
   private var byteCount = 0 {
     didSet { Self.heldBytes.add(byteCount - oldValue, ordering: .relaxed) }
   }
@@ -23,46 +22,48 @@ final class BlockPool: @unchecked Sendable {
 
   deinit { Self.heldBytes.subtract(byteCount, ordering: .relaxed) }
 
-  /// An empty batch with room for so many records, if there is one; all are asked for alike.
+  /// An empty block with room for `capacity` records, if there is one; each call asks for the same.
   func take(capacity: Int) -> RecordBlock? {
     var spare: RecordBlock? = lock.withLock {
       isInUse = true
       self.capacity = capacity
-      guard let batch = slices.popLast()?.batch else { return nil }
-      byteCount -= batch.byteCount
-      return batch
+      guard let block = blocks.popLast() else { return nil }
+      byteCount -= block.byteCount
+      return block
     }
     spare?.removeRecords()
     return spare
   }
 
-  /// Takes batches, each with its last slice, that nobody else holds; where somebody does after all, the
-  /// next to fill one copies it.
-  func giveBack(_ spent: consuming [RecordSlice]) {
+  /// Takes blocks that nobody else holds: those of which the last part was written. If somebody holds one
+  /// after all, the next to fill it copies it.
+  func giveBack(_ spent: consuming [RecordBlock]) {
     lock.withLock {
       guard isInUse else { return }
       // Moved, not copied: the counts of owners have left the cache long ago.
-      while let slice = spent.popLast() {
-        let size = slice.batch.byteCount
-        guard slice.endsBatch, slice.batch.columns.capacity == capacity else { continue }
+      while let block = spent.popLast() {
+        let size = block.byteCount
+        guard block.columns.capacity == capacity, block.selection.upperBound == block.end else {
+          continue
+        }
         // Counted before it is looked at: other streams give back meanwhile.
         byteCount += size
         guard Self.heldBytes.load(ordering: .relaxed) <= Self.mostBytes else {
           byteCount -= size
           continue
         }
-        slices.append(slice)
+        blocks.append(block)
       }
     }
   }
 
-  /// Frees all, and what comes back until the next is taken: the stream has nothing to do.
+  /// Frees all blocks, and those that come back before the next `take`: the stream has nothing to do.
   func free() {
     let freed = lock.withLock {
-      defer { slices = [] }
+      defer { blocks = [] }
       byteCount = 0
       isInUse = false
-      return slices
+      return blocks
     }
     _ = consume freed
   }

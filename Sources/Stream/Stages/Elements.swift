@@ -77,12 +77,13 @@ extension [RejectedRecord] {
   var byteCount: Int { reduce(0) { $0 + $1.bytes.count } }
 }
 
-/// What NormalizeStage hands to the encoders: enough records to be worth a frame of their own.
-struct NormalizedUnit: Sized, Sendable {
+/// Normalised records that are worth a frame of their own, and all that leaves with them.
+struct RecordUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
   /// Whether the unit is the first, with what precedes the records.
   var startsStream = false
-  var slices: [RecordSlice] = []
+  /// The parts of blocks that are written: the selection of each.
+  var blocks: [RecordBlock] = []
   var rejected: [RejectedRecord] = []
   /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
   var cuts: [BatchCut] = []
@@ -92,7 +93,7 @@ struct NormalizedUnit: Sized, Sendable {
   var requests: [StreamRequest] = []
 
   var isEmpty: Bool {
-    slices.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
+    blocks.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
   }
 
   /// The size of what is to be written.
@@ -106,8 +107,8 @@ struct BatchCut: Sendable {
   var time: UInt64
 }
 
-/// What the encoders hand to EmitStage: the bytes of a unit, and what goes with them.
-struct EncodedUnit: Sized, Sendable {
+/// The bytes of a unit as they are written, and all that leaves with them.
+struct EncodedBlock: Sized, Sendable {
   /// What precedes the records, in the first unit.
   var prologue: [UInt8]?
   var bytes: [UInt8]

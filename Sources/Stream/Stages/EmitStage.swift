@@ -12,7 +12,7 @@ struct EmitStage: Stage {
   private let streamName: String
   private let metrics: StreamMetrics
   private var output: StreamOutput
-  private var written: EncodedUnit?
+  private var written: EncodedBlock?
 
   init(streamName: String, _ output: StreamOutput, metrics: StreamMetrics) {
     self.streamName = streamName
@@ -21,7 +21,7 @@ struct EmitStage: Stage {
   }
 
   mutating func step(
-    _ signal: consuming Signal<EncodedUnit>, emit: (consuming Nothing) -> Void
+    _ signal: consuming Signal<EncodedBlock>, emit: (consuming Nothing) -> Void
   ) throws -> Progress {
     do {
       switch consume signal {
@@ -41,7 +41,7 @@ struct EmitStage: Stage {
     }
   }
 
-  private mutating func write(_ unit: EncodedUnit) throws(FileError) {
+  private mutating func write(_ unit: EncodedBlock) throws(FileError) {
     if let prologue = unit.prologue { try output.sink.begin(prologue) }
     if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)

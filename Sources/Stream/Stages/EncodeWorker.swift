@@ -7,19 +7,19 @@ internal import Records
 /// A unit depends on no other, so any number of workers give the same bytes.
 struct EncodeWorker: Worker {
   private let level: Int?
-  private let spare: BlockPool?
+  private let pool: BlockPool?
 
   /// - Parameters:
   ///   - level: the zstd level; nil leaves the output uncompressed.
-  ///   - spare: takes the batches that are done with.
-  init(level: Int?, spare: BlockPool? = nil) throws(ZstdError) {
+  ///   - pool: takes the batches that are done with.
+  init(level: Int?, pool: BlockPool? = nil) throws(ZstdError) {
     self.level = level
-    self.spare = spare
+    self.pool = pool
     // A level that zstd refuses is told at once.
     WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
 
-  mutating func work(_ input: consuming NormalizedUnit) throws -> EncodedUnit {
+  mutating func work(_ input: consuming RecordUnit) throws -> EncodedBlock {
     let workspace = try WorkspacePool.shared.take(level: level)
     defer { WorkspacePool.shared.giveBack(workspace) }
     let text = workspace.text
@@ -33,19 +33,19 @@ struct EncodeWorker: Worker {
     text.removeAll()
     var records = 0
     if let encoder = input.encoder {
-      for index in input.slices.indices {
-        encoder.encode(input.slices[index], into: text)
-        records += input.slices[index].records.count
+      for index in input.blocks.indices {
+        encoder.encode(input.blocks[index], into: text)
+        records += input.blocks[index].selectedRecords.count
       }
     }
-    let unit = EncodedUnit(
+    let unit = EncodedBlock(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
       cuts: input.cuts, rejected: input.rejected, checkpoint: input.checkpoint,
       requests: input.requests)
     // The unit lets go of them first: memory with two owners would be copied by its next user.
-    let spent = input.slices
-    input.slices = []
-    spare?.giveBack(spent)
+    let spent = input.blocks
+    input.blocks = []
+    pool?.giveBack(spent)
     return unit
   }
 }

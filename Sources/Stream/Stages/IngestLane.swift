@@ -121,15 +121,16 @@ struct IngestLane: Sendable {
     return found
   }
 
-  /// Takes records into `batch` up to `limit` of them.
+  /// Takes records into `block` up to `limit` of them.
   ///
-  /// - Returns: why the decoder stopped, and the bytes of the record that it rejected.
+  /// - Returns: why the decoder stopped, the bytes of the record that it rejected, and whether the last
+  ///   record was one of a unit that goes on.
   mutating func decode(
-    into batch: inout RecordBlock, limit: Int
-  ) -> (outcome: DecodeOutcome, rejected: [UInt8]) {
+    into block: inout RecordBlock, limit: Int
+  ) -> (outcome: DecodeOutcome, rejected: [UInt8], isInsideUnit: Bool) {
     var progress = DecodeProgress()
     let view = InputWindow(bytes: window.readable, isLast: windowIsLast)
-    let outcome = decoder.decode(view, into: &batch, limit: limit, progress: &progress)
+    let outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
     var rejected: [UInt8] = []
     if case .rejected(_, let byteCount) = outcome {
       rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
@@ -138,7 +139,7 @@ struct IngestLane: Sendable {
     byteOffset += progress.consumed
     window.consume(progress.consumed)
     if progress.records > 0 { grown = (0, 0) }
-    return (outcome, rejected)
+    return (outcome, rejected, progress.isInsideUnit)
   }
 
   // MARK: Going on where an earlier run had come

@@ -13,7 +13,7 @@ internal import Synchronization
 // - `current` is the run whose bytes are worked on, apart from the others, `lanes`; nothing is read
 //   from the source meanwhile.
 
-/// Reads a source, decompresses it, cuts it into records and these into mini-batches.
+/// Reads a source, decompresses it, cuts it into records and these into mini-batcher.
 struct IngestStage: Stage {
   private static let readBytes = 128 << 10
   /// The most records, and about the most bytes of them, that are left out before that is told.
@@ -30,7 +30,7 @@ struct IngestStage: Stage {
   private var lanes: [Int: IngestLane] = [:]
   private var current: (run: Int, lane: IngestLane)?
   private var opening: StreamOpening?
-  private var batches: Batcher
+  private var batcher: Batcher
   /// When the batch under way is cut at the latest; nil while it is empty.
   private var cutsAt: Instant?
   private var rejected: [RejectedRecord] = []
@@ -56,7 +56,7 @@ struct IngestStage: Stage {
 
   init(
     _ configuration: StreamConfiguration, source: any ByteSource, metrics: StreamMetrics,
-    resumption: StreamPosition? = nil, spare: BlockPool? = nil, clock: Clock = .system
+    resumption: StreamPosition? = nil, pool: BlockPool? = nil, clock: Clock = .system
   ) throws(StreamError) {
     self.resumption = resumption
     isResumed = resumption != nil
@@ -74,8 +74,8 @@ struct IngestStage: Stage {
       format.precision(options.settings) == .float32 && configuration.precision == .float32
     options.columns = staysFloat ? .float32 : .float64
     self.options = options
-    batches = Batcher(
-      batchSize: configuration.batch.size, precision: options.columns, spare: spare)
+    batcher = Batcher(
+      batchSize: configuration.batch.size, precision: options.columns, pool: pool)
     self.format = format
     // Options that no decoder can work with are told before anything is read.
     _ = try makeLane(run: nil)
@@ -147,7 +147,7 @@ struct IngestStage: Stage {
     if isStopping && !isDraining || sourceHasEnded {
       // What is left of a record that was cut off is no record. A batch that is stopped short and can
       // be read again is, so that it is cut where it would have been.
-      let goesOn = !sourceHasEnded && finishedRuns != nil && !batches.aPartHasLeft
+      let goesOn = !sourceHasEnded && finishedRuns != nil && !batcher.aPartHasLeft
       if !goesOn { cutBatch(emit) }
       emitWhole(emit)
       emit(.ended(goesOn ? emittedPosition : place, goesOn: goesOn))
@@ -200,7 +200,7 @@ struct IngestStage: Stage {
       emit(.idle)
       hasEmittedSinceIdle = false
     }
-    batches.freeSpare()
+    batcher.freePool()
     var awaited = awaited
     let untilCut = cutsAt.map { $0.seconds(since: clock.now()) }
     awaited.seconds = [awaited.seconds, untilCut].compactMap(\.self).min()
@@ -249,23 +249,28 @@ struct IngestStage: Stage {
       }
       guard !lane.needsBytes else { return false }
     }
-    let (outcome, bytes) = batches.add { lane.decode(into: &$0, limit: $1) }
-    if cutsAt == nil, configuration.isLive, batches.recordsUnderWay > 0 {
+    let (outcome, bytes, isInsideUnit) = batcher.add { lane.decode(into: &$0, limit: $1) }
+    batcher.isInsideUnit = isInsideUnit
+    if cutsAt == nil, configuration.isLive, batcher.tail > 0 {
       cutsAt = clock.now() + configuration.batch.maxDelaySeconds
     }
     position = lane.position()
-    if batches.byteCount > configuration.batch.maxBytes {
+    if batcher.byteCount > configuration.batch.maxBytes {
       // Those before the one under way do not count.
       emitWhole(emit)
-      guard batches.byteCount <= configuration.batch.maxBytes else {
+      guard batcher.byteCount <= configuration.batch.maxBytes else {
         throw .stream(batchTooLarge)
       }
     }
     switch outcome {
-    case .batchIsFull:
-      guard batches.isFull else { return false }
+    case .limitReached:
+      guard batcher.isFull else { return false }
       cutBatch(emit)
-      return batches.hasWhole
+      return batcher.hasWhole
+    case .unitEnded:
+      guard batcher.endUnit() else { return false }
+      cutBatch(emit)
+      return batcher.hasWhole
     case .rejected(let fault, _): try reject(fault, bytes, lane, emit)
     case .failed(let fault): throw .badRecord(fault, at: 0)
     case .needsInput: if !lane.isDone { try fill(&lane) }
@@ -295,7 +300,7 @@ struct IngestStage: Stage {
         cells.partialValue <= configuration.batch.maxBytes / options.columns.byteCount
       else { throw .stream(batchTooLarge) }
       opening = found
-      batches.featureCount = found.schema.count
+      batcher.featureCount = found.schema.count
       // What the first run showed to be features are features in the others, whatever they show.
       options.features = found.schema.names.map { FeaturePattern($0) }
       if !isResumed { emittedPosition = place }
@@ -377,23 +382,23 @@ struct IngestStage: Stage {
   /// Cuts the batch under way, if there is anything of it.
   private mutating func cutBatch(_ emit: (consuming IngestedItem) -> Void) {
     emitRejected(emit)
-    guard !batches.isBetweenBatches else { return }
-    count(batches.recordsUnderWay)
-    batches.cut(at: place)
+    guard !batcher.isBetweenBatches else { return }
+    count(batcher.tail)
+    batcher.cut(at: place)
     emittedPosition = place
     cutsAt = nil
-    if batches.isWorthPassingOn { emitWhole(emit) }
+    if batcher.isWorthPassingOn { emitWhole(emit) }
   }
 
   private mutating func emitWhole(_ emit: (consuming IngestedItem) -> Void) {
-    guard let whole = batches.takeWhole() else { return }
+    guard let whole = batcher.takeWhole() else { return }
     hasEmittedSinceIdle = true
     emit(.records(consume whole))
   }
 
   /// Emits what is at hand of the batch under way, which goes on.
   private mutating func emitUnderWay(_ emit: (consuming IngestedItem) -> Void) {
-    guard let records = batches.takeUnderWay(endingAt: place) else { return }
+    guard let records = batcher.takeTail(endingAt: place) else { return }
     count(records.columns.count)
     emittedPosition = place
     hasEmittedSinceIdle = true
@@ -408,9 +413,9 @@ struct IngestStage: Stage {
 
   private mutating func emitRejected(_ emit: (consuming IngestedItem) -> Void) {
     guard !rejected.isEmpty else { return }
-    if batches.isBetweenBatches { emittedPosition = place }
+    if batcher.isBetweenBatches { emittedPosition = place }
     emitWhole(emit)
-    emit(.rejected(rejected, end: batches.isBetweenBatches ? place : nil))
+    emit(.rejected(rejected, end: batcher.isBetweenBatches ? place : nil))
     rejected = []
     hasEmittedSinceIdle = true
   }

@@ -3,7 +3,6 @@ internal import Codecs
 internal import Dataflow
 internal import Dispatch
 internal import Records
-internal import State
 internal import Storage
 
 // Invariants:
@@ -68,7 +67,7 @@ struct NormalizeStage: Stage {
   }
 
   mutating func step(
-    _ signal: consuming Signal<IngestedItem>, emit: (consuming NormalizedUnit) -> Void
+    _ signal: consuming Signal<IngestedItem>, emit: (consuming RecordUnit) -> Void
   ) throws -> Progress {
     now = .now()
     switch consume signal {
@@ -162,22 +161,23 @@ struct NormalizeStage: Stage {
   }
 
   /// What the checkpoint lends to a stream of these features; nil where that is nothing.
-  private func startState(for schema: FeatureSchema) throws -> StateTable? {
+  private func startState(for schema: FeatureSchema) throws -> NormalizerState? {
     try initial.checkpoint?.state(for: schema, configuration)
   }
 
   private func makeNormalizer(
-    for schema: FeatureSchema, _ state: StateTable?
+    for schema: FeatureSchema, _ state: NormalizerState?
   ) throws -> Normalizer {
-    var normalizer = try Normalizer(
-      schema: schema, settings: configuration.normalization,
-      outputPrecision: configuration.precision, state: state)
+    var state = state
     if let parameters = initial.parameters {
       let arranged = try parameters.arranged(for: schema.names)
-      try normalizer.replaceParameters(
-        AffineParameters(weight: arranged.weight, bias: arranged.bias))
+      var changed = state ?? NormalizerState(featureCount: schema.count)
+      changed.parameters = try AffineParameters(weight: arranged.weight, bias: arranged.bias)
+      state = changed
     }
-    return normalizer
+    return try Normalizer(
+      schema: schema, settings: configuration.normalization,
+      outputPrecision: configuration.precision, state: state)
   }
 
   /// Keeps the state before the first record of a source that can give it again: whatever a run that
@@ -191,41 +191,41 @@ struct NormalizeStage: Stage {
 
   /// Takes several whole batches: in place where each of them can be sent on as it is.
   private mutating func takeBatches(
-    of records: inout RecordBlock, _ emit: (consuming NormalizedUnit) -> Void
+    of records: inout RecordBlock, _ emit: (consuming RecordUnit) -> Void
   ) throws(StreamError) {
-    var start = RecordBlock.Boundary()
+    var start = BlockOffset()
     // What is normalised and in no unit yet: a unit that held it would make the rest be copied.
     var ready = start
     for index in records.cuts.indices {
       let cut = records.cuts[index]
       if pending == nil, held.isEmpty, normalizer?.isWarm == true {
-        position = cut.end
+        position = cut.position
         isAheadOfPosition = false
-        try normalize(&records, start.records..<cut.boundary.records)
-        units.count(records, from: start, to: cut.boundary)
+        try normalize(&records, start.records..<cut.end.records)
+        units.count(records, start..<cut.end)
         try self.cut()
       } else {
-        if ready != start { units.unit.slices.append(records.slice(from: ready, to: start)) }
-        ready = cut.boundary
-        var batch = records.part(from: start, to: cut.boundary)
-        batch.end = cut.end
+        if ready != start { units.add(records, ready..<start) }
+        ready = cut.end
+        var batch = records.part(start..<cut.end)
+        batch.position = cut.position
         try take(&batch, completesBatch: true)
       }
-      start = cut.boundary
+      start = cut.end
       if units.isDue, ready != start {
-        units.unit.slices.append(records.slice(from: ready, to: start))
+        units.add(records, ready..<start)
         ready = start
       }
       units.sendDue(emit)
     }
-    if ready != start { units.unit.slices.append(records.slice(from: ready, to: start)) }
+    if ready != start { units.add(records, ready..<start) }
   }
 
   /// Takes records, which change in place: in two places they would be copied first.
   private mutating func take(
     _ batch: inout RecordBlock, completesBatch: Bool
   ) throws(StreamError) {
-    position = batch.end
+    position = batch.position
     isAheadOfPosition = false
     if completesBatch, pending == nil {
       try normalize(&batch)
@@ -275,7 +275,7 @@ struct NormalizeStage: Stage {
     case nil: return
     case .normalized: units.append(batch)
     case .passed:
-      batch.passesThrough = true
+      batch.isPassedThrough = true
       units.append(batch)
     case .held:
       held.append(batch)
@@ -352,9 +352,10 @@ struct NormalizeStage: Stage {
 
   private mutating func keepCheckpoint() {
     guard let normalizer else { return }
-    var checkpoint = Checkpoint(normalizer.state, settings: checkpointSettings)
-    checkpoint.position = position
-    checkpoint.adoptedBy = standing?.adoptedBy
+    var checkpoint = Checkpoint(
+      normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
+      position: position)
+    checkpoint.lentTo = standing?.lentTo
     units.unit.checkpoint = checkpoint
     batchesSinceCheckpoint = 0
     lastCheckpoint = now

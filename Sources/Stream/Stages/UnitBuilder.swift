@@ -3,15 +3,15 @@ internal import Records
 
 /// Gathers normalised records into units that are worth a frame of their own.
 ///
-/// What counts is what depends on the records alone, so that units are cut alike in every run.
+/// A unit's end depends on the records alone, so that every run divides them alike.
 struct UnitBuilder: Sendable {
   private let precision: Precision
   private let greatestBytes: Int
   var encoder: (any RecordEncoder)?
-  /// The unit under way.
-  var unit = NormalizedUnit()
-  /// Units that are large enough to be sent.
-  private var full: [NormalizedUnit] = []
+  /// The unit that grows.
+  var unit = RecordUnit()
+  /// Units that are large enough, and not sent yet.
+  private var full: [RecordUnit] = []
 
   /// - Parameters:
   ///   - precision: the width of the numbers in the output.
@@ -21,20 +21,29 @@ struct UnitBuilder: Sendable {
     self.greatestBytes = greatestBytes
   }
 
-  /// Takes the slices of a batch that changes no more.
-  mutating func append(_ batch: RecordBlock) {
-    batch.forEachSlice { slice in
-      if unit.byteCount >= greatestBytes { endUnit() }
-      unit.byteCount += slice.byteCount(precision)
-      unit.slices.append(slice)
+  /// Adds a block that changes no more.
+  mutating func append(_ block: RecordBlock) {
+    var part = BlockOffset()..<BlockOffset()
+    block.forEachPart { next in
+      if unit.byteCount >= greatestBytes {
+        add(block, part)
+        endUnit()
+        part = next.lowerBound..<next.lowerBound
+      }
+      count(block, next)
+      part = part.lowerBound..<next.upperBound
     }
+    add(block, part)
   }
 
-  /// Counts the records between two places, whose slice is appended later.
-  mutating func count(
-    _ records: RecordBlock, from start: RecordBlock.Boundary, to end: RecordBlock.Boundary
-  ) {
-    unit.byteCount += records.byteCount(from: start, to: end, precision)
+  /// Counts a part of a block that is added later.
+  mutating func count(_ block: RecordBlock, _ part: Range<BlockOffset>) {
+    unit.byteCount += block.byteCount(of: part, precision)
+  }
+
+  /// Adds a part of a block that was counted.
+  mutating func add(_ block: RecordBlock, _ part: Range<BlockOffset>) {
+    if !part.isEmpty { unit.blocks.append(part == block.all ? block : block.selecting(part)) }
   }
 
   /// Whether the unit is large enough, or must not wait.
@@ -42,8 +51,8 @@ struct UnitBuilder: Sendable {
     unit.byteCount >= greatestBytes || unit.rejected.count >= 64 || unit.checkpoint != nil
   }
 
-  /// Sends what is due.
-  mutating func sendDue(_ emit: (consuming NormalizedUnit) -> Void) {
+  /// Sends the units that are due.
+  mutating func sendDue(_ emit: (consuming RecordUnit) -> Void) {
     if isDue {
       send(emit)
     } else {
@@ -51,22 +60,22 @@ struct UnitBuilder: Sendable {
     }
   }
 
-  /// Sends all.
-  mutating func send(_ emit: (consuming NormalizedUnit) -> Void) {
+  /// Sends all units.
+  mutating func send(_ emit: (consuming RecordUnit) -> Void) {
     endUnit()
     sendFull(emit)
   }
 
-  /// The next unit has room at once for as much as this one held.
+  /// Begins the next unit, with room for as many blocks and cuts as this one had.
   private mutating func endUnit() {
-    let (slices, cuts) = (unit.slices.count, unit.cuts.count)
+    let (blocks, cuts) = (unit.blocks.count, unit.cuts.count)
     full.append(unit)
-    unit = NormalizedUnit()
-    unit.slices.reserveCapacity(slices)
+    unit = RecordUnit()
+    unit.blocks.reserveCapacity(blocks)
     unit.cuts.reserveCapacity(cuts)
   }
 
-  private mutating func sendFull(_ emit: (consuming NormalizedUnit) -> Void) {
+  private mutating func sendFull(_ emit: (consuming RecordUnit) -> Void) {
     for var unit in full {
       unit.encoder = encoder
       emit(unit)

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Storage
-internal import Stream
 
 /// `evenkeel export`: a checkpoint for other tools.
 struct Export: ParsableCommand {
@@ -27,7 +26,7 @@ struct Export: ParsableCommand {
       throw unknownFormat("--to", to, BuiltInExports.all.map(\.name))
     }
     do {
-      try format.write(try CheckpointFile.read(checkpoint, .toShow), to: output)
+      try format.write(try CheckpointFile.read(checkpoint), to: output)
     } catch {
       throw CommandFailure(error)
     }

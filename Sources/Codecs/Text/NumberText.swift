@@ -24,43 +24,43 @@ package enum NumberText {
 }
 
 extension NumberText {
-  /// Appends the text of records to `output` with the values of their columns in the place of their
-  /// spans; a missing value leaves its span as it is, and so do all where the batch passes through.
+  /// Appends a part of a text to `output`, with the values of the columns in place of its spans. A missing
+  /// value leaves its span as it is.
   ///
-  /// - Parameter overflow: what is written for a value beyond the range of the precision; else `inf`.
+  /// - Parameter overflow: the spelling of a value beyond the range of the precision; else `inf`.
   static func splice(
-    _ slice: RecordSlice, _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
+    _ text: SplicedText, _ part: Range<BlockOffset>, _ columns: FeatureColumns,
+    _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
   ) {
-    let batch = slice.batch
-    guard !batch.passesThrough, !slice.spans.isEmpty else {
-      return batch.text.withUnsafeBufferPointer {
-        output.append(UnsafeBufferPointer(rebasing: $0[slice.text]))
-      }
-    }
+    let bytes = part.lowerBound.payload.bytes..<part.upperBound.payload.bytes
+    let spans = part.lowerBound.payload.items..<part.upperBound.payload.items
     let spanCapacity = max(capacity, overflow?.count ?? 0)
-    let place = output.reserve(slice.text.count + slice.spans.count * spanCapacity + 16)
+    let place = output.reserve(bytes.count + spans.count * spanCapacity + 16)
     let count =
-      switch batch.columns.values {
-      case .float32(let values): splice(slice, precision, overflow, values, nil, place)
-      case .float64(let values): splice(slice, precision, overflow, nil, values, place)
+      switch columns.values {
+      case .float32(let values):
+        splice(text, bytes, spans, precision, overflow, values, nil, place)
+      case .float64(let values):
+        splice(text, bytes, spans, precision, overflow, nil, values, place)
       }
     output.advance(count)
   }
 
   private static func splice(
-    _ slice: RecordSlice, _ precision: Precision, _ overflow: [UInt8]?, _ floats: [Float]?,
-    _ doubles: [Double]?, _ place: UnsafeMutablePointer<UInt8>
+    _ text: SplicedText, _ bytes: Range<Int>, _ range: Range<Int>, _ precision: Precision,
+    _ overflow: [UInt8]?, _ floats: [Float]?, _ doubles: [Double]?,
+    _ place: UnsafeMutablePointer<UInt8>
   ) -> Int {
-    slice.batch.text.withUnsafeBytes { text in
-      slice.batch.spans.withUnsafeBytes { spans in
+    text.bytes.withUnsafeBytes { bytesOfText in
+      text.spans.withUnsafeBytes { spans in
         (overflow ?? []).withUnsafeBytes { overflow in
-          guard let text = text.assumingMemoryBound(to: CChar.self).baseAddress,
+          guard let text = bytesOfText.assumingMemoryBound(to: CChar.self).baseAddress,
             let spans = spans.assumingMemoryBound(to: TextSpan.self).baseAddress
           else { preconditionFailure("spans of no text") }
           let isLimited = !overflow.isEmpty
           return text_splice(
-            text, slice.text.lowerBound, slice.text.upperBound, spans + slice.spans.lowerBound,
-            slice.spans.count, floats, doubles, precision == .float64,
+            text, bytes.lowerBound, bytes.upperBound, spans + range.lowerBound, range.count, floats,
+            doubles, precision == .float64,
             isLimited ? overflow.assumingMemoryBound(to: CChar.self).baseAddress : nil,
             overflow.count, UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
         }

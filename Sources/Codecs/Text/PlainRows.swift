@@ -1,7 +1,7 @@
 internal import CNumberText
 internal import Records
 
-/// Takes runs of records that a C function reads at once into a batch.
+/// Appends runs of records that a C function reads at once to the columns and the text of a block.
 struct PlainRows: Sendable {
   /// About as many spans are gathered before they go to the batch.
   private static let spanCount = 4096
@@ -15,40 +15,42 @@ struct PlainRows: Sendable {
     self.keepsText = keepsText
   }
 
-  /// Appends records from the start of `bytes` until `batch` holds `limit` or `read` takes no more.
+  /// Appends records from the start of `bytes` until `columns` hold `limit` or `read` takes no more.
   ///
   /// - Parameter read: reads records between two addresses, as `csv_rows_read` does.
   /// - Returns: how many were taken, and their bytes.
   func append(
-    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBlock, limit: Int,
+    _ bytes: UnsafeBufferPointer<UInt8>, to columns: inout FeatureColumns,
+    _ text: inout SplicedText, limit: Int,
     read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
   ) -> (records: Int, bytes: Int) {
     let most = max(1, Self.spanCount / max(1, featureCount))
     var taken = (records: 0, bytes: 0)
-    while batch.columns.count < limit {
+    while columns.count < limit {
       let rows = appendValues(
-        UnsafeBufferPointer(rebasing: bytes[taken.bytes...]), to: &batch,
-        textOffset: batch.text.count + taken.bytes, most: min(most, limit - batch.columns.count),
+        UnsafeBufferPointer(rebasing: bytes[taken.bytes...]), to: &columns, &text,
+        textOffset: text.bytes.count + taken.bytes, most: min(most, limit - columns.count),
         read: read)
       guard rows.records > 0 else { break }
-      batch.columns.count += rows.records
+      columns.count += rows.records
       taken.records += rows.records
       taken.bytes += rows.bytes
     }
     if keepsText {
-      batch.text.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[..<taken.bytes]))
+      text.bytes.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[..<taken.bytes]))
     }
     return taken
   }
 
   private func appendValues(
-    _ bytes: UnsafeBufferPointer<UInt8>, to batch: inout RecordBlock, textOffset: Int, most: Int,
+    _ bytes: UnsafeBufferPointer<UInt8>, to columns: inout FeatureColumns,
+    _ text: inout SplicedText, textOffset: Int, most: Int,
     read: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<RowTarget>) -> RowsRead
   ) -> RowsRead {
-    let (stride, first) = (batch.columns.capacity, batch.columns.count)
+    let (stride, first) = (columns.capacity, columns.count)
     let spanBytes = UnsafeMutableRawPointer(
       spans.reserve(most * featureCount * ValueSpan.byteCount))
-    let rows = batch.columns.withFloat64Columns { values in
+    let rows = columns.withFloat64Columns { values in
       precondition(first + most <= stride && featureCount * stride <= values.count)
       return values.withUnsafeMutableBufferPointer { values in
         bytes.withMemoryRebound(to: CChar.self) { bytes in
@@ -65,7 +67,7 @@ struct PlainRows: Sendable {
     }
     if keepsText {
       // The same three numbers under another name.
-      batch.spans.append(
+      text.spans.append(
         contentsOf: UnsafeRawBufferPointer(
           start: spanBytes, count: rows.records * featureCount * ValueSpan.byteCount
         ).assumingMemoryBound(to: ValueSpan.self))

@@ -1,0 +1,69 @@
+package import Records
+
+/// The text that records were read from, with the bytes that spell each feature's value: an encoder of
+/// the same format copies the text and writes the new values in place of the old ones.
+///
+/// Invariants:
+/// - `spans` ascend and do not overlap; each names the bytes of `bytes` that spell one value.
+/// - A value without a span (an absent JSON key) is NaN.
+package struct SplicedText: Payload {
+  /// The records' own bytes, line ends included, one after another.
+  package var bytes: [UInt8] = []
+  package var spans: [ValueSpan] = []
+
+  package init() {}
+
+  package var end: PayloadOffset { PayloadOffset(bytes: bytes.count, items: spans.count) }
+  package var byteCount: Int { bytes.count + spans.count * ValueSpan.byteCount }
+
+  package mutating func append(
+    _ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove
+  ) {
+    guard let other = other.typed(SplicedText.self) else {
+      preconditionFailure("a payload of another type")
+    }
+    let (start, end) = (part.lowerBound.payload, part.upperBound.payload)
+    let shift = UInt32(truncatingIfNeeded: bytes.count - start.bytes)
+    spans += other.spans[start.items..<end.items].map { span in
+      ValueSpan(
+        start: span.start &+ shift, end: span.end &+ shift,
+        cell: UInt32(move.cell(Int(span.cell))))
+    }
+    bytes += other.bytes[start.bytes..<end.bytes]
+  }
+
+  package mutating func truncate(to end: PayloadOffset) {
+    bytes.removeSubrange(end.bytes...)
+    spans.removeSubrange(end.items...)
+  }
+
+  package mutating func removeAll() {
+    bytes.removeAll(keepingCapacity: true)
+    spans.removeAll(keepingCapacity: true)
+  }
+
+  package mutating func reserve(_ end: PayloadOffset) {
+    bytes.reserveCapacity(end.bytes)
+    spans.reserveCapacity(end.items)
+  }
+}
+
+/// The bytes of a text that spell one feature's value.
+///
+/// It has the layout of `TextSpan` in CNumberText, which the number functions read and write.
+package struct ValueSpan: Sendable, Equatable {
+  static let byteCount = MemoryLayout<ValueSpan>.stride
+
+  /// The first byte.
+  package var start: UInt32
+  /// After the last byte.
+  package var end: UInt32
+  /// The cell of the value in the block's columns: feature · capacity + record.
+  package var cell: UInt32
+
+  package init(start: UInt32, end: UInt32, cell: UInt32) {
+    self.start = start
+    self.end = end
+    self.cell = cell
+  }
+}
