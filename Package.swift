@@ -46,11 +46,12 @@ let package = Package(
     .target(name: "CArrowValues"),
     .target(name: "CNumberText", linkerSettings: [.linkedLibrary("simdjson")]),
     module("Records"),
+    module("State", ["Records"]),
     .target(name: "CColumnKernel"),
-    module("BatchNormalization", ["Records", "CColumnKernel"]),
+    module("BatchNormalization", ["Records", "State", "CColumnKernel"]),
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
-    module("Storage", ["Records", "CXXHash", "CLinux"]),
+    module("Storage", ["Records", "State", "CXXHash", "CLinux"]),
     module(
       "Codecs",
       ["Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues"]),
@@ -59,7 +60,7 @@ let package = Package(
     module(
       "Stream",
       [
-        "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+        "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
         "Configuration", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
@@ -81,10 +82,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    benchmark("KernelBenchmark", ["BatchNormalization", "Records"]),
+    benchmark("KernelBenchmark", ["BatchNormalization", "Records", "State"]),
     benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Configuration", "Records"]),
     tests("Records"),
-    tests("BatchNormalization", ["CColumnKernel"], resources: [.copy("Golden")]),
+    tests("State", ["Records"]),
+    tests("BatchNormalization", ["CColumnKernel", "State"], resources: [.copy("Golden")]),
     tests("Dataflow"),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
@@ -102,7 +104,8 @@ let package = Package(
     tests("Stream", ["Supervision", "TestSupport"]),
     tests("Synthetic", ["Records"]),
     .target(
-      name: "TestSupport", dependencies: ["Codecs", "Dataflow", "Records", "Storage"],
+      name: "TestSupport",
+      dependencies: ["BatchNormalization", "Codecs", "Dataflow", "Records", "State", "Storage"],
       path: "Tests/TestSupport",
       swiftSettings: settings),
     .testTarget(

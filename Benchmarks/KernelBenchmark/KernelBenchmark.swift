@@ -1,6 +1,7 @@
 internal import BatchNormalization
 internal import Glibc
 internal import Records
+internal import State
 
 /// Times the arithmetic of a mini-batch alone, on the thread that asks: no input, no text.
 ///
@@ -46,19 +47,17 @@ struct KernelBenchmark {
   ) throws -> Double {
     var settings = NormalizationSettings(preset: .pytorch)
     settings.mode = mode
-    var state = NormalizerState(featureCount: features)
+    let schema = try FeatureSchema(FeatureSchema.unnamed(count: features))
+    var state = StateTable(NormalizerColumns.groups, features: schema)
     if mode == .running {
       settings.isFrozen = true
       // With ε the variance is 1, so that no repetition makes the values smaller.
-      let counts = Array(repeating: 1, count: features)
-      state.running = try RunningMoments(
-        mean: Array(repeating: 0, count: features),
-        variance: Array(repeating: 1 - settings.epsilon, count: features), batches: counts,
-        values: counts, varianceBatches: counts, varianceValues: counts)
+      state[real: "running_var"] = Array(repeating: 1 - settings.epsilon, count: features)
+      state[count: "evenkeel.moments.batches"] = Array(repeating: 1, count: features)
+      state[count: "evenkeel.moments.variance_batches"] = Array(repeating: 1, count: features)
     }
     var normalizer = try Normalizer(
-      schema: try FeatureSchema(FeatureSchema.unnamed(count: features)), settings: settings,
-      outputPrecision: .float32, state: state)
+      schema: schema, settings: settings, outputPrecision: .float32, state: state)
     var batch = made(records: records, features: features)
     return try best(values: records * features) {
       let emission = try normalizer.normalize(&batch)

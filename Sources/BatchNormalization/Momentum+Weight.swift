@@ -5,7 +5,7 @@ struct MomentHistory: Equatable {
   /// k − 1.
   var batches: Int
   /// N.
-  var values: Int
+  var weight: Double
 }
 
 /// The weights of one batch: computed once for features with the same history, as most have.
@@ -29,7 +29,7 @@ struct BatchWeights {
 
   mutating func weight(after history: MomentHistory, count: Int) -> Double {
     if let last, last.history.batches == history.batches,
-      !countsValues || last.history.values == history.values && last.count == count
+      !countsValues || last.history.weight == history.weight && last.count == count
     {
       return last.weight
     }
@@ -57,13 +57,13 @@ extension NormalizationSettings {
     case .cumulative:
       switch estimator {
       case .batchNorm: return 1 / Double(history.batches + 1)
-      case .total: return n / (Double(history.values) + n)
+      case .total: return n / (history.weight + n)
       }
     case .halfLifeRecords(let halfLife):
       let weight = decay(n / halfLife)
       guard biasCorrection else { return weight }
       // At N = 0 this divides a number by itself: exactly 1.
-      return min(weight / decay((Double(history.values) + n) / halfLife), 1)
+      return min(weight / decay((history.weight + n) / halfLife), 1)
     case .halfLifeSeconds(let halfLife):
       return history.batches > 0 ? decay(elapsedSeconds / halfLife) : 1
     }

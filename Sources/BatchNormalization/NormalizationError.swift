@@ -1,3 +1,5 @@
+package import State
+
 /// What the normaliser refuses; whatever it refuses leaves its state and the batch untouched.
 package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   /// A setting out of its range, by its name in the configuration.
@@ -6,6 +8,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case featureCount(of: String, expected: Int, found: Int)
   /// A number that a vector of parameters, moments or counts cannot hold, by its index.
   case element(of: String, index: Int, expected: String, found: String)
+  /// A state that breaks what its groups ask of it.
+  case state(StateError)
   /// A quantity of that feature that is too large to represent.
   case overflow(feature: String, quantity: Quantity)
   /// The time since the batch before, which a half-life in seconds needs.
@@ -30,6 +34,7 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
       "\(subject): expected \(expected) features, found \(found)"
     case .element(let subject, let index, let expected, let found):
       "\(subject)[\(index)]: expected \(expected), found \(found)"
+    case .state(let error): error.description
     case .overflow(let feature, let quantity):
       "feature '\(feature)': the \(quantity.rawValue) overflows"
     case .elapsedSeconds(let found):

@@ -1,4 +1,5 @@
 package import Records
+package import State
 
 /// How a batch left `Normalizer.normalize`.
 package enum BatchEmission: Sendable, Equatable {
@@ -35,7 +36,9 @@ package struct Normalizer: Sendable {
   package let schema: FeatureSchema
   package let outputPrecision: Precision
   package private(set) var settings: NormalizationSettings
-  package private(set) var state: NormalizerState
+  package private(set) var state: StateTable
+  /// Where the columns of a normaliser stand in `state`.
+  package let columns: NormalizerColumns
   private var lastPlans: [FeaturePlan] = []
   /// The memory of the plans before, which the next ones take.
   private var spentPlans: [FeaturePlan] = []
@@ -52,21 +55,29 @@ package struct Normalizer: Sendable {
   /// - Throws: `NormalizationError` for a setting out of range, or a state of other features.
   package init(
     schema: FeatureSchema, settings: NormalizationSettings, outputPrecision: Precision,
-    state: NormalizerState? = nil
+    state: StateTable? = nil
   ) throws(NormalizationError) {
-    let state = state ?? NormalizerState(featureCount: schema.count)
+    let state = state ?? StateTable(NormalizerColumns.groups, features: schema)
     try settings.validate()
-    try state.validate(featureCount: schema.count)
+    guard state.features.count == schema.count else {
+      throw .featureCount(of: "state", expected: schema.count, found: state.features.count)
+    }
+    do throws(StateError) {
+      try state.validate()
+    } catch {
+      throw .state(error)
+    }
     self.schema = schema
     self.settings = settings
     self.outputPrecision = outputPrecision
     self.state = state
+    columns = NormalizerColumns(in: state)
   }
 
   /// Whether warm-up, where it applies at all, is over.
   package var isWarm: Bool {
     settings.isFrozen || settings.mode == .batch
-      || state.batchesTracked >= settings.warmUp.batches
+      || state[columns.batches][0] >= settings.warmUp.batches
   }
 
   /// Takes other settings from the next batch on.
@@ -89,14 +100,20 @@ package struct Normalizer: Sendable {
       throw .featureCount(
         of: "weight", expected: schema.count, found: replacement.featureCount)
     }
-    state.parameters = replacement
+    guard
+      state[columns.weight] != replacement.weight || state[columns.bias] != replacement.bias
+    else { return }
+    state[columns.weight] = replacement.weight
+    state[columns.bias] = replacement.bias
+    state[columns.stateVersion][0] += 1
+    state[columns.parametersVersion][0] = state[columns.stateVersion][0]
   }
 
-  /// Forgets the running moments and starts warm-up anew; γ, β and the counts of missing and
+  /// Forgets the running moments and starts warm-up again; γ, β and the counts of missing and
   /// clipped values stay.
   package mutating func resetMoments() {
-    state.running = RunningMoments(featureCount: schema.count)
-    state.batchesTracked = 0
+    state.reset(groups: ["moments", "stream"])
+    state[columns.stateVersion][0] += 1
   }
 
   /// Normalises the next batch of the stream in place and updates the running moments by it.
@@ -114,7 +131,7 @@ package struct Normalizer: Sendable {
     let plans = try plans(
       for: batch, records, basis: basis, updates: !settings.isFrozen && !records.isEmpty,
       elapsedSeconds: requireElapsedSeconds(elapsedSeconds))
-    batch.apply(to: records, countingClipped: &state.clipped) { plans[$0].transform }
+    batch.apply(to: records, countingClipped: &state[columns.clipped]) { plans[$0].transform }
     update(by: plans, ofRecords: records.count)
     return emission
   }
@@ -144,7 +161,7 @@ package struct Normalizer: Sendable {
   package mutating func normalizeHeld(_ batch: inout FeatureColumns) throws(NormalizationError) {
     let plans = try plans(
       for: batch, 0..<batch.count, basis: .running, updates: false, elapsedSeconds: 0)
-    batch.apply(countingClipped: &state.clipped) { plans[$0].transform }
+    batch.apply(countingClipped: &state[columns.clipped]) { plans[$0].transform }
   }
 }
 
@@ -194,7 +211,7 @@ extension Normalizer {
       guard seconds >= 0 else { throw .elapsedSeconds(found: seconds) }
       return seconds
     }
-    guard state.running.batches.allSatisfy({ $0 == 0 }) else {
+    guard state[columns.momentBatches].allSatisfy({ $0 == 0 }) else {
       throw .elapsedSeconds(found: nil)
     }
     return 0
@@ -211,6 +228,8 @@ extension Normalizer {
     let needsMoments = updates || basis == .batch || basis == .renorm
     let limit = limit(of: batch)
     var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
+    let running = RunningMoments(state, columns)
+    let (gamma, beta) = (state[columns.weight], state[columns.bias])
     var plans = spentPlans
     spentPlans = []
     if plans.isEmpty { plans = Array(repeating: FeaturePlan(), count: schema.count) }
@@ -224,7 +243,7 @@ extension Normalizer {
       try require(statistics.moments.mean.isFinite, j, .batchMean)
       try require(statistics.moments.m2.isFinite, j, .batchVariance)
       let update =
-        updates && isPresent ? try update(of: j, by: statistics.moments, &weights) : nil
+        updates && isPresent ? try update(of: j, running, by: statistics.moments, &weights) : nil
       span[j].missingCount = records.count - extent.presentCount
       span[j].moments = needsMoments && isPresent ? statistics.moments : nil
       span[j].update = update
@@ -232,7 +251,9 @@ extension Normalizer {
         span[j].transform = nil
         continue
       }
-      var transform = transform(of: j, by: basis, moments: statistics.moments, update: update)
+      var transform = transform(
+        by: basis, moments: statistics.moments, running: (running.mean[j], running.variance[j]),
+        update: update, weight: gamma[j], bias: beta[j])
       transform.hasMissing = extent.presentCount < records.count
       if isPresent {
         try require(transform.scale.isFinite, j, .scale)
@@ -249,9 +270,10 @@ extension Normalizer {
   }
 
   private func update(
-    of j: Int, by moments: Moments, _ weights: inout BatchWeights
+    of j: Int, _ running: borrowing RunningMoments, by moments: Moments,
+    _ weights: inout BatchWeights
   ) throws(NormalizationError) -> MomentUpdate {
-    let update = state.running.update(of: j, by: moments, &weights)
+    let update = running.update(of: j, by: moments, &weights)
     try require(update.mean.isFinite, j, .runningMean)
     try require(update.variance.isFinite, j, .runningVariance)
     return update
@@ -271,10 +293,10 @@ extension Normalizer {
   }
 
   private func transform(
-    of j: Int, by basis: Basis, moments: Moments, update: MomentUpdate?
+    by basis: Basis, moments: Moments, running: (mean: Double, variance: Double),
+    update: MomentUpdate?, weight: Double, bias: Double
   ) -> ColumnTransform {
-    let (weight, bias) = (state.parameters.weight[j], state.parameters.bias[j])
-    var (mean, variance) = (state.running.mean[j], state.running.variance[j])
+    var (mean, variance) = running
     switch basis {
     case .running:
       break
@@ -310,12 +332,13 @@ extension Normalizer {
   }
 
   private mutating func update(by plans: consuming [FeaturePlan], ofRecords count: Int) {
-    state.running.apply { plans[$0].update }
+    state.apply(columns) { plans[$0].update }
     for j in plans.indices where plans[j].missingCount > 0 {
-      state.missing[j] += plans[j].missingCount
+      state[columns.missing][j] += plans[j].missingCount
     }
     if !settings.isFrozen, count > 0 {
-      state.batchesTracked += 1
+      state[columns.batches][0] += 1
+      state[columns.stateVersion][0] += 1
     }
     if count > 0 {
       spentPlans = lastPlans

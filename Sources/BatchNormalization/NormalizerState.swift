@@ -1,48 +1,121 @@
-/// All that a normaliser remembers between two batches, and all that a checkpoint must hold of it.
-package struct NormalizerState: Sendable, Equatable {
-  package var parameters: AffineParameters
-  package var running: RunningMoments
-  /// The number of the stream's batches that updated the moments, a feature missing or not.
-  package var batchesTracked: Int
-  /// The missing values of every feature.
-  package var missing: [Int]
-  /// The values of every feature that were limited by `clip`.
-  package var clipped: [Int]
+package import State
 
-  /// The state before any batch: μ = 0, σ² = 1, γ = 1, β = 0.
-  package init(featureCount: Int) {
-    self.init(
-      parameters: AffineParameters(identity: featureCount),
-      running: RunningMoments(featureCount: featureCount), batchesTracked: 0,
-      missing: Array(repeating: 0, count: featureCount),
-      clipped: Array(repeating: 0, count: featureCount))
+// The state of a normaliser, declared here and nowhere else: what a column means, where it starts, and
+// how two of them become one.
+
+/// The state groups of a normaliser, and their columns in the table of a stream.
+package struct NormalizerColumns: Sendable {
+  /// γ and β.
+  package let weight, bias: RealColumn
+  /// μ, in the unit of the feature, and σ², in its squared unit.
+  package let mean, variance: RealColumn
+  /// N: the sum of the weights of the values that moved the mean; each value weighs 1.
+  package let momentWeight: RealColumn
+  /// k: the number of batches that moved the mean.
+  package let momentBatches: CountColumn
+  /// The same for the variance. It has numbers of its own, because a batch with a single value of a
+  /// feature can move the mean alone; with the mean's, the initial variance would leak into a corrected
+  /// one.
+  package let varianceWeight: RealColumn
+  package let varianceBatches: CountColumn
+  /// The values of each feature that were missing, and those that were limited by `clip`.
+  package let missing, clipped: CountColumn
+  /// The batches of the stream that moved the moments, a feature missing or not.
+  package let batches: CountColumn
+  /// How often moments or parameters have changed; a change of both at once counts once.
+  package let stateVersion: CountColumn
+  /// The state version at which γ and β last changed.
+  package let parametersVersion: CountColumn
+
+  /// - Parameter table: one with `groups`.
+  package init(in table: borrowing StateTable) {
+    weight = table.real("weight", of: "affine")
+    bias = table.real("bias", of: "affine")
+    mean = table.real("mean", of: "moments")
+    variance = table.real("variance", of: "moments")
+    momentWeight = table.real("weight", of: "moments")
+    momentBatches = table.count("batches", of: "moments")
+    varianceWeight = table.real("variance_weight", of: "moments")
+    varianceBatches = table.count("variance_batches", of: "moments")
+    missing = table.count("missing", of: "values")
+    clipped = table.count("clipped", of: "values")
+    batches = table.count("batches", of: "stream")
+    stateVersion = table.count("state", of: "versions")
+    parametersVersion = table.count("parameters", of: "versions")
   }
 
-  package init(
-    parameters: AffineParameters, running: RunningMoments, batchesTracked: Int, missing: [Int],
-    clipped: [Int]
-  ) {
-    self.parameters = parameters
-    self.running = running
-    self.batchesTracked = batchesTracked
-    self.missing = missing
-    self.clipped = clipped
-  }
+  package static let groups = [affine, moments, values, stream, versions]
 
-  /// Whether every vector has `featureCount` elements and no count is negative.
+  /// γ and β, which two streams must agree on to be merged.
+  private static let affine = StateGroup(
+    "affine", scope: .feature,
+    columns: [
+      .real("weight", initial: 1, fileName: "weight"), .real("bias", initial: 0, fileName: "bias"),
+    ])
+
+  private static let moments = StateGroup(
+    "moments", scope: .feature,
+    columns: [
+      .real("mean", initial: 0, fileName: "running_mean"),
+      .real("variance", initial: 1, in: StateColumn.nonNegative, fileName: "running_var"),
+      .real("weight", initial: 0, in: StateColumn.countable),
+      .count("batches"),
+      .real("variance_weight", initial: 0, in: StateColumn.countable),
+      .count("variance_batches"),
+    ], merge: mergeMoments)
+
+  private static let values = StateGroup(
+    "values", scope: .feature, columns: [.count("missing"), .count("clipped")])
+
+  private static let stream = StateGroup(
+    "stream", scope: .stream, columns: [.count("batches", fileName: "num_batches_tracked")])
+
+  private static let versions = StateGroup(
+    "versions", scope: .stream, columns: [.count("state"), .count("parameters")],
+    validate: { rows throws(StateError) in
+      let (state, parameters) = (rows[count: "state"][0], rows[count: "parameters"][0])
+      guard parameters <= state else {
+        throw .value(
+          rows.label(of: "parameters", row: 0), expected: "at most the state version, \(state)",
+          found: "\(parameters)")
+      }
+    },
+    // All changes of both have been made; γ and β are those of either.
+    merge: { rows, other throws(StateError) in
+      rows[count: "state"][0] += other[count: "state"][0]
+      rows[count: "parameters"][0] = max(
+        rows[count: "parameters"][0], other[count: "parameters"][0])
+    })
+
+  /// Pools running moments by the weight of the values seen (Chan): the mean by `weight`, the variance
+  /// within by `variance_weight`, and the difference of the two means as variance between.
   ///
-  /// - Throws: `NormalizationError.featureCount` or `.element`.
-  package func validate(featureCount: Int) throws(NormalizationError) {
-    for (name, found) in [
-      ("weight", parameters.featureCount), ("running_mean", running.featureCount),
-      ("missing", missing.count), ("clipped", clipped.count),
-    ] where found != featureCount {
-      throw .featureCount(of: name, expected: featureCount, found: found)
+  /// Exact for momentum `cumulative` with estimator `total`; otherwise both sides count as if their
+  /// values had had equal weight. The order of merging matters only to within rounding.
+  @Sendable private static func mergeMoments(
+    _ rows: inout StateRows, _ other: StateRows
+  ) throws(StateError) {
+    rows.add(count: "batches", of: other)
+    rows.add(count: "variance_batches", of: other)
+    for row in 0..<rows.count {
+      // The variance within and the variance between may rest on different weights.
+      var within = rows.average(of: "variance", weight: "variance_weight", row)
+      within.merge(other.average(of: "variance", weight: "variance_weight", row))
+      var between = rows.average(of: "mean", weight: "weight", row)
+      between.merge(other.average(of: "mean", weight: "weight", row))
+      rows[real: "weight"][row] += other[real: "weight"][row]
+      rows[real: "variance_weight"][row] += other[real: "variance_weight"][row]
+      if between.weight > 0 { rows[real: "mean"][row] = between.mean }
+      if within.weight > 0 {
+        rows[real: "variance"][row] = within.mean + between.biasedVariance
+      }
     }
-    for (name, counts) in [
-      ("num_batches_tracked", [batchesTracked]), ("missing", missing), ("clipped", clipped),
-    ] {
-      try requireElements(of: name, counts, expected: "a count of at least 0") { $0 >= 0 }
-    }
+  }
+}
+
+extension StateRows {
+  /// An average as a mean, weighted by the values that went into it.
+  fileprivate func average(of column: String, weight: String, _ row: Int) -> Moments {
+    Moments(weight: self[real: weight][row], mean: self[real: column][row], m2: 0)
   }
 }

@@ -73,6 +73,14 @@ extension ConfigurationSection {
     }
   }
 
+  /// Adds an error at a setting that was read from here or below, or at this section for nil, in words
+  /// that come from no value.
+  package func report(_ message: String, at setting: (any SettingDescription)?) {
+    guard let setting else { return report(message, at: String?.none) }
+    let (section, key): (ConfigurationSection, String) = place(of: setting)
+    section.report(message, at: key)
+  }
+
   /// Where a setting that was read from this section, or from one below, stands.
   package func place(of setting: any SettingDescription) -> ConfigurationPlace {
     let (section, key): (ConfigurationSection, String) = place(of: setting)

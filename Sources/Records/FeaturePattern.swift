@@ -1,39 +1,17 @@
 /// A choice of features by name, where `*` stands for any text and `?` for any one character.
 package struct FeaturePattern: Sendable, Equatable {
-  package let text: String
+  private let glob: Glob
 
   package init(_ text: String) {
-    self.text = text
+    glob = Glob(text)
   }
+
+  package var text: String { glob.text }
 
   /// Whether the pattern can match more than the one name it spells.
-  package var isGlob: Bool {
-    text.contains { $0 == "*" || $0 == "?" }
-  }
+  package var isGlob: Bool { glob.hasWildcard }
 
-  package func matches(_ name: String) -> Bool {
-    // The usual greedy match with one step back to the last star: linear for real patterns.
-    let pattern = Array(text)
-    let name = Array(name)
-    var (p, n) = (0, 0)
-    var star: (pattern: Int, name: Int)?
-    while n < name.count {
-      if p < pattern.count, pattern[p] == "*" {
-        star = (p, n)
-        p += 1
-      } else if p < pattern.count, pattern[p] == "?" || pattern[p] == name[n] {
-        p += 1
-        n += 1
-      } else if let last = star {
-        star = (last.pattern, last.name + 1)
-        p = last.pattern + 1
-        n = last.name + 1
-      } else {
-        return false
-      }
-    }
-    return pattern[p...].allSatisfy { $0 == "*" }
-  }
+  package func matches(_ name: String) -> Bool { glob.matches(name) }
 
   /// Chooses columns: in the order of `patterns`, those of one pattern in the order of `names`,
   /// each column once.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Records
 
 /// JSON through Foundation's coders.
 enum JSON {
@@ -20,12 +21,19 @@ enum JSON {
 
   /// Reads a text that is one JSON value; of a member that stands there twice, the first counts.
   ///
-  /// - Parameter part: what an error message calls the text.
+  /// - Parameters:
+  ///   - part: what an error message calls the text.
+  ///   - userInfo: for the value's `init(from:)`, which may throw a `ContentError` of its own.
   static func decode<Value: Decodable>(
-    _ type: Value.Type = Value.self, from text: some Sequence<UInt8>, part: String
+    _ type: Value.Type = Value.self, from text: some Sequence<UInt8>, part: String,
+    userInfo: [CodingUserInfoKey: any Sendable] = [:]
   ) throws(ContentError) -> Value {
+    let decoder = JSONDecoder()
+    decoder.userInfo = userInfo
     do {
-      return try JSONDecoder().decode(type, from: Data(text))
+      return try decoder.decode(type, from: Data(text))
+    } catch let error as ContentError {
+      throw error
     } catch {
       throw ContentError(error, in: part)
     }

@@ -1,3 +1,6 @@
+package import Records
+package import State
+
 /// Why a file could not be read or written.
 package enum StorageError: Error, Equatable, CustomStringConvertible {
   case file(FileError)
@@ -40,6 +43,11 @@ package enum ContentError: Error, Equatable, CustomStringConvertible {
   /// A text that is not JSON, or a member that is absent or of another type.
   case invalidJSON(part: String, reason: String)
   case newerVersion(found: String, supported: Int)
+  case olderVersion(found: String, supported: Int)
+  /// State groups, or columns of them, that no part of this program declares.
+  case unknownState([String])
+  case state(StateError)
+  case features(FeatureError)
   /// Sums in hexadecimal digits.
   case checksumMismatch(recorded: String, computed: String)
 
@@ -51,19 +59,18 @@ package enum ContentError: Error, Equatable, CustomStringConvertible {
     case .newerVersion(let found, let supported):
       "written in format version \(found), newer than version \(supported), "
         + "the newest that this Evenkeel reads"
+    case .olderVersion(let found, let supported):
+      "written in format version \(found), older than version \(supported), "
+        + "the oldest that this Evenkeel reads; start again without it"
+    case .unknownState(let names):
+      "expected state that this Evenkeel knows, found \(listed(names)): "
+        + "read it with the version that wrote it, or drop that state (--drop-unknown-state)"
+    case .state(let error): error.description
+    case .features(let error): "features: \(error)"
     case .checksumMismatch(let recorded, let computed):
       "damaged: the checksum is recorded as \(recorded) but computed as \(computed)"
     }
   }
-}
-
-/// A name out of a file as it may stand in a message: in quotes, on one line and not too long.
-func quoted(_ name: some StringProtocol) -> String {
-  let limit = 64
-  let start = name.unicodeScalars.prefix(limit).map { scalar in
-    scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : "\(scalar)"
-  }
-  return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
 }
 
 /// Some names for a message: the first three, and how many more there are.

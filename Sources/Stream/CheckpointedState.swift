@@ -1,51 +1,29 @@
 internal import BatchNormalization
 internal import Codecs
 internal import Records
-internal import Storage
+internal import State
+package import Storage
+
+extension StateReading {
+  /// Reads the state of the operators that this program has.
+  package static let ofOperators = StateReading(NormalizerColumns.groups)
+  /// The same, for a file that is only shown.
+  package static let toShow = StateReading(NormalizerColumns.groups, unknown: .keep)
+}
 
 extension Checkpoint {
-  /// The checkpoint of a normaliser's state between two batches.
-  init(
-    _ state: NormalizerState, schema: FeatureSchema, settings: [String: String],
-    position: StreamPosition
-  ) {
-    self.init(features: schema.names, settings: settings)
-    weight = state.parameters.weight
-    bias = state.parameters.bias
-    runningMean = state.running.mean
-    runningVariance = state.running.variance
-    batchesTracked = state.batchesTracked
-    values = state.running.values
-    batches = state.running.batches
-    varianceValues = state.running.varianceValues
-    varianceBatches = state.running.varianceBatches
-    missing = state.missing
-    clipped = state.clipped
-    self.position = position
-  }
-
-  /// The state to go on from under a configuration, or nil where it is to start afresh.
+  /// The state to go on from under a configuration, or nil if it is to start afresh.
   ///
-  /// - Throws: `StreamError.configuration` with the differences, where the checkpoint does not fit
-  ///   and the configuration does not say what to do then.
+  /// - Throws: `StreamError.configuration` with the differences, if the checkpoint does not fit and the
+  ///   configuration does not say what to do then.
   func state(
     for schema: FeatureSchema, _ configuration: StreamConfiguration
-  ) throws -> NormalizerState? {
-    var fitting = self
-    if try !fits(schema.names, configuration) {
-      guard configuration.onMismatch == .matchByName else { return nil }
-      fitting = matchedByName(to: schema.names)
-    }
-    return NormalizerState(
-      parameters: try AffineParameters(weight: fitting.weight, bias: fitting.bias),
-      running: try RunningMoments(
-        mean: fitting.runningMean, variance: fitting.runningVariance, batches: fitting.batches,
-        values: fitting.values, varianceBatches: fitting.varianceBatches,
-        varianceValues: fitting.varianceValues),
-      batchesTracked: fitting.batchesTracked, missing: fitting.missing, clipped: fitting.clipped)
+  ) throws(StreamError) -> StateTable? {
+    if try fits(schema.names, configuration) { return state }
+    return configuration.onMismatch == .matchByName ? state.matched(to: schema) : nil
   }
 
-  /// Checks the settings alone, where the features are not known yet.
+  /// Checks the settings alone, while the features are not known yet.
   ///
   /// - Throws: as `state(for:_:)` does.
   func checkSettings(_ configuration: StreamConfiguration) throws(StreamError) {
@@ -58,7 +36,7 @@ extension Checkpoint {
   ) throws(StreamError) -> Bool {
     var compared = self
     if configuration.normalization.isFrozen {
-      // Moments that stand still do not depend on how they would move.
+      // Frozen moments do not depend on the settings that would move them.
       compared.settings = settings.filter {
         NormalizationSettings.transformSettingNames.contains($0.key)
       }
@@ -76,7 +54,12 @@ extension Checkpoint {
 }
 
 extension StreamConfiguration {
-  /// What a checkpoint has to fit, as text.
+  /// How the stream reads its checkpoints.
+  package var stateReading: StateReading {
+    StateReading(NormalizerColumns.groups, unknown: dropsUnknownState ? .drop : .refuse)
+  }
+
+  /// The settings and features that a checkpoint must fit, as text.
   var fittingSettings: [String: String] {
     var settings = normalization.checkpointSettings
     settings["features"] = decoder.features.map(\.text).joined(separator: ",")

@@ -33,10 +33,11 @@ package struct OpenedStream {
     let found: CheckpointStore.Found?
     do {
       store = try CheckpointStore(
-        directory: directory, keep: definition.checkpoint.keep, in: fileSystem)
+        directory: directory, keep: definition.checkpoint.keep,
+        configuration.stateReading, in: fileSystem)
       found = try store.newest()
       state.checkpoint = found?.checkpoint
-      if takesOtherCheckpoints { state.checkpoint?.lentTo = wanted }
+      if takesOtherCheckpoints { state.checkpoint?.adoptedBy = wanted }
       skipped = found?.skipped ?? []
       checkpointPath = found?.path
       let file = definition.parameters?.file
@@ -47,7 +48,7 @@ package struct OpenedStream {
     } catch {
       throw StreamError(error)
     }
-    if state.checkpoint?.lentTo == wanted { configuration.onMismatch = .matchByName }
+    if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
     self.configuration = configuration
     do {
       source = try definition.source.open(context)

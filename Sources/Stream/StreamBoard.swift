@@ -1,6 +1,7 @@
 package import BatchNormalization
 internal import Dataflow
 package import Records
+internal import State
 
 /// What a running stream shows of its normaliser: written by the stage, read from any thread.
 package final class StreamBoard: @unchecked Sendable {
@@ -24,15 +25,16 @@ package final class StreamBoard: @unchecked Sendable {
   /// One status a feature, as of the last batch; before the first that of the checkpoint, or empty.
   package var features: [FeatureStatus] {
     guard let normalizer = lock.withLock({ normalizer }) else { return [] }
-    let (state, observations) = (normalizer.state, normalizer.observations)
+    let (state, columns) = (normalizer.state, normalizer.columns)
+    let observations = normalizer.observations
     return normalizer.schema.names.enumerated().map { index, name in
       let observation = index < observations.count ? observations[index] : FeatureObservation()
       return FeatureStatus(
-        name: name, mean: state.running.mean[index],
-        deviation: state.running.variance[index].squareRoot(),
-        weight: state.parameters.weight[index], bias: state.parameters.bias[index],
-        values: state.running.values[index], missing: state.missing[index],
-        clipped: state.clipped[index], batchMean: observation.moments?.mean,
+        name: name, mean: state[columns.mean][index],
+        deviation: state[columns.variance][index].squareRoot(),
+        weight: state[columns.weight][index], bias: state[columns.bias][index],
+        values: Int(state[columns.momentWeight][index]), missing: state[columns.missing][index],
+        clipped: state[columns.clipped][index], batchMean: observation.moments?.mean,
         batchDeviation: observation.moments?.biasedVariance.squareRoot(),
         renormScale: observation.renormScale, renormShift: observation.renormShift)
     }

@@ -18,16 +18,16 @@ struct StreamParts {
   ) throws(StreamError) {
     let context = ConnectorContext(fileSystem: fileSystem)
     do {
-      source = try BuiltInSources.open(files.input, in: context)
+      source = try files.catalogue.sources.open(files.input, files.values, in: context)
     } catch {
       throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
     }
     self.state = state
     do {
       output = StreamOutput(
-        sink: try BuiltInSinks.open(files.output, in: context),
+        sink: try files.catalogue.sinks.open(files.output, files.values, in: context),
         deadLetters: try files.deadLetters.map { path throws(FileError) in
-          try BuiltInSinks.open(path, in: context)
+          try BuiltInSinks.all.open(path, in: context)
         }, keeper: try Self.finalCheckpoint(files, in: fileSystem))
     } catch {
       throw .outputRefused(error)
@@ -45,7 +45,8 @@ struct StreamParts {
     var state = state
     do {
       stateLock = try StateDirectoryLock(directory, in: fileSystem)
-      store = try CheckpointStore(directory: directory, keep: 2, in: fileSystem)
+      store = try CheckpointStore(
+        directory: directory, keep: 2, configuration.stateReading, in: fileSystem)
       found = try store.newest()
     } catch {
       throw StreamError(error)

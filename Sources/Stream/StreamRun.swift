@@ -1,4 +1,5 @@
 internal import Codecs
+package import Configuration
 internal import Connectors
 internal import Dataflow
 internal import Records
@@ -19,6 +20,10 @@ package struct StreamFiles: Sendable {
   package var resume: String?
   /// With `resume`: when the state is kept.
   package var schedule = CheckpointSchedule(intervalSeconds: 10)
+
+  /// The kinds that input and output are opened by, and the values of their options.
+  package var catalogue = Catalogue.builtIn
+  package var values = SettingValues()
 
   package init(input: String, output: String) {
     self.input = input
@@ -52,7 +57,7 @@ package final class StreamRun: Sendable {
   ) throws(StreamError) {
     let state = InitialState(
       checkpoint: try read(files.checkpointIn) { path throws(StorageError) in
-        try CheckpointFile.read(path, in: fileSystem)
+        try CheckpointFile.read(path, configuration.stateReading, in: fileSystem)
       },
       parameters: try read(files.parameters) { path throws(StorageError) in
         try ParametersFile.read(path, in: fileSystem)

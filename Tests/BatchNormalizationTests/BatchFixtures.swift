@@ -1,4 +1,5 @@
 import Records
+import State
 import Testing
 
 @testable import BatchNormalization
@@ -59,11 +60,40 @@ extension FeatureColumns {
 
 func makeNormalizer(
   features: Int = 1, _ settings: NormalizationSettings = .init(), precision: Precision = .float64,
-  state: NormalizerState? = nil
+  state: StateTable? = nil
 ) throws -> Normalizer {
   try Normalizer(
     schema: FeatureSchema(FeatureSchema.unnamed(count: features)), settings: settings,
     outputPrecision: precision, state: state)
+}
+
+/// The running moments of a state, apart from all else in it.
+struct KeptMoments: Equatable {
+  var mean, variance, values, varianceValues: [Double]
+  var batches, varianceBatches: [Int]
+}
+
+/// The columns of a normaliser by short names.
+extension StateTable {
+  var running: KeptMoments {
+    KeptMoments(
+      mean: self[real: "running_mean"], variance: self[real: "running_var"],
+      values: self[real: "evenkeel.moments.weight"],
+      varianceValues: self[real: "evenkeel.moments.variance_weight"],
+      batches: self[count: "evenkeel.moments.batches"],
+      varianceBatches: self[count: "evenkeel.moments.variance_batches"])
+  }
+  var bias: [Double] { self[real: "bias"] }
+  var batchesTracked: Int { self[count: "num_batches_tracked"][0] }
+  var missing: [Int] { self[count: "evenkeel.values.missing"] }
+  var clipped: [Int] { self[count: "evenkeel.values.clipped"] }
+  var version: Int { self[count: "evenkeel.versions.state"][0] }
+  var parametersVersion: Int { self[count: "evenkeel.versions.parameters"][0] }
+}
+
+/// The state of a normaliser before the first batch.
+func freshState(_ features: [String]) throws -> StateTable {
+  StateTable(NormalizerColumns.groups, features: try FeatureSchema(features))
 }
 
 extension Normalizer {

@@ -1,9 +1,8 @@
 import Records
+import State
 import Testing
 
 @testable import BatchNormalization
-
-private let schema = try? FeatureSchema(["a", "b"])
 
 @Test func `One value moves the mean alone under batch_norm, both moments under total`() throws {
   var settings = NormalizationSettings()
@@ -122,7 +121,6 @@ func `Pooled running moments merged from shards equal one pass`(seed: UInt64) th
   settings.momentum = .cumulative
   settings.estimator = .total
   settings.updateFirst = true
-  let schema = try #require(schema)
   var whole = try makeNormalizer(features: 2, settings)
   var shards = try (0..<4).map { _ in try makeNormalizer(features: 2, settings) }
   for k in 0..<12 {
@@ -136,64 +134,71 @@ func `Pooled running moments merged from shards equal one pass`(seed: UInt64) th
   }
   // The last shard saw nothing.
   shards.shuffle(using: &random)
-  var merged = RunningMoments(featureCount: 2)
-  for shard in shards {
-    try merged.merge(shard.state.running, schema: schema)
-  }
-  #expect(merged.values == whole.state.running.values)
-  #expect(merged.varianceBatches == whole.state.running.varianceBatches)
-  expectAgreement(merged.mean, whole.state.running.mean, 1e-13, scale: 1)
-  expectAgreement(merged.variance, whole.state.running.variance, 1e-13)
+  var merged = try freshState(["f0", "f1"])
+  for shard in shards { try merged.merge(shard.state) }
+  #expect(merged.running.values == whole.state.running.values)
+  #expect(merged.running.varianceBatches == whole.state.running.varianceBatches)
+  #expect(merged.version == whole.state.version && merged.batchesTracked == 12)
+  expectAgreement(merged.running.mean, whole.state.running.mean, 1e-13, scale: 1)
+  expectAgreement(merged.running.variance, whole.state.running.variance, 1e-13)
+}
+
+/// A state with these moments of each of the features `a` and `b`.
+private func kept(
+  mean: [Double] = [3, -1], variance: [Double] = [2, 1], batches: [Int] = [4, 1],
+  values: [Double] = [9, 1], varianceBatches: [Int] = [3, 0], varianceValues: [Double] = [8, 0]
+) throws -> StateTable {
+  var state = try freshState(["a", "b"])
+  state[real: "running_mean"] = mean
+  state[real: "running_var"] = variance
+  state[count: "evenkeel.moments.batches"] = batches
+  state[real: "evenkeel.moments.weight"] = values
+  state[count: "evenkeel.moments.variance_batches"] = varianceBatches
+  state[real: "evenkeel.moments.variance_weight"] = varianceValues
+  return state
 }
 
 @Test func `Running moments that nothing has moved are the neutral element of merging`() throws {
-  let schema = try #require(schema)
-  let some = try RunningMoments(
-    mean: [3, -1], variance: [2, 1], batches: [4, 1], values: [9, 1], varianceBatches: [3, 0],
-    varianceValues: [8, 0])
-  var left = RunningMoments(featureCount: 2)
-  try left.merge(some, schema: schema)
+  let some = try kept()
+  var left = try freshState(["a", "b"])
+  try left.merge(some)
   #expect(left == some)
   var right = some
-  try right.merge(RunningMoments(featureCount: 2), schema: schema)
+  try right.merge(freshState(["a", "b"]))
   #expect(right == some)
 }
 
 @Test func `A merge that overflows is refused by the feature's name`() throws {
-  let schema = try #require(schema)
-  func extreme(_ mean: Double) throws -> RunningMoments {
-    try RunningMoments(
-      mean: [0, mean], variance: [1, 1], batches: [1, 1], values: [2, 2],
-      varianceBatches: [1, 1], varianceValues: [2, 2])
-  }
-  var moments = try extreme(1e200)
-  let before = moments
-  let other = try extreme(-1e200)
-  #expect(throws: NormalizationError.overflow(feature: "b", quantity: .runningVariance)) {
-    try moments.merge(other, schema: schema)
-  }
-  #expect(moments == before)
+  var state = try kept(mean: [0, 1e200], varianceBatches: [1, 1], varianceValues: [2, 2])
+  let before = state
+  let other = try kept(mean: [0, -1e200], varianceBatches: [1, 1], varianceValues: [2, 2])
   #expect(
-    throws: NormalizationError.featureCount(of: "running moments", expected: 2, found: 1)
-  ) {
-    try moments.merge(RunningMoments(featureCount: 1), schema: schema)
-  }
+    throws: StateError.value(
+      "running_var of feature 'b'", expected: "a finite number of 0 or more", found: "inf")
+  ) { try state.merge(other) }
+  #expect(state == before)
+  #expect(throws: StateError.self) { try state.merge(freshState(["a"])) }
+}
+
+@Test func `Streams with another γ or β cannot be merged`() throws {
+  var state = try kept()
+  var other = state
+  other[real: "bias"][1] = 5
+  #expect(
+    throws: StateError.value("bias of feature 'b'", expected: "0.0", found: "5.0")
+  ) { try state.merge(other) }
 }
 
 @Test func `Kept moments, parameters and states are taken only whole and finite`() throws {
-  func kept(
-    mean: Double = 0, variance: Double = 1, count: Int = 1, varianceCounts: [Int] = [1]
-  ) throws -> RunningMoments {
-    try RunningMoments(
-      mean: [mean], variance: [variance], batches: [count], values: [1],
-      varianceBatches: varianceCounts, varianceValues: [1])
+  func normalizer(_ state: StateTable) throws -> Normalizer {
+    try makeNormalizer(features: 2, state: state)
   }
-  _ = try kept()
-  #expect(throws: NormalizationError.self) { try kept(mean: .nan) }
-  #expect(throws: NormalizationError.self) { try kept(variance: -1) }
-  #expect(throws: NormalizationError.self) { try kept(variance: .infinity) }
-  #expect(throws: NormalizationError.self) { try kept(count: -1) }
-  #expect(throws: NormalizationError.self) { try kept(varianceCounts: [1, 1]) }
+  _ = try normalizer(kept())
+  #expect(throws: NormalizationError.self) { try normalizer(kept(mean: [0, .nan])) }
+  #expect(throws: NormalizationError.self) { try normalizer(kept(variance: [1, -1])) }
+  #expect(throws: NormalizationError.self) { try normalizer(kept(variance: [1, .infinity])) }
+  #expect(throws: NormalizationError.self) { try normalizer(kept(batches: [1, -1])) }
+  #expect(throws: NormalizationError.self) { try normalizer(kept(varianceBatches: [1])) }
   #expect(
     throws: NormalizationError.element(
       of: "bias", index: 1, expected: "a finite number", found: "nan")
@@ -203,8 +208,35 @@ func `Pooled running moments merged from shards equal one pass`(seed: UInt64) th
   #expect(throws: NormalizationError.featureCount(of: "bias", expected: 2, found: 1)) {
     try AffineParameters(weight: [1, 1], bias: [0])
   }
-  var state = NormalizerState(featureCount: 2)
-  #expect(throws: NormalizationError.self) { try makeNormalizer(features: 3, state: state) }
-  state.clipped = [0, -1]
-  #expect(throws: NormalizationError.self) { try makeNormalizer(features: 2, state: state) }
+  #expect(throws: NormalizationError.self) {
+    try makeNormalizer(features: 3, state: freshState(["a", "b"]))
+  }
+  var state = try freshState(["a", "b"])
+  state[count: "evenkeel.values.clipped"] = [0, -1]
+  #expect(throws: NormalizationError.self) { try normalizer(state) }
+  state = try freshState(["a", "b"])
+  state[count: "evenkeel.versions.parameters"] = [1]
+  #expect(
+    throws: NormalizationError.state(
+      .value("evenkeel.versions.parameters", expected: "at most the state version, 0", found: "1"))
+  ) { try normalizer(state) }
+}
+
+@Test func `The state version counts every change, that of γ and β names the last of theirs`()
+  throws
+{
+  var normalizer = try makeNormalizer()
+  #expect(normalizer.state.version == 0)
+  _ = try normalizer.normalized([[1, 3]])
+  _ = try normalizer.normalized([[1, 3]])
+  #expect(normalizer.state.version == 2 && normalizer.state.parametersVersion == 0)
+  try normalizer.replaceParameters(AffineParameters(weight: [2], bias: [0]))
+  #expect(normalizer.state.version == 3 && normalizer.state.parametersVersion == 3)
+  normalizer.resetMoments()
+  #expect(normalizer.state.version == 4 && normalizer.state.parametersVersion == 3)
+  var settings = normalizer.settings
+  settings.isFrozen = true
+  try normalizer.replaceSettings(settings)
+  _ = try normalizer.normalized([[1, 3]])
+  #expect(normalizer.state.version == 4)
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Records
 import Storage
 import Testing
 
@@ -15,7 +16,7 @@ extension LiveSourceTests {
     private func open(
       pattern: String = "*", resuming progress: [String] = []
     ) throws -> SourceDriver {
-      var source = try DirectorySource(folder.path, pattern: pattern, in: files)
+      var source = try DirectorySource(folder.path, pattern: Glob(pattern), in: files)
       source.resume(from: progress, run: nil)
       return SourceDriver(source)
     }

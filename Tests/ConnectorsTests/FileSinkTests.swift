@@ -13,7 +13,7 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   @Test func `a file appears when it is complete, the prologue first`() throws {
-    var sink = try BuiltInSinks.open(
+    var sink = try BuiltInSinks.all.open(
       directory.file("out"), in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin(bytes("head;"))
     try sink.write(bytes("one;"))
@@ -29,7 +29,7 @@ import Testing
     var before = stat()
     try #require(stat("/dev/null", &before) == 0)
     var sinks = [
-      try BuiltInSinks.open("/dev/null", in: ConnectorContext(fileSystem: POSIXFileSystem()))
+      try BuiltInSinks.all.open("/dev/null", in: ConnectorContext(fileSystem: POSIXFileSystem()))
     ]
     sinks.append(try configured("file: { path: /dev/null, rotate: { size: 4KiB } }"))
     for var sink in sinks {

@@ -9,10 +9,9 @@ func configured(_ line: String) throws -> any ByteSink {
   let document = try ConfigurationDocument(
     bytes(line), file: "test.yaml", environment: { _ in nil })
   let kind = try #require(BuiltInSinks.all.first { document.root.contains($0.name) })
-  let section = document.root.section(kind.name)
-  let factory = kind.configure(try #require(section))
+  let values = document.root.section(kind.name)?.values(of: kind.settings)
   try document.check()
-  return try factory(ConnectorContext(fileSystem: POSIXFileSystem()))
+  return try kind.open(try #require(values))(ConnectorContext(fileSystem: POSIXFileSystem()))
 }
 
 @Suite struct SinkConfigurationTests {
@@ -20,8 +19,8 @@ func configured(_ line: String) throws -> any ByteSink {
     let names = BuiltInSinks.all.map(\.name)
     #expect(Set(names) == ["stdout", "file", "fifo", "unix", "tcp"])
     #expect(names.count == 5)
-    #expect(BuiltInSinks.all.last?.locate("anything", POSIXFileSystem()) != nil)
-    #expect(BuiltInSinks.all.filter { $0.locate("-", POSIXFileSystem()) != nil }.count == 2)
+    #expect(BuiltInSinks.all.last?.locate("anything", SettingValues()) != nil)
+    #expect(BuiltInSinks.all.filter { $0.locate("-", SettingValues()) != nil }.count == 2)
   }
 
   @Test(arguments: [

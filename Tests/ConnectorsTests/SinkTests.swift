@@ -1,3 +1,4 @@
+import Configuration
 import Glibc
 import Storage
 import TestSupport
@@ -12,11 +13,11 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   private func kind(of location: String) -> String? {
-    BuiltInSinks.all.first { $0.locate(location, fileSystem) != nil }?.name
+    BuiltInSinks.all.first { $0.locate(location, SettingValues()) != nil }?.name
   }
 
   @Test func `a file appears whole when it is finished, and not before`() throws {
-    var sink = try BuiltInSinks.open(
+    var sink = try BuiltInSinks.all.open(
       directory.file("out.csv"), in: ConnectorContext(fileSystem: fileSystem))
     #expect(sink.name == directory.file("out.csv"))
     try sink.write([1, 2])
@@ -29,7 +30,7 @@ import Testing
 
   @Test func `a file that was there stays as it was until it is replaced`() throws {
     try directory.write("out.csv", [9, 9, 9, 9])
-    var sink = try BuiltInSinks.open(
+    var sink = try BuiltInSinks.all.open(
       directory.file("out.csv"), in: ConnectorContext(fileSystem: fileSystem))
     try sink.write([1])
     #expect(try directory.read("out.csv") == [9, 9, 9, 9])
@@ -40,7 +41,7 @@ import Testing
 
   @Test func `a file sink that is dropped leaves neither a file nor a temporary one`() throws {
     do {
-      var sink = try BuiltInSinks.open(
+      var sink = try BuiltInSinks.all.open(
         directory.file("out.csv"), in: ConnectorContext(fileSystem: fileSystem))
       try sink.write([1])
       #expect(try directory.names.count == 1)
@@ -51,7 +52,7 @@ import Testing
   @Test func `a file sink that is dropped leaves the file that was there`() throws {
     try directory.write("out.csv", [9])
     do {
-      var sink = try BuiltInSinks.open(
+      var sink = try BuiltInSinks.all.open(
         directory.file("out.csv"), in: ConnectorContext(fileSystem: fileSystem))
       try sink.write([1])
     }
@@ -62,19 +63,19 @@ import Testing
   @Test func `a file in a missing directory is refused by the name the user knows`() throws {
     let path = directory.file("none/out.csv")
     #expect(throws: FileError(operation: .create, path: path, errno: ENOENT)) {
-      try BuiltInSinks.open(path, in: ConnectorContext(fileSystem: fileSystem))
+      try BuiltInSinks.all.open(path, in: ConnectorContext(fileSystem: fileSystem))
     }
   }
 
   @Test func `a directory is not replaced`() throws {
     #expect(throws: FileError(operation: .replace, path: directory.path, errno: EISDIR)) {
-      try BuiltInSinks.open(directory.path, in: ConnectorContext(fileSystem: fileSystem))
+      try BuiltInSinks.all.open(directory.path, in: ConnectorContext(fileSystem: fileSystem))
     }
   }
 
   @Test func `a device is written to and never replaced`() throws {
     let before = try fileSystem.status(of: "/dev/null")
-    var sink = try BuiltInSinks.open("/dev/null", in: ConnectorContext(fileSystem: fileSystem))
+    var sink = try BuiltInSinks.all.open("/dev/null", in: ConnectorContext(fileSystem: fileSystem))
     try sink.write([1, 2, 3])
     try sink.finish()
     #expect(try fileSystem.status(of: "/dev/null").identity == before.identity)
@@ -84,7 +85,7 @@ import Testing
     let path = directory.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
     let reader = try fileSystem.open(path, for: .updating)
-    var sink = try BuiltInSinks.open(path, in: ConnectorContext(fileSystem: fileSystem))
+    var sink = try BuiltInSinks.all.open(path, in: ConnectorContext(fileSystem: fileSystem))
     try sink.write([5, 6])
     try sink.finish()
     var buffer: [UInt8] = [0, 0, 0]
@@ -106,7 +107,7 @@ import Testing
     try #require(descriptor >= 0)
     defer { close(descriptor) }
     let before = try fileSystem.status(of: path).identity
-    var sink = try BuiltInSinks.open(
+    var sink = try BuiltInSinks.all.open(
       "/dev/fd/\(descriptor)", in: ConnectorContext(fileSystem: fileSystem))
     try sink.begin([1])
     try sink.write([2])

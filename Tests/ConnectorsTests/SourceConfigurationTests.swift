@@ -9,7 +9,7 @@ struct SourceConfigurationTests {
     do throws(ConfigurationFailure) {
       let document = try ConfigurationDocument(
         Array("\(kind.name): \(text)\n".utf8), file: "f", environment: { _ in nil })
-      if let section = document.root.section(kind.name) { _ = kind.configure(section) }
+      _ = document.root.section(kind.name)?.values(of: kind.settings)
       try document.check()
       return []
     } catch {

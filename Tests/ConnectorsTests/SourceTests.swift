@@ -1,3 +1,4 @@
+import Configuration
 import Dataflow
 import Glibc
 import Storage
@@ -23,7 +24,7 @@ import Testing
   }
 
   @Test func `a file is read to its end, in pieces of the buffer's size, and has a size`() throws {
-    var source = try BuiltInSources.open(
+    var source = try BuiltInSources.all.open(
       directory.write("in.csv", 0..<10), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.name == directory.file("in.csv"))
     #expect(source.size == 10)
@@ -47,7 +48,7 @@ import Testing
   }
 
   @Test func `an empty file is at its end`() throws {
-    var source = try BuiltInSources.open(
+    var source = try BuiltInSources.all.open(
       directory.write("in.csv", []), in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == 0)
     #expect(try read(&source).read == .end)
@@ -76,7 +77,7 @@ import Testing
     #expect(mkfifo(path, 0o600) == 0)
     // Opened for both, so that neither open(2) waits for the other side.
     let writer = try fileSystem.open(path, for: .updating)
-    var source = try BuiltInSources.open(path, in: ConnectorContext(fileSystem: fileSystem))
+    var source = try BuiltInSources.all.open(path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(source.size == nil)
     guard case .waits = try read(&source).read else {
       Issue.record("expected a wait")
@@ -90,7 +91,7 @@ import Testing
 
   @Test func `a source that does not exist is missing`() throws {
     #expect {
-      try BuiltInSources.open(
+      try BuiltInSources.all.open(
         directory.file("none.csv"), in: ConnectorContext(fileSystem: fileSystem))
     } throws: { error in
       (error as? FileError)?.isMissing == true && "\(error)".contains("none.csv")
@@ -98,7 +99,7 @@ import Testing
   }
 
   @Test func `a directory cannot be read`() throws {
-    var source = try BuiltInSources.open(
+    var source = try BuiltInSources.all.open(
       directory.path, in: ConnectorContext(fileSystem: fileSystem))
     #expect(throws: FileError(operation: .read, path: directory.path, errno: EISDIR)) {
       try read(&source)
@@ -107,7 +108,8 @@ import Testing
 
   @Test func `standard input is written as a dash`() throws {
     #expect(
-      try BuiltInSources.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin")
-    #expect(BuiltInSources.all.last?.locate("anything", fileSystem) != nil)
+      try BuiltInSources.all.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin"
+    )
+    #expect(BuiltInSources.all.last?.locate("anything", SettingValues()) != nil)
   }
 }

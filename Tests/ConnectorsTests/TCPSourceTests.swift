@@ -1,3 +1,4 @@
+import Configuration
 import Glibc
 import Storage
 import Testing
@@ -91,10 +92,15 @@ extension LiveSourceTests {
       #expect(throws: FileError(operation: .open, path: address, errno: EACCES)) {
         _ = try ConnectionSource(tcp: address)
       }
+      var values = SettingValues()
+      values[TCPSourceSettings.address] = address
       #expect(
-        TCPSource.expected(insteadOf: address, allowsRemote: false)
-          == "a loopback address (127.0.0.1, [::1]), or allow_remote: true")
-      #expect(TCPSource.expected(insteadOf: address, allowsRemote: true) == nil)
+        TCPSourceSettings.group.violations(in: values).map(\.inFile) == [
+          "address: expected a loopback address (127.0.0.1, [::1]), or allow_remote: true, "
+            + "found '\(address)'"
+        ])
+      values[TCPSourceSettings.allowRemote] = true
+      #expect(TCPSourceSettings.group.violations(in: values).isEmpty)
     }
 
     @Test func `an address beyond this machine is listened on when allowed`() throws {
@@ -104,7 +110,9 @@ extension LiveSourceTests {
 
     @Test(arguments: ["127.0.0.1:9000", "127.8.9.10:1", "localhost:65535", "[::1]:80"])
     func `loopback addresses are taken as they are`(address: String) {
-      #expect(TCPSource.expected(insteadOf: address, allowsRemote: false) == nil)
+      var values = SettingValues()
+      values[TCPSourceSettings.address] = address
+      #expect(TCPSourceSettings.group.violations(in: values).isEmpty)
       let spelled = address.replacing("localhost", with: "127.0.0.1")
       #expect(InternetAddress(address)?.description == spelled)
     }
@@ -116,8 +124,7 @@ extension LiveSourceTests {
     ])
     func `what is no address is refused`(text: String) {
       #expect(InternetAddress(text) == nil)
-      #expect(
-        TCPSource.expected(insteadOf: text, allowsRemote: true) == InternetAddress.expected)
+      #expect((try? SettingType.address.parse([text])) == nil)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import Dataflow
 import Glibc
 import Storage
@@ -240,12 +241,12 @@ extension LiveSourceTests {
 
     @Test(arguments: [("0600", 0o600), ("660", 0o660), ("0777", 0o777), ("0", 0)])
     func `permissions are read as octal digits`(text: String, mode: UInt32) {
-      #expect(UnixSource.mode(text) == mode)
+      #expect((try? SettingType<UInt32>.permissions.parse([text])) == mode)
     }
 
     @Test(arguments: ["", "0800", "1777", "rw-rw----", "+600", "-1", "0o600", "6 0"])
     func `what is no permissions is refused`(text: String) {
-      #expect(UnixSource.mode(text) == nil)
+      #expect((try? SettingType<UInt32>.permissions.parse([text])) == nil)
     }
   }
 }

@@ -285,7 +285,8 @@ import Testing
     let json = try JSONSerialization.jsonObject(with: Data(inspected.output)) as? [String: Any]
     let features = json?["features"] as? [[String: Any]]
     let found = try #require(features?.first { $0["name"] as? String == feature })
-    return (try #require(found["values"] as? Int), try #require(found["mean"] as? Double))
+    let moments = try #require(found["moments"] as? [String: Any])
+    return (try #require(moments["weight"] as? Int), try #require(moments["mean"] as? Double))
   }
 }
 

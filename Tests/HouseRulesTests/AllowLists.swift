@@ -2,11 +2,14 @@
 /// tells why. A module that is not listed here may import nothing.
 let allowedImports: [String: Set<String>] = [
   "Records": [],
-  "BatchNormalization": ["Records", "CColumnKernel", "Glibc"],
+  "State": ["Records"],
+  "BatchNormalization": ["Records", "State", "CColumnKernel", "Glibc"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc", "Synchronization"],
   "Synthetic": ["Records"],
   "Configuration": ["Records", "Yams"],
-  "Storage": ["Records", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization"],
+  "Storage": [
+    "Records", "State", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization",
+  ],
   "Codecs": [
     "Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues", "Glibc",
   ],
@@ -14,7 +17,7 @@ let allowedImports: [String: Set<String>] = [
     "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc",
   ],
   "Stream": [
-    "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
+    "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
     "Configuration", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "Supervision": [
@@ -26,9 +29,9 @@ let allowedImports: [String: Set<String>] = [
     "Dispatch", "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "evenkeel": [
-    "Configuration", "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-    "Stream",
-    "Supervision", "ControlPlane", "Synthetic", "ArgumentParser", "CLinux", "Logging",
+    "Configuration", "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs",
+    "Connectors", "Stream", "Supervision", "ControlPlane", "Synthetic", "ArgumentParser", "CLinux",
+    "Logging",
     "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
   ],
 ]

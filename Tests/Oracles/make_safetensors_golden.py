@@ -77,23 +77,70 @@ def parameters():
     write("parameters.safetensors", save(tensors, metadata=metadata))
 
 
+# Of format version 2: each group of the state with its scope and columns (name, tensor, kind).
+STATE = [
+    ("affine", "feature", [("weight", "weight", "real"), ("bias", "bias", "real")]),
+    (
+        "moments",
+        "feature",
+        [
+            ("mean", "running_mean", "real"),
+            ("variance", "running_var", "real"),
+            ("weight", "evenkeel.moments.weight", "real"),
+            ("batches", "evenkeel.moments.batches", "count"),
+            ("variance_weight", "evenkeel.moments.variance_weight", "real"),
+            ("variance_batches", "evenkeel.moments.variance_batches", "count"),
+        ],
+    ),
+    (
+        "values",
+        "feature",
+        [
+            ("missing", "evenkeel.values.missing", "count"),
+            ("clipped", "evenkeel.values.clipped", "count"),
+        ],
+    ),
+    ("stream", "stream", [("batches", "num_batches_tracked", "count")]),
+    (
+        "versions",
+        "stream",
+        [
+            ("state", "evenkeel.versions.state", "count"),
+            ("parameters", "evenkeel.versions.parameters", "count"),
+        ],
+    ),
+]
+
+
 def checkpoint():
-    """A checkpoint of format version 1, put together by hand from docs/CHECKPOINTS.md."""
+    """A checkpoint of format version 2, put together by hand from docs/CHECKPOINTS.md."""
     f64, i64 = ("F64", "d"), ("I64", "q")
     tensors = {  # in the order of the file: I64 before F64, then by name
-        "evenkeel.batches": (i64, [3], [12, 11, 12]),
-        "evenkeel.clipped": (i64, [3], [0, 1, 0]),
-        "evenkeel.missing": (i64, [3], [0, 256, 4]),
-        "evenkeel.values": (i64, [3], [3072, 2816, 3068]),
-        "evenkeel.variance_batches": (i64, [3], [12, 10, 12]),
-        "evenkeel.variance_values": (i64, [3], [3072, 2815, 3068]),
+        "evenkeel.moments.batches": (i64, [3], [12, 11, 12]),
+        "evenkeel.moments.variance_batches": (i64, [3], [12, 10, 12]),
+        "evenkeel.values.clipped": (i64, [3], [0, 1, 0]),
+        "evenkeel.values.missing": (i64, [3], [0, 256, 4]),
+        "evenkeel.versions.parameters": (i64, [], [5]),
+        "evenkeel.versions.state": (i64, [], [13]),
         "num_batches_tracked": (i64, [], [12]),
         "bias": (f64, [3], [0.25, 0.0, -4.0]),
+        "evenkeel.moments.variance_weight": (f64, [3], [3072, 2815, 3068]),
+        "evenkeel.moments.weight": (f64, [3], [3072, 2816, 3068]),
         "running_mean": (f64, [3], [10.1, -3.25, 1e9]),
         "running_var": (f64, [3], [4.2, 0.0625, 1.0]),
         "weight": (f64, [3], [1.5, 1.0, -0.5]),
     }
     compact = {"separators": (",", ":"), "ensure_ascii": False}
+    state = [
+        {
+            "columns": [
+                {"kind": kind, "name": column, "tensor": tensor} for column, tensor, kind in columns
+            ],
+            "name": name,
+            "scope": scope,
+        }
+        for name, scope, columns in STATE
+    ]
     header = {
         "__metadata__": {
             "evenkeel.checksum": "0" * 16,
@@ -109,7 +156,8 @@ def checkpoint():
                 **compact,
             ),
             "evenkeel.settings": json.dumps({"epsilon": "1e-05", "momentum": "0.1"}, **compact),
-            "evenkeel.version": "1",
+            "evenkeel.state": json.dumps(state, **compact),
+            "evenkeel.version": "2",
         }
     }
     data = b""
@@ -125,7 +173,7 @@ def checkpoint():
     xxhash.XXH3_64bits.restype = ctypes.c_uint64
     xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     digits = b"%016x" % xxhash.XXH3_64bits(file, len(file))
-    write("checkpoint.safetensors", file.replace(b"0" * 16, digits, 1))
+    write("checkpoint-v2.safetensors", file.replace(b"0" * 16, digits, 1))
 
 
 if __name__ == "__main__":

@@ -200,8 +200,8 @@ struct Simulation {
     checkpoint?.position?.forgetFrame()
     wanted?.position?.forgetFrame()
     // A life that came to no checkpoint of its own leaves that which it was lent.
-    checkpoint?.lentTo = nil
-    wanted?.lentTo = nil
+    checkpoint?.adoptedBy = nil
+    wanted?.adoptedBy = nil
     let isLive = scenario.definition.source.kind.isLive
     if scenario.definition.deadLetters.keep < 1000, damages > 0 || faults > 0 {
       checkpoint?.deadLetters = nil

@@ -176,24 +176,24 @@ struct CheckpointStoreTests {
   @Test func `a newer format version is an error and no reason to fall back`() throws {
     let store = try store()
     try store.write(checkpoint(1))
-    try put(inVersion2(checkpoint(2)), at: path(2))
+    try put(inVersion3(checkpoint(2)), at: path(2))
     #expect(
-      throws: StorageError.content(path: path(2), .newerVersion(found: "2", supported: 1))
+      throws: StorageError.content(path: path(2), .newerVersion(found: "3", supported: 2))
     ) { try store.newest() }
     // A damaged one above it changes nothing.
     try put([], at: path(3))
-    #expect(message { try store.newest() }.contains("format version 2"))
+    #expect(message { try store.newest() }.contains("format version 3"))
     // What is older than a whole one does not matter.
     try store.write(checkpoint(4))
     #expect(try store.newest()?.checkpoint == checkpoint(4))
   }
 
-  /// The bytes of a checkpoint that says it is of format version 2, with a checksum that fits.
-  private func inVersion2(_ checkpoint: Checkpoint) throws -> [UInt8] {
+  /// The bytes of a checkpoint that says it is of format version 3, with a checksum that fits.
+  private func inVersion3(_ checkpoint: Checkpoint) throws -> [UInt8] {
     var bytes = try checkpoint.serialized()
     let key = Array(#""evenkeel.version":""#.utf8)
     let start = try #require(bytes.indices.first { bytes[$0...].starts(with: key) })
-    bytes[start + key.count] = UInt8(ascii: "2")
+    bytes[start + key.count] = UInt8(ascii: "3")
     let digits = try FileChecksum.range(in: bytes)
     bytes.replaceSubrange(digits, with: FileChecksum.blank.utf8)
     bytes.replaceSubrange(digits, with: FileChecksum.compute(bytes).utf8)
@@ -222,7 +222,7 @@ struct CheckpointStoreTests {
       ".evenkeel-notes", "checkpoint-+000000009.safetensors", "checkpoint-000000009.safetensors",
       "checkpoint-00000000009.safetensors", "checkpoint-0000000009.safetensors.bak",
       "checkpoint-000000000a.safetensors", "checkpoint-0000000٩.safetensors",
-      "checkpoint.safetensors", "dead-letters.ndjson", "xcheckpoint-0000000009.safetensors",
+      "checkpoint-v2.safetensors", "dead-letters.ndjson", "xcheckpoint-0000000009.safetensors",
     ]
     for name in foreign { try put([1], at: stream + "/" + name) }
     let store = try store(keep: 1)

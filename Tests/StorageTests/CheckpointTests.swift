@@ -1,12 +1,13 @@
 import Records
+import State
 import TestSupport
 import Testing
 
 @testable import Storage
 
 struct CheckpointTests {
-  @Test func `format version 1 is read, and written byte for byte, as documented`() throws {
-    let bytes = try golden("checkpoint.safetensors")
+  @Test func `format version 2 is read, and written byte for byte, as documented`() throws {
+    let bytes = try golden("checkpoint-v2.safetensors")
     #expect(try Checkpoint(serialized: bytes) == sampleCheckpoint())
     #expect(try sampleCheckpoint().serialized() == bytes)
   }
@@ -15,8 +16,8 @@ struct CheckpointTests {
     var random = SeededGenerator(seed: .random(in: 0 ... .max))
     for count in [0, 1, 2, 17, 1000] {
       var checkpoint = randomCheckpoint(count, using: &random)
-      for lentTo in [nil, ["momentum": "0.2", "features": "a,*"]] {
-        checkpoint.lentTo = lentTo
+      for adoptedBy in [nil, ["momentum": "0.2", "features": "a,*"]] {
+        checkpoint.adoptedBy = adoptedBy
         let read = try Checkpoint(serialized: checkpoint.serialized())
         #expect(read == checkpoint, "seed \(random.seed)")
       }
@@ -49,7 +50,7 @@ struct CheckpointTests {
       message { try CheckpointFile.read(directory.file("c")) }.contains("at most 268435456 bytes"))
   }
 
-  @Test func `numbers that no state can have are neither written nor read`() {
+  @Test func `numbers that no state can have are neither written nor read`() throws {
     let finite = "of feature 'b': expected a finite number"
     for (expected, change) in [
       ("weight \(finite), found nan", { $0.weight[1] = .nan }),
@@ -65,22 +66,25 @@ struct CheckpointTests {
     }
   }
 
-  @Test func `lengths, counts and names are checked`() {
+  @Test func `lengths, counts and names are checked`() throws {
     var checkpoint = Checkpoint(features: ["a", "b"])
     checkpoint.missing[0] = -1
     #expect(
       message { try checkpoint.serialized() }
-        == "missing of feature 'a': expected 0 to 2^53, found -1")
+        == "evenkeel.values.missing of feature 'a': expected 0 to 2^53, found -1")
     checkpoint.missing[0] = 1 << 53 + 1
     #expect(
       message { try checkpoint.serialized() }
-        == "missing of feature 'a': expected 0 to 2^53, found 9007199254740993")
+        == "evenkeel.values.missing of feature 'a': expected 0 to 2^53, found 9007199254740993")
     checkpoint.missing = [1]
     #expect(
       message { try checkpoint.serialized() }
-        == "missing: expected 2 numbers, one a feature, found 1")
-    checkpoint = Checkpoint(features: ["a", "a"])
-    #expect(message { try checkpoint.serialized() }.contains("names that differ"))
+        == "evenkeel.values.missing: expected 2 numbers, found 1")
+    #expect(
+      message {
+        try Checkpoint(serialized: signed { $0.metadata["evenkeel.features"] = #"["a","a"]"# })
+      }
+        == "features: expected feature names that differ, found 'a' twice")
     checkpoint = Checkpoint(features: [])
     checkpoint.batchesTracked = -1
     #expect(
@@ -99,15 +103,19 @@ struct CheckpointTests {
     return try resigned(file.serialized())
   }
 
-  @Test func `a newer major version is refused by name, a newer minor one is read`() throws {
+  @Test func `another major version is refused by its number, a newer minor one is read`() throws {
     #expect(
-      message { try Checkpoint(serialized: signed { $0.metadata["evenkeel.version"] = "2" }) }
-        == "written in format version 2, newer than version 1, the newest that this Evenkeel reads")
+      message { try Checkpoint(serialized: signed { $0.metadata["evenkeel.version"] = "3" }) }
+        == "written in format version 3, newer than version 2, the newest that this Evenkeel reads")
+    #expect(
+      message { try Checkpoint(serialized: golden("checkpoint-v1.safetensors")) }
+        == "written in format version 1, older than version 2, the oldest that this Evenkeel reads; "
+        + "start again without it")
     #expect(
       message { try Checkpoint(serialized: signed { $0.metadata["evenkeel.version"] = "x" }) }
-        == "version: expected a format version such as 1, found 'x'")
+        == "version: expected a format version such as 2, found 'x'")
     let newer = try signed {
-      $0.metadata["evenkeel.version"] = "1.7"
+      $0.metadata["evenkeel.version"] = "2.7"
       $0.metadata["evenkeel.novelty"] = "1"
       $0.metadata["other"] = "\"evenkeel.checksum\":\"0123456789abcdef\""
       $0.tensors["evenkeel.novelty"] = .init([1.5])
@@ -117,9 +125,10 @@ struct CheckpointTests {
   }
 
   @Test(arguments: [
-    "weight", "bias", "running_mean", "running_var", "evenkeel.values", "evenkeel.batches",
-    "evenkeel.variance_values", "evenkeel.variance_batches", "evenkeel.missing", "evenkeel.clipped",
-    "num_batches_tracked",
+    "weight", "bias", "running_mean", "running_var", "num_batches_tracked",
+    "evenkeel.moments.weight", "evenkeel.moments.batches", "evenkeel.moments.variance_weight",
+    "evenkeel.moments.variance_batches", "evenkeel.values.missing", "evenkeel.values.clipped",
+    "evenkeel.versions.state", "evenkeel.versions.parameters",
   ])
   func `a tensor that is absent or of another shape is named`(name: String) throws {
     let absent = message { try Checkpoint(serialized: signed { $0.tensors[name] = nil }) }
@@ -224,7 +233,7 @@ struct CheckpointFitTests {
       fromFeatures: features, settings: settings ?? checkpoint.settings)
   }
 
-  @Test func `a checkpoint fits the configuration it came from`() {
+  @Test func `a checkpoint fits the configuration it came from`() throws {
     #expect(differences(checkpoint.features) == [])
     #expect(
       Checkpoint(features: ["a"]).differences(fromFeatures: ["a"], settings: ["momentum": "1"])
@@ -249,8 +258,8 @@ struct CheckpointFitTests {
         ])
   }
 
-  @Test func `features of a known name go on and the others start afresh`() {
-    let matched = checkpoint.matchedByName(to: ["new", "humid", "temp"])
+  @Test func `features of a known name go on and the others start afresh`() throws {
+    let matched = checkpoint.matchedByName(to: try FeatureSchema(["new", "humid", "temp"]))
     var expected = Checkpoint(features: ["new", "humid", "temp"], settings: checkpoint.settings)
     expected.weight = [1, 1, 1.5]
     expected.bias = [0, 0, 0.25]
@@ -263,8 +272,10 @@ struct CheckpointFitTests {
     expected.varianceBatches = [0, 10, 12]
     expected.missing = [0, 256, 0]
     expected.clipped = [0, 1, 0]
+    expected.stateVersion = 13
+    expected.parametersVersion = 5
     expected.position = checkpoint.position
     #expect(matched == expected)
-    #expect(checkpoint.matchedByName(to: checkpoint.features) == checkpoint)
+    #expect(checkpoint.matchedByName(to: checkpoint.state.features) == checkpoint)
   }
 }

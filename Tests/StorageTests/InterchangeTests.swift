@@ -1,4 +1,5 @@
 import Records
+import State
 import Storage
 import TestSupport
 import Testing
@@ -57,6 +58,8 @@ struct InterchangeTests {
     expected.varianceBatches = [12, 12, 12]
     expected.missing = [0, 0, 0]
     expected.clipped = [0, 0, 0]
+    expected.stateVersion = 0
+    expected.parametersVersion = 0
     #expect(try `import`(export(sampleCheckpoint(), "pytorch"), "pytorch") == expected)
   }
 
@@ -71,7 +74,7 @@ struct InterchangeTests {
     expected.batches = [12, 12, 12]
     expected.varianceBatches = [12, 12, 12]
     #expect(try `import`(bytes, "pytorch") == expected)
-    expected.features = ["a", "b", "c"]
+    expected.rename(["a", "b", "c"])
     expected.values = [3072, 3072, 3072]
     expected.varianceValues = [3072, 3072, 3072]
     expected.settings = ["epsilon": "0.001"]
@@ -109,7 +112,7 @@ struct InterchangeTests {
         == "tensor 'running_mean': expected 1 numbers, one a feature, found 3")
     #expect(
       refusal(bytes, "pytorch") { $0.features = ["a", "b", "a"] }
-        .hasPrefix("features: expected names that differ"))
+        .hasPrefix("features: expected feature names that differ"))
     var file = try Safetensors(serialized: bytes)
     file.tensors["running_var"] = .init([1.0, -1, 1])
     #expect(
@@ -171,20 +174,25 @@ struct InterchangeTests {
         {
           "features" : [
             {
-              "batches" : 0,
-              "bias" : -0,
-              "clipped" : 0,
-              "mean" : 0.1,
-              "missing" : 0,
+              "affine" : {
+                "bias" : -0,
+                "weight" : 1
+              },
+              "moments" : {
+                "batches" : 0,
+                "mean" : 0.1,
+                "variance" : 1,
+                "variance_batches" : 0,
+                "variance_weight" : 0,
+                "weight" : 0
+              },
               "name" : "a/\\"b\\"",
-              "values" : 0,
-              "variance" : 1,
-              "variance_batches" : 0,
-              "variance_values" : 0,
-              "weight" : 1
+              "values" : {
+                "clipped" : 0,
+                "missing" : 0
+              }
             }
           ],
-          "num_batches_tracked" : 3,
           "position" : {
             "byte_offset" : 9,
             "byte_offset_in_frame" : 0,
@@ -194,7 +202,16 @@ struct InterchangeTests {
           "settings" : {
             "bias_correction" : "true"
           },
-          "version" : 1
+          "stream" : {
+            "stream" : {
+              "batches" : 3
+            },
+            "versions" : {
+              "parameters" : 0,
+              "state" : 0
+            }
+          },
+          "version" : 2
         }
 
         """)
@@ -210,18 +227,18 @@ struct InterchangeTests {
     }
     var extreme = sampleCheckpoint()
     extreme.bias = [-0.0, .leastNonzeroMagnitude, -.greatestFiniteMagnitude]
-    extreme.values = [Checkpoint.countLimit, Checkpoint.countLimit - 1, 0]
+    extreme.batches = [StateColumn.countLimit, StateColumn.countLimit - 1, 0]
     #expect(
       try `import`(export(extreme, "json"), "json").serialized() == extreme.serialized())
   }
 
-  @Test func `a number that is not finite is not written as JSON`() {
+  @Test func `a number that is not finite is not written as JSON`() throws {
     var checkpoint = Checkpoint(features: ["a"])
     for number in [Double.nan, .infinity, -.infinity] {
       checkpoint.weight = [number]
       #expect(
         message { try ExportFormat.json.encode(checkpoint) }
-          .hasPrefix("'features[0].weight' in the JSON: Unable to encode Double."))
+          .hasPrefix("'weight' in the JSON: Unable to encode Double."))
     }
   }
 
@@ -229,26 +246,28 @@ struct InterchangeTests {
     let text = String(decoding: try export(sampleCheckpoint(), "json"), as: UTF8.self)
     let invalid = "file: expected valid JSON, with whole integers and numbers within range"
     for (old, new, expected) in [
-      ("\"version\" : 1", "\"version\" : 2", "written in format version 2, newer than version 1"),
-      ("\"version\" : 1", "\"version\" : 0.5", "version: expected a format version such as 1"),
+      ("\"version\" : 2", "\"version\" : 3", "written in format version 3, newer than version 2"),
+      ("\"version\" : 2", "\"version\" : 1", "written in format version 1, older than version 2"),
+      ("\"version\" : 2", "\"version\" : 0.5", "version: expected a format version such as 2"),
       (
-        "\"version\" : 1", "\"version\" : \"1\"",
+        "\"version\" : 2", "\"version\" : \"2\"",
         "'version' in the file: Expected to decode Double but found a string instead."
       ),
       (
-        "\"num_batches_tracked\" : 12,", "",
-        "'num_batches_tracked' in the file: expected a value, found nothing"
-      ),
-      (
         "\"mean\" : -3.25", "\"mean\" : \"x\"",
-        "'features[1].mean' in the file: Expected to decode Double but found a string instead."
+        "'features[1].moments.mean' in the file: Expected to decode Double but found a string"
       ),
       ("\"mean\" : -3.25", "\"mean\" : 1e999", invalid),
+      (
+        "\"mean\" : -3.25", "\"men\" : -3.25",
+        "expected state that this Evenkeel knows, found 'moments.men': "
+      ),
+      ("\"values\" : {", "\"drift\" : {", "expected state that this Evenkeel knows, found 'drift'"),
       ("\"variance\" : 4.2", "\"variance\" : -4.2", "running_var of feature 'temp': expected a "),
       ("\"missing\" : 256", "\"missing\" : 2.5", invalid),
       (
         "\"missing\" : 256", "\"missing\" : 9007199254740993",
-        "missing of feature 'humid': expected 0 to 2^53, found 9007199254740993"
+        "evenkeel.values.missing of feature 'humid': expected 0 to 2^53, found 9007199254740993"
       ),
       ("\"features\" : [", "\"features\" : [7,", "'features[0]' in the file: Expected to decode "),
       ("\"records\" : 3072", "\"records\" : null", "'position.records' in the file: Cannot get "),

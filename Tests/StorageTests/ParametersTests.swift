@@ -13,10 +13,10 @@ struct ParametersTests {
   }
 
   @Test func `a whole checkpoint is taken if it is not damaged`() throws {
-    let path = try goldenPath("checkpoint.safetensors")
+    let path = try goldenPath("checkpoint-v2.safetensors")
     #expect(try ParametersFile.read(path).features == sampleCheckpoint().features)
     #expect(try ParametersFile.read(path).weight == [1.5, 1, -0.5])
-    var bytes = try golden("checkpoint.safetensors")
+    var bytes = try golden("checkpoint-v2.safetensors")
     bytes[bytes.count - 1] ^= 1
     #expect(message { try Parameters(serialized: bytes) }.hasPrefix("damaged"))
   }
@@ -44,7 +44,7 @@ struct ParametersTests {
         == "weight: expected 2 numbers, one a feature, found 1")
     #expect(
       try refusal(["weight": .init([1.0, 2]), "bias": .init([1.0, 2])], #"["a","a"]"#)
-        .hasPrefix("features: expected names that differ"))
+        .hasPrefix("features: expected feature names that differ"))
   }
 
   @Test func `names decide the order, and without them the number must fit`() throws {

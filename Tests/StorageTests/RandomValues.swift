@@ -1,5 +1,7 @@
 import Records
+import State
 import Storage
+import TestSupport
 
 /// SplitMix64, so that a failure's seed makes the same run again.
 struct SeededGenerator: RandomNumberGenerator {
@@ -30,7 +32,7 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
     (0..<count).map { _ in finite(&random) }
   }
   func counts(_ random: inout SeededGenerator) -> [Int] {
-    (0..<count).map { _ in .random(in: 0...Checkpoint.countLimit, using: &random) }
+    (0..<count).map { _ in .random(in: 0...StateColumn.countLimit, using: &random) }
   }
   let odd = ["", "\"", "\\", "\n", "é", "😀", "\0", ",", "evenkeel.checksum\":\""]
   var checkpoint = Checkpoint(
@@ -40,17 +42,19 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
   checkpoint.bias = numbers(&random)
   checkpoint.runningMean = numbers(&random)
   checkpoint.runningVariance = numbers(&random).map(abs)
-  checkpoint.batchesTracked = .random(in: 0...Checkpoint.countLimit, using: &random)
-  checkpoint.values = counts(&random)
+  checkpoint.batchesTracked = .random(in: 0...StateColumn.countLimit, using: &random)
+  checkpoint.values = counts(&random).map(Double.init)
   checkpoint.batches = counts(&random)
-  checkpoint.varianceValues = counts(&random)
+  checkpoint.varianceValues = counts(&random).map(Double.init)
   checkpoint.varianceBatches = counts(&random)
   checkpoint.missing = counts(&random)
   checkpoint.clipped = counts(&random)
+  checkpoint.stateVersion = .random(in: 0...StateColumn.countLimit, using: &random)
+  checkpoint.parametersVersion = checkpoint.stateVersion / 2
   if Bool.random(using: &random) {
     checkpoint.position = StreamPosition(
-      records: Checkpoint.countLimit,
-      byteOffset: .random(in: 0...Checkpoint.countLimit, using: &random), frameOffset: 1)
+      records: StateColumn.countLimit,
+      byteOffset: .random(in: 0...StateColumn.countLimit, using: &random), frameOffset: 1)
   }
   return checkpoint
 }

@@ -1,8 +1,10 @@
 import Foundation
 import Glibc
 import Records
+import State
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 /// The bytes of a golden file; Tests/Oracles/make_safetensors_golden.py makes them.
@@ -32,6 +34,8 @@ func sampleCheckpoint() -> Checkpoint {
   checkpoint.varianceBatches = [12, 10, 12]
   checkpoint.missing = [0, 256, 4]
   checkpoint.clipped = [0, 1, 0]
+  checkpoint.stateVersion = 13
+  checkpoint.parametersVersion = 5
   checkpoint.position = StreamPosition(
     records: 3072, byteOffset: 123456, frameOffset: 4096, byteOffsetInFrame: 99)
   return checkpoint

@@ -49,7 +49,7 @@ import Testing
     #expect(run.metrics.batches == sizes.count)
     #expect(run.metrics.records == records)
     #expect(run.checkpoint?.batchesTracked == sizes.count)
-    #expect(run.checkpoint?.values == [records])
+    #expect(run.checkpoint?.values == [Double(records)])
   }
 
   @Test func `a last line without an end is a record`() throws {

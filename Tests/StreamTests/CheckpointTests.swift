@@ -90,7 +90,7 @@ import Testing
   }
 
   @Test func `a checkpoint of other features is refused with their names`() throws {
-    let other = try checkpoint { $0.features = ["a", "z"] }
+    let other = try checkpoint { $0.rename(["a", "z"]) }
     let error = #expect(throws: StreamError.self) { try run(other) }
     #expect(error?.exitCode == 78)
     #expect(error?.description.contains("not in the checkpoint: 'b'") == true)
@@ -98,7 +98,7 @@ import Testing
   }
 
   @Test func `by name, features that are known go on and others start afresh`() throws {
-    let other = try checkpoint { $0.features = ["z", "a"] }
+    let other = try checkpoint { $0.rename(["z", "a"]) }
     let run = try run(other) { $0.onMismatch = .matchByName }
     let (whole, found) = (try checkpoint(), try #require(run.checkpoint))
     #expect(found.batches == [4, 2])
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func `a reset goes on as if there were no checkpoint`() throws {
-    let other = try checkpoint { $0.features = ["a", "z"] }
+    let other = try checkpoint { $0.rename(["a", "z"]) }
     let run = try run(other) { $0.onMismatch = .reset }
     let fresh = try SerialRun(csvConfiguration(), twoColumns(8..<16, 1))
     #expect(run.output == fresh.output)
@@ -145,7 +145,7 @@ import Testing
 
   @Test func `a frozen run that was reset records its own settings`() throws {
     let other = try checkpoint {
-      $0.features = ["a", "z"]
+      $0.rename(["a", "z"])
       $0.settings["momentum"] = "0.9"
     }
     let run = try run(other) {
@@ -212,16 +212,18 @@ import Testing
     state.varianceValues = [12, 12]
     state.batchesTracked = 3
     try CheckpointFile.write(state, to: directory.file("state"))
-    state.weight = [4, 5]
     // A whole checkpoint is a file of parameters too.
-    try CheckpointFile.write(state, to: directory.file("parameters"))
+    var other = state
+    other.weight = [4, 5]
+    try CheckpointFile.write(other, to: directory.file("parameters"))
     var files = StreamFiles(input: directory.file("in.csv"), output: directory.file("out.csv"))
     files.checkpointIn = directory.file("state")
     files.checkpointOut = directory.file("state")
     files.parameters = directory.file("parameters")
     #expect(try FileRun(csvConfiguration(), files).failure == nil)
     let serial = try SerialRun(
-      csvConfiguration(), twoColumns(0..<32, seed), initial: state)
+      csvConfiguration(), twoColumns(0..<32, seed), initial: state,
+      parameters: Parameters(weight: [4, 5], bias: [0, 0]))
     #expect(try directory.read("out.csv") == serial.output)
     #expect(try CheckpointFile.read(directory.file("state")) == serial.checkpoint)
     #expect(serial.checkpoint?.batchesTracked == 11 && serial.checkpoint?.weight == [4, 5])

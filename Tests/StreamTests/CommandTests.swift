@@ -4,6 +4,7 @@ import Dataflow
 import Records
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Stream
@@ -140,7 +141,7 @@ import Testing
   @Test func `moments that a command lets move again are of the run's own settings`() throws {
     var before = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
-    before.lentTo = ["momentum": "0.5"]
+    before.adoptedBy = ["momentum": "0.5"]
     let configuration = csvConfiguration {
       $0.normalization.momentum = .weight(0.5)
       $0.normalization.isFrozen = true
@@ -153,10 +154,10 @@ import Testing
       return try #require(try pass(.element(.request(request)), to: &stage))
     }
     let standing = try checkpoint()
-    #expect(standing.settings["momentum"] == "0.1" && standing.lentTo == before.lentTo)
+    #expect(standing.settings["momentum"] == "0.1" && standing.adoptedBy == before.adoptedBy)
     try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
     let moved = try checkpoint()
-    #expect(moved.settings["momentum"] == "0.5" && moved.lentTo == nil)
+    #expect(moved.settings["momentum"] == "0.5" && moved.adoptedBy == nil)
   }
 
   @Test func `what is shown at the end is the end`() throws {

@@ -228,7 +228,7 @@ private let wrongFiles = [
     "did you mean 'file'?"),
   Wrong(
     file: withEnds("{ file: {} }", "stdout"), "4:15", "streams.a.source.file.path",
-    "expected text, found nothing"),
+    "expected a path, found nothing"),
   Wrong(
     file: withEnds("{ file: { path: i, pth: j } }", "stdout"), "4:32", "streams.a.source.file.pth",
     "unknown key", "did you mean 'path'?"),

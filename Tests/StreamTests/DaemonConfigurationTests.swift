@@ -187,7 +187,7 @@ import Testing
   }
 
   @Test func `the fingerprint changes with what a stream means, and with nothing else`() throws {
-    func fingerprint(_ text: String, _ variables: [String: String] = [:]) throws -> String {
+    func fingerprint(_ text: String, _ variables: [String: String] = [:]) throws -> [String] {
       try onlyStream(text, variables).fingerprint
     }
     let text = oneStream("format: csv\nbatch: { size: \"${N}\", max_delay: 1s }")
@@ -197,6 +197,11 @@ import Testing
     )
     #expect(try fingerprint(text + "log: { level: debug }\n", ["N": "8"]) == first)
     #expect(try fingerprint(text, ["N": "9"]) != first)
+    // A default that is written out is the same, and so is another spelling of a value.
+    #expect(try fingerprint(text + "    on_missing: keep\n", ["N": "8"]) == first)
+    #expect(try fingerprint(text.replacing("1s", with: "1000ms"), ["N": "8"]) == first)
+    #expect(try fingerprint(text + "    on_missing: impute\n", ["N": "8"]) != first)
+    #expect(try fingerprint(text + "    parameters: { file: none }\n", ["N": "8"]) != first)
     let moved = text.replacing("/tmp/state", with: "/tmp/other")
     #expect(try fingerprint(moved, ["N": "8"]) != first)
   }

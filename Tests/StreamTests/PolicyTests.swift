@@ -4,6 +4,7 @@ import Dataflow
 import FoundationEssentials
 import Records
 import Storage
+import TestSupport
 import Testing
 
 @testable import Stream

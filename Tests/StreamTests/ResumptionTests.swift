@@ -2,6 +2,7 @@ import Codecs
 import Connectors
 import Dataflow
 import Records
+import State
 import Storage
 import TestSupport
 import Testing
@@ -231,7 +232,7 @@ import Testing
     try directory.write("in", frames == 0 ? stream.bytes : framed(stream.bytes, count: frames))
     for _ in 0..<300 {
       func number() -> Int {
-        let most = [0, 30, 10_000, Checkpoint.countLimit].randomElement(using: &random) ?? 0
+        let most = [0, 30, 10_000, StateColumn.countLimit].randomElement(using: &random) ?? 0
         return .random(in: 0...most, using: &random)
       }
       var place = StreamPosition(

@@ -34,10 +34,16 @@ def test_a_checkpoint_says_what_the_binary_says_of_it(path: Path, tmp_path: Path
     checkpoint = Checkpoint.load(path)
     told = exported(path, tmp_path)
     assert list(checkpoint.features) == WEATHER
-    assert checkpoint.batches == told["num_batches_tracked"]
+    assert checkpoint.batches == told["stream"]["stream"]["batches"]
     assert checkpoint.settings == told["settings"]
-    for member in ("mean", "variance", "weight", "bias", "values"):
-        expected = [feature[member] for feature in told["features"]]
+    for member, (group, column) in {
+        "weight": ("affine", "weight"),
+        "bias": ("affine", "bias"),
+        "mean": ("moments", "mean"),
+        "variance": ("moments", "variance"),
+        "values": ("moments", "weight"),
+    }.items():
+        expected = [feature[group][column] for feature in told["features"]]
         assert getattr(checkpoint, member).tolist() == expected
 
 
@@ -51,9 +57,12 @@ def test_a_changed_checkpoint_is_one_for_the_binary(path: Path, tmp_path: Path) 
     changed = changed.with_features([f"é {name}" for name in WEATHER])
     changed.save(tmp_path / "changed")
     told = exported(tmp_path / "changed", tmp_path)
-    assert [feature["weight"] for feature in told["features"]] == [1, 2, 3, 4, 5, 6]
-    assert [feature["bias"] for feature in told["features"]] == [-0.5] * 6
+    assert [feature["affine"]["weight"] for feature in told["features"]] == [1, 2, 3, 4, 5, 6]
+    assert [feature["affine"]["bias"] for feature in told["features"]] == [-0.5] * 6
     assert [feature["name"] for feature in told["features"]] == [f"é {name}" for name in WEATHER]
+    versions = told["stream"]["versions"]
+    assert versions["parameters"] == versions["state"] == Checkpoint.load(path).state_version + 1
+    assert (changed.state_version, changed.parameters_version) == (versions["state"],) * 2
     assert Checkpoint.load(tmp_path / "changed") == changed
     assert changed != Checkpoint.load(path)
 
@@ -82,6 +91,7 @@ def rewritten(path: Path, key: str, text: str) -> bytes:
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
+        ("evenkeel.version", "1", "evenkeel.version: expected 2, found '1'"),
         ("evenkeel.version", "99", "evenkeel.version: expected .*, found '99'"),
         ("evenkeel.version", "x", "evenkeel.version: expected .*, found 'x'"),
         ("evenkeel.features", "[1]", "expected an array of names"),
@@ -132,3 +142,16 @@ def test_nothing_in_a_checkpoint_changes(path: Path) -> None:
         checkpoint.with_parameters(weight=[np.nan] * 6)
     with pytest.raises(CheckpointError, match="expected 6 numbers"):
         checkpoint.with_parameters(bias=[0.0])
+
+
+def test_a_column_that_the_file_lacks_has_its_initial_value(path: Path) -> None:
+    whole = Checkpoint.load(path).file
+    kept = {
+        name: tensor
+        for name, tensor in whole.tensors.items()
+        if name.startswith("running") or name == "num_batches_tracked"
+    }
+    checkpoint = Checkpoint.parse(Checkpoint(TensorFile(kept, whole.metadata)).serialize())
+    assert checkpoint.weight.tolist() == [1.0] * 6
+    assert checkpoint.bias.tolist() == checkpoint.values.tolist() == [0.0] * 6
+    assert (checkpoint.state_version, checkpoint.parameters_version) == (0, 0)

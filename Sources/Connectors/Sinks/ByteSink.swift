@@ -75,23 +75,46 @@ package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -
 /// is configured.
 package struct SinkKind: Sendable {
   package let name: String
-  /// How a location on the command line is opened; nil where it does not mean this kind.
-  package let locate: @Sendable (_ location: String, any FileSystem) -> SinkFactory?
-  /// Reads the section under the kind's name, which collects its own errors.
-  package let configure: @Sendable (ConfigurationSection) -> SinkFactory
+  /// What can be set of it, in the section under its name and by options.
+  package let settings: SettingGroup
   /// How it is tried by `check --connect`.
-  package var trial = ConnectorTrial.opening
+  package let trial: ConnectorTrial
+  /// How a location on the command line is opened; nil if it does not mean this kind.
+  package let locate: @Sendable (_ location: String, SettingValues) -> SinkFactory?
+  /// Where the values of its settings lead to.
+  package let place: @Sendable (SettingValues) -> ConnectorPlace
+  /// How the place that the values of its settings lead to is opened.
+  package let open: @Sendable (SettingValues) -> SinkFactory
+
+  package init(
+    name: String, settings: SettingGroup, trial: ConnectorTrial = .opening,
+    locate: @escaping @Sendable (String, SettingValues) -> SinkFactory? = { _, _ in nil },
+    place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
+    open: @escaping @Sendable (SettingValues) -> SinkFactory
+  ) {
+    self.name = name
+    self.settings = settings
+    self.trial = trial
+    self.locate = locate
+    self.place = place
+    self.open = open
+  }
 }
 
 /// Every sink that Evenkeel writes to.
 package enum BuiltInSinks {
   /// Asked in order; the last one takes what no other wants.
   package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .file]
+}
 
-  package static func open(
-    _ location: String, in context: ConnectorContext
+extension [SinkKind] {
+  /// Opens a location of the command line.
+  ///
+  /// - Parameter values: those of the kinds' options.
+  package func open(
+    _ location: String, _ values: SettingValues = SettingValues(), in context: ConnectorContext
   ) throws(FileError) -> any ByteSink {
-    let factory = all.lazy.compactMap { $0.locate(location, context.fileSystem) }.first
+    let factory = lazy.compactMap { $0.locate(location, values) }.first
     guard let factory else { preconditionFailure("the last kind takes every location") }
     return try factory(context)
   }

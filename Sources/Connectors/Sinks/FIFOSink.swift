@@ -6,13 +6,21 @@ internal import Storage
 extension SinkKind {
   /// A FIFO, whose readers come and go.
   package static let fifo = SinkKind(
-    name: "fifo", locate: { _, _ in nil },
-    configure: { section in
-      let path = section.string("path")
-      let create = section.bool("create", default: false)
+    name: "fifo", settings: FIFOSinkSettings.group, trial: .looking,
+    place: { .path(FIFOSinkSettings.path, in: $0) },
+    open: { values in
+      let (path, create) = (values[FIFOSinkSettings.path], values[FIFOSinkSettings.create])
       return { _ throws(FileError) in try FIFOSink(path: path, create: create) }
-    },
-    trial: .looking)
+    })
+}
+
+/// What can be set of a FIFO that is written to.
+private enum FIFOSinkSettings {
+  static let group = SettingGroup("fifo", [path, create])
+  static let path = Setting(
+    required: "path", .path, help: "A FIFO whose readers come and go.")
+  static let create = Setting(
+    "create", .bool, default: false, help: "Whether to make the FIFO if it is not there.")
 }
 
 // Invariants:

@@ -9,7 +9,7 @@ extension SinkKind {
   /// configuration it grows in place, and is rotated. A device (on the command line a FIFO too) is
   /// written to and never replaced.
   package static let file = SinkKind(
-    name: "file",
+    name: "file", settings: FileSinkSettings.group, trial: .replacing,
     locate: { location, _ in
       { context throws(FileError) in
         let fileSystem = context.fileSystem
@@ -19,9 +19,12 @@ extension SinkKind {
         return WholeFileSink(try AtomicFile(replacing: location, in: fileSystem))
       }
     },
-    configure: { section in
-      let path = section.string("path")
-      let rotation = rotation(section.section("rotate"))
+    place: { .path(FileSinkSettings.path, in: $0) },
+    open: { values in
+      let path = values[FileSinkSettings.path]
+      let rotation = RotatingFileSink.Rotation(
+        byteLimit: values[FileSinkSettings.rotateSize],
+        ageLimitSeconds: values[FileSinkSettings.rotateAge])
       return { context throws(FileError) in
         let fileSystem = context.fileSystem
         // A FIFO without a reader would hold up the whole stream here; it has a sink of its own.
@@ -31,15 +34,7 @@ extension SinkKind {
         return try RotatingFileSink(
           path: path, rotation: rotation, in: fileSystem, clock: context.clock)
       }
-    },
-    trial: .replacing)
-
-  private static func rotation(_ section: ConfigurationSection?) -> RotatingFileSink.Rotation {
-    guard let section else { return .init() }
-    return .init(
-      byteLimit: section.optionalBytes("size", in: 4 << 10...1 << 50),
-      ageLimitSeconds: section.optionalSeconds("age", in: 1...366 * 86400))
-  }
+    })
 
   /// The names that lead to what the process has open, whatever its kind.
   private static let descriptors = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"]
@@ -52,6 +47,19 @@ extension SinkKind {
     guard let kind = try? fileSystem.status(of: path).kind else { return false }
     return kinds.contains(kind)
   }
+}
+
+/// What can be set of a file that is written.
+private enum FileSinkSettings {
+  static let group = SettingGroup("file", [path, rotateSize, rotateAge])
+  static let path = Setting(
+    required: "path", .path, help: "A file, which grows in place.")
+  static let rotateSize = Setting(
+    "rotate.size", .size(in: 4 << 10...1 << 50),
+    help: "At this size the file is complete and a new one begins.")
+  static let rotateAge = Setting(
+    "rotate.age", .seconds(in: 1...366 * 86400),
+    help: "At this age the file is complete and a new one begins.")
 }
 
 /// Writes a file that appears under its name whole, or not at all.

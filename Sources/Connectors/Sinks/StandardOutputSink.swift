@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Dataflow
 internal import Glibc
 internal import Storage
@@ -5,10 +6,10 @@ internal import Storage
 extension SinkKind {
   /// The standard output of the process, written `-`.
   package static let standardOutput = SinkKind(
-    name: "stdout",
+    name: "stdout", settings: SettingGroup("stdout"), trial: .none,
     locate: { location, _ in location == "-" ? factory : nil },
-    configure: { _ in factory },
-    trial: .none)
+    place: { _ in .process },
+    open: { _ in factory })
 
   private static let factory: SinkFactory = { _ throws(FileError) in
     try StandardOutputSink()

@@ -18,22 +18,31 @@ struct SubscriberSettings: Sendable {
 
   init() {}
 
-  /// Reads the settings of a socket that is listened on, or of one that is `connecting`.
-  init(_ section: ConfigurationSection, connecting: Bool) {
-    whenFull = section.choice("when_full", default: .block)
-    queueByteLimit = section.bytes("queue", in: 4 << 10...1 << 30, default: 4 << 20)
-    if whenFull == .block, section.contains("queue") {
-      section.report(
-        "queue", expected: "when_full: drop_oldest beside it", found: "when_full: block")
-    }
-    limit = section.int("max_subscribers", in: 1...100_000, default: 200)
-    if connecting { section.refuse("max_subscribers", beside: "connect: true") }
+  init(_ values: SettingValues) {
+    whenFull = values[Self.whenFull]
+    queueByteLimit = values[Self.queue]
+    limit = values[Self.maxSubscribers]
   }
-}
 
-extension ConfigurationSection {
-  /// Reports a key that means nothing beside another.
-  func refuse(_ key: String, beside other: String) {
-    if contains(key) { report(key, expected: "no \(key) beside \(other)", found: "both") }
-  }
+  /// The settings that every such sink has, `connect` aside.
+  static let settings: [any SettingDescription] = [whenFull, queue, maxSubscribers]
+  static let rules: [SettingRule] = [
+    .only([queue], when: whenFull, is: .dropOldest),
+    .never([maxSubscribers], beside: connect, is: true),
+  ]
+
+  static let connect = Setting(
+    "connect", .bool, default: false,
+    help: "Connect, and again whenever the connection is lost, instead of listening.")
+  private static let whenFull = Setting<WhenFull>(
+    "when_full", .choice, default: SubscriberSettings().whenFull,
+    help:
+      "A subscriber that does not read: `block` slows the stream down; `drop_oldest` drops whole "
+      + "writes for it, and counts them.")
+  private static let queue = Setting(
+    "queue", .size(in: 4 << 10...1 << 30), default: SubscriberSettings().queueByteLimit,
+    help: "Under `drop_oldest`: how much may wait for a subscriber.")
+  private static let maxSubscribers = Setting(
+    "max_subscribers", .integer(in: 1...100_000), default: SubscriberSettings().limit,
+    help: "The most subscribers at once; more are turned away.")
 }

@@ -1,23 +1,27 @@
 internal import Configuration
+internal import Glibc
 internal import Storage
 
 extension SinkKind {
   /// A TCP socket: listens for subscribers, or connects to a server.
   package static let tcp = SinkKind(
-    name: "tcp", locate: { _, _ in nil },
-    configure: { section in
-      let connecting = section.bool("connect", default: false)
-      let settings = SubscriberSettings(section, connecting: connecting)
-      let allowsRemote = section.bool("allow_remote", default: false)
-      if connecting {
-        for key in ["allow_remote", "systemd"] { section.refuse(key, beside: "connect: true") }
-      }
-      if let name = section.activatedSocket(insteadOf: "address") {
-        section.refuse("allow_remote", beside: "systemd")
+    name: "tcp", settings: TCPSinkSettings.group,
+    place: { values in
+      .socket(
+        TCPSinkSettings.address, .address, or: TCPSinkSettings.systemd, in: values,
+        isShareable: values[SubscriberSettings.connect])
+    },
+    open: { values in
+      let settings = SubscriberSettings(values)
+      if let name = values[TCPSinkSettings.systemd] {
         return SubscriberSink.activated(name, settings)
       }
-      let address = address(section, anywhere: connecting || allowsRemote)
+      let connecting = values[SubscriberSettings.connect]
+      let text = values[TCPSinkSettings.address] ?? ""
       return { context throws(FileError) in
+        guard let address = InternetAddress(text) else {
+          throw FileError(operation: .open, path: text, errno: EINVAL)
+        }
         let door: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
@@ -26,17 +30,25 @@ extension SinkKind {
           name: address.description, door: door, settings: settings, clock: context.clock)
       }
     })
+}
 
-  /// The address to listen at or to connect to; one that other machines reach must be allowed.
-  private static func address(
-    _ section: ConfigurationSection, anywhere: Bool
-  ) -> InternetAddress {
-    let fallback = InternetAddress(bytes: [127, 0, 0, 1], port: 0)
-    let text = section.string("address")
-    guard !text.isEmpty else { return fallback }
-    if let expected = TCPSource.expected(insteadOf: text, allowsRemote: anywhere) {
-      section.report("address", expected: expected, found: "'\(text)'")
-    }
-    return InternetAddress(text) ?? fallback
-  }
+/// What can be set of a TCP socket that is written to.
+private enum TCPSinkSettings {
+  static let group = SettingGroup(
+    "tcp",
+    [address, allowRemote, SubscriberSettings.connect, systemd] + SubscriberSettings.settings,
+    rules: [
+      .oneOf(address, systemd), .never([allowRemote], beside: systemd),
+      .never([allowRemote, systemd], beside: SubscriberSettings.connect, is: true),
+      .loopback(address, unless: { $0[allowRemote] || $0[SubscriberSettings.connect] }),
+    ] + SubscriberSettings.rules)
+
+  static let address = Setting(
+    "address", .address, defaultText: "required, or `systemd`",
+    help: "The address and port to listen on for subscribers, or to connect to.")
+  static let allowRemote = Setting(
+    "allow_remote", .bool, default: false,
+    help: "Whether the address to listen on may be other than a loopback one.")
+  static let systemd = Setting(
+    "systemd", .text, help: "In place of `address`: the name of a socket of the service manager.")
 }

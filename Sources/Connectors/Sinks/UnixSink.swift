@@ -5,19 +5,20 @@ internal import Storage
 extension SinkKind {
   /// A Unix socket: listens for subscribers, or connects to a server.
   package static let unix = SinkKind(
-    name: "unix", locate: { _, _ in nil },
-    configure: { section in
-      let connecting = section.bool("connect", default: false)
-      let settings = SubscriberSettings(section, connecting: connecting)
-      let mode = mode_t(UnixSource.mode(of: section))
-      if connecting {
-        for key in ["mode", "systemd"] { section.refuse(key, beside: "connect: true") }
-      }
-      if let name = section.activatedSocket(insteadOf: "path") {
-        section.refuse("mode", beside: "systemd")
+    name: "unix", settings: UnixSinkSettings.group,
+    place: { values in
+      .socket(
+        UnixSinkSettings.path, .path, or: UnixSinkSettings.systemd, in: values,
+        isShareable: values[SubscriberSettings.connect])
+    },
+    open: { values in
+      let settings = SubscriberSettings(values)
+      if let name = values[UnixSinkSettings.systemd] {
         return SubscriberSink.activated(name, settings)
       }
-      let path = section.string("path")
+      let connecting = values[SubscriberSettings.connect]
+      let mode = mode_t(values[UnixSinkSettings.mode])
+      let path = values[UnixSinkSettings.path] ?? ""
       return { context throws(FileError) in
         let door: SubscriberEndpoint =
           connecting
@@ -27,6 +28,25 @@ extension SinkKind {
         return try SubscriberSink(name: path, door: door, settings: settings, clock: context.clock)
       }
     })
+}
+
+/// What can be set of a Unix socket that is written to.
+private enum UnixSinkSettings {
+  static let group = SettingGroup(
+    "unix", [path, mode, SubscriberSettings.connect, systemd] + SubscriberSettings.settings,
+    rules: [
+      .oneOf(path, systemd), .never([mode], beside: systemd),
+      .never([mode, systemd], beside: SubscriberSettings.connect, is: true),
+    ] + SubscriberSettings.rules)
+
+  static let path = Setting(
+    "path", .socketPath, defaultText: "required, or `systemd`",
+    help: "The Unix socket to listen on for subscribers, or to connect to.")
+  static let mode = Setting(
+    "mode", .permissions, default: 0o600,
+    help: "The permissions of the socket's file, in octal digits: who may write to it may connect.")
+  static let systemd = Setting(
+    "systemd", .text, help: "In place of `path`: the name of a socket of the service manager.")
 }
 
 extension SubscriberSink {

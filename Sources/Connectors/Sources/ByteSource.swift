@@ -75,13 +75,34 @@ package struct SourceKind: Sendable {
   package let name: String
   /// Whether the source has no end, so that batches are also cut by time.
   package let isLive: Bool
-  /// How a location on the command line is opened; nil where it does not mean this kind.
-  package let locate: @Sendable (_ location: String, any FileSystem) -> SourceFactory?
-  /// Reads the section under the kind's name, which collects its own errors.
-  package let configure: @Sendable (ConfigurationSection) -> SourceFactory
+  /// What can be set of it, in the section under its name and by options.
+  package let settings: SettingGroup
+  /// Where the values of its settings lead to.
+  package let place: @Sendable (SettingValues) -> ConnectorPlace
+  /// How a location on the command line is opened; nil if it does not mean this kind.
+  package let locate: @Sendable (_ location: String, SettingValues) -> SourceFactory?
+  /// How the place that the values of its settings lead to is opened.
+  package let open: @Sendable (SettingValues) -> SourceFactory
   /// Whether several streams may read the same one, since reading takes nothing from it.
-  package var isShareable = false
-  package var trial = ConnectorTrial.opening
+  package let isShareable: Bool
+  package let trial: ConnectorTrial
+
+  package init(
+    name: String, isLive: Bool, settings: SettingGroup, isShareable: Bool = false,
+    trial: ConnectorTrial = .opening,
+    locate: @escaping @Sendable (String, SettingValues) -> SourceFactory? = { _, _ in nil },
+    place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
+    open: @escaping @Sendable (SettingValues) -> SourceFactory
+  ) {
+    self.name = name
+    self.isLive = isLive
+    self.settings = settings
+    self.isShareable = isShareable
+    self.trial = trial
+    self.locate = locate
+    self.place = place
+    self.open = open
+  }
 }
 
 /// Every source that Evenkeel reads from.
@@ -90,11 +111,16 @@ package enum BuiltInSources {
   package static let all: [SourceKind] = [
     .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
   ]
+}
 
-  package static func open(
-    _ location: String, in context: ConnectorContext
+extension [SourceKind] {
+  /// Opens a location of the command line.
+  ///
+  /// - Parameter values: those of the kinds' options.
+  package func open(
+    _ location: String, _ values: SettingValues = SettingValues(), in context: ConnectorContext
   ) throws(FileError) -> any ByteSource {
-    let factory = all.lazy.compactMap { $0.locate(location, context.fileSystem) }.first
+    let factory = lazy.compactMap { $0.locate(location, values) }.first
     guard let factory else { preconditionFailure("the last kind takes every location") }
     return try factory(context)
   }

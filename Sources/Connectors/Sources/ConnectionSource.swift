@@ -18,11 +18,23 @@ package struct ConnectionLimits: Sendable, Equatable {
     self.backlog = backlog
   }
 
-  /// Reads the keys that every such source has.
-  init(_ section: ConfigurationSection) {
-    connections = section.int("connections", in: 1...100_000, default: 200)
-    idleSeconds = section.optionalSeconds("idle_timeout", in: 0.001...31_536_000)
-    backlog = section.int("backlog", in: 1...65_535, default: 128)
+  /// The settings that every such source has.
+  static let settings: [any SettingDescription] = [connections, idleTimeout, backlog]
+
+  private static let connections = Setting(
+    "connections", .integer(in: 1...100_000), default: ConnectionLimits().connections,
+    help: "The most producers at once.")
+  private static let idleTimeout = Setting(
+    "idle_timeout", .seconds(in: 0.001...31_536_000),
+    help: "A producer that sends nothing for this long is disconnected.")
+  private static let backlog = Setting(
+    "backlog", .integer(in: 1...65_535), default: ConnectionLimits().backlog,
+    help: "How many producers may wait to be accepted.")
+
+  init(_ values: SettingValues) {
+    connections = values[Self.connections]
+    idleSeconds = values[Self.idleTimeout]
+    backlog = values[Self.backlog]
   }
 }
 

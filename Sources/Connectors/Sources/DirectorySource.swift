@@ -1,22 +1,30 @@
 internal import Configuration
 internal import Dataflow
 internal import Glibc
-internal import Records
+package import Records
 package import Storage
 
 extension SourceKind {
   /// The files of a directory, each read once, as they are complete.
   package static let directory = SourceKind(
-    name: "directory", isLive: true,
-    locate: { _, _ in nil },
-    configure: { section in
-      let path = section.string("path")
-      let pattern = section.string("pattern", default: "*")
+    name: "directory", isLive: true, settings: DirectorySettings.group, isShareable: true,
+    place: { .path(DirectorySettings.path, in: $0) },
+    open: { values in
+      let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])
       return { context throws(FileError) in
         try DirectorySource(path, pattern: pattern, in: context.fileSystem)
       }
-    },
-    isShareable: true)
+    })
+}
+
+/// What can be set of a directory.
+private enum DirectorySettings {
+  static let group = SettingGroup("directory", [path, pattern])
+  static let path = Setting(
+    required: "path", .path,
+    help: "A directory, whose complete files are read in the order of their names.")
+  static let pattern = Setting(
+    "pattern", .glob, default: Glob("*"), help: "The names of the files to read, with `*` and `?`.")
 }
 
 // Invariants:
@@ -37,7 +45,7 @@ package struct DirectorySource: ByteSource {
   package let size: Int? = nil
   package let endsAnywhere = false
   private let path: String
-  private let pattern: FeaturePattern
+  private let pattern: Glob
   private let fileSystem: any FileSystem
   private let watch: any FileWatch
   /// The names of the files to look at, the last first.
@@ -59,11 +67,11 @@ package struct DirectorySource: ByteSource {
 
   /// - Parameter pattern: which names are taken, with `*` and `?`.
   package init(
-    _ path: String, pattern: String = "*", in fileSystem: any FileSystem
+    _ path: String, pattern: Glob = Glob("*"), in fileSystem: any FileSystem
   ) throws(FileError) {
     name = path
     self.path = path
-    self.pattern = FeaturePattern(pattern)
+    self.pattern = pattern
     self.fileSystem = fileSystem
     watch = try fileSystem.watch()
     try watch.watch(

@@ -6,14 +6,21 @@ package import Storage
 extension SourceKind {
   /// A FIFO, whose writers come and go.
   package static let fifo = SourceKind(
-    name: "fifo", isLive: true,
-    locate: { _, _ in nil },
-    configure: { section in
-      let path = section.string("path")
-      let create = section.bool("create", default: false)
+    name: "fifo", isLive: true, settings: FIFOSourceSettings.group, trial: .looking,
+    place: { .path(FIFOSourceSettings.path, in: $0) },
+    open: { values in
+      let (path, create) = (values[FIFOSourceSettings.path], values[FIFOSourceSettings.create])
       return { _ throws(FileError) in try FIFOSource(path, create: create) }
-    },
-    trial: .looking)
+    })
+}
+
+/// What can be set of a FIFO that is read.
+private enum FIFOSourceSettings {
+  static let group = SettingGroup("fifo", [path, create])
+  static let path = Setting(
+    required: "path", .path, help: "A FIFO whose writers come and go.")
+  static let create = Setting(
+    "create", .bool, default: false, help: "Whether to make the FIFO if it is not there.")
 }
 
 // Invariant: the FIFO always has a reader, since it is opened anew before it is closed; a writer

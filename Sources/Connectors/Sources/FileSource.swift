@@ -5,17 +5,20 @@ package import Storage
 extension SourceKind {
   /// A path: a file, read to its end, or a FIFO or device, read until it is closed.
   package static let file = SourceKind(
-    name: "file", isLive: false,
+    name: "file", isLive: false, settings: SettingGroup("file", [filePath]), isShareable: true,
     locate: { location, _ in factory(location) },
-    configure: { section in factory(section.string("path"), isRemembered: true) },
-    isShareable: true)
+    place: { .path(filePath, in: $0) },
+    open: { values in factory(values[filePath], isRemembered: true) })
+
+  private static let filePath = Setting(
+    required: "path", .path, help: "A file, read to its end.")
 
   /// The standard input of the process, written `-`.
   package static let standardInput = SourceKind(
-    name: "stdin", isLive: true,
+    name: "stdin", isLive: true, settings: SettingGroup("stdin"), trial: .none,
     locate: { location, _ in location == "-" ? standardInputFactory : nil },
-    configure: { _ in standardInputFactory },
-    trial: .none)
+    place: { _ in .process },
+    open: { _ in standardInputFactory })
 
   private static func factory(_ path: String, isRemembered: Bool = false) -> SourceFactory {
     { context throws(FileError) in

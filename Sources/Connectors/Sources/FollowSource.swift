@@ -6,16 +6,24 @@ package import Storage
 extension SourceKind {
   /// A growing file, read on as it grows and across its rotations.
   package static let follow = SourceKind(
-    name: "follow", isLive: true,
-    locate: { _, _ in nil },
-    configure: { section in
-      let path = section.string("path")
-      let start: FollowSource.Start = section.choice("start", default: .beginning)
+    name: "follow", isLive: true, settings: FollowSettings.group, isShareable: true,
+    place: { .path(FollowSettings.path, in: $0) },
+    open: { values in
+      let (path, start) = (values[FollowSettings.path], values[FollowSettings.start])
       return { context throws(FileError) in
         try FollowSource(path, start: start, in: context.fileSystem)
       }
-    },
-    isShareable: true)
+    })
+}
+
+/// What can be set of a followed file.
+private enum FollowSettings {
+  static let group = SettingGroup("follow", [path, start])
+  static let path = Setting(
+    required: "path", .path, help: "A file, read on as it grows and across rotations.")
+  static let start = Setting<FollowSource.Start>(
+    "start", .choice, default: .beginning,
+    help: "Where to begin in a file that no checkpoint names: `beginning` or `end`.")
 }
 
 // Invariants:

@@ -6,40 +6,42 @@ package import Storage
 extension SourceKind {
   /// A TCP port that producers connect to.
   package static let tcp = SourceKind(
-    name: "tcp", isLive: true,
-    locate: { _, _ in nil },
-    configure: { section in
-      let limits = ConnectionLimits(section)
-      let allowsRemote = section.bool("allow_remote", default: false)
-      if let name = section.activatedSocket(insteadOf: "address") {
+    name: "tcp", isLive: true, settings: TCPSourceSettings.group,
+    place: { .socket(TCPSourceSettings.address, .address, or: TCPSourceSettings.systemd, in: $0) },
+    open: { values in
+      let limits = ConnectionLimits(values)
+      if let name = values[TCPSourceSettings.systemd] {
         return { context throws(FileError) in
           try ConnectionSource(activated: name, limits: limits, clock: context.clock)
         }
       }
-      let text = section.string("address")
-      // An address that is missing was told already.
-      if !text.isEmpty,
-        let expected = TCPSource.expected(insteadOf: text, allowsRemote: allowsRemote)
-      {
-        section.report("address", expected: expected, found: "'\(text)'")
-      }
+      let address = values[TCPSourceSettings.address] ?? ""
+      let allowsRemote = values[TCPSourceSettings.allowRemote]
       return { context throws(FileError) in
         try ConnectionSource(
-          tcp: text, allowsRemote: allowsRemote, limits: limits, clock: context.clock)
+          tcp: address, allowsRemote: allowsRemote, limits: limits, clock: context.clock)
       }
     })
 }
 
-/// What is particular to the configuration of a TCP port.
-enum TCPSource {
-  /// What is expected in place of an address that cannot be listened on; nil for one that can.
-  static func expected(insteadOf text: String, allowsRemote: Bool) -> String? {
-    guard let address = InternetAddress(text) else { return InternetAddress.expected }
-    guard allowsRemote || address.isLoopback else {
-      return "a loopback address (127.0.0.1, [::1]), or allow_remote: true"
-    }
-    return nil
-  }
+/// What can be set of a TCP port that is read.
+enum TCPSourceSettings {
+  static let group = SettingGroup(
+    "tcp", [address, allowRemote, systemd] + ConnectionLimits.settings,
+    rules: [
+      .oneOf(address, systemd), .loopback(address, unless: { $0[allowRemote] }),
+    ])
+
+  static let address = Setting(
+    "address", .address, defaultText: "required, or `systemd`",
+    help: "The address and port to listen on.")
+
+  static let allowRemote = Setting(
+    "allow_remote", .bool, default: false,
+    help: "Whether the address may be other than a loopback one.")
+
+  static let systemd = Setting(
+    "systemd", .text, help: "In place of `address`: the name of a socket of the service manager.")
 }
 
 extension ConnectionSource {

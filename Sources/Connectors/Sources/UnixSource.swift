@@ -6,39 +6,38 @@ package import Storage
 extension SourceKind {
   /// A Unix socket that producers connect to.
   package static let unix = SourceKind(
-    name: "unix", isLive: true,
-    locate: { _, _ in nil },
-    configure: { section in
-      let limits = ConnectionLimits(section)
-      let mode = UnixSource.mode(of: section)
-      if let name = section.activatedSocket(insteadOf: "path") {
+    name: "unix", isLive: true, settings: UnixSourceSettings.group,
+    place: { .socket(UnixSourceSettings.path, .path, or: UnixSourceSettings.systemd, in: $0) },
+    open: { values in
+      let limits = ConnectionLimits(values)
+      let mode = values[UnixSourceSettings.mode]
+      if let name = values[UnixSourceSettings.systemd] {
         return { context throws(FileError) in
           try ConnectionSource(activated: name, limits: limits, clock: context.clock)
         }
       }
-      let path = section.string("path")
+      let path = values[UnixSourceSettings.path] ?? ""
       return { context throws(FileError) in
         try ConnectionSource(unix: path, mode: mode, limits: limits, clock: context.clock)
       }
     })
 }
 
-/// What is particular to the configuration of a Unix socket.
-enum UnixSource {
-  static let expectedMode = "permissions in octal digits, such as \"0660\""
+/// What can be set of a Unix socket that is read.
+enum UnixSourceSettings {
+  static let group = SettingGroup(
+    "unix", [path, mode, systemd] + ConnectionLimits.settings, rules: [.oneOf(path, systemd)])
 
-  static func mode(of section: ConfigurationSection) -> UInt32 {
-    let text = section.string("mode", default: "0600")
-    if let mode = mode(text) { return mode }
-    section.report("mode", expected: expectedMode, found: "'\(text)'")
-    return 0o600
-  }
+  static let path = Setting(
+    "path", .socketPath, defaultText: "required, or `systemd`",
+    help: "The Unix socket to listen on.")
 
-  /// Reads permission bits in octal; nil where the text is none.
-  static func mode(_ text: String) -> UInt32? {
-    guard !text.hasPrefix("+"), let mode = UInt32(text, radix: 8), mode <= 0o777 else { return nil }
-    return mode
-  }
+  static let mode = Setting(
+    "mode", .permissions, default: 0o600,
+    help: "The permissions of the socket's file, in octal digits: who may write to it may connect.")
+
+  static let systemd = Setting(
+    "systemd", .text, help: "In place of `path`: the name of a socket of the service manager.")
 }
 
 extension ConnectionSource {
@@ -64,16 +63,5 @@ extension ConnectionSource {
     }
     let listener = try ListeningSocket(inherited: number, name: name)
     try self.init(listener, name: name, limits: limits, clock: clock)
-  }
-}
-
-extension ConfigurationSection {
-  /// The name of the service manager's socket, which stands in place of `key`; nil where there is none.
-  func activatedSocket(insteadOf key: String) -> String? {
-    guard let name = optionalString("systemd") else { return nil }
-    if optionalString(key) != nil {
-      report("systemd", expected: "one of \(key) and systemd", found: "both")
-    }
-    return name
   }
 }

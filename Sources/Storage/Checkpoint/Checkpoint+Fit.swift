@@ -1,9 +1,12 @@
+package import Records
+internal import State
+
 extension Checkpoint {
-  /// What keeps the checkpoint from going on under a configuration: one readable line a difference,
-  /// none when it fits.
+  /// The differences between the checkpoint and a configuration, one readable line each; none if it
+  /// fits.
   ///
   /// A setting that the checkpoint does not name is not compared: an import knows none, and a
-  /// setting that came later stood at its default.
+  /// setting that a later version added had its default value.
   package func differences(
     fromFeatures expected: [String], settings expectedSettings: [String: String]
   ) -> [String] {
@@ -30,25 +33,11 @@ extension Checkpoint {
     return lines
   }
 
-  /// The checkpoint for other features: those of a known name go on, the others start afresh.
-  package func matchedByName(to features: [String]) -> Checkpoint {
-    var matched = Checkpoint(features: features, settings: settings)
-    matched.batchesTracked = batchesTracked
+  /// The checkpoint for other features: those of a known name keep their state, the others start with
+  /// the initial one.
+  package func matchedByName(to features: FeatureSchema) -> Checkpoint {
+    var matched = Checkpoint(state.matched(to: features), settings: settings)
     matched.position = position
-    let indices = Dictionary(self.features.enumerated().map { ($1, $0) }) { first, _ in first }
-    for (new, name) in features.enumerated() {
-      guard let old = indices[name] else { continue }
-      matched.weight[new] = weight[old]
-      matched.bias[new] = bias[old]
-      matched.runningMean[new] = runningMean[old]
-      matched.runningVariance[new] = runningVariance[old]
-      matched.values[new] = values[old]
-      matched.batches[new] = batches[old]
-      matched.varianceValues[new] = varianceValues[old]
-      matched.varianceBatches[new] = varianceBatches[old]
-      matched.missing[new] = missing[old]
-      matched.clipped[new] = clipped[old]
-    }
     return matched
   }
 }

@@ -1,66 +1,58 @@
 internal import Records
+internal import State
 
 /// The keys of `__metadata__`.
 enum MetadataKey {
   static let version = "evenkeel.version"
   static let features = "evenkeel.features"
+  static let state = "evenkeel.state"
   static let settings = "evenkeel.settings"
   static let position = "evenkeel.position"
   static let output = "evenkeel.output"
   static let deadLetters = "evenkeel.dead_letters"
-  static let lentTo = "evenkeel.lent_to"
+  static let adoptedBy = "evenkeel.adopted_by"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
 }
 
 extension Checkpoint {
-  /// The tensors and metadata of the checkpoint, as docs/CHECKPOINTS.md lists them; the checksum,
-  /// which needs the file's bytes, is still to be put in.
+  /// The tensors and metadata of the checkpoint, as docs/CHECKPOINTS.md lists them. The checksum is
+  /// not among them, because it needs the file's bytes.
   package func safetensors() throws(ContentError) -> Safetensors {
-    var file = Safetensors()
-    file.tensors = [
-      "weight": .init(weight), "bias": .init(bias), "running_mean": .init(runningMean),
-      "running_var": .init(runningVariance), "num_batches_tracked": .init(scalar: batchesTracked),
-    ]
-    for (name, counts) in counts { file.tensors["evenkeel." + name] = .init(counts) }
+    var file = Safetensors(tensors: state.tensors)
     file.metadata = [
       MetadataKey.version: "\(Self.formatVersion)",
       MetadataKey.features: try JSON.encode(features),
+      MetadataKey.state: try JSON.encode(state.groups.map(StateDescription.init)),
       MetadataKey.settings: try JSON.encode(settings),
     ]
     if let position { file.metadata[MetadataKey.position] = try JSON.encode(position) }
     if let output { file.metadata[MetadataKey.output] = try JSON.encode(output) }
     if let deadLetters { file.metadata[MetadataKey.deadLetters] = try JSON.encode(deadLetters) }
-    if let lentTo { file.metadata[MetadataKey.lentTo] = try JSON.encode(lentTo) }
+    if let adoptedBy { file.metadata[MetadataKey.adoptedBy] = try JSON.encode(adoptedBy) }
     return file
   }
 
-  /// Reads the tensors and metadata of a checkpoint; those of other names are passed over.
-  package init(safetensors file: Safetensors) throws(ContentError) {
+  /// Reads the tensors and metadata of a checkpoint; keys and tensors that `evenkeel.state` does not
+  /// describe are ignored.
+  package init(safetensors file: Safetensors, _ reading: StateReading) throws(ContentError) {
     guard let version = file.metadata[MetadataKey.version] else {
       throw .unexpected(part: MetadataKey.version, expected: "a checkpoint", found: "nothing")
     }
     try Self.checkVersion(version)
-    self.init(features: try file.required(MetadataKey.features, "an array of names"))
-    let count = features.count
-    weight = try file.doubles("weight", count: count)
-    bias = try file.doubles("bias", count: count)
-    runningMean = try file.doubles("running_mean", count: count)
-    runningVariance = try file.doubles("running_var", count: count)
-    batchesTracked = try file.integer("num_batches_tracked")
-    values = try file.integers("evenkeel.values", count: count)
-    batches = try file.integers("evenkeel.batches", count: count)
-    varianceValues = try file.integers("evenkeel.variance_values", count: count)
-    varianceBatches = try file.integers("evenkeel.variance_batches", count: count)
-    missing = try file.integers("evenkeel.missing", count: count)
-    clipped = try file.integers("evenkeel.clipped", count: count)
-    settings = try file.required(MetadataKey.settings, "a map of strings to strings")
+    let schema = try FeatureSchema(
+      named: file.required(MetadataKey.features, "an array of names"))
+    let described: [StateDescription] = try file.required(
+      MetadataKey.state, "an array of state groups")
+    self.init(
+      try StateTable(file, described, try reading.groups(for: described), features: schema),
+      settings: try file.required(MetadataKey.settings, "a map of strings to strings"))
     position = try file.decoded(
       MetadataKey.position,
       "integers records, byte_offset, frame_offset and byte_offset_in_frame")
     output = try file.decoded(MetadataKey.output, "integers byte_count and sequence")
     deadLetters = try file.decoded(MetadataKey.deadLetters, "integers byte_count and sequence")
-    lentTo = try file.decoded(MetadataKey.lentTo, "a map of strings to strings")
+    adoptedBy = try file.decoded(MetadataKey.adoptedBy, "a map of strings to strings")
     try validate()
   }
 
@@ -77,21 +69,79 @@ extension Checkpoint {
     return bytes
   }
 
-  /// Reads the bytes of a checkpoint file; any damage is seen by the checksum.
-  package init(serialized bytes: [UInt8]) throws(ContentError) {
+  /// Reads the bytes of a checkpoint file. The checksum shows any damage.
+  package init(serialized bytes: [UInt8], _ reading: StateReading) throws(ContentError) {
     let file = try Safetensors(serialized: bytes)
     try FileChecksum.verify(file, bytes)
-    try self.init(safetensors: file)
+    try self.init(safetensors: file, reading)
   }
 
-  /// Refuses what a later format version wrote; `1` and `1.7` are version 1.
+  /// Refuses the files of another format version; `2` and `2.7` are version 2.
   static func checkVersion(_ text: String) throws(ContentError) {
     guard let major = text.split(separator: ".").first.flatMap({ Int($0) }), major >= 1 else {
       throw .unexpected(
-        part: "version", expected: "a format version such as 1", found: quoted(text))
+        part: "version", expected: "a format version such as \(formatVersion)",
+        found: quoted(text))
     }
     guard major <= formatVersion else {
       throw .newerVersion(found: "\(major)", supported: formatVersion)
+    }
+    guard major == formatVersion else {
+      throw .olderVersion(found: "\(major)", supported: formatVersion)
+    }
+  }
+}
+
+extension StateTable {
+  /// Every column as a tensor, by its name in files.
+  var tensors: [String: Safetensors.Tensor] {
+    var tensors: [String: Safetensors.Tensor] = [:]
+    for group in groups {
+      for column in group.columns {
+        tensors[column.fileName] = self[column.fileName].map { .init($0, shape: shape(of: group)) }
+      }
+    }
+    return tensors
+  }
+
+  /// Reads the columns that a file has; others start with their initial values.
+  ///
+  /// - Parameters:
+  ///   - described: the groups as the file describes them: what they list must be there.
+  ///   - groups: those of the table.
+  fileprivate init(
+    _ file: Safetensors, _ described: [StateDescription], _ groups: [StateGroup],
+    features: FeatureSchema
+  ) throws(ContentError) {
+    let listed = Set(described.flatMap(\.columns).map(\.fileName))
+    let found = groups.flatMap { group in
+      group.columns.filter { listed.contains($0.fileName) }.map { (group: group, column: $0) }
+    }
+    let keys =
+      found.first { $0.group.scope.hasKeys }
+      .flatMap { file.tensors[$0.column.fileName]?.shape.first } ?? 0
+    guard keys <= Safetensors.fileLimit / 8 else {
+      throw .unexpected(part: "state", expected: "fewer keys", found: "\(keys)")
+    }
+    var read: [(name: String, values: StateValues)] = []
+    // Shapes first, so that a false one allocates nothing.
+    for (group, column) in found {
+      let shape = group.scope.shape(features: features.count, keys: keys)
+      read.append((column.fileName, try file.values(of: column, shape: shape)))
+    }
+    self.init(groups, features: features)
+    resizeKeys(to: keys)
+    for (name, values) in read { self[name] = values }
+  }
+}
+
+extension Safetensors {
+  /// A tensor as the values of a state column.
+  fileprivate func values(of column: StateColumn, shape: [Int]) throws(ContentError) -> StateValues
+  {
+    switch column.kind {
+    case .real: .real(try doubles(column.fileName, shape: shape))
+    case .count: .count(try integers(column.fileName, shape: shape))
     }
   }
 }
@@ -101,10 +151,9 @@ extension Checkpoint {
 enum FileChecksum {
   static let blank = String(repeating: "0", count: 16)
 
-  /// Where in the file the digits stand.
+  /// The range of the digits in the file.
   ///
-  /// The bytes searched for have quotes that are not escaped, so no string of the header can hold
-  /// them.
+  /// The bytes searched for have quotes that are not escaped. No string of the header can hold them.
   static func range(in file: [UInt8]) throws(ContentError) -> Range<Int> {
     let header = try Safetensors.headerRange(of: file)
     let key = Array("\"\(MetadataKey.checksum)\":\"".utf8)
@@ -124,7 +173,7 @@ enum FileChecksum {
     return blank.dropLast(digits.count) + digits
   }
 
-  /// Checks that the bytes of `file` are those that were written.
+  /// Checks the checksum that the metadata of `file` records.
   static func verify(_ file: Safetensors, _ bytes: [UInt8]) throws(ContentError) {
     guard let recorded = file.metadata[MetadataKey.checksum] else {
       throw .unexpected(part: MetadataKey.checksum, expected: "a checkpoint's", found: "nothing")
@@ -140,12 +189,12 @@ enum FileChecksum {
 }
 
 extension Safetensors {
-  /// The names of the features, where the metadata has them.
+  /// The names of the features, if the metadata has them.
   func features() throws(ContentError) -> [String]? {
     try decoded(MetadataKey.features, "an array of names")
   }
 
-  /// The JSON under a key of the metadata, where there is such a key.
+  /// The JSON of a key of the metadata, or nil if there is no such key.
   fileprivate func decoded<Value: Decodable>(
     _ key: String, _ expected: String
   ) throws(ContentError) -> Value? {

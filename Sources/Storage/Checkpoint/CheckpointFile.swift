@@ -1,11 +1,11 @@
 /// A checkpoint as a file of its own.
 package enum CheckpointFile {
   package static func read(
-    _ path: String, in fileSystem: any FileSystem = POSIXFileSystem()
+    _ path: String, _ reading: StateReading, in fileSystem: any FileSystem = POSIXFileSystem()
   ) throws(StorageError) -> Checkpoint {
     let bytes = try fileSystem.contents(of: path, limit: Safetensors.fileLimit)
     do throws(ContentError) {
-      return try Checkpoint(serialized: bytes)
+      return try Checkpoint(serialized: bytes, reading)
     } catch {
       throw .content(path: path, error)
     }

@@ -9,18 +9,22 @@ internal import Glibc
 package struct CheckpointStore: Sendable {
   package let directory: String
   private let keep: Int
+  private let reading: StateReading
   private let fileSystem: any FileSystem
 
   /// Makes the directory, durably, if there is none, and removes the temporary files of runs that
   /// were killed.
   ///
-  /// - Parameter keep: how many generations stay, 1 or more.
+  /// - Parameters:
+  ///   - keep: how many generations stay, 1 or more.
+  ///   - reading: the state groups that checkpoints may hold.
   package init(
-    directory: String, keep: Int, in fileSystem: any FileSystem
+    directory: String, keep: Int, _ reading: StateReading, in fileSystem: any FileSystem
   ) throws(StorageError) {
     precondition(keep >= 1)
     self.directory = directory
     self.keep = keep
+    self.reading = reading
     self.fileSystem = fileSystem
     do throws(FileError) {
       try fileSystem.createDirectoriesDurably(directory)
@@ -36,18 +40,19 @@ package struct CheckpointStore: Sendable {
     }
   }
 
-  private init(_ directory: String, _ fileSystem: any FileSystem) {
+  private init(_ directory: String, _ reading: StateReading, _ fileSystem: any FileSystem) {
     self.directory = directory
     keep = 1
+    self.reading = reading
     self.fileSystem = fileSystem
   }
 
   /// The newest generation in a directory in which another process may be writing; makes and removes
   /// nothing.
   package static func newest(
-    in directory: String, of fileSystem: any FileSystem
+    in directory: String, _ reading: StateReading, of fileSystem: any FileSystem
   ) throws(StorageError) -> Found? {
-    try CheckpointStore(directory, fileSystem).newest()
+    try CheckpointStore(directory, reading, fileSystem).newest()
   }
 
   /// Writes the next generation, durably, and then removes those that are too old.
@@ -98,14 +103,14 @@ package struct CheckpointStore: Sendable {
 
   /// The newest generation that is whole, or nil where there has never been one.
   ///
-  /// Only damage is passed over. A file of a newer format version, or one that may not be read, is an
-  /// error, since what is in it would silently be lost; and so is it when files are there but none
+  /// Only damage is passed over. A file of another format version, one with unknown state, or one that may
+  /// not be read, is an error, since what is in it would silently be lost; and so is it when files are there but none
   /// is whole, since to start afresh would be the same loss.
   package func newest() throws(StorageError) -> Found? {
     var skipped: [StorageError] = []
     for generation in try generations().reversed() {
       do throws(StorageError) {
-        let checkpoint = try CheckpointFile.read(path(generation), in: fileSystem)
+        let checkpoint = try CheckpointFile.read(path(generation), reading, in: fileSystem)
         return Found(checkpoint: checkpoint, path: path(generation), skipped: skipped)
       } catch  where error.isDamage {
         skipped.append(error)
@@ -167,7 +172,7 @@ extension StorageError {
   /// back.
   fileprivate var isDamage: Bool {
     switch self {
-    case .content(_, .newerVersion): false
+    case .content(_, .newerVersion), .content(_, .olderVersion), .content(_, .unknownState): false
     case .content, .tooLarge, .notRegular: true
     case .file(let error): error.errno == EIO
     case .noWholeCheckpoint, .noNumberLeft, .stateDirectoryInUse: false

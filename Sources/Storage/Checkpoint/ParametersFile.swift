@@ -1,4 +1,5 @@
 internal import Records
+internal import State
 
 /// The affine parameters γ and β alone, one pair a feature.
 package struct Parameters: Sendable, Equatable {
@@ -58,12 +59,20 @@ extension Parameters {
     let file = try Safetensors(serialized: bytes)
     if file.metadata[MetadataKey.checksum] != nil { try FileChecksum.verify(file, bytes) }
     let weight = try file.doubles("weight")
-    // A checkpoint's rules are these parameters' too: names, lengths, finite numbers.
+    let bias = try file.doubles("bias", count: weight.count)
     let features = try file.features()
-    var checked = Checkpoint(features: features ?? FeatureSchema.unnamed(count: weight.count))
-    checked.weight = weight
-    checked.bias = try file.doubles("bias", count: weight.count)
-    try checked.validate()
-    self.init(features: features, weight: checked.weight, bias: checked.bias)
+    let schema = try FeatureSchema(named: features ?? FeatureSchema.unnamed(count: weight.count))
+    for (name, numbers) in [("weight", weight), ("bias", bias)] {
+      guard numbers.count == schema.count else {
+        throw .unexpected(
+          part: name, expected: "\(schema.count) numbers, one a feature", found: "\(numbers.count)")
+      }
+      if let index = numbers.firstIndex(where: { !$0.isFinite }) {
+        throw .unexpected(
+          part: "\(name) of feature \(quoted(schema.names[index]))", expected: "a finite number",
+          found: "\(numbers[index])")
+      }
+    }
+    self.init(features: features, weight: weight, bias: bias)
   }
 }

@@ -1,3 +1,6 @@
+internal import Records
+internal import State
+
 extension ExportFormat {
   /// The transform as one multiply-add, y = scale · x + shift, for model servers: with
   /// scale = γ / sqrt(σ² + ε) and shift = β − scale · μ.
@@ -12,10 +15,12 @@ extension ExportFormat {
     let floor = try number("variance_floor", in: checkpoint) ?? 0
     var scale: [Double] = []
     var shift: [Double] = []
+    let state = checkpoint.state
+    let (weight, bias) = (state[real: "weight"], state[real: "bias"])
+    let (mean, variance) = (state[real: "running_mean"], state[real: "running_var"])
     for (index, feature) in checkpoint.features.enumerated() {
-      let variance = max(checkpoint.runningVariance[index], floor)
-      let factor = checkpoint.weight[index] / (variance + epsilon).squareRoot()
-      let offset = checkpoint.bias[index] - factor * checkpoint.runningMean[index]
+      let factor = weight[index] / (max(variance[index], floor) + epsilon).squareRoot()
+      let offset = bias[index] - factor * mean[index]
       guard factor.isFinite, offset.isFinite else {
         throw .unexpected(
           part: "feature \(quoted(feature))", expected: "a finite scale and shift",
@@ -33,7 +38,7 @@ extension ExportFormat {
     ).serialized()
   }
 
-  /// A setting that is a number of 0 or more; nil where the checkpoint does not name it.
+  /// A setting that is a number of 0 or more; nil if the checkpoint does not name it.
   private static func number(
     _ name: String, in checkpoint: Checkpoint
   ) throws(ContentError) -> Double? {

@@ -1,4 +1,5 @@
 internal import Records
+package import State
 
 /// A form that a checkpoint can be given for other tools.
 ///
@@ -39,7 +40,7 @@ package struct ImportFormat: Sendable {
   package let decode: @Sendable ([UInt8], ImportOptions) throws(ContentError) -> Checkpoint
 
   package func read(
-    _ path: String, options: ImportOptions = ImportOptions(),
+    _ path: String, options: ImportOptions,
     in fileSystem: any FileSystem = POSIXFileSystem()
   ) throws(StorageError) -> Checkpoint {
     let bytes = try fileSystem.contents(of: path, limit: Safetensors.fileLimit)
@@ -62,16 +63,20 @@ package enum BuiltInImports {
   }
 }
 
-/// What a file of another tool does not say itself; a format takes from it what concerns it.
+/// What the file of another tool does not say itself. Each format reads the options that concern it.
 package struct ImportOptions: Sendable, Equatable {
+  /// The groups of the state that is made; those of a normaliser must be among them.
+  package var groups: [StateGroup]
   /// The names of the features, in order; else the file's own, else `f0`, `f1`, ….
   package var features: [String]?
-  /// What stands before the names of the module's tensors, such as `bn1.`.
+  /// The prefix of the names of the module's tensors, such as `bn1.`.
   package var prefix = ""
-  /// The values of each feature in one batch, where known; the counts of values are 0 otherwise.
+  /// The values of each feature in one batch; if 0, their weight is unknown and stands at 0.
   package var valuesPerBatch = 0
   /// ε of the module, which its state lacks; the folded export needs it.
   package var epsilon: Double?
 
-  package init() {}
+  package init(groups: [StateGroup]) {
+    self.groups = groups
+  }
 }

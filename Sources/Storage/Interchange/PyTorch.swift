@@ -1,4 +1,5 @@
 internal import Records
+internal import State
 
 extension ExportFormat {
   /// The five tensors of PyTorch's `BatchNorm1d.state_dict()` and no other, so that
@@ -15,8 +16,8 @@ extension ExportFormat {
 extension ImportFormat {
   /// The state of a PyTorch `BatchNorm1d`, alone or within a model's.
   ///
-  /// With `num_batches_tracked` = k, every feature is taken to have been in k batches. Where the file
-  /// lacks it, k = 1: with 0, bias correction would let the first batch replace the moments.
+  /// With `num_batches_tracked` = k, every feature counts as present in k batches. If the file lacks it,
+  /// k = 1: with 0, bias correction would let the first batch replace the moments.
   static let pytorch = ImportFormat(name: "pytorch") { bytes, options throws(ContentError) in
     let file = try Safetensors(serialized: bytes)
     func name(_ tensor: String) -> String { options.prefix + tensor }
@@ -32,30 +33,27 @@ extension ImportFormat {
         part: "tensor \(quoted(name("running_mean")))",
         expected: "\(features.count) numbers, one a feature", found: "\(mean.count)")
     }
-    var checkpoint = Checkpoint(features: features)
-    checkpoint.settings["epsilon"] = options.epsilon.map { "\($0)" }
-    checkpoint.runningMean = mean
-    checkpoint.runningVariance = try file.doubles(name("running_var"), count: mean.count)
-    if file.tensors[name("weight")] != nil {
-      checkpoint.weight = try file.doubles(name("weight"), count: mean.count)
+    var state = StateTable(options.groups, features: try FeatureSchema(named: features))
+    state[real: "running_mean"] = mean
+    state[real: "running_var"] = try file.doubles(name("running_var"), count: mean.count)
+    for tensor in ["weight", "bias"] where file.tensors[name(tensor)] != nil {
+      state[real: tensor] = try file.doubles(name(tensor), count: mean.count)
     }
-    if file.tensors[name("bias")] != nil {
-      checkpoint.bias = try file.doubles(name("bias"), count: mean.count)
-    }
-    let hasCount = file.tensors[name("num_batches_tracked")] != nil
-    let batches = hasCount ? try file.integer(name("num_batches_tracked")) : 1
+    let count = name("num_batches_tracked")
+    let batches = file.tensors[count] == nil ? 1 : try file.integer(count)
     let (values, overflow) = batches.multipliedReportingOverflow(by: options.valuesPerBatch)
     guard !overflow else {
       throw .unexpected(
-        part: "tensor \(quoted(name("num_batches_tracked")))", expected: "a count of batches",
-        found: "\(batches)")
+        part: "tensor \(quoted(count))", expected: "a count of batches", found: "\(batches)")
     }
-    checkpoint.batchesTracked = batches
-    checkpoint.batches = Array(repeating: batches, count: mean.count)
-    checkpoint.varianceBatches = checkpoint.batches
-    checkpoint.values = Array(repeating: values, count: mean.count)
-    checkpoint.varianceValues = checkpoint.values
-    return checkpoint
+    state[count: "num_batches_tracked"] = [batches]
+    for moment in ["", "variance_"] {
+      state[count: "evenkeel.moments.\(moment)batches"] = Array(
+        repeating: batches, count: mean.count)
+      state[real: "evenkeel.moments.\(moment)weight"] = Array(
+        repeating: Double(values), count: mean.count)
+    }
+    return Checkpoint(state, settings: options.epsilon.map { ["epsilon": "\($0)"] } ?? [:])
   }
 
   private static func missingMean(_ name: String, in file: Safetensors) -> ContentError {

@@ -1,7 +1,8 @@
 internal import Records
+internal import State
 
 extension ExportFormat {
-  /// The whole checkpoint as JSON for people and scripts; numbers are spelled so that the nearest
+  /// The state and settings as JSON for people and scripts. Numbers are spelled so that the nearest
   /// Double is the same one.
   package static let json = ExportFormat(name: "json") { checkpoint throws(ContentError) in
     Array(try JSON.encode(ReadableCheckpoint(checkpoint), indented: true).utf8) + [0x0A]
@@ -9,12 +10,16 @@ extension ExportFormat {
 }
 
 extension ImportFormat {
-  /// The JSON that the export of that name wrote; members of other names are passed over.
-  static let json = ImportFormat(name: "json") { bytes, _ throws(ContentError) in
+  /// The JSON that the export of that name wrote. Members beside the state that have other names are
+  /// ignored.
+  static let json = ImportFormat(name: "json") { bytes, options throws(ContentError) in
     // First, because a newer version may lack what this one needs.
     let version = try JSON.decode(ReadableVersion.self, from: bytes, part: "file").version
     try Checkpoint.checkVersion("\(version)")
-    return try JSON.decode(ReadableCheckpoint.self, from: bytes, part: "file").checkpoint
+    return try JSON.decode(
+      ReadableCheckpoint.self, from: bytes, part: "file",
+      userInfo: ReadableCheckpoint.groupsKey.map { [$0: options.groups] } ?? [:]
+    ).checkpoint
   }
 }
 
@@ -23,70 +28,171 @@ private struct ReadableVersion: Decodable {
   let version: Double
 }
 
-/// A checkpoint as the JSON has it.
+/// A name of a member that is known at run time.
+private struct MemberName: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(_ name: String) { stringValue = name }
+  init(stringValue: String) { self.stringValue = stringValue }
+  init?(intValue: Int) { nil }
+
+  static let name = MemberName("name")
+}
+
+/// A checkpoint as the JSON has it: `stream` holds the groups of the stream, `features` an object a
+/// feature with its name and its groups, `keys` an object a key.
 private struct ReadableCheckpoint: Codable {
-  struct Feature: Codable {
-    let name: String
-    let mean: Double
-    let variance: Double
-    let weight: Double
-    let bias: Double
-    let values: Int
-    let batches: Int
-    let varianceValues: Int
-    let varianceBatches: Int
-    let missing: Int
-    let clipped: Int
+  static let groupsKey = CodingUserInfoKey(rawValue: "groups")
 
-    enum CodingKeys: String, CodingKey {
-      case name, mean, variance, weight, bias, values, batches, missing, clipped
-      case varianceValues = "variance_values"
-      case varianceBatches = "variance_batches"
-    }
-  }
-
-  let version: Double
-  let batchesTracked: Int
-  let settings: [String: String]
-  let position: StreamPosition?
-  let features: [Feature]
+  let checkpoint: Checkpoint
 
   enum CodingKeys: String, CodingKey {
-    case version, settings, position, features
-    case batchesTracked = "num_batches_tracked"
+    case version, settings, position, stream, features, keys
   }
 
   init(_ checkpoint: Checkpoint) {
-    version = Double(Checkpoint.formatVersion)
-    batchesTracked = checkpoint.batchesTracked
-    settings = checkpoint.settings
-    position = checkpoint.position
-    features = checkpoint.features.indices.map { index in
-      Feature(
-        name: checkpoint.features[index],
-        mean: checkpoint.runningMean[index], variance: checkpoint.runningVariance[index],
-        weight: checkpoint.weight[index], bias: checkpoint.bias[index],
-        values: checkpoint.values[index], batches: checkpoint.batches[index],
-        varianceValues: checkpoint.varianceValues[index],
-        varianceBatches: checkpoint.varianceBatches[index],
-        missing: checkpoint.missing[index], clipped: checkpoint.clipped[index])
+    self.checkpoint = checkpoint
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var members = encoder.container(keyedBy: CodingKeys.self)
+    try members.encode(Checkpoint.formatVersion, forKey: .version)
+    try members.encode(checkpoint.settings, forKey: .settings)
+    try members.encodeIfPresent(checkpoint.position, forKey: .position)
+    let state = checkpoint.state
+    var stream = members.nestedContainer(keyedBy: MemberName.self, forKey: .stream)
+    try StateObject.stream.encode(state, to: &stream)
+    var features = members.nestedUnkeyedContainer(forKey: .features)
+    for (index, name) in state.features.names.enumerated() {
+      var feature = features.nestedContainer(keyedBy: MemberName.self)
+      try feature.encode(name, forKey: .name)
+      try StateObject.feature(index).encode(state, to: &feature)
+    }
+    guard state.groups.contains(where: \.scope.hasKeys) else { return }
+    var keys = members.nestedUnkeyedContainer(forKey: .keys)
+    for index in 0..<state.keyCount {
+      var key = keys.nestedContainer(keyedBy: MemberName.self)
+      try StateObject.key(index).encode(state, to: &key)
     }
   }
 
-  var checkpoint: Checkpoint {
-    var checkpoint = Checkpoint(features: features.map(\.name), settings: settings)
-    checkpoint.batchesTracked = batchesTracked
-    checkpoint.position = position
-    checkpoint.runningMean = features.map(\.mean)
-    checkpoint.runningVariance = features.map(\.variance)
-    checkpoint.weight = features.map(\.weight)
-    checkpoint.bias = features.map(\.bias)
-    checkpoint.values = features.map(\.values)
-    checkpoint.batches = features.map(\.batches)
-    checkpoint.varianceValues = features.map(\.varianceValues)
-    checkpoint.varianceBatches = features.map(\.varianceBatches)
-    checkpoint.missing = features.map(\.missing)
-    checkpoint.clipped = features.map(\.clipped)
-    return checkpoint
+  init(from decoder: any Decoder) throws {
+    struct Named: Decodable { let name: String }
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    let groups = Self.groupsKey.flatMap { decoder.userInfo[$0] as? [StateGroup] } ?? []
+    let names = try members.decode([Named].self, forKey: .features).map(\.name)
+    var state = StateTable(groups, features: try FeatureSchema(named: names))
+    let stream = try members.nestedContainer(keyedBy: MemberName.self, forKey: .stream)
+    try StateObject.stream.decode(stream, to: &state)
+    var features = try members.nestedUnkeyedContainer(forKey: .features)
+    for index in names.indices {
+      let feature = try features.nestedContainer(keyedBy: MemberName.self)
+      try StateObject.feature(index).decode(feature, to: &state)
+    }
+    if members.contains(.keys) {
+      var keys = try members.nestedUnkeyedContainer(forKey: .keys)
+      state.resizeKeys(to: keys.count ?? 0)
+      for index in 0..<state.keyCount {
+        let key = try keys.nestedContainer(keyedBy: MemberName.self)
+        try StateObject.key(index).decode(key, to: &state)
+      }
+    }
+    var checkpoint = Checkpoint(
+      state, settings: try members.decode([String: String].self, forKey: .settings))
+    checkpoint.position = try members.decodeIfPresent(StreamPosition.self, forKey: .position)
+    self.checkpoint = checkpoint
+  }
+}
+
+/// The part of a state that stands in one object of the JSON: a member a group, and in it a member a
+/// column.
+private enum StateObject {
+  case stream
+  case feature(Int)
+  case key(Int)
+
+  /// The rows of a group that belong to the object; nil if the group stands in other objects.
+  private func rows(of group: StateGroup, in state: StateTable) -> [Int]? {
+    let features = state.features.count
+    switch (self, group.scope) {
+    case (.stream, .stream): return [0]
+    case (.feature(let index), .feature): return [index]
+    case (.feature(let index), .featureSlots(let slots)):
+      return (0..<slots).map { $0 * features + index }
+    case (.key(let index), .key): return [index]
+    case (.key(let index), .keyFeature): return Array(index * features..<(index + 1) * features)
+    default: return nil
+    }
+  }
+
+  /// Whether the object has one value a column, not an array of them.
+  private func isScalar(_ scope: StateScope) -> Bool {
+    scope == .stream || scope == .feature || scope == .key
+  }
+
+  func encode(
+    _ state: StateTable, to object: inout KeyedEncodingContainer<MemberName>
+  ) throws {
+    for group in state.groups {
+      guard let rows = rows(of: group, in: state) else { continue }
+      var members = object.nestedContainer(
+        keyedBy: MemberName.self, forKey: MemberName(group.name))
+      for column in group.columns {
+        let key = MemberName(column.name)
+        let isScalar = isScalar(group.scope)
+        switch state[column.fileName] {
+        case .real(let values) where isScalar: try members.encode(values[rows[0]], forKey: key)
+        case .real(let values): try members.encode(rows.map { values[$0] }, forKey: key)
+        case .count(let values) where isScalar: try members.encode(values[rows[0]], forKey: key)
+        case .count(let values): try members.encode(rows.map { values[$0] }, forKey: key)
+        case nil: break
+        }
+      }
+    }
+  }
+
+  /// Reads the groups and columns that are there; others keep their initial values.
+  func decode(
+    _ object: KeyedDecodingContainer<MemberName>, to state: inout StateTable
+  ) throws {
+    var unknown = object.allKeys.map(\.stringValue).filter { state.group($0) == nil }
+    if case .feature = self { unknown.removeAll { $0 == MemberName.name.stringValue } }
+    for group in state.groups {
+      let name = MemberName(group.name)
+      guard let rows = rows(of: group, in: state), object.contains(name) else { continue }
+      let members = try object.nestedContainer(keyedBy: MemberName.self, forKey: name)
+      unknown += members.allKeys.map(\.stringValue)
+        .filter { group.column($0) == nil }.map { "\(group.name).\($0)" }
+      for column in group.columns where members.contains(MemberName(column.name)) {
+        try decode(column, of: group, rows, from: members, to: &state)
+      }
+    }
+    guard unknown.isEmpty else { throw ContentError.unknownState(unknown.sorted()) }
+  }
+
+  private func decode(
+    _ column: StateColumn, of group: StateGroup, _ rows: [Int],
+    from members: KeyedDecodingContainer<MemberName>, to state: inout StateTable
+  ) throws {
+    let key = MemberName(column.name)
+    func values<Value: Decodable>(_ type: Value.Type) throws -> [Value] {
+      guard !isScalar(group.scope) else { return [try members.decode(Value.self, forKey: key)] }
+      let values = try members.decode([Value].self, forKey: key)
+      guard values.count == rows.count else {
+        throw ContentError.unexpected(
+          part: "\(group.name).\(column.name)", expected: "\(rows.count) numbers",
+          found: "\(values.count)")
+      }
+      return values
+    }
+    switch column.kind {
+    case .real:
+      let handle = state.real(column.name, of: group.name)
+      for (row, value) in zip(rows, try values(Double.self)) { state[handle][row] = value }
+    case .count:
+      let handle = state.count(column.name, of: group.name)
+      for (row, value) in zip(rows, try values(Int.self)) { state[handle][row] = value }
+    }
   }
 }

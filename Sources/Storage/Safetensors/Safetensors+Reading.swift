@@ -1,3 +1,5 @@
+internal import Records
+
 extension Safetensors {
   /// Reads the bytes of a file, which may be hostile: every length, offset and shape is checked
   /// before it is used, and the memory taken is bounded by a multiple of the file's size.

@@ -1,3 +1,5 @@
+internal import Records
+
 /// What a safetensors file holds: tensors by name, and a map of strings.
 ///
 /// The format (github.com/huggingface/safetensors): 8 bytes, the length N of the header as a
@@ -60,20 +62,29 @@ package struct Safetensors: Sendable, Equatable {
 }
 
 extension Safetensors {
-  /// A vector of `count` floating-point numbers, or of any number of them where `count` is nil.
-  package func doubles(_ name: String, count: Int? = nil) throws(ContentError) -> [Double] {
-    let size = count.map { "\($0)" } ?? "d"
-    guard let tensor = tensors[name], tensor.shape.count == 1,
-      tensor.count == count ?? tensor.count,
-      let doubles = tensor.doubles
-    else { throw unexpected(name, expected: "numbers [\(size)]") }
+  /// A vector of floating-point numbers, of any length.
+  package func doubles(_ name: String) throws(ContentError) -> [Double] {
+    guard let tensor = tensors[name], tensor.shape.count == 1, let doubles = tensor.doubles
+    else { throw unexpected(name, expected: "numbers [d]") }
     return doubles
   }
 
-  /// A vector of `count` integers.
-  package func integers(_ name: String, count: Int) throws(ContentError) -> [Int] {
-    guard let tensor = tensors[name], tensor.shape == [count], let integers = tensor.integers
-    else { throw unexpected(name, expected: "integers [\(count)]") }
+  /// A tensor of floating-point numbers, row-major.
+  package func doubles(_ name: String, shape: [Int]) throws(ContentError) -> [Double] {
+    guard let tensor = tensors[name], tensor.shape == shape, let doubles = tensor.doubles
+    else { throw unexpected(name, expected: "numbers \(shape)") }
+    return doubles
+  }
+
+  /// A vector of `count` floating-point numbers.
+  package func doubles(_ name: String, count: Int) throws(ContentError) -> [Double] {
+    try doubles(name, shape: [count])
+  }
+
+  /// A tensor of integers, row-major.
+  package func integers(_ name: String, shape: [Int]) throws(ContentError) -> [Int] {
+    guard let tensor = tensors[name], tensor.shape == shape, let integers = tensor.integers
+    else { throw unexpected(name, expected: "integers \(shape)") }
     return integers
   }
 

@@ -1,3 +1,5 @@
+package import State
+
 extension Safetensors {
   /// The type of a tensor's elements, by the format's own name.
   ///
@@ -49,20 +51,29 @@ extension Safetensors {
 
     /// A vector of F64.
     package init(_ values: [Double]) {
-      let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
-      self.init(elementType: .f64, shape: [values.count], bytes: bytes[...])
+      self.init(.real(values), shape: [values.count])
     }
 
     /// A vector of I64.
     package init(_ values: [Int]) {
-      let bytes = values.flatMap { littleEndianBytes(UInt64(bitPattern: Int64($0))) }
-      self.init(elementType: .i64, shape: [values.count], bytes: bytes[...])
+      self.init(.count(values), shape: [values.count])
     }
 
     /// An I64 without dimensions.
     package init(scalar value: Int) {
-      let bytes = littleEndianBytes(UInt64(bitPattern: Int64(value)))
-      self.init(elementType: .i64, shape: [], bytes: bytes[...])
+      self.init(.count([value]), shape: [])
+    }
+
+    /// A state column as a tensor of that shape: F64 for real numbers, I64 for counts.
+    package init(_ values: StateValues, shape: [Int]) {
+      let bytes: [UInt8]
+      switch values {
+      case .real(let values): bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
+      case .count(let values):
+        bytes = values.flatMap { littleEndianBytes(UInt64(bitPattern: Int64($0))) }
+      }
+      self.init(
+        elementType: values.kind == .real ? .f64 : .i64, shape: shape, bytes: bytes[...])
     }
 
     package var count: Int { bytes.count / elementType.byteCount }

@@ -51,6 +51,14 @@ package struct Catalogue: Sendable {
     ]
   }
 
+  /// The settings of sources and sinks that have options; the others stand in a file alone.
+  package var connectorSettings: [SettingGroup] {
+    (sources.map(\.settings) + sinks.map(\.settings)).compactMap { group in
+      let settings = group.settings.filter { $0.option != nil }
+      return settings.isEmpty ? nil : SettingGroup(group.title, settings)
+    }
+  }
+
   /// The settings of a stream and of its formats, as the help of a command lists them.
   ///
   /// - Parameter output: settings of the output that the command has besides.

@@ -62,7 +62,7 @@ extension StreamDefinition {
     collect(into: &errors, at: place) {
       // A stream that never ran has none.
       guard (try? fileSystem.status(of: directory)) != nil else { return }
-      _ = try CheckpointStore.newest(in: directory, of: fileSystem)
+      _ = try CheckpointStore.newest(in: directory, stream.stateReading, of: fileSystem)
     }
     return errors
   }

@@ -23,6 +23,9 @@ package struct StreamConfiguration: Sendable {
   /// The zstd level of the output; nil leaves it uncompressed.
   package var compressionLevel: Int?
   package var onMismatch = MismatchPolicy.fail
+  /// Whether state in a checkpoint that no operator of this program declares is dropped. Otherwise the
+  /// checkpoint is refused.
+  package var dropsUnknownState = false
 
   /// A stream with the defaults of all settings.
   package init(name: String, format: RecordFormat) {
@@ -43,6 +46,7 @@ package struct StreamConfiguration: Sendable {
     precision = values[RecordSettings.precision]
     badRecords = values[BadRecordSettings.onBadRecord]
     onMismatch = values[StateSettings.onMismatch]
+    dropsUnknownState = values[StateSettings.dropsUnknown]
     compressionLevel =
       values[OutputSettings.compression] == nil ? values[OutputSettings.level] : nil
     batch.size = values[BatchSettings.size]

@@ -40,7 +40,21 @@ extension StreamDefinition {
     deadLetters = DeadLetterOptions(values)
     restart = RestartOptions(values)
     place = section.place(of: nil)
-    fingerprint = stateDirectory + "\n" + section.canonicalText
+    fingerprint =
+      [stateDirectory]
+      + Self.fingerprint(catalogue.streamSettings + [stream.format.settings], values)
+      + ["source \(source.kind.name)"] + Self.fingerprint([source.kind.settings], source.values)
+      + ["sink \(sink.kind.name)"] + Self.fingerprint([sink.kind.settings], sink.values)
+      + ["format \(stream.format.name)"]
+  }
+
+  /// The values of groups as lines, the same for values that mean the same.
+  private static func fingerprint(
+    _ groups: [SettingGroup], _ values: SettingValues
+  ) -> [String] {
+    groups.flatMap { group in
+      values.texts(of: group).map { "\(group.section ?? "").\($0.key) \($0.text)" }
+    }
   }
 
   /// The format and the values of the settings of the stream and its format; nil if something is wrong.
@@ -93,15 +107,17 @@ extension SourceDefinition {
   ) {
     let kinds = catalogue.sources
     guard let (chosen, section) = stream.kind("source", of: kinds.map(\.name)),
-      let kind = kinds.first(where: { $0.name == chosen })
+      let kind = kinds.first(where: { $0.name == chosen }),
+      let values = section.values(of: kind.settings)
     else { return nil }
     self.kind = kind
-    open = kind.configure(section)
-    location = ConnectorLocation(section, kind: chosen, isShareable: kind.isShareable)
+    self.values = values
+    open = kind.open(values)
+    location = ConnectorLocation(
+      kind.place(values), of: chosen, in: section, isShareable: kind.isShareable)
     if let holder = claims.takeSource(location, for: name) {
       section.report(
-        "expected a source of its own, found that of stream '\(holder)'",
-        at: location.key(in: section))
+        "expected a source of its own, found that of stream '\(holder)'", at: location.setting)
     }
   }
 }
@@ -113,23 +129,18 @@ extension SinkDefinition {
   ) {
     let kinds = catalogue.sinks
     guard let (chosen, section) = stream.kind("sink", of: kinds.map(\.name)),
-      let kind = kinds.first(where: { $0.name == chosen })
+      let kind = kinds.first(where: { $0.name == chosen }),
+      let values = section.values(of: kind.settings)
     else { return nil }
     self.kind = kind
-    open = kind.configure(section)
-    location = ConnectorLocation(section, kind: chosen, isShareable: false)
+    self.values = values
+    open = kind.open(values)
+    location = ConnectorLocation(
+      kind.place(values), of: chosen, in: section, isShareable: false)
     if let holder = claims.takeSink(location, for: name) {
       section.report(
-        "expected a sink of its own, found that of stream '\(holder)'",
-        at: location.key(in: section))
+        "expected a sink of its own, found that of stream '\(holder)'", at: location.setting)
     }
-  }
-}
-
-extension ConnectorLocation {
-  /// The key of the section that tells the location.
-  fileprivate func key(in section: ConfigurationSection) -> String? {
-    place.path == section.path ? nil : place.path.split(separator: ".").last.map(String.init)
   }
 }
 

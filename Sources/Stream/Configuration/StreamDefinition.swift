@@ -17,7 +17,7 @@ package struct StreamDefinition: Sendable {
   package var place: ConfigurationPlace
   /// The same for two definitions if and only if they mean the same. It holds what variables gave, so
   /// it must not be shown.
-  package var fingerprint: String
+  package var fingerprint: [String]
 
   /// The stream's directory for checkpoints and dead letters.
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
@@ -26,6 +26,7 @@ package struct StreamDefinition: Sendable {
 /// The source that a stream reads.
 package struct SourceDefinition: Sendable {
   package var kind: SourceKind
+  let values: SettingValues
   package var open: SourceFactory
   package var location: ConnectorLocation
 }
@@ -33,6 +34,7 @@ package struct SourceDefinition: Sendable {
 /// The sink that a stream writes to.
 package struct SinkDefinition: Sendable {
   package var kind: SinkKind
+  let values: SettingValues
   package var open: SinkFactory
   package var location: ConnectorLocation
 }
@@ -70,7 +72,7 @@ package struct RestartOptions: Sendable, Equatable {
 }
 
 /// Where a connector is, by its section: what two streams must not share.
-package struct ConnectorLocation: Sendable, Equatable {
+package struct ConnectorLocation: Sendable {
   /// What operators are shown: the path, the address, or the name that the service manager has for it.
   package var text: String?
   /// The path of a file or socket.
@@ -80,6 +82,8 @@ package struct ConnectorLocation: Sendable, Equatable {
   /// Whether the service manager opens it.
   package var isInherited: Bool
   package var place: ConfigurationPlace
+  /// What says it; nil if its kind alone does.
+  let setting: (any SettingDescription)?
 }
 
 /// The places that are taken by the streams read so far.
@@ -108,18 +112,18 @@ struct ConnectorClaims {
 }
 
 extension ConnectorLocation {
-  /// The location that a connector's section tells; by convention it stands under one of these keys,
-  /// and `connect: true` means that others may have it too.
-  init(_ section: ConfigurationSection, kind: String, isShareable: Bool) {
-    let keys = ["path", "address", "systemd"]
-    let found = keys.lazy.compactMap { key in section.text(at: key).map { (key, $0) } }.first
-    text = found?.1
-    path = found.flatMap { $0.0 == "path" ? $0.1 : nil }
-    isInherited = section.contains("systemd")
-    place = section.place(of: found?.0)
-    let isShared = isShareable || section.text(at: "connect") == "true"
-    let name = found.map { "\($0.0):" + ($0.0 == "path" ? plainPath($0.1) : $0.1) } ?? kind
-    claim = isShared ? nil : name
+  init(
+    _ found: ConnectorPlace, of kind: String, in section: ConfigurationSection, isShareable: Bool
+  ) {
+    text = found.text
+    path = found.kind == .path ? found.text : nil
+    isInherited = found.kind == .systemd
+    setting = found.setting
+    place = found.setting.map { section.place(of: $0) } ?? section.place(of: nil)
+    let name = found.text.map { text in
+      "\(found.kind.rawValue):" + (found.kind == .path ? plainPath(text) : text)
+    }
+    claim = isShareable || found.isShareable ? nil : name ?? kind
   }
 }
 

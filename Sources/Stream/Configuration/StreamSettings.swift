@@ -127,7 +127,8 @@ package enum InputSettings {
 /// What a stream starts from, and what it keeps.
 package enum StateSettings {
   package static let group = SettingGroup(
-    "State", [parameters, watchesParameters, interval, everyBatches, keep, onMismatch],
+    "State",
+    [parameters, watchesParameters, interval, everyBatches, keep, onMismatch, dropsUnknown],
     rules: [
       SettingRule { values in
         guard values.isGiven(section: "parameters"), values[parameters] == nil else { return [] }
@@ -167,6 +168,13 @@ package enum StateSettings {
     help:
       "A checkpoint of other features or settings stops the stream (`fail`), gives its state to "
       + "the features that it knows (`match_by_name`), or is ignored (`reset`).")
+
+  package static let dropsUnknown = Setting(
+    "drop_unknown_state", .bool, default: false,
+    option: .flag(
+      "drop-unknown-state", help: "Read a checkpoint without the state that this version lacks."),
+    help: "Whether a checkpoint is read without the state that no operator of this version knows. "
+      + "Otherwise it is refused.")
 }
 
 /// How a stream that failed starts again.

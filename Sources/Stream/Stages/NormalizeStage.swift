@@ -3,6 +3,7 @@ internal import Codecs
 internal import Dataflow
 internal import Dispatch
 internal import Records
+internal import State
 internal import Storage
 
 // Invariants:
@@ -161,23 +162,22 @@ struct NormalizeStage: Stage {
   }
 
   /// What the checkpoint lends to a stream of these features; nil where that is nothing.
-  private func startState(for schema: FeatureSchema) throws -> NormalizerState? {
+  private func startState(for schema: FeatureSchema) throws -> StateTable? {
     try initial.checkpoint?.state(for: schema, configuration)
   }
 
   private func makeNormalizer(
-    for schema: FeatureSchema, _ state: NormalizerState?
+    for schema: FeatureSchema, _ state: StateTable?
   ) throws -> Normalizer {
-    var state = state
-    if let parameters = initial.parameters {
-      let arranged = try parameters.arranged(for: schema.names)
-      var changed = state ?? NormalizerState(featureCount: schema.count)
-      changed.parameters = try AffineParameters(weight: arranged.weight, bias: arranged.bias)
-      state = changed
-    }
-    return try Normalizer(
+    var normalizer = try Normalizer(
       schema: schema, settings: configuration.normalization,
       outputPrecision: configuration.precision, state: state)
+    if let parameters = initial.parameters {
+      let arranged = try parameters.arranged(for: schema.names)
+      try normalizer.replaceParameters(
+        AffineParameters(weight: arranged.weight, bias: arranged.bias))
+    }
+    return normalizer
   }
 
   /// Keeps the state before the first record of a source that can give it again: whatever a run that
@@ -352,10 +352,9 @@ struct NormalizeStage: Stage {
 
   private mutating func keepCheckpoint() {
     guard let normalizer else { return }
-    var checkpoint = Checkpoint(
-      normalizer.state, schema: normalizer.schema, settings: checkpointSettings,
-      position: position)
-    checkpoint.lentTo = standing?.lentTo
+    var checkpoint = Checkpoint(normalizer.state, settings: checkpointSettings)
+    checkpoint.position = position
+    checkpoint.adoptedBy = standing?.adoptedBy
     units.unit.checkpoint = checkpoint
     batchesSinceCheckpoint = 0
     lastCheckpoint = now

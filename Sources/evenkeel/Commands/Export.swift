@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Storage
+internal import Stream
 
 /// `evenkeel export`: a checkpoint for other tools.
 struct Export: ParsableCommand {
@@ -26,7 +27,7 @@ struct Export: ParsableCommand {
       throw unknownFormat("--to", to, BuiltInExports.all.map(\.name))
     }
     do {
-      try format.write(try CheckpointFile.read(checkpoint), to: output)
+      try format.write(try CheckpointFile.read(checkpoint, .toShow), to: output)
     } catch {
       throw CommandFailure(error)
     }

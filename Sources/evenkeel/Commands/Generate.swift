@@ -78,7 +78,8 @@ struct Generate: DescribedCommand {
   private func generate(_ values: SettingValues) throws {
     let (rate, output) = (values[Self.rate], values[CommandSettings.output])
     var stream = try SyntheticStream(settings(values))
-    var sink = try BuiltInSinks.open(output, in: ConnectorContext(fileSystem: POSIXFileSystem()))
+    var sink = try BuiltInSinks.all.open(
+      output, in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin([])
     let compressor = try CommandSettings.outputLevel(values).map { try ZstdCompressor(level: $0) }
     let start = ContinuousClock.now

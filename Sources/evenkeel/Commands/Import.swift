@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Storage
+internal import Stream
 
 /// `evenkeel import`: a checkpoint out of another tool's state.
 struct Import: ParsableCommand {
@@ -40,7 +41,7 @@ struct Import: ParsableCommand {
     guard let format = BuiltInImports.named(from) else {
       throw unknownFormat("--from", from, BuiltInImports.all.map(\.name))
     }
-    var options = ImportOptions()
+    var options = ImportOptions(groups: StateReading.ofOperators.groups)
     options.features = features?.split(separator: ",").map(String.init)
     options.prefix = prefix
     options.valuesPerBatch = valuesPerBatch

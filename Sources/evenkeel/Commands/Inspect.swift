@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Records
+internal import State
 internal import Storage
 internal import Stream
 
@@ -18,7 +19,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     do {
-      let state = try CheckpointFile.read(checkpoint)
+      let state = try CheckpointFile.read(checkpoint, .toShow)
       if json {
         let text = try ExportFormat.json.encode(state)
         try writeToStandardOutput(String(decoding: text, as: UTF8.self))
@@ -31,9 +32,8 @@ struct Inspect: ParsableCommand {
   }
 
   private func summary(of state: Checkpoint) -> String {
-    var lines = [
-      "\(state.features.count) features, \(grouped(state.batchesTracked)) batches"
-    ]
+    let batches = state.state[count: "num_batches_tracked"][0]
+    var lines = ["\(state.features.count) features, \(grouped(batches)) batches"]
     if let position = state.position {
       lines[0] += ", up to record \(grouped(position.records))"
     }
@@ -46,11 +46,12 @@ struct Inspect: ParsableCommand {
 
   private func table(of state: Checkpoint) -> String {
     var rows = [["feature", "n", "μ", "σ", "γ", "β", "missing"]]
+    let (table, weights) = (state.state, state.state[real: "evenkeel.moments.weight"])
     for (index, name) in state.features.enumerated() {
       rows.append([
-        name, grouped(state.values[index]), short(state.runningMean[index]),
-        short(state.runningVariance[index].squareRoot()), short(state.weight[index]),
-        short(state.bias[index]), grouped(state.missing[index]),
+        name, grouped(Int(weights[index])), short(table[real: "running_mean"][index]),
+        short(table[real: "running_var"][index].squareRoot()), short(table[real: "weight"][index]),
+        short(table[real: "bias"][index]), grouped(table[count: "evenkeel.values.missing"][index]),
       ])
     }
     return aligned(rows)

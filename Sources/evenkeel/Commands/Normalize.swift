@@ -25,7 +25,7 @@ struct Normalize: DescribedCommand {
 
   static let settings =
     [CommandSettings.files] + catalogue.commandLineSettings(output: [CommandSettings.noCompress])
-    + [CommandSettings.running]
+    + catalogue.connectorSettings + [CommandSettings.running]
 
   @Argument(help: "A path, or - for stdin.")
   var input = "-"
@@ -49,6 +49,7 @@ struct Normalize: DescribedCommand {
   ) throws -> (StreamConfiguration, SettingValues) {
     let catalogue = Self.catalogue
     var values = try given.read(Self.common)
+    values.merge(try given.read(catalogue.connectorSettings, requiring: false))
     let format = try inputFormat(values)
     values.merge(try given.read([format.settings]))
     let output = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) } ?? format
@@ -76,6 +77,7 @@ struct Normalize: DescribedCommand {
 
   private func streamFiles(_ values: SettingValues) throws -> StreamFiles {
     var files = StreamFiles(input: input, output: values[CommandSettings.output])
+    files.values = values
     files.checkpointIn = values[CommandSettings.checkpointIn]
     files.checkpointOut = values[CommandSettings.checkpointOut]
     files.parameters = values[StateSettings.parameters]

@@ -19,9 +19,17 @@ from evenkeel.xxh3 import SHORTEST, xxh3_64
 
 __all__ = ["Checkpoint"]
 
-_VERSIONS = (1, 2)
+_VERSION = 2
 _CHECKSUM = re.compile(rb'"evenkeel\.checksum":"([0-9a-f]{16})"')
 _LARGEST_FILE = 256 << 20
+# The columns that are read here, and what each begins with; a file may lack one.
+_COLUMNS = {
+    "weight": 1.0,
+    "bias": 0.0,
+    "running_mean": 0.0,
+    "running_var": 1.0,
+    "evenkeel.moments.weight": 0.0,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +45,7 @@ class Checkpoint:
     def load(path: str | os.PathLike[str]) -> Checkpoint:
         """Reads a checkpoint file.
 
-        Raises CheckpointError if it is damaged, of a newer version, or no checkpoint.
+        Raises CheckpointError if it is damaged, of another version, or no checkpoint.
         """
         with open(path, "rb") as source:
             data = source.read(_LARGEST_FILE + 1)
@@ -59,9 +67,9 @@ class Checkpoint:
                 "by Scaler.from_torch or by `evenkeel import --from pytorch`"
             )
         major = version.split(".")[0]
-        if not major.isascii() or not major.isdigit() or int(major) not in _VERSIONS:
+        if not major.isascii() or not major.isdigit() or int(major) != _VERSION:
             raise CheckpointError(
-                f"evenkeel.version: expected {' or '.join(map(str, _VERSIONS))}, found {version!r}"
+                f"evenkeel.version: expected {_VERSION}, found {version!r}"
             )
         if file.metadata.get("evenkeel.checksum") != _checksum(data):
             raise CheckpointError("the checksum is not that of the bytes: the file is damaged")
@@ -127,13 +135,23 @@ class Checkpoint:
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
-        """The number of values that moved each feature's mean."""
-        return self._vector("evenkeel.values")
+        """The sum of the weights of the values that moved each feature's mean; each value weighs 1."""
+        return self._vector("evenkeel.moments.weight")
 
     @property
     def batches(self) -> int:
         """The number of mini-batches of the stream."""
-        return int(self._tensor("num_batches_tracked"))
+        return self._count("num_batches_tracked")
+
+    @property
+    def state_version(self) -> int:
+        """Rises with each batch that moves the moments, and with each change by an operator."""
+        return self._count("evenkeel.versions.state")
+
+    @property
+    def parameters_version(self) -> int:
+        """The state version at which γ and β last changed."""
+        return self._count("evenkeel.versions.parameters")
 
     # Changes, each in a checkpoint of its own
 
@@ -142,6 +160,11 @@ class Checkpoint:
     ) -> Checkpoint:
         """The same with another γ, another β, or both."""
         tensors = dict(self.file.tensors)
+        # A change of γ or β is a change of the state, as if a daemon had made it.
+        version = np.array(self.state_version + 1, dtype="<i8")
+        for name in ("evenkeel.versions.state", "evenkeel.versions.parameters"):
+            if name in tensors:
+                tensors[name] = version
         for name, numbers in [("weight", weight), ("bias", bias)]:
             if numbers is not None:
                 tensors[name] = np.array(numbers, dtype="<f8").reshape(-1)
@@ -188,17 +211,22 @@ class Checkpoint:
         except (KeyError, ValueError):
             raise CheckpointError(f"{key}: expected JSON, found none") from None
 
-    def _tensor(self, name: str) -> npt.NDArray[Any]:
-        try:
-            return self.file.tensors[name]
-        except KeyError:
-            raise CheckpointError(f"tensor {name!r}: expected one, found none") from None
+    def _count(self, name: str) -> int:
+        tensor = self.file.tensors.get(name)
+        if tensor is None:
+            return 0
+        if tensor.size != 1 or tensor.dtype.kind not in "iu":
+            raise CheckpointError(f"tensor {name!r}: expected one count, found others")
+        return int(tensor.reshape(()))
 
     def _vector(self, name: str) -> npt.NDArray[np.float64]:
-        tensor = self._tensor(name)
-        if tensor.shape != (len(self.features),):
+        count = len(self.features)
+        tensor = self.file.tensors.get(name)
+        if tensor is None:
+            tensor = np.full(count, _COLUMNS[name])
+        if tensor.shape != (count,):
             raise CheckpointError(
-                f"tensor {name!r}: expected {len(self.features)} numbers, one a feature, found shape "
+                f"tensor {name!r}: expected {count} numbers, one a feature, found shape "
                 f"{list(tensor.shape)}"
             )
         vector = tensor.astype(np.float64)
@@ -216,14 +244,14 @@ class Checkpoint:
             isinstance(value, str) for value in settings.values()
         ):
             raise CheckpointError("evenkeel.settings: expected strings, found others")
-        for name in ("weight", "bias", "running_mean", "running_var", "evenkeel.values"):
+        for name in ("weight", "bias", "running_mean", "running_var", "evenkeel.moments.weight"):
             numbers = self._vector(name)
             if not np.isfinite(numbers).all():
                 raise CheckpointError(f"tensor {name!r}: expected finite numbers, found others")
         if (self.variance < 0).any():
             raise CheckpointError("tensor 'running_var': expected no negative number, found one")
-        if self._tensor("num_batches_tracked").size != 1:
-            raise CheckpointError("tensor 'num_batches_tracked': expected one number, found others")
+        for name in ("num_batches_tracked", "evenkeel.versions.state", "evenkeel.versions.parameters"):
+            self._count(name)
 
 
 def _dump(value: object, *, sort: bool = False) -> str:

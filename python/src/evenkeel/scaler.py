@@ -239,7 +239,7 @@ class Scaler:
         scaler.mean_ = transform.center - np.where(bias == 0, 0.0, bias / transform.scale)
         scaler.scale_ = transform.deviation / weight
         scaler.var_ = self.checkpoint.variance.copy()
-        scaler.n_samples_seen_ = self.checkpoint.values.astype(np.int64)
+        scaler.n_samples_seen_ = np.rint(self.checkpoint.values).astype(np.int64)
         scaler.n_features_in_ = self.n_features_in_
         scaler.feature_names_in_ = self.feature_names_in_
         return scaler

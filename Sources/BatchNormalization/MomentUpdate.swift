@@ -1,0 +1,106 @@
+internal import State
+
+/// How a batch changes the running moments of one feature.
+struct MomentUpdate {
+  var mean: Double
+  var variance: Double
+  /// n, the weight of the batch's present values; above 0.
+  var weight: Double
+  /// Whether the variance moves. Under `batchNorm` and `unbiased`, one value has none.
+  var movesVariance: Bool
+}
+
+/// The running moments of all features as they stand before a batch.
+struct RunningMoments {
+  let mean, variance, weight, varianceWeight: [Double]
+  let batches, varianceBatches: [Int]
+
+  init(_ state: borrowing StateTable, _ columns: NormalizerColumns) {
+    mean = state[columns.mean]
+    variance = state[columns.variance]
+    weight = state[columns.momentWeight]
+    varianceWeight = state[columns.varianceWeight]
+    batches = state[columns.momentBatches]
+    varianceBatches = state[columns.varianceBatches]
+  }
+
+  /// The update of feature `j` by a batch's moments, whose weight is above 0; not yet applied.
+  ///
+  /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"
+  /// (`total`).
+  func update(
+    of j: Int, by batch: Moments, _ weights: inout BatchWeights
+  ) -> MomentUpdate {
+    let count = Int(batch.weight)
+    let alpha = weights.weight(
+      after: MomentHistory(batches: batches[j], weight: weight[j]), count: count)
+    let varianceAlpha = weights.weight(
+      after: MomentHistory(batches: varianceBatches[j], weight: varianceWeight[j]), count: count)
+    var update = MomentUpdate(
+      mean: mixed(mean[j], batch.mean, alpha), variance: variance[j], weight: batch.weight,
+      movesVariance: true)
+    switch (weights.settings.estimator, weights.settings.variance) {
+    case (.total, _):
+      update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
+      if varianceAlpha < 1 {
+        let delta = batch.mean - mean[j]
+        update.variance += varianceAlpha * (1 - varianceAlpha) * delta * delta
+      }
+    case (.batchNorm, .biased):
+      update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
+    case (.batchNorm, .unbiased):
+      if let unbiased = batch.unbiasedVariance {
+        update.variance = mixed(variance[j], unbiased, varianceAlpha)
+      } else {
+        update.movesVariance = false
+      }
+    }
+    return update
+  }
+
+  /// (1 − α) a + α b: exactly b at α = 1, and exactly a if b = a.
+  private func mixed(_ a: Double, _ b: Double, _ alpha: Double) -> Double {
+    alpha == 1 ? b : a + alpha * (b - a)
+  }
+}
+
+extension StateTable {
+  /// Applies the update of every feature that has one.
+  mutating func apply(_ columns: NormalizerColumns, _ update: (_ feature: Int) -> MomentUpdate?) {
+    // Out of the table, so that each array is checked for other owners once and not with every element.
+    var (mean, variance) = (take(columns.mean), take(columns.variance))
+    var (weight, varianceWeight) = (take(columns.momentWeight), take(columns.varianceWeight))
+    var (batches, varianceBatches) = (take(columns.momentBatches), take(columns.varianceBatches))
+    Self.apply(update, &mean, &variance, &weight, &batches, &varianceWeight, &varianceBatches)
+    put(mean, in: columns.mean)
+    put(variance, in: columns.variance)
+    put(weight, in: columns.momentWeight)
+    put(varianceWeight, in: columns.varianceWeight)
+    put(batches, in: columns.momentBatches)
+    put(varianceBatches, in: columns.varianceBatches)
+  }
+
+  @inline(__always)
+  private static func apply(
+    _ update: (_ feature: Int) -> MomentUpdate?, _ mean: inout [Double],
+    _ variance: inout [Double], _ weight: inout [Double], _ batches: inout [Int],
+    _ varianceWeight: inout [Double], _ varianceBatches: inout [Int]
+  ) {
+    var mean = mean.mutableSpan
+    var variance = variance.mutableSpan
+    var weight = weight.mutableSpan
+    var batches = batches.mutableSpan
+    var varianceWeight = varianceWeight.mutableSpan
+    var varianceBatches = varianceBatches.mutableSpan
+    for j in mean.indices {
+      guard let update = update(j) else { continue }
+      mean[j] = update.mean
+      variance[j] = update.variance
+      weight[j] += update.weight
+      batches[j] += 1
+      guard update.movesVariance else { continue }
+      varianceWeight[j] += update.weight
+      varianceBatches[j] += 1
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package import Configuration
+internal import Records
+
+/// Where a connector is, by its settings: what operators are shown, and what two streams must not share.
+package struct ConnectorPlace: Sendable {
+  package enum Kind: String, Sendable {
+    /// A file or socket.
+    case path
+    case address
+    /// A socket that the service manager opened, by its name.
+    case systemd
+    /// A stream of the process.
+    case process
+  }
+
+  package let kind: Kind
+  /// The path, the address or the name; nil for a stream of the process.
+  package let text: String?
+  /// The setting that says it.
+  package let setting: (any SettingDescription)?
+  /// Whether others may have the same place.
+  package let isShareable: Bool
+
+  /// A stream of the process.
+  package static let process = ConnectorPlace(
+    kind: .process, text: nil, setting: nil, isShareable: false)
+
+  package static func path(_ setting: Setting<String>, in values: SettingValues) -> ConnectorPlace {
+    ConnectorPlace(kind: .path, text: values[setting], setting: setting, isShareable: false)
+  }
+
+  /// The place of a socket: its own, or that of the service manager.
+  static func socket(
+    _ setting: Setting<String?>, _ kind: Kind, or systemd: Setting<String?>,
+    in values: SettingValues, isShareable: Bool = false
+  ) -> ConnectorPlace {
+    if let name = values[systemd] {
+      return ConnectorPlace(
+        kind: .systemd, text: name, setting: systemd, isShareable: isShareable)
+    }
+    return ConnectorPlace(
+      kind: kind, text: values[setting], setting: setting, isShareable: isShareable)
+  }
+}
+
+extension SettingType<String> {
+  /// The path of a Unix socket, which the kernel holds in 108 bytes, the last of them 0.
+  static let socketPath = SettingType(
+    expected: "a path of at most 107 bytes", text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      let path = try SettingType.path.parse([text])
+      guard path.utf8.count <= 107 else {
+        throw SettingRefusal(found: "one of \(path.utf8.count)")
+      }
+      return path
+    })
+
+  /// `HOST:PORT`.
+  static let address = SettingType(
+    expected: InternetAddress.expected, text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      guard InternetAddress(text) != nil else { throw SettingRefusal() }
+      return text
+    })
+}
+
+extension SettingType<UInt32> {
+  /// Permission bits in octal digits.
+  static let permissions = SettingType(
+    expected: "permissions in octal digits, such as \"0660\"",
+    text: { (bits) in
+      let digits = String(bits, radix: 8)
+      return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    },
+    parse: { (text) throws(SettingRefusal) in
+      guard !text.hasPrefix("+"), let bits = UInt32(text, radix: 8), bits <= 0o777 else {
+        throw SettingRefusal()
+      }
+      return bits
+    })
+}
+
+extension SettingType<Glob> {
+  /// A pattern of names.
+  static let glob = SettingType(
+    expected: "a pattern", text: { $0.text },
+    parse: { (text) throws(SettingRefusal) in
+      guard !text.isEmpty else { throw SettingRefusal() }
+      return Glob(text)
+    })
+}
+
+extension SettingRule {
+  /// Asks for exactly one of two settings.
+  static func oneOf(
+    _ first: any SettingDescription, _ second: any SettingDescription
+  ) -> SettingRule {
+    SettingRule { values in
+      switch (values.isGiven(first), values.isGiven(second)) {
+      case (true, true):
+        let names = "one of \(first.key ?? "") and \(second.key ?? "")"
+        return [SettingViolation(second, expected: .value(names), found: "both")]
+      case (false, false):
+        return [SettingViolation(first, expected: .value(first.expected), found: "nothing")]
+      default: return []
+      }
+    }
+  }
+
+  /// Refuses settings that mean nothing beside another one, whatever its value.
+  static func never(
+    _ settings: [any SettingDescription], beside other: any SettingDescription
+  ) -> SettingRule {
+    SettingRule { values in
+      guard values.isGiven(other) else { return [] }
+      return settings.filter(values.isGiven).map { setting in
+        let names = "no \(setting.key ?? "") beside \(other.key ?? "")"
+        return SettingViolation(setting, expected: .value(names), found: "both")
+      }
+    }
+  }
+
+  /// Refuses an address that other machines reach, unless that is allowed.
+  static func loopback(
+    _ address: Setting<String?>, unless isAllowed: @escaping @Sendable (SettingValues) -> Bool
+  ) -> SettingRule {
+    SettingRule { values in
+      guard !isAllowed(values), let text = values[address],
+        InternetAddress(text)?.isLoopback == false
+      else { return [] }
+      return [
+        SettingViolation(
+          address,
+          expected: .value("a loopback address (127.0.0.1, [::1]), or allow_remote: true"),
+          found: "'\(text)'")
+      ]
+    }
+  }
+}

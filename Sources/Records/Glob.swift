@@ -1,0 +1,37 @@
+/// A pattern of names, where `*` stands for any text and `?` for any one character.
+package struct Glob: Sendable, Equatable {
+  package let text: String
+
+  package init(_ text: String) {
+    self.text = text
+  }
+
+  /// Whether it can match more than the one name that it spells.
+  package var hasWildcard: Bool {
+    text.contains { $0 == "*" || $0 == "?" }
+  }
+
+  package func matches(_ name: String) -> Bool {
+    // The usual greedy match with one step back to the last star: linear for real patterns.
+    let pattern = Array(text)
+    let name = Array(name)
+    var (p, n) = (0, 0)
+    var star: (pattern: Int, name: Int)?
+    while n < name.count {
+      if p < pattern.count, pattern[p] == "*" {
+        star = (p, n)
+        p += 1
+      } else if p < pattern.count, pattern[p] == "?" || pattern[p] == name[n] {
+        p += 1
+        n += 1
+      } else if let last = star {
+        star = (last.pattern, last.name + 1)
+        p = last.pattern + 1
+        n = last.name + 1
+      } else {
+        return false
+      }
+    }
+    return pattern[p...].allSatisfy { $0 == "*" }
+  }
+}

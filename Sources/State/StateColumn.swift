@@ -1,0 +1,122 @@
+/// One column of a state group: a number for each row of the group.
+package struct StateColumn: Sendable, Equatable {
+  package enum Kind: String, Sendable {
+    /// A 64-bit floating-point number.
+    case real
+    /// An integer of at least 0.
+    case count
+  }
+
+  /// The name within the group.
+  package let name: String
+  /// The name in files; unique in a table. `StateGroup` fills it in as `evenkeel.<group>.<name>` if
+  /// the owner does not choose one.
+  package internal(set) var fileName: String
+  package let kind: Kind
+  /// The value before the first batch.
+  package let initial: Double
+  /// The least and greatest values that are valid.
+  package let bounds: ClosedRange<Double>
+
+  /// The highest valid count: exact as a Double, and far from overflow as it grows.
+  package static let countLimit = 1 << 53
+  /// Every finite number.
+  package static let finite = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+  /// Every finite number of 0 or more.
+  package static let nonNegative = 0...Double.greatestFiniteMagnitude
+  /// What a count can be, and a sum of weights that counts as one.
+  package static let countable = 0...Double(countLimit)
+
+  package static func real(
+    _ name: String, initial: Double, in bounds: ClosedRange<Double> = finite,
+    fileName: String? = nil
+  ) -> StateColumn {
+    StateColumn(
+      name: name, fileName: fileName ?? "", kind: .real, initial: initial, bounds: bounds)
+  }
+
+  package static func count(
+    _ name: String, initial: Int = 0, fileName: String? = nil
+  ) -> StateColumn {
+    StateColumn(
+      name: name, fileName: fileName ?? "", kind: .count, initial: Double(initial),
+      bounds: countable)
+  }
+
+  /// The valid values in words, for an error message.
+  package var expectation: String {
+    switch bounds {
+    case Self.finite: "a finite number"
+    case Self.nonNegative: "a finite number of 0 or more"
+    case Self.countable: "0 to 2^53"
+    default: "\(bounds.lowerBound) to \(bounds.upperBound)"
+    }
+  }
+}
+
+/// What the rows of a group stand for.
+package enum StateScope: Sendable, Equatable {
+  /// One row for the stream.
+  case stream
+  /// One row a feature.
+  case feature
+  /// `slots` rows a feature, such as the bins of a histogram; all features of one slot stand together.
+  case featureSlots(Int)
+  /// One row a key.
+  case key
+  /// One row a key and feature; all features of one key stand together.
+  case keyFeature
+
+  /// The sizes of the dimensions of a column, outermost first; empty for a scalar.
+  package func shape(features: Int, keys: Int) -> [Int] {
+    switch self {
+    case .stream: []
+    case .feature: [features]
+    case .featureSlots(let slots): [slots, features]
+    case .key: [keys]
+    case .keyFeature: [keys, features]
+    }
+  }
+
+  /// The number of rows.
+  package func rowCount(features: Int, keys: Int) -> Int {
+    shape(features: features, keys: keys).reduce(1, *)
+  }
+
+  /// Whether the innermost dimension of a column is that of the features.
+  package var hasFeatures: Bool {
+    switch self {
+    case .feature, .featureSlots, .keyFeature: true
+    case .stream, .key: false
+    }
+  }
+
+  /// Whether the outermost dimension of a column is that of the keys.
+  package var hasKeys: Bool { self == .key || self == .keyFeature }
+
+  /// The scope as files spell it: `stream`, `feature`, `feature*2`, `key` or `key*feature`.
+  package var text: String {
+    switch self {
+    case .stream: "stream"
+    case .feature: "feature"
+    case .featureSlots(let slots): "feature*\(slots)"
+    case .key: "key"
+    case .keyFeature: "key*feature"
+    }
+  }
+
+  /// Reads what `text` wrote; nil for any other text.
+  package init?(text: String) {
+    switch text {
+    case "stream": self = .stream
+    case "feature": self = .feature
+    case "key": self = .key
+    case "key*feature": self = .keyFeature
+    default:
+      guard text.hasPrefix("feature*"), let slots = Int(text.dropFirst("feature*".count)),
+        slots > 0
+      else { return nil }
+      self = .featureSlots(slots)
+    }
+  }
+}

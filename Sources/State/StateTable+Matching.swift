@@ -1,0 +1,115 @@
+package import Records
+
+extension StateTable {
+  /// Checks the length of every column, the bounds of every value, and what each group asks of its
+  /// columns.
+  ///
+  /// - Throws: `StateError` for the first that does not hold.
+  package func validate() throws(StateError) {
+    for group in groups {
+      let rows = rows(of: group)
+      for (index, column) in group.columns.enumerated() {
+        let found = column.kind == .real ? rows.reals[index].count : rows.counts[index].count
+        guard found == rows.count else {
+          throw .length(column: column.fileName, expected: rows.count, found: found)
+        }
+        switch column.kind {
+        case .real:
+          if let row = rows.reals[index].firstIndex(where: { !column.bounds.contains($0) }) {
+            throw .value(
+              rows.label(of: column, row: row), expected: column.expectation,
+              found: "\(rows.reals[index][row])")
+          }
+        case .count:
+          // As integers: a Double could round a count that is too high to one that is not.
+          let bounds = Int(column.bounds.lowerBound)...Int(column.bounds.upperBound)
+          if let row = rows.counts[index].firstIndex(where: { !bounds.contains($0) }) {
+            throw .value(
+              rows.label(of: column, row: row), expected: column.expectation,
+              found: "\(rows.counts[index][row])")
+          }
+        }
+      }
+      try group.validation?(rows)
+    }
+  }
+
+  /// The state for other features. A feature of a known name keeps its values, the others start with
+  /// the initial ones.
+  package func matched(to schema: FeatureSchema) -> StateTable {
+    let indices = Dictionary(
+      uniqueKeysWithValues: features.names.enumerated().map { ($1, $0) })
+    let sources = schema.names.map { indices[$0] }
+    var matched = StateTable(groups, features: schema)
+    matched.resizeKeys(to: keyCount)
+    for group in groups {
+      for column in group.columns {
+        switch self[column.fileName] {
+        case .real(let values):
+          matched[real: column.fileName] =
+            group.scope.hasFeatures
+            ? arranged(values, of: group, by: sources, or: column.initial) : values
+        case .count(let values):
+          matched[count: column.fileName] =
+            group.scope.hasFeatures
+            ? arranged(values, of: group, by: sources, or: Int(column.initial)) : values
+        case nil: break
+        }
+      }
+    }
+    return matched
+  }
+
+  /// Takes other features, row by row of the outer dimensions.
+  private func arranged<Value>(
+    _ values: [Value], of group: StateGroup, by sources: [Int?], or initial: Value
+  ) -> [Value] {
+    (0..<shape(of: group).dropLast().reduce(1, *)).flatMap { row in
+      sources.map { source in source.map { values[row * features.count + $0] } ?? initial }
+    }
+  }
+
+  /// The state with other groups: columns that both have keep their values, the others start with the
+  /// initial ones.
+  package func regrouped(to groups: [StateGroup]) -> StateTable {
+    guard groups != self.groups else { return self }
+    var regrouped = StateTable(groups, features: features)
+    regrouped.resizeKeys(to: keyCount)
+    for group in groups where self.group(group.name)?.scope == group.scope {
+      for column in group.columns {
+        switch (column.kind, self[column.fileName]) {
+        case (.real, .real(let values)): regrouped[real: column.fileName] = values
+        case (.count, .count(let values)): regrouped[count: column.fileName] = values
+        default: break
+        }
+      }
+    }
+    return regrouped
+  }
+
+  /// Merges the state of another stream with the same groups and features, as each group says.
+  ///
+  /// Keys must be the same, in the same order.
+  ///
+  /// - Throws: `StateError`; nothing is changed then.
+  package mutating func merge(_ other: StateTable) throws(StateError) {
+    guard groups == other.groups else {
+      throw .otherTable(
+        expected: "groups \(groups.map(\.name).joined(separator: ", "))",
+        found: other.groups.map(\.name).joined(separator: ", "))
+    }
+    guard features == other.features, keyCount == other.keyCount else {
+      throw .otherTable(
+        expected: "the same \(features.count) features and \(keyCount) keys",
+        found: "\(other.features.count) features and \(other.keyCount) keys")
+    }
+    var merged = self
+    for group in groups {
+      var rows = rows(of: group)
+      try group.merge(&rows, other.rows(of: group))
+      merged.replace(rows)
+    }
+    try merged.validate()
+    self = merged
+  }
+}

@@ -1,0 +1,241 @@
+package import Records
+
+// Invariant: every column has as many values as the shape of its group's scope says.
+
+/// The state of a stream between two mini-batches: columns of numbers in groups.
+///
+/// Each column is one contiguous array. A handle (`RealColumn`, `CountColumn`) is looked up once by
+/// name; access by a handle looks nothing up.
+package struct StateTable: Sendable, Equatable {
+  package let groups: [StateGroup]
+  package let features: FeatureSchema
+  /// The number of keys: rows of the groups that have a row a key.
+  package private(set) var keyCount = 0
+  /// The columns of each kind in the order of the groups.
+  private var reals: [[Double]] = []
+  private var counts: [[Int]] = []
+
+  /// The state before the first batch: every column holds its initial value.
+  package init(_ groups: [StateGroup], features: FeatureSchema) {
+    precondition(Set(groups.map(\.name)).count == groups.count, "two state groups of one name")
+    let fileNames = groups.flatMap(\.columns).map(\.fileName)
+    precondition(Set(fileNames).count == fileNames.count, "two state columns of one file name")
+    self.groups = groups
+    self.features = features
+    for group in groups {
+      let rows = group.scope.rowCount(features: features.count, keys: 0)
+      for column in group.columns {
+        switch column.kind {
+        case .real: reals.append(Array(repeating: column.initial, count: rows))
+        case .count: counts.append(Array(repeating: Int(column.initial), count: rows))
+        }
+      }
+    }
+  }
+}
+
+/// Where a real column stands in a table; valid in every table of the same groups.
+package struct RealColumn: Sendable, Equatable {
+  let index: Int
+}
+
+/// Where a column of counts stands in a table; valid in every table of the same groups.
+package struct CountColumn: Sendable, Equatable {
+  let index: Int
+}
+
+/// The values of one column.
+package enum StateValues: Sendable, Equatable {
+  case real([Double])
+  case count([Int])
+
+  package var kind: StateColumn.Kind {
+    switch self {
+    case .real: .real
+    case .count: .count
+    }
+  }
+
+  /// The values as Doubles.
+  package var doubles: [Double] {
+    switch self {
+    case .real(let values): values
+    case .count(let values): values.map(Double.init)
+    }
+  }
+}
+
+extension StateTable {
+  /// The handle of a real column, which must exist.
+  package func real(_ column: String, of group: String) -> RealColumn {
+    RealColumn(index: index(of: column, in: group, .real))
+  }
+
+  /// The handle of a column of counts, which must exist.
+  package func count(_ column: String, of group: String) -> CountColumn {
+    CountColumn(index: index(of: column, in: group, .count))
+  }
+
+  /// The values of a column; whoever replaces them keeps their number.
+  package subscript(_ column: RealColumn) -> [Double] {
+    get { reals[column.index] }
+    _modify { yield &reals[column.index] }
+  }
+
+  /// The values of a column; whoever replaces them keeps their number.
+  package subscript(_ column: CountColumn) -> [Int] {
+    get { counts[column.index] }
+    _modify { yield &counts[column.index] }
+  }
+
+  /// Moves a column out of the table, so that several can be changed at once; `put` moves it back.
+  package mutating func take(_ column: RealColumn) -> [Double] {
+    var values: [Double] = []
+    swap(&values, &reals[column.index])
+    return values
+  }
+
+  /// Moves a column out of the table, so that several can be changed at once; `put` moves it back.
+  package mutating func take(_ column: CountColumn) -> [Int] {
+    var values: [Int] = []
+    swap(&values, &counts[column.index])
+    return values
+  }
+
+  package mutating func put(_ values: consuming [Double], in column: RealColumn) {
+    reals[column.index] = values
+  }
+
+  package mutating func put(_ values: consuming [Int], in column: CountColumn) {
+    counts[column.index] = values
+  }
+
+  private func index(
+    of column: String, in group: String, _ kind: StateColumn.Kind
+  ) -> Int {
+    var index = 0
+    for each in groups {
+      for candidate in each.columns where candidate.kind == kind {
+        if each.name == group, candidate.name == column { return index }
+        index += 1
+      }
+    }
+    preconditionFailure("no \(kind) column '\(column)' in a state group '\(group)'")
+  }
+}
+
+// MARK: Columns by name, for files and messages
+
+extension StateTable {
+  package func group(_ name: String) -> StateGroup? { groups.first { $0.name == name } }
+
+  /// The sizes of the dimensions of a group's columns.
+  package func shape(of group: StateGroup) -> [Int] {
+    group.scope.shape(features: features.count, keys: keyCount)
+  }
+
+  /// The values of a column by its name in files; nil if there is no such column.
+  package subscript(fileName: String) -> StateValues? {
+    get {
+      guard let (kind, index) = place(ofFileName: fileName) else { return nil }
+      return kind == .real ? .real(reals[index]) : .count(counts[index])
+    }
+    set {
+      guard let (kind, index) = place(ofFileName: fileName) else {
+        preconditionFailure("no state column '\(fileName)'")
+      }
+      switch (kind, newValue) {
+      case (.real, .real(let values)): reals[index] = values
+      case (.count, .count(let values)): counts[index] = values
+      default: preconditionFailure("state column '\(fileName)' is of kind \(kind)")
+      }
+    }
+  }
+
+  private func place(ofFileName name: String) -> (kind: StateColumn.Kind, index: Int)? {
+    var (real, count) = (0, 0)
+    for column in groups.lazy.flatMap(\.columns) {
+      let index = column.kind == .real ? real : count
+      if column.fileName == name { return (column.kind, index) }
+      if column.kind == .real { real += 1 } else { count += 1 }
+    }
+    return nil
+  }
+
+  /// The real column of that name in files, which must exist.
+  package subscript(real fileName: String) -> [Double] {
+    get {
+      guard case .real(let values) = self[fileName] else {
+        preconditionFailure("no real state column '\(fileName)'")
+      }
+      return values
+    }
+    set { self[fileName] = .real(newValue) }
+  }
+
+  /// The column of counts of that name in files, which must exist.
+  package subscript(count fileName: String) -> [Int] {
+    get {
+      guard case .count(let values) = self[fileName] else {
+        preconditionFailure("no state column of counts '\(fileName)'")
+      }
+      return values
+    }
+    set { self[fileName] = .count(newValue) }
+  }
+
+  /// The rows of a group, apart from the table.
+  func rows(of group: StateGroup) -> StateRows {
+    let values = group.columns.map { self[$0.fileName] }
+    return StateRows(
+      group: group, features: features.names,
+      count: group.scope.rowCount(features: features.count, keys: keyCount),
+      reals: values.map { if case .real(let values) = $0 { values } else { [] } },
+      counts: values.map { if case .count(let values) = $0 { values } else { [] } })
+  }
+
+  mutating func replace(_ rows: StateRows) {
+    for (index, column) in rows.group.columns.enumerated() {
+      switch column.kind {
+      case .real: self[real: column.fileName] = rows.reals[index]
+      case .count: self[count: column.fileName] = rows.counts[index]
+      }
+    }
+  }
+
+  /// Gives the columns of some groups their initial values.
+  package mutating func reset(groups names: [String]) {
+    for group in groups where names.contains(group.name) {
+      for column in group.columns {
+        let count = group.scope.rowCount(features: features.count, keys: keyCount)
+        switch column.kind {
+        case .real:
+          self[real: column.fileName] = Array(repeating: column.initial, count: count)
+        case .count:
+          self[count: column.fileName] = Array(repeating: Int(column.initial), count: count)
+        }
+      }
+    }
+  }
+
+  /// Adds or removes keys at the end; new ones start with the initial values.
+  package mutating func resizeKeys(to count: Int) {
+    for group in groups where group.scope.hasKeys {
+      let rows = group.scope.rowCount(features: features.count, keys: count)
+      for column in group.columns {
+        switch column.kind {
+        case .real: self[real: column.fileName].resize(to: rows, filling: column.initial)
+        case .count: self[count: column.fileName].resize(to: rows, filling: Int(column.initial))
+        }
+      }
+    }
+    keyCount = count
+  }
+}
+
+extension Array {
+  fileprivate mutating func resize(to count: Int, filling value: Element) {
+    if count < self.count { removeLast(self.count - count) }
+    append(contentsOf: repeatElement(value, count: count - self.count))
+  }
+}

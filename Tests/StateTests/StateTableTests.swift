@@ -1,0 +1,202 @@
+import Records
+import State
+import Testing
+
+/// A group of each scope, as an operator would declare them.
+private let groups = [
+  StateGroup("affine", scope: .feature, columns: [.real("weight", initial: 1, fileName: "weight")]),
+  StateGroup(
+    "bins", scope: .featureSlots(2), columns: [.count("seen"), .real("edge", initial: 0.5)]),
+  StateGroup("clock", scope: .stream, columns: [.count("ticks", initial: 7)]),
+  StateGroup("keys", scope: .key, columns: [.count("last")]),
+  StateGroup("keyed", scope: .keyFeature, columns: [.real("mean", initial: -1)]),
+]
+
+private func table(_ features: [String] = ["a", "b", "c"]) throws -> StateTable {
+  StateTable(groups, features: try FeatureSchema(features))
+}
+
+struct StateTableTests {
+  @Test func `every column starts with its initial value, in the shape of its scope`() throws {
+    let table = try table()
+    #expect(table[real: "weight"] == [1, 1, 1])
+    #expect(table[count: "evenkeel.bins.seen"] == [0, 0, 0, 0, 0, 0])
+    #expect(table[real: "evenkeel.bins.edge"] == Array(repeating: 0.5, count: 6))
+    #expect(table[count: "evenkeel.clock.ticks"] == [7])
+    #expect(table[count: "evenkeel.keys.last"] == [])
+    #expect(table.groups.map { table.shape(of: $0) } == [[3], [2, 3], [], [0], [0, 3]])
+    #expect(table["nothing"] == nil)
+    #expect(throws: Never.self) { try table.validate() }
+  }
+
+  @Test func `keys are added with the initial values and removed from the end`() throws {
+    var table = try table()
+    table.resizeKeys(to: 2)
+    let (last, mean) = (table.count("last", of: "keys"), table.real("mean", of: "keyed"))
+    #expect(table[last] == [0, 0] && table[mean] == Array(repeating: -1, count: 6))
+    table[last] = [4, 5]
+    table[mean] = [1, 2, 3, 4, 5, 6]
+    table.resizeKeys(to: 3)
+    #expect(table[last] == [4, 5, 0] && table[mean] == [1, 2, 3, 4, 5, 6, -1, -1, -1])
+    table.resizeKeys(to: 1)
+    #expect(table.keyCount == 1 && table[last] == [4] && table[mean] == [1, 2, 3])
+    #expect(table[real: "weight"] == [1, 1, 1])
+    #expect(throws: Never.self) { try table.validate() }
+  }
+
+  @Test func `a column that is taken out and put back is changed in place`() throws {
+    var table = try table()
+    let weight = table.real("weight", of: "affine")
+    var values = table.take(weight)
+    values[1] = 4
+    table.put(values, in: weight)
+    table[table.count("ticks", of: "clock")][0] += 1
+    #expect(table[weight] == [1, 4, 1] && table[count: "evenkeel.clock.ticks"] == [8])
+  }
+
+  @Test func `features of a known name keep their rows in every scope`() throws {
+    var table = try table()
+    table.resizeKeys(to: 2)
+    table[real: "weight"] = [1, 2, 3]
+    table[count: "evenkeel.bins.seen"] = [1, 2, 3, 11, 12, 13]
+    table[count: "evenkeel.clock.ticks"] = [9]
+    table[count: "evenkeel.keys.last"] = [5, 6]
+    table[real: "evenkeel.keyed.mean"] = [1, 2, 3, 11, 12, 13]
+    let matched = table.matched(to: try FeatureSchema(["c", "new", "a", "d"]))
+    #expect(matched.features.names == ["c", "new", "a", "d"])
+    #expect(matched[real: "weight"] == [3, 1, 1, 1])
+    #expect(matched[count: "evenkeel.bins.seen"] == [3, 0, 1, 0, 13, 0, 11, 0])
+    #expect(matched[count: "evenkeel.clock.ticks"] == [9])
+    #expect(matched[count: "evenkeel.keys.last"] == [5, 6])
+    #expect(matched[real: "evenkeel.keyed.mean"] == [3, -1, 1, -1, 13, -1, 11, -1])
+    #expect(throws: Never.self) { try matched.validate() }
+    #expect(table.matched(to: table.features) == table)
+    let none = try self.emptied(table)
+    #expect(none.matched(to: table.features)[real: "weight"] == [1, 1, 1])
+    #expect(none.matched(to: table.features)[count: "evenkeel.keys.last"] == [5, 6])
+  }
+
+  private func emptied(_ table: StateTable) throws -> StateTable {
+    table.matched(to: try FeatureSchema([]))
+  }
+
+  @Test func `other groups take over the columns that both have`() throws {
+    var table = try table()
+    table[real: "weight"] = [1, 2, 3]
+    table[count: "evenkeel.clock.ticks"] = [9]
+    let other = [
+      groups[2],
+      StateGroup(
+        "affine", scope: .feature,
+        columns: [
+          .real("bias", initial: 8), .real("weight", initial: 1, fileName: "weight"),
+        ]),
+      StateGroup("bins", scope: .featureSlots(3), columns: [.count("seen")]),
+    ]
+    let regrouped = table.regrouped(to: other)
+    #expect(regrouped.groups == other)
+    #expect(
+      regrouped[real: "weight"] == [1, 2, 3] && regrouped[count: "evenkeel.clock.ticks"] == [9])
+    #expect(regrouped[real: "evenkeel.affine.bias"] == [8, 8, 8])
+    #expect(regrouped[count: "evenkeel.bins.seen"] == Array(repeating: 0, count: 9))
+    #expect(table.regrouped(to: groups) == table)
+  }
+
+  @Test func `a reset gives groups their initial values and leaves the others`() throws {
+    var table = try table()
+    table[real: "weight"] = [1, 2, 3]
+    table[count: "evenkeel.clock.ticks"] = [9]
+    table.reset(groups: ["clock"])
+    #expect(table[count: "evenkeel.clock.ticks"] == [7] && table[real: "weight"] == [1, 2, 3])
+  }
+
+  @Test func `values out of bounds are named by column, slot and feature`() throws {
+    func message(_ change: (inout StateTable) -> Void) throws -> String {
+      var table = try table()
+      table.resizeKeys(to: 2)
+      change(&table)
+      do throws(StateError) {
+        try table.validate()
+        return "valid"
+      } catch {
+        return error.description
+      }
+    }
+    #expect(
+      try message { $0[real: "weight"][1] = .nan }
+        == "weight of feature 'b': expected a finite number, found nan")
+    #expect(
+      try message { $0[count: "evenkeel.bins.seen"][4] = -1 }
+        == "evenkeel.bins.seen[1] of feature 'b': expected 0 to 2^53, found -1")
+    #expect(
+      try message { $0[count: "evenkeel.clock.ticks"][0] = .max }
+        == "evenkeel.clock.ticks: expected 0 to 2^53, found 9223372036854775807")
+    #expect(
+      try message { $0[count: "evenkeel.keys.last"][1] = -5 }
+        == "evenkeel.keys.last[1]: expected 0 to 2^53, found -5")
+    #expect(
+      try message { $0[real: "evenkeel.keyed.mean"][3] = .infinity }
+        == "evenkeel.keyed.mean[1] of feature 'a': expected a finite number, found inf")
+    #expect(
+      try message { $0[real: "weight"] = [1] } == "weight: expected 3 numbers, found 1")
+  }
+
+  @Test func `merging adds counts, asks for equal numbers, and changes nothing when refused`()
+    throws
+  {
+    var table = try table()
+    var other = table
+    other[count: "evenkeel.bins.seen"] = [1, 2, 3, 4, 5, 6]
+    try table.merge(other)
+    #expect(table[count: "evenkeel.bins.seen"] == [1, 2, 3, 4, 5, 6])
+    #expect(table[count: "evenkeel.clock.ticks"] == [14])
+    let before = table
+    other[real: "evenkeel.bins.edge"][4] = 0.25
+    #expect(
+      throws: StateError.value(
+        "evenkeel.bins.edge[1] of feature 'b'", expected: "0.5", found: "0.25")
+    ) { try table.merge(other) }
+    other = before
+    other[count: "evenkeel.clock.ticks"] = [1 << 53]
+    #expect(throws: StateError.self) { try table.merge(other) }
+    other = before
+    other.resizeKeys(to: 1)
+    #expect(throws: StateError.self) { try table.merge(other) }
+    #expect(throws: StateError.self) { try table.merge(self.emptied(before)) }
+    #expect(throws: StateError.self) { try table.merge(before.regrouped(to: [groups[0]])) }
+    #expect(table == before)
+  }
+
+  @Test func `a group merges and validates by its own rules, over several columns`() throws {
+    let mean = StateGroup(
+      "mean", scope: .feature, columns: [.real("sum", initial: 0), .count("n")],
+      validate: { rows throws(StateError) in
+        for row in 0..<rows.count where rows[count: "n"][row] == 0 && rows[real: "sum"][row] != 0 {
+          throw .value(rows.label(of: "sum", row: row), expected: "0 without values", found: "more")
+        }
+      },
+      merge: { rows, other throws(StateError) in
+        for row in 0..<rows.count { rows[real: "sum"][row] += other[real: "sum"][row] }
+        rows.add(count: "n", of: other)
+      })
+    var table = StateTable([mean], features: try FeatureSchema(["a", "b"]))
+    table[real: "evenkeel.mean.sum"] = [2, 3]
+    #expect(
+      throws: StateError.value(
+        "evenkeel.mean.sum of feature 'a'", expected: "0 without values", found: "more")
+    ) { try table.validate() }
+    table[count: "evenkeel.mean.n"] = [1, 1]
+    try table.merge(table)
+    #expect(
+      table[real: "evenkeel.mean.sum"] == [4, 6] && table[count: "evenkeel.mean.n"] == [2, 2])
+  }
+
+  @Test func `the text of a scope is read back, and other texts are none`() {
+    for scope in [StateScope.stream, .feature, .featureSlots(12), .key, .keyFeature] {
+      #expect(StateScope(text: scope.text) == scope)
+    }
+    for text in ["", "feature*", "feature*0", "feature*-1", "features", "key*2"] {
+      #expect(StateScope(text: text) == nil, "\(text)")
+    }
+  }
+}
