@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_metrics_are_samples(daemon: Daemon) -> None:
     assert found["evenkeel_stream_records_total", "weather", None] == 100
     mean = client.streams["weather"].features().column("mean")[1]
     assert found["evenkeel_feature_mean", "weather", "b"] == mean
+
+
+def test_a_refused_reload_is_told(daemon: Daemon) -> None:
+    client = Client(daemon.control)
+    assert client.daemon()["last_reload"] is None
+    configuration = daemon.folder / "evenkeel.yaml"
+    configuration.write_text(configuration.read_text().replace("size: 10", "sise: 10"))
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: client.daemon()["reloads"] == 1)
+    told = client.daemon()
+    assert told["reloads_refused"] == 1
+    assert told["last_reload"]["applied"] is False
+    assert "did you mean 'size'" in told["last_reload"]["error"]
 
 
 def free_port() -> int:

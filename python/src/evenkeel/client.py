@@ -178,7 +178,11 @@ class Client:
     @property
     def version(self) -> str:
         """The version of the daemon."""
-        return str(self._get("/api/v1/streams")["version"])
+        return str(self.daemon()["version"])
+
+    def daemon(self) -> Json:
+        """The members that docs/HTTP.md lists under "The daemon": reloads, the last one's error, warnings."""
+        return self._get("/api/v1/daemon")
 
     @property
     def streams(self) -> Streams:
