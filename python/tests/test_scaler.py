@@ -81,8 +81,8 @@ def test_a_csv_stream_has_the_same_numbers(tmp_path: Path) -> None:
         *("normalize", SAMPLE, "-o", tmp_path / "2.csv", *features, "--checkpoint-in", before),
         *("--frozen", "--precision", "float64"),
     )
-    expected = pandas.read_csv(tmp_path / "2.csv", float_precision="round_trip")
-    raw = pandas.read_csv(SAMPLE, float_precision="round_trip")
+    expected = pandas.read_csv(tmp_path / "2.csv")
+    raw = pandas.read_csv(SAMPLE)
     found = Scaler.load(before).apply(raw)
     assert list(found.columns) == list(expected.columns)
     assert (found["origin"] == expected["origin"]).all()
