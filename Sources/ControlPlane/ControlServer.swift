@@ -51,7 +51,7 @@ package final class ControlServer: Sendable {
     }
     self.listeners = listeners
     do {
-      worker = try SerialThread(name: "control.answers", clock: clock)
+      worker = try SerialThread(name: "control.answer", clock: clock)
       loop = try ControlLoop(
         listeners, limits: limits, clock: clock, logger: logger, statistics: statistics
       ) { [worker, answers] request, reply in
@@ -76,7 +76,7 @@ package final class ControlServer: Sendable {
   package func start() throws(ControlError) {
     sampleRates()
     do {
-      try startThread(named: "control.loop") { [self] in
+      try startThread("control.loop") { [self] in
         loop.run()
         worker.stop()
         hasEnded.signal()

@@ -32,14 +32,12 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   private let lock = Lock()
   private let maxElements: Int
   private let maxBytes: Int
-  /// Those from `head` on wait; the others were taken.
-  private var elements: [Element?] = []
-  private var head = 0
+  private var elements = FIFO<Element>()
   private var bytes = 0
   private var ending: (any Error)??
   private var isCancelled = false
   private var wakeProducer: (@Sendable () -> Void)?
-  private var wakeConsumer: (@Sendable () -> Void)?
+  private var wakeConsumer: (@Sendable (Wake) -> Void)?
   private var producerWaits = false
   private var consumerWaits = false
 
@@ -53,7 +51,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     lock.withLock { wakeProducer = wake }
   }
 
-  func onElement(_ wake: @escaping @Sendable () -> Void) {
+  func onElement(_ wake: @escaping @Sendable (Wake) -> Void) {
     lock.withLock { wakeConsumer = wake }
   }
 
@@ -61,7 +59,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   func room(reserved: Int = 0) -> Room {
     lock.withLock {
       if isCancelled { return .cancelled }
-      if count + reserved < maxElements, bytes < maxBytes { return .open }
+      if elements.count + reserved < maxElements, bytes < maxBytes { return .open }
       producerWaits = true
       return .full
     }
@@ -75,11 +73,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   }
 
   /// Wakes the consumer if it waits for what was put.
-  func flush() {
-    let wake = lock.withLock {
-      count == 0 ? nil as (@Sendable () -> Void)? : consumerToWake()
-    }
-    wake?()
+  func flush(_ wake: Wake) {
+    let consumer = lock.withLock { elements.isEmpty ? nil : consumerToWake() }
+    consumer?(wake)
   }
 
   /// Takes an element from anyone, room or not; false where the channel takes none any more.
@@ -88,32 +84,34 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   }
 
   private func append(_ element: consuming Element, wakingAt wakingBytes: Int) -> Bool {
-    // Moved in, not copied: whoever takes it is to be its only owner, who may change it in place.
-    var moved = Optional(consume element)
-    let (isTaken, wake): (Bool, (@Sendable () -> Void)?) = lock.withLock {
-      guard !isCancelled, ending == nil else { return (false, nil) }
-      bytes += moved?.byteCount ?? 0
-      elements.append(moved.take())
-      return (true, bytes < wakingBytes ? nil : consumerToWake())
+    lock.lock()
+    guard !isCancelled, ending == nil else {
+      lock.unlock()
+      return false
     }
-    wake?()
-    return isTaken
+    bytes += element.byteCount
+    // Moved, not copied: the consumer must be the only owner, so that it may change it in place.
+    elements.append(consume element)
+    let consumer = bytes < wakingBytes ? nil : consumerToWake()
+    lock.unlock()
+    consumer?(.now)
+    return true
   }
 
   /// Says that no element follows, and why if the producer failed.
   func end(_ failure: (any Error)?) {
-    let wake = lock.withLock {
-      guard !isCancelled, ending == nil else { return nil as (@Sendable () -> Void)? }
+    let consumer = lock.withLock {
+      guard !isCancelled, ending == nil else { return nil as (@Sendable (Wake) -> Void)? }
       ending = .some(failure)
       return consumerToWake()
     }
-    wake?()
+    consumer?(.now)
   }
 
   /// The next element; after `empty` the consumer is woken when there is something to take.
   func take() -> Intake {
     let (intake, wake): (Intake, (@Sendable () -> Void)?) = lock.withLock {
-      guard let element = removeFirst() else {
+      guard let element = elements.removeFirst() else {
         if case .some(let failure) = ending { return (.ended(failure), nil) }
         consumerWaits = true
         return (.empty, nil)
@@ -129,8 +127,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   func cancel() {
     let wake = lock.withLock {
       isCancelled = true
-      elements = []
-      head = 0
+      elements.removeAll()
       bytes = 0
       producerWaits = false
       // Whatever the producer waits for: it is to let go of what it holds.
@@ -139,29 +136,15 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     wake?()
   }
 
-  private var count: Int { elements.count - head }
-
-  /// The first element; what is behind it moves only when as many were taken.
-  private func removeFirst() -> Element? {
-    guard head < elements.count else { return nil }
-    let element = elements[head].take()
-    head += 1
-    if 2 * head >= elements.count {
-      elements.removeFirst(head)
-      head = 0
-    }
-    return element
-  }
-
   private func producerToWake() -> (@Sendable () -> Void)? {
-    guard producerWaits, count <= maxElements / 2, bytes <= maxBytes / 2 else {
+    guard producerWaits, elements.count <= maxElements / 2, bytes <= maxBytes / 2 else {
       return nil
     }
     producerWaits = false
     return wakeProducer
   }
 
-  private func consumerToWake() -> (@Sendable () -> Void)? {
+  private func consumerToWake() -> (@Sendable (Wake) -> Void)? {
     guard consumerWaits else { return nil }
     consumerWaits = false
     return wakeConsumer

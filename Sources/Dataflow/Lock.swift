@@ -1,9 +1,10 @@
 internal import Glibc
 
-/// A pthread mutex: unlike `Synchronization.Mutex`, ThreadSanitizer understands it on Linux.
+/// A pthread mutex. ThreadSanitizer understands it on Linux; it does not understand
+/// `Synchronization.Mutex`.
 package final class Lock: @unchecked Sendable {
   // @unchecked because a pthread mutex is made to be shared; its address is stable on the heap.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  fileprivate let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
   package init() {
     mutex = .allocate(capacity: 1)
@@ -26,4 +27,28 @@ package final class Lock: @unchecked Sendable {
     defer { unlock() }
     return try body()
   }
+}
+
+/// A pthread condition variable: threads that hold a lock wait on it until another thread signals.
+final class Condition: @unchecked Sendable {
+  // @unchecked because a pthread condition is made to be shared; its address is stable on the heap.
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  init() {
+    condition = .allocate(capacity: 1)
+    condition.initialize(to: pthread_cond_t())
+    let status = pthread_cond_init(condition, nil)
+    precondition(status == 0, "pthread_cond_init: \(status)")
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    condition.deinitialize(count: 1)
+    condition.deallocate()
+  }
+
+  /// Releases `lock`, which the caller holds, sleeps, and takes it again. It may return without a signal.
+  func wait(_ lock: Lock) { pthread_cond_wait(condition, lock.mutex) }
+  func signal() { pthread_cond_signal(condition) }
+  func broadcast() { pthread_cond_broadcast(condition) }
 }

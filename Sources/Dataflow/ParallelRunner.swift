@@ -1,21 +1,18 @@
-internal import Dispatch
-
 // Invariants:
-// - Everything mutable is touched on `queue` only, but a worker that is out working.
+// - Everything mutable is touched on `queue` only, except a worker that is working.
 // - Elements get ascending numbers as they are taken; outputs are put in that order.
-// - Taken and not yet put are at most as many elements as there are workers, twice.
+// - At most `most` elements, two for each worker, were taken and are not yet put.
 
 /// Drives equal workers side by side and puts their outputs back in the order of the inputs.
 final class ParallelRunner<W: Worker>: Runner, @unchecked Sendable
 where W.Input: Sized, W.Output: Sized {
   // @unchecked because every stored variable is only touched on `queue`.
 
-  private let queue: DispatchQueue
-  private let workQueue: DispatchQueue
-  private let threads: StageThreads?
+  private let queue: SerialQueue
+  private let place: RunnerPlace
   private let input: Channel<W.Input>
   private let outlet: Outlet<W.Output>
-  /// What may be taken and not yet put; one slow element must not let the others run ahead without bound.
+  /// One slow element must not let the others run on without bound.
   private let most: Int
   private var idle: [W]
   private var nextTaken = 0
@@ -29,20 +26,17 @@ where W.Input: Sized, W.Output: Sized {
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
 
   init(
-    _ workers: [W], label: String, input: Channel<W.Input>, outlet: Outlet<W.Output>,
-    threads: StageThreads?
+    _ workers: [W], input: Channel<W.Input>, outlet: Outlet<W.Output>, at place: RunnerPlace
   ) {
     precondition(!workers.isEmpty)
-    queue = DispatchQueue(label: label, target: threads?.target)
-    workQueue = DispatchQueue(
-      label: label + ".workers", attributes: .concurrent, target: threads?.target)
+    queue = SerialQueue(on: place.share)
+    self.place = place
     self.input = input
     self.outlet = outlet
-    self.threads = threads
     most = 2 * workers.count
     idle = workers
-    input.onElement { [weak self] in self?.schedule() }
-    outlet.onRoom { [weak self] in self?.schedule() }
+    input.onElement { [weak self] wake in self?.schedule(wake) }
+    outlet.onRoom { [weak self] in self?.schedule(.now) }
   }
 
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void) {
@@ -61,12 +55,12 @@ where W.Input: Sized, W.Output: Sized {
     }
   }
 
-  private func schedule() {
-    threads.async(on: queue) { self.run() }
+  private func schedule(_ wake: Wake) {
+    queue.async(wake, place.counted { self.run() })
   }
 
   private func run() {
-    defer { outlet.flush() }
+    defer { outlet.flush(.atEnd(of: place.share)) }
     while !isDone {
       putFinished()
       guard !isDone else { return }
@@ -96,17 +90,22 @@ where W.Input: Sized, W.Output: Sized {
     working += 1
     let worker = idle.removeLast()
     let handover = Handover(consume element)
-    threads.async(on: workQueue) {
-      var worker = worker
-      let result = Result { try worker.work(handover.take()) }
-      self.threads.async(on: self.queue) { [worker] in
-        self.working -= 1
-        guard !self.isDone else { return self.letGo() }
-        self.idle.append(worker)
-        self.finished[number] = result
-        self.run()
-      }
-    }
+    place.longShare.run(
+      place.counted {
+        var worker = worker
+        let result = Result { try worker.work(handover.take()) }
+        self.queue.async(
+          .atEnd(of: self.place.longShare),
+          self.place.counted { [worker] in self.take(result, number, from: worker) })
+      })
+  }
+
+  private func take(_ result: Result<W.Output, any Error>, _ number: Int, from worker: W) {
+    working -= 1
+    guard !isDone else { return letGo() }
+    idle.append(worker)
+    finished[number] = result
+    run()
   }
 
   private func putFinished() {
@@ -130,7 +129,7 @@ where W.Input: Sized, W.Output: Sized {
     letGo()
   }
 
-  /// Says that the part has ended, once no worker is out working.
+  /// Reports the end of the part once no worker is working.
   private func letGo() {
     guard isDone, working == 0, let onEnd else { return }
     self.onEnd = nil
@@ -138,9 +137,9 @@ where W.Input: Sized, W.Output: Sized {
   }
 }
 
-/// An element on its way to a worker, who is to be its only owner: a closure would be one too.
+/// An element on its way to a worker, which must be its only owner. A closure would be another one.
 private final class Handover<Element>: @unchecked Sendable {
-  // @unchecked because who makes it is done with it when the worker begins.
+  // @unchecked because the runner that makes it never touches it after the worker was queued.
   private var element: Element?
 
   init(_ element: consuming Element) {
@@ -153,7 +152,7 @@ private final class Handover<Element>: @unchecked Sendable {
   }
 }
 
-/// A worker that does its work in its turn.
+/// A worker as a stage.
 struct WorkerStage<W: Worker>: Stage {
   var worker: W
 

@@ -1,21 +1,51 @@
-internal import Dispatch
-
 // Invariants:
 // - Everything mutable is touched on `queue` only.
 // - A step is taken only when the output has room, so back-pressure is "no step".
 // - After `isDone` nothing is taken, emitted or waited for.
+// - A step for which the stage asked a disk's thread is taken on one, and on no other.
 
-/// So many steps a runner takes at most before it looks at what else is queued.
+/// A runner takes so many steps at most before others get their turn.
 let mostStepsOfARun = 64
 
-/// What drives one part of a flow.
+/// Drives one part of a flow.
 protocol Runner: AnyObject, Sendable {
-  /// Begins; `onEnd` is called once, when the part has let go of what it held.
+  /// Begins. `onEnd` is called once, when the part has released what it held.
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void)
-  /// Ends the input early: what was read goes its way. Only a source does anything.
+  /// Ends the input early; what was read still reaches the end. Only a source does anything.
   func stop()
   /// Ends the work at once, as if the stage had failed.
   func cancel(_ failure: any Error)
+}
+
+/// A turn that takes as long is a long one.
+private let longTurnSeconds = 0.001
+
+/// Where a runner's jobs run.
+struct RunnerPlace: Sendable {
+  let threads: StageThreads
+  /// The share for short turns.
+  let share: ThreadShare
+  /// The share for long turns.
+  let longShare: ThreadShare
+  /// Nil for the stages of live streams, whose sources never wait.
+  let gate: SourceGate?
+
+  /// The place of a stage whose every step may wait for a disk; this one if there is none.
+  func moved(to disk: Disk?, gate: SourceGate?) -> RunnerPlace {
+    guard let disk else { return self }
+    let share = threads.share(of: disk)
+    return RunnerPlace(threads: threads, share: share, longShare: share, gate: gate)
+  }
+
+  /// A job of a stage that is no source, which the gate counts from now until it ends.
+  func counted(_ job: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
+    guard let gate else { return job }
+    gate.jobWasQueued()
+    return {
+      job()
+      gate.jobHasEnded()
+    }
+  }
 }
 
 /// Drives one stage on a serial queue of its own.
@@ -23,15 +53,15 @@ final class StageRunner<S: Stage>: Runner, @unchecked Sendable
 where S.Input: Sized, S.Output: Sized {
   // @unchecked because every stored variable is only touched on `queue`.
 
-  private let queue: DispatchQueue
-  private let threads: StageThreads?
+  private let queue: SerialQueue
+  private let place: RunnerPlace
   private let input: Channel<S.Input>?
   private let outlet: Outlet<S.Output>
-  /// Let go when done, so that what it holds open is closed before the flow completes.
+  /// Released when done, so that what it holds open is closed before the flow completes.
   private var stage: S?
   private var need: Progress
   private var isStopping = false
-  /// Whether a source waits until `threads` call it.
+  /// Whether a source waits for the gate.
   private var isHeldBack = false
   /// By a source, in bytes.
   private var emittedInTurn = 0
@@ -39,31 +69,20 @@ where S.Input: Sized, S.Output: Sized {
   private var isDone = false
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
-  private var isWaiting = false
-  private var waitIsOver = false
-  /// The number of the wait for a descriptor.
-  private var wait: Int?
-  /// When the wait is over without one.
-  private var deadline: DispatchTime?
-  /// When the earliest timer under way fires; it serves every wait until then.
-  private var timer: DispatchTime?
+  private var wait = RunnerWait()
+  /// How many turns in a row were long.
+  private var longTurns = 0
 
   /// A runner with no input drives a source: its stage is resumed until it has finished.
-  ///
-  /// - Parameter threads: what runs it; nil is a thread of its own, for a stage that others must not wait
-  ///   for.
-  init(
-    _ stage: S, label: String, input: Channel<S.Input>?, outlet: Outlet<S.Output>,
-    threads: StageThreads?
-  ) {
-    queue = DispatchQueue(label: label, target: threads?.target)
-    self.threads = threads
+  init(_ stage: S, input: Channel<S.Input>?, outlet: Outlet<S.Output>, at place: RunnerPlace) {
+    queue = SerialQueue(on: place.share)
+    self.place = place
     self.stage = stage
     self.input = input
     self.outlet = outlet
     need = input == nil ? .again : .next
-    input?.onElement { [weak self] in self?.schedule() }
-    outlet.onRoom { [weak self] in self?.schedule() }
+    input?.onElement { [weak self] wake in self?.schedule(wake) }
+    outlet.onRoom { [weak self] in self?.schedule(.now) }
   }
 
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void) {
@@ -90,20 +109,24 @@ where S.Input: Sized, S.Output: Sized {
     }
   }
 
-  private func schedule() {
+  private func schedule(_ wake: Wake) {
     if isSource {
-      queue.async { self.run() }
+      queue.async(wake) { self.run() }
     } else {
-      threads.async(on: queue) { self.run() }
+      queue.async(wake, place.counted { self.run() })
     }
   }
 
-  /// Takes steps while there is something to do, but not so many that stopping has to wait long, nor
-  /// that other stages have to.
-  private func run() {
+  /// Takes steps while there is something to do, but not so many that a stop or other stages wait long.
+  ///
+  /// - Parameter disk: whose thread this is, or nil for one of the runner's own share.
+  private func run(onThreadOf disk: ThreadShare? = nil) {
+    let atEnd = Wake.atEnd(of: disk ?? place.share)
+    let start = Clock.system.now()
     defer {
-      outlet.flush()
-      if isSource { threads?.sourcePauses() }
+      if disk == nil { turnHasEnded(afterSeconds: Clock.system.now().seconds(since: start)) }
+      outlet.flush(atEnd)
+      if isSource { place.gate?.sourcePauses() }
     }
     for _ in 0..<mostStepsOfARun {
       guard !isDone else { return }
@@ -112,11 +135,15 @@ where S.Input: Sized, S.Output: Sized {
       case .cancelled: return done(nil)
       case .open: break
       }
-      if case .waits = need, isWaiting { return }
+      if case .waits = need, wait.isOn {
+        guard let awaited = wait.disk else { return }
+        guard disk === awaited else { return runOnThread(of: awaited) }
+        endWait()
+      }
       guard mayGoOn() else { return }
       do {
         guard let signal = try nextSignal() else { return }
-        waitIsOver = false
+        wait.isOver = false
         need =
           try stage?.step(consume signal) { (element: consuming S.Output) in
             if isSource { emittedInTurn += element.byteCount }
@@ -126,17 +153,27 @@ where S.Input: Sized, S.Output: Sized {
         return done(error)
       }
       if need == .finished || wantsElement && inputHasEnded { return done(nil) }
-      if case .waits(let awaiting) = need { wait(for: awaiting) }
+      if case .waits(let awaiting) = need { begin(awaiting) }
+      // The steps after it compute.
+      if disk != nil { break }
     }
-    schedule()
+    schedule(atEnd)
+  }
+
+  /// Moves a stage whose turns are long to the share for them. One long turn may be a short one that the kernel
+  /// interrupted.
+  private func turnHasEnded(afterSeconds seconds: Double) {
+    guard place.share !== place.longShare else { return }
+    longTurns = seconds < longTurnSeconds ? 0 : longTurns + 1
+    queue.move(to: longTurns < 2 ? place.share : place.longShare)
   }
 
   /// Whether there is a thread to spare for a source, which goes on later otherwise.
   private func mayGoOn() -> Bool {
-    guard isSource, let threads else { return true }
+    guard isSource, let gate = place.gate else { return true }
     guard !isHeldBack else { return false }
-    let isInTurn = emittedInTurn < StageThreads.bytesOfATurn
-    isHeldBack = !threads.mayRead(beforeOthers: isInTurn) {
+    let isInTurn = emittedInTurn < SourceGate.bytesOfATurn
+    isHeldBack = !gate.mayRead(beforeOthers: isInTurn) {
       self.queue.async {
         self.isHeldBack = false
         self.run()
@@ -146,7 +183,7 @@ where S.Input: Sized, S.Output: Sized {
     return !isHeldBack
   }
 
-  /// What to tell the stage, or nil where there is nothing; throws the failure that the input ends by.
+  /// What to tell the stage, or nil if there is nothing; throws the failure that the input ends by.
   private func nextSignal() throws -> Signal<S.Input>? {
     if isStopping, !inputHasEnded {
       inputHasEnded = true
@@ -159,12 +196,12 @@ where S.Input: Sized, S.Output: Sized {
       return .element(element)
     case .empty:
       guard case .nextOr(let awaiting) = need else { return nil }
-      // A wait that is over is a step; one that is not yet under way begins.
-      if waitIsOver { return .resume }
-      if !isWaiting { wait(for: awaiting) }
+      // A wait that is over is a step; one that is not yet on begins.
+      if wait.isOver { return .resume }
+      if !wait.isOn { begin(awaiting) }
       return nil
     case .ended(let failure):
-      // The stage may close what it waits for, whose number is then anyone's.
+      // The stage may close the descriptor it waits for, and another may get its number.
       forgetWait()
       if let failure { throw failure }
       inputHasEnded = true
@@ -191,53 +228,93 @@ where S.Input: Sized, S.Output: Sized {
     case .again, .waits, .finished: false
     }
   }
+}
 
-  private func wait(for awaiting: Awaiting) {
-    isWaiting = true
+// MARK: Waits
+
+/// What a runner waits for on behalf of its stage.
+private struct RunnerWait {
+  var isOn = false
+  /// Whether the wait that the stage asked for last has ended by itself.
+  var isOver = false
+  /// The number of the wait for a descriptor.
+  var number: Int?
+  /// When the wait ends at the latest.
+  var deadline: Instant?
+  /// Whose thread the next step needs.
+  var disk: ThreadShare?
+  /// Whether a job for it is queued.
+  var hasDiskJob = false
+  /// The earliest timer that is set; it serves every wait until then.
+  var timer: Instant?
+}
+
+extension StageRunner {
+  private func begin(_ awaiting: Awaiting) {
+    wait.isOn = true
+    if let disk = awaiting.disk {
+      let share = place.threads.share(of: disk)
+      wait.disk = share
+      return runOnThread(of: share)
+    }
     if let readiness = awaiting.readiness {
-      wait = ReadinessWatch.shared.wait(for: readiness) { [weak self] number in
+      wait.number = place.threads.watch.wait(for: readiness) { [weak self] number in
         guard let self else { return }
         queue.async { self.resume(after: number) }
       }
     }
     if let seconds = awaiting.seconds {
-      deadline = .now() + max(0, seconds)
+      wait.deadline = Clock.system.now() + seconds
       setTimer()
+    }
+  }
+
+  private func runOnThread(of disk: ThreadShare) {
+    guard !wait.hasDiskJob else { return }
+    wait.hasDiskJob = true
+    queue.async(on: disk) {
+      self.wait.hasDiskJob = false
+      self.run(onThreadOf: disk)
     }
   }
 
   private func resume(after number: Int) {
     // It may have been forgotten meanwhile.
-    guard wait == number else { return }
-    forgetWait()
-    waitIsOver = true
+    guard wait.number == number else { return }
+    endWait()
     run()
   }
 
   private func setTimer() {
-    guard let deadline, timer.map({ deadline < $0 }) ?? true else { return }
-    timer = deadline
-    queue.asyncAfter(deadline: deadline) { [weak self] in self?.timerFired() }
-  }
-
-  private func timerFired() {
-    timer = nil
-    guard let deadline else { return }
-    if .now() >= deadline {
-      forgetWait()
-      waitIsOver = true
-      run()
-    } else {
-      setTimer()
+    guard let deadline = wait.deadline, wait.timer.map({ deadline < $0 }) ?? true else { return }
+    wait.timer = deadline
+    place.threads.watch.call(at: deadline) { [weak self] in
+      guard let self else { return }
+      queue.async { self.timerFired() }
     }
   }
 
+  private func timerFired() {
+    wait.timer = nil
+    guard let deadline = wait.deadline else { return }
+    guard Clock.system.now() >= deadline else { return setTimer() }
+    endWait()
+    run()
+  }
+
+  /// Ends the wait because what the stage waits for has come.
+  private func endWait() {
+    forgetWait()
+    wait.isOver = true
+  }
+
   private func forgetWait() {
-    if let wait { ReadinessWatch.shared.forget(wait) }
-    wait = nil
-    deadline = nil
-    isWaiting = false
-    waitIsOver = false
+    if let number = wait.number { place.threads.watch.forget(number) }
+    wait.number = nil
+    wait.deadline = nil
+    wait.disk = nil
+    wait.isOn = false
+    wait.isOver = false
   }
 }
 
@@ -259,7 +336,7 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
     channel?.room(reserved: reserved) ?? .open
   }
   func put(_ element: consuming Element) { channel?.put(consume element) }
-  func flush() { channel?.flush() }
+  func flush(_ wake: Wake) { channel?.flush(wake) }
   func end(_ failure: (any Error)?) { channel?.end(failure) }
 }
 

@@ -1,30 +1,25 @@
 internal import CLinux
-internal import Dispatch
 internal import Glibc
-internal import Synchronization
 
 // Invariants:
-// - `queued` counts what was given to `async` and is not done; none of it waits for a source.
-// - While a source waits there is something queued, or a source whose pause will call the next.
+// - Every thread is made by `start`; there are `count` of them however many streams run.
+// - A job of `live` or `bulk` does not wait for a disk. One that may wait runs in the share of its disk.
 
-/// One thread a core, for the stages of many flows: a thread too many only takes a core from another stage.
+/// The threads that run the stages of all streams, a fixed number for any number of streams.
 ///
-/// Sources wait while twice as much is to be done behind them as there are threads: what they read meanwhile would
-/// only be held. One flow alone seldom comes to as much; among many, a source that waits in its turn goes on before the
-/// others, so that few flows at once hold what one holds at work.
-package final class StageThreads: @unchecked Sendable {
-  // @unchecked because `waiting` is only touched with `lock` held.
-
-  /// Not the threads of the default class, which Swift's concurrency shares: the control plane does not
-  /// wait behind stages. On Linux the utility class is 2 nicer than the default.
-  package static let shared = StageThreads(.global(qos: .utility), count: usableProcessors)
+/// The first pool computes: a thread for each processor, and two more. Streams from files (`bulk`) never have
+/// more than one a processor, since another one would only take the processor from a stage; so live streams
+/// always find two. The second pool waits for disks: at most two of its four threads work for the same disk,
+/// so a disk that hangs stops only the streams that use it. One more thread waits for descriptors and times.
+package final class StageThreads: Sendable {
+  package static let shared = StageThreads(processors: usableProcessors)
 
   /// The processors that the calling thread may run on, at least one: fewer than the machine has under
   /// taskset(1) or in a container with a set of its own.
   package static var usableProcessors: Int {
     var processors = cpu_set_t()
     let size = MemoryLayout<cpu_set_t>.size
-    // The set has room for 1,024; the call fails where the kernel knows of more.
+    // The set has room for 1,024; the call fails if the kernel knows of more.
     guard sched_getaffinity(0, size, &processors) == 0 else {
       return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     }
@@ -32,59 +27,76 @@ package final class StageThreads: @unchecked Sendable {
     return Int(__sched_cpucount(size, &processors))
   }
 
-  /// So much a source emits at least before those of other flows go first: large against what a flow holds at
-  /// work, which each in its first turn takes from the kernel anew, and done in a fraction of a second.
-  static let bytesOfATurn = 64 << 20
+  /// Runs the stages of live streams.
+  let live: ThreadShare
+  /// Runs the stages of streams from files.
+  let bulk: ThreadShare
+  /// Makes the sources of `bulk` wait.
+  let gate: SourceGate
+  let watch = ReadinessWatch()
+  private let computing: ThreadPool
+  private let disks: ThreadPool
+  private let diskShares = DiskShares()
 
-  /// What the queues of stages lead to.
-  let target: DispatchQueue
-  private let count: Int
-  private let queued = Atomic(0)
-  private let lock = Lock()
-  private var waiting: [@Sendable () -> Void] = []
-
-  init(_ target: DispatchQueue, count: Int) {
-    self.target = target
-    self.count = count
+  init(processors: Int) {
+    computing = ThreadPool("stage", count: processors + 2)
+    disks = ThreadPool("disk", count: 4)
+    bulk = computing.share(most: processors)
+    live = computing.share(most: max(2, processors))
+    gate = SourceGate(threads: processors)
   }
 
-  /// Does work that is not a source's on a queue that leads here.
-  func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
-    queued.add(1, ordering: .sequentiallyConsistent)
-    queue.async {
-      work()
-      self.queued.subtract(1, ordering: .sequentiallyConsistent)
-      self.callNext()
+  /// How many threads `start` makes.
+  package var count: Int { computing.count + disks.count + 1 }
+
+  /// Makes every thread, unless they were made already. No other call makes one.
+  package func start() throws(ThreadError) {
+    do throws(ThreadError) {
+      try watch.start()
+      try computing.start()
+      try disks.start()
+    } catch {
+      throw ThreadError(needed: count, made: made, errno: error.errno)
     }
   }
 
-  /// Whether a source may take a step; if not, `resume` is called when it may, before that of any other
-  /// that waits or after all.
-  func mayRead(beforeOthers: Bool, orElse resume: @escaping @Sendable () -> Void) -> Bool {
-    guard isBusy else { return true }
-    return lock.withLock {
-      // Looked at again: what is done since called those that waited then.
-      guard isBusy else { return true }
-      waiting.insert(resume, at: beforeOthers ? 0 : waiting.count)
-      return false
-    }
+  private var made: Int { watch.made + computing.made + disks.made }
+
+  /// Runs what may wait for a disk.
+  func share(of disk: Disk) -> ThreadShare {
+    diskShares.share(of: disk) { disks.share(most: 2) }
   }
 
-  /// Says that a source takes no steps for now: another may, even if this one gave nobody anything to do.
-  func sourcePauses() { callNext() }
+  /// A queue for jobs that are no stage's and may wait for a disk.
+  package func queue(of disk: Disk) -> SerialQueue { SerialQueue(on: share(of: disk)) }
 
-  private var isBusy: Bool { queued.load(ordering: .sequentiallyConsistent) >= 2 * count }
+  /// Runs `body` on a queue after a delay.
+  package func run(
+    on queue: SerialQueue, afterSeconds seconds: Double, _ body: @escaping @Sendable () -> Void
+  ) {
+    watch.call(at: Clock.system.now() + seconds) { queue.async(body) }
+  }
 
-  private func callNext() {
-    guard !isBusy else { return }
-    let next = lock.withLock { waiting.isEmpty ? nil : waiting.removeFirst() }
-    next?()
+  /// Ends the threads once nothing is queued.
+  func stop() {
+    computing.stop()
+    disks.stop()
+    watch.stop()
   }
 }
 
-extension StageThreads? {
-  /// Does work that is not a source's, on a queue that leads to these threads, or has its own.
-  func async(on queue: DispatchQueue, _ work: @escaping @Sendable () -> Void) {
-    if let threads = self { threads.async(on: queue, work) } else { queue.async(execute: work) }
+/// The share of each disk.
+private final class DiskShares: @unchecked Sendable {
+  // @unchecked because `shares` is only touched with `lock` held.
+  private let lock = Lock()
+  private var shares: [Disk: ThreadShare] = [:]
+
+  func share(of disk: Disk, make: () -> ThreadShare) -> ThreadShare {
+    lock.withLock {
+      if let share = shares[disk] { return share }
+      let share = make()
+      shares[disk] = share
+      return share
+    }
   }
 }

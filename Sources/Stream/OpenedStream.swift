@@ -61,6 +61,7 @@ package struct OpenedStream {
         destination: "\(definition.sink.location.path ?? "") \(configuration.outputForm)",
         deadLetters: try Self.deadLetters(definition, in: directory, context),
         keeper: StoredCheckpoints(store: store))
+      output.findDisks(state: directory)
     } catch {
       throw .outputRefused(error)
     }

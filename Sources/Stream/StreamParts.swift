@@ -29,6 +29,7 @@ struct StreamParts {
         deadLetters: try files.deadLetters.map { path throws(FileError) in
           try BuiltInSinks.all.open(path, in: context)
         }, keeper: try Self.finalCheckpoint(files, in: fileSystem))
+      output.findDisks(state: files.checkpointOut ?? files.deadLetters)
     } catch {
       throw .outputRefused(error)
     }
@@ -97,6 +98,7 @@ struct StreamParts {
         sink: sink, destination: configuration.outputForm, deadLetters: letters,
         keeper: StoredCheckpoints(
           store: store, final: try Self.finalCheckpoint(files, in: fileSystem)))
+      output.findDisks(state: directory)
     } catch {
       throw .outputRefused(error)
     }

@@ -117,17 +117,15 @@ package final class StreamRun: Sendable {
     let emit = EmitStage(streamName: name, output, metrics: metrics)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     let ingested = Flow.from(
-      ingest, label: "\(name).ingest", buffer: .init(elements: 256, bytes: 1 << 20),
-      threads: configuration.isLive ? nil : .shared)
+      ingest, on: source.pathOnDisk.map(Disk.init(of:)),
+      buffer: .init(elements: 256, bytes: 1 << 20),
+      as: configuration.isLive ? .live : .bulk)
     requests = ingested.inlet
     flow =
       ingested
-      .through(normalize, label: "\(name).normalize", buffer: .init(elements: 2, bytes: 8 << 20))
-      .spread(
-        over: workers, label: "\(name).encode",
-        buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20)
-      )
-      .into(emit, label: "\(name).emit", completion: completion)
+      .through(normalize, buffer: .init(elements: 2, bytes: 8 << 20))
+      .spread(over: workers, buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20))
+      .into(emit, on: output.sinkDisk, completion: completion)
   }
 
   package func start() { flow.start() }
@@ -162,6 +160,18 @@ struct StreamOutput {
   var destination: String?
   var deadLetters: (any ByteSink)?
   var keeper: (any CheckpointKeeper)?
+  /// The disk that the sink may wait for; nil if it waits for none.
+  private(set) var sinkDisk: Disk?
+  /// The disk of the dead letters and checkpoints; nil if there are none.
+  private(set) var stateDisk: Disk?
+
+  /// Finds out on which disks the sink and the state are.
+  ///
+  /// - Parameter state: the directory or file that dead letters and checkpoints are written to.
+  mutating func findDisks(state: String?) {
+    sinkDisk = sink.pathOnDisk.map(Disk.init(of:))
+    stateDisk = state.map(Disk.init(of:))
+  }
 }
 
 private func read<Content>(

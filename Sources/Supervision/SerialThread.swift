@@ -1,7 +1,5 @@
 package import Dataflow
 internal import Dispatch
-internal import Glibc
-package import Storage
 
 // Invariants:
 // - `jobs` and `timers` are only touched with `lock` held; a job runs without it, one at a time.
@@ -26,10 +24,10 @@ package final class SerialThread: @unchecked Sendable {
   private var timers: [Timer] = []
   private var isOver = false
 
-  /// - Throws: the operation `create` if the system gives no thread.
-  package init(name: String, clock: Clock = .system) throws(FileError) {
+  /// - Parameter name: at most 15 bytes.
+  package init(name: String, clock: Clock = .system) throws(ThreadError) {
     self.clock = clock
-    try startThread(named: name) { [weak self] in
+    try startThread(name) { [weak self] in
       // The thread must not keep its owner alive while it sleeps.
       while let changed = self?.runJobs() {
         changed.semaphore.wait(timeout: changed.seconds)
@@ -92,32 +90,4 @@ extension DispatchSemaphore {
     guard let seconds else { return wait() }
     _ = wait(timeout: .now() + seconds)
   }
-}
-
-/// Starts a thread that ends when `body` returns.
-///
-/// - Throws: the operation `create` if the system gives no thread.
-package func startThread(
-  named name: String, _ body: @escaping @Sendable () -> Void
-) throws(FileError) {
-  let box = ThreadBody(body)
-  var thread = pthread_t()
-  let status = pthread_create(
-    &thread, nil,
-    { argument in
-      guard let argument else { return nil }
-      Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
-      return nil
-    }, Unmanaged.passRetained(box).toOpaque())
-  guard status == 0 else {
-    Unmanaged.passUnretained(box).release()
-    throw FileError(operation: .create, path: "thread \(name)", errno: status)
-  }
-  pthread_detach(thread)
-}
-
-private final class ThreadBody: Sendable {
-  let run: @Sendable () -> Void
-
-  init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }

@@ -1,7 +1,6 @@
 internal import BatchNormalization
 internal import Connectors
 internal import Dataflow
-internal import Dispatch
 internal import Logging
 internal import Records
 internal import Storage
@@ -31,7 +30,8 @@ final class SupervisedStream: @unchecked Sendable {
   let definition: StreamDefinition
   private let directory: String
   private let fileSystem: any FileSystem
-  private let queue: DispatchQueue
+  private let threads = StageThreads.shared
+  private let queue: SerialQueue
   private let logger: Logger
   private let metrics = StreamMetrics()
   private let clock: Clock
@@ -60,8 +60,9 @@ final class SupervisedStream: @unchecked Sendable {
     self.fileSystem = fileSystem
     directory = definition.directory(in: stateDirectory)
     pauseSeconds = definition.restart.initialSeconds
-    // They share the threads of the global queue: a thread for each queue would be one for each stream.
-    queue = DispatchQueue(label: "evenkeel.stream.\(definition.name)", target: .global())
+    // It opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
+    let paths = [definition.source.location.path, definition.sink.location.path]
+    queue = threads.queue(of: Disk(of: paths, besides: stateDirectory))
     var logger = logger
     logger[metadataKey: "stream"] = "\(definition.name)"
     self.logger = logger
@@ -224,7 +225,7 @@ final class SupervisedStream: @unchecked Sendable {
     }
     logger.error(
       "\(failure.textForLog)", metadata: ["restartsInSeconds": "\((pause * 10).rounded() / 10)"])
-    queue.asyncAfter(deadline: .now() + pause) { [weak self] in self?.begin() }
+    threads.run(on: queue, afterSeconds: pause) { [weak self] in self?.begin() }
   }
 
   /// Refuses state that a symbolic link leads elsewhere: who may write to the state directory could
@@ -245,7 +246,7 @@ final class SupervisedStream: @unchecked Sendable {
     let age = metrics.checkpointAgeSeconds ?? 0
     // No more often than once a second: most of the time there is nothing.
     let pause = max(1, age < interval ? interval - age : interval)
-    queue.asyncAfter(deadline: .now() + pause) { [weak self] in
+    threads.run(on: queue, afterSeconds: pause) { [weak self] in
       guard let self, attempt == self.attempt, let run else { return }
       let isDue = (metrics.checkpointAgeSeconds ?? .infinity) >= interval
       guard isDue, metrics.isUnsettled else { return keepCheckpoints(attempt) }
@@ -258,7 +259,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   /// Takes a new parameters file between two batches; a bad one is refused and the old stays.
   private func watchParameters(_ attempt: Int) {
-    queue.asyncAfter(deadline: .now() + 1) { [weak self] in
+    threads.run(on: queue, afterSeconds: 1) { [weak self] in
       guard let self, attempt == self.attempt, run != nil else { return }
       takeNewParameters()
       watchParameters(attempt)

@@ -66,6 +66,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       throw StreamError(error)
     }
     do {
+      try StageThreads.shared.start()
       thread = try SerialThread(name: "supervisor", clock: clock)
     } catch {
       throw .configuration("\(error)")

@@ -13,9 +13,8 @@ struct SystemNeeds {
   /// In bytes of address space, beside what the process has already.
   let memory: Int
 
-  /// Threads beside those of the streams: main, supervisor, reloads, two of the control plane, readiness,
-  /// and those that Dispatch keeps for itself.
-  private static let fixedThreads = 10
+  /// Threads beside those of the stages: supervisor, reloads, two of the control plane.
+  private static let fixedThreads = 4
   private static let fixedDescriptors = 48
   /// Source, sink, their epoll instances, dead letters, a checkpoint that is written, one connection each
   /// way.
@@ -27,7 +26,7 @@ struct SystemNeeds {
 
   init(_ configuration: DaemonConfiguration) {
     let streams = configuration.streams.count
-    threads = Self.fixedThreads + StageThreads.usableProcessors
+    threads = Self.fixedThreads + StageThreads.shared.count
     descriptors = Self.fixedDescriptors + Self.descriptorsOfStream * streams
     memory = Self.fixedMemory + Self.memoryOfStream * streams
   }
@@ -68,7 +67,7 @@ struct SystemNeeds {
     var started = 0
     while started < limit {
       do {
-        try startThread(named: "trial") {
+        try startThread("trial") {
           gate.wait()
           ended.signal()
         }

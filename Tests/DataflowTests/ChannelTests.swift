@@ -9,7 +9,7 @@ import Testing
   private func channel(elements: Int = 2, bytes: Int = 100) -> Channel<Item> {
     let channel = Channel<Item>(maxElements: elements, maxBytes: bytes)
     channel.onRoom { [producerWakes] in producerWakes.withValue { $0 += 1 } }
-    channel.onElement { [consumerWakes] in consumerWakes.withValue { $0 += 1 } }
+    channel.onElement { [consumerWakes] _ in consumerWakes.withValue { $0 += 1 } }
     return channel
   }
 
@@ -79,13 +79,13 @@ import Testing
       Issue.record("expected an empty channel")
       return
     }
-    channel.flush()
+    channel.flush(.now)
     #expect(consumerWakes.current == 0)
     channel.put(Item(number: 0))
     channel.put(Item(number: 1))
     #expect(consumerWakes.current == 0)
-    channel.flush()
-    channel.flush()
+    channel.flush(.now)
+    channel.flush(.now)
     #expect(consumerWakes.current == 1)
   }
 

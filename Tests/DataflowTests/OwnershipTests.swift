@@ -10,13 +10,13 @@ import Testing
     let buffer = Flow.Buffer(elements: 4, bytes: 4 << 20)
     let ending = Ending()
     let items = Shared<[Int]>([])
-    Flow.from(Making(count: 2000), label: "test.source", buffer: buffer)
-      .through(Owning(shared: shared), label: "test.stage", buffer: buffer)
+    Flow.from(Making(count: 2000), buffer: buffer)
+      .through(Owning(shared: shared), buffer: buffer)
       .spread(
-        over: (0..<workers).map { _ in OwningWorker(shared: shared) }, label: "test.spread",
+        over: (0..<workers).map { _ in OwningWorker(shared: shared) },
         buffer: buffer
       )
-      .into(Collecting(items), label: "test.sink") { ending.complete($0) }
+      .into(Collecting(items)) { ending.complete($0) }
       .start()
     #expect(ending.wait())
     #expect(items.current.count == 2000)

@@ -5,12 +5,13 @@ import Testing
 @testable import Dataflow
 
 @Suite struct ReadinessTests {
+  private let own = TestThreads()
   private let items = Shared<[Int]>([])
   private let buffer = Flow.Buffer(elements: 4, bytes: 1 << 20)
 
   private func flow(_ source: PipeReading, sink: Collecting? = nil, _ ending: Ending) -> Flow {
-    Flow.from(source, label: "test.source", buffer: buffer)
-      .into(sink ?? Collecting(items), label: "test.sink") { ending.complete($0) }
+    Flow.from(source, buffer: buffer, threads: own.threads)
+      .into(sink ?? Collecting(items), on: .unknown) { ending.complete($0) }
   }
 
   private func write(_ bytes: [UInt8], to descriptor: Int32) {
@@ -139,8 +140,8 @@ import Testing
         #expect(waiting.waits())
         #expect(never.staysQuiet())
       })
-    Flow.from(PipeReading(input), label: "test.source", buffer: buffer)
-      .into(sink, label: "test.sink") { ending.complete($0) }
+    Flow.from(PipeReading(input), buffer: buffer, threads: own.threads)
+      .into(sink, on: .unknown) { ending.complete($0) }
       .start()
     write([1], to: input.writeEnd)
     #expect(took.waits())

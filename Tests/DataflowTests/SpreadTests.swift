@@ -5,6 +5,7 @@ import Testing
 @testable import Dataflow
 
 @Suite struct SpreadTests {
+  private let own = TestThreads()
   private let items = Shared<[Int]>([])
   private let buffer = Flow.Buffer(elements: 8, bytes: 1 << 20)
 
@@ -12,12 +13,12 @@ import Testing
     _ source: Numbers, buffer: Flow.Buffer? = nil, workers: Int,
     sink: Collecting? = nil, _ ending: Ending, _ work: @escaping @Sendable (Item) throws -> Item
   ) -> Flow {
-    Flow.from(source, label: "test.source", buffer: self.buffer)
+    Flow.from(source, buffer: self.buffer, threads: own.threads)
       .spread(
-        over: (0..<workers).map { _ in Working(work) }, label: "test.spread",
+        over: (0..<workers).map { _ in Working(work) },
         buffer: buffer ?? self.buffer
       )
-      .into(sink ?? Collecting(items), label: "test.sink") { ending.complete($0) }
+      .into(sink ?? Collecting(items), on: .unknown) { ending.complete($0) }
   }
 
   @Test(arguments: [1, 2, 3, 8])
@@ -52,20 +53,23 @@ import Testing
   }
 
   @Test func `workers do not run ahead of a sink that takes nothing`() {
-    let (gate, worked) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let worked = Shared(0)
     var sink = Collecting(items)
-    sink.onItem = { _ in #expect(gate.waits()) }
+    sink.onItem = { _ in
+      entered.signal()
+      #expect(gate.waits())
+    }
     let ending = Ending()
     let bound = Flow.Buffer(elements: 3, bytes: 1 << 20)
     flow(Numbers(count: 50), buffer: bound, workers: 4, sink: sink, ending) { item in
-      worked.signal()
+      worked.withValue { $0 += 1 }
       return item
     }.start()
-    // One in the sink and three in the channel at most, those out working counted.
-    #expect(worked.waits())
-    var count = 1
-    while !worked.staysQuiet() { count += 1 }
-    #expect((3...4).contains(count))
+    #expect(entered.waits())
+    #expect(own.waits { $0.bulk.isIdle })
+    // One in the sink, and three in the channel and with workers.
+    #expect((3...4).contains(worked.current))
     for _ in 0..<50 { gate.signal() }
     #expect(ending.wait())
     #expect(items.current == Array(0..<50))
@@ -153,12 +157,12 @@ import Testing
       source.onStep = { _ in delay() }
       var sink = Collecting(items)
       sink.onItem = { _ in delay() }
-      Flow.from(source, label: "test.source", buffer: bounds())
+      Flow.from(source, buffer: bounds(), threads: own.threads)
         .through(
           Mapping {
             delay()
             return [$0]
-          }, label: "test.stage", buffer: bounds()
+          }, buffer: bounds()
         )
         .spread(
           over: (0..<Int.random(in: 1...4, using: &random)).map { _ in
@@ -166,9 +170,9 @@ import Testing
               delay()
               return $0
             }
-          }, label: "test.spread", buffer: bounds()
+          }, buffer: bounds()
         )
-        .into(sink, label: "test.sink") { ending.complete($0) }
+        .into(sink, on: .unknown) { ending.complete($0) }
         .start()
       results.append((count, failsAt, items, ending))
     }

@@ -1,4 +1,6 @@
 import Dispatch
+import Glibc
+import Testing
 
 @testable import Dataflow
 
@@ -27,6 +29,36 @@ final class Shared<Value: Sendable>: @unchecked Sendable {
   var current: Value { withValue { $0 } }
 }
 
+/// Threads of a test's own, so that a stage may block one without stopping another test.
+final class TestThreads: Sendable {
+  let threads: StageThreads
+
+  init(processors: Int = 4) {
+    threads = StageThreads(processors: processors)
+    do {
+      try threads.start()
+    } catch {
+      Issue.record(error)
+    }
+  }
+
+  deinit { threads.stop() }
+
+  /// Whether `condition` holds by the deadline.
+  func waits(until condition: (StageThreads) -> Bool) -> Bool {
+    holdsByTheDeadline { condition(threads) }
+  }
+}
+
+/// The name of the calling thread, as it was given to the kernel.
+func threadName() -> String {
+  let file = open("/proc/thread-self/comm", O_RDONLY)
+  defer { close(file) }
+  var name = [UInt8](repeating: 0, count: 16)
+  let count = max(0, read(file, &name, name.count))
+  return String(decoding: name.prefix(count).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+}
+
 /// Counts how many are at work at once.
 struct AtWork: Sendable {
   private let counts = Shared((now: 0, most: 0))
@@ -40,7 +72,7 @@ struct AtWork: Sendable {
   var most: Int { counts.current.most }
 }
 
-/// Tells when it is let go of, and with it the stage that holds it.
+/// Counts itself out when it is released, and with it the stage that holds it.
 final class Life: Sendable {
   private let living: Shared<Int>
 
@@ -141,9 +173,18 @@ struct Working: Worker {
   }
 }
 
-/// How a flow ended; waits with a deadline that only a hang reaches.
+/// Whether `condition` holds by the deadline; it is asked again and again.
+func holdsByTheDeadline(_ condition: () -> Bool) -> Bool {
+  for _ in 0..<Ending.deadlineSeconds * 1000 {
+    if condition() { return true }
+    usleep(1000)
+  }
+  return condition()
+}
+
+/// How a flow ended. It waits with a deadline that only a hang reaches.
 final class Ending: Sendable {
-  static let deadlineSeconds = 20
+  static let deadlineSeconds = 120
   private let calls = Shared<[(any Error)?]>([])
   private let semaphore = DispatchSemaphore(value: 0)
   private let beforehand: @Sendable () -> Void
@@ -168,7 +209,7 @@ extension DispatchSemaphore {
   /// Whether it was signalled by the deadline.
   func waits() -> Bool { wait(timeout: .now() + .seconds(Ending.deadlineSeconds)) == .success }
 
-  /// Whether it stays as it is for a moment: a shorter moment may miss a mistake, but makes none.
+  /// Whether it is not signalled for a moment. A busy machine may hide a mistake in that time; it cannot make one.
   func staysQuiet() -> Bool { wait(timeout: .now() + .milliseconds(50)) == .timedOut }
 }
 

@@ -155,6 +155,7 @@ import Testing
       try eventually {
         try (0..<count).allSatisfy { try !place.read("out/\($0).csv").isEmpty }
       })
+    #expect(try daemon.threadCount() <= ThreadTests.most)
     let perStream = (try daemon.memory("VmRSS") - floor) / count
     print("500 streams: \(perStream / 1024) KiB a stream, \(daemon.descriptorCount) descriptors")
     // A window, a read and a compressor's worth; what grows beyond is a leak or a buffer too many.

@@ -47,6 +47,7 @@ let wrapperFiles: [String: Set<String>] = [
   "CLinux": [
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
     "Sources/Dataflow/ReadinessWatch.swift", "Sources/Dataflow/StageThreads.swift",
+    "Sources/Dataflow/Threads.swift",
     "Sources/Storage/FileSystem/Inotify.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
     "Sources/evenkeel/Evenkeel.swift",
   ],

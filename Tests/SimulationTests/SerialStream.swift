@@ -31,6 +31,7 @@ struct SerialStream {
   private var isIdle = false
   private var normalizeHasEnded = false
   private var hasEnded = false
+  private var emitWaitsForDisk = false
   /// Whether an operator asks for checkpoints, before the stream has begun too.
   private let asksForCheckpoints: Bool
   private var random: SplitMix64
@@ -99,11 +100,20 @@ struct SerialStream {
   }
 
   private mutating func stepEmit() throws {
-    if case .done(let unit) = encodings.first {
+    if emitWaitsForDisk {
+      try stepEmit(.resume)
+    } else if case .done(let unit) = encodings.first {
       encodings.removeFirst()
-      _ = try emit.step(.element(unit)) { _ in }
+      try stepEmit(.element(unit))
     } else if normalizeHasEnded, units.isEmpty, encodings.isEmpty {
-      hasEnded = try emit.step(.end) { _ in } == .finished
+      try stepEmit(.end)
     }
+  }
+
+  private mutating func stepEmit(_ signal: Signal<EncodedBlock>) throws {
+    let progress = try emit.step(signal) { _ in }
+    hasEnded = progress == .finished
+    emitWaitsForDisk =
+      if case .waits(let awaiting) = progress { awaiting.disk != nil } else { false }
   }
 }

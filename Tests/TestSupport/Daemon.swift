@@ -109,6 +109,14 @@ package final class Daemon: @unchecked Sendable {
     return try required(Int(line.split(separator: " ").dropLast().last ?? ""), name) * 1024
   }
 
+  /// How many threads the process has.
+  package func threadCount() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
+    let line = try required(
+      text.split(separator: "\n").first { $0.hasPrefix("Threads:") }, "Threads")
+    return try required(Int(line.split(separator: "\t").last ?? ""), String(line))
+  }
+
   /// How many descriptors are open.
   package var descriptorCount: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(running.identifier)/fd"))?.count

@@ -10,6 +10,8 @@ package import Storage
 package protocol ByteSink: Sendable {
   /// The name of the sink in messages.
   var name: String { get }
+  /// The file or directory whose disk the sink may wait for; nil if it waits for none.
+  var pathOnDisk: String? { get }
   /// Whole writes that no reader got, because none was there or it was too slow.
   var droppedWrites: Int { get }
   /// What is worth a `push` even though the sink can take more: a reader that comes or goes, one that
@@ -43,6 +45,7 @@ package protocol ByteSink: Sendable {
 }
 
 extension ByteSink {
+  package var pathOnDisk: String? { nil }
   package var droppedWrites: Int { 0 }
   package var attention: Awaiting? { nil }
   package var outputPosition: OutputPosition? { nil }

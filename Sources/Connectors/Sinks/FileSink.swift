@@ -71,6 +71,7 @@ struct WholeFileSink: ByteSink {
   }
 
   var name: String { file.path }
+  var pathOnDisk: String? { parentDirectory(of: file.path) }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     try file.write(prologue)
@@ -96,6 +97,8 @@ struct PassingSink: ByteSink {
   }
 
   var name: String { file.path }
+  // A write waits for the reader of a FIFO.
+  var pathOnDisk: String? { file.path }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     try file.write(prologue)

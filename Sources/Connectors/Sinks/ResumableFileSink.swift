@@ -23,6 +23,7 @@ package struct ResumableFileSink: ByteSink {
     self.fileSystem = fileSystem
   }
 
+  package var pathOnDisk: String? { parentDirectory(of: name) }
   package var outputPosition: OutputPosition? { completed ?? growing?.outputPosition }
 
   /// - Throws: where what was written is not there any more.

@@ -74,6 +74,7 @@ package struct RotatingFileSink: ByteSink {
     if let position { try resume(at: position) }
   }
 
+  package var pathOnDisk: String? { directory }
   package var outputPosition: OutputPosition? { position }
 
   package func place(

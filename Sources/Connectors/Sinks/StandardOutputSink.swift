@@ -19,6 +19,7 @@ extension SinkKind {
 /// Passes bytes to whoever reads the standard output, never waiting for a reader that is behind.
 struct StandardOutputSink: ByteSink {
   let name: String
+  let pathOnDisk: String?
   private let descriptor: CInt
   /// What may be written at once where a reader may be behind: after poll(2) said so, a pipe takes
   /// that much without waiting. The descriptor is shared with other processes, so `O_NONBLOCK`,
@@ -34,7 +35,9 @@ struct StandardOutputSink: ByteSink {
     guard fstat(descriptor, &status) == 0 else {
       throw FileError(operation: .inspect, path: name, errno: errno)
     }
-    stride = status.st_mode & S_IFMT == S_IFREG ? .max : Int(PIPE_BUF)
+    let isRegular = status.st_mode & S_IFMT == S_IFREG
+    pathOnDisk = isRegular ? "/dev/stdout" : nil
+    stride = isRegular ? .max : Int(PIPE_BUF)
   }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {

@@ -14,6 +14,8 @@ package protocol ByteSource: Sendable {
   var name: String { get }
   /// The number of bytes there are, where the source has an end of its own; nil for a live one.
   var size: Int? { get }
+  /// The file or directory whose disk the source may wait for at any read; nil if it waits for none, or hardly ever.
+  var pathOnDisk: String? { get }
   /// Whether a run that stops in the middle of a record is an everyday thing (a producer that died)
   /// that costs that record, not the stream.
   var endsAnywhere: Bool { get }
@@ -46,6 +48,7 @@ extension ByteSource {
 }
 
 extension ByteSource {
+  package var pathOnDisk: String? { nil }
   package var progress: [String]? { nil }
   package func mark(ofRun run: Int) -> String? { nil }
   package mutating func resume(from progress: [String], run mark: String?) throws(FileError) {}

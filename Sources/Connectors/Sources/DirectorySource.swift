@@ -44,6 +44,7 @@ package struct DirectorySource: ByteSource {
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
+  package var pathOnDisk: String? { path }
   private let path: String
   private let pattern: Glob
   private let fileSystem: any FileSystem

@@ -47,6 +47,7 @@ package struct FollowSource: ByteSource {
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
+  package var pathOnDisk: String? { path }
   private let path: String
   private let fileSystem: any FileSystem
   private let watch: any FileWatch

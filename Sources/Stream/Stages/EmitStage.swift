@@ -4,15 +4,29 @@ internal import Records
 internal import Storage
 internal import Synchronization
 
-// Invariant: `written` is the unit that was given to the sink and is not yet passed on.
+// Invariants:
+// - `written` is the unit that the sink was given and that is not yet settled.
+// - The sink is used in the stage's own share, dead letters and checkpoints on a thread of the state's disk:
+//   neither disk makes the threads of the other one wait.
 
 /// Writes encoded units to the sink, rejected records to the dead letters, and a checkpoint once all
 /// that it knows of is written.
 struct EmitStage: Stage {
+  /// What is done on a thread of a disk.
+  private enum DiskStep {
+    /// Writes the dead letters and the checkpoint of `written`.
+    case record
+    /// Does what may fail before the output has its name.
+    case prepare
+    case finishSink
+    case finishState
+  }
+
   private let streamName: String
   private let metrics: StreamMetrics
   private var output: StreamOutput
   private var written: EncodedBlock?
+  private var diskStep: DiskStep?
 
   init(streamName: String, _ output: StreamOutput, metrics: StreamMetrics) {
     self.streamName = streamName
@@ -26,14 +40,12 @@ struct EmitStage: Stage {
     do {
       switch consume signal {
       case .element(let unit): try write(unit)
-      case .resume: break
-      case .end:
-        try finish()
-        return .finished
+      case .resume:
+        if let step = diskStep.take() { return try take(step) }
+      case .end: return try take(.prepare, on: output.stateDisk)
       }
-      if let awaited = try output.sink.push() { return .waits(awaited) }
-      try settle()
-      return output.sink.attention.map { .nextOr($0) } ?? .next
+      if let awaiting = try output.sink.push() { return .waits(awaiting) }
+      return try settle()
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
     } catch let error as StorageError {
@@ -45,25 +57,66 @@ struct EmitStage: Stage {
     if let prologue = unit.prologue { try output.sink.begin(prologue) }
     if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)
-    for record in unit.rejected {
-      let letter = DeadLetter(record, stream: streamName)
-      try output.deadLetters?.write(letter.line)
-    }
     written = unit
   }
 
-  /// Counts the unit that the sink has passed on, and keeps the checkpoint behind it.
-  private mutating func settle() throws {
-    guard let unit = written.take() else { return }
+  /// Counts the unit that the sink has passed on, and has its dead letters and its checkpoint written.
+  private mutating func settle() throws -> Progress {
+    guard let unit = written else { return idle }
     metrics.recordCount.add(unit.records, ordering: .relaxed)
     metrics.badRecordCount.add(unit.rejected.count, ordering: .relaxed)
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
-    guard var checkpoint = unit.checkpoint else {
-      return metrics.unsettled.store(true, ordering: .relaxed)
+    if unit.checkpoint != nil {
+      try output.sink.sync()
+    } else {
+      metrics.unsettled.store(true, ordering: .relaxed)
+      if unit.rejected.isEmpty || output.deadLetters == nil {
+        written = nil
+        return idle
+      }
     }
-    try output.sink.sync()
+    return try take(.record, on: output.stateDisk)
+  }
+
+  /// What the stage needs while it has nothing to write.
+  private var idle: Progress { output.sink.attention.map { .nextOr($0) } ?? .next }
+
+  // MARK: Disks
+
+  /// Takes a step on a thread of `disk`, or at once if there is none to wait for.
+  private mutating func take(_ step: DiskStep, on disk: Disk?) throws -> Progress {
+    guard let disk else { return try take(step) }
+    diskStep = step
+    return .waits(Awaiting(threadOf: disk))
+  }
+
+  private mutating func take(_ step: DiskStep) throws -> Progress {
+    switch step {
+    case .record:
+      try record()
+      return idle
+    case .prepare:
+      try output.keeper?.prepare()
+      return try take(.finishSink, on: output.sinkDisk)
+    case .finishSink:
+      try output.sink.finish()
+      return try take(.finishState, on: output.stateDisk)
+    case .finishState:
+      try output.deadLetters?.finish()
+      try output.keeper?.finish()
+      return .finished
+    }
+  }
+
+  private mutating func record() throws {
+    guard let unit = written.take() else { return }
+    for record in unit.rejected {
+      let letter = DeadLetter(record, stream: streamName)
+      try output.deadLetters?.write(letter.line)
+    }
+    guard var checkpoint = unit.checkpoint else { return }
     try output.deadLetters?.sync()
     checkpoint.output = output.sink.outputPosition
     checkpoint.output?.destination = output.destination
@@ -73,13 +126,5 @@ struct EmitStage: Stage {
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
     metrics.unsettled.store(false, ordering: .relaxed)
     for request in unit.requests { request.answer(.success(())) }
-  }
-
-  /// Completes all that was written; all that can fail early does before the output has its name.
-  private mutating func finish() throws {
-    try output.keeper?.prepare()
-    try output.sink.finish()
-    try output.deadLetters?.finish()
-    try output.keeper?.finish()
   }
 }

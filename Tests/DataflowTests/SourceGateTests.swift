@@ -1,88 +1,71 @@
 import Dispatch
-import Glibc
 import Testing
 
 @testable import Dataflow
 
-@Suite struct StageThreadsTests {
-  /// Sources wait where two pieces of work are queued.
-  private let threads = StageThreads(.global(qos: .utility), count: 1)
-  private let queue = DispatchQueue(label: "test.work", attributes: .concurrent)
+@Suite struct SourceGateTests {
+  /// Sources wait while two jobs are queued.
+  private let gate = SourceGate(threads: 1)
   private let called = Shared<[Int]>([])
 
   /// Whether source `number` may go on; it is among `called` when it is told to.
   private func mayRead(_ number: Int, beforeOthers: Bool = false) -> Bool {
-    threads.mayRead(beforeOthers: beforeOthers) { [called] in called.withValue { $0.append(number) }
-    }
+    gate.mayRead(beforeOthers: beforeOthers) { [called] in called.withValue { $0.append(number) } }
   }
 
-  /// Queues so many pieces of work, each of which lasts until it is signalled.
-  private func occupy(_ count: Int, until gate: DispatchSemaphore, _ done: DispatchGroup) {
-    for _ in 0..<count {
-      done.enter()
-      threads.async(on: queue) { #expect(gate.waits()) }
-    }
-    // It begins when all of them have been counted off.
-    queue.async(flags: .barrier) { for _ in 0..<count { done.leave() } }
-  }
-
-  @Test func `sources read while there is less to do than twice as much as there are threads`() {
-    let (gate, done) = (DispatchSemaphore(value: 0), DispatchGroup())
-    occupy(1, until: gate, done)
+  @Test func `sources read while less than twice as much is queued as there are threads`() {
+    gate.jobWasQueued()
     #expect(mayRead(1) && mayRead(2))
-    gate.signal()
-    done.wait()
+    gate.jobHasEnded()
     #expect(mayRead(3))
     #expect(called.current == [])
   }
 
-  @Test func `a source waits while there is as much to do, and is called when there is less`() {
-    let (gate, done) = (DispatchSemaphore(value: 0), DispatchGroup())
-    occupy(3, until: gate, done)
+  @Test func `a source waits while enough is queued, and is called when less is`() {
+    for _ in 1...3 { gate.jobWasQueued() }
     #expect(!mayRead(1) && !mayRead(2) && !mayRead(3) && !mayRead(4))
-    gate.signal()
-    usleep(20_000)
+    gate.jobHasEnded()
     #expect(called.current == [])
-    for _ in 1...2 { gate.signal() }
-    done.wait()
-    // One for each piece of work that left fewer than two.
+    // Each job that leaves fewer than two calls one.
+    for _ in 1...2 { gate.jobHasEnded() }
     #expect(called.current == [1, 2])
     #expect(mayRead(5))
   }
 
   @Test func `a source in its turn is called before those that came earlier, the others after`() {
-    let (gate, done) = (DispatchSemaphore(value: 0), DispatchGroup())
-    occupy(2, until: gate, done)
+    for _ in 1...2 { gate.jobWasQueued() }
     #expect(!mayRead(1) && !mayRead(2, beforeOthers: true) && !mayRead(3))
-    for _ in 1...2 { gate.signal() }
-    done.wait()
-    threads.sourcePauses()
+    for _ in 1...2 { gate.jobHasEnded() }
+    gate.sourcePauses()
     #expect(called.current == [2, 1, 3])
   }
 
   @Test func `a source that pauses calls the next, so that none is forgotten`() {
-    let (gate, done) = (DispatchSemaphore(value: 0), DispatchGroup())
-    occupy(2, until: gate, done)
+    for _ in 1...2 { gate.jobWasQueued() }
     for number in 1...4 { #expect(!mayRead(number)) }
-    threads.sourcePauses()
+    gate.sourcePauses()
     #expect(called.current == [])
-    for _ in 1...2 { gate.signal() }
-    done.wait()
-    for _ in 1...3 { threads.sourcePauses() }
+    for _ in 1...2 { gate.jobHasEnded() }
+    for _ in 1...3 { gate.sourcePauses() }
     #expect(called.current == [1, 2, 3, 4])
   }
+}
+
+/// Flows on one processor: every job of a stage runs on one thread, in the order in which it was queued.
+@Suite struct SourceTurnTests {
+  private let own = TestThreads(processors: 1)
 
   @Test func `many flows hold little more than one between their sources and their ends`() {
     let held = Shared((now: 0, most: 0))
     runMany(itemBytes: 1) { _, change in
       held.withValue { $0 = ($0.now + change, max($0.most, $0.now + change)) }
     }
-    // Each of them alone may hold more than 20.
-    #expect(held.current.most < 160)
+    // One flow alone may hold more than 20.
+    #expect(held.current.most < 60, "\(held.current)")
   }
 
-  /// Where items are small, no turn is over before its flow; else none is done before all had theirs.
-  @Test(arguments: [(1 << 10, 1...12), (StageThreads.bytesOfATurn / 20, 36...40)])
+  /// If items are small, no turn is over before its flow; else no flow is done before all had a turn.
+  @Test(arguments: [(1 << 10, 1...12), (SourceGate.bytesOfATurn / 20, 36...40)])
   func `a flow begins when others pause, or have had their turn`(
     itemBytes: Int, begun: ClosedRange<Int>
   ) {
@@ -96,54 +79,50 @@ import Testing
     #expect(begun.contains(flows.current.atFirstEnd), "\(flows.current)")
   }
 
-  /// Runs 40 flows of 100 items each; `count` is told 1 for each that a source emits and −1 for each that a
+  /// Runs 40 flows of 100 items each. `count` is told 1 for each that a source emits and −1 for each that a
   /// sink takes.
   private func runMany(
     itemBytes: Int, _ count: @escaping @Sendable (_ number: Int, _ change: Int) -> Void
   ) {
     let items = 100
     let flows = (0..<40).map { _ in (ending: Ending(), result: Shared<[Int]>([])) }
+    let allStarted = DispatchSemaphore(value: 0)
+    own.threads.bulk.run { #expect(allStarted.waits()) }
     for (ending, result) in flows {
       var source = Numbers(count: items, byteCount: itemBytes)
       source.onStep = { if $0 < items { count($0, 1) } }
       var sink = Collecting(result)
       sink.onItem = { count($0.number, -1) }
       let buffer = Flow.Buffer(elements: 8, bytes: 1 << 30)
-      Flow.from(source, label: "test.source", buffer: buffer, threads: threads)
-        .through(Mapping { [$0] }, label: "test.stage", buffer: buffer)
-        .spread(
-          over: (0..<2).map { _ in
-            Working {
-              usleep(100)
-              return $0
-            }
-          }, label: "test.spread", buffer: buffer
-        )
-        .into(sink, label: "test.sink") { ending.complete($0) }
+      Flow.from(source, buffer: buffer, threads: own.threads)
+        .through(Mapping { [$0] }, buffer: buffer)
+        .spread(over: (0..<2).map { _ in Working { $0 } }, buffer: buffer)
+        .into(sink) { ending.complete($0) }
         .start()
     }
+    allStarted.signal()
     for (ending, result) in flows {
       #expect(ending.wait())
       #expect(result.current == Array(0..<items))
     }
   }
 
-  @Test func `sources that wait for something else do not stop those behind them`() {
-    let (gate, done) = (DispatchSemaphore(value: 0), DispatchGroup())
-    occupy(2, until: gate, done)
+  @Test func `sources that wait for something else do not stop those after them`() {
     let steps = DispatchSemaphore(value: 0)
+    // Two jobs are enough for a source to wait.
+    for _ in 1...2 { own.threads.gate.jobWasQueued() }
     let flows = (0..<10).map { _ in
       let ending = Ending()
       let flow = Flow.from(
-        Waiting { steps.signal() }, label: "test.source",
-        buffer: .init(elements: 2, bytes: 100), threads: threads
+        Waiting { steps.signal() }, buffer: .init(elements: 2, bytes: 100), threads: own.threads
       )
-      .into(Collecting(called), label: "test.sink") { ending.complete($0) }
+      .into(Collecting(Shared([]))) { ending.complete($0) }
       flow.start()
       return (flow, ending)
     }
-    #expect(steps.staysQuiet())
-    for _ in 1...2 { gate.signal() }
+    #expect(own.waits { $0.bulk.isIdle })
+    #expect(steps.wait(timeout: .now()) == .timedOut)
+    for _ in 1...2 { own.threads.gate.jobHasEnded() }
     for _ in flows { #expect(steps.waits()) }
     for (flow, _) in flows { flow.stop() }
     for (_, ending) in flows { #expect(ending.wait()) }

@@ -1,0 +1,31 @@
+/// A first-in, first-out queue. Appending and removing take constant time on average.
+struct FIFO<Element> {
+  /// The elements before `head` were removed.
+  private var elements: [Element?] = []
+  private var head = 0
+
+  var count: Int { elements.count - head }
+  var isEmpty: Bool { count == 0 }
+  var first: Element? { isEmpty ? nil : elements[head] }
+
+  mutating func append(_ element: consuming Element) {
+    elements.append(consume element)
+  }
+
+  /// Removes the first element. The others move only when as many were removed as are left.
+  mutating func removeFirst() -> Element? {
+    guard head < elements.count else { return nil }
+    let element = elements[head].take()
+    head += 1
+    if 2 * head >= elements.count {
+      elements.removeFirst(head)
+      head = 0
+    }
+    return element
+  }
+
+  mutating func removeAll() {
+    elements = []
+    head = 0
+  }
+}

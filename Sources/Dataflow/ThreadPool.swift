@@ -1,0 +1,169 @@
+// Invariants:
+// - Everything mutable, of the pool and of its shares, is touched with `lock` held.
+// - `running` of a share is at most its `most`.
+// - While a job is runnable (its share may have one more running) and a thread sleeps, another thread is
+//   about to look for jobs: one that was woken (`wakes` counts them), or the one that queued the job.
+
+/// A fixed number of threads that run queued jobs.
+///
+/// Each job belongs to a share, which bounds how many of its jobs run at once. Among the shares that have a
+/// job, the one with the fewest running goes first, then the one that was served least recently. So each share
+/// gets its turn however much the others queue, and one whose running jobs are all stuck stops no other.
+final class ThreadPool: @unchecked Sendable {
+  // @unchecked because every stored variable is only touched with `lock` held.
+
+  typealias Job = @Sendable () -> Void
+
+  let count: Int
+  private let name: String
+  private let lock = Lock()
+  private let hasWork = Condition()
+  private var shares: [ThreadShare] = []
+  private var madeCount = 0
+  /// Threads that wait for `hasWork` and were not woken.
+  private var sleeping = 0
+  private var wakes = 0
+  private var jobsStarted = 0
+  private var isStopped = false
+
+  /// - Parameter name: of its threads, at most 15 bytes.
+  init(_ name: String, count: Int) {
+    precondition(count > 0)
+    self.name = name
+    self.count = count
+  }
+
+  /// Makes the threads. A second call makes those that an earlier one could not.
+  func start() throws(ThreadError) {
+    lock.lock()
+    defer { lock.unlock() }
+    while madeCount < count {
+      do throws(ThreadError) {
+        try startThread(name) { self.work() }
+      } catch {
+        throw ThreadError(needed: count, made: madeCount, errno: error.errno)
+      }
+      madeCount += 1
+    }
+  }
+
+  /// How many threads `start` has made.
+  var made: Int { lock.withLock { madeCount } }
+
+  /// Ends the threads once nothing is queued.
+  func stop() {
+    lock.withLock { isStopped = true }
+    hasWork.broadcast()
+  }
+
+  /// A new share, of which at most `most` jobs run at once.
+  func share(most: Int) -> ThreadShare {
+    precondition(most > 0)
+    return lock.withLock {
+      let share = ThreadShare(self, most: most)
+      shares.append(share)
+      return share
+    }
+  }
+
+  /// Queues a job after those of its share.
+  fileprivate func run(_ job: @escaping Job, in share: ThreadShare, _ wake: Wake) {
+    let wakesOne = lock.withLock {
+      share.queued.append(job)
+      guard wake.caller !== self, share.running < share.most else { return false }
+      return wakeOne()
+    }
+    if wakesOne { hasWork.signal() }
+  }
+
+  fileprivate func isIdle(_ share: ThreadShare) -> Bool {
+    lock.withLock { share.queued.isEmpty && share.running == 0 }
+  }
+
+  /// Whether there is a thread to be signalled.
+  private func wakeOne() -> Bool {
+    guard sleeping > 0 else { return false }
+    sleeping -= 1
+    wakes += 1
+    return true
+  }
+
+  private func work() {
+    lock.lock()
+    while true {
+      if let share = nextShare() {
+        runJob(of: share)
+        lock.lock()
+        share.running -= 1
+      } else if isStopped {
+        return lock.unlock()
+      } else {
+        sleeping += 1
+        while wakes == 0, !isStopped { hasWork.wait(lock) }
+        wakes = max(0, wakes - 1)
+      }
+    }
+  }
+
+  /// Runs the first job of a share. Releases the lock before, and the job after: it may hold the last reference
+  /// to a runner, whose stage must not be released while the lock is held.
+  private func runJob(of share: ThreadShare) {
+    let job = share.queued.removeFirst()
+    share.running += 1
+    jobsStarted += 1
+    share.lastStart = jobsStarted
+    // The next job may have been queued without waking anyone.
+    let wakesOne = wakes == 0 && sleeping > 0 && nextShare() != nil && wakeOne()
+    lock.unlock()
+    if wakesOne { hasWork.signal() }
+    job?()
+  }
+
+  private func nextShare() -> ThreadShare? {
+    var next: ThreadShare?
+    for share in shares where !share.queued.isEmpty && share.running < share.most {
+      if next.map({ share.precedes($0) }) ?? true { next = share }
+    }
+    return next
+  }
+}
+
+/// Whether a job that is queued wakes a thread.
+struct Wake {
+  /// A thread of this pool queues the job as the last thing that its own job does.
+  fileprivate let caller: ThreadPool?
+
+  /// Wakes a sleeping thread, if there is one.
+  static let now = Wake(caller: nil)
+  /// Wakes none if the caller is a thread of the same pool: it looks for jobs next. Saves a switch to another
+  /// thread.
+  static func atEnd(of share: ThreadShare) -> Wake { Wake(caller: share.pool) }
+}
+
+/// A bounded share of a pool's threads.
+final class ThreadShare: @unchecked Sendable {
+  // @unchecked because the pool's lock guards what changes.
+  let most: Int
+  fileprivate var queued = FIFO<ThreadPool.Job>()
+  fileprivate var running = 0
+  /// The number of the job that was started last, counted over all shares.
+  fileprivate var lastStart = 0
+  fileprivate let pool: ThreadPool
+
+  fileprivate init(_ pool: ThreadPool, most: Int) {
+    self.pool = pool
+    self.most = most
+  }
+
+  /// Runs a job on one of the pool's threads, after those of this share that were given earlier.
+  func run(_ job: @escaping @Sendable () -> Void) { pool.run(job, in: self, .now) }
+
+  func run(_ wake: Wake, _ job: @escaping @Sendable () -> Void) { pool.run(job, in: self, wake) }
+
+  /// Whether no job is queued or running.
+  var isIdle: Bool { pool.isIdle(self) }
+
+  fileprivate func precedes(_ other: ThreadShare) -> Bool {
+    (running, lastStart) < (other.running, other.lastStart)
+  }
+}
