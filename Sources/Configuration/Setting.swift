@@ -100,6 +100,8 @@ package final class Setting<Value: Sendable>: SettingDescription {
     }
   }
 
+  package var defaultValueText: String? { fallback.flatMap { type.text($0) } }
+
   package var optionDefaultText: String? {
     guard let fallback, let text = optionType.text(fallback) else { return defaultText }
     return text
@@ -135,7 +137,9 @@ package protocol SettingDescription: AnyObject, Sendable {
   var effects: SettingEffects { get }
   /// What holds if nobody sets it, in words; nil: nothing does.
   var defaultText: String? { get }
-  /// The same on the command line.
+  /// The default as a value, if it is one.
+  var defaultValueText: String? { get }
+  /// `defaultText` on the command line.
   var optionDefaultText: String? { get }
   /// The bounds of its value on the command line, if it is a number.
   var optionRange: String? { get }
