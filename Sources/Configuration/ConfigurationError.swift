@@ -1,3 +1,5 @@
+internal import Records
+
 /// One thing that is wrong with a configuration file, and where.
 package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
   package let file: String
@@ -11,9 +13,11 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
   /// What the author may have meant.
   package let hint: String?
 
+  /// One line; a key may hold line ends and what steers a terminal.
   package var description: String {
-    "\(file):\(line):\(column): " + (path.isEmpty ? "" : "\(path): ") + message
-      + (hint.map { "; \($0)" } ?? "")
+    printable(
+      "\(file):\(line):\(column): " + (path.isEmpty ? "" : "\(path): ") + message
+        + (hint.map { "; \($0)" } ?? ""))
   }
 }
 

@@ -54,22 +54,6 @@ struct ConfigurationNode {
     }
   }
 
-  /// A text that is the same for two values if and only if they mean the same; quotes do not count,
-  /// since no reader takes both a text and something else.
-  var canonicalText: String {
-    switch content {
-    case .scalar(let scalar):
-      scalar.isNull ? "null" : "\(scalar.text.utf8.count):\(scalar.text)"
-    case .list(let elements):
-      "[" + elements.map(\.canonicalText).joined(separator: ",") + "]"
-    case .mapping(let entries):
-      "{"
-        + entries.sorted { $0.key < $1.key }.map {
-          "\($0.key.utf8.count):\($0.key)=\($0.value.canonicalText)"
-        }.joined(separator: ",") + "}"
-    case .unusable: "unusable"
-    }
-  }
 }
 
 /// The start of a text from the file, in quotes and fit for one line of a terminal.

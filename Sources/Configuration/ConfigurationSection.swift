@@ -22,7 +22,7 @@ package final class ConfigurationSection {
   /// The sections that described settings were read from, by key; nil for what is no section.
   var sectionsRead: [String: ConfigurationSection?] = [:]
   /// The keys of the settings that were read from here.
-  private var settings: [ObjectIdentifier: String] = [:]
+  private var settings: [ObjectIdentifier: (setting: any SettingDescription, key: String)] = [:]
 
   init(
     entries: [ConfigurationNode.Entry], path: String, mark: SourceMark, errors: ConfigurationErrors
@@ -36,23 +36,6 @@ package final class ConfigurationSection {
 
   /// The keys that are there, in the order of the file; marks none as known.
   package var keys: [String] { entries.map(\.key) }
-
-  /// The keys that are there, here and below, such as `batch` and `batch.size`.
-  package var keyPaths: [String] { Self.keyPaths(entries, prefix: "") }
-
-  private static func keyPaths(_ entries: [ConfigurationNode.Entry], prefix: String) -> [String] {
-    entries.flatMap { entry -> [String] in
-      let path = prefix + entry.key
-      guard case .mapping(let inner) = entry.value.content else { return [path] }
-      return [path] + keyPaths(inner, prefix: path + ".")
-    }
-  }
-
-  /// A text that is the same for two sections if and only if they mean the same, whatever the order of
-  /// their keys; variables are substituted, so it may hold secrets and must not be shown.
-  package var canonicalText: String {
-    ConfigurationNode(content: .mapping(entries), mark: mark).canonicalText
-  }
 
   /// Whether the key is there (not marking it as known).
   package func contains(_ key: String) -> Bool { places[key] != nil }
@@ -107,9 +90,11 @@ package final class ConfigurationSection {
     errors.report(message, path: place.path, at: place.mark, hint: hint)
   }
 
-  /// Reports the keys that nobody asked for, here and below.
+  /// Reports the keys that nobody asked for, here and below. Keys of the file itself that start with
+  /// `x-` are the author's own, for anchors.
   func reportUnknownKeys() {
     for entry in entries where !known.contains(entry.key) {
+      if path.isEmpty, entry.key.hasPrefix("x-") { continue }
       let near = nearestName(to: entry.key, in: known.sorted())
       let names = known.sorted().joined(separator: ", ")
       errors.report(
@@ -135,7 +120,7 @@ package final class ConfigurationSection {
 
   /// Notes that a setting was asked for at a key.
   func note(_ setting: any SettingDescription, at key: String) {
-    settings[ObjectIdentifier(setting)] = key
+    settings[ObjectIdentifier(setting)] = (setting, key)
   }
 
   /// The section that a setting was read from, this one or one below, and its key there.
@@ -146,7 +131,7 @@ package final class ConfigurationSection {
   private func find(
     _ setting: any SettingDescription
   ) -> (section: ConfigurationSection, key: String)? {
-    if let key = settings[ObjectIdentifier(setting)] { return (self, key) }
+    if let found = settings[ObjectIdentifier(setting)] { return (self, found.key) }
     return sections.lazy.compactMap { $0.find(setting) }.first
   }
 
@@ -165,11 +150,6 @@ extension ConfigurationSection {
   package func section(_ key: String) -> ConfigurationSection? {
     guard let node = value(key, required: nil) else { return nil }
     return section(key, node, expected: "a mapping")
-  }
-
-  /// The mapping at a key, or an empty one, whose keys all have their defaults.
-  package func sectionOrDefaults(_ key: String) -> ConfigurationSection {
-    section(key) ?? defaults(at: key)
   }
 
   /// An empty section at a key, whose settings all have their defaults.

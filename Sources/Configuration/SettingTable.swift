@@ -64,6 +64,7 @@ package enum SettingTable {
 
   private static func table(_ rows: [[String]]) -> String {
     let rule = rows[0].map { _ in "---" }
-    return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+    return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }
+      .joined()
   }
 }

@@ -1,6 +1,8 @@
 /// The values of settings: those that were given, and the defaults of all others.
 package struct SettingValues: Sendable {
-  private var stored: [ObjectIdentifier: any Sendable] = [:]
+  /// The setting with its value: an identifier is one setting's only as long as that lives.
+  private var stored: [ObjectIdentifier: (setting: any SettingDescription, value: any Sendable)] =
+    [:]
   private var given: Set<ObjectIdentifier> = []
   /// The sections of a file that are there, even if nothing is set in them.
   var sections: Set<String> = []
@@ -12,7 +14,7 @@ package struct SettingValues: Sendable {
   /// A setting without a default must have been given; a reader of settings makes sure of that.
   package subscript<Value>(_ setting: Setting<Value>) -> Value {
     get {
-      if let value = stored[ObjectIdentifier(setting)] as? Value { return value }
+      if let value = stored[ObjectIdentifier(setting)]?.value as? Value { return value }
       guard let fallback = setting.fallback else {
         preconditionFailure("\(setting.key ?? "a setting") has no default and was not given")
       }
@@ -35,7 +37,7 @@ package struct SettingValues: Sendable {
   }
 
   mutating func give(_ setting: any SettingDescription, _ value: any Sendable) {
-    stored[ObjectIdentifier(setting)] = value
+    stored[ObjectIdentifier(setting)] = (setting, value)
     given.insert(ObjectIdentifier(setting))
   }
 
@@ -49,7 +51,7 @@ package struct SettingValues: Sendable {
   /// Sets what a preset says, unless the user did.
   mutating func apply(_ preset: SettingPreset) {
     for (setting, value) in preset.values where !isGiven(setting) {
-      stored[ObjectIdentifier(setting)] = value
+      stored[ObjectIdentifier(setting)] = (setting, value)
     }
   }
 

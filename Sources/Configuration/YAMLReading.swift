@@ -42,6 +42,8 @@ struct YAMLReading {
       try errors.check()
       return nil
     }
+    // A byte order mark, which some editors write, is no part of the text.
+    let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     guard let text = String(validating: bytes, as: UTF8.self) else {
       errors.report("expected UTF-8", path: "", at: placeOfBadUTF8(in: bytes))
       try errors.check()

@@ -11,10 +11,14 @@ extension YAMLReading {
     case .scanner(let context, let problem, let mark, _),
       .parser(let context, let problem, let mark, _),
       .composer(let context, let problem, let mark, _):
+      let place = SourceMark(line: mark.line, column: mark.column)
+      if let (message, hint) = commonMistake(in: text, at: place) {
+        return errors.report(message, path: "", at: place, hint: hint)
+      }
       let context = context.map { " \($0.text)" } ?? ""
       errors.report(
         "not YAML:\(context.isEmpty ? "" : context + ":") \(problem)", path: "",
-        at: SourceMark(line: mark.line, column: mark.column),
+        at: place,
         hint: hasVariable(text, inLine: mark.line)
           ? "put quotes around a value with '${' within { } or [ ]" : nil)
     case .reader(let problem, let offset, _, _):
@@ -27,6 +31,27 @@ extension YAMLReading {
     default:
       errors.report("not YAML: \(error)", path: "", at: .start)
     }
+  }
+
+  /// What people write that YAML means otherwise, if it stands where the parser gave up.
+  private func commonMistake(
+    in text: String, at place: SourceMark
+  ) -> (message: String, hint: String)? {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard lines.indices.contains(place.line - 1) else { return nil }
+    let line = Array(lines[place.line - 1].unicodeScalars)
+    // The parser stands at a character that it cannot take, or just after it.
+    let here = [place.column - 1, place.column - 2].filter(line.indices.contains).map { line[$0] }
+    if here.first == "\t" {
+      return ("expected spaces, found a tab", "YAML is indented with spaces")
+    }
+    if here.contains("*") {
+      return (
+        "found '*' without quotes, which starts an alias",
+        "put quotes around a text with '*'; an alias needs its anchor (&name) before it"
+      )
+    }
+    return nil
   }
 
   /// Whether a line refers to a variable, whose braces YAML may have taken for its own.

@@ -11,6 +11,8 @@ struct CommandFailure: Error {
   let message: String
   let exitCode: Int32
   var format = LogFormat.text
+  /// Whether the message has several lines, each one printable.
+  private var hasLines = false
 
   init(_ message: String, exitCode: Int32) {
     self.message = message
@@ -23,6 +25,7 @@ struct CommandFailure: Error {
     case let error as StorageError: self.init(StreamError(error))
     case let error as DaemonConfigurationError:
       self.init("\(error)", exitCode: error.exitCode)
+      hasLines = true
     case let error as CommandLineError: self.init("\(error)", exitCode: 64)
     case let error as CommandFailure: self = error
     case let error as ControlError: self.init("\(error)", exitCode: error.exitCode)
@@ -32,18 +35,19 @@ struct CommandFailure: Error {
   }
 
   func report() {
-    say(message, LogLine(level: "error", message: message, exitCode: exitCode), format)
+    let text = printable(message, keepsLines: hasLines)
+    say(text, LogLine(level: "error", message: message, exitCode: exitCode), format)
   }
 }
 
 /// Warns on stderr; the command goes on.
 func warn(_ message: String, format: LogFormat) {
-  say("warning: " + message, LogLine(level: "warning", message: message), format)
+  say("warning: " + printable(message), LogLine(level: "warning", message: message), format)
 }
 
 private func say(_ text: String, _ line: LogLine, _ format: LogFormat) {
   switch format {
-  case .text: writeToStandardError("evenkeel: \(printable(text, keepsLines: true))\n")
+  case .text: writeToStandardError("evenkeel: \(text)\n")
   case .json: writeToStandardError(jsonText(line) + "\n")
   }
 }

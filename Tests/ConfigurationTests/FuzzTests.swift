@@ -65,16 +65,14 @@ import Testing
   /// Asks for whatever is there, as every kind of value.
   private func readAll(_ section: ConfigurationSection) {
     for key in section.keys {
-      _ = section.optionalInt(key, in: 0...10)
-      _ = section.optionalString(key)
-      _ = section.optionalSeconds(key, in: 0...10)
-      _ = section.optionalBytes(key, in: 0...10)
-      _ = section.strings(key, default: [])
+      section.value(key, .integer(in: 0...10))
+      section.value(key, .text)
+      section.value(key, .seconds(in: 0...10))
+      section.value(key, .size(in: 0...10))
+      section.value(key, .texts)
       _ = section.kind(key, of: ["csv", "one"])
       if let inner = section.section(key) { readAll(inner) }
     }
-    _ = section.canonicalText
-    _ = section.keyPaths
   }
 
   @Test(.timeLimit(.minutes(2)), arguments: 0..<20)

@@ -23,6 +23,22 @@ func errors(
   }
 }
 
+extension ConfigurationSection {
+  /// The value at a key, as a setting of a type would have it; nil if it is absent or wrong.
+  @discardableResult
+  func value<Value>(_ key: String, _ type: SettingType<Value>) -> Value? {
+    let setting = Setting(key, type, help: "")
+    return read([SettingGroup("", [setting])])?[setting] ?? nil
+  }
+
+  /// The value at a key that must be there; nil if it is absent or wrong.
+  @discardableResult
+  func required<Value>(_ key: String, _ type: SettingType<Value>) -> Value? {
+    let setting = Setting(required: key, type, help: "")
+    return read([SettingGroup("", [setting])])?[setting]
+  }
+}
+
 enum Colour: String, CaseIterable {
   case red
   case green

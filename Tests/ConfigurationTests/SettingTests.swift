@@ -196,6 +196,29 @@ private func read(_ arguments: [String]) throws -> SettingValues {
       error.map { "\($0)" } == "--batchsize: unknown option; did you mean '--batch-size'?")
   }
 
+  @Test(arguments: ["~/in.csv", "~", "$HOME/in.csv", "$_x"])
+  func `a path that a shell would change is refused in a file`(text: String) throws {
+    let path = Setting("path", .path, option: .value("path", "p"), optionType: .shellPath, help: "")
+    let group = SettingGroup("", [path])
+    let document = try document("path: '\(text)'")
+    #expect(document.root.values(of: group).map { _ in true } == nil)
+    let failure = #expect(throws: ConfigurationFailure.self) { try document.check() }
+    #expect(
+      failure?.description
+        == "f.yaml:1:7: path: expected a path without ~ and $NAME, found '\(text)'; "
+        + "write the whole path; ${HOME} stands for the home directory")
+    let given = try CommandLineSettings(["--path", text], of: [group], others: [])
+    #expect(try given.read([group])[path] == text)
+  }
+
+  @Test func `a path of a variable, or with a dollar in it, is taken`() throws {
+    let document = try document("a: ${HOME}/x\nb: /data/$x\nc: $1", ["HOME": "/h"])
+    #expect(document.root.value("a", .path) == "/h/x")
+    #expect(document.root.value("b", .path) == "/data/$x")
+    #expect(document.root.value("c", .path) == "$1")
+    try document.check()
+  }
+
   @Test func `a preset sets what the user does not`() throws {
     let values = try read(["--preset", "small", "--clip", "7"])
     #expect(values[Made.size] == 2)

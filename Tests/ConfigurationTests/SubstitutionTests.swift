@@ -36,18 +36,18 @@ import Testing
     let document = try document(
       "plain: ${N}\nquoted: \"${N}\"\nflag: ${T:-true}\nwait: ${N}ms\nword: ${NULL}\n",
       Self.variables.merging(["NULL": "null"]) { $1 })
-    #expect(document.root.int("plain", in: 0...99, default: nil) == 42)
-    #expect(document.root.int("quoted", in: 0...99, default: nil) == 42)
-    #expect(document.root.bool("flag", default: false))
-    #expect(document.root.seconds("wait", in: 0...1, default: nil) == 0.042)
-    #expect(document.root.string("word") == "null")
+    #expect(document.root.value("plain", .integer(in: 0...99)) == 42)
+    #expect(document.root.value("quoted", .integer(in: 0...99)) == 42)
+    #expect(document.root.value("flag", .bool) == true)
+    #expect(document.root.value("wait", .seconds(in: 0...1)) == 0.042)
+    #expect(document.root.value("word", .text) == "null")
     try document.check()
   }
 
   @Test func `a value never changes the structure`() throws {
     let document = try document("a: ${V}\nb: 1\n", ["V": "x\nb: 2\nc: [1]"])
-    #expect(document.root.string("a") == "x\nb: 2\nc: [1]")
-    #expect(document.root.string("b") == "1")
+    #expect(document.root.value("a", .text) == "x\nb: 2\nc: [1]")
+    #expect(document.root.value("b", .text) == "1")
     try document.check()
   }
 
@@ -71,16 +71,17 @@ import Testing
       inner: { below: "x${S}" }
       """, secret
     ) { root in
-      _ = root.int("int", in: 0...1, default: 0)
-      _ = root.seconds("wait", in: 0...1, default: 0)
+      root.value("int", .integer(in: 0...1))
+      root.value("wait", .seconds(in: 0...1))
       _ = root.kind("kind", of: ["hunter1", "b"])
-      _ = root.choice("choice", default: Colour.red)
-      let path = root.string("path")
+      root.value("choice", SettingType<Colour>.choice)
+      let path = root.value("path", .text) ?? ""
       root.report("path", expected: "a path", found: "'\(path)'")
-      let list = root.strings("list", default: nil)
+      let list = root.value("list", .texts) ?? []
       root.report("list", expected: "other names", found: list.joined())
-      root.report(
-        "'\(root.section("inner")?.string("below") ?? "")' is bad", keyPath: "inner.below")
+      let below = Setting("inner.below", .text, help: "")
+      let text = root.read([SettingGroup("", [below])])?[below] ?? ""
+      root.report(SettingViolation(below, expected: .said("'\(text)' is bad"), found: ""))
     }
     #expect(found.count == 7)
     for line in found { #expect(!line.contains("hunter2"), "\(line)") }

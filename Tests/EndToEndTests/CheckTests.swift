@@ -58,6 +58,33 @@ import Testing
         == "f.yaml:3:32: streams.a.source.file.path: cannot open none: No such file or directory\n")
   }
 
+  @Test func `control characters of keys and names reach no terminal`() throws {
+    let place = try Workplace()
+    try place.write(
+      "bad.yaml",
+      Array("state_directory: s\nstreams: {}\n\"\\e[31m\\nx: 1:1: fine\": 1\n".utf8))
+    let checked = try place.evenkeel("check", "--config", "bad.yaml")
+    #expect(checked.exitCode == 78)
+    #expect(
+      checked.errors.hasPrefix("bad.yaml:3:1: \\u{1B}[31m\\nx: 1:1: fine: unknown key"),
+      "\(checked.errors)")
+    try place.write("in.csv", Array("\u{1B}[31mred\n1\n2\n".utf8))
+    let normalized = try place.evenkeel(
+      "normalize", "in.csv", "-o", "out.csv", "--checkpoint-out", "s.safetensors")
+    #expect(normalized.exitCode == 0)
+    for options in [[], ["--json"]] {
+      let shown = try place.start([binary, "inspect", "s.safetensors"] + options, input: nil).wait()
+      #expect(shown.exitCode == 0)
+      #expect(!shown.output.contains(0x1B))
+      #expect(String(decoding: shown.output, as: UTF8.self).lowercased().contains("1b"))
+    }
+    let refused = try place.evenkeel(
+      "normalize", "in.csv", "-o", "out.csv", "--features", "\u{1B}[32m\nx")
+    #expect(refused.exitCode != 0)
+    #expect(!refused.errors.utf8.contains(0x1B))
+    #expect(refused.errors.split(separator: "\n").count == 1, "\(refused.errors)")
+  }
+
   @Test func `a file that is not there is told as such`() throws {
     let finished = try Workplace().evenkeel("check", "--config", "none.yaml")
     #expect(finished.exitCode == 66)

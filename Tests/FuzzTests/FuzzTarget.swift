@@ -214,14 +214,17 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
   /// Asks for whatever is there, as every kind of value.
   private static func ask(_ section: ConfigurationSection) {
     for key in section.keys {
-      _ = section.optionalInt(key, in: 0...10)
-      _ = section.optionalString(key)
-      _ = section.optionalSeconds(key, in: 0...10)
-      _ = section.optionalBytes(key, in: 0...10)
-      _ = section.strings(key, default: [])
+      _ = section.read([
+        SettingGroup(
+          "",
+          [
+            Setting(key, .integer(in: 0...10), help: ""), Setting(key, .text, help: ""),
+            Setting(key, .seconds(in: 0...10), help: ""), Setting(key, .size(in: 0...10), help: ""),
+            Setting(key, .texts, help: ""),
+          ] as [any SettingDescription])
+      ])
       if let inner = section.section(key) { ask(inner) }
     }
-    _ = section.canonicalText
   }
 
   // MARK: Requests

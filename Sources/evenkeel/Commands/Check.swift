@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FoundationEssentials
+internal import Records
 internal import Stream
 
 /// `evenkeel check`: reads a configuration file without running it.
@@ -38,6 +39,7 @@ struct Check: ParsableCommand {
       throw ExitCode(78)
     }
     let count = configuration.streams.count
-    try writeToStandardOutput("\(config): fine, \(count) \(count == 1 ? "stream" : "streams")\n")
+    try writeToStandardOutput(
+      "\(printable(config)): fine, \(count) \(count == 1 ? "stream" : "streams")\n")
   }
 }

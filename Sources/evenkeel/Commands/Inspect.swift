@@ -22,7 +22,8 @@ struct Inspect: ParsableCommand {
       let state = try CheckpointFile.read(checkpoint, .toShow)
       if json {
         let text = try ExportFormat.json.encode(state)
-        try writeToStandardOutput(String(decoding: text, as: UTF8.self))
+        try writeToStandardOutput(
+          String(decoding: printable(json: Array(text)), as: UTF8.self))
       } else {
         try writeToStandardOutput(summary(of: state) + table(of: state))
       }
@@ -39,7 +40,7 @@ struct Inspect: ParsableCommand {
     }
     if !state.settings.isEmpty {
       let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-      lines.append(settings.joined(separator: ", "))
+      lines.append(printable(settings.joined(separator: ", ")))
     }
     return lines.joined(separator: "\n") + "\n\n"
   }
@@ -49,7 +50,7 @@ struct Inspect: ParsableCommand {
     let (table, weights) = (state.state, state.state[real: "evenkeel.moments.weight"])
     for (index, name) in state.features.enumerated() {
       rows.append([
-        name, grouped(Int(weights[index])), short(table[real: "running_mean"][index]),
+        printable(name), grouped(Int(weights[index])), short(table[real: "running_mean"][index]),
         short(table[real: "running_var"][index].squareRoot()), short(table[real: "weight"][index]),
         short(table[real: "bias"][index]), grouped(table[count: "evenkeel.values.missing"][index]),
       ])
