@@ -34,7 +34,7 @@ STATIC := -c release --static-swift-stdlib
 RELEASE := $(STATIC) --product evenkeel
 EVENKEEL := .build/release/evenkeel
 SWIFT_SOURCES := Sources Tests Package.swift Benchmarks
-PYTHON_SOURCES = $(shell find Benchmarks Tests python -name '*.py')
+PYTHON_SOURCES = $(shell find Benchmarks Tests python packaging -name '*.py')
 
 SAMPLE := samples/weather.csv.zst
 FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
