@@ -69,6 +69,8 @@ def configuration_page(markdown: str, release: str) -> str:
 
 def blocks(markdown: str) -> Iterator[list[str]]:
     """The roff of each block of a Markdown text: headings, tables, code, lists, paragraphs."""
+    # Marks between which the tables are generated.
+    markdown = re.sub(r"^<!--.*-->$", "", markdown, flags=re.MULTILINE)
     for block in re.split(r"\n\s*\n", markdown.strip()):
         rows = block.splitlines()
         if rows[0].startswith("# "):
@@ -89,21 +91,26 @@ def blocks(markdown: str) -> Iterator[list[str]]:
 
 
 def table(rows: list[str]) -> list[str]:
-    """A table as a list: the first columns are the term, the last one says what it means."""
+    """A table as a list: the key is the term; its meaning, option and default are what is said of it."""
     lines: list[str] = []
     kind = ""
-    cells = [re.split(r"(?<!\\)\|", row.strip().strip("|")) for row in rows]
-    titles = [cell.strip() for cell in cells[0]]
-    for row in cells[2:]:
-        values = [cell.strip() for cell in row]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip()[1:-1])] for row in rows]
+    titles = cells[0]
+    for values in cells[2:]:
+        named = dict(zip(titles, values))
+        term, meaning = values[0], values[-1]
         if titles[0] == "kind":
-            kind, values = values[0] or kind, values[1:]
-            values[0] = f"{kind}: {values[0]}" if values[0] else kind
-        term, *between, meaning = values
-        if between and between[0] and "default" in titles:
-            required = between[0] == "required"
-            meaning += " (required)" if required else f" (default: {between[0]})"
-        lines += [".TP", inline(term), inline(meaning)]
+            kind = named["kind"] or kind
+            key = named.get("key", "")
+            term = f"{kind}: {key}" if key else kind
+        notes = []
+        if named.get("option"):
+            notes.append(f"option: {named['option']}")
+        if named.get("default") == "required":
+            notes.append("required")
+        elif named.get("default"):
+            notes.append(f"default: {named['default']}")
+        lines += [".TP", inline(term), inline(meaning + (f" ({'; '.join(notes)})" if notes else ""))]
     return lines
 
 

@@ -42,7 +42,8 @@ def test_the_keys_of_the_configuration_are_in_the_manual(manual: Path) -> None:
     for key in ("batch.max_delay", "normalize", "checkpoint.interval", "embedding[*]"):
         assert key in text
     # Marks of Markdown do not get through.
-    assert "`" not in text and "|" not in text.replace("\\|", "")
+    assert "`" not in text and "| ---" not in text and "<!--" not in text
+    assert "\\fBbatch.size\\fR" in text and "default: \\fB256\\fR" in text
 
 
 def test_roff_has_nothing_to_complain_of(manual: Path) -> None:
