@@ -3,29 +3,25 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
-# The version of systemd that will run the unit. Empty if there is no systemctl here, as while an image is built.
-SYSTEMD_VERSION ?= $(shell systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 
 INSTALLED_UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 INSTALLED_DOCS = $(DESTDIR)$(PREFIX)/share/doc/evenkeel
 INSTALLED_CONFIG = $(DESTDIR)$(SYSCONFDIR)/evenkeel/evenkeel.yaml
 
-# $(call configured,UNIT): the unit with the paths of this installation. Type=notify-reload came with
-# systemd 253; older versions ignore it. Every version understands Type=notify with ExecReload=, so that
-# is written if the version is unknown.
-configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFDIR)/evenkeel/,g' \
-  $(if $(shell [ '$(or $(SYSTEMD_VERSION),0)' -ge 253 ] || echo older),\
-    -e 's/^Type=notify-reload$$/Type=notify\nExecReload=\/bin\/kill -HUP $$MAINPID/') $(1)
+# $(call configured,UNIT): the unit with the paths of this installation.
+configured = sed -e 's,/usr/local/,$(PREFIX)/,g' -e 's,/etc/evenkeel/,$(SYSCONFDIR)/evenkeel/,g' $(1)
 # Options of the benchmarks, such as ARGS='--quick', or of one part, ARGS='--only csv'.
 ARGS ?=
-# How long the soak lasts.
+# How long the soak and the chaos last, and the seed of the chaos.
 SECONDS ?= 600
+SEED ?= 1
 
 # Packages that a bare Debian 12 with Swift lacks: our C libraries; g++ for C++ headers and the linker;
 # git to fetch packages; the shared libraries that Swift's own tools load (the last four).
 DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zstd \
   libcurl4 libncurses6 libsqlite3-0 libxml2
 DEBIAN_UNIT_PACKAGES := procps systemd
+DEBIAN_MACHINE_PACKAGES := debootstrap procps systemd systemd-container
 DEBIAN_PYTHON_PACKAGES := python3-venv
 DEBIAN_PAGE_PACKAGES := chromium prometheus
 
@@ -45,7 +41,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check page parity crash fuzz sanitize soak clean
+  install-check alerts-check tls-check chaos systemd-check bare-check page parity crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -131,6 +127,7 @@ install: build ## Install binary, unit, example configuration and docs; PREFIX, 
 	install -m 644 docs/decisions/*.md '$(INSTALLED_DOCS)/docs/decisions'
 	install -m 644 docs/images/* '$(INSTALLED_DOCS)/docs/images'
 	install -m 644 config/evenkeel.yaml config/evenkeel-weather.socket config/grafana-dashboard.json \
+	  config/prometheus-alerts.yaml \
 	  '$(INSTALLED_DOCS)/examples'
 	@if [ -e '$(INSTALLED_CONFIG)' ]; then echo 'Kept $(INSTALLED_CONFIG)'; else \
 	  install -D -v -m 644 config/evenkeel.yaml '$(INSTALLED_CONFIG)'; fi
@@ -149,6 +146,26 @@ unit-check: build ## Verify the units, and that the service is exposed to little
 
 install-check: build ## Install into a directory, look, run what was installed, and uninstall.
 	bash Tests/Units/check-install
+
+alerts-check: ## Test the alerts for Prometheus with promtool.
+	$(call install-missing,prometheus)
+	promtool check rules config/prometheus-alerts.yaml
+	promtool test rules Tests/Alerts/alerts-test.yaml
+
+tls-check: build deps-python ## Run the documented stunnel with client certificates, on loopback.
+	$(call install-missing,openssl stunnel4)
+	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
+
+chaos: build deps-python ## Everything goes wrong for SECONDS, ten minutes; SEED=N; an hour for a release.
+	python3 Tests/Chaos/chaos.py --evenkeel '$(EVENKEEL)' --seconds $(SECONDS) --seed $(SEED)
+
+systemd-check: build deps-python ## Run the service under a real systemd on a bare Debian 12; as root.
+	$(call install-missing,$(DEBIAN_MACHINE_PACKAGES))
+	python3 Tests/Systemd/check.py --evenkeel '$(EVENKEEL)' $(ARGS)
+
+bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this machine's Swift; as root.
+	$(call install-missing,$(DEBIAN_MACHINE_PACKAGES))
+	python3 Tests/Systemd/bare.py $(ARGS)
 
 .venv-%/ready: | deps-python
 	python3 -m venv .venv-$*

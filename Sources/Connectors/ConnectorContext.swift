@@ -6,9 +6,14 @@ package import Storage
 package struct ConnectorContext: Sendable {
   package let fileSystem: any FileSystem
   package let clock: Clock
+  package let statistics: ConnectorStatistics
 
-  package init(fileSystem: any FileSystem, clock: Clock = .system) {
+  package init(
+    fileSystem: any FileSystem, clock: Clock = .system,
+    statistics: ConnectorStatistics = ConnectorStatistics()
+  ) {
     self.fileSystem = fileSystem
     self.clock = clock
+    self.statistics = statistics
   }
 }

@@ -1,4 +1,4 @@
-internal import Connectors
+package import Connectors
 package import Dataflow
 internal import Records
 package import Storage
@@ -23,9 +23,11 @@ package struct OpenedStream {
   ///     is kept with the checkpoint, so that it holds for a later process too.
   package init(
     _ definition: StreamDefinition, directory: String, takesOtherCheckpoints: Bool,
-    in fileSystem: any FileSystem, clock: Clock = .system
+    in fileSystem: any FileSystem, clock: Clock = .system,
+    statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws(StreamError) {
-    let context = ConnectorContext(fileSystem: fileSystem, clock: clock)
+    let context = ConnectorContext(
+      fileSystem: fileSystem, clock: clock, statistics: statistics)
     var configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
     let wanted = configuration.fittingSettings

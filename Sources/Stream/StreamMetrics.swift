@@ -1,3 +1,4 @@
+package import Connectors
 internal import Dataflow
 internal import Dispatch
 internal import Synchronization
@@ -17,6 +18,12 @@ package final class StreamMetrics: Sendable {
   /// In nanoseconds of the monotonic clock; 0 is never.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
+  let deadLetterCount = Atomic(0)
+  let checkpointFailureCount = Atomic(0)
+  /// Of the last checkpoint; 0 before the first.
+  let checkpointNanoseconds = Atomic<UInt64>(0)
+  let checkpointByteCount = Atomic(0)
+  package let connectors = ConnectorStatistics()
   private let histograms = BatchHistograms()
 
   package init() {}
@@ -35,6 +42,19 @@ package final class StreamMetrics: Sendable {
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
   /// Writes of the present run that no reader got.
   package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
+  /// Records left out that were written to the dead letters.
+  package var deadLetters: Int { deadLetterCount.load(ordering: .relaxed) }
+  package var checkpointFailures: Int { checkpointFailureCount.load(ordering: .relaxed) }
+  /// How long the last checkpoint took, outputs synced; nil before the first.
+  package var checkpointSeconds: Double? {
+    let nanoseconds = checkpointNanoseconds.load(ordering: .relaxed)
+    return nanoseconds == 0 ? nil : Double(nanoseconds) / 1e9
+  }
+  /// The size of the last checkpoint; nil before the first.
+  package var checkpointBytes: Int? {
+    let count = checkpointByteCount.load(ordering: .relaxed)
+    return count == 0 ? nil : count
+  }
   package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
   /// Records read and not yet emitted.
   package var recordsInFlight: Int {
@@ -57,6 +77,7 @@ package final class StreamMetrics: Sendable {
   package func beginRun() {
     ingestedRecordCount.store(records, ordering: .relaxed)
     unsettled.store(false, ordering: .relaxed)
+    connectors.beginRun()
   }
 
   func count(_ cuts: [BatchCut]) {

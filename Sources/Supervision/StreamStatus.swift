@@ -1,6 +1,8 @@
 package import BatchNormalization
+internal import Connectors
 package import Records
 package import Stream
+internal import Synchronization
 
 /// What an operator sees of one stream of the daemon at one moment.
 package struct StreamStatus: Sendable, Equatable {
@@ -50,4 +52,40 @@ package struct StreamStatus: Sendable, Equatable {
   package var warnings: [String]
   /// Writes that a slow reader of the sink lost under `when_full: drop_oldest`.
   package var droppedWrites = 0
+  /// Records left out that were written to the dead letters; the other bad records were skipped.
+  package var deadLetters = 0
+  package var checkpointFailures = 0
+  /// How long the last checkpoint took, outputs synced; nil before the first.
+  package var checkpointSeconds: Double?
+  /// The size of the last checkpoint; nil before the first.
+  package var checkpointBytes: Int?
+  package var connectors = ConnectorStatus()
+}
+
+/// The source and the sink of a stream, as far as their kinds have such numbers.
+package struct ConnectorStatus: Sendable, Equatable {
+  /// Connections that send records.
+  package var producers: Int?
+  /// Connections that take the output.
+  package var subscribers: Int?
+  /// Bytes that wait for the subscriber that is furthest behind.
+  package var subscriberLag: Int?
+  /// Bytes of a followed file that are still to be read.
+  package var backlogBytes: Int?
+  /// Files of a directory that are still to be read.
+  package var backlogFiles: Int?
+  package var refusedConnections = 0
+  package var rotatedFiles = 0
+
+  package init() {}
+
+  init(_ statistics: ConnectorStatistics) {
+    producers = statistics.producers.value
+    subscribers = statistics.subscribers.value
+    subscriberLag = statistics.subscriberLag.value
+    backlogBytes = statistics.backlogBytes.value
+    backlogFiles = statistics.backlogFiles.value
+    refusedConnections = statistics.refusedConnections.load(ordering: .relaxed)
+    rotatedFiles = statistics.rotatedFiles.load(ordering: .relaxed)
+  }
 }

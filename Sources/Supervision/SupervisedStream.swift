@@ -127,7 +127,10 @@ final class SupervisedStream: @unchecked Sendable {
       checkpointAgeSeconds: metrics.checkpointAgeSeconds,
       lastError: shown.lastFailure?.text, lastErrorReason: shown.lastFailure?.reason,
       batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: shown.warnings,
-      droppedWrites: metrics.droppedWrites)
+      droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
+      checkpointFailures: metrics.checkpointFailures,
+      checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
+      connectors: ConnectorStatus(metrics.connectors))
   }
 
   /// Changes what a status is made of.
@@ -174,7 +177,7 @@ final class SupervisedStream: @unchecked Sendable {
     try refuseSymbolicLinks()
     let opened = try OpenedStream(
       definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
-      in: fileSystem)
+      in: fileSystem, clock: clock, statistics: metrics.connectors)
     // From here on the checkpoint says it.
     takesOtherCheckpoints = false
     parametersVersion = opened.parametersVersion

@@ -240,6 +240,31 @@ import Testing
     #expect(second.exitCode == 78)
   }
 
+  @Test func `the reload command tells how the reload ended`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, named("a", "momentum: 0.1"))
+    func reload() throws -> Finished {
+      try place.evenkeel("reload", "--config", "e.yaml", "--pid", "\(daemon.running.identifier)")
+    }
+    try Daemon.write(named("b", "momentum: 0.1"), in: place)
+    #expect(try reload().exitCode == 0)
+    #expect(try daemon.status(of: "b", "state", as: String.self) == "running")
+    // One that reads well and is refused all the same.
+    let text = String(decoding: try place.read("e.yaml"), as: UTF8.self)
+    try place.write(
+      "e.yaml", Array(text.replacingOccurrences(of: ": state\n", with: ": other\n").utf8))
+    let refused = try reload()
+    #expect(refused.exitCode == 78)
+    #expect(refused.errors.contains("state_directory: a change needs a restart"))
+    try place.write("e.yaml", Array("sauce: 1\n".utf8))
+    let wrong = try reload()
+    #expect(wrong.exitCode == 78)
+    #expect(wrong.errors.contains("e.yaml:1:1"))
+    #expect(try eventually { try daemon.metric("evenkeel_config_last_reload_successful") == 0 })
+    #expect(try daemon.metric(#"evenkeel_config_reloads_total{outcome="refused"}"#) == 2)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `a refused reload is seen until one succeeds`() throws {
     let place = try Workplace()
     let daemon = try Daemon(

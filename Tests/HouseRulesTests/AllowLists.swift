@@ -14,7 +14,7 @@ let allowedImports: [String: Set<String>] = [
     "Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues", "Glibc",
   ],
   "Connectors": [
-    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc",
+    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc", "Synchronization",
   ],
   "Stream": [
     "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
@@ -22,7 +22,7 @@ let allowedImports: [String: Set<String>] = [
   ],
   "Supervision": [
     "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Stream",
-    "Logging", "Dispatch", "Glibc",
+    "Logging", "Dispatch", "Glibc", "Synchronization",
   ],
   "ControlPlane": [
     "Records", "BatchNormalization", "Dataflow", "Storage", "Stream", "Supervision", "Logging",

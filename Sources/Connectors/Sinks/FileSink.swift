@@ -32,7 +32,8 @@ extension SinkKind {
           return PassingSink(try fileSystem.open(path, for: .writing))
         }
         return try RotatingFileSink(
-          path: path, rotation: rotation, in: fileSystem, clock: context.clock)
+          path: path, rotation: rotation, in: fileSystem, clock: context.clock,
+          statistics: context.statistics)
       }
     })
 

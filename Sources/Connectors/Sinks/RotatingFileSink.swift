@@ -2,6 +2,7 @@ package import Dataflow
 internal import Glibc
 package import Records
 package import Storage
+internal import Synchronization
 
 // Invariants:
 // - `position.byteCount` is the length of the file at `path`: whole writes, behind the prologue.
@@ -37,6 +38,7 @@ package struct RotatingFileSink: ByteSink {
   private let rotation: Rotation
   private let fileSystem: any FileSystem
   private let clock: Clock
+  private let statistics: ConnectorStatistics
   private let directory: String
   private let names: RotatedNames
   /// Where the output stood when it was last synced or resumed; nil before, when nobody goes back.
@@ -55,9 +57,10 @@ package struct RotatingFileSink: ByteSink {
   ///   something is rotated first, and an empty one begins.
   package init(
     path: String, rotation: Rotation, in fileSystem: any FileSystem, at position: Position? = nil,
-    clock: Clock = .system
+    clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws(FileError) {
     name = path
+    self.statistics = statistics
     self.rotation = rotation
     self.fileSystem = fileSystem
     self.clock = clock
@@ -175,6 +178,7 @@ package struct RotatingFileSink: ByteSink {
     file = try fileSystem.open(name, for: .creating)
     try fileSystem.syncDirectory(directory)
     position = Position(byteCount: 0, sequence: mark.sequence)
+    statistics.rotatedFiles.add(1, ordering: .relaxed)
     if lastSynced == nil { try prune() }
   }
 

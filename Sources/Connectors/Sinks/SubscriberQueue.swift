@@ -50,6 +50,11 @@ struct SubscriberQueue: Sendable {
     return dropped
   }
 
+  /// What is still to be sent, in bytes.
+  var unsentBytes: Int {
+    current.count - sent + waitingBytes - (waiting.count - head) * Self.overhead
+  }
+
   /// The rest of the write under way; empty when nothing is left to send.
   var unsent: ArraySlice<UInt8> { current[sent...] }
 

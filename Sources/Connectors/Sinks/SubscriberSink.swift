@@ -1,6 +1,7 @@
 internal import Dataflow
 internal import Glibc
 internal import Storage
+internal import Synchronization
 
 // Invariants:
 // - A subscriber's queue begins with the prologue and holds whole writes, so that what it reads begins
@@ -41,12 +42,14 @@ struct SubscriberSink: ByteSink {
   /// Nil until the stream has begun; subscribers are left in the backlog until then.
   private var prologue: [UInt8]?
   private var pending: [UInt8] = []
+  private let statistics: ConnectorStatistics
 
   init(
     name: String, door: SubscriberEndpoint, settings: SubscriberSettings,
-    clock: Clock = .system
+    clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws(FileError) {
     self.name = name
+    self.statistics = statistics
     self.door = door
     self.settings = settings
     self.clock = clock
@@ -83,6 +86,10 @@ struct SubscriberSink: ByteSink {
     guard door != nil, prologue != nil else { return nil }
     try noticeEvents()
     sendQueued()
+    defer {
+      statistics.subscribers.set(subscribers.count)
+      statistics.subscriberLag.set(subscribers.map(\.queue.unsentBytes).max() ?? 0)
+    }
     guard settings.whenFull == .block else { return nil }
     // Those that had it are gone: whoever is left gets it. Each turn but the last loses a subscriber.
     while !pending.isEmpty, !subscribers.isEmpty, !subscribers.contains(where: \.holdsPending) {
@@ -156,7 +163,11 @@ struct SubscriberSink: ByteSink {
       switch try socket.accept() {
       case .connection(let connection):
         // Turned away by being closed: to be left in the backlog would look like a silent stream.
-        if subscribers.count < settings.limit { try welcome(connection) }
+        if subscribers.count < settings.limit {
+          try welcome(connection)
+        } else {
+          statistics.refusedConnections.add(1, ordering: .relaxed)
+        }
       case .nothing: return
       case .exhausted:
         // It stays readable, and would be reported for ever.

@@ -27,7 +27,8 @@ extension SinkKind {
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
           : .listening(try ListeningSocket(address, backlog: SubscriberSink.backlog))
         return try SubscriberSink(
-          name: address.description, door: door, settings: settings, clock: context.clock)
+          name: address.description, door: door, settings: settings, clock: context.clock,
+          statistics: context.statistics)
       }
     })
 }

@@ -25,7 +25,9 @@ extension SinkKind {
           ? .dialing(Dialer { () throws(FileError) in try .dial(path: path) })
           : .listening(
             try ListeningSocket(path: path, mode: mode, backlog: SubscriberSink.backlog))
-        return try SubscriberSink(name: path, door: door, settings: settings, clock: context.clock)
+        return try SubscriberSink(
+          name: path, door: door, settings: settings, clock: context.clock,
+          statistics: context.statistics)
       }
     })
 }
@@ -61,7 +63,8 @@ extension SubscriberSink {
       }
       let socket = try ListeningSocket(inherited: descriptor, name: "systemd socket \(name)")
       return try SubscriberSink(
-        name: name, door: .listening(socket), settings: settings, clock: context.clock)
+        name: name, door: .listening(socket), settings: settings, clock: context.clock,
+        statistics: context.statistics)
     }
   }
 }

@@ -76,6 +76,7 @@ package struct ConnectionSource: ByteSource {
   /// When taking connections is tried again.
   private var pausedUntil: Instant?
   private var isDraining = false
+  private var statistics = ConnectorStatistics()
 
   private struct Connection {
     let descriptor: Descriptor
@@ -98,6 +99,14 @@ package struct ConnectionSource: ByteSource {
 
   /// The port that is listened on, where it is one of TCP.
   package var port: Int? { listener.localAddress.map { Int($0.port) } }
+
+  /// The same source, counting its producers there.
+  func counting(in statistics: ConnectorStatistics) -> ConnectionSource {
+    var source = self
+    source.statistics = statistics
+    statistics.producers.set(connections.count)
+    return source
+  }
 
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
@@ -169,6 +178,7 @@ package struct ConnectionSource: ByteSource {
   /// Closes a connection; its run has ended where there was something of it.
   private mutating func close(_ run: Int) {
     guard let connection = connections.removeValue(forKey: run) else { return }
+    statistics.producers.set(connections.count)
     epoll.remove(connection.descriptor)
     if connection.hasGiven { ended.append(run) }
   }
@@ -191,6 +201,7 @@ package struct ConnectionSource: ByteSource {
     try epoll.add(descriptor, key: nextRun)
     connections[nextRun] = Connection(descriptor: descriptor, lastReady: clock.now())
     nextRun += 1
+    statistics.producers.set(connections.count)
   }
 
   private mutating func stopListening() {

@@ -12,7 +12,8 @@ extension SourceKind {
     open: { values in
       let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])
       return { context throws(FileError) in
-        try DirectorySource(path, pattern: pattern, in: context.fileSystem)
+        try DirectorySource(
+          path, pattern: pattern, in: context.fileSystem, statistics: context.statistics)
       }
     })
 }
@@ -48,6 +49,7 @@ package struct DirectorySource: ByteSource {
   private let path: String
   private let pattern: Glob
   private let fileSystem: any FileSystem
+  private let statistics: ConnectorStatistics
   private let watch: any FileWatch
   /// The names of the files to look at, the last first.
   private var waiting: [String] = []
@@ -68,9 +70,11 @@ package struct DirectorySource: ByteSource {
 
   /// - Parameter pattern: which names are taken, with `*` and `?`.
   package init(
-    _ path: String, pattern: Glob = Glob("*"), in fileSystem: any FileSystem
+    _ path: String, pattern: Glob = Glob("*"), in fileSystem: any FileSystem,
+    statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws(FileError) {
     name = path
+    self.statistics = statistics
     self.path = path
     self.pattern = pattern
     self.fileSystem = fileSystem
@@ -106,6 +110,7 @@ package struct DirectorySource: ByteSource {
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceRead {
     try notice()
+    defer { statistics.backlogFiles.set(waiting.count + (current == nil ? 0 : 1)) }
     while true {
       if current == nil { current = try openNext() }
       guard let open = current else {

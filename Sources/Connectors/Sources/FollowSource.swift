@@ -11,7 +11,8 @@ extension SourceKind {
     open: { values in
       let (path, start) = (values[FollowSettings.path], values[FollowSettings.start])
       return { context throws(FileError) in
-        try FollowSource(path, start: start, in: context.fileSystem)
+        try FollowSource(
+          path, start: start, in: context.fileSystem, statistics: context.statistics)
       }
     })
 }
@@ -50,6 +51,7 @@ package struct FollowSource: ByteSource {
   package var pathOnDisk: String? { path }
   private let path: String
   private let fileSystem: any FileSystem
+  private let statistics: ConnectorStatistics
   private let watch: any FileWatch
   private let directoryWatch: Int32
   private var startsAtEnd: Bool
@@ -71,7 +73,11 @@ package struct FollowSource: ByteSource {
   }
 
   /// - Throws: where the directory of the file cannot be watched.
-  package init(_ path: String, start: Start, in fileSystem: any FileSystem) throws(FileError) {
+  package init(
+    _ path: String, start: Start, in fileSystem: any FileSystem,
+    statistics: ConnectorStatistics = ConnectorStatistics()
+  ) throws(FileError) {
+    self.statistics = statistics
     self.path = path
     self.fileSystem = fileSystem
     name = path
@@ -99,6 +105,8 @@ package struct FollowSource: ByteSource {
       open.offset += count
       open.hasGiven = open.hasGiven || count > 0
       current = open
+      let size = try open.file.status().size
+      statistics.backlogBytes.set(size - open.offset)
       if count > 0 { return .bytes(count, run: run) }
       if open.isReplaced {
         current = nil

@@ -13,13 +13,15 @@ extension SourceKind {
       if let name = values[TCPSourceSettings.systemd] {
         return { context throws(FileError) in
           try ConnectionSource(activated: name, limits: limits, clock: context.clock)
+            .counting(in: context.statistics)
         }
       }
       let address = values[TCPSourceSettings.address] ?? ""
       let allowsRemote = values[TCPSourceSettings.allowRemote]
       return { context throws(FileError) in
         try ConnectionSource(
-          tcp: address, allowsRemote: allowsRemote, limits: limits, clock: context.clock)
+          tcp: address, allowsRemote: allowsRemote, limits: limits, clock: context.clock
+        ).counting(in: context.statistics)
       }
     })
 }

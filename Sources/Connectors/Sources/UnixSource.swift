@@ -14,11 +14,13 @@ extension SourceKind {
       if let name = values[UnixSourceSettings.systemd] {
         return { context throws(FileError) in
           try ConnectionSource(activated: name, limits: limits, clock: context.clock)
+            .counting(in: context.statistics)
         }
       }
       let path = values[UnixSourceSettings.path] ?? ""
       return { context throws(FileError) in
         try ConnectionSource(unix: path, mode: mode, limits: limits, clock: context.clock)
+          .counting(in: context.statistics)
       }
     })
 }

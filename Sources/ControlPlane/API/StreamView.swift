@@ -51,6 +51,17 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var restarts: Int
   package var checkpoints: Int
   package var droppedWrites: Int
+  package var deadLetters: Int
+  package var checkpointFailures: Int
+  @OrNull package var checkpointSeconds: Double?
+  @OrNull package var checkpointBytes: Int?
+  @OrNull package var producers: Int?
+  @OrNull package var subscribers: Int?
+  @OrNull package var subscriberLagBytes: Int?
+  @OrNull package var backlogBytes: Int?
+  @OrNull package var backlogFiles: Int?
+  package var refusedConnections: Int
+  package var rotatedFiles: Int
   package var recordsInFlight: Int
   @OrNull package var idleSeconds: Double?
   @OrNull package var checkpointAgeSeconds: Double?
@@ -121,6 +132,13 @@ extension StreamView {
       records: status.records, batches: status.batches, badRecords: status.badRecords,
       bytesIn: status.bytesIn, bytesOut: status.bytesOut, restarts: status.restarts,
       checkpoints: status.checkpoints, droppedWrites: status.droppedWrites,
+      deadLetters: status.deadLetters, checkpointFailures: status.checkpointFailures,
+      checkpointSeconds: finite(status.checkpointSeconds), checkpointBytes: status.checkpointBytes,
+      producers: status.connectors.producers, subscribers: status.connectors.subscribers,
+      subscriberLagBytes: status.connectors.subscriberLag,
+      backlogBytes: status.connectors.backlogBytes, backlogFiles: status.connectors.backlogFiles,
+      refusedConnections: status.connectors.refusedConnections,
+      rotatedFiles: status.connectors.rotatedFiles,
       recordsInFlight: status.recordsInFlight,
       idleSeconds: finite(status.idleSeconds),
       checkpointAgeSeconds: finite(status.checkpointAgeSeconds), lastError: status.lastError,

@@ -146,6 +146,50 @@ private let streamMetrics: [StreamMetric] = [
     help: "Time since the last checkpoint; absent before the first."
   ) { $0.checkpointAgeSeconds },
   .init(
+    name: "evenkeel_stream_dead_letters_total", type: .counter,
+    help: "Records left out that were written to the dead letters."
+  ) { Double($0.deadLetters) },
+  .init(
+    name: "evenkeel_stream_checkpoint_failures_total", type: .counter,
+    help: "Checkpoints that could not be written."
+  ) { Double($0.checkpointFailures) },
+  .init(
+    name: "evenkeel_stream_checkpoint_duration_seconds", type: .gauge,
+    help: "How long the last checkpoint took, outputs synced; absent before the first."
+  ) { $0.checkpointSeconds },
+  .init(
+    name: "evenkeel_stream_checkpoint_size_bytes", type: .gauge,
+    help: "Size of the last checkpoint; absent before the first."
+  ) { $0.checkpointBytes.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_producers", type: .gauge,
+    help: "Connections that send records; absent for other sources than sockets."
+  ) { $0.connectors.producers.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_subscribers", type: .gauge,
+    help: "Connections that take the output; absent for other sinks than sockets."
+  ) { $0.connectors.subscribers.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_subscriber_lag_bytes", type: .gauge,
+    help: "Bytes that wait for the subscriber that is furthest behind."
+  ) { $0.connectors.subscriberLag.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_backlog_bytes", type: .gauge,
+    help: "Bytes of a followed file that are still to be read."
+  ) { $0.connectors.backlogBytes.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_backlog_files", type: .gauge,
+    help: "Files of a directory that are still to be read."
+  ) { $0.connectors.backlogFiles.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_refused_connections_total", type: .counter,
+    help: "Subscribers that were turned away because the sink had its most."
+  ) { Double($0.connectors.refusedConnections) },
+  .init(
+    name: "evenkeel_stream_rotated_files_total", type: .counter,
+    help: "Output files that were given their final name."
+  ) { Double($0.connectors.rotatedFiles) },
+  .init(
     name: "evenkeel_stream_warnings", type: .gauge,
     help: "Number of reasons to look at the stream though it runs."
   ) { Double($0.warnings.count) },

@@ -120,6 +120,9 @@ package struct CheckpointStore: Sendable {
     return nil
   }
 
+  /// The size of a generation's file; 0 if that cannot be told.
+  package func byteCount(of path: String) -> Int { (try? fileSystem.status(of: path).size) ?? 0 }
+
   private func path(_ generation: Generation) -> String { directory + "/" + generation.fileName }
 
   /// Those that are there, the oldest first: names of one length sort as their numbers do.

@@ -2,8 +2,10 @@ internal import Storage
 
 /// Where checkpoints are kept.
 protocol CheckpointKeeper: Sendable {
-  /// Takes the state behind all that was passed on.
-  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError)
+  /// Takes the state after all that was passed on.
+  ///
+  /// - Returns: the bytes that were written; 0 if the state is written at the end.
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) -> Int
   /// Does what may fail before the output has its name.
   mutating func prepare() throws(StorageError)
   /// Makes the last state durable, after the output.
@@ -19,8 +21,9 @@ struct FinalCheckpoint: CheckpointKeeper {
     self.file = file
   }
 
-  mutating func keep(_ checkpoint: Checkpoint) {
+  mutating func keep(_ checkpoint: Checkpoint) -> Int {
     last = checkpoint
+    return 0
   }
 
   mutating func prepare() throws(StorageError) {
@@ -54,9 +57,10 @@ struct StoredCheckpoints: CheckpointKeeper {
   let store: CheckpointStore
   var final: FinalCheckpoint?
 
-  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) {
-    try store.write(checkpoint)
-    final?.keep(checkpoint)
+  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) -> Int {
+    let path = try store.write(checkpoint)
+    _ = final?.keep(checkpoint)
+    return store.byteCount(of: path)
   }
 
   mutating func prepare() throws(StorageError) { try final?.prepare() }

@@ -14,8 +14,8 @@ internal import Synchronization
 struct EmitStage: Stage {
   /// What is done on a thread of a disk.
   private enum DiskStep {
-    /// Writes the dead letters and the checkpoint of `written`.
-    case record
+    /// Writes the dead letters and the checkpoint of `written`, which began at `start`.
+    case record(start: UInt64)
     /// Does what may fail before the output has its name.
     case prepare
     case finishSink
@@ -68,8 +68,14 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
+    let start = StreamMetrics.now
     if unit.checkpoint != nil {
-      try output.sink.sync()
+      do {
+        try output.sink.sync()
+      } catch {
+        metrics.checkpointFailureCount.add(1, ordering: .relaxed)
+        throw error
+      }
     } else {
       metrics.unsettled.store(true, ordering: .relaxed)
       if unit.rejected.isEmpty || output.deadLetters == nil {
@@ -77,7 +83,7 @@ struct EmitStage: Stage {
         return idle
       }
     }
-    return try take(.record, on: output.stateDisk)
+    return try take(.record(start: start), on: output.stateDisk)
   }
 
   /// What the stage needs while it has nothing to write.
@@ -94,8 +100,8 @@ struct EmitStage: Stage {
 
   private mutating func take(_ step: DiskStep) throws -> Progress {
     switch step {
-    case .record:
-      try record()
+    case .record(let start):
+      try record(since: start)
       return idle
     case .prepare:
       try output.keeper?.prepare()
@@ -110,21 +116,37 @@ struct EmitStage: Stage {
     }
   }
 
-  private mutating func record() throws {
+  private mutating func record(since start: UInt64) throws {
     guard let unit = written.take() else { return }
     for record in unit.rejected {
       let letter = DeadLetter(record, stream: streamName)
       try output.deadLetters?.write(letter.line)
     }
-    guard var checkpoint = unit.checkpoint else { return }
+    if output.deadLetters != nil {
+      metrics.deadLetterCount.add(unit.rejected.count, ordering: .relaxed)
+    }
+    guard let checkpoint = unit.checkpoint else { return }
+    do {
+      try keep(checkpoint, since: start)
+    } catch {
+      metrics.checkpointFailureCount.add(1, ordering: .relaxed)
+      throw error
+    }
+    for request in unit.requests { request.answer(.success(())) }
+  }
+
+  private mutating func keep(_ checkpoint: Checkpoint, since start: UInt64) throws {
+    var checkpoint = checkpoint
     try output.deadLetters?.sync()
     checkpoint.output = output.sink.outputPosition
     checkpoint.output?.destination = output.destination
     checkpoint.deadLetters = output.deadLetters?.outputPosition
-    try output.keeper?.keep(checkpoint)
+    let byteCount = try output.keeper?.keep(checkpoint)
+    let end = StreamMetrics.now
+    metrics.checkpointNanoseconds.store(max(1, end - min(end, start)), ordering: .relaxed)
+    metrics.checkpointByteCount.store(byteCount ?? 0, ordering: .relaxed)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
     metrics.unsettled.store(false, ordering: .relaxed)
-    for request in unit.requests { request.answer(.success(())) }
   }
 }

@@ -1,0 +1,76 @@
+internal import ArgumentParser
+internal import ControlPlane
+internal import Dataflow
+internal import FoundationEssentials
+internal import Glibc
+internal import Stream
+
+/// `evenkeel reload`: has a running daemon apply its changed configuration, and tells how that ended.
+struct Reload: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reload",
+    abstract: "Has a running daemon apply its changed configuration, and waits for the outcome.",
+    discussion: """
+      Exits with 0 if the daemon has applied the file and with 78 if it has refused it; then everything \
+      runs on as before. The daemon is asked over the control plane that the file names; with control.listen: \
+      off, the file is checked, the signal is sent, and the outcome is in the daemon's log.
+      """)
+
+  @Option(help: ArgumentHelp("The configuration of the daemon.", valueName: "file"))
+  var config: String
+
+  @Option(help: ArgumentHelp("The process of the daemon.", valueName: "number"))
+  var pid: Int32
+
+  private static let secondsBetweenLooks = 0.05
+  /// Beyond the time that the streams may take to drain.
+  private static let graceSeconds = 15.0
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let configuration: DaemonConfiguration
+    do {
+      configuration = try DaemonConfiguration.load(config) { environment[$0] }
+    } catch {
+      // The daemon refuses the file as well, and records that it did.
+      try signalDaemon()
+      throw CommandFailure("\(error)", exitCode: 78)
+    }
+    guard let address = try configuration.control.address else { return try signalDaemon() }
+    let client = ControlClient(address)
+    let before: DaemonView
+    do throws(ControlError) {
+      before = try client.daemon()
+    } catch {
+      throw CommandFailure(
+        "\(error); a change of control.listen needs a restart", exitCode: error.exitCode)
+    }
+    try signalDaemon()
+    try waitForOutcome(
+      from: client, after: before.reloads,
+      seconds: configuration.shutdownTimeoutSeconds + Self.graceSeconds)
+  }
+
+  private func signalDaemon() throws {
+    guard kill(pid, SIGHUP) == 0 else {
+      let reason = strerror(errno).map { String(cString: $0) } ?? "error \(errno)"
+      throw CommandFailure("cannot signal process \(pid): \(reason)", exitCode: 69)
+    }
+  }
+
+  private func waitForOutcome(
+    from client: ControlClient, after count: Int, seconds: Double
+  ) throws {
+    let clock = Clock.system
+    let end = clock.now() + seconds
+    while clock.now() < end {
+      // A daemon that is busy may miss a look.
+      if let daemon = try? client.daemon(), daemon.reloads > count, let last = daemon.lastReload {
+        guard let error = last.error else { return }
+        throw CommandFailure("refused, everything runs on as before: \(error)", exitCode: 78)
+      }
+      usleep(UInt32(Self.secondsBetweenLooks * 1e6))
+    }
+    throw CommandFailure("no outcome within \(Int(seconds)) s; see the daemon's log", exitCode: 75)
+  }
+}
