@@ -10,7 +10,8 @@ struct Evenkeel: ParsableCommand {
     abstract: "Normalises streams of features by batch or running statistics.",
     version: evenkeelVersion,
     subcommands: [
-      Normalize.self, Run.self, Reload.self, Check.self, Inspect.self, Export.self, Import.self, Top.self,
+      Normalize.self, Run.self, Reload.self, Check.self, Inspect.self, Export.self, Import.self,
+      Top.self,
       Generate.self,
     ])
 

@@ -2,8 +2,8 @@
 
 Usage: chaos.py --evenkeel BINARY [--seconds 600] [--seed 1]
 
-Streams from files to files must hold the bytes of an undisturbed run; others only records that were sent,
-whole. No stop takes longer than its bound, health is answered, memory and descriptors stay level.
+Streams from files to files must hold every record once, those in mode `batch` with the bytes of an
+undisturbed run; others only records that were sent, whole. No stop takes longer than its bound, health is answered, memory and descriptors stay level.
 """
 
 import argparse

@@ -25,8 +25,14 @@ class Stream:
 
     @property
     def is_exact(self) -> bool:
-        """Whether delivery promises the bytes of an undisturbed run, whatever happens."""
+        """Whether delivery promises every record once, whatever happens."""
         return self.source in ("directory", "follow") and self.sink in ("file", "rotated")
+
+    @property
+    def mode(self) -> str:
+        """In mode `batch` the bytes are those of an undisturbed run. In mode `running` a stop cuts the
+        open batch, because a part of it has left, and so later moments differ."""
+        return "batch" if int(self.name[1:]) % 2 == 0 else "running"
 
 
 KINDS = (
@@ -71,7 +77,7 @@ def section(stream: Stream, inputs: Path, outputs: Path, ports: dict[str, int]) 
     format: csv
     features: ["f*"]
     batch: {{ size: 64, max_delay: {delay} }}
-    normalize: {{ momentum: {stream.momentum:.2f} }}
+    normalize: {{ mode: {stream.mode}, momentum: {stream.momentum:.2f} }}
     checkpoint: {{ interval: 300ms }}
     restart: {{ initial: 50ms, max: 1s }}
     on_bad_record: dead_letter

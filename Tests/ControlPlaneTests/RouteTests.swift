@@ -43,7 +43,9 @@ import Testing
         Set(streams[0].keys) == [
           "name", "state", "source", "sink", "mode", "frozen", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
-          "dropped_writes",
+          "dropped_writes", "dead_letters", "checkpoint_failures", "checkpoint_seconds",
+          "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "backlog_bytes",
+          "backlog_files", "refused_connections", "rotated_files",
           "records_in_flight", "idle_seconds", "checkpoint_age_seconds", "last_error", "warnings",
           "batch_latency_seconds", "batch_size_records",
         ])
