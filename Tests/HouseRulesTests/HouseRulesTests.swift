@@ -26,8 +26,19 @@ import Testing
       "unchecked Sendable", "Sources/Dataflow/A.swift",
       "// Because of this.\n\nextension Lock: @unchecked Sendable {}", 3
     ),
-    ("length", "Sources/Codecs/A.swift", String(repeating: "\n", count: lineLimit + 1), 451),
-    ("length", "Benchmarks/a.py", String(repeating: "x\n", count: lineLimit) + "x", 451),
+    ("length", "Sources/Codecs/A.swift", String(repeating: "\n", count: lineLimit + 1), 401),
+    ("length", "Benchmarks/a.py", String(repeating: "x\n", count: lineLimit) + "x", 401),
+    (
+      "type length", "Sources/Codecs/A.swift",
+      "struct A {\n\(String(repeating: "\n", count: typeLineLimit - 1))}", 1
+    ),
+    (
+      "stage size", "Sources/Stream/A.swift",
+      "\nstruct A: Stage {\n\(String(repeating: "  let x = 1\n", count: stagePropertyLimit + 1))}",
+      2
+    ),
+    ("language", "docs/a.md", "a\n\nWhat follows is no question.", 3),
+    ("language", "Sources/Codecs/A.swift", "/// Opens it anew.", 1),
     ("file names", "Sources/Codecs/StringUtils.swift", "", 1),
     ("file names", "Tests/CodecsTests/TestHelper.swift", "", 1),
     ("file names", "Sources/Codecs/StreamManager.swift", "", 1),
@@ -45,7 +56,7 @@ import Testing
     ("Sources/Codecs/A.swift", "package import Records\ninternal import Glibc\n"),
     ("Sources/Codecs/Text/NumberText.swift", "internal import CNumberText\n"),
     ("Sources/Codecs/A.swift", "// try! and unsafe, as! told in a comment; fatalError too\n"),
-    ("Sources/Codecs/A.swift", "/// What to import Storage for.\nlet important = 1\n"),
+    ("Sources/Codecs/A.swift", "/// Tells what to import Storage for.\nlet important = 1\n"),
     ("Sources/Codecs/RecordFormat.swift", "let x: UnsafePointer<Int>\n"),
     ("Tests/CodecsTests/A.swift", "x.withUnsafeBytes { _ in }\n"),
     (
