@@ -4,6 +4,7 @@ Usage: bare.py [--directory DIR] [COMMAND]
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,10 @@ def toolchain() -> Path:
     swift = shutil.which("swift")
     if swift is None:
         raise SystemExit("expected swift on the PATH")
-    # usr/bin/swift: the toolchain is the folder that holds usr.
-    return Path(swift).resolve().parents[2]
+    # The command may be a script of its own, so the compiler is asked for its folder.
+    told = subprocess.run([swift, "-print-target-info"], capture_output=True, text=True, check=True)
+    # FOLDER/usr/lib/swift
+    return Path(json.loads(told.stdout)["paths"]["runtimeResourcePath"]).parents[2]
 
 
 def git_mirrors() -> dict[str, str]:
