@@ -209,7 +209,7 @@ allocations: build deps-python ## Count heap allocations per record; fails where
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
 
-page: deps ## Try the live page in Chromium, the metrics with promtool; draw docs/images anew.
+page: deps ## Try the live page in Chromium, the metrics with promtool; draw docs/images again.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
 	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
 	  swift test --disable-xctest --filter ControlPlaneTests

@@ -48,7 +48,7 @@ struct BearerToken: Sendable {
   }
 }
 
-/// Who may read from the daemon and change it.
+/// Decides which requests may read from the daemon and change it.
 struct AccessPolicy {
   /// Nil without a token file.
   var token: BearerToken?

@@ -1,4 +1,4 @@
-/// Where the control plane listens: a TCP address or the path of a Unix socket.
+/// An address of the control plane: a TCP address or the path of a Unix socket.
 package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
   case ip4(String, port: UInt16)
   case ip6(String, port: UInt16)

@@ -80,7 +80,7 @@ struct ControlReply: Sendable {
   }
 }
 
-/// What the control plane counts.
+/// Counts connections to the control plane.
 final class ControlStatistics: Sendable {
   /// Connections taken.
   let accepted = Atomic(0)

@@ -9,7 +9,7 @@ package import Supervision
 /// It has two threads, which exist while it runs: `ControlLoop` moves bytes and answers `/healthz`, and a
 /// `SerialThread` makes all other answers.
 package final class ControlServer: Sendable {
-  /// Where it listens, with the ports that the system chose for port 0.
+  /// The addresses that it listens on, with the ports that the system chose for port 0.
   package var addresses: [ControlAddress] { listeners.map(\.address) }
 
   private let settings: ControlSettings

@@ -7,7 +7,7 @@ package struct ControlSettings: Sendable, Equatable {
   /// Whether an address may be reachable from other machines.
   package var allowsOtherMachines = false
   package var featureMetrics = FeatureMetrics.automatic
-  /// What the metrics and the API give as the version.
+  /// The version that the metrics and the API tell.
   package var version: String
 
   package init(addresses: [ControlAddress], tokenFile: String? = nil, version: String) {

@@ -4,7 +4,7 @@ package import Records
 package import Stream
 internal import Synchronization
 
-/// What an operator sees of one stream of the daemon at one moment.
+/// The status of one stream of the daemon at one moment, as operators see it.
 package struct StreamStatus: Sendable, Equatable {
   package enum State: String, Sendable, CaseIterable {
     /// Its source and sink are being opened.
@@ -68,7 +68,7 @@ package struct ConnectorStatus: Sendable, Equatable {
   package var producers: Int?
   /// Connections that take the output.
   package var subscribers: Int?
-  /// Bytes that wait for the subscriber that is furthest behind.
+  /// Bytes that wait for the slowest subscriber.
   package var subscriberLag: Int?
   /// Bytes of a followed file that are still to be read.
   package var backlogBytes: Int?

@@ -17,7 +17,7 @@ package protocol StreamSupervision: Sendable {
   var daemonStatus: DaemonStatus { get }
 }
 
-/// What an operator sees of the daemon as a whole.
+/// The status of the daemon as a whole, as operators see it.
 package struct DaemonStatus: Sendable, Equatable {
   /// Attempts to apply a changed configuration since the start; the start itself is none.
   package var reloads = 0

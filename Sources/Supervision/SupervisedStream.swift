@@ -16,7 +16,7 @@ internal import Stream
 final class SupervisedStream: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
-  /// What a status is made of, beside the counters.
+  /// The parts of a status that are no counters.
   private struct Shown {
     var state = StreamStatus.State.starting
     var board: StreamBoard?

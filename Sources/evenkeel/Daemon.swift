@@ -225,7 +225,7 @@ private func statusLine(_ supervisor: Supervisor) -> String {
 }
 
 extension ControlOptions {
-  /// What the control server needs; nil if it is off.
+  /// The settings of the control server; nil if it is off.
   func settings(_ metrics: MetricsOptions) throws -> ControlSettings? {
     guard let address = try address else { return nil }
     var settings = ControlSettings(
@@ -239,7 +239,7 @@ extension ControlOptions {
     return settings
   }
 
-  /// Where the control server listens; nil if it is off.
+  /// The address of the control server; nil if it is off.
   var address: ControlAddress? {
     get throws {
       switch listen {

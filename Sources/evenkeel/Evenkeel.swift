@@ -43,8 +43,8 @@ struct Evenkeel: ParsableCommand {
   }
 
   /// The command that the first argument names, parsed by itself: from the root its options would be
-  /// gathered once more, which takes a sixth of the start. What is not understood, or asks for help,
-  /// is left to the root, whose messages know the whole command line.
+  /// gathered once more, which takes a sixth of the start. The root parses requests for help
+  /// and wrong options, because its messages know the whole command line.
   static func parsed(
     _ arguments: [String], as named: (any ParsableCommand.Type)?
   ) throws -> any ParsableCommand {

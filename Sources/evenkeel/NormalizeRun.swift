@@ -69,7 +69,7 @@ final class NormalizeRun {
     return source
   }
 
-  /// What `--json-summary` says.
+  /// The content of `--json-summary`.
   private struct Summary: Encodable {
     var records: Int
     var batches: Int

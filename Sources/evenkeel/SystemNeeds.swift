@@ -5,7 +5,7 @@ internal import Storage
 internal import Stream
 internal import Supervision
 
-/// What the streams of a configuration need of the system at least; checked before anything starts, so
+/// The least that the streams of a configuration need of the system; checked before anything starts, so
 /// that a limit that is too low is told at once and not met as a daemon that does not answer.
 struct SystemNeeds {
   let threads: Int
@@ -81,7 +81,7 @@ struct SystemNeeds {
     return started
   }
 
-  /// What a limit of address space leaves, in bytes; nil without one.
+  /// The bytes that a limit of address space leaves; nil without such a limit.
   private static var memoryLeft: Int? {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0,

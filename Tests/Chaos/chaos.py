@@ -92,7 +92,7 @@ class Chaos:
         print(f"FAULT {text}", flush=True)
         self.faults.append(text)
 
-    # What goes wrong
+    # Acts
 
     def kill(self):
         self.daemon.kill()

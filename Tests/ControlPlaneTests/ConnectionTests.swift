@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  @Test func `a flood of connections leaves no descriptors behind`() async throws {
+  @Test func `a flood of connections leaves no descriptors open`() async throws {
     try await TestServer.run(fake) { server in
       func descriptors() throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
@@ -207,8 +207,7 @@ import Testing
     }
   }
 
-  @Test func `a server that stops ends idle connections and leaves no socket behind`() async throws
-  {
+  @Test func `a server that stops ends idle connections and removes its socket`() async throws {
     var path = ""
     try await TestServer.run(fake) { server in
       if case .unix(let socket) = server.unix { path = socket }

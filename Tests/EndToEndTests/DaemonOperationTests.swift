@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What an operator sees of the running daemon and asks of it.
+/// Status and commands of the running daemon, as operators use them.
 @Suite(.serialized) struct DaemonOperationTests {
   @Test func `a stream that fails backs off longer each time while the others run`() throws {
     let place = try Workplace()
@@ -47,7 +47,7 @@ import Testing
     producer.send(Records.record(0, 1))
     #expect(Records.indices(subscriber.lines(3)) == [0: [0, 1]])
     #expect(try daemon.count("restarts") == 0)
-    // What failed is well once its reason is gone.
+    // A stream that failed runs again once the reason is gone.
     try FileManager.default.createDirectory(
       atPath: place.path("nowhere"), withIntermediateDirectories: true)
     #expect(try eventually { try daemon.ask("GET", "/readyz").status == 200 })

@@ -106,7 +106,7 @@ import Testing
     let place = try Workplace()
     let path = place.path("nobody")
     let closedByOthers = Atomic(0)
-    // Who closes a number twice closes, the second time, what another thread has opened meanwhile.
+    // The second close of one number closes a descriptor that another thread has opened meanwhile.
     DispatchQueue.concurrentPerform(iterations: 4) { index in
       for _ in 0..<20_000 {
         if index.isMultiple(of: 2) {
@@ -169,7 +169,7 @@ import Testing
     #expect(
       try eventually { try daemon.count("checkpoints") > 0 && kept(place, "a").values == 8 })
     let count = try daemon.count("checkpoints")
-    // What operators change is kept at once, as the source could not give it again.
+    // A change by an operator is kept at once, because the source could not give it again.
     #expect(try daemon.ask("POST", "/api/v1/streams/s/reset").status == 200)
     #expect(try eventually { try kept(place, "a").values == 0 })
     usleep(1_200_000)
@@ -300,7 +300,7 @@ import Testing
     """
   }
 
-  /// What the newest checkpoint holds of a feature.
+  /// The moments of a feature in the newest checkpoint.
   private func kept(
     _ place: Workplace, _ feature: String, of stream: String = "s"
   ) throws -> (values: Int, mean: Double) {

@@ -186,7 +186,7 @@ import Testing
     let idle = try daemon.memory("VmRSS")
     // docs/ARCHITECTURE.md: 2 + 3 units in the channels and one in each of three stages, with their
     // text, columns and spans (16 + 24 bytes beside a text of 20) and their 256 KiB of text at most,
-    // a window of 256 KiB, a read of 128 KiB, the batches behind them and the sockets' own buffers.
+    // a window of 256 KiB, a read of 128 KiB, the batches after them and the sockets' own buffers.
     let unit = 3 * (256 << 10)
     let bound = 8 * unit + (4 << 20)
     let text = Array(Records.text(0, 0..<1000).utf8)
@@ -219,7 +219,7 @@ import Testing
     #expect(try #require(dropped) > 0)
     #expect(try daemon.count("dropped_writes") > 0)
     #expect(try daemon.stop().exitCode == 0)
-    // What did come are whole records; only the end of the daemon may have cut the last.
+    // The lines that came are whole records; only the end of the daemon may have cut the last.
     let text2 = String(decoding: subscriber.rest(), as: UTF8.self)
     let lines = text2.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
     #expect(lines.allSatisfy { $0.split(separator: ",").count == 3 })

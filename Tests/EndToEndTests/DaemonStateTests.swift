@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the daemon makes of the state that it finds, and of an input that goes.
+/// Starts of the daemon on damaged or foreign state, and an input that goes.
 @Suite(.serialized) struct DaemonStateTests {
   private let place: Workplace
 
@@ -119,14 +119,14 @@ import Testing
   }
 
   @Test(arguments: [("path: out.csv", "path: out2.csv"), ("compression: off", "compression: {}")])
-  func `another output begins anew, and each record is in one file`(
+  func `another output begins at the next record, and each record is in one file`(
     before: String, after: String
   ) throws {
     func add(_ numbers: Range<Int>) throws {
       try place.write("added.csv", records(numbers).utf8)
       #expect(try place.shell("cat added.csv >> in.csv").exitCode == 0)
     }
-    /// What stands in a file, compressed or not.
+    /// The content of a file, compressed or not.
     func lines(_ name: String) throws -> [String] {
       let text = String(decoding: try place.shell("zstd -dcf \(name)").output, as: UTF8.self)
       return text.split(separator: "\n").map { String($0.prefix { $0 != "," }) }

@@ -8,7 +8,7 @@ final class FlushingCompressor {
 
   deinit { ZSTD_freeCCtx(context) }
 
-  /// - Parameter ends: whether the frame ends behind the text.
+  /// - Parameter ends: whether the frame ends after the text.
   func compress(_ text: String, ends: Bool = false) -> [UInt8] {
     let bytes = Array(text.utf8)
     var result = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count) + 64)

@@ -66,7 +66,7 @@ import Testing
     #expect(finished.exitCode == 0, "\(finished.errors)")
     let summary = try JSONSerialization.jsonObject(with: Data(finished.errors.utf8))
     let bytesIn = try #require((summary as? [String: Any])?["bytes_in"] as? Int)
-    // What is read at once, to see the header, and some frames.
+    // The bytes that are read at once, to see the header, and some frames.
     let mostBytes = (128 << 10) + 100_000
     #expect(whole.count > 3 * mostBytes && bytesIn <= mostBytes, "\(bytesIn) of \(whole.count)")
     try expectWhole()
@@ -140,7 +140,7 @@ import Testing
     }
     #expect(try normalize().exitCode == 0)
     try expectWhole()
-    // What is complete is not what other settings would have made.
+    // A complete output differs from that of other settings.
     let finished = try normalize("in.csv.zst", "--momentum", "0.5")
     #expect(
       finished.exitCode == 78 && finished.errors.contains(refusals[0].1), "\(finished.errors)")

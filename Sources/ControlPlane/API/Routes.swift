@@ -1,7 +1,7 @@
 internal import Stream
 internal import Supervision
 
-/// What a route came to.
+/// The outcome of a request.
 enum RouteOutcome: Sendable {
   case response(HTTPResponse)
   /// A change is under way; this is the answer if it takes too long.

@@ -59,7 +59,7 @@ final class ControlSocket: Sendable {
     try checked("listen") { Glibc.listen(number, CInt(backlog)) }
   }
 
-  /// What an attempt to take a connection gave.
+  /// The outcome of an attempt to take a connection.
   enum Accepted {
     case connection(ControlSocket)
     case nothing

@@ -20,7 +20,7 @@ struct HTTPLimits: Sendable {
 
 /// Puts the requests of one connection together from the bytes that come.
 struct HTTPRequestReader {
-  /// What the bytes so far make up.
+  /// The request that the bytes so far make up, if it is whole.
   enum Step {
     case request(HTTPRequestHead, body: [UInt8])
     /// More bytes are needed; the client waits for leave to send its body if `asksForLeave`.

@@ -171,7 +171,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.connectors.subscribers.map(Double.init) },
   .init(
     name: "evenkeel_stream_subscriber_lag_bytes", type: .gauge,
-    help: "Bytes that wait for the subscriber that is furthest behind."
+    help: "Bytes that wait for the slowest subscriber."
   ) { $0.connectors.subscriberLag.map(Double.init) },
   .init(
     name: "evenkeel_stream_backlog_bytes", type: .gauge,
