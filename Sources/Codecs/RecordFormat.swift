@@ -15,6 +15,9 @@ package struct RecordFormat: Sendable {
   /// What no stream can be started with, among the values of the stream's and the format's settings;
   /// `keepsFormat` tells whether records are written in the format too.
   package let check: @Sendable (_ values: SettingValues, _ keepsFormat: Bool) -> [SettingViolation]
+  /// How records end that it writes: with the settings of the records if they are passed on in this format,
+  /// else with as many features of a width.
+  package let recordEnds: @Sendable (SettingValues?, _ features: Int, Precision) -> RecordEnds
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
@@ -22,6 +25,7 @@ package struct RecordFormat: Sendable {
     name: String, fileExtensions: [String], settings: SettingGroup,
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
+    recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
@@ -30,6 +34,7 @@ package struct RecordFormat: Sendable {
     self.settings = settings
     self.precision = precision
     self.check = check
+    self.recordEnds = recordEnds
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
   }
@@ -49,6 +54,14 @@ extension RecordFormat {
       return [SettingViolation(error.setting, expected: .said(error.message), found: "")]
     }
   }
+}
+
+/// How the end of a record is found in what a format has written.
+package enum RecordEnds: Sendable, Equatable {
+  /// At a line end, unless it is within quotes.
+  case lines(quote: UInt8?)
+  /// After so many bytes.
+  case rows(byteCount: Int)
 }
 
 /// Every format that Evenkeel reads and writes.
@@ -82,6 +95,10 @@ package struct DecoderOptions: Sendable {
   /// The values of the format's own settings.
   package var settings = SettingValues()
   package var limits = DecoderLimits()
+  /// The opening of the stream, once another split, or an earlier run, has told it.
+  package var opening: StreamOpening?
+  /// Where the header of this split is, in a format that has headers.
+  package var header = HeaderPlace.expected
 
   package init() {}
 }
@@ -138,9 +155,11 @@ package struct EncoderOptions: Sendable {
 /// A decoder sees the bytes through a window: it must give the same records however the stream is
 /// cut into windows. The window always starts at the first byte that was not consumed.
 package protocol RecordDecoder: Sendable {
-  /// Reads what precedes the first record and settles the features, consuming only the former.
+  /// Reads what precedes the first record of the split and chooses the features.
   ///
-  /// - Returns: nil when it must see more bytes; asked again with a longer window then.
+  /// - Returns: nil if it must see more bytes; asked again with a longer window then. The prologue is that
+  ///   of this split, and is consumed. If the options name another opening that the split does not fit,
+  ///   the columns found tell, and nothing is decoded.
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
 
   /// Appends records to `block` until it holds `limit` of them, the window holds no whole record
@@ -164,18 +183,6 @@ package struct InputWindow {
   package init(bytes: UnsafeBufferPointer<UInt8>, isLast: Bool) {
     self.bytes = bytes
     self.isLast = isLast
-  }
-}
-
-/// What a decoder learnt from the start of a stream.
-package struct StreamOpening: Sendable, Equatable {
-  package var schema: FeatureSchema
-  /// The bytes before the first record, passed on as they are: a byte order mark, a header line.
-  package var prologue: [UInt8]
-
-  package init(schema: FeatureSchema, prologue: [UInt8]) {
-    self.schema = schema
-    self.prologue = prologue
   }
 }
 

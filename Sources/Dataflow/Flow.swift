@@ -60,6 +60,9 @@ package final class Flow: @unchecked Sendable {
     for runner in runners { runner.stop() }
   }
 
+  /// Gives the source a step, though what it waits for has not come: it was given something to look at.
+  package func wakeSource() { runners.first?.wake() }
+
   /// Completes the flow with a failure and drops everything on its way.
   package func cancel(_ failure: any Error) {
     runners.last?.cancel(failure)

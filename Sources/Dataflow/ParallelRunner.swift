@@ -48,6 +48,7 @@ where W.Input: Sized, W.Output: Sized {
   }
 
   func stop() {}
+  func wake() {}
 
   func cancel(_ failure: any Error) {
     queue.async {

@@ -13,6 +13,8 @@ protocol Runner: AnyObject, Sendable {
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void)
   /// Ends the input early; what was read still reaches the end. Only a source does anything.
   func stop()
+  /// Ends the wait of a source.
+  func wake()
   /// Ends the work at once, as if the stage had failed.
   func cancel(_ failure: any Error)
 }
@@ -98,6 +100,14 @@ where S.Input: Sized, S.Output: Sized {
     queue.async {
       guard !self.isStopping else { return }
       self.isStopping = true
+      self.forgetWait()
+      self.run()
+    }
+  }
+
+  func wake() {
+    guard isSource else { return }
+    queue.async {
       self.forgetWait()
       self.run()
     }

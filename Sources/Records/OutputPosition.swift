@@ -1,3 +1,15 @@
+/// The name of one of the outputs of a stream.
+package struct SinkID: Hashable, Sendable {
+  package let name: String
+
+  package init(_ name: String) { self.name = name }
+
+  /// The records.
+  package static let output = SinkID("output")
+  /// The rejected records.
+  package static let deadLetters = SinkID("dead_letters")
+}
+
 /// A place in an output of files, between two writes.
 package struct OutputPosition: Sendable, Equatable, Codable {
   /// In the file that grows.

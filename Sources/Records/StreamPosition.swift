@@ -1,8 +1,8 @@
-/// A place between two records of a stream.
+/// A position between two records of a split, as it is shown.
 ///
-/// Nothing inside a zstd frame can be sought, so the place in the compressed input is given as the
-/// frame and the decompressed bytes within it. For input that is not compressed the one "frame" is
-/// the whole input, at offset 0.
+/// Decompressing cannot start inside a zstd frame, so the position in the compressed bytes is that of the
+/// frame and the decompressed bytes within it. If the bytes are not compressed, the one "frame" is all of
+/// them, at offset 0.
 package struct StreamPosition: Sendable, Equatable, Codable {
   /// The number of records before the place, bad ones included.
   package var records: Int
@@ -12,11 +12,6 @@ package struct StreamPosition: Sendable, Equatable, Codable {
   package var frameOffset: Int
   /// Decompressed bytes before the place within that frame.
   package var byteOffsetInFrame: Int
-  /// The run of the source that the place is in, where a later source could give it again.
-  package var run: String?
-  /// What the source needs to know of the runs that have ended, so as not to read them again; nil where
-  /// it could not read anything again.
-  package var finishedRuns: [String]?
 
   package init(
     records: Int = 0, byteOffset: Int = 0, frameOffset: Int = 0, byteOffsetInFrame: Int = 0
@@ -32,7 +27,5 @@ package struct StreamPosition: Sendable, Equatable, Codable {
     case byteOffset = "byte_offset"
     case frameOffset = "frame_offset"
     case byteOffsetInFrame = "byte_offset_in_frame"
-    case run
-    case finishedRuns = "finished_runs"
   }
 }

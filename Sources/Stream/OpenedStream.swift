@@ -1,112 +1,170 @@
+internal import Codecs
 package import Connectors
-package import Dataflow
 internal import Records
 package import Storage
 
-/// A stream whose source and outputs are open and stand where its newest checkpoint does; nothing is
-/// read or written yet.
-package struct OpenedStream {
-  let configuration: StreamConfiguration
-  private(set) var source: any ByteSource
+/// A stream whose source and outputs are open and where its newest checkpoint is; nothing is read or
+/// written yet.
+///
+/// The rule of recovery: output is taken back only if its input will certainly be read again. Otherwise
+/// output and state stay, cut to the last whole frame or record, and a warning tells how much may be lost.
+package struct OpenedStream: Sendable {
+  private(set) package var configuration: StreamConfiguration
+  let schedule: CheckpointSchedule?
+  let source: any Source
   private(set) var state = InitialState()
   private(set) var output: StreamOutput
-  /// The checkpoint's file; nil where there is none.
-  package let checkpointPath: String?
-  /// Why newer generations were passed over.
-  let skipped: [StorageError]
+  /// Held as long as the stream.
+  private(set) var stateLock: StateDirectoryLock?
+  /// The checkpoint's file; nil if there is none.
+  private(set) package var checkpointPath: String?
+  /// What is amiss, though the stream goes on.
+  private(set) package var warnings: [String] = []
   /// The parameters file as it was read.
-  package let parametersVersion: FileStatus?
+  private(set) package var parametersVersion: FileStatus?
 
-  /// - Parameters:
-  ///   - directory: where checkpoints and dead letters are kept.
-  ///   - takesOtherCheckpoints: whether a checkpoint of other features or settings lends what fits; that
-  ///     is kept with the checkpoint, so that it holds for a later process too.
-  package init(
-    _ definition: StreamDefinition, directory: String, takesOtherCheckpoints: Bool,
-    in fileSystem: any FileSystem, clock: Clock = .system,
-    statistics: ConnectorStatistics = ConnectorStatistics()
-  ) throws(StreamError) {
-    let context = ConnectorContext(
-      fileSystem: fileSystem, clock: clock, statistics: statistics)
-    var configuration = definition.stream
-    configuration.isLive = definition.source.kind.isLive
-    let wanted = configuration.fittingSettings
-    let store: CheckpointStore
-    let found: CheckpointStore.Found?
-    do {
-      store = try CheckpointStore(
-        directory: directory, keep: definition.checkpoint.keep,
-        configuration.stateReading, in: fileSystem)
-      found = try store.newest()
-      state.checkpoint = found?.checkpoint
-      if takesOtherCheckpoints { state.checkpoint?.adoptedBy = wanted }
-      skipped = found?.skipped ?? []
-      checkpointPath = found?.path
-      let file = definition.parameters?.file
-      parametersVersion = file.flatMap { try? fileSystem.status(of: $0) }
-      state.parameters = try file.map { file throws(StorageError) in
+  package init(_ plan: StreamPlan, in context: ConnectorContext) throws(StreamError) {
+    configuration = plan.configuration
+    schedule = plan.schedule
+    var found: CheckpointStore.Found?
+    var kept: StoredCheckpoints?
+    let fileSystem = context.fileSystem
+    do throws(StorageError) {
+      switch plan.state {
+      case .file(let path):
+        state.checkpoint = try path.map { path throws(StorageError) in
+          try CheckpointFile.read(path, plan.configuration.stateReading, in: fileSystem)
+        }
+      case .directory(let directory):
+        if directory.needsLock {
+          stateLock = try StateDirectoryLock(directory.path, in: fileSystem)
+        }
+        let store = try CheckpointStore(
+          directory: directory.path, keep: directory.keep, plan.configuration.stateReading,
+          in: fileSystem)
+        found = try store.newest()
+        state.checkpoint = found?.checkpoint
+        if found == nil, let initial = directory.initial {
+          state.checkpoint = try CheckpointFile.read(
+            initial, plan.configuration.stateReading, in: fileSystem)
+        }
+        kept = StoredCheckpoints(
+          store: store,
+          list: try DoneList(
+            in: directory.path, at: found?.checkpoint.input?.doneList, keep: directory.keep,
+            of: fileSystem))
+      }
+      parametersVersion = plan.parameters.flatMap { try? fileSystem.status(of: $0) }
+      state.parameters = try plan.parameters.map { file throws(StorageError) in
         try ParametersFile.read(file, in: fileSystem)
       }
     } catch {
       throw StreamError(error)
     }
-    if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
-    self.configuration = configuration
-    do {
-      source = try definition.source.open(context)
-    } catch {
-      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    checkpointPath = found?.path
+    warnings = found?.skipped.map { "passed over a damaged checkpoint: \($0)" } ?? []
+    let isStrict = plan.isStrict
+    if isStrict {
+      // A run that was complete opens no stream, which would look at the features too.
+      try state.checkpoint?.checkSettings(configuration)
+    } else if case .directory(let directory) = plan.state {
+      let wanted = configuration.fittingSettings
+      if directory.adopts { state.checkpoint?.adoptedBy = wanted }
+      if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
     }
-    do {
+    source = try Self.openSource(plan, found?.checkpoint.input, kept?.list.hashes ?? [], context)
+    if source.isChangedInPlace, let gap = source.gap {
+      throw .inputChanged(stream: configuration.name, gap)
+    }
+    if case .directory(let directory) = plan.state, directory.isStrict {
+      try Self.checkStrictly(plan, directory.path, source, found?.checkpoint)
+    }
+    do throws(FileError) {
       output = StreamOutput(
-        sink: try definition.sink.open(context),
-        destination: "\(definition.sink.location.path ?? "") \(configuration.outputForm)",
-        deadLetters: try Self.deadLetters(definition, in: directory, context),
-        keeper: StoredCheckpoints(store: store))
-      output.findDisks(state: directory)
+        sink: try plan.sink(context), destination: plan.destination,
+        deadLetters: try plan.deadLetters.map { open throws(FileError) in try open(context) })
+      let final = try plan.finalCheckpoint.map { path throws(FileError) in
+        FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
+      }
+      kept?.final = final
+      output.keeper = kept ?? final
+      output.findDisks(state: plan.statePath)
     } catch {
       throw .outputRefused(error)
     }
-    if let found { try settle(found, in: store) }
-    do {
-      try resume()
+    if let found, let store = kept?.store { try recover(from: found, in: store) }
+    do throws(FileError) {
+      // Nothing precedes dead letters that the stream would give them.
+      if isStrict { try output.deadLetters?.begin([]) }
     } catch {
-      throw .inputOutput(error)
+      throw .outputRefused(error)
     }
   }
 
-  /// Whether the source gives again what comes behind the checkpoint, and nothing else.
-  private var goesOn: Bool {
-    state.checkpoint?.position?.finishedRuns != nil && source.progress != nil
+  private static func openSource(
+    _ plan: StreamPlan, _ cursor: InputCursor?, _ doneSplits: Set<UInt64>,
+    _ connector: ConnectorContext
+  ) throws(StreamError) -> any Source {
+    var context = SourceContext(connector, cursor: cursor)
+    context.doneSplits = doneSplits
+    let decompression = plan.configuration.decompression
+    context.decompressedStart = { bytes in
+      InputDecompressor.start(
+        of: bytes, maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
+    }
+    do throws(FileError) {
+      return try plan.source(context)
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
   }
 
-  /// Keeps what is started from as the newest checkpoint, where it is not, before anything is written
-  /// behind it: with what it is lent to, the place in an output or in dead letters that it has none in,
-  /// and, where newer ones were passed over for it, the places that both can still be taken back to. After
-  /// that nothing tells them.
-  private mutating func settle(
-    _ found: CheckpointStore.Found, in store: CheckpointStore
+  /// Refuses a run that would not go on exactly where an earlier one was killed.
+  private static func checkStrictly(
+    _ plan: StreamPlan, _ directory: String, _ source: any Source, _ checkpoint: Checkpoint?
+  ) throws(StreamError) {
+    guard source.done != nil else {
+      throw .configuration("\(source.name): --resume needs a file, which can be read again")
+    }
+    if let gap = source.gap {
+      let input = source.name.split(separator: "/").last.map(String.init)
+      guard checkpoint?.input?.splits.first?.split == input else {
+        throw .configuration(
+          "\(directory): expected the state of \(source.name), found that of another input")
+      }
+      throw .inputChanged(stream: plan.configuration.name, gap)
+    }
+    guard checkpoint?.outputs[.output]?.isIn(plan.destination) ?? true else {
+      throw .configuration(
+        "\(directory): expected the format, compression and precision that the output began with, "
+          + "found others")
+    }
+  }
+
+  // MARK: Recovery
+
+  /// Brings the outputs to where the checkpoint is, or where they can go on, and keeps that as the newest
+  /// checkpoint before anything is written after it.
+  private mutating func recover(
+    from found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
     guard var checkpoint = state.checkpoint else { return }
     do throws(FileError) {
-      if let place = checkpoint.output, place.isIn(output.destination) {
-        if !skipped.isEmpty { checkpoint.output = try output.sink.place(toResumeAt: place) }
-      } else if goesOn {
-        checkpoint.output = try output.sink.beginAnew()
-        checkpoint.output?.destination = output.destination
-      }
-      if let place = checkpoint.deadLetters {
-        if !skipped.isEmpty {
-          checkpoint.deadLetters = try output.deadLetters?.place(toResumeAt: place)
+      if source.done != nil, checkpoint.input?.isReplayable == true {
+        state.cursor = checkpoint.input
+        if let gap = source.gap {
+          try keepOutputs(of: &checkpoint, because: gap)
+        } else {
+          try findOutputs(of: &checkpoint, isFallback: !found.skipped.isEmpty)
         }
-      } else if goesOn {
-        checkpoint.deadLetters = output.deadLetters?.outputPosition
+      } else {
+        try trimOutput(of: checkpoint)
       }
     } catch {
       throw .inputOutput(error)
     }
     do throws(StorageError) {
-      if !skipped.isEmpty {
+      if !found.skipped.isEmpty {
         try store.goBack(to: found, as: checkpoint)
       } else if checkpoint != found.checkpoint {
         try store.write(checkpoint)
@@ -115,28 +173,102 @@ package struct OpenedStream {
       throw StreamError(error)
     }
     state.checkpoint = checkpoint
+    guard state.cursor != nil else { return }
+    do throws(FileError) {
+      // Nothing tells any more of what is taken back now.
+      if let position = checkpoint.outputs[.output] { try output.sink.resume(at: position) }
+      if let position = checkpoint.outputs[.deadLetters] {
+        try output.deadLetters?.resume(at: position)
+      }
+    } catch {
+      throw .inputOutput(error)
+    }
   }
 
-  /// Lets the source go on, and the output with it, from where the checkpoint stands. A source that
-  /// cannot give again what was read is no reason to take back what was written.
-  private mutating func resume() throws(FileError) {
-    guard goesOn, let checkpoint = state.checkpoint, let place = checkpoint.position,
-      let finished = place.finishedRuns
-    else { return }
-    try source.resume(from: finished, run: place.run)
-    state.resumption = place
-    if let position = checkpoint.output { try output.sink.resume(at: position) }
-    if let position = checkpoint.deadLetters { try output.deadLetters?.resume(at: position) }
+  /// Finds where the outputs of a checkpoint are that the stream goes on from: other outputs begin anew, and
+  /// a file that is gone as too old is not gone back into.
+  private mutating func findOutputs(
+    of checkpoint: inout Checkpoint, isFallback: Bool
+  ) throws(FileError) {
+    if let position = checkpoint.outputs[.output], position.isIn(output.destination) {
+      if isFallback {
+        checkpoint.outputs[.output] = try output.sink.place(toResumeAt: position)
+      }
+    } else {
+      checkpoint.outputs[.output] = try output.sink.beginAnew()
+      checkpoint.outputs[.output]?.destination = output.destination
+    }
+    if let position = checkpoint.outputs[.deadLetters] {
+      if isFallback {
+        checkpoint.outputs[.deadLetters] = try output.deadLetters?.place(toResumeAt: position)
+      }
+    } else {
+      checkpoint.outputs[.deadLetters] = output.deadLetters?.outputPosition
+    }
   }
 
-  private static func deadLetters(
-    _ definition: StreamDefinition, in directory: String, _ context: ConnectorContext
-  ) throws(FileError) -> (any ByteSink)? {
-    guard definition.stream.badRecords == .deadLetter else { return nil }
-    return try RotatingFileSink(
-      path: directory + "/dead-letters.ndjson",
-      rotation: .init(
-        byteLimit: definition.deadLetters.maxBytes, keep: definition.deadLetters.keep),
-      in: context.fileSystem, clock: context.clock)
+  /// Keeps what was written after a checkpoint whose input cannot be read again, and goes on after it.
+  private mutating func keepOutputs(
+    of checkpoint: inout Checkpoint, because gap: String
+  ) throws(FileError) {
+    var kept = 0
+    let wholeEnd = configuration.wholeOutputEnd(featureCount: checkpoint.features.count)
+    if let position = checkpoint.outputs[.output], position.isIn(output.destination) {
+      let end = try output.sink.trim(after: position, wholeEnd: wholeEnd)
+      kept = max(0, (end?.byteCount ?? 0) - position.byteCount)
+      checkpoint.outputs[.output] = end
+      if end == nil { checkpoint.outputs[.output] = try output.sink.beginAnew() }
+    } else {
+      checkpoint.outputs[.output] = try output.sink.beginAnew()
+    }
+    checkpoint.outputs[.output]?.destination = output.destination
+    if let position = checkpoint.outputs[.deadLetters] {
+      checkpoint.outputs[.deadLetters] = try output.deadLetters?.trim(
+        after: position, wholeEnd: wholeLineEnd)
+    }
+    checkpoint.input?.splits = try source.openCursors()
+    checkpoint.input?.done = source.done
+    state.cursor = checkpoint.input
+    warnings.append(
+      "\(gap). What was read after the checkpoint and not written is lost; the output stays, with "
+        + "\(kept) bytes that the state does not know of")
+  }
+
+  /// Removes a last write that was cut off from the output of a stream whose input cannot be read again at
+  /// all.
+  private mutating func trimOutput(of checkpoint: Checkpoint) throws(FileError) {
+    guard let position = checkpoint.outputs[.output], position.isIn(output.destination) else {
+      return
+    }
+    _ = try output.sink.trim(
+      after: position,
+      wholeEnd: configuration.wholeOutputEnd(featureCount: checkpoint.features.count))
+  }
+}
+
+extension StreamPlan {
+  /// The directory or file that checkpoints and dead letters are written to.
+  fileprivate var statePath: String? {
+    if case .directory(let directory) = state { directory.path } else { filesBeside }
+  }
+
+  fileprivate var isStrict: Bool {
+    if case .directory(let directory) = state { directory.isStrict } else { false }
+  }
+}
+
+extension Source {
+  /// The cursors of the splits that the source goes on with.
+  fileprivate func openCursors() throws(FileError) -> [SplitCursor] {
+    var cursors: [SplitCursor] = []
+    for split in openSplits {
+      let start = start(of: split)
+      var cursor = SplitCursor(
+        split: start.name, container: start.container, byteOffset: start.byteOffset,
+        records: start.records, decoder: start.decoder)
+      cursor.source = try mark(of: split, at: cursor.sourceOffset)
+      cursors.append(cursor)
+    }
+    return cursors
   }
 }

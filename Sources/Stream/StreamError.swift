@@ -1,3 +1,4 @@
+package import BatchNormalization
 package import Codecs
 package import Storage
 
@@ -7,9 +8,13 @@ package enum StreamError: Error, CustomStringConvertible {
   /// byte in the decompressed stream, from 0.
   case badRecord(stream: String, record: Int, byteOffset: Int, fault: RecordFault)
   /// Input that cannot be decompressed or makes no sense as a whole.
-  case badInput(stream: String, String)
-  /// Input that does not hold the place that the checkpoint names.
+  case badInput(stream: String, InputFault)
+  /// Input that is not what it was when the checkpoint was taken, from which the stream is to go on.
   case inputChanged(stream: String, String)
+  /// Records that cannot be normalised.
+  case badNumbers(stream: String, records: ClosedRange<Int>, NormalizationError)
+  /// Records that would have to be held until the stream is warm, and take too much memory.
+  case heldTooMany(stream: String, mostBytes: Int)
   /// A file beside the stream, such as a checkpoint, that cannot be used.
   case badFile(StorageError)
   /// A state directory that another process has, or that can take no more.
@@ -35,7 +40,7 @@ package enum StreamError: Error, CustomStringConvertible {
   /// The code of sysexits(3) that tells a script what went wrong.
   package var exitCode: Int32 {
     switch self {
-    case .badRecord, .badInput, .inputChanged, .badFile: 65
+    case .badRecord, .badInput, .inputChanged, .badNumbers, .heldTooMany, .badFile: 65
     case .stateRefused, .notDrained: 75
     case .inputMissing: 66
     case .outputRefused: 73
@@ -58,9 +63,14 @@ package enum StreamError: Error, CustomStringConvertible {
     switch self {
     case .badRecord(let stream, let record, let byteOffset, let fault):
       "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
-    case .badInput(let stream, let reason): "\(stream): \(reason)"
-    case .inputChanged(let stream, let reason):
-      "\(stream): the input is not what it was when the checkpoint was taken: \(reason)"
+    case .badInput(let stream, let fault): "\(stream): \(fault)"
+    case .inputChanged(let stream, let gap):
+      "\(stream): the input is not what it was when the checkpoint was taken: \(gap)"
+    case .badNumbers(let stream, let records, let reason):
+      "\(stream): records \(grouped(records.lowerBound)) to \(grouped(records.upperBound)): \(reason)"
+    case .heldTooMany(let stream, let mostBytes):
+      "\(stream): warm-up: expected to hold at most \(mostBytes) bytes, found more: ask for fewer "
+        + "warm-up batches"
     case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"

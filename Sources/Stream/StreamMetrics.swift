@@ -1,6 +1,5 @@
 package import Connectors
-internal import Dataflow
-internal import Dispatch
+package import Dataflow
 internal import Synchronization
 
 /// What a running stream counts; read from any thread, written by its stages.
@@ -14,7 +13,6 @@ package final class StreamMetrics: Sendable {
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
   let droppedWriteCount = Atomic(0)
-  let unsettled = Atomic(false)
   /// In nanoseconds of the monotonic clock; 0 is never.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
@@ -25,8 +23,11 @@ package final class StreamMetrics: Sendable {
   let checkpointByteCount = Atomic(0)
   package let connectors = ConnectorStatistics()
   private let histograms = BatchHistograms()
+  private let clock: Clock
 
-  package init() {}
+  package init(clock: Clock = .system) {
+    self.clock = clock
+  }
 
   /// Records emitted.
   package var records: Int { recordCount.load(ordering: .relaxed) }
@@ -42,6 +43,15 @@ package final class StreamMetrics: Sendable {
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
   /// Writes of the present run that no reader got.
   package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
+  package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
+  /// Records read and not yet emitted.
+  package var recordsInFlight: Int {
+    max(0, ingestedRecordCount.load(ordering: .relaxed) - records)
+  }
+  package var idleSeconds: Double? { age(of: lastRecordTime.load(ordering: .relaxed)) }
+  package var checkpointAgeSeconds: Double? {
+    age(of: lastCheckpointTime.load(ordering: .relaxed))
+  }
   /// Records left out that were written to the dead letters.
   package var deadLetters: Int { deadLetterCount.load(ordering: .relaxed) }
   package var checkpointFailures: Int { checkpointFailureCount.load(ordering: .relaxed) }
@@ -55,38 +65,27 @@ package final class StreamMetrics: Sendable {
     let count = checkpointByteCount.load(ordering: .relaxed)
     return count == 0 ? nil : count
   }
-  package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
-  /// Records read and not yet emitted.
-  package var recordsInFlight: Int {
-    max(0, ingestedRecordCount.load(ordering: .relaxed) - records)
-  }
-  package var idleSeconds: Double? { Self.age(of: lastRecordTime.load(ordering: .relaxed)) }
-  package var checkpointAgeSeconds: Double? {
-    Self.age(of: lastCheckpointTime.load(ordering: .relaxed))
-  }
-  /// Whether the last checkpoint does not know of all that the run has emitted.
-  package var isUnsettled: Bool { unsettled.load(ordering: .relaxed) }
   /// From the cut of a batch to its emission, in seconds.
   package var batchLatency: Histogram { histograms.both.latency }
   /// Records in a batch.
   package var batchSize: Histogram { histograms.both.size }
 
-  static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+  /// In nanoseconds of the monotonic clock.
+  var now: UInt64 { clock.now().nanoseconds }
 
   /// Forgets what an earlier run had read and not emitted.
   package func beginRun() {
-    ingestedRecordCount.store(records, ordering: .relaxed)
-    unsettled.store(false, ordering: .relaxed)
     connectors.beginRun()
+    ingestedRecordCount.store(records, ordering: .relaxed)
   }
 
   func count(_ cuts: [BatchCut]) {
     guard !cuts.isEmpty else { return }
     batchCount.add(cuts.count, ordering: .relaxed)
-    histograms.observe(cuts, at: Self.now)
+    histograms.observe(cuts, at: now)
   }
 
-  private static func age(of time: UInt64) -> Double? {
+  private func age(of time: UInt64) -> Double? {
     time == 0 ? nil : Double(now - min(now, time)) / 1e9
   }
 }

@@ -23,7 +23,7 @@ struct StreamFailure: Sendable, Equatable {
     (reason, isPermanent) =
       switch error {
       case .badRecord: ("bad_record", false)
-      case .badInput: ("bad_input", false)
+      case .badInput, .badNumbers, .heldTooMany: ("bad_input", false)
       case .inputChanged: ("input_changed", false)
       case .badFile: ("bad_file", false)
       case .stateRefused: ("state", false)

@@ -162,7 +162,6 @@ final class SupervisedStream: @unchecked Sendable {
       }
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
       run.start()
-      keepCheckpoints(attempt)
       if definition.parameters?.watches == true { watchParameters(attempt) }
     } catch {
       failed(error)
@@ -175,16 +174,19 @@ final class SupervisedStream: @unchecked Sendable {
     var definition = definition
     definition.stream.normalization = lock.withLock { shown.normalization }
     try refuseSymbolicLinks()
-    let opened = try OpenedStream(
-      definition, directory: directory, takesOtherCheckpoints: takesOtherCheckpoints,
-      in: fileSystem, clock: clock, statistics: metrics.connectors)
+    let context = ConnectorContext(
+      fileSystem: fileSystem, clock: clock, statistics: metrics.connectors)
+    let plan = StreamPlan(definition, directory: directory, adopts: takesOtherCheckpoints)
+    let opened = try OpenedStream(plan, in: context)
     // From here on the checkpoint says it.
     takesOtherCheckpoints = false
     parametersVersion = opened.parametersVersion
+    let attempt = attempt
     let run = try StreamRun(
-      opened, checkpoints: definition.checkpoint.schedule,
+      opened,
       // Live streams are many and small; a file is one and large.
-      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, completion: completion)
+      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics,
+      warn: { [weak self] in self?.warn($0, in: attempt) }, completion: completion)
     show { $0.warnings = run.warnings }
     for warning in run.warnings {
       logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])
@@ -240,21 +242,12 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  // MARK: Checkpoints
-
-  /// Has a checkpoint kept when one is due and no batch comes at whose cut it would be: what was emitted
-  /// is unsettled no longer than it may be, however long the source is silent.
-  private func keepCheckpoints(_ attempt: Int) {
-    guard let interval = definition.checkpoint.schedule.intervalSeconds else { return }
-    let age = metrics.checkpointAgeSeconds ?? 0
-    // No more often than once a second: most of the time there is nothing.
-    let pause = max(1, age < interval ? interval - age : interval)
-    threads.run(on: queue, afterSeconds: pause) { [weak self] in
-      guard let self, attempt == self.attempt, let run else { return }
-      let isDue = (metrics.checkpointAgeSeconds ?? .infinity) >= interval
-      guard isDue, metrics.isUnsettled else { return keepCheckpoints(attempt) }
-      // The next is thought of when this one has come, which may be long where nobody takes the output.
-      run.request(.checkpoint) { _ in self.queue.async { self.keepCheckpoints(attempt) } }
+  /// Tells of something that is amiss though the stream goes on.
+  private func warn(_ warning: String, in attempt: Int) {
+    queue.async {
+      guard attempt == self.attempt else { return }
+      self.show { $0.warnings = $0.warnings.suffix(9) + [warning] }
+      self.logger.warning("\(warning)")
     }
   }
 

@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  // MARK: Going on at a place of an earlier run
+  // MARK: Going on at a cursor
 
   /// A stream in frames, with an empty one or a skippable one behind some of them.
   private func randomFrames(
@@ -111,107 +111,59 @@ import Testing
     return (input, stream)
   }
 
-  /// Gives `input` without saying that it ends.
-  private func feed(_ input: some Sequence<UInt8>, to decompressor: inout InputDecompressor) throws
-    -> [UInt8]
-  {
-    let output = ByteBuffer()
-    let count = try Array(input).withUnsafeBytes {
-      try decompressor.decompress($0, isLast: false, limit: 1 << 16, into: output)
-    }
-    #expect(count == Array(input).count)
-    return Array(output.readable)
-  }
-
-  @Test func `what is sought is the rest of the stream, at the places of one that was not`() throws
+  @Test func `what is read from a cursor is the rest of the stream, at the positions of the whole`()
+    throws
   {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(state: seed)
-    var seeks = 0
     for _ in 0..<200 {
       let (input, stream) = try randomFrames(using: &random)
       let byte = Int.random(in: 0...stream.count, using: &random)
       var whole = try decompressor(after: input)
       let place = whole.position(atByte: byte, records: 3)
-      // Any beginning, the middle of a frame included.
-      var sought = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
-      let beginning = try feed(
-        input.prefix(.random(in: 4...input.count, using: &random)), to: &sought)
-      guard let offset = sought.offset(toSeek: place) else {
-        // All frames before the place have come.
-        #expect(sought.inputOffset >= place.frameOffset, "seed \(seed)")
-        continue
-      }
-      seeks += 1
-      #expect(offset == place.frameOffset && beginning.count <= byte, "seed \(seed)")
-      let start = sought.seek(to: place)
-      #expect(start == byte - place.byteOffsetInFrame, "seed \(seed)")
-      let rest = ZstdInput.read(Array(input[offset...]), &sought)
-      #expect(rest.error == nil && rest.bytes == Array(stream[start...]), "seed \(seed)")
-      #expect(throws: Never.self) { try sought.check(place) }
+      let container = try #require(whole.container(of: place))
+      var rest = try InputDecompressor(
+        maxWindowLog: 27, dictionary: nil, at: container, byteOffset: byte)
+      let start = byte - place.byteOffsetInFrame
+      let read = ZstdInput.read(Array(input[container.offset...]), &rest)
+      #expect(read.error == nil && read.bytes == Array(stream[start...]), "seed \(seed)")
       for later in byte...stream.count {
         #expect(
-          sought.position(atByte: later, records: 3) == whole.position(atByte: later, records: 3),
+          rest.position(atByte: later, records: 3) == whole.position(atByte: later, records: 3),
           "seed \(seed), byte \(later)")
       }
     }
-    #expect(seeks > 50)
   }
 
-  @Test func `a dictionary and the limit of the window stay`() throws {
-    let frame = try ZstdInput.golden("stations.csv.zst")
-    let stations = try ZstdInput.golden("stations.csv")
-    var decompressor = try InputDecompressor(
-      maxWindowLog: 27, dictionary: ZstdInput.golden("stations.dict"))
-    _ = try feed(frame.prefix(frame.count / 2), to: &decompressor)
-    let place = StreamPosition(
-      records: 1, byteOffset: stations.count + 5, frameOffset: frame.count, byteOffsetInFrame: 5)
-    #expect(decompressor.offset(toSeek: place) == frame.count)
-    #expect(decompressor.seek(to: place) == stations.count)
-    #expect(ZstdInput.read(frame, &decompressor).bytes == stations)
-    var narrow = try InputDecompressor(maxWindowLog: 10, dictionary: nil)
-    _ = try feed(ZstdInput.frame("a"), to: &narrow)
-    _ = narrow.seek(to: StreamPosition(byteOffset: 2, frameOffset: 100, byteOffsetInFrame: 0))
+  @Test func `a frame that is refused is told by its offset in the whole input`() throws {
+    var narrow = try InputDecompressor(
+      maxWindowLog: 10, dictionary: nil, at: ContainerOffset(offset: 100, bytesWithin: 0),
+      byteOffset: 2)
     let wide = try ZstdInput.frame(String(repeating: "wide ", count: 50_000))
     let error = ZstdInput.read(wide, &narrow).error ?? "none"
     #expect(
       error.hasPrefix("frame at byte 100 of the input: expected a zstd window of at most 2^10"))
   }
 
-  @Test func `plain input is sought to the byte`() throws {
-    var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
-    let place = StreamPosition(records: 2, byteOffset: 7, byteOffsetInFrame: 7)
-    #expect(decompressor.offset(toSeek: place) == nil, "nobody knows yet what the input is")
-    _ = try feed("01234".utf8, to: &decompressor)
-    #expect(decompressor.offset(toSeek: place) == 7)
-    #expect(decompressor.seek(to: place) == 7)
-    #expect(decompressor.offset(toSeek: place) == nil)
-    #expect(try feed("789".utf8, to: &decompressor) == Array("789".utf8))
-    try decompressor.check(place)
+  @Test func `plain input goes on at a byte, whatever the bytes look like`() throws {
+    let frame = try ZstdInput.frame("abc")
+    var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil, byteOffset: 7)
+    #expect(ZstdInput.read(frame, &decompressor).bytes == frame)
     #expect(position(&decompressor, 8) == [0, 8])
+    let place = decompressor.position(atByte: 8, records: 0)
+    #expect(decompressor.container(of: place) == nil)
   }
 
-  @Test func `a place that other frames lead to is refused`() throws {
-    let frames = try ["0123", "4567"].map { try ZstdInput.frame($0) }
-    let input = frames.flatMap { $0 }
-    let place = StreamPosition(
-      records: 1, byteOffset: 6, frameOffset: frames[0].count, byteOffsetInFrame: 2)
-    var same = try decompressor(after: input)
-    try same.check(place)
-    for other in try [
-      ZstdInput.frame("01234567"), ZstdInput.frame("01234") + ZstdInput.frame("567"),
-      Array("01234567".utf8),
-    ] {
-      var changed = try decompressor(after: other)
-      #expect(throws: RecordFault.self) { try changed.check(place) }
+  @Test func `the start of compressed bytes is told, and of no others`() throws {
+    let text = String(repeating: "0123456789", count: 1000)
+    let frame = try ZstdInput.frame(text)
+    func start(_ bytes: [UInt8]) -> [UInt8]? {
+      InputDecompressor.start(of: bytes, maxWindowLog: 27, dictionary: nil)
     }
-    // A frame that is shorter than it was, and another behind it.
-    var shorter = try decompressor(after: input)
-    _ = shorter.seek(to: place)
-    _ = try ZstdInput.read(ZstdInput.frame("4") + ZstdInput.frame("567"), &shorter)
-    let fault = #expect(throws: RecordFault.self) { try shorter.check(place) }
-    #expect(
-      fault?.description
-        == "expected 2 bytes in the frame at byte \(frames[0].count), found other frames")
+    let found = try #require(start(frame))
+    #expect(found.count >= 1024 && Array(text.utf8).starts(with: found))
+    #expect(start(Array(text.utf8)) == nil)
+    #expect(start([0x1F, 0x8B, 8, 0]) == nil)
+    #expect(start([0x28, 0xB5, 0x2F, 0xFD, 0xFF, 0xFF]) == nil)
   }
 }

@@ -16,15 +16,14 @@ extension LiveSourceTests {
     @Test func `no source leaves a descriptor behind`() async {
       await #expect(processExitsWith: .success) {
         let folder = try SourceFolder()
-        let files = POSIXFileSystem()
         func useEverySource() throws {
           try folder.write("a", to: "log")
-          var follow = SourceDriver(try FollowSource(folder("log"), start: .beginning, in: files))
+          var follow = SourceDriver(try FollowSource(folder("log"), start: .beginning, in: .real()))
           _ = try follow.drain()
           try folder.rename("log", to: "log.1")
           try folder.write("b", to: "log")
           _ = try follow.drain()
-          var directory = SourceDriver(try DirectorySource(folder.path, in: files))
+          var directory = SourceDriver(try DirectorySource(folder.path, in: .real()))
           _ = try directory.drain()
           var fifo = SourceDriver(try FIFOSource(folder("fifo"), create: true))
           for _ in 0..<3 {
@@ -36,7 +35,7 @@ extension LiveSourceTests {
           for producer in producers { producer.write("x") }
           _ = try unix.drain()
           producers[0].close()
-          unix.source.abandon(run: 1)
+          unix.source.abandon(1)
           _ = try unix.drain()
           #expect(throws: FileError.self) { _ = try ConnectionSource(unix: folder("sock")) }
           #expect(throws: FileError.self) { _ = try ConnectionSource(unix: folder("log")) }

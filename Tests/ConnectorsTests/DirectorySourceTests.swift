@@ -9,20 +9,16 @@ import Testing
 extension LiveSourceTests {
   struct DirectorySourceTests {
     let folder: SourceFolder
-    let files = POSIXFileSystem()
 
     init() throws { folder = try SourceFolder() }
 
     private func open(
-      pattern: String = "*", resuming progress: [String] = []
+      pattern: String = "*", at cursor: InputCursor? = nil, done: Set<UInt64> = [],
+      capacity: Int = 64 << 10
     ) throws -> SourceDriver {
-      var source = try DirectorySource(folder.path, pattern: Glob(pattern), in: files)
-      source.resume(from: progress, run: nil)
-      return SourceDriver(source)
-    }
-
-    private func progress(_ driver: SourceDriver) throws -> [String] {
-      try #require(driver.source.progress)
+      SourceDriver(
+        try DirectorySource(folder.path, pattern: Glob(pattern), in: .real(cursor, done: done)),
+        capacity: capacity)
     }
 
     @Test func `files that are there are read in the order of their names`() throws {
@@ -65,8 +61,8 @@ extension LiveSourceTests {
 
     @Test func `names that wait are sorted, also those that come while a file is read`() throws {
       try folder.write("0123456789", to: "c")
-      var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 4)
-      #expect(try source.read().read == .bytes(4, run: 0))
+      var source = try open(capacity: 4)
+      #expect(try source.read().read == .data(0, .bytes(4)))
       for name in ["e", "b", "d"] {
         try folder.write(name, to: ".new")
         try folder.rename(".new", to: name)
@@ -89,56 +85,99 @@ extension LiveSourceTests {
       for name in ["a", "b"] { try folder.write(name, to: name) }
       var first = try open()
       #expect(try first.drain() == ["0:a", "0 ended", "1:b", "1 ended"])
-      let progress = try progress(first)
-      #expect(progress.count == 2)
+      try first.finish()
+      let changes = first.source.takeDoneChanges()
+      #expect(changes.added.count == 2 && changes.removed.isEmpty)
+      #expect(first.source.takeDoneChanges().isEmpty)
       try folder.write("late", to: "a0")
       try folder.write("new b", to: "b.new")
       try folder.rename("b.new", to: "b")
-      var second = try open(resuming: progress)
+      let cursor = try first.cursor()
+      #expect(cursor.splits.isEmpty)
+      var second = try open(at: cursor, done: changes.added)
       #expect(try second.drain() == ["0:late", "0 ended", "1:new b", "1 ended"])
-      var third = try open(resuming: try self.progress(second))
+      try second.finish()
+      let more = second.source.takeDoneChanges()
+      #expect(more.added.count == 2)
+      // The file that was called b is gone, and with it what was known of it.
+      #expect(more.removed.count == 1 && changes.added.isSuperset(of: more.removed))
+      var third = try open(
+        at: cursor, done: changes.added.union(more.added).subtracting(more.removed))
       #expect(try third.drain() == [])
-      #expect(try self.progress(third) == self.progress(second))
+      #expect(third.source.takeDoneChanges().isEmpty)
     }
 
-    @Test func `the file under way goes ahead of one that came under an earlier name`() throws {
-      for name in ["b", "c"] { try folder.write(name, to: name) }
-      let first = try DirectorySource(folder.path, in: files)
-      var driver = SourceDriver(first)
-      #expect(try driver.read().read == .bytes(1, run: 0))
-      let mark = try #require(driver.source.mark(ofRun: 0))
+    @Test func `a split that is not finished is read again`() throws {
+      for name in ["a", "b"] { try folder.write(name, to: name) }
+      var first = try open()
+      #expect(try first.drain() == ["0:a", "0 ended", "1:b", "1 ended"])
+      #expect(first.source.takeDoneChanges().isEmpty)
+      var second = try open(at: InputCursor(done: first.source.done))
+      #expect(try second.drain() == ["0:a", "0 ended", "1:b", "1 ended"])
+    }
+
+    @Test func `the files under way go on before one that came under an earlier name`() throws {
+      for name in ["b", "c"] { try folder.write("\(name)123456789", to: name) }
+      var first = try open(capacity: 4)
+      #expect(try first.read().read == .data(0, .bytes(4)))
       try folder.write("late", to: "a")
-      var second = try DirectorySource(folder.path, in: files)
-      second.resume(from: [], run: mark)
-      driver = SourceDriver(second)
+      var second = try open(at: try first.cursor())
+      #expect(second.source.openSplits == [0])
+      #expect(second.source.start(of: 0).byteOffset == 4)
+      #expect(second.source.start(of: 0).header == .passed)
       #expect(
-        try driver.drain() == ["0:b", "0 ended", "1:late", "1 ended", "2:c", "2 ended"])
+        try second.drain() == [
+          "0:456789", "0 ended", "1:late", "1 ended", "2:c123456789", "2 ended",
+        ])
     }
 
-    @Test func `the file under way goes on where it is sought, if it is so long`() throws {
-      for name in ["a", "b"] { try folder.write("\(name)123456789", to: name) }
-      var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 2)
-      #expect(try source.read().read == .bytes(2, run: 0))
-      #expect(try !source.source.seek(run: 0, to: 11))
-      #expect(try source.source.seek(run: 0, to: 8))
-      #expect(try source.drain() == ["0:89", "0 ended", "1:b123456789", "1 ended"])
-      #expect(try !source.source.seek(run: 1, to: 0))
+    @Test func `the file under way is found under another name`() throws {
+      try folder.write("b123456789", to: "b")
+      var first = try open(capacity: 4)
+      _ = try first.read()
+      let cursor = try first.cursor()
+      try folder.rename("b", to: "z")
+      try folder.write("c", to: "c")
+      var second = try open(at: cursor)
+      #expect(second.source.gap == nil)
+      #expect(try second.drain() == ["0:456789", "0 ended", "1:c", "1 ended"])
     }
 
-    @Test func `a file that is not read to its end is not remembered`() throws {
-      try folder.write("0123456789", to: "a")
-      var source = SourceDriver(try DirectorySource(folder.path, in: files), capacity: 4)
-      #expect(try source.read().read == .bytes(4, run: 0))
-      #expect(try progress(source).isEmpty)
+    @Test func `a file under way that is gone, or holds other bytes, is a gap`() throws {
+      try folder.write("b123456789", to: "b")
+      try folder.write("c", to: "c")
+      var first = try open(capacity: 4)
+      _ = try first.read()
+      let cursor = try first.cursor()
+      try folder.write("B123456789", to: "b")
+      var second = try open(at: cursor)
+      #expect(second.source.gap == "b: the file that was read up to byte 4 is gone")
+      #expect(try second.drain() == ["0:B123456789", "0 ended", "1:c", "1 ended"])
+      try folder.remove("b")
+      var third = try open(at: cursor)
+      #expect(third.source.gap != nil && third.source.openSplits.isEmpty)
+      #expect(try third.drain() == ["0:c", "0 ended"])
+    }
+
+    @Test func `a split that is at its end ends at once`() throws {
+      try folder.write("b1", to: "b")
+      var first = try open()
+      #expect(try first.read().read == .data(0, .bytes(2)))
+      var second = try open(at: try first.cursor())
+      #expect(try second.drain() == ["0 ended"])
+      try second.source.finish(0)
+      #expect(second.source.takeDoneChanges().added.count == 1)
     }
 
     @Test func `what is gone from the directory is forgotten, and its name is free`() throws {
       try folder.write("one", to: "a")
       var source = try open()
       #expect(try source.drain() == ["0:one", "0 ended"])
+      try source.finish()
+      let added = source.source.takeDoneChanges().added
       try folder.remove("a")
       #expect(try source.drain() == [])
-      #expect(try progress(source).isEmpty)
+      #expect(source.source.takeDoneChanges() == DoneChanges(removed: added))
       #expect(try source.after { try folder.write("two", to: "a") } == ["1:two", "1 ended"])
     }
 
@@ -146,6 +185,7 @@ extension LiveSourceTests {
       try folder.write("one", to: "a")
       var source = try open()
       #expect(try source.drain() == ["0:one", "0 ended"])
+      try source.finish()
       #expect(try source.after { try folder.append("more", to: "a") } == [])
       try folder.write("two", to: ".a")
       #expect(try source.after { try folder.rename(".a", to: "a") } == ["1:two", "1 ended"])
@@ -153,9 +193,8 @@ extension LiveSourceTests {
 
     @Test func `a file replaced while it is read is read to its end, then the new one`() throws {
       try folder.write("0123456789", to: "a")
-      var source = SourceDriver(
-        try DirectorySource(folder.path, in: files), capacity: 4)
-      #expect(try source.read().read == .bytes(4, run: 0))
+      var source = try open(capacity: 4)
+      #expect(try source.read().read == .data(0, .bytes(4)))
       try folder.write("new", to: ".a")
       try folder.rename(".a", to: "a")
       #expect(try source.drain() == ["0:456789", "0 ended", "1:new", "1 ended"])
@@ -164,10 +203,12 @@ extension LiveSourceTests {
     @Test func `an abandoned file counts as read`() throws {
       for name in ["a", "b"] { try folder.write(name, to: name) }
       var source = try open()
-      #expect(try source.read().read == .bytes(1, run: 0))
-      source.source.abandon(run: 0)
+      #expect(try source.read().read == .data(0, .bytes(1)))
+      source.source.abandon(0)
       #expect(try source.drain() == ["1:b", "1 ended"])
-      #expect(try progress(source).map { $0.split(separator: "/").last } == ["a", "b"])
+      try source.source.finish(0)
+      try source.finish()
+      #expect(source.source.takeDoneChanges().added.count == 2)
       #expect(try source.drain() == [])
     }
 

@@ -56,7 +56,7 @@ extension LiveSourceTests {
       let writer = try Producer.writing(folder("in"))
       writer.write("bad")
       #expect(try source.drain() == ["0:bad"])
-      source.source.abandon(run: 0)
+      source.source.abandon(0)
       writer.write(String(repeating: "x", count: 1000))
       writer.close()
       for _ in 0..<10 { #expect(try source.drain() == []) }

@@ -1,6 +1,8 @@
 import Dataflow
 import Foundation
 import Glibc
+import Records
+import Storage
 import Testing
 
 @testable import Connectors
@@ -9,49 +11,76 @@ import Testing
 /// moment, a copy of every descriptor, and a file or a connection is closed when the last copy is.
 @Suite(.serialized) enum LiveSourceTests {}
 
-/// Drives a source as its runner would, and tells what it gave as text: `0:abc` for bytes of run 0,
+/// Drives a source as its runner would, and tells what it gave as text: `0:abc` for bytes of split 0,
 /// `0 ended`, `end`.
 struct SourceDriver {
-  var source: any ByteSource
+  var source: any Source
   /// What the source waited for when it had nothing more.
   private(set) var awaited: Awaiting?
+  /// The bytes given of each split.
+  private var given: [SplitID: Int] = [:]
+  private var ended: [SplitID] = []
   private let capacity: Int
 
   /// - Parameter capacity: the most bytes asked for at once.
-  init(_ source: any ByteSource, capacity: Int = 64 << 10) {
+  init(_ source: any Source, capacity: Int = 64 << 10) {
     self.source = source
     self.capacity = capacity
   }
 
   /// One read.
-  mutating func read() throws -> (read: SourceRead, bytes: [UInt8]) {
+  mutating func read() throws -> (read: SourceEvent, bytes: [UInt8]) {
     var buffer = [UInt8](repeating: 0, count: capacity)
     let read = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-    guard case .bytes(let count, _) = read else { return (read, []) }
+    if case .ended(let split) = read { ended.append(split) }
+    guard case .data(let split, .bytes(let count)) = read else { return (read, []) }
+    given[split, default: 0] += count
     return (read, Array(buffer[..<count]))
   }
 
-  /// Reads until the source waits or ends; bytes of one run that follow one another are put together.
+  /// Reads until the source waits or ends; bytes of one split that follow one another are put together.
   mutating func drain() throws -> [String] {
     var log: [String] = []
     var open: Int?
     while true {
       let (read, bytes) = try read()
       switch read {
-      case .bytes(_, let run):
+      case .data(let split, .bytes):
         let text = String(decoding: bytes, as: UTF8.self)
-        if open == run { log[log.count - 1] += text } else { log.append("\(run):\(text)") }
-        open = run
-      case .ended(let run):
-        log.append("\(run) ended")
+        if open == split { log[log.count - 1] += text } else { log.append("\(split):\(text)") }
+        open = split
+      case .ended(let split):
+        log.append("\(split) ended")
         open = nil
       case .end:
         return log + ["end"]
-      case .waits(let awaited):
+      case .gap(let loss): log.append(loss)
+      case .idle(let awaited):
         self.awaited = awaited
         return log
       }
     }
+  }
+
+  /// Says that all records of the splits that have ended are in batches that are cut.
+  mutating func finish() throws {
+    for split in ended { try source.finish(split) }
+    ended = []
+  }
+
+  /// Where a later source goes on: after all that was given, each byte a record.
+  func cursor() throws -> InputCursor {
+    var cursor = InputCursor(done: source.done)
+    let open = Set(given.keys).union(ended).union(source.openSplits)
+    for split in open.sorted() {
+      let start = source.start(of: split)
+      var place = SplitCursor(
+        split: start.name, byteOffset: start.byteOffset + (given[split] ?? 0),
+        records: start.records + (given[split] ?? 0))
+      place.source = try source.mark(of: split, at: place.byteOffset)
+      if place.source != nil { cursor.splits.append(place) }
+    }
+    return cursor
   }
 
   /// Whether what the source waits for comes within `seconds`.
@@ -172,5 +201,14 @@ final class Producer {
       descriptor?.number ?? -1, SOL_SOCKET, SO_LINGER, &linger,
       socklen_t(MemoryLayout.size(ofValue: linger)))
     close()
+  }
+}
+
+extension SourceContext {
+  /// The real file system, from the beginning or from a cursor.
+  static func real(_ cursor: InputCursor? = nil, done: Set<UInt64> = []) -> SourceContext {
+    var context = SourceContext(ConnectorContext(fileSystem: POSIXFileSystem()), cursor: cursor)
+    context.doneSplits = done
+    return context
   }
 }

@@ -1,6 +1,7 @@
 import Configuration
 import Dataflow
 import Glibc
+import Records
 import Storage
 import TestSupport
 import Testing
@@ -13,19 +14,22 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
+  private func open(_ location: String, _ cursor: InputCursor? = nil) throws -> any Source {
+    try BuiltInSources.all.factory(location)(.real(cursor))
+  }
+
   /// One read of at most `limit` bytes.
   private func read(
-    _ source: inout any ByteSource, limit: Int = 100
-  ) throws -> (read: SourceRead, bytes: [UInt8]) {
+    _ source: inout any Source, limit: Int = 100
+  ) throws -> (read: SourceEvent, bytes: [UInt8]) {
     var buffer = [UInt8](repeating: 0, count: limit)
     let read = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
-    guard case .bytes(let count, run: _) = read else { return (read, []) }
+    guard case .data(_, .bytes(let count)) = read else { return (read, []) }
     return (read, Array(buffer[..<count]))
   }
 
   @Test func `a file is read to its end, in pieces of the buffer's size, and has a size`() throws {
-    var source = try BuiltInSources.all.open(
-      directory.write("in.csv", 0..<10), in: ConnectorContext(fileSystem: fileSystem))
+    var source = try open(directory.write("in.csv", 0..<10))
     #expect(source.name == directory.file("in.csv"))
     #expect(source.size == 10)
     #expect(try read(&source, limit: 7).bytes == Array(0..<7))
@@ -34,22 +38,36 @@ import Testing
     #expect(try read(&source).read == .end)
   }
 
-  @Test func `a file goes on where it is sought, if it is so long`() throws {
-    var source: any ByteSource = try FileSource(
-      fileSystem.open(directory.write("in.csv", 0..<10), for: .reading), isRemembered: true)
-    #expect(try read(&source, limit: 2).bytes == [0, 1])
-    #expect(try source.seek(run: 0, to: 7))
-    #expect(try read(&source, limit: 2).bytes == [7, 8])
-    #expect(try source.seek(run: 0, to: 1))
-    #expect(try !source.seek(run: 0, to: 11))
-    #expect(try read(&source).bytes == Array(1..<10))
-    #expect(try source.seek(run: 0, to: 10))
-    #expect(try read(&source).read == .end)
+  @Test func `a file goes on at the cursor of an earlier source`() throws {
+    let path = try directory.write("in.csv", 0..<10)
+    let first = try open(path)
+    var cursor = SplitCursor(split: "in.csv", byteOffset: 7, records: 1)
+    cursor.source = try first.mark(of: 0, at: 7)
+    var second = try open(path, InputCursor(splits: [cursor], done: first.done))
+    #expect(second.gap == nil && second.openSplits == [0])
+    #expect(second.start(of: 0) == SplitStart(cursor))
+    #expect(try read(&second).bytes == [7, 8, 9])
+    #expect(try read(&second).read == .end)
+    try second.finish(0)
+    var third = try open(path, InputCursor(splits: [cursor], done: second.done))
+    #expect(third.gap == nil)
+    #expect(try read(&third).read == .end)
+  }
+
+  @Test func `a file that is not what it was is read from its beginning, which is a gap`() throws {
+    let path = try directory.write("in.csv", 0..<10)
+    let first = try open(path)
+    var cursor = SplitCursor(split: "in.csv", byteOffset: 7, records: 1)
+    cursor.source = try first.mark(of: 0, at: 7)
+    try directory.write("in.csv", 1..<11)
+    var second = try open(path, InputCursor(splits: [cursor], done: first.done))
+    #expect(second.gap == "expected byte 7 of in.csv after what was read of it, found other bytes")
+    #expect(second.isChangedInPlace)
+    #expect(try read(&second).bytes == Array(1..<11))
   }
 
   @Test func `an empty file is at its end`() throws {
-    var source = try BuiltInSources.all.open(
-      directory.write("in.csv", []), in: ConnectorContext(fileSystem: fileSystem))
+    var source = try open(directory.write("in.csv", []))
     #expect(source.size == 0)
     #expect(try read(&source).read == .end)
   }
@@ -59,13 +77,13 @@ import Testing
   {
     var ends: [CInt] = [-1, -1]
     #expect(pipe(&ends) == 0)
-    var source: any ByteSource = try FileSource(POSIXFile(adopting: ends[0], path: "stdin"))
+    var source: any Source = try FileSource(POSIXFile(adopting: ends[0], path: "stdin"))
     let writer = POSIXFile(adopting: ends[1], path: "writer")
     #expect(source.size == nil)
-    #expect(try read(&source).read == .waits(Awaiting(.readable(descriptor: ends[0]))))
+    #expect(try read(&source).read == .idle(Awaiting(.readable(descriptor: ends[0]))))
     try writer.write([1, 2, 3])
     #expect(try read(&source).bytes == [1, 2, 3])
-    #expect(try read(&source).read == .waits(Awaiting(.readable(descriptor: ends[0]))))
+    #expect(try read(&source).read == .idle(Awaiting(.readable(descriptor: ends[0]))))
     try writer.write([4])
     try writer.close()
     #expect(try read(&source).bytes == [4])
@@ -77,9 +95,9 @@ import Testing
     #expect(mkfifo(path, 0o600) == 0)
     // Opened for both, so that neither open(2) waits for the other side.
     let writer = try fileSystem.open(path, for: .updating)
-    var source = try BuiltInSources.all.open(path, in: ConnectorContext(fileSystem: fileSystem))
+    var source = try open(path)
     #expect(source.size == nil)
-    guard case .waits = try read(&source).read else {
+    guard case .idle = try read(&source).read else {
       Issue.record("expected a wait")
       return
     }
@@ -91,16 +109,14 @@ import Testing
 
   @Test func `a source that does not exist is missing`() throws {
     #expect {
-      try BuiltInSources.all.open(
-        directory.file("none.csv"), in: ConnectorContext(fileSystem: fileSystem))
+      try open(directory.file("none.csv"))
     } throws: { error in
       (error as? FileError)?.isMissing == true && "\(error)".contains("none.csv")
     }
   }
 
   @Test func `a directory cannot be read`() throws {
-    var source = try BuiltInSources.all.open(
-      directory.path, in: ConnectorContext(fileSystem: fileSystem))
+    var source = try open(directory.path)
     #expect(throws: FileError(operation: .read, path: directory.path, errno: EISDIR)) {
       try read(&source)
     }
@@ -108,8 +124,7 @@ import Testing
 
   @Test func `standard input is written as a dash`() throws {
     #expect(
-      try BuiltInSources.all.open("-", in: ConnectorContext(fileSystem: fileSystem)).name == "stdin"
-    )
+      try open("-").name == "stdin")
     #expect(BuiltInSources.all.last?.locate("anything", SettingValues()) != nil)
   }
 }

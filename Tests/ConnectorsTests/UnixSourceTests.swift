@@ -83,12 +83,12 @@ extension LiveSourceTests {
       let producers = try (0..<3).map { _ in try connect() }
       #expect(try source.drain() == [])
       for producer in producers { producer.write(String(repeating: "x", count: 100)) }
-      var runs: [Int] = []
+      var splits: [SplitID] = []
       for _ in 0..<30 {
-        if case .bytes(_, let run) = try source.read().read { runs.append(run) }
+        if case .data(let split, _) = try source.read().read { splits.append(split) }
       }
       for first in stride(from: 0, to: 30, by: 3) {
-        #expect(Set(runs[first..<first + 3]) == [0, 1, 2])
+        #expect(Set(splits[first..<first + 3]) == [0, 1, 2])
       }
     }
 
@@ -101,7 +101,7 @@ extension LiveSourceTests {
       #expect(Set(try source.drain()) == ["0:a", "1:b"])
       #expect(!source.isReady(), "kept awake by a connection that is not taken")
       #expect(try source.after { first.close() } == ["0 ended", "2:c"])
-      source.source.abandon(run: 1)
+      source.source.abandon(1)
       let fourth = try connect()
       fourth.write("d")
       #expect(try source.drain() == ["3:d"])
@@ -161,13 +161,13 @@ extension LiveSourceTests {
       bad.write("bad")
       #expect(try source.drain() == ["0:bad"])
       bad.write("more")
-      source.source.abandon(run: 0)
+      source.source.abandon(0)
       #expect(bad.isClosedByPeer())
       #expect(bad.write("x") == -1)
       good.write("good")
       #expect(try source.drain() == ["1:good"])
-      source.source.abandon(run: 0)
-      source.source.abandon(run: 77)
+      source.source.abandon(0)
+      source.source.abandon(77)
     }
 
     @Test func `a connection that says nothing is no run`() throws {

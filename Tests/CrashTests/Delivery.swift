@@ -74,6 +74,16 @@ struct Delivery {
       found[keyPath: key] = nil
       expected[keyPath: key] = nil
     }
+    found.input?.forgetFiles()
+    expected.input?.forgetFiles()
     #expect(found == expected, "\(hint)")
+  }
+}
+
+extension InputCursor {
+  /// Forgets which files the splits are, of two copies of one.
+  mutating func forgetFiles() {
+    if done?.bytes.isEmpty == false { done = OpaqueBytes("done") }
+    for index in splits.indices { splits[index].source = nil }
   }
 }

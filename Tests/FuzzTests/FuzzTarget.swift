@@ -161,7 +161,8 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     ], bytes: [[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]],
     seeds: {
       var checkpoint = Checkpoint(features: ["a", "b"], settings: ["momentum": "0.1"])
-      checkpoint.position = StreamPosition(records: 3, byteOffset: 9, frameOffset: 1)
+      checkpoint.input = InputCursor(
+        splits: [SplitCursor(split: "a", byteOffset: 9, records: 3)], done: OpaqueBytes([0xFF]))
       let tensors = Safetensors(
         tensors: ["weight": .init([1.5, 2]), "n": .init(scalar: 3)], metadata: ["k": "é"])
       return [try checkpoint.serialized(), try tensors.serialized()]

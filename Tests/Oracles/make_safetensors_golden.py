@@ -145,12 +145,25 @@ def checkpoint():
         "__metadata__": {
             "evenkeel.checksum": "0" * 16,
             "evenkeel.features": json.dumps(["temp", "humid", 'vent "é"'], **compact),
-            "evenkeel.position": json.dumps(
+            "evenkeel.input": json.dumps(
                 {
-                    "records": 3072,
-                    "byte_offset": 123456,
-                    "frame_offset": 4096,
-                    "byte_offset_in_frame": 99,
+                    "done": "",
+                    "form": "csv temp humid",
+                    "opening": {
+                        "columns": ["key", "temp", "humid", 'vent "é"'],
+                        "features": ["temp", "humid", 'vent "é"'],
+                        "prologue": 'key,temp,humid,"vent ""é"""\n',
+                    },
+                    "splits": [
+                        {
+                            "byte_offset": 123456,
+                            "container": {"offset": 4096, "bytes_within": 99},
+                            "decoder": {"hex": "00ff10"},
+                            "records": 3072,
+                            "source": "1 2",
+                            "split": "in.csv.zst",
+                        }
+                    ],
                 },
                 sort_keys=True,
                 **compact,

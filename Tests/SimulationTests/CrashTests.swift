@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: Simulation.Canary.allCases)
   func `a broken commit order is caught`(canary: Simulation.Canary) throws {
-    for seed in Self.firstSeed..<Self.firstSeed + 200 {
+    for seed in Self.firstSeed..<Self.firstSeed + 1000 {
       var simulation = try Simulation(seed: seed, canary: canary)
       do { try simulation.run() } catch { return }
     }

@@ -34,9 +34,6 @@ struct Scenario {
   let variesCadence: Bool
   /// The files that are there before the first run, by path.
   private(set) var files: [String: [UInt8]] = [:]
-  /// How much of each input shows its features: up to the end of the frame that they are in, where there
-  /// are frames.
-  private(set) var openings: [String: Int] = [:]
   /// The most bytes that are read at once.
   private let mostBytesRead: Int
 
@@ -109,11 +106,6 @@ struct Scenario {
         }
       let parts = frames == 0 ? [text] : try framed(text, count: frames)
       files[name] = parts.flatMap { $0 }
-      let opening = Self.opening(text, isJSON)
-      let size = (text.count + max(1, frames) - 1) / max(1, frames)
-      openings[name] =
-        frames == 0
-        ? opening : parts.prefix((opening + size - 1) / size).reduce(0) { $0 + $1.count }
     }
   }
 
@@ -140,16 +132,6 @@ struct Scenario {
       }
     }
     return Array(text.utf8)
-  }
-
-  /// The length of what shows the features: the header, or the lines up to a good one.
-  private static func opening(_ text: [UInt8], _ isJSON: Bool) -> Int {
-    var end = 0
-    for line in text.split(separator: 0x0A) {
-      end += line.count + 1
-      if !isJSON || line.last == UInt8(ascii: "}") { break }
-    }
-    return end
   }
 
   private static func blankDefinition(source: String) throws -> StreamDefinition {

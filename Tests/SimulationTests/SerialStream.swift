@@ -18,7 +18,8 @@ struct SerialStream {
     case done(EncodedBlock)
   }
 
-  let metrics = StreamMetrics()
+  let metrics = StreamMetrics(clock: Scenario.clock)
+  private let inbox = RequestInbox()
   private var ingest: IngestStage
   private var normalize: NormalizeStage
   private var worker: EncodeWorker
@@ -41,10 +42,11 @@ struct SerialStream {
     random = SplitMix64(seed: seed)
     asksForCheckpoints = scenario.variesCadence
     ingest = try IngestStage(
-      configuration, source: opened.source, metrics: metrics, resumption: opened.state.resumption)
+      IngestContext(
+        configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
+        inbox: inbox, clock: Scenario.clock), source: opened.source)
     normalize = NormalizeStage(
-      configuration, from: opened.state, checkpoints: scenario.definition.checkpoint.schedule,
-      unitBytes: scenario.unitBytes)
+      configuration, from: opened.state, unitBytes: scenario.unitBytes, clock: Scenario.clock)
     worker = try EncodeWorker(level: configuration.compressionLevel)
     emit = EmitStage(streamName: configuration.name, opened.output, metrics: metrics)
   }
@@ -72,7 +74,7 @@ struct SerialStream {
     guard !ingestHasEnded, ingested.count < Self.mostIngested else { return }
     var items: [IngestedItem] = []
     if asksForCheckpoints, Int.random(in: 0..<50, using: &random) == 0 {
-      items.append(.request(StreamRequest(.checkpoint, of: "simulated") { _ in }))
+      inbox.put(StreamRequest(.checkpoint, of: "simulated") { _ in })
     }
     let progress = try ingest.step(signal) { items.append($0) }
     ingestHasEnded = progress == .finished

@@ -41,6 +41,7 @@ final class SimulatedFile: File, @unchecked Sendable {
   func unreadyDescriptor() -> Int32? { nil }
 
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
+    fileSystem.reads[path, default: []].append(offset)
     let count = try read(into: buffer, at: offset)
     offset += count
     return count
@@ -51,7 +52,6 @@ final class SimulatedFile: File, @unchecked Sendable {
     into buffer: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(FileError) -> Int {
     try perform(.read) { () throws(FileError) in
-      fileSystem.reads[path, default: []].append(offset)
       let limit = fileSystem.mostBytesRead.flatMap { path.hasPrefix($0.under) ? $0.count : nil }
       let most = min(buffer.count, limit ?? .max, inode.visible.count - offset)
       guard most > 0 else { return 0 }

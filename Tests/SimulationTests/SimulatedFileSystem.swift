@@ -33,7 +33,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   var defect: (Defect, under: String)?
   /// The most bytes that a read gives of the files under a directory.
   var mostBytesRead: (count: Int, under: String)?
-  /// Where reads began, in order, by path.
+  /// Where reads of what follows a file's own position began, in order, by path.
   var reads: [String: [Int]] = [:]
   private(set) var operations = 0
   private(set) var faultCount = 0

@@ -1,7 +1,7 @@
 import Storage
 import Synthetic
 
-/// What a simulated file system tells of changes; like inotify(7), it forgets them when too many wait.
+/// Tells the changes of a simulated file system; like inotify(7), it forgets them when too many wait.
 final class SimulatedWatch: FileWatch, @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
 

@@ -149,14 +149,16 @@ struct Simulation {
       let lock = try StateDirectoryLock(Scenario.stateDirectory, in: disk)
       defer { lock.release() }
       let scenario = scenario.anotherRun(&random)
-      let opened = try OpenedStream(
+      let plan = StreamPlan(
         scenario.definition, directory: scenario.directory,
         // As after a reload.
-        takesOtherCheckpoints: Bool.random(using: &random), in: disk, clock: Scenario.clock)
+        adopts: Bool.random(using: &random))
+      let opened = try OpenedStream(
+        plan, in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
       disk.reads = [:]
       var stream = try SerialStream(opened, scenario, seed: random.next())
       let outcome = Swift.Result { try stream.run(stopsAfter: stopsAfter) }
-      if let place = opened.state.resumption { try expectSought(place, disk.reads) }
+      for cursor in opened.state.cursor?.splits ?? [] { try expectSought(cursor, disk.reads) }
       if stream.metrics.bytesPassedOver > 0 { seeks += 1 }
       try outcome.get()
     } catch let error as StorageError {
@@ -164,20 +166,17 @@ struct Simulation {
     }
   }
 
-  /// Expects that of the input that is gone on with nothing was read between what shows its features and
-  /// the frame, or the byte, of the place.
-  private func expectSought(_ place: StreamPosition, _ reads: [String: [Int]]) throws {
-    guard let name = place.run?.split(separator: "/").last else { return }
-    let path = "\(Scenario.inputDirectory)/\(name)"
-    guard let offsets = reads[path], let opening = scenario.openings[path] else { return }
-    let isCompressed = scenario.files[path]?.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) == true
-    let target = isCompressed ? place.frameOffset : place.byteOffset
-    let needless = offsets.filter { $0 >= opening && $0 < target }
+  /// Expects that of a split that is gone on with nothing was read before its cursor, or the frame of it.
+  private func expectSought(
+    _ cursor: SplitCursor, _ reads: [String: [Int]]
+  ) throws {
+    let path = "\(Scenario.inputDirectory)/\(cursor.split)"
+    let needless = (reads[path] ?? []).filter { $0 < cursor.sourceOffset }
     guard needless.isEmpty else {
       throw Failure(
         description:
-          "\(path): expected reads before \(opening) or from \(target) on, found some at "
-          + "\(needless)")
+          "\(path): expected reads from \(cursor.sourceOffset) on, found some at \(needless.prefix(3))"
+      )
     }
   }
 
@@ -197,8 +196,8 @@ struct Simulation {
   /// - dead letters that are too old to stay, where a checkpoint before the newest had to do.
   private func compare(_ found: Result, _ expected: Result) throws {
     var (checkpoint, wanted) = (found.checkpoint, expected.checkpoint)
-    checkpoint?.position?.forgetFrame()
-    wanted?.position?.forgetFrame()
+    checkpoint?.input?.forgetFrames()
+    wanted?.input?.forgetFrames()
     // A life that came to no checkpoint of its own leaves that which it was lent.
     checkpoint?.adoptedBy = nil
     wanted?.adoptedBy = nil
@@ -220,7 +219,7 @@ struct Simulation {
     }
     guard !isLive || stops == 0 else {
       // The moments are those of other batches, the place is the same.
-      return try expectPlace(checkpoint?.position, wanted?.position)
+      return try expectInput(checkpoint?.input, wanted?.input)
     }
     guard checkpoint == wanted else {
       throw Failure(
@@ -229,10 +228,10 @@ struct Simulation {
     }
   }
 
-  private func expectPlace(_ found: StreamPosition?, _ expected: StreamPosition?) throws {
+  private func expectInput(_ found: InputCursor?, _ expected: InputCursor?) throws {
     guard found != expected else { return }
     throw Failure(
-      description: "position: expected \(String(describing: expected)), "
+      description: "input: expected \(String(describing: expected)), "
         + "found \(String(describing: found))")
   }
 
@@ -267,11 +266,15 @@ struct Simulation {
   }
 }
 
-extension StreamPosition {
-  /// Between two frames, the place is the end of the first as well as the start of the second.
-  fileprivate mutating func forgetFrame() {
-    frameOffset = 0
-    byteOffsetInFrame = 0
+extension InputCursor {
+  /// Between two frames, the place is the end of the first as well as the start of the second; and the list
+  /// of the splits that are done may be in another file.
+  fileprivate mutating func forgetFrames() {
+    doneList = nil
+    for index in splits.indices {
+      splits[index].container = nil
+      splits[index].source = nil
+    }
   }
 }
 

@@ -6,6 +6,14 @@ import Testing
 @testable import Storage
 
 struct CheckpointTests {
+  @Test func `the positions of outputs come back by their names`() throws {
+    var checkpoint = sampleCheckpoint()
+    checkpoint.outputs[.output] = OutputPosition(byteCount: 3, sequence: 1, firstWriteSeconds: 0.5)
+    checkpoint.outputs[SinkID("other \"é\"")] = OutputPosition(byteCount: 0, sequence: 0)
+    let read = try Checkpoint(serialized: checkpoint.serialized())
+    #expect(read.outputs == checkpoint.outputs)
+  }
+
   @Test func `format version 2 is read, and written byte for byte, as documented`() throws {
     let bytes = try golden("checkpoint-v2.safetensors")
     #expect(try Checkpoint(serialized: bytes) == sampleCheckpoint())
@@ -91,8 +99,8 @@ struct CheckpointTests {
       message { try checkpoint.serialized() }
         == "num_batches_tracked: expected 0 to 2^53, found -1")
     checkpoint.batchesTracked = 0
-    checkpoint.position = StreamPosition(records: -1)
-    #expect(message { try checkpoint.serialized() }.hasPrefix("position: expected 0 to 2^53"))
+    checkpoint.input = InputCursor(splits: [SplitCursor(split: "a", records: -1)])
+    #expect(message { try checkpoint.serialized() }.hasPrefix("input: expected 0 to 2^53"))
   }
 
   /// The sample's tensors and metadata after `change`, with a checksum that fits.
@@ -155,9 +163,8 @@ struct CheckpointTests {
         "evenkeel.settings: expected a map of strings to strings, found '{'"
       ),
       (
-        "evenkeel.position", #"{"records":1.5}"#,
-        "evenkeel.position: expected integers records, byte_offset, frame_offset and "
-          + "byte_offset_in_frame, found '{\"records\":1.5}'"
+        "evenkeel.input", #"{"splits":1.5}"#,
+        "evenkeel.input: expected the cursors of splits, found '{\"splits\":1.5}'"
       ),
     ] as [(String, String?, String)] {
       let text = message { try Checkpoint(serialized: signed { $0.metadata[key] = value }) }
@@ -274,7 +281,7 @@ struct CheckpointFitTests {
     expected.clipped = [0, 1, 0]
     expected.stateVersion = 13
     expected.parametersVersion = 5
-    expected.position = checkpoint.position
+    expected.input = checkpoint.input
     #expect(matched == expected)
     #expect(checkpoint.matchedByName(to: checkpoint.state.features) == checkpoint)
   }

@@ -51,7 +51,7 @@ struct InterchangeTests {
   @Test func `a PyTorch export comes back but for what PyTorch does not hold`() throws {
     var expected = sampleCheckpoint()
     expected.settings = [:]
-    expected.position = nil
+    expected.input = nil
     expected.values = [0, 0, 0]
     expected.varianceValues = [0, 0, 0]
     expected.batches = [12, 12, 12]
@@ -167,7 +167,7 @@ struct InterchangeTests {
     var checkpoint = Checkpoint(features: ["a/\"b\""], settings: ["bias_correction": "true"])
     checkpoint.runningMean = [0.1]
     checkpoint.bias = [-0.0]
-    checkpoint.position = StreamPosition(records: 1, byteOffset: 9)
+    checkpoint.input = InputCursor(splits: [SplitCursor(split: "a", byteOffset: 9, records: 1)])
     checkpoint.batchesTracked = 3
     #expect(
       String(decoding: try export(checkpoint, "json"), as: UTF8.self) == """
@@ -193,11 +193,16 @@ struct InterchangeTests {
               }
             }
           ],
-          "position" : {
-            "byte_offset" : 9,
-            "byte_offset_in_frame" : 0,
-            "frame_offset" : 0,
-            "records" : 1
+          "input" : {
+            "form" : "",
+            "splits" : [
+              {
+                "byte_offset" : 9,
+                "decoder" : "",
+                "records" : 1,
+                "split" : "a"
+              }
+            ]
           },
           "settings" : {
             "bias_correction" : "true"
@@ -270,7 +275,10 @@ struct InterchangeTests {
         "evenkeel.values.missing of feature 'humid': expected 0 to 2^53, found 9007199254740993"
       ),
       ("\"features\" : [", "\"features\" : [7,", "'features[0]' in the file: Expected to decode "),
-      ("\"records\" : 3072", "\"records\" : null", "'position.records' in the file: Cannot get "),
+      (
+        "\"records\" : 3072", "\"records\" : null",
+        "'input.splits[0].records' in the file: Cannot get "
+      ),
       ("\"0.1\"", "0.1", "'settings.momentum' in the file: Expected to decode String but found "),
       ("}\n", "", invalid),
     ] {

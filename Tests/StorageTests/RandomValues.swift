@@ -52,9 +52,12 @@ func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Chec
   checkpoint.stateVersion = .random(in: 0...StateColumn.countLimit, using: &random)
   checkpoint.parametersVersion = checkpoint.stateVersion / 2
   if Bool.random(using: &random) {
-    checkpoint.position = StreamPosition(
-      records: StateColumn.countLimit,
-      byteOffset: .random(in: 0...StateColumn.countLimit, using: &random), frameOffset: 1)
+    var split = SplitCursor(
+      split: "\u{1F30D}\"", byteOffset: .random(in: 0...StateColumn.countLimit, using: &random),
+      records: StateColumn.countLimit)
+    split.source = OpaqueBytes((0..<5).map { _ in UInt8.random(in: .min ... .max, using: &random) })
+    checkpoint.input = InputCursor(splits: [split, SplitCursor(split: "")])
+    checkpoint.input?.doneList = DoneListMark(file: 7, byteCount: 18)
   }
   return checkpoint
 }

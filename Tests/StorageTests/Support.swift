@@ -36,8 +36,19 @@ func sampleCheckpoint() -> Checkpoint {
   checkpoint.clipped = [0, 1, 0]
   checkpoint.stateVersion = 13
   checkpoint.parametersVersion = 5
-  checkpoint.position = StreamPosition(
-    records: 3072, byteOffset: 123456, frameOffset: 4096, byteOffsetInFrame: 99)
+  let names = ["temp", "humid", "vent \"é\""]
+  checkpoint.input = InputCursor(
+    splits: [
+      SplitCursor(
+        split: "in.csv.zst", source: OpaqueBytes("1 2"),
+        container: ContainerOffset(offset: 4096, bytesWithin: 99), byteOffset: 123456,
+        records: 3072, decoder: OpaqueBytes([0, 0xFF, 0x10]))
+    ],
+    opening: (try? FeatureSchema(names)).map {
+      StreamOpening(
+        schema: $0, columns: ["key"] + names,
+        prologue: Array("key,temp,humid,\"vent \"\"é\"\"\"\n".utf8))
+    }, form: "csv temp humid", done: OpaqueBytes())
   return checkpoint
 }
 

@@ -21,9 +21,8 @@ import Testing
 
   @Test func `batches that precede a bad record are emitted before it ends the stream`() throws {
     var ingest = try IngestStage(
-      csvConfiguration(),
-      source: PieceSource(numbered(10) + Array("k,x\n".utf8), piece: .max, isLive: false),
-      metrics: StreamMetrics())
+      IngestContext(csvConfiguration(), metrics: StreamMetrics(), inbox: RequestInbox()),
+      source: PieceSource(numbered(10) + Array("k,x\n".utf8), piece: .max, isLive: false))
     var sizes: [Int] = []
     #expect(throws: StreamError.self) {
       while true {
@@ -64,8 +63,8 @@ import Testing
     let run = try SerialRun(configuration, Array(text.utf8))
     #expect(run.batchSizes == [4, 1])
     #expect(run.lines.map { $0.isEmpty } == [0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1].map { $0 == 1 })
-    #expect(run.checkpoint?.position?.records == 5)
-    #expect(run.checkpoint?.position?.byteOffset == text.utf8.count)
+    #expect(run.checkpoint?.cursor?.records == 5)
+    #expect(run.checkpoint?.cursor?.byteOffset == text.utf8.count)
   }
 
   @Test func `blank lines alone after a header pass`() throws {
@@ -82,7 +81,7 @@ import Testing
     #expect(run.batchSizes == [4, 1])
     #expect(run.rejected.map(\.record) == [2, 4])
     #expect(keys(run) == ["a", "c", "e", "f", "g"])
-    #expect(run.checkpoint?.position?.records == 7)
+    #expect(run.checkpoint?.cursor?.records == 7)
     #expect(run.metrics.badRecords == 2)
   }
 
@@ -177,18 +176,15 @@ import Testing
     #expect(try SerialRun(configuration, input, initial: run.checkpoint).output == run.output)
   }
 
-  @Test func `the position of a checkpoint is the end of the stream, by frame and by byte`() throws
-  {
+  @Test func `the cursor of a checkpoint is the end of the stream, by frame and by byte`() throws {
     let input = numbered(10)
-    let plain = try #require(SerialRun(csvConfiguration(), input).checkpoint?.position)
-    #expect(
-      plain
-        == StreamPosition(
-          records: 10, byteOffset: input.count, frameOffset: 0, byteOffsetInFrame: input.count))
+    let plain = try #require(SerialRun(csvConfiguration(), input).checkpoint?.cursor)
+    #expect(plain == SplitCursor(split: "pieces", byteOffset: input.count, records: 10))
     let frames = try framed(input, count: 2)
-    let position = try #require(SerialRun(csvConfiguration(), frames).checkpoint?.position)
-    #expect(position.byteOffset == input.count && position.records == 10)
-    let rest = try decompressed(Array(frames[position.frameOffset...]))
-    #expect(rest.count == position.byteOffsetInFrame)
+    let cursor = try #require(SerialRun(csvConfiguration(), frames).checkpoint?.cursor)
+    #expect(cursor.byteOffset == input.count && cursor.records == 10)
+    let container = try #require(cursor.container)
+    let rest = try decompressed(Array(frames[container.offset...]))
+    #expect(rest.count == container.bytesWithin)
   }
 }

@@ -57,8 +57,8 @@ import Testing
     var (found, expected) = (try #require(second.checkpoint), try #require(whole.checkpoint))
     #expect(expected.batchesTracked == 16)
     // The second half is a stream of its own, and has its own positions.
-    found.position = nil
-    expected.position = nil
+    found.input = nil
+    expected.input = nil
     #expect(found == expected, "seed \(seed)")
   }
 
@@ -123,7 +123,7 @@ import Testing
     var after = try #require(run.checkpoint)
     #expect(after.settings == before.settings)
     #expect(after.settings["momentum"] == "0.1")
-    after.position = before.position
+    after.input = before.input
     #expect(after == before)
     #expect(throws: StreamError.self) {
       try self.run(before) {
@@ -225,7 +225,10 @@ import Testing
       csvConfiguration(), twoColumns(0..<32, seed), initial: state,
       parameters: Parameters(weight: [4, 5], bias: [0, 0]))
     #expect(try directory.read("out.csv") == serial.output)
-    #expect(try CheckpointFile.read(directory.file("state")) == serial.checkpoint)
+    var last = try CheckpointFile.read(directory.file("state"))
+    #expect(last.cursor?.records == serial.checkpoint?.cursor?.records)
+    last.input = serial.checkpoint?.input
+    #expect(last == serial.checkpoint)
     #expect(serial.checkpoint?.batchesTracked == 11 && serial.checkpoint?.weight == [4, 5])
   }
 }

@@ -17,13 +17,12 @@ import Testing
     from initial: InitialState = InitialState()
   ) -> NormalizeStage {
     NormalizeStage(
-      csvConfiguration { $0.normalization.mode = .running }, from: initial, checkpoints: .atEnd,
-      board: board)
+      csvConfiguration { $0.normalization.mode = .running }, from: initial, board: board)
   }
 
   private func openedStage() throws -> NormalizeStage {
     var stage = stage()
-    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    try pass(.element(.opened(opening())), to: &stage)
     return stage
   }
 
@@ -37,7 +36,7 @@ import Testing
     _ signal: Signal<IngestedItem>, to stage: inout NormalizeStage
   ) throws -> Checkpoint? {
     var checkpoint: Checkpoint?
-    _ = try stage.step(signal) { checkpoint = $0.checkpoint ?? checkpoint }
+    _ = try stage.step(signal) { checkpoint = $0.barrier?.checkpoint ?? checkpoint }
     return checkpoint
   }
 
@@ -78,31 +77,46 @@ import Testing
   @Test func `a command that comes before the stream has begun is carried out when it does`() throws
   {
     let replies = Mutex<[Bool]>([])
-    var stage = stage()
-    func freeze() throws {
-      let request = StreamRequest(.freeze, of: "test") { answer in
-        replies.withLock { $0.append((try? answer.get()) != nil) }
-      }
-      try pass(.element(.request(request)), to: &stage)
+    let inbox = RequestInbox()
+    func freeze() {
+      inbox.put(
+        StreamRequest(.freeze, of: "test") { answer in
+          replies.withLock { $0.append((try? answer.get()) != nil) }
+        })
     }
-    try freeze()
-    #expect(replies.withLock { $0 } == [])
-    try pass(.element(.opened(opening(), at: nil)), to: &stage)
-    #expect(replies.withLock { $0 } == [true])
+    func ingest(_ text: String) throws -> IngestStage {
+      try IngestStage(
+        IngestContext(csvConfiguration(), metrics: StreamMetrics(), inbox: inbox),
+        source: PieceSource(Array(text.utf8), piece: .max, isLive: true))
+    }
+    var stage = stage()
+    var source = try ingest("k,x\na,1\n")
+    freeze()
+    var hasOpened = false
+    while replies.withLock({ $0.isEmpty }) {
+      var items: [IngestedItem] = []
+      _ = try source.step(.resume) { items.append($0) }
+      for item in items {
+        if case .opened = item { hasOpened = true }
+        try pass(.element(item), to: &stage)
+      }
+    }
+    #expect(hasOpened && replies.withLock { $0 } == [true])
     #expect(board.settings?.isFrozen == true)
-    // With a run that ends before, it is refused.
-    stage = self.stage()
-    try freeze()
-    try pass(.end, to: &stage)
-    stage = self.stage()
+    // In a run that ends before, it is refused.
+    source = try ingest("")
+    freeze()
+    while try source.step(.end, emit: { _ in }) != .finished {}
     #expect(replies.withLock { $0 } == [true, false])
+    freeze()
+    #expect(replies.withLock { $0 } == [true, false, false])
   }
 
   @Test func `what a run starts from is shown before there are records`() throws {
     let configuration = csvConfiguration { $0.normalization.mode = .running }
     let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
     let checkpoint = try #require(run.checkpoint)
-    var initial = InitialState(checkpoint: checkpoint, resumption: checkpoint.position)
+    var initial = InitialState(checkpoint: checkpoint, cursor: checkpoint.input)
     stage(from: initial).showStart()
     #expect(board.position.records == 5)
     #expect(board.settings?.mode == .running)
@@ -120,22 +134,8 @@ import Testing
     var checkpoint = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
     checkpoint.settings["momentum"] = "0.5"
-    stage(from: InitialState(checkpoint: checkpoint, resumption: checkpoint.position)).showStart()
+    stage(from: InitialState(checkpoint: checkpoint, cursor: checkpoint.input)).showStart()
     #expect(board.features.isEmpty && board.position.records == 0)
-  }
-
-  @Test func `a checkpoint before the first record of a run knows the place it goes on from`()
-    throws
-  {
-    let run = try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])]))
-    let before = try #require(run.checkpoint)
-    var stage = NormalizeStage(
-      csvConfiguration(), from: InitialState(checkpoint: before, resumption: before.position),
-      checkpoints: .atEnd)
-    try pass(.element(.opened(opening(), at: nil)), to: &stage)
-    let request = StreamRequest(.checkpoint, of: "test") { _ in }
-    let checkpoint = try pass(.element(.request(request)), to: &stage)
-    #expect(checkpoint == before)
   }
 
   @Test func `moments that a command lets move again are of the run's own settings`() throws {
@@ -146,12 +146,10 @@ import Testing
       $0.normalization.momentum = .weight(0.5)
       $0.normalization.isFrozen = true
     }
-    var stage = NormalizeStage(
-      configuration, from: InitialState(checkpoint: before), checkpoints: .atEnd)
-    try pass(.element(.opened(opening(), at: nil)), to: &stage)
+    var stage = NormalizeStage(configuration, from: InitialState(checkpoint: before))
+    try pass(.element(.opened(opening())), to: &stage)
     func checkpoint() throws -> Checkpoint {
-      let request = StreamRequest(.checkpoint, of: "test") { _ in }
-      return try #require(try pass(.element(.request(request)), to: &stage))
+      try #require(try pass(.element(.barrier(Barrier(input: InputCursor()))), to: &stage))
     }
     let standing = try checkpoint()
     #expect(standing.settings["momentum"] == "0.1" && standing.adoptedBy == before.adoptedBy)
@@ -165,7 +163,7 @@ import Testing
     for record in 1...3 {
       try pass(.element(.records(batch(Double(record), endingAt: record))), to: &stage)
     }
-    try pass(.element(.ended(StreamPosition(records: 3), goesOn: false)), to: &stage)
+    try pass(.element(.ended(goesOn: false)), to: &stage)
     try pass(.end, to: &stage)
     #expect(board.position.records == 3)
     #expect(board.features[0].values == 3)

@@ -24,7 +24,37 @@ import Testing
           fault: RecordFault(expected: "15 fields", found: "14")),
         65, "in.csv: record 1 812, byte 40 233: expected 15 fields, found 14"
       ),
-      (.badInput(stream: "in.csv", "no sense"), 65, "in.csv: no sense"),
+      (
+        .badInput(
+          stream: "in", .container(split: "a.zst", ZstdError(description: "expected a frame"))),
+        65, "in: a.zst: expected a frame"
+      ),
+      (
+        .badInput(
+          stream: "in",
+          .format(split: "", RecordFault(expected: "a header line", found: "the end"))),
+        65, "in: expected a header line, found the end"
+      ),
+      (
+        .badInput(stream: "in", .shorter(split: "", expected: 9, found: 7)), 65,
+        "in: expected byte 9 of the split, found the end at byte 7"
+      ),
+      (
+        .badInput(stream: "in", .shorterFrame(split: "b", expected: 9)), 65,
+        "in: b: expected a frame of at least 9 bytes, found a shorter one"
+      ),
+      (
+        .badInput(stream: "in", .columns(split: "b", expected: ["x", "y"], found: ["y", "x"])), 65,
+        """
+        in: b: expected the columns that the stream began with ('x', 'y'), found 'y', 'x'; \
+        see on_schema_change
+        """
+      ),
+      (
+        .badNumbers(
+          stream: "in", records: 1001...1256, .overflow(feature: "x", quantity: .batchMean)), 65,
+        "in: records 1 001 to 1 256: feature 'x': the mean of the batch overflows"
+      ),
       (
         .inputChanged(stream: "in.csv", "expected byte 9, found the end"), 65,
         """

@@ -1,3 +1,4 @@
+import Connectors
 import Records
 import Storage
 import TestSupport
@@ -22,14 +23,13 @@ import Testing
           on_bad_record: dead_letter
           sink: { file: { path: \(directory.file("out.csv")) } }
       """
-    return try OpenedStream(
-      onlyStream(text), directory: state, takesOtherCheckpoints: false, in: POSIXFileSystem())
+    let plan = StreamPlan(try onlyStream(text), directory: state, adopts: false)
+    return try OpenedStream(plan, in: ConnectorContext(fileSystem: POSIXFileSystem()))
   }
 
   private func checkpoint(letters: OutputPosition?) -> Checkpoint {
     var checkpoint = Checkpoint(features: ["a"])
-    checkpoint.position = StreamPosition()
-    checkpoint.position?.finishedRuns = []
+    checkpoint.input = InputCursor(done: OpaqueBytes())
     checkpoint.output = OutputPosition(byteCount: 4, sequence: 0)
     checkpoint.deadLetters = letters
     return checkpoint
@@ -68,11 +68,11 @@ import Testing
     }
     let next = OutputPosition(byteCount: 0, sequence: 0)
     let first = try open()
-    #expect(first.skipped.count == 1 && first.state.checkpoint?.deadLetters == next)
+    #expect(first.warnings.count == 1 && first.state.checkpoint?.deadLetters == next)
     // It crashes before its first checkpoint, and so does another.
     for _ in 0..<2 {
       let again = try open()
-      #expect(again.skipped.isEmpty && again.state.checkpoint == first.state.checkpoint)
+      #expect(again.warnings.isEmpty && again.state.checkpoint == first.state.checkpoint)
       #expect(try directory.read("out.csv") == Array("a\n1\n".utf8))
       #expect(try directory.read("state/dead-letters.ndjson").isEmpty)
     }

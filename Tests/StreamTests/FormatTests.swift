@@ -155,7 +155,7 @@ import Testing
       #expect(run.output == Array(header.utf8))
       #expect(run.metrics.records == 0 && run.metrics.batches == 0)
       #expect(run.checkpoint?.batchesTracked == 0)
-      #expect(run.checkpoint?.position?.byteOffset == header.utf8.count)
+      #expect(run.checkpoint?.cursor?.byteOffset == header.utf8.count)
     }
   }
 

@@ -49,7 +49,7 @@ import Testing
     let compressed = try SerialRun(stream.configuration, framed(stream.bytes, count: 3))
     #expect(compressed.output == plain.output, "seed \(seed)")
     #expect(compressed.deadLetters == plain.deadLetters, "seed \(seed)")
-    let (a, b) = (plain.checkpoint?.position, compressed.checkpoint?.position)
+    let (a, b) = (plain.checkpoint?.cursor, compressed.checkpoint?.cursor)
     #expect(a?.byteOffset == b?.byteOffset && a?.records == b?.records, "seed \(seed)")
   }
 
@@ -75,9 +75,11 @@ import Testing
       #expect(run.metrics.records == 2500)
       let isSame = try directory.read("out-\(threads)") == serial.output
       #expect(isSame, "\(threads) workers")
-      #expect(
-        try directory.read("checkpoint-\(threads)") == serial.checkpoint?.serialized(),
-        "\(threads) workers")
+      var checkpoint = try CheckpointFile.read(
+        directory.file("checkpoint-\(threads)"), configuration.stateReading)
+      #expect(checkpoint.cursor?.records == serial.checkpoint?.cursor?.records)
+      checkpoint.input = serial.checkpoint?.input
+      #expect(checkpoint == serial.checkpoint, "\(threads) workers")
     }
     #expect(
       try directory.names

@@ -172,8 +172,8 @@ import Testing
       $0.badRecords = .deadLetter
     }
     var ingest = try IngestStage(
-      configuration, source: PieceSource(Array(text.utf8), piece: .max, isLive: false),
-      metrics: StreamMetrics())
+      IngestContext(configuration, metrics: StreamMetrics(), inbox: RequestInbox()),
+      source: PieceSource(Array(text.utf8), piece: .max, isLive: false))
     var sizes: [Int] = []
     while try ingest.step(.resume, emit: { sizes.append($0.byteCount) }) != .finished {}
     #expect(sizes.reduce(0, +) >= 10 * (200 << 10))

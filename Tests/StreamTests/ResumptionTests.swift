@@ -1,6 +1,7 @@
 import Codecs
 import Connectors
 import Dataflow
+import Foundation
 import Records
 import State
 import Storage
@@ -42,12 +43,12 @@ import Testing
     return checkpoint
   }
 
-  /// Breaks a run off at `offset` of the input, and returns the place of its checkpoint.
+  /// Breaks a run off at `offset` of the input, and returns the cursor of its checkpoint.
   private func breakOff(
     _ configuration: StreamConfiguration, at offset: Int
-  ) throws -> StreamPosition {
+  ) throws -> SplitCursor {
     #expect(try run(configuration, failsAt: offset).run.failure?.exitCode == 74)
-    return try #require(try newest("state").position)
+    return try #require(try newest("state").cursor)
   }
 
   // MARK: What is read
@@ -62,17 +63,13 @@ import Testing
     #expect(try run(stream.configuration, state: "whole").run.failure == nil, "seed \(seed)")
     var passedOver = 0
     for part in 5...7 {
-      let place = try breakOff(stream.configuration, at: input.count * part / 8)
+      let cursor = try breakOff(stream.configuration, at: input.count * part / 8)
       let (_, reads) = try run(stream.configuration, failsAt: input.count * part / 8 + 1)
-      // The beginning, and what is behind the place.
-      let target = frames == 0 ? place.byteOffset : place.frameOffset
-      if let last = reads.reads.last, reads.reads.count == 2 {
-        passedOver += 1
-        #expect(last.lowerBound == target, "seed \(seed)")
-        #expect(reads.reads[0].upperBound <= 4 * Self.piece, "seed \(seed)")
-      }
+      // Nothing but what follows the cursor, or its frame.
+      #expect(reads.reads.map(\.lowerBound) == [cursor.sourceOffset], "seed \(seed)")
+      if cursor.sourceOffset > 0 { passedOver += 1 }
     }
-    #expect(passedOver == (frames == 2 ? 0 : 3), "seed \(seed)")
+    #expect(passedOver == 3, "seed \(seed)")
     let (last, reads) = try run(stream.configuration)
     #expect(last.failure == nil, "seed \(seed)")
     #expect(
@@ -89,10 +86,10 @@ import Testing
     let stream = TestStream("csv", records: 6000, seed: 5)
     let input = try framed(stream.bytes, count: 200)
     try directory.write("in", input)
-    let place = try breakOff(stream.configuration, at: input.count - 2000)
+    let cursor = try breakOff(stream.configuration, at: input.count - 2000)
     let (last, reads) = try run(stream.configuration)
     #expect(last.failure == nil)
-    #expect(reads.byteCount <= input.count - place.frameOffset + 4 * Self.piece)
+    #expect(reads.byteCount == input.count - cursor.sourceOffset)
     #expect(reads.byteCount < input.count / 20)
   }
 
@@ -117,18 +114,18 @@ import Testing
     let input = try compressibleInput(frames: frames)
     try directory.write("in", input)
     #expect(try run(configuration, state: "whole").run.failure == nil)
-    let place = try breakOff(configuration, at: input.count - 50)
-    #expect(place.byteOffsetInFrame > 5 << 18)
-    #expect((place.frameOffset > input.count / 3) == (frames == 2))
+    let container = try #require(try breakOff(configuration, at: input.count - 50).container)
+    #expect(container.bytesWithin > 5 << 18)
+    #expect((container.offset > input.count / 3) == (frames == 2))
     #expect(try run(configuration).run.failure == nil)
     #expect(try directory.read("state.out") == directory.read("whole.out"))
   }
 
-  // MARK: A place that is not there any more
+  // MARK: An input that is not what it was
 
   /// Breaks a run off, changes the input in place, and expects the next run to refuse it.
   private func expectRefusal(
-    _ line: String, frames: Int, _ change: (inout [UInt8], StreamPosition) throws -> Void
+    _ line: String, frames: Int, _ change: (inout [UInt8], SplitCursor) throws -> Void
   ) throws {
     let stream = TestStream("csv", records: 1000, seed: 7)
     let configuration = frames == 1 ? compressibleConfiguration() : stream.configuration
@@ -139,41 +136,56 @@ import Testing
       default: try framed(stream.bytes, count: frames)
       }
     try directory.write("in", input)
-    let place = try breakOff(configuration, at: input.count / 2)
-    let before = try newest("state")
-    try change(&input, place)
+    let cursor = try breakOff(configuration, at: input.count / 2)
+    var before = try newest("state")
+    before.input?.splits[0].source = nil
+    try change(&input, cursor)
     try directory.write("in", input)
-    let failure = try run(configuration).run.failure
+    let failure: StreamError?
+    do throws(StreamError) {
+      failure = try FileRun(configuration, files()).failure
+    } catch {
+      failure = error
+    }
     #expect(failure?.exitCode == 65)
     let text = failure?.description ?? "no failure"
-    #expect(text.contains(line) && !text.contains("\n"), "\(text)")
-    #expect(try newest("state") == before)
+    #expect(text.contains(line) && !text.contains("\n"), "<\(text)>")
+    var after = try newest("state")
+    after.input?.splits[0].source = nil
+    #expect(after == before)
     #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
   }
 
   private static let changed = "test: the input is not what it was when the checkpoint was taken: "
 
   @Test(arguments: [0, 20])
-  func `an input that ends before the place is refused`(frames: Int) throws {
-    try expectRefusal(Self.changed + "expected byte ", frames: frames) { input, place in
-      let target = frames == 0 ? place.byteOffset : place.frameOffset
-      input.removeLast(input.count - target + 1)
+  func `an input that ends before the cursor is refused`(frames: Int) throws {
+    try expectRefusal(Self.changed, frames: frames) { input, cursor in
+      input.removeLast(input.count - cursor.sourceOffset + 1)
     }
   }
 
   @Test(arguments: [0, 1, 20])
   func `an input of which only the header is left is refused`(frames: Int) throws {
     let header = Array((frames == 1 ? "x,note\n" : "key,f0,f1,f2,note\n").utf8)
-    try expectRefusal(Self.changed + "expected byte ", frames: frames) { input, _ in
-      input = frames == 0 ? header : try framed(header, count: 1)
+    try expectRefusal(frames == 1 ? "test: expected byte " : Self.changed, frames: frames) {
+      input, _ in input = frames == 0 ? header : try framed(header, count: 1)
     }
   }
 
   @Test(arguments: [0, 20])
   func `an input of which nothing is left is refused`(frames: Int) throws {
-    try expectRefusal(
-      "test: expected a header line, found the end of the stream", frames: frames
-    ) { input, _ in input = [] }
+    try expectRefusal(Self.changed, frames: frames) { input, _ in input = [] }
+  }
+
+  @Test(arguments: [0, 20])
+  func `an input that holds other bytes before the cursor is refused`(frames: Int) throws {
+    for offset in [10, -10] {
+      try expectRefusal(Self.changed, frames: frames) { input, cursor in
+        input[offset > 0 ? offset : cursor.sourceOffset + offset] ^= 1
+      }
+      try FileManager.default.removeItem(atPath: directory.file("state"))
+    }
   }
 
   @Test func `an input that never had anything is what it is without a state`() throws {
@@ -196,22 +208,22 @@ import Testing
   @Test func `an input whose frame ends before the place is refused`() throws {
     try expectRefusal(
       ": expected the rest of the zstd frame, found the end", frames: 20
-    ) { input, place in input.removeLast(input.count - place.frameOffset - 20) }
+    ) { input, cursor in input.removeLast(input.count - cursor.sourceOffset - 20) }
   }
 
   @Test func `an input without a frame at the place is refused`() throws {
     try expectRefusal(
       "expected a zstd frame, found other bytes", frames: 20
-    ) { input, place in
-      for offset in place.frameOffset..<place.frameOffset + 4 { input[offset] = 0x61 }
+    ) { input, cursor in
+      for offset in cursor.sourceOffset..<cursor.sourceOffset + 4 { input[offset] = 0x61 }
     }
   }
 
   @Test func `an input with a smaller frame at the place is refused`() throws {
     try expectRefusal(
-      Self.changed + "expected ", frames: 20
-    ) { input, place in
-      input.removeLast(input.count - place.frameOffset)
+      "test: expected a frame of at least ", frames: 20
+    ) { input, cursor in
+      input.removeLast(input.count - cursor.sourceOffset)
       let small = try framed(Array("x".utf8), count: 1)
       let large = try framed(Array(repeating: 0x61, count: 1 << 16), count: 1)
       input += small + large
@@ -219,13 +231,14 @@ import Testing
   }
 
   @Test func `an input that was compressed and is not any more is refused`() throws {
-    try expectRefusal(Self.changed + "expected ", frames: 20) { input, _ in
+    try expectRefusal(Self.changed, frames: 20) { input, _ in
       input = try decompressed(input)
     }
   }
 
   @Test(arguments: [0, 20])
-  func `a place that makes no sense is refused or passed over, whatever it is`(frames: Int) throws {
+  func `a cursor that makes no sense is refused or passed over, whatever it is`(frames: Int) throws
+  {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SeededGenerator(seed: seed)
     let stream = TestStream("csv", records: 300, seed: seed)
@@ -235,18 +248,28 @@ import Testing
         let most = [0, 30, 10_000, StateColumn.countLimit].randomElement(using: &random) ?? 0
         return .random(in: 0...most, using: &random)
       }
-      var place = StreamPosition(
-        records: number(), byteOffset: number(), frameOffset: number(), byteOffsetInFrame: number())
+      var cursor = SplitCursor(split: "in", byteOffset: number(), records: number())
+      if frames > 0 {
+        cursor.container = ContainerOffset(offset: number(), bytesWithin: number())
+      }
       let file = try POSIXFileSystem().open(directory.file("in"), for: .reading)
-      let source = try FileSource(file, isRemembered: true)
-      place.run = source.mark(ofRun: 0)
-      place.finishedRuns = []
+      let size = try file.status().size
+      guard cursor.sourceOffset <= size else { continue }
+      cursor.source = try FileMark(file, at: cursor.sourceOffset).opaque
+      let input = InputCursor(
+        splits: [cursor],
+        opening: StreamOpening(
+          schema: try FeatureSchema(["f0", "f1", "f2"]),
+          columns: ["key", "f0", "f1", "f2", "note"], prologue: []),
+        form: stream.configuration.inputForm, done: OpaqueBytes())
       var ingest = try IngestStage(
-        stream.configuration, source: source, metrics: StreamMetrics(), resumption: place)
+        IngestContext(
+          stream.configuration, cursor: input, metrics: StreamMetrics(), inbox: RequestInbox()),
+        source: try FileSource(file, cursor: input))
       do {
         while try ingest.step(.resume, emit: { _ in }) != .finished {}
       } catch {
-        #expect((error as? StreamError)?.exitCode == 65, "seed \(seed): \(place): \(error)")
+        #expect((error as? StreamError)?.exitCode == 65, "seed \(seed): \(cursor): \(error)")
       }
     }
   }

@@ -34,10 +34,11 @@ struct SerialRun {
   ) throws {
     let (sink, letters) = (CollectingSink(name: "out"), CollectingSink(name: "letters"))
     var ingest = try IngestStage(
-      configuration, source: PieceSource(input, piece: piece, isLive: isLive), metrics: metrics)
+      IngestContext(
+        configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox()),
+      source: PieceSource(input, piece: piece, isLive: isLive))
     var normalize = NormalizeStage(
-      configuration, from: InitialState(checkpoint: initial, parameters: parameters),
-      checkpoints: .atEnd)
+      configuration, from: InitialState(checkpoint: initial, parameters: parameters))
     var worker = try EncodeWorker(level: configuration.compressionLevel)
     var emit = EmitStage(
       streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),
@@ -49,7 +50,10 @@ struct SerialRun {
         run.rejected += unit.rejected
         let encoded = try worker.work(unit)
         if !encoded.bytes.isEmpty { run.unitByteCounts.append(encoded.bytes.count) }
-        if let checkpoint = encoded.checkpoint { run.checkpoint = checkpoint }
+        if let barrier = encoded.barrier {
+          run.checkpoint = barrier.checkpoint
+          run.checkpoint?.input = barrier.input
+        }
         _ = try emit.step(.element(encoded)) { _ in }
       }
     }
@@ -76,7 +80,7 @@ struct SerialRun {
 }
 
 /// Gives bytes piece by piece.
-struct PieceSource: ByteSource {
+struct PieceSource: Source {
   let name = "pieces"
   let size: Int?
   let endsAnywhere = false
@@ -93,15 +97,15 @@ struct PieceSource: ByteSource {
 
   mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
-  ) throws(FileError) -> SourceRead {
-    guard !rest.isEmpty else { return isLive ? .waits(Awaiting(.readable(descriptor: 0))) : .end }
+  ) throws(FileError) -> SourceEvent {
+    guard !rest.isEmpty else { return isLive ? .idle(Awaiting(.readable(descriptor: 0))) : .end }
     let count = min(piece, buffer.count, rest.count)
     buffer.copyBytes(from: rest.prefix(count))
     rest = rest.dropFirst(count)
-    return .bytes(count, run: 0)
+    return .data(0, .bytes(count))
   }
 
-  mutating func abandon(run: Int) {}
+  mutating func abandon(_ split: SplitID) {}
 }
 
 /// Keeps what is written to it; used on one thread.

@@ -24,7 +24,7 @@ import Testing
     #expect(whole.metrics.records == 11)
     #expect(whole.batchSizes == [4, 4, 3])
     #expect(whole.output == (try SerialRun(csvConfiguration(), Array(text.utf8))).output)
-    #expect(whole.checkpoint?.position?.byteOffset == text.utf8.count)
+    #expect(whole.checkpoint?.cursor?.byteOffset == text.utf8.count)
   }
 
   @Test func `a stop loses no whole record that was read, whenever it comes`() throws {

@@ -5,6 +5,7 @@ extension RecordFormat {
   /// Comma-separated values as RFC 4180 has them, with any one-byte delimiter.
   package static let csv = RecordFormat(
     name: "csv", fileExtensions: ["csv", "tsv", "txt"], settings: CSVSettings.group,
+    recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {

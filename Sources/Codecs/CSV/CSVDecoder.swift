@@ -50,6 +50,7 @@ struct CSVDecoder: RecordDecoder {
 
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
     let bytes = window.bytes
+    if let known = options.opening, options.header == .passed { header = (known.columns, 0) }
     if header == nil {
       if bytes.count < 3, !window.isLast { return nil }
       let markEnd = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
@@ -64,17 +65,30 @@ struct CSVDecoder: RecordDecoder {
       }
       guard let record = try peekAtStart(window, at: markEnd) else { return nil }
       let fields = try fields(of: record, at: markEnd, in: bytes)
-      header = (fields.map { String(decoding: $0, as: UTF8.self) }, record.end)
-      firstRecord = record.end
+      var names = fields.map { String(decoding: $0, as: UTF8.self) }
+      var end = record.end
+      if let known = options.opening?.columns {
+        let isRecord = options.header == .optional && !CSVColumns.isHeader(names, of: known)
+        if isRecord { end = markEnd }
+        if isRecord || CSVColumns.areSame(names, known) { names = known }
+      }
+      header = (names, end)
+      firstRecord = end
     }
     guard var columns = header?.names else { return nil }
     var isNumeric: [Bool]?
-    if options.features.isEmpty || !hasHeader {
+    if options.features.isEmpty || !hasHeader && options.header != .passed {
       guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
-        return window.isLast ? try opening(columns, isNumeric: [], window) : nil
+        guard window.isLast else { return nil }
+        return try opening(options.opening?.columns ?? columns, isNumeric: [], window)
       }
       if !hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
       isNumeric = first.map { isNumber($0) }
+    }
+    if let known = options.opening, !Set(columns).isSuperset(of: known.schema.names) {
+      return StreamOpening(
+        schema: known.schema, columns: columns,
+        prologue: Array(window.bytes[..<(header?.end ?? 0)]))
     }
     return try opening(columns, isNumeric: isNumeric, window)
   }
@@ -126,7 +140,8 @@ struct CSVDecoder: RecordDecoder {
         rowReader = CSVRowReader(features: features, missingTokens: missingTokens, options)
       }
       let prologue = window.bytes[..<(header?.end ?? 0)]
-      return StreamOpening(schema: try FeatureSchema(names), prologue: Array(prologue))
+      return StreamOpening(
+        schema: try FeatureSchema(names), columns: columns, prologue: Array(prologue))
     } catch let error as FeatureError {
       throw RecordFault(error)
     } catch let fault as RecordFault {

@@ -1,13 +1,13 @@
 package import Records
 
 // Invariants:
-// - `frames` ascend, and the last one that starts at or before the place asked for is kept.
-// - `inputOffset` and `byteOffset` are the places in the input and in the stream of what comes next.
+// - `frames` ascend. The last frame that starts at or before the offset last asked for is kept.
+// - `inputOffset` and `byteOffset` are the offsets of the next byte, compressed and decompressed.
 
-/// Turns the bytes of an input into the bytes of the stream, whether compressed or not.
+/// Decompresses the bytes of a split, if they are compressed.
 ///
-/// What the input is, is seen by its first four bytes: a zstd frame (or a skippable frame) is
-/// decompressed, anything else is passed on. Frames that follow one another are one stream.
+/// The first four bytes tell: a zstd frame (or a skippable frame) is decompressed, anything else is passed
+/// on. Frames that follow one another are one stream.
 package struct InputDecompressor: Sendable {
   private enum Kind {
     case unknown
@@ -15,7 +15,7 @@ package struct InputDecompressor: Sendable {
     case zstd
   }
 
-  /// Where a frame starts, in the input and in the stream.
+  /// The offsets at which a frame starts, compressed and decompressed.
   private struct Frame {
     var offset: Int
     var byteOffset: Int
@@ -30,15 +30,35 @@ package struct InputDecompressor: Sendable {
   /// Whether the last call filled its output, so that there may be more without more input.
   package private(set) var mayHoldMore = false
 
-  package init(maxWindowLog: Int, dictionary: [UInt8]?) throws(ZstdError) {
+  /// - Parameters:
+  ///   - container: where in the compressed bytes the first one given is; nil for the start of the split,
+  ///     and for bytes that are not compressed.
+  ///   - byteOffset: the decompressed bytes before the cursor from which the split is read.
+  package init(
+    maxWindowLog: Int, dictionary: [UInt8]?, at container: ContainerOffset? = nil,
+    byteOffset: Int = 0
+  ) throws(ZstdError) {
     decompressor = try ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
+    if let container {
+      kind = .zstd
+      inputOffset = container.offset
+      self.byteOffset = byteOffset - container.bytesWithin
+      frames = [Frame(offset: inputOffset, byteOffset: self.byteOffset)]
+    } else if byteOffset > 0 {
+      kind = .plain
+      inputOffset = byteOffset
+      self.byteOffset = byteOffset
+    }
   }
+
+  /// The offset of the next decompressed byte: before the cursor, as long as bytes of its frame precede it.
+  package var nextByteOffset: Int { byteOffset }
 
   /// Decompresses `input` to the end of `output`: `limit` bytes at most, and three quarters of them while
   /// there are as many.
   ///
   /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
-  /// - Throws: what zstd refuses, with the place of the frame in the input.
+  /// - Throws: for bytes that zstd refuses, with the offset of the frame.
   package mutating func decompress(
     _ input: UnsafeRawBufferPointer, isLast: Bool, limit: Int, into output: ByteBuffer
   ) throws(ZstdError) -> Int {
@@ -81,6 +101,21 @@ package struct InputDecompressor: Sendable {
     return consumed
   }
 
+  /// The start of what compressed bytes hold, given their first ones; nil if they are not compressed, or in
+  /// no way that is known.
+  package static func start(
+    of bytes: [UInt8], maxWindowLog: Int, dictionary: [UInt8]?
+  ) -> [UInt8]? {
+    let output = ByteBuffer()
+    guard
+      var decompressor = try? InputDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary),
+      (try? bytes.withUnsafeBytes {
+        try decompressor.decompress($0, isLast: true, limit: 4096, into: output)
+      }) != nil, decompressor.kind == .zstd, output.count > 0
+    else { return nil }
+    return Array(output.readable)
+  }
+
   /// Whether the input, if it ended here, ended with a whole zstd frame.
   package var endsWithFrame: Bool { kind == .zstd && !isWithinFrame && !mayHoldMore }
 
@@ -93,65 +128,25 @@ package struct InputDecompressor: Sendable {
     }
   }
 
-  /// The place of a byte of the stream in the input; places may only be asked for in order.
+  /// The position of a decompressed byte; may only be asked for in order.
   package mutating func position(atByte offset: Int, records: Int) -> StreamPosition {
-    let next = frames.firstIndex { $0.byteOffset > offset } ?? frames.endIndex
-    frames.removeFirst(max(0, next - 1))
+    if frames.count > 1 {
+      let next = frames.firstIndex { $0.byteOffset > offset } ?? frames.endIndex
+      frames.removeFirst(max(0, next - 1))
+    }
     return StreamPosition(
       records: records, byteOffset: offset, frameOffset: frames[0].offset,
       byteOffsetInFrame: offset - frames[0].byteOffset)
   }
 
-  // MARK: Going on at a place of an earlier run
-
-  /// The offset in the input from which the bytes lead to `place`: of its frame, or of its byte where
-  /// the input is not compressed. Nil where that is behind us, so that what follows leads there anyway,
-  /// and before the first bytes have shown what the input is.
-  package func offset(toSeek place: StreamPosition) -> Int? {
-    let offset: Int? =
-      switch kind {
-      case .unknown: nil
-      case .plain: place.byteOffset
-      case .zstd: place.frameOffset
-      }
-    return offset.flatMap { $0 > inputOffset ? $0 : nil }
-  }
-
-  /// Expects the input to go on at `offset(toSeek: place)`.
-  ///
-  /// - Returns: the offset in the stream of the next byte given.
-  package mutating func seek(to place: StreamPosition) -> Int {
-    if kind == .zstd {
-      decompressor.reset()
-      inputOffset = place.frameOffset
-      byteOffset = place.byteOffset - place.byteOffsetInFrame
-      frames = [Frame(offset: inputOffset, byteOffset: byteOffset)]
-    } else {
-      inputOffset = place.byteOffset
-      byteOffset = place.byteOffset
-    }
-    isWithinFrame = false
-    mayHoldMore = false
-    return byteOffset
-  }
-
-  /// Checks, where the stream has come to the byte of a place of an earlier run, that it is the same
-  /// place in the input. Places may only be asked for in order.
-  package mutating func check(_ place: StreamPosition) throws(RecordFault) {
-    let found = position(atByte: place.byteOffset, records: place.records)
-    // Between two frames the place may be given as the end of the first or as the start of the second.
-    let isSame =
-      found.byteOffsetInFrame == place.byteOffsetInFrame || found.byteOffsetInFrame == 0
-      || place.byteOffsetInFrame == 0
-    guard isSame, kind == .zstd || place.frameOffset == 0 else {
-      throw RecordFault(
-        expected: "\(place.byteOffsetInFrame) bytes in the frame at byte \(place.frameOffset)",
-        found: "other frames")
-    }
+  /// Where decompressing starts to come to a position; nil for bytes that are not compressed.
+  package func container(of position: StreamPosition) -> ContainerOffset? {
+    guard kind == .zstd else { return nil }
+    return ContainerOffset(offset: position.frameOffset, bytesWithin: position.byteOffsetInFrame)
   }
 
   private mutating func frameStarts() {
-    // An empty frame holds no place of the stream.
+    // No byte of the stream is in an empty frame.
     if frames.last?.byteOffset == byteOffset { frames.removeLast() }
     frames.append(Frame(offset: inputOffset, byteOffset: byteOffset))
   }

@@ -3,6 +3,10 @@ internal import CZstd
 /// What zstd refuses, in words for the user; the pipeline adds stream and offset.
 package struct ZstdError: Error, Equatable, CustomStringConvertible {
   package var description: String
+
+  package init(description: String) {
+    self.description = description
+  }
 }
 
 /// Decompresses zstd frames piece by piece (RFC 8878), checking their content checksums.

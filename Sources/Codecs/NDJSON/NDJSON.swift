@@ -5,6 +5,7 @@ extension RecordFormat {
   package static let ndjson = RecordFormat(
     name: "ndjson", fileExtensions: ["ndjson", "jsonl"],
     settings: SettingGroup("NDJSON"),
+    recordEnds: { _, _, _ in .lines(quote: nil) },
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {

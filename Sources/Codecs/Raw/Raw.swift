@@ -6,6 +6,10 @@ extension RecordFormat {
   package static let raw = RecordFormat(
     name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
     precision: { $0[RawSettings.scalar] }, check: RawSettings.violations,
+    recordEnds: { settings, features, precision in
+      let columns = settings.flatMap { $0[RawSettings.columns] } ?? features
+      return .rows(byteCount: columns * precision.byteCount)
+    },
     makeDecoder: { options throws(FormatError) in try RawDecoder(options) },
     makeEncoder: { options throws(FormatError) in try RawEncoder(options) })
 }

@@ -29,8 +29,18 @@ package protocol ByteSink: Sendable {
   ///
   /// - Returns: the place for a later sink to go on from; nil where there is none.
   mutating func beginAnew() throws(FileError) -> OutputPosition?
-  /// Takes what precedes the records (a header, already compressed; possibly nothing), once, first:
-  /// every reader gets it before its first record, and every file starts with it.
+  /// Removes a last write that a crash cut off. Before `begin` and `resume`.
+  ///
+  /// - Parameters:
+  ///   - position: where an earlier sink had come to; all before it is whole.
+  ///   - wholeEnd: finds the end of the last whole write.
+  /// - Returns: the end of what is left, for `resume`; nil where there is none.
+  mutating func trim(
+    after position: OutputPosition, wholeEnd: WholeEnd
+  ) throws(FileError) -> OutputPosition?
+  /// Takes what precedes the records (a header, already compressed; possibly nothing), first, and again
+  /// when other records follow: every reader gets it before its first record, and every file starts with
+  /// it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
   /// Takes bytes that hold whole records (and whole zstd frames); `push` has said `nil` before.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
@@ -54,6 +64,9 @@ extension ByteSink {
   ) throws(FileError) -> OutputPosition { position }
   package mutating func resume(at position: OutputPosition) throws(FileError) {}
   package mutating func beginAnew() throws(FileError) -> OutputPosition? { nil }
+  package mutating func trim(
+    after position: OutputPosition, wholeEnd: WholeEnd
+  ) throws(FileError) -> OutputPosition? { nil }
   package mutating func sync() throws(FileError) {}
 
   /// Passes on what was taken, and waits for that; for callers with a thread of their own.
@@ -70,6 +83,16 @@ extension ByteSink {
     }
   }
 }
+
+/// Finds the end of the last whole record, or compressed frame, of a file.
+///
+/// - Parameters:
+///   - start: an offset at which one starts.
+///   - end: the end of the file.
+package typealias WholeEnd =
+  @Sendable (
+    _ file: any File, _ start: Int, _ end: Int
+  ) throws(FileError) -> Int
 
 /// Opens a sink.
 package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink
@@ -111,14 +134,21 @@ package enum BuiltInSinks {
 }
 
 extension [SinkKind] {
-  /// Opens a location of the command line.
+  /// How a location of the command line is opened.
   ///
   /// - Parameter values: those of the kinds' options.
+  package func factory(
+    _ location: String, _ values: SettingValues = SettingValues()
+  ) -> SinkFactory {
+    let factory = lazy.compactMap { $0.locate(location, values) }.first
+    guard let factory else { preconditionFailure("the last kind takes every location") }
+    return factory
+  }
+
+  /// Opens a location of the command line.
   package func open(
     _ location: String, _ values: SettingValues = SettingValues(), in context: ConnectorContext
   ) throws(FileError) -> any ByteSink {
-    let factory = lazy.compactMap { $0.locate(location, values) }.first
-    guard let factory else { preconditionFailure("the last kind takes every location") }
-    return try factory(context)
+    try factory(location, values)(context)
   }
 }

@@ -49,6 +49,7 @@ package struct RotatingFileSink: ByteSink {
   private var prologue: [UInt8] = []
   /// Whether what stands in the file is ours; what an earlier run left is rotated first.
   private var goesOn = false
+  private var hasBegun = false
 
   /// Opens the file at `path`.
   ///
@@ -112,13 +113,33 @@ package struct RotatingFileSink: ByteSink {
     return position
   }
 
+  package mutating func trim(
+    after position: OutputPosition, wholeEnd: WholeEnd
+  ) throws(FileError) -> OutputPosition? {
+    // A file that was begun since is whole from its start on.
+    let start = self.position.sequence > position.sequence ? 0 : position.byteCount
+    guard self.position.byteCount >= start else { return nil }
+    self.position.byteCount = try wholeEnd(file, start, self.position.byteCount)
+    let isEmpty = self.position.byteCount == 0
+    self.position.firstWriteSeconds =
+      isEmpty ? nil : position.firstWriteSeconds ?? clock.wallSeconds()
+    try cut(to: self.position)
+    return self.position
+  }
+
   package var attention: Awaiting? {
     secondsLeft.map { Awaiting(nil, seconds: max(0, $0)) }
   }
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    if !goesOn {
+      _ = try beginAnew()
+    } else if hasBegun, prologue != self.prologue, position.byteCount > 0 {
+      // Other records follow, which the file's own prologue does not fit.
+      try rotate()
+    }
     self.prologue = prologue
-    if !goesOn { _ = try beginAnew() }
+    hasBegun = true
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {

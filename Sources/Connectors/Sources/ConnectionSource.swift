@@ -39,16 +39,16 @@ package struct ConnectionLimits: Sendable, Equatable {
 }
 
 // Invariants:
-// - A connection is in `epoll` and in `connections`, or closed; its run number is its key.
+// - A connection is in `epoll` and in `connections`, or closed; its split is its key.
 // - The listener is in `epoll` while `listens`; with the most connections open, none is taken.
 // - `ready` may name connections that are gone.
 
-/// Reads from many producers at once, each connection as a run of its own.
+/// Reads from many producers at once, each connection as a split.
 ///
 /// Connections that are ready are read from in turn, once each. A connection that is reset ends like
 /// one that was closed. The source ends only when it is drained.
-package struct ConnectionSource: ByteSource {
-  /// What epoll reports the listener as; runs count from 0.
+package struct ConnectionSource: Source {
+  /// What epoll reports the listener as; splits count from 0.
   private static let listenerKey = -1
   /// The most connections taken in one turn.
   private static let mostAccepted = 64
@@ -70,8 +70,8 @@ package struct ConnectionSource: ByteSource {
   private let clock: Clock
   private var connections: [Int: Connection] = [:]
   private var ready: ArraySlice<Int> = []
-  private var ended: [Int] = []
-  private var nextRun = 0
+  private var ended: [SplitID] = []
+  private var nextSplit: SplitID = 0
   private var listens = true
   /// When taking connections is tried again.
   private var pausedUntil: Instant?
@@ -97,9 +97,6 @@ package struct ConnectionSource: ByteSource {
     try epoll.add(listener.descriptor, key: Self.listenerKey)
   }
 
-  /// The port that is listened on, where it is one of TCP.
-  package var port: Int? { listener.localAddress.map { Int($0.port) } }
-
   /// The same source, counting its producers there.
   func counting(in statistics: ConnectorStatistics) -> ConnectionSource {
     var source = self
@@ -108,28 +105,31 @@ package struct ConnectionSource: ByteSource {
     return source
   }
 
+  /// The port that is listened on, where it is one of TCP.
+  package var port: Int? { listener.localAddress.map { Int($0.port) } }
+
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
-  ) throws(FileError) -> SourceRead {
+  ) throws(FileError) -> SourceEvent {
     while true {
-      if let run = ended.popLast() { return .ended(run: run) }
+      if let split = ended.popLast() { return .ended(split) }
       guard let key = ready.popFirst() else {
         try look()
-        if ready.isEmpty, ended.isEmpty { return isDraining ? .end : .waits(awaited) }
+        if ready.isEmpty, ended.isEmpty { return isDraining ? .end : .idle(awaited) }
         continue
       }
       if key == Self.listenerKey {
         if !isDraining { try acceptConnections() }
       } else if let count = try read(key, into: buffer) {
-        return .bytes(count, run: key)
+        return .data(key, .bytes(count))
       }
     }
   }
 
   /// Closes the connection.
-  package mutating func abandon(run: Int) {
-    close(run)
-    ended.removeAll { $0 == run }
+  package mutating func abandon(_ split: SplitID) {
+    close(split)
+    ended.removeAll { $0 == split }
   }
 
   /// Stops listening, and ends each connection after the bytes that have arrived by now.
@@ -143,10 +143,10 @@ package struct ConnectionSource: ByteSource {
       // A connection that cannot be watched for lack of memory is closed.
       guard (try? welcome(descriptor)) != nil else { break }
     }
-    for (run, connection) in connections {
+    for (split, connection) in connections {
       connection.descriptor.endReceiving()
       let bytesLeft = connection.descriptor.bytesAtHand
-      if bytesLeft == 0 { close(run) } else { connections[run]?.bytesLeft = bytesLeft }
+      if bytesLeft == 0 { close(split) } else { connections[split]?.bytesLeft = bytesLeft }
     }
     return true
   }
@@ -155,32 +155,32 @@ package struct ConnectionSource: ByteSource {
 
   /// Reads from a connection; nil where it gave nothing, possibly since it has ended.
   private mutating func read(
-    _ run: Int, into buffer: UnsafeMutableRawBufferPointer
+    _ split: SplitID, into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> Int? {
-    guard let connection = connections[run] else { return nil }
+    guard let connection = connections[split] else { return nil }
     do throws(FileError) {
       let bytesLeft = connection.bytesLeft ?? .max
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(bytesLeft))
       guard let count = try connection.descriptor.read(into: part) else { return nil }
       if count > 0 {
-        connections[run]?.hasGiven = true
-        if connection.bytesLeft != nil { connections[run]?.bytesLeft = bytesLeft - count }
-        if count == bytesLeft { close(run) }
+        connections[split]?.hasGiven = true
+        if connection.bytesLeft != nil { connections[split]?.bytesLeft = bytesLeft - count }
+        if count == bytesLeft { close(split) }
         return count
       }
     } catch  where Self.lostPeer.contains(error.errno) {
       // An end like any other.
     }
-    close(run)
+    close(split)
     return nil
   }
 
-  /// Closes a connection; its run has ended where there was something of it.
-  private mutating func close(_ run: Int) {
-    guard let connection = connections.removeValue(forKey: run) else { return }
-    statistics.producers.set(connections.count)
+  /// Closes a connection; its split has ended where there was something of it.
+  private mutating func close(_ split: SplitID) {
+    guard let connection = connections.removeValue(forKey: split) else { return }
     epoll.remove(connection.descriptor)
-    if connection.hasGiven { ended.append(run) }
+    statistics.producers.set(connections.count)
+    if connection.hasGiven { ended.append(split) }
   }
 
   private mutating func acceptConnections() throws(FileError) {
@@ -198,9 +198,9 @@ package struct ConnectionSource: ByteSource {
   }
 
   private mutating func welcome(_ descriptor: Descriptor) throws(FileError) {
-    try epoll.add(descriptor, key: nextRun)
-    connections[nextRun] = Connection(descriptor: descriptor, lastReady: clock.now())
-    nextRun += 1
+    try epoll.add(descriptor, key: nextSplit)
+    connections[nextSplit] = Connection(descriptor: descriptor, lastReady: clock.now())
+    nextSplit += 1
     statistics.producers.set(connections.count)
   }
 
@@ -227,10 +227,10 @@ package struct ConnectionSource: ByteSource {
     ready = try epoll.ready(limit: connections.count + 1)[...]
     guard let idleSeconds = limits.idleSeconds else { return }
     let lookedAt = clock.now()
-    for run in ready { connections[run]?.lastReady = lookedAt }
-    for (run, connection) in connections
+    for split in ready { connections[split]?.lastReady = lookedAt }
+    for (split, connection) in connections
     where connection.lastReady + idleSeconds <= lookedAt {
-      close(run)
+      close(split)
     }
     // There may be room for those that had to wait.
     try listenAgain()

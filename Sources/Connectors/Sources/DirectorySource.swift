@@ -12,8 +12,7 @@ extension SourceKind {
     open: { values in
       let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])
       return { context throws(FileError) in
-        try DirectorySource(
-          path, pattern: pattern, in: context.fileSystem, statistics: context.statistics)
+        try DirectorySource(path, pattern: pattern, in: context)
       }
     })
 }
@@ -29,128 +28,108 @@ private enum DirectorySettings {
 }
 
 // Invariants:
-// - Events are drained before a file is chosen.
-// - `waiting` and `finished` hold names that stand in the directory, as far as the events told;
-//   `waiting` is sorted, each name once.
+// - Events are taken before a file is chosen.
+// - `resumed` goes before `waiting`, which holds names that stand in the directory as far as the events
+//   told.
+// - A file is current, then in `ended` until the stream has finished it, then in `finished` for as long
+//   as its name stands in the directory.
 
-/// Reads the files of a directory in the order of their names, each as a run of its own.
+/// Reads the files of a directory in the order of their names, each as a split.
 ///
 /// A file is complete when it was closed after writing or moved in; those that are there at the start
 /// are taken as complete. Names that begin with a dot are never taken. Subdirectories are not entered.
 ///
-/// What was read is remembered by inode and name, for as long as the name stands in the directory: so
-/// the memory is as large as the directory, a file that arrives late is read whatever its name, and a
-/// file that is moved over an old name is a new one. A file that is written to again in place is not.
-package struct DirectorySource: ByteSource {
+/// A file that was read is known by a hash of its inode and name, for as long as the name stands in the
+/// directory: a file that arrives late is read whatever its name, and a file that is moved over an old
+/// name is a new one. A file that is written to again in place is not. What changes of these hashes is
+/// told to the list beside the checkpoints (`takeDoneChanges`), so that neither grows with every file.
+package struct DirectorySource: Source {
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
   package var pathOnDisk: String? { path }
+  package private(set) var openSplits: [SplitID] = []
+  package private(set) var gap: String?
+  package let done: OpaqueBytes? = OpaqueBytes()
   private let path: String
   private let pattern: Glob
   private let fileSystem: any FileSystem
-  private let statistics: ConnectorStatistics
   private let watch: any FileWatch
-  /// The names of the files to look at, the last first.
-  private var waiting: [String] = []
-  /// The name of the file that an earlier source was in, until it is opened.
-  private var resumed: String?
-  /// The inodes of the files that were read, by name.
+  private let statistics: ConnectorStatistics
+  private var waiting = NameQueue()
+  /// The files that an earlier source was in.
+  private var resumed: [ListedFile] = []
+  private var current: ListedFile?
+  private var ended: [SplitID: ListedFile] = [:]
+  /// The hashes of the files that were read, by name.
   private var finished: [String: UInt64] = [:]
-  private var current: Current?
-  private var run = -1
-
-  /// The file that is being read.
-  private struct Current {
-    let name: String
-    let file: any File
-    let inode: UInt64
-    var hasGiven = false
-  }
+  private var changes = DoneChanges()
+  private var nextSplit = 0
 
   /// - Parameter pattern: which names are taken, with `*` and `?`.
   package init(
-    _ path: String, pattern: Glob = Glob("*"), in fileSystem: any FileSystem,
-    statistics: ConnectorStatistics = ConnectorStatistics()
+    _ path: String, pattern: Glob = Glob("*"), in context: SourceContext
   ) throws(FileError) {
     name = path
-    self.statistics = statistics
     self.path = path
     self.pattern = pattern
-    self.fileSystem = fileSystem
+    fileSystem = context.fileSystem
+    statistics = context.statistics
     watch = try fileSystem.watch()
     try watch.watch(
       path,
       for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
-    try list()
-  }
-
-  package func mark(ofRun run: Int) -> String? {
-    run == self.run ? current.map { "\($0.inode)/\($0.name)" } : nil
-  }
-
-  package mutating func resume(from progress: [String], run mark: String?) {
-    for entry in progress {
-      let parts = entry.split(separator: "/", maxSplits: 1)
-      if parts.count == 2, let inode = UInt64(parts[0]) { finished[String(parts[1])] = inode }
+    let names = try fileSystem.list(path)
+    var left = context.doneSplits
+    if !left.isEmpty {
+      for name in names {
+        guard let identity = try identity(of: name) else { continue }
+        let hash = ListedFile.hash(name, identity)
+        if left.remove(hash) != nil { finished[name] = hash }
+      }
     }
-    // The file under way goes ahead of names that came meanwhile: only one place is remembered.
-    let parts = (mark ?? "").split(separator: "/", maxSplits: 1)
-    guard parts.count == 2, let place = waiting.firstIndex(of: String(parts[1])) else { return }
-    resumed = waiting.remove(at: place)
+    // Their names have left the directory meanwhile.
+    changes.removed = left
+    for cursor in context.cursor?.splits ?? [] { try resume(cursor, names) }
+    list(names)
   }
 
-  /// The files that were read to their end and still stand in the directory, each as `INODE/NAME`, in
-  /// the order of their names.
-  package var progress: [String]? {
-    finished.sorted { $0.key < $1.key }.map { "\($0.value)/\($0.key)" }
-  }
+  // MARK: Reading
 
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
-  ) throws(FileError) -> SourceRead {
-    try notice()
+  ) throws(FileError) -> SourceEvent {
+    try takeEvents()
     defer { statistics.backlogFiles.set(waiting.count + (current == nil ? 0 : 1)) }
     while true {
       if current == nil { current = try openNext() }
       guard let open = current else {
-        return .waits(Awaiting(.readable(descriptor: watch.descriptor)))
+        return .idle(Awaiting(.readable(descriptor: watch.descriptor)))
       }
       let count = try open.file.read(into: buffer)
       if count > 0 {
         current?.hasGiven = true
-        return .bytes(count, run: run)
+        return .data(open.split, .bytes(count))
       }
-      try finish(open)
-      if open.hasGiven { return .ended(run: run) }
+      current = nil
+      ended[open.split] = open
+      if open.hasGiven || openSplits.contains(open.split) { return .ended(open.split) }
+      try finish(open.split)
     }
   }
 
-  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
-    guard run == self.run, let open = current else { return false }
-    return try open.file.seek(within: offset)
-  }
-
-  /// The file counts as read.
-  package mutating func abandon(run: Int) {
-    guard run == self.run, let open = current else { return }
-    finished[open.name] = open.inode
-    current = nil
-  }
-
-  // MARK: Files
-
-  /// Opens the first of the files that wait; nil where there is none.
-  private mutating func openNext() throws(FileError) -> Current? {
-    while let next = resumed.take() ?? waiting.popLast() {
+  /// Opens the first of the files that wait; nil if there is none.
+  private mutating func openNext() throws(FileError) -> ListedFile? {
+    if !resumed.isEmpty { return resumed.removeFirst() }
+    while let next = waiting.popFirst() {
       do throws(FileError) {
         let status = try fileSystem.status(of: path + "/" + next)
         // Opening a FIFO would wait for a writer.
-        guard status.kind == .regular, finished[next] != status.identity.inode else { continue }
+        guard status.kind == .regular, finished[next] != ListedFile.hash(next, status.identity)
+        else { continue }
         let file = try fileSystem.open(path + "/" + next, for: .reading)
-        let inode = try file.status().identity.inode
-        run += 1
-        return Current(name: next, file: file, inode: inode)
+        nextSplit += 1
+        return try ListedFile(file, split: nextSplit - 1, start: SplitStart(name: next))
       } catch  where error.isMissing {
         // Gone before its turn.
       }
@@ -158,16 +137,60 @@ package struct DirectorySource: ByteSource {
     return nil
   }
 
-  private mutating func finish(_ open: Current) throws(FileError) {
-    current = nil
-    finished[open.name] = open.inode
-    do throws(FileError) {
-      let file = path + "/" + open.name
-      // Whoever was moved to its name meanwhile is another.
-      guard try fileSystem.status(of: file).identity.inode == open.inode else { return }
-    } catch  where error.isMissing {
-      finished[open.name] = nil
+  /// Finds the file of a cursor and goes on there, or records that it is gone.
+  private mutating func resume(
+    _ cursor: SplitCursor, _ names: [String]
+  ) throws(FileError) {
+    guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else { return }
+    for name in [cursor.split] + names where try identity(of: name) == mark.identity {
+      let file = try fileSystem.open(path + "/" + name, for: .reading)
+      guard try mark.fits(file) else { continue }
+      try file.seek(to: cursor.sourceOffset)
+      var start = SplitStart(cursor)
+      start.name = name
+      resumed.append(try ListedFile(file, split: nextSplit, start: start))
+      openSplits.append(nextSplit)
+      nextSplit += 1
+      return
     }
+    gap = "\(cursor.split): the file that was read up to byte \(mark.offset) is gone"
+  }
+
+  // MARK: Splits
+
+  package func start(of split: SplitID) -> SplitStart {
+    file(of: split)?.start ?? SplitStart(name: name)
+  }
+
+  package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
+    guard let found = file(of: split) else { return nil }
+    return try FileMark(found.file, at: offset).opaque
+  }
+
+  /// The file counts as read.
+  package mutating func abandon(_ split: SplitID) {
+    guard let open = current, open.split == split else { return }
+    current = nil
+    ended[split] = open
+  }
+
+  package mutating func finish(_ split: SplitID) throws(FileError) {
+    guard let file = ended.removeValue(forKey: split) else { return }
+    forget(file.start.name)
+    guard try identity(of: file.start.name) != nil else { return }
+    let hash = ListedFile.hash(file.start.name, file.identity)
+    finished[file.start.name] = hash
+    changes.add(hash)
+  }
+
+  package mutating func takeDoneChanges() -> DoneChanges {
+    defer { changes = DoneChanges() }
+    return changes
+  }
+
+  private func file(of split: SplitID) -> ListedFile? {
+    if current?.split == split { return current }
+    return ended[split] ?? resumed.first { $0.split == split }
   }
 
   // MARK: Names
@@ -176,53 +199,69 @@ package struct DirectorySource: ByteSource {
     !name.hasPrefix(".") && pattern.matches(name)
   }
 
-  private mutating func notice() throws(FileError) {
+  private mutating func takeEvents() throws(FileError) {
     for event in try watch.events() {
       if event.events.contains(.overflow) {
-        try list()
+        list(try fileSystem.list(path))
       } else if !event.events.isDisjoint(with: [.ignored, .deletedItself, .movedItself]) {
         throw FileError(operation: .read, path: path, errno: ENOENT)
       } else if !event.events.isDisjoint(with: [.deleted, .movedFrom]) {
         forget(event.name)
-      } else if takes(event.name), !isCurrent(event.name) {
-        wait(for: event.name)
+        waiting.remove(event.name)
+      } else if takes(event.name), try !isOpen(event.name) {
+        waiting.insert(event.name)
       }
     }
   }
 
-  /// Whether the name still leads to the file that is being read.
-  private func isCurrent(_ name: String) -> Bool {
-    guard let current, current.name == name else { return false }
-    return (try? fileSystem.status(of: path + "/" + name).identity.inode) == current.inode
+  /// Whether the name still leads to a file that is being read.
+  private func isOpen(_ name: String) throws(FileError) -> Bool {
+    let open = [current].compactMap(\.self) + ended.values + resumed
+    guard let file = open.first(where: { $0.start.name == name }) else { return false }
+    return try identity(of: name) == file.identity
   }
 
-  /// Takes every name in the directory as if it were complete; what was read of them is looked at
-  /// again before it is opened.
-  private mutating func list() throws(FileError) {
-    let names = try fileSystem.list(path)
+  /// Takes every name in the directory as if it were complete; those that were read are told apart when
+  /// their turn comes.
+  private mutating func list(_ names: [String]) {
     let present = Set(names)
-    finished = finished.filter { present.contains($0.key) }
-    waiting = names.filter { takes($0) && !isCurrent($0) }.reversed()
-  }
-
-  private mutating func wait(for name: String) {
-    let place = place(of: name)
-    if place == waiting.endIndex || waiting[place] != name { waiting.insert(name, at: place) }
+    for name in Array(finished.keys) where !present.contains(name) { forget(name) }
+    let open = ([current].compactMap(\.self) + ended.values + resumed)
+      .filter { (try? identity(of: $0.start.name)) == $0.identity }.map(\.start.name)
+    waiting = NameQueue(names.filter { takes($0) && !open.contains($0) && finished[$0] == nil })
   }
 
   private mutating func forget(_ name: String) {
-    finished[name] = nil
-    let place = place(of: name)
-    if place < waiting.endIndex, waiting[place] == name { waiting.remove(at: place) }
+    if let hash = finished.removeValue(forKey: name) { changes.remove(hash) }
   }
 
-  /// The index of the first name in `waiting` that does not come after `name`.
-  private func place(of name: String) -> Int {
-    var (low, high) = (waiting.startIndex, waiting.endIndex)
-    while low < high {
-      let middle = (low + high) / 2
-      if waiting[middle] > name { low = middle + 1 } else { high = middle }
+  private func identity(of name: String) throws(FileError) -> FileIdentity? {
+    do throws(FileError) {
+      return try fileSystem.status(of: path + "/" + name).identity
+    } catch  where error.isMissing {
+      return nil
     }
-    return low
+  }
+}
+
+/// A file of a directory while it is read, and until the stream has finished it.
+private struct ListedFile {
+  let file: any File
+  let identity: FileIdentity
+  let split: SplitID
+  /// Its name is that in the directory.
+  let start: SplitStart
+  var hasGiven = false
+
+  init(_ file: any File, split: SplitID, start: SplitStart) throws(FileError) {
+    self.file = file
+    identity = try file.status().identity
+    self.split = split
+    self.start = start
+  }
+
+  /// What a file that was read is known by.
+  static func hash(_ name: String, _ identity: FileIdentity) -> UInt64 {
+    xxh3(Array("\(identity.inode)/\(name)".utf8))
   }
 }

@@ -24,18 +24,18 @@ private enum FIFOSourceSettings {
 }
 
 // Invariant: the FIFO always has a reader, since it is opened anew before it is closed; a writer
-// between two runs is never broken off.
+// between two splits is never broken off.
 
-/// Reads a FIFO for ever: from when it has a writer until it has none is one run.
-package struct FIFOSource: ByteSource {
-  /// Of an abandoned run, so many reads at most are thrown away before the caller has its turn.
+/// Reads a FIFO for ever: from when it has a writer until it has none is one split.
+package struct FIFOSource: Source {
+  /// Of an abandoned split, so many reads at most are thrown away before the caller has its turn.
   private static let mostDiscardedReads = 16
 
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = true
   private var descriptor: Descriptor
-  private var run = 0
+  private var split: SplitID = 0
   private var hasGiven = false
   private var isAbandoned = false
   /// Bytes that a drain still takes; nil while the source is not draining.
@@ -50,7 +50,7 @@ package struct FIFOSource: ByteSource {
 
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
-  ) throws(FileError) -> SourceRead {
+  ) throws(FileError) -> SourceEvent {
     for _ in 0..<Self.mostDiscardedReads {
       if bytesLeft == 0 { return .end }
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(bytesLeft ?? .max))
@@ -59,16 +59,16 @@ package struct FIFOSource: ByteSource {
         bytesLeft = bytesLeft.map { $0 - count }
         hasGiven = true
         if isAbandoned { continue }
-        return .bytes(count, run: run)
+        return .data(split, .bytes(count))
       }
       // The hang-up of writers that are gone stays with a descriptor: a new one waits for new writers.
       descriptor = try Descriptor.openFIFO(descriptor.path)
       guard hasGiven else { break }
       defer { (hasGiven, isAbandoned) = (false, false) }
-      run += 1
-      if !isAbandoned { return .ended(run: run - 1) }
+      split += 1
+      if !isAbandoned { return .ended(split - 1) }
     }
-    return bytesLeft != nil ? .end : .waits(Awaiting(.readable(descriptor: descriptor.number)))
+    return bytesLeft != nil ? .end : .idle(Awaiting(.readable(descriptor: descriptor.number)))
   }
 
   /// Ends the source after the bytes that are in the pipe now; the next reader gets later ones.
@@ -77,7 +77,7 @@ package struct FIFOSource: ByteSource {
     return true
   }
 
-  package mutating func abandon(run: Int) {
-    if run == self.run { isAbandoned = true }
+  package mutating func abandon(_ split: SplitID) {
+    if split == self.split { isAbandoned = true }
   }
 }

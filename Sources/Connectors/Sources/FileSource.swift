@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Dataflow
+package import Records
 package import Storage
 
 extension SourceKind {
@@ -8,7 +9,7 @@ extension SourceKind {
     name: "file", isLive: false, settings: SettingGroup("file", [filePath]), isShareable: true,
     locate: { location, _ in factory(location) },
     place: { .path(filePath, in: $0) },
-    open: { values in factory(values[filePath], isRemembered: true) })
+    open: { values in factory(values[filePath]) })
 
   private static let filePath = Setting(
     required: "path", .path, help: "A file, read to its end.")
@@ -20,9 +21,9 @@ extension SourceKind {
     place: { _ in .process },
     open: { _ in standardInputFactory })
 
-  private static func factory(_ path: String, isRemembered: Bool = false) -> SourceFactory {
+  private static func factory(_ path: String) -> SourceFactory {
     { context throws(FileError) in
-      try FileSource(context.fileSystem.open(path, for: .reading), isRemembered: isRemembered)
+      try FileSource(context.fileSystem.open(path, for: .reading), cursor: context.cursor)
     }
   }
 
@@ -31,47 +32,87 @@ extension SourceKind {
   }
 }
 
-/// Reads an open file to its end; where it is a pipe or a terminal, as far as there is something.
-package struct FileSource: ByteSource {
+/// Reads an open file to its end, as one split. Of a pipe or a terminal it reads as far as there is
+/// something, and nobody can read it again.
+package struct FileSource: Source {
+  private static let split: SplitID = 0
+
   package let name: String
   package let size: Int?
   package let endsAnywhere = false
-  package private(set) var progress: [String]?
+  package private(set) var gap: String?
+  package private(set) var isChangedInPlace = false
+  package private(set) var done: OpaqueBytes?
   private let file: any File
-  private let mark: String
+  private let start: SplitStart
+  private let isResumed: Bool
+  private var hasEnded = false
 
-  /// - Parameter isRemembered: whether a later source is to go on where this one ends.
-  package init(_ file: any File, isRemembered: Bool = false) throws(FileError) {
+  /// - Parameter cursor: where an earlier source had come to. If the file is another one now, or is not
+  ///   what it was before the cursor, it is read from its beginning.
+  package init(_ file: any File, cursor: InputCursor? = nil) throws(FileError) {
     let status = try file.status()
+    let isReplayable = status.kind == .regular
     self.file = file
     name = file.path
-    mark = "\(status.identity.inode)/\(file.path.split(separator: "/").last ?? "")"
-    progress = isRemembered && status.kind == .regular ? [] : nil
-    size = status.kind == .regular ? status.size : nil
+    size = isReplayable ? status.size : nil
+    let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
+    var start = SplitStart(name: name)
+    var isResumed = false
+    if isReplayable {
+      let done = cursor?.done ?? OpaqueBytes()
+      let split = cursor?.splits.first
+      let mark = FileMark(done) ?? split?.source.flatMap { FileMark($0) }
+      self.done = OpaqueBytes()
+      if let mark, let split, FileMark(done) != nil || mark.isOf(split) {
+        // A file of another name may be a copy, but it is another input.
+        let isSame = mark.identity == status.identity || split.split == name && split.records > 0
+        if isSame, try mark.fits(file) {
+          if FileMark(done) != nil {
+            self.done = done
+            hasEnded = true
+          } else {
+            start = SplitStart(split)
+            start.name = name
+            try file.seek(to: split.sourceOffset)
+            isResumed = true
+          }
+        } else {
+          isChangedInPlace = mark.identity == status.identity
+          gap =
+            "expected byte \(mark.offset) of \(split.split) after what was read of it, found "
+            + (split.split == name ? "other bytes" : "another file")
+        }
+      }
+    }
+    self.start = start
+    self.isResumed = isResumed
   }
+
+  package var openSplits: [SplitID] { isResumed ? [Self.split] : [] }
 
   package mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
-  ) throws(FileError) -> SourceRead {
+  ) throws(FileError) -> SourceEvent {
     if size == nil, let descriptor = file.unreadyDescriptor() {
-      return .waits(Awaiting(.readable(descriptor: descriptor)))
+      return .idle(Awaiting(.readable(descriptor: descriptor)))
     }
-    guard progress != [mark] else { return .end }
+    guard !hasEnded else { return .end }
     let count = try file.read(into: buffer)
-    if count > 0 { return .bytes(count, run: 0) }
-    if progress != nil { progress = [mark] }
+    if count > 0 { return .data(Self.split, .bytes(count)) }
+    hasEnded = true
     return .end
   }
 
-  package func mark(ofRun run: Int) -> String? { progress == nil ? nil : mark }
+  package func start(of split: SplitID) -> SplitStart { start }
 
-  package mutating func resume(from progress: [String], run mark: String?) {
-    if self.progress != nil, progress == [self.mark] { self.progress = progress }
+  package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
+    done == nil ? nil : try FileMark(file, at: offset).opaque
   }
 
-  package mutating func seek(run: Int, to offset: Int) throws(FileError) -> Bool {
-    try file.seek(within: offset)
-  }
+  package mutating func abandon(_ split: SplitID) { hasEnded = true }
 
-  package mutating func abandon(run: Int) {}
+  package mutating func finish(_ split: SplitID) throws(FileError) {
+    if let size, done != nil { done = try FileMark(file, at: size).opaque }
+  }
 }

@@ -37,7 +37,7 @@ extension Checkpoint {
   /// the initial one.
   package func matchedByName(to features: FeatureSchema) -> Checkpoint {
     var matched = Checkpoint(state.matched(to: features), settings: settings)
-    matched.position = position
+    matched.input = input
     return matched
   }
 }

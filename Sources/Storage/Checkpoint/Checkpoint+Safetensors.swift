@@ -7,9 +7,8 @@ enum MetadataKey {
   static let features = "evenkeel.features"
   static let state = "evenkeel.state"
   static let settings = "evenkeel.settings"
-  static let position = "evenkeel.position"
-  static let output = "evenkeel.output"
-  static let deadLetters = "evenkeel.dead_letters"
+  static let input = "evenkeel.input"
+  static let outputs = "evenkeel.outputs"
   static let adoptedBy = "evenkeel.adopted_by"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
@@ -26,9 +25,11 @@ extension Checkpoint {
       MetadataKey.state: try JSON.encode(state.groups.map(StateDescription.init)),
       MetadataKey.settings: try JSON.encode(settings),
     ]
-    if let position { file.metadata[MetadataKey.position] = try JSON.encode(position) }
-    if let output { file.metadata[MetadataKey.output] = try JSON.encode(output) }
-    if let deadLetters { file.metadata[MetadataKey.deadLetters] = try JSON.encode(deadLetters) }
+    if let input { file.metadata[MetadataKey.input] = try JSON.encode(input) }
+    if !outputs.isEmpty {
+      let named = Dictionary(uniqueKeysWithValues: outputs.map { ($0.key.name, $0.value) })
+      file.metadata[MetadataKey.outputs] = try JSON.encode(named)
+    }
     if let adoptedBy { file.metadata[MetadataKey.adoptedBy] = try JSON.encode(adoptedBy) }
     return file
   }
@@ -47,11 +48,10 @@ extension Checkpoint {
     self.init(
       try StateTable(file, described, try reading.groups(for: described), features: schema),
       settings: try file.required(MetadataKey.settings, "a map of strings to strings"))
-    position = try file.decoded(
-      MetadataKey.position,
-      "integers records, byte_offset, frame_offset and byte_offset_in_frame")
-    output = try file.decoded(MetadataKey.output, "integers byte_count and sequence")
-    deadLetters = try file.decoded(MetadataKey.deadLetters, "integers byte_count and sequence")
+    input = try file.decoded(MetadataKey.input, "the cursors of splits")
+    let named: [String: OutputPosition]? = try file.decoded(
+      MetadataKey.outputs, "a map of names to integers byte_count and sequence")
+    for (name, position) in named ?? [:] { outputs[SinkID(name)] = position }
     adoptedBy = try file.decoded(MetadataKey.adoptedBy, "a map of strings to strings")
     try validate()
   }

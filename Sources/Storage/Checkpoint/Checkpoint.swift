@@ -9,11 +9,10 @@ package struct Checkpoint: Sendable, Equatable {
   package var state: StateTable
   /// The settings of the estimator as text, such as `"momentum": "0.1"`; empty if unknown.
   package var settings: [String: String]
-  /// Where in the input the state stands, if that means anything.
-  package var position: StreamPosition?
-  /// How far the output and the dead letters had come, if they are files.
-  package var output: OutputPosition?
-  package var deadLetters: OutputPosition?
+  /// Where the input goes on, if that means anything.
+  package var input: InputCursor?
+  /// How far the outputs had come that are files.
+  package var outputs: [SinkID: OutputPosition] = [:]
   /// The settings and the choice of features of the stream that adopted this state after a reload: it
   /// takes what fits. Cleared once the stream's own batches have updated the state.
   package var adoptedBy: [String: String]?
@@ -30,20 +29,26 @@ package struct Checkpoint: Sendable, Equatable {
 }
 
 extension Checkpoint {
-  /// Checks the state by the rules of its groups, and that the position is one of counts up to 2^53.
+  /// Checks the state by the rules of its groups, and that all that counts bytes and records is 0 to 2^53.
   package func validate() throws(ContentError) {
     do throws(StateError) {
       try state.validate()
     } catch {
       throw .state(error)
     }
-    if let position {
+    for split in input?.splits ?? [] {
       let numbers = [
-        position.records, position.byteOffset, position.frameOffset, position.byteOffsetInFrame,
+        split.records, split.byteOffset, split.container?.offset ?? 0,
+        split.container?.bytesWithin ?? 0,
       ]
       guard numbers.allSatisfy((0...StateColumn.countLimit).contains) else {
-        throw .unexpected(part: "position", expected: "0 to 2^53", found: "\(numbers)")
+        throw .unexpected(part: "input", expected: "0 to 2^53", found: "\(numbers)")
       }
+    }
+    for (sink, position) in outputs where !(0...StateColumn.countLimit).contains(position.byteCount)
+    {
+      throw .unexpected(
+        part: "output \(sink.name)", expected: "0 to 2^53 bytes", found: "\(position.byteCount)")
     }
   }
 }

@@ -187,3 +187,23 @@ package func parentDirectory(of path: String) -> String {
   guard let slash = trimmed.lastIndex(of: "/") else { return "." }
   return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
 }
+
+extension File {
+  /// The bytes from an offset on, fewer at the end of the file; the file's own position stays.
+  package func bytes(from offset: Int, count: Int) throws(FileError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let rest = filled
+      let got = try bytes.withUnsafeMutableBufferPointer { buffer throws(FileError) in
+        try read(
+          into: UnsafeMutableRawBufferPointer(
+            UnsafeMutableBufferPointer(rebasing: buffer[rest...])),
+          at: offset + rest)
+      }
+      if got == 0 { break }
+      filled += got
+    }
+    return Array(bytes.prefix(filled))
+  }
+}

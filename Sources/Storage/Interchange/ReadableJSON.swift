@@ -48,7 +48,7 @@ private struct ReadableCheckpoint: Codable {
   let checkpoint: Checkpoint
 
   enum CodingKeys: String, CodingKey {
-    case version, settings, position, stream, features, keys
+    case version, settings, input, stream, features, keys
   }
 
   init(_ checkpoint: Checkpoint) {
@@ -59,7 +59,7 @@ private struct ReadableCheckpoint: Codable {
     var members = encoder.container(keyedBy: CodingKeys.self)
     try members.encode(Checkpoint.formatVersion, forKey: .version)
     try members.encode(checkpoint.settings, forKey: .settings)
-    try members.encodeIfPresent(checkpoint.position, forKey: .position)
+    try members.encodeIfPresent(checkpoint.input, forKey: .input)
     let state = checkpoint.state
     var stream = members.nestedContainer(keyedBy: MemberName.self, forKey: .stream)
     try StateObject.stream.encode(state, to: &stream)
@@ -100,7 +100,7 @@ private struct ReadableCheckpoint: Codable {
     }
     var checkpoint = Checkpoint(
       state, settings: try members.decode([String: String].self, forKey: .settings))
-    checkpoint.position = try members.decodeIfPresent(StreamPosition.self, forKey: .position)
+    checkpoint.input = try members.decodeIfPresent(InputCursor.self, forKey: .input)
     self.checkpoint = checkpoint
   }
 }

@@ -42,7 +42,7 @@ extension StreamDefinition {
     if !source.location.isInherited {
       collect(into: &errors, at: source.location.place) {
         try source.kind.trial.run(path: source.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try source.open(context)
+          () throws(FileError) in _ = try source.open(SourceContext(context))
         }
       }
     }

@@ -20,4 +20,11 @@ extension StreamConfiguration {
     if !keepsFormat { form += decoder.features.map(\.text) }
     return form.joined(separator: " ")
   }
+
+  /// What the opening of a stream depends on, as text.
+  var inputForm: String {
+    var form = [format.name]
+    form += decoder.settings.texts(of: format.settings).map { "\($0.key)=\($0.text)" }
+    return (form + decoder.features.map(\.text)).joined(separator: " ")
+  }
 }

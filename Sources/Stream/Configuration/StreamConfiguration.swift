@@ -23,6 +23,8 @@ package struct StreamConfiguration: Sendable {
   /// The zstd level of the output; nil leaves it uncompressed.
   package var compressionLevel: Int?
   package var onMismatch = MismatchPolicy.fail
+  package var onSchemaChange = SchemaChangePolicy.fail
+  package var onBadSplit = BadSplitPolicy.fail
   /// Whether state in a checkpoint that no operator of this program declares is dropped. Otherwise the
   /// checkpoint is refused.
   package var dropsUnknownState = false
@@ -46,6 +48,8 @@ package struct StreamConfiguration: Sendable {
     precision = values[RecordSettings.precision]
     badRecords = values[BadRecordSettings.onBadRecord]
     onMismatch = values[StateSettings.onMismatch]
+    onSchemaChange = values[StateSettings.onSchemaChange]
+    onBadSplit = values[StateSettings.onBadSplit]
     dropsUnknownState = values[StateSettings.dropsUnknown]
     compressionLevel =
       values[OutputSettings.compression] == nil ? values[OutputSettings.level] : nil
@@ -105,6 +109,24 @@ package enum BadRecordPolicy: String, Sendable, CaseIterable {
   case skip
   /// The record is left out, counted, and kept in a file with the reason.
   case deadLetter = "dead_letter"
+}
+
+/// What happens to a split whose columns are not those of the stream.
+package enum SchemaChangePolicy: String, Sendable, CaseIterable {
+  /// The stream stops.
+  case fail
+  /// The split is passed over and counted as a bad record.
+  case skip
+  /// Its features are read by name, and the output goes on in a new file with the split's header.
+  case newFile = "new_file"
+}
+
+/// What happens to a split that cannot be read any further, such as a file with a damaged frame.
+package enum BadSplitPolicy: String, Sendable, CaseIterable {
+  /// The stream stops.
+  case fail
+  /// The rest of it is passed over and counted as a bad record.
+  case skip
 }
 
 /// What happens to a checkpoint that does not fit the stream.

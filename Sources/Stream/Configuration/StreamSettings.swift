@@ -128,7 +128,10 @@ package enum InputSettings {
 package enum StateSettings {
   package static let group = SettingGroup(
     "State",
-    [parameters, watchesParameters, interval, everyBatches, keep, onMismatch, dropsUnknown],
+    [
+      parameters, watchesParameters, interval, everyBatches, keep, onMismatch, onSchemaChange,
+      onBadSplit, dropsUnknown,
+    ],
     rules: [
       SettingRule { values in
         guard values.isGiven(section: "parameters"), values[parameters] == nil else { return [] }
@@ -168,6 +171,19 @@ package enum StateSettings {
     help:
       "A checkpoint of other features or settings stops the stream (`fail`), gives its state to "
       + "the features that it knows (`match_by_name`), or is ignored (`reset`).")
+
+  package static let onSchemaChange = Setting<SchemaChangePolicy>(
+    "on_schema_change", .choice, default: .fail,
+    help:
+      "A file (of `directory` or `follow`) with other columns than the stream began with stops the "
+      + "stream (`fail`), is passed over (`skip`), or is read by the names of the features and begins "
+      + "a new output file with its own header (`new_file`).")
+
+  package static let onBadSplit = Setting<BadSplitPolicy>(
+    "on_bad_split", .choice, default: .fail,
+    help:
+      "A file (of `directory` or `follow`) that cannot be read any further, such as one with a damaged "
+      + "frame, stops the stream (`fail`), or the rest of it is passed over (`skip`).")
 
   package static let dropsUnknown = Setting(
     "drop_unknown_state", .bool, default: false,

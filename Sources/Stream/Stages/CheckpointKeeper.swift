@@ -1,11 +1,15 @@
+internal import Records
 internal import Storage
 
 /// Where checkpoints are kept.
 protocol CheckpointKeeper: Sendable {
   /// Takes the state after all that was passed on.
   ///
+  /// - Parameter changes: what changed since the last one of the splits that are done.
   /// - Returns: the bytes that were written; 0 if the state is written at the end.
-  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) -> Int
+  mutating func keep(
+    _ checkpoint: Checkpoint, _ changes: DoneChanges
+  ) throws(StorageError) -> Int
   /// Does what may fail before the output has its name.
   mutating func prepare() throws(StorageError)
   /// Makes the last state durable, after the output.
@@ -21,7 +25,7 @@ struct FinalCheckpoint: CheckpointKeeper {
     self.file = file
   }
 
-  mutating func keep(_ checkpoint: Checkpoint) -> Int {
+  mutating func keep(_ checkpoint: Checkpoint, _ changes: DoneChanges) -> Int {
     last = checkpoint
     return 0
   }
@@ -51,15 +55,21 @@ struct FinalCheckpoint: CheckpointKeeper {
   }
 }
 
-/// Keeps every state as the next generation of a store, at once, and the last one in a file of its own
-/// where that is wanted.
+/// Keeps every state as the next generation of a store, at once, after the list of the splits that are
+/// done; and the last one in a file of its own too if that is wanted.
 struct StoredCheckpoints: CheckpointKeeper {
   let store: CheckpointStore
+  var list: DoneList
   var final: FinalCheckpoint?
 
-  mutating func keep(_ checkpoint: Checkpoint) throws(StorageError) -> Int {
+  mutating func keep(
+    _ checkpoint: Checkpoint, _ changes: DoneChanges
+  ) throws(StorageError) -> Int {
+    var checkpoint = checkpoint
+    checkpoint.input?.doneList = try list.commit(changes)
     let path = try store.write(checkpoint)
-    _ = final?.keep(checkpoint)
+    list.prune()
+    _ = final?.keep(checkpoint, changes)
     return store.byteCount(of: path)
   }
 

@@ -1,64 +1,33 @@
 internal import Codecs
 internal import Dataflow
 internal import Records
-internal import Storage
-internal import Synchronization
 
 /// What IngestStage hands to NormalizeStage.
 enum IngestedItem: Sized, Sendable {
-  /// What the start of the stream told, and the place before its first record, where that is not the
-  /// place of an earlier run; comes first, once.
-  case opened(StreamOpening, at: StreamPosition?)
+  /// The opening of the stream; comes first, and again before records with other columns.
+  case opened(StreamOpening)
   /// Consecutive records: whole mini-batches, small ones together, or, without a cut, a piece of the one
   /// under way.
   case records(RecordBlock)
-  /// What was left out, and the place behind it, where no batch is under way there.
-  case rejected([RejectedRecord], end: StreamPosition?)
+  /// Records that were left out.
+  case rejected([RejectedRecord])
   /// Nothing more is at hand: what was gathered is to be passed on.
   case idle
-  /// Something an operator asks for; it comes from outside.
+  /// Something an operator asks for; all records before it belong to batches that are cut.
   case request(StreamRequest)
-  /// The place in the input where reading ended; comes last. Where it `goesOn`, what follows the place
-  /// is read again by a later run.
-  case ended(StreamPosition, goesOn: Bool)
+  /// A checkpoint is to be taken here: all records before it belong to batches that are cut.
+  case barrier(Barrier)
+  /// Reading has ended; a last barrier may follow. If it `goesOn`, the batch under way was not cut: a later
+  /// run reads its records again.
+  case ended(goesOn: Bool)
 
   var byteCount: Int {
     switch self {
-    case .opened(let opening, _): opening.prologue.count
+    case .opened(let opening): opening.prologue.count
     case .records(let records): records.byteCount
-    case .rejected(let records, _): records.byteCount
-    case .idle, .request, .ended: 0
+    case .rejected(let records): records.byteCount
+    case .idle, .request, .barrier, .ended: 0
     }
-  }
-}
-
-/// A command on its way to the stage that carries it out. Whatever becomes of the run, it is answered:
-/// one that is dropped is refused.
-final class StreamRequest: Sendable {
-  let command: StreamCommand
-  private let stream: String
-  private let reply: @Sendable (Result<Void, CommandRefusal>) -> Void
-  private let isAnswered = Atomic(false)
-
-  /// - Parameters:
-  ///   - stream: the name of the stream.
-  ///   - reply: called once, when the command has taken effect or was refused.
-  init(
-    _ command: StreamCommand, of stream: String,
-    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
-  ) {
-    self.command = command
-    self.stream = stream
-    self.reply = reply
-  }
-
-  deinit {
-    if !isAnswered.load(ordering: .relaxed) { reply(.failure(.notRunning(stream))) }
-  }
-
-  func answer(_ result: Result<Void, CommandRefusal>) {
-    isAnswered.store(true, ordering: .relaxed)
-    reply(result)
   }
 }
 
@@ -80,20 +49,18 @@ extension [RejectedRecord] {
 /// Normalised records that are worth a frame of their own, and all that leaves with them.
 struct RecordUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
-  /// Whether the unit is the first, with what precedes the records.
+  /// Whether a prologue precedes the records: in the first unit, and where the columns change.
   var startsStream = false
   /// The parts of blocks that are written: the selection of each.
   var blocks: [RecordBlock] = []
   var rejected: [RejectedRecord] = []
   /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
   var cuts: [BatchCut] = []
-  /// The state after the batches, where it is to be kept.
-  var checkpoint: Checkpoint?
-  /// Answered when the checkpoint is kept.
-  var requests: [StreamRequest] = []
+  /// Stands after all the records.
+  var barrier: Barrier?
 
   var isEmpty: Bool {
-    blocks.isEmpty && rejected.isEmpty && cuts.isEmpty && checkpoint == nil && !startsStream
+    blocks.isEmpty && rejected.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
   }
 
   /// The size of what is to be written.
@@ -109,14 +76,13 @@ struct BatchCut: Sendable {
 
 /// The bytes of a unit as they are written, and all that leaves with them.
 struct EncodedBlock: Sized, Sendable {
-  /// What precedes the records, in the first unit.
+  /// What precedes the records, in the first unit and where the columns change.
   var prologue: [UInt8]?
   var bytes: [UInt8]
   var records = 0
   var cuts: [BatchCut] = []
   var rejected: [RejectedRecord] = []
-  var checkpoint: Checkpoint?
-  var requests: [StreamRequest] = []
+  var barrier: Barrier?
 
   var byteCount: Int { (prologue?.count ?? 0) + bytes.count + rejected.byteCount }
 }

@@ -9,8 +9,8 @@ internal import Synchronization
 // - The sink is used in the stage's own share, dead letters and checkpoints on a thread of the state's disk:
 //   neither disk makes the threads of the other one wait.
 
-/// Writes encoded units to the sink, rejected records to the dead letters, and a checkpoint once all
-/// that it knows of is written.
+/// Writes encoded units to the sink and rejected records to the dead letters; commits a checkpoint at each
+/// barrier, after all that came before it is written.
 struct EmitStage: Stage {
   /// What is done on a thread of a disk.
   private enum DiskStep {
@@ -68,20 +68,17 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
-    let start = StreamMetrics.now
-    if unit.checkpoint != nil {
+    let start = metrics.now
+    if unit.barrier?.checkpoint != nil {
       do {
         try output.sink.sync()
       } catch {
         metrics.checkpointFailureCount.add(1, ordering: .relaxed)
         throw error
       }
-    } else {
-      metrics.unsettled.store(true, ordering: .relaxed)
-      if unit.rejected.isEmpty || output.deadLetters == nil {
-        written = nil
-        return idle
-      }
+    } else if unit.rejected.isEmpty || output.deadLetters == nil {
+      written = nil
+      return idle
     }
     return try take(.record(start: start), on: output.stateDisk)
   }
@@ -125,28 +122,29 @@ struct EmitStage: Stage {
     if output.deadLetters != nil {
       metrics.deadLetterCount.add(unit.rejected.count, ordering: .relaxed)
     }
-    guard let checkpoint = unit.checkpoint else { return }
+    guard let barrier = unit.barrier else { return }
     do {
-      try keep(checkpoint, since: start)
+      try commit(barrier, since: start)
     } catch {
       metrics.checkpointFailureCount.add(1, ordering: .relaxed)
       throw error
     }
-    for request in unit.requests { request.answer(.success(())) }
   }
 
-  private mutating func keep(_ checkpoint: Checkpoint, since start: UInt64) throws {
-    var checkpoint = checkpoint
+  /// Makes a checkpoint of all that came before a barrier. The sink is synced already.
+  private mutating func commit(_ barrier: Barrier, since start: UInt64) throws {
+    guard var checkpoint = barrier.checkpoint else { return }
     try output.deadLetters?.sync()
-    checkpoint.output = output.sink.outputPosition
-    checkpoint.output?.destination = output.destination
-    checkpoint.deadLetters = output.deadLetters?.outputPosition
-    let byteCount = try output.keeper?.keep(checkpoint)
-    let end = StreamMetrics.now
+    checkpoint.input = barrier.input
+    checkpoint.outputs[.output] = output.sink.outputPosition
+    checkpoint.outputs[.output]?.destination = output.destination
+    checkpoint.outputs[.deadLetters] = output.deadLetters?.outputPosition
+    let byteCount = try output.keeper?.keep(checkpoint, barrier.doneChanges)
+    let end = metrics.now
     metrics.checkpointNanoseconds.store(max(1, end - min(end, start)), ordering: .relaxed)
     metrics.checkpointByteCount.store(byteCount ?? 0, ordering: .relaxed)
     metrics.checkpointCount.add(1, ordering: .relaxed)
-    metrics.lastCheckpointTime.store(StreamMetrics.now, ordering: .relaxed)
-    metrics.unsettled.store(false, ordering: .relaxed)
+    metrics.lastCheckpointTime.store(end, ordering: .relaxed)
+    for request in barrier.requests { request.answer(.success(())) }
   }
 }

@@ -1,14 +1,13 @@
 internal import BatchNormalization
 internal import Codecs
 internal import Dataflow
-internal import Dispatch
 internal import Records
 internal import State
 internal import Storage
 
 // Invariants:
 // - Batches leave in the order in which they came; while some are held, all that follow are too.
-// - A checkpoint leaves between two batches, behind every batch that it knows of.
+// - A checkpoint leaves at a barrier, after every batch before it.
 
 /// Normalises mini-batches, and gathers them into units that are worth a frame of their own.
 struct NormalizeStage: Stage {
@@ -22,7 +21,6 @@ struct NormalizeStage: Stage {
 
   private let configuration: StreamConfiguration
   private let initial: InitialState
-  private let checkpoints: CheckpointSchedule?
   private let board: StreamBoard?
   private var startsFromCheckpoint = false
   private var normalizer: Normalizer?
@@ -31,38 +29,36 @@ struct NormalizeStage: Stage {
   /// already, their values alone.
   private var pending: RecordBlock?
   private var pendingHasLeft = false
-  /// What is to be done once the batch under way is cut.
-  private var requests: [StreamRequest] = []
   private var held: [RecordBlock] = []
   private var heldBytes = 0
+  /// After the last record taken.
   private var position: StreamPosition
-  /// Whether bad records have left that stand behind `position`.
-  private var isAheadOfPosition = false
-  /// Whether a later run reads again what stands behind `position`.
+  /// A barrier that came while records were held: a checkpoint there would lose them.
+  private var passedOver: Barrier?
+  /// Whether a later run reads again the records after the last checkpoint.
   private var comesAgain = false
-  private var batchesSinceCheckpoint = 0
+  private let clock: Clock
   /// When the step under way began.
-  private var now = DispatchTime.now()
-  private var lastCheckpoint = DispatchTime.now()
-  private var lastCut: DispatchTime?
-  private var nextShow = DispatchTime.now()
+  private var now: Instant
+  private var lastCut: Instant?
+  private var nextShow: Instant
   /// Whether there is something new to show.
   private var hasMoved = false
 
   /// - Parameters:
   ///   - initial: the state and the place to start from.
-  ///   - checkpoints: when the state is sent to be kept; nil is never.
   ///   - board: where the state of the features is shown.
   ///   - unitBytes: the bytes after which a unit is sent.
   init(
     _ configuration: StreamConfiguration, from initial: InitialState,
-    checkpoints: CheckpointSchedule?, board: StreamBoard? = nil,
-    unitBytes: Int = unitBytes
+    board: StreamBoard? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
   ) {
+    self.clock = clock
+    now = clock.now()
+    nextShow = now
     self.configuration = configuration
     self.initial = initial
-    position = initial.resumption ?? StreamPosition()
-    self.checkpoints = checkpoints
+    position = initial.position
     self.board = board
     units = UnitBuilder(precision: configuration.precision, greatestBytes: unitBytes)
   }
@@ -70,55 +66,44 @@ struct NormalizeStage: Stage {
   mutating func step(
     _ signal: consuming Signal<IngestedItem>, emit: (consuming RecordUnit) -> Void
   ) throws -> Progress {
-    now = .now()
+    now = clock.now()
     switch consume signal {
-    case .element(.opened(let opening, let start)):
+    case .element(.opened(let opening)):
+      if normalizer != nil {
+        // What was held goes with the columns that it has.
+        try releaseHeld()
+        units.send(emit)
+      }
       try open(opening)
-      if let start { keepStart(start) }
-      try carryOutRequests()
     case .element(.records(var records)):
       switch records.cuts.count {
       case 0: try take(&records, completesBatch: false)
       case 1: try take(&records, completesBatch: true)
       default: try takeBatches(of: &records, emit)
       }
-    case .element(.rejected(let records, let end)):
+    case .element(.rejected(let records)):
       units.unit.rejected += records
       units.unit.byteCount += records.byteCount
-      if let end { position = end }
-      isAheadOfPosition = end == nil
     case .element(.idle):
       show(atOnce: true)
       if !units.unit.isEmpty { units.send(emit) }
-    case .element(.request(let request)):
-      requests.append(request)
-      try carryOutRequests()
-    case .element(.ended(let end, let goesOn)):
-      position = end
+    case .element(.request(let request)): try carryOut(request)
+    case .element(.barrier(let barrier)): add(barrier)
+    case .element(.ended(let goesOn)):
       comesAgain = goesOn
-      isAheadOfPosition = isAheadOfPosition && goesOn
+      if !goesOn { try releaseHeld() }
     case .resume: break
     case .end:
-      try finish()
+      // Held records that come again leave in a later run.
+      if !comesAgain { try releaseHeld() }
+      // A stream that was stopped before its start was known is an empty one.
+      if normalizer == nil { units.unit.startsStream = true }
       show(atOnce: true)
       units.send(emit)
       return .finished
     }
     units.sendDue(emit)
     return .next
-  }
-
-  private mutating func finish() throws(StreamError) {
-    if comesAgain, !held.isEmpty || isAheadOfPosition {
-      // A later run takes back what has left since the last checkpoint, and does it as if none had.
-      held = []
-      return
-    }
-    try releaseHeld()
-    // A stream that was stopped before its start was known is an empty one.
-    if normalizer == nil { units.unit.startsStream = true }
-    try carryOutRequests()
-    if checkpoints != nil { keepCheckpoint() }
   }
 
   /// The checkpoint whose moments still stand: its settings made them, and it may only have lent them.
@@ -146,11 +131,14 @@ struct NormalizeStage: Stage {
     board?.show(normalizer, position: position)
   }
 
+  /// Begins the stream, or a part of it whose records have other columns.
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
     do {
-      let state = try startState(for: opening.schema)
-      startsFromCheckpoint = state != nil
-      normalizer = try makeNormalizer(for: opening.schema, state)
+      if normalizer == nil {
+        let state = try startState(for: opening.schema)
+        startsFromCheckpoint = state != nil
+        normalizer = try makeNormalizer(for: opening.schema, state)
+      }
       units.encoder = try configuration.makeEncoder(for: opening)
     } catch let error as StreamError {
       throw error
@@ -180,13 +168,6 @@ struct NormalizeStage: Stage {
     return normalizer
   }
 
-  /// Keeps the state before the first record of a source that can give it again: whatever a run that
-  /// crashes before the next checkpoint has written stands behind a known place.
-  private mutating func keepStart(_ start: StreamPosition) {
-    position = start
-    if checkpoints != nil, start.finishedRuns != nil { keepCheckpoint() }
-  }
-
   // MARK: Batches
 
   /// Takes several whole batches: in place where each of them can be sent on as it is.
@@ -200,10 +181,9 @@ struct NormalizeStage: Stage {
       let cut = records.cuts[index]
       if pending == nil, held.isEmpty, normalizer?.isWarm == true {
         position = cut.position
-        isAheadOfPosition = false
         try normalize(&records, start.records..<cut.end.records)
         units.count(records, start..<cut.end)
-        try self.cut()
+        self.cut()
       } else {
         if ready != start { units.add(records, ready..<start) }
         ready = cut.end
@@ -226,7 +206,6 @@ struct NormalizeStage: Stage {
     _ batch: inout RecordBlock, completesBatch: Bool
   ) throws(StreamError) {
     position = batch.position
-    isAheadOfPosition = false
     if completesBatch, pending == nil {
       try normalize(&batch)
     } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
@@ -237,7 +216,7 @@ struct NormalizeStage: Stage {
       gather(batch)
       if completesBatch, var whole = pending.take() { try normalize(&whole) }
     }
-    if completesBatch { try cut() }
+    if completesBatch { cut() }
   }
 
   /// Normalises and emits records before their batch is cut, and keeps their values for its moments.
@@ -251,7 +230,7 @@ struct NormalizeStage: Stage {
       try normalizer?.normalizeHeld(&batch.columns)
       units.append(batch)
       if completesBatch, let whole = pending.take() {
-        units.unit.cuts.append(BatchCut(records: whole.columns.count, time: now.uptimeNanoseconds))
+        units.unit.cuts.append(BatchCut(records: whole.columns.count, time: now.nanoseconds))
         try normalizer?.absorb(whole.columns, elapsedSeconds: elapsedSeconds)
       }
     } catch {
@@ -281,10 +260,7 @@ struct NormalizeStage: Stage {
       held.append(batch)
       heldBytes += batch.byteCount
       guard heldBytes <= Self.mostHeldBytes else {
-        throw .badInput(
-          stream: configuration.name,
-          "warm-up: expected to hold at most \(Self.mostHeldBytes) bytes, found more: "
-            + "ask for fewer warm-up batches")
+        throw .heldTooMany(stream: configuration.name, mostBytes: Self.mostHeldBytes)
       }
     }
     if normalizer?.isWarm == true { try releaseHeld() }
@@ -304,31 +280,22 @@ struct NormalizeStage: Stage {
       throw refusal(ofRecords: records.count, error)
     }
     if emission != nil, !records.isEmpty {
-      units.unit.cuts.append(BatchCut(records: records.count, time: now.uptimeNanoseconds))
+      units.unit.cuts.append(BatchCut(records: records.count, time: now.nanoseconds))
     }
     return emission
   }
 
   /// Why the last records before `position` cannot be taken.
   private func refusal(ofRecords count: Int, _ reason: NormalizationError) -> StreamError {
-    .badInput(
+    .badNumbers(
       stream: configuration.name,
-      "records \(grouped(position.records - count + 1)) to \(grouped(position.records)): "
-        + "\(reason)")
+      records: position.records - count + 1...position.records, reason)
   }
 
   /// What is done between two batches.
-  private mutating func cut() throws(StreamError) {
+  private mutating func cut() {
     lastCut = now
     hasMoved = true
-    batchesSinceCheckpoint += 1
-    try carryOutRequests()
-    // Records that are held back would be lost with a restart behind them.
-    if held.isEmpty, let checkpoints,
-      checkpoints.isDue(after: batchesSinceCheckpoint, since: lastCheckpoint)
-    {
-      keepCheckpoint()
-    }
     show(atOnce: false)
   }
 
@@ -345,44 +312,46 @@ struct NormalizeStage: Stage {
   /// The time since the cut of the batch before, for a half-life in seconds.
   ///
   /// Not of the stage itself, which would be copied for it.
-  private static func elapsedSeconds(from lastCut: DispatchTime?, to now: DispatchTime) -> Double? {
-    guard let lastCut else { return nil }
-    return Double(now.uptimeNanoseconds - lastCut.uptimeNanoseconds) / 1e9
+  private static func elapsedSeconds(from lastCut: Instant?, to now: Instant) -> Double? {
+    lastCut.map { now.seconds(since: $0) }
   }
 
-  private mutating func keepCheckpoint() {
-    guard let normalizer else { return }
-    var checkpoint = Checkpoint(normalizer.state, settings: checkpointSettings)
-    checkpoint.position = position
-    checkpoint.adoptedBy = standing?.adoptedBy
-    units.unit.checkpoint = checkpoint
-    batchesSinceCheckpoint = 0
-    lastCheckpoint = now
-  }
+  // MARK: Barriers and requests
 
-  // MARK: Requests
-
-  /// Carries out what operators asked for, unless a batch is under way, or a part of it that was left
-  /// out, or the stream has not begun.
-  private mutating func carryOutRequests() throws(StreamError) {
-    guard !requests.isEmpty, normalizer != nil, pending == nil, !isAheadOfPosition else { return }
-    let due = requests
-    requests = []
-    for request in due {
-      do throws(CommandRefusal) {
-        try carryOut(request)
-      } catch {
-        request.answer(.failure(error))
+  /// Adds the state to a barrier, unless a checkpoint there would lose records.
+  private mutating func add(_ barrier: consuming Barrier) {
+    if let earlier = passedOver.take() { barrier.replace(earlier) }
+    guard let normalizer, held.isEmpty else {
+      for request in barrier.requests {
+        request.answer(
+          .failure(.unfit("stream '\(configuration.name)' holds records until it is warm")))
       }
+      barrier.requests = []
+      passedOver = barrier
+      return
+    }
+    var checkpoint = Checkpoint(normalizer.state, settings: checkpointSettings)
+    checkpoint.adoptedBy = standing?.adoptedBy
+    barrier.checkpoint = checkpoint
+    units.unit.barrier = barrier
+  }
+
+  /// Does what an operator asks for, between two batches.
+  private mutating func carryOut(_ request: StreamRequest) throws(StreamError) {
+    do throws(CommandRefusal) {
+      try change(by: request.command)
+      request.answer(.success(()))
+    } catch {
+      request.answer(.failure(error))
     }
     if normalizer?.isWarm == true { try releaseHeld() }
   }
 
-  private mutating func carryOut(_ request: StreamRequest) throws(CommandRefusal) {
+  private mutating func change(by command: StreamCommand) throws(CommandRefusal) {
     guard var changed = normalizer else { return }
     var settings = changed.settings
     do {
-      switch request.command {
+      switch command {
       case .freeze: settings.isFrozen = true
       case .thaw:
         settings.isFrozen = false
@@ -399,18 +368,7 @@ struct NormalizeStage: Stage {
         ).arranged(for: changed.schema.names)
         try changed.replaceParameters(
           AffineParameters(weight: arranged.weight, bias: arranged.bias))
-      case .checkpoint:
-        guard checkpoints != nil else {
-          throw CommandRefusal.unfit("stream '\(configuration.name)' keeps no checkpoints")
-        }
-        guard held.isEmpty else {
-          throw CommandRefusal.unfit(
-            "stream '\(configuration.name)' holds records until it is warm")
-        }
-        keepCheckpoint()
-        // The reply comes when the file is written.
-        units.unit.requests.append(request)
-        return
+      case .checkpoint: return
       }
       try changed.replaceSettings(settings)
     } catch let refusal as CommandRefusal {
@@ -418,14 +376,10 @@ struct NormalizeStage: Stage {
     } catch {
       throw .unfit("\(error)")
     }
-    let changesState = changed.state != normalizer?.state
     normalizer = changed
-    // What is no work of records would not come again with them.
-    if changesState, checkpoints != nil, held.isEmpty { keepCheckpoint() }
     // Who has the reply sees the change.
     hasMoved = true
     show(atOnce: true)
-    request.answer(.success(()))
   }
 
   private mutating func releaseHeld() throws(StreamError) {
@@ -433,7 +387,7 @@ struct NormalizeStage: Stage {
       do {
         try normalizer?.normalizeHeld(&batch.columns)
       } catch {
-        throw .badInput(stream: configuration.name, "\(error)")
+        throw refusal(ofRecords: batch.columns.count, error)
       }
       units.append(batch)
     }

@@ -48,7 +48,7 @@ struct UnitBuilder: Sendable {
 
   /// Whether the unit is large enough, or must not wait.
   var isDue: Bool {
-    unit.byteCount >= greatestBytes || unit.rejected.count >= 64 || unit.checkpoint != nil
+    unit.byteCount >= greatestBytes || unit.rejected.count >= 64 || unit.barrier != nil
   }
 
   /// Sends the units that are due.

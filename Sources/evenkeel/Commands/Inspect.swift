@@ -35,8 +35,8 @@ struct Inspect: ParsableCommand {
   private func summary(of state: Checkpoint) -> String {
     let batches = state.state[count: "num_batches_tracked"][0]
     var lines = ["\(state.features.count) features, \(grouped(batches)) batches"]
-    if let position = state.position {
-      lines[0] += ", up to record \(grouped(position.records))"
+    for split in state.input?.splits ?? [] {
+      lines[0] += ", up to record \(grouped(split.records)) of \(split.split)"
     }
     if !state.settings.isEmpty {
       let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }

@@ -1,0 +1,20 @@
+/// Compares the first line of a split with the columns of its stream.
+enum CSVColumns {
+  /// Whether two lines name the same columns in the same order; blanks around the names do not count.
+  static func areSame(_ a: [String], _ b: [String]) -> Bool {
+    a.count == b.count && zip(a, b).allSatisfy { trimmed($0) == trimmed($1) }
+  }
+
+  /// Whether a line that may be a record is a header, if of other columns: it holds the name of some column.
+  static func isHeader(_ fields: [String], of columns: [String]) -> Bool {
+    let names = Set(columns.map(trimmed))
+    return fields.contains { names.contains(trimmed($0)) }
+  }
+
+  private static func trimmed(_ name: String) -> Substring {
+    let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
+    var rest = name.drop(while: isBlank)
+    while let last = rest.last, isBlank(last) { rest.removeLast() }
+    return rest
+  }
+}

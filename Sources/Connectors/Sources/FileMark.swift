@@ -1,0 +1,96 @@
+package import Records
+package import Storage
+
+/// An offset in a file, by which a later process finds the file again whatever its name is then.
+///
+/// Inodes are used again, and a file can be copied and emptied, so the file is also known by what it
+/// holds: its first KiB, and the KiB before the offset.
+package struct FileMark: Sendable, Equatable {
+  private static let mostBytes = 1024
+
+  /// A hash (XXH3) of some bytes of a file.
+  struct Digest: Sendable, Equatable {
+    var byteCount: Int
+    var hash: UInt64
+  }
+
+  package var identity: FileIdentity
+  package var offset: Int
+  /// When the file was last written to, in nanoseconds since 1970.
+  package var modifiedNanoseconds: Int
+  /// The offset in the file at which its split starts.
+  package var splitStart = 0
+  /// Whether the file was emptied before its split, so that it may begin without a header.
+  package var isContinued = false
+  /// Of the first bytes before the offset.
+  var head: Digest
+  /// Of the last ones.
+  var tail: Digest
+
+  package init(_ file: any File, at offset: Int) throws(FileError) {
+    let status = try file.status()
+    identity = status.identity
+    modifiedNanoseconds = max(0, status.modifiedNanoseconds)
+    self.offset = offset
+    let count = min(offset, Self.mostBytes)
+    head = try Self.digest(of: file, from: 0, count: count)
+    tail = try Self.digest(of: file, from: offset - count, count: count)
+  }
+
+  /// Whether the mark is that of a cursor.
+  func isOf(_ cursor: SplitCursor) -> Bool {
+    // In a compressed copy, the cursor counts other bytes.
+    offset == splitStart + cursor.sourceOffset
+  }
+
+  /// Whether a file holds the bytes before the offset, whichever file it is.
+  package func fits(_ file: any File) throws(FileError) -> Bool {
+    guard try file.status().size >= offset else { return false }
+    let tailStart = offset - tail.byteCount
+    guard try Self.digest(of: file, from: 0, count: head.byteCount) == head else { return false }
+    return try Self.digest(of: file, from: tailStart, count: tail.byteCount) == tail
+  }
+
+  /// Whether bytes begin like the file; nothing can be said of none.
+  package func begins(_ bytes: [UInt8]) -> Bool {
+    head.byteCount > 0 && bytes.count >= head.byteCount
+      && xxh3(Array(bytes.prefix(head.byteCount))) == head.hash
+  }
+
+  private static func digest(
+    of file: any File, from offset: Int, count: Int
+  ) throws(FileError) -> Digest {
+    let bytes = try file.bytes(from: offset, count: count)
+    return Digest(byteCount: bytes.count, hash: xxh3(bytes))
+  }
+}
+
+extension FileMark {
+  /// As text: numbers with a space between.
+  package var opaque: OpaqueBytes {
+    let numbers: [UInt64] = [
+      identity.device, identity.inode, UInt64(offset), UInt64(modifiedNanoseconds),
+      UInt64(splitStart), isContinued ? 1 : 0, UInt64(head.byteCount), head.hash,
+      UInt64(tail.byteCount), tail.hash,
+    ]
+    return OpaqueBytes(numbers.map(String.init).joined(separator: " "))
+  }
+
+  /// Reads what `opaque` wrote; nil for anything else.
+  package init?(_ opaque: OpaqueBytes) {
+    let numbers = opaque.text.split(separator: " ").map { UInt64($0) }
+    let known = numbers.compactMap(\.self)
+    guard known.count == 10, numbers.count == 10,
+      let offset = Int(exactly: known[2]), let modified = Int(exactly: known[3]),
+      let start = Int(exactly: known[4]), known[6] <= Self.mostBytes, known[8] <= Self.mostBytes,
+      known[6] <= known[2], known[8] <= known[2]
+    else { return nil }
+    identity = FileIdentity(device: known[0], inode: known[1])
+    self.offset = offset
+    modifiedNanoseconds = modified
+    splitStart = start
+    isContinued = known[5] == 1
+    head = Digest(byteCount: Int(known[6]), hash: known[7])
+    tail = Digest(byteCount: Int(known[8]), hash: known[9])
+  }
+}

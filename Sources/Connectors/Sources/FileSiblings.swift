@@ -1,0 +1,224 @@
+internal import Records
+internal import Storage
+
+/// The files that stand beside a file that is rotated, and which of them were it.
+///
+/// The siblings of `log.csv` are called `log.csv.1`, `log.csv-20261127`, `log-20261127.csv` and the like,
+/// also with `.zst`, or another compression's extension, at the end.
+struct FileSiblings: Sendable {
+  /// Extensions of compressed files; whether one can be read, its first bytes tell.
+  private static let compressions = ["zst", "gz", "xz", "bz2", "lz4", "Z", "lzma"]
+
+  /// A sibling that was opened.
+  struct Found {
+    let path: String
+    let file: any File
+    let status: FileStatus
+    /// Whether decompressing gives the bytes of the rotated file.
+    let isCompressed: Bool
+
+    var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+  }
+
+  /// The file that was read before those that are looked for.
+  struct Predecessor {
+    /// Nil if it is known by its mark alone.
+    let file: FollowedFile?
+    let mark: FileMark?
+    /// The files whose splits have ended, which a writer may have gone on with.
+    let read: [FollowedFile]
+    /// The file at the path, which is no sibling.
+    let live: FileIdentity?
+
+    /// Nil if no file was read before.
+    init?(file: FollowedFile?, mark: FileMark?, read: [FollowedFile], live: FileIdentity?) {
+      guard file != nil || mark != nil else { return nil }
+      (self.file, self.mark, self.read, self.live) = (file, mark, read, live)
+    }
+
+    /// The file that the bytes were first read from, of which `file` may be a copy.
+    var original: FileIdentity? { file?.original ?? mark?.identity }
+
+    /// Whether a sibling was read, or is a copy of the last file that was.
+    func covers(sibling found: Found) throws(FileError) -> Bool {
+      let identity = found.status.identity
+      let known = [live, file?.identity] + read.map(\.identity)
+      if known.contains(identity) { return true }
+      if let file, try file.isCopied(in: found) { return true }
+      return try isMarked(found)
+    }
+
+    /// Whether the file at the path is the one that was read to its end.
+    func covers(live found: Found) throws(FileError) -> Bool {
+      guard file == nil else { return false }
+      return try isMarked(found)
+    }
+
+    private func isMarked(_ found: Found) throws(FileError) -> Bool {
+      guard let mark, !found.isCompressed else { return false }
+      // Without a byte read, only the file itself is known.
+      guard mark.offset > 0 || mark.identity == found.status.identity else { return false }
+      return try mark.fits(found.file)
+    }
+  }
+
+  private let directory: String
+  let name: String
+  private let fileSystem: any FileSystem
+  private let decompressedStart: @Sendable ([UInt8]) -> [UInt8]?
+
+  init(of path: String, _ context: SourceContext) {
+    directory = parentDirectory(of: path)
+    name = path.split(separator: "/").last.map(String.init) ?? path
+    fileSystem = context.fileSystem
+    decompressedStart = context.decompressedStart
+  }
+
+  /// An earlier file that was found again.
+  struct Match {
+    let found: Found
+    /// Whether the file is that itself, and not a copy of it.
+    let isItself: Bool
+  }
+
+  /// Finds the file of a mark: the file itself under any name in the directory, else a sibling that holds
+  /// the same bytes.
+  ///
+  /// - Parameter acceptsCopy: whether the mark says enough to tell a copy by.
+  func find(_ mark: FileMark, acceptsCopy: Bool) throws(FileError) -> Match? {
+    // The file most often stands where it stood.
+    for name in [name] + (try fileSystem.list(directory)) {
+      guard try identity(of: name) == mark.identity, let found = try open(name),
+        try mark.fits(found.file)
+      else { continue }
+      return Match(found: found, isItself: true)
+    }
+    guard acceptsCopy else { return nil }
+    for found in [try open(name)].compactMap(\.self) + (try all()) {
+      let isCopy =
+        found.isCompressed
+        ? start(of: found).map { mark.begins($0) } ?? false : try mark.fits(found.file)
+      if isCopy { return Match(found: found, isItself: false) }
+    }
+    return nil
+  }
+
+  /// The siblings that were last written after another file, the oldest first, and the paths of those that
+  /// cannot be decompressed.
+  func later(
+    than before: Predecessor
+  ) throws(FileError) -> (found: [Found], unreadable: [String]) {
+    let time =
+      try before.file?.status().modifiedNanoseconds ?? before.mark?.modifiedNanoseconds ?? 0
+    var later: [Found] = []
+    var unreadable: [String] = []
+    for found in try all() {
+      let (written, name) = (found.status.modifiedNanoseconds, before.file?.name)
+      let isLater =
+        written > time || written == time && name.map { isOlder($0, found.name) } == true
+      guard isLater, found.status.size > 0, try !before.covers(sibling: found) else { continue }
+      if found.isCompressed, start(of: found) == nil {
+        unreadable.append(found.path)
+      } else {
+        later.append(found)
+      }
+    }
+    later.sort { a, b in
+      let (x, y) = (a.status.modifiedNanoseconds, b.status.modifiedNanoseconds)
+      return x == y ? isOlder(a.name, b.name) : x < y
+    }
+    return (later, unreadable)
+  }
+
+  /// The copies of a file that was cut, up to where it was read at least, the oldest first.
+  func copies(of cut: FollowedFile) throws(FileError) -> [Found] {
+    var copies: [Found] = []
+    for found in try all() where try cut.isCopied(in: found) { copies.append(found) }
+    return copies.sorted { $0.status.modifiedNanoseconds < $1.status.modifiedNanoseconds }
+  }
+
+  /// All siblings, opened.
+  private func all() throws(FileError) -> [Found] {
+    let names = try fileSystem.list(directory)
+    let present = Set(names)
+    var found: [Found] = []
+    for name in names where isSibling(name) {
+      // While a file is being compressed, both are there.
+      if let plain = withoutCompression(name), present.contains(plain) { continue }
+      if let sibling = try open(name) { found.append(sibling) }
+    }
+    return found
+  }
+
+  /// Opens a regular file; nil for anything else, and for what is gone.
+  func open(_ name: String) throws(FileError) -> Found? {
+    let path = directory == "." ? name : directory + "/" + name
+    do throws(FileError) {
+      // Opening a FIFO would wait for a writer.
+      guard try fileSystem.status(of: path).kind == .regular else { return nil }
+      let file = try fileSystem.open(path, for: .reading)
+      let status = try file.status()
+      let isCompressed = withoutCompression(name) != nil && name != self.name
+      return Found(path: path, file: file, status: status, isCompressed: isCompressed)
+    } catch  where error.isMissing {
+      return nil
+    }
+  }
+
+  /// The start of what a compressed file holds; nil if it cannot be decompressed.
+  private func start(of found: Found) -> [UInt8]? {
+    (try? found.file.bytes(from: 0, count: 128 << 10)).flatMap { decompressedStart($0) }
+  }
+
+  private func identity(of name: String) throws(FileError) -> FileIdentity? {
+    do throws(FileError) {
+      return try fileSystem.status(of: directory + "/" + name).identity
+    } catch  where error.isMissing {
+      return nil
+    }
+  }
+
+  // MARK: Names
+
+  /// Whether a name is one that a rotation gives.
+  func isSibling(_ candidate: String) -> Bool {
+    let plain = withoutCompression(candidate) ?? candidate
+    guard plain != name else { return candidate != name }
+    if plain.hasPrefix(name) { return isRotation(plain.dropFirst(name.count)) }
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, plain.hasPrefix(parts[0]), plain.hasSuffix("." + parts[1]),
+      plain.count > name.count
+    else { return false }
+    return isRotation(plain.dropFirst(parts[0].count).dropLast(parts[1].count + 1))
+  }
+
+  /// Whether a text is what a rotation puts into a name: `.1`, `-20261127`, `-20261127T091500Z-000001`,
+  /// `.old`.
+  private func isRotation(_ text: Substring) -> Bool {
+    guard let first = text.first, ".-_".contains(first), text.count > 1 else { return false }
+    if text.dropFirst() == "old" { return true }
+    return text.contains { $0.isNumber }
+      && text.allSatisfy { $0.isASCII && ($0.isNumber || ".-_:TZ".contains($0)) }
+  }
+
+  private func withoutCompression(_ name: String) -> String? {
+    let parts = name.split(separator: ".")
+    guard let last = parts.last, parts.count > 1, Self.compressions.contains(String(last)) else {
+      return nil
+    }
+    return String(name.dropLast(last.count + 1))
+  }
+
+  /// Of two files that were written at the same time: whether the first is the older by its name. A number
+  /// counts rotations, so that the greater is the older; a date counts time.
+  private func isOlder(_ a: String, _ b: String) -> Bool {
+    if let x = rotationNumber(a), let y = rotationNumber(b) { return x > y }
+    return a < b
+  }
+
+  private func rotationNumber(_ path: String) -> Int? {
+    let plain = withoutCompression(path) ?? path
+    guard let last = plain.split(separator: ".").last, last.count <= 4 else { return nil }
+    return Int(last)
+  }
+}

@@ -1,0 +1,40 @@
+/// The start of a stream: its features, its columns and the bytes before its records.
+package struct StreamOpening: Sendable, Equatable, Codable {
+  /// The features, in the order in which they are in blocks.
+  package var schema: FeatureSchema
+  /// All columns by name, those that are no feature too, in the order of the records; empty in a format
+  /// whose records have names of their own.
+  package var columns: [String]
+  /// The bytes before the first record, passed on as they are: a byte order mark, a header line.
+  package var prologue: [UInt8]
+
+  package init(schema: FeatureSchema, columns: [String] = [], prologue: [UInt8]) {
+    self.schema = schema
+    self.columns = columns
+    self.prologue = prologue
+  }
+
+  private enum CodingKeys: CodingKey {
+    case features, columns, prologue
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let names = try container.decode([String].self, forKey: .features)
+    do {
+      schema = try FeatureSchema(names)
+    } catch {
+      throw DecodingError.dataCorruptedError(
+        forKey: .features, in: container, debugDescription: "\(error)")
+    }
+    columns = try container.decode([String].self, forKey: .columns)
+    prologue = try container.decode(OpaqueBytes.self, forKey: .prologue).bytes
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(schema.names, forKey: .features)
+    try container.encode(columns, forKey: .columns)
+    try container.encode(OpaqueBytes(prologue), forKey: .prologue)
+  }
+}

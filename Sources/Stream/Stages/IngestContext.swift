@@ -1,0 +1,105 @@
+internal import Codecs
+internal import Connectors
+internal import Dataflow
+internal import Records
+
+/// The constants of IngestStage.
+struct IngestContext: Sendable {
+  let configuration: StreamConfiguration
+  let metrics: StreamMetrics
+  let clock: Clock
+  let schedule: CheckpointSchedule?
+  let inbox: RequestInbox
+  /// Tells the user of something that is amiss though the stream goes on.
+  let warn: @Sendable (String) -> Void
+  /// How records are read, apart from what the stream's start tells.
+  let options: DecoderOptions
+  /// The opening of an earlier run, if it was read as this one reads: the stream begins with it at once.
+  let knownOpening: StreamOpening?
+  /// The last cursor of an earlier run.
+  let lastCursor: SplitCursor?
+  /// The prologue of an earlier run that read otherwise: what was opened by it is opened again.
+  private let prologue: [UInt8]
+  /// The settings that the opening depends on, as text.
+  let form: String
+  private let format: RecordFormat
+
+  /// - Parameters:
+  ///   - cursor: where an earlier run had come to.
+  ///   - schedule: when checkpoints are taken; nil is never.
+  init(
+    _ configuration: StreamConfiguration, cursor: InputCursor? = nil,
+    schedule: CheckpointSchedule? = nil, metrics: StreamMetrics, inbox: RequestInbox,
+    clock: Clock = .system, warn: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws(StreamError) {
+    self.configuration = configuration
+    self.metrics = metrics
+    self.clock = clock
+    self.schedule = schedule
+    self.inbox = inbox
+    self.warn = warn
+    let format = configuration.format
+    self.format = format
+    var options = configuration.decoder
+    options.keepsText = configuration.keepsFormat
+    // 4-byte floats that stay so are never widened.
+    let staysFloat =
+      format.precision(options.settings) == .float32 && configuration.precision == .float32
+    options.columns = staysFloat ? .float32 : .float64
+    self.options = options
+    form = configuration.inputForm
+    knownOpening = cursor?.form == form ? cursor?.opening : nil
+    lastCursor = cursor?.splits.last
+    prologue = knownOpening == nil ? cursor?.opening?.prologue ?? [] : []
+  }
+
+  /// - Parameter opening: that of the stream, once it is known.
+  func makeReader(
+    _ split: SplitID, at start: SplitStart, of opening: StreamOpening?
+  ) throws(StreamError) -> SplitReader {
+    var options = options
+    options.opening = opening
+    // Without an opening, the stream's own prologue is read again before what follows the cursor.
+    let isReopened = opening == nil && start.header == .passed
+    options.header = isReopened ? .expected : start.header
+    // The features of the first split are those of all others.
+    if let opening { options.features = opening.schema.names.map { FeaturePattern($0) } }
+    do {
+      return try SplitReader(
+        split, at: start, shownName: configuration.isLive ? start.name : "",
+        decoder: try format.makeDecoder(options),
+        decompression: configuration.decompression, prologue: isReopened ? prologue : [])
+    } catch {
+      throw .configuration("\(error)")
+    }
+  }
+
+  /// - Throws: if a batch of so many features would be too large.
+  func checkBatch(of featureCount: Int) throws(StreamError) {
+    let cells = featureCount.multipliedReportingOverflow(by: configuration.batch.size)
+    guard !cells.overflow,
+      cells.partialValue <= configuration.batch.maxBytes / options.columns.byteCount
+    else { throw batchTooLarge }
+  }
+
+  var batchTooLarge: StreamError {
+    .configuration(
+      "\(configuration.name): expected a batch of at most \(configuration.batch.maxBytes) bytes, "
+        + "found a larger one: lower the batch size (\(configuration.batch.size) records)")
+  }
+
+  func badInput(_ fault: InputFault) -> StreamError {
+    .badInput(stream: configuration.name, fault)
+  }
+}
+
+/// Why a split cannot go on.
+enum SplitFailure: Error {
+  /// Its bytes are not what they should be.
+  case unreadable(InputFault)
+  case otherColumns(InputFault)
+  /// The end of a record cannot be found; so many bytes precede it that were not taken.
+  case badRecord(RecordFault, at: Int)
+  /// The stream cannot go on either.
+  case stream(StreamError)
+}

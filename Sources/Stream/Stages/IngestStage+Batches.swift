@@ -1,0 +1,97 @@
+internal import Codecs
+internal import Connectors
+internal import Dataflow
+internal import Records
+internal import Storage
+internal import Synchronization
+
+/// Cuts batches, and passes on what belongs to them and what stands between two of them.
+extension IngestStage {
+  /// Cuts the batch under way, if there is anything of it. The reader that is out was settled.
+  mutating func cutBatch(
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    try emitRejected(emit)
+    guard !batch.records.isBetweenBatches else { return }
+    count(batch.records.tail)
+    batch.cut(at: position)
+    if !batch.records.isInsideUnit { try settle() }
+    checkpoints.batchCut()
+    if batch.records.isWorthPassingOn { emitWhole(emit) }
+  }
+
+  mutating func emitWhole(_ emit: (consuming IngestedItem) -> Void) {
+    guard let whole = batch.records.takeWhole() else { return }
+    hasEmittedSinceIdle = true
+    emit(.records(consume whole))
+  }
+
+  /// Emits what is at hand of the batch under way, which goes on.
+  mutating func emitTail(_ emit: (consuming IngestedItem) -> Void) {
+    guard let records = batch.records.takeTail(endingAt: position) else { return }
+    count(records.columns.count)
+    checkpoints.left()
+    hasEmittedSinceIdle = true
+    emit(.records(consume records))
+  }
+
+  func count(_ records: Int) {
+    guard records > 0 else { return }
+    context.metrics.ingestedRecordCount.add(records, ordering: .relaxed)
+    context.metrics.lastRecordTime.store(context.metrics.now, ordering: .relaxed)
+  }
+
+  mutating func emitRejected(
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    guard !batch.rejected.isEmpty else { return }
+    if batch.records.isBetweenBatches { try settle() }
+    emitWhole(emit)
+    emit(.rejected(batch.takeRejected()))
+    checkpoints.left()
+    hasEmittedSinceIdle = true
+  }
+
+  // MARK: Between two batches
+
+  /// Lets in what operators ask for.
+  mutating func takeRequests(_ emit: (consuming IngestedItem) -> Void) {
+    guard opening != nil, batch.hasLeftWhole else { return }
+    for request in context.inbox.takeAll() {
+      guard request.command == .checkpoint else {
+        emitWhole(emit)
+        emit(.request(request))
+        hasEmittedSinceIdle = true
+        // A replay of records would not bring this change again.
+        checkpoints.demand()
+        continue
+      }
+      if checkpoints.isEnabled {
+        checkpoints.demand(request)
+      } else {
+        request.answer(
+          .failure(.unfit("stream '\(context.configuration.name)' keeps no checkpoints")))
+      }
+    }
+  }
+
+  mutating func emitBarrier(
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    guard opening != nil, batch.hasLeftWhole else { return }
+    emitWhole(emit)
+    var input = InputCursor(
+      opening: opening, form: context.form, done: source.done)
+    do throws(FileError) {
+      // Of many connections, nobody needs to know.
+      if !source.endsAnywhere { input.splits = try splits.cursors(source) }
+    } catch {
+      throw .inputOutput(error)
+    }
+    let changes = source.takeDoneChanges()
+    emit(
+      .barrier(
+        Barrier(input: input, doneChanges: changes, requests: checkpoints.barrierLeaves())))
+    hasEmittedSinceIdle = true
+  }
+}

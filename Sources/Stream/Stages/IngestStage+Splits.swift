@@ -1,0 +1,218 @@
+internal import Codecs
+internal import Connectors
+internal import Dataflow
+internal import Records
+internal import Storage
+
+/// Takes records from splits, and lets go of splits that have ended or cannot go on.
+extension IngestStage {
+  /// Takes one bounded step with a split.
+  ///
+  /// - Returns: whether it took a batch so small that the next goes with it, which costs less at once.
+  mutating func advance(
+    _ reader: inout SplitReader, _ emit: (consuming IngestedItem) -> Void
+  ) throws(SplitFailure) -> Bool {
+    guard !reader.isTorn else { return false }
+    guard reader.opening != nil else {
+      guard let found = try openReader(&reader) else {
+        try fill(&reader)
+        return false
+      }
+      position = reader.position()
+      try accept(found, &reader, emit)
+      return false
+    }
+    let (outcome, bytes, isInsideUnit) = batch.records.add { reader.decode(into: &$0, limit: $1) }
+    batch.records.isInsideUnit = isInsideUnit
+    if batch.cutsAt == nil, context.configuration.isLive, batch.records.tail > 0 {
+      batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
+    }
+    position = reader.position()
+    let mostBytes = context.configuration.batch.maxBytes
+    if batch.records.byteCount > mostBytes {
+      // Those before the one under way do not count.
+      emitWhole(emit)
+      guard batch.records.byteCount <= mostBytes else { throw .stream(context.batchTooLarge) }
+    }
+    switch outcome {
+    case .limitReached:
+      return batch.records.isFull ? try cutFull(&reader, emit) : false
+    case .unitEnded:
+      return batch.records.endUnit() ? try cutFull(&reader, emit) : false
+    case .rejected(let fault, _): try reject(fault, bytes, &reader, emit)
+    case .failed(let fault): throw .badRecord(fault, at: 0)
+    case .needsInput: if !reader.isDone { try fill(&reader) }
+    }
+    return false
+  }
+
+  /// Cuts the batch after the last record of a reader.
+  ///
+  /// - Returns: whether it is so small that the next goes with it.
+  mutating func cutFull(
+    _ reader: inout SplitReader, _ emit: (consuming IngestedItem) -> Void
+  ) throws(SplitFailure) -> Bool {
+    // No later run can go on inside a unit.
+    if !batch.records.isInsideUnit { reader.settle() }
+    do throws(StreamError) {
+      try cutBatch(emit)
+    } catch {
+      throw .stream(error)
+    }
+    return batch.records.hasWhole && !checkpoints.isDue
+  }
+
+  func openReader(_ reader: inout SplitReader) throws(SplitFailure) -> StreamOpening? {
+    do throws(RecordFault) {
+      return try reader.open()
+    } catch {
+      guard let offset = error.offset else {
+        throw .unreadable(.format(split: reader.shownName, error))
+      }
+      throw .badRecord(error, at: offset)
+    }
+  }
+
+  func fill(_ reader: inout SplitReader) throws(SplitFailure) {
+    do throws(InputFault) {
+      try reader.fill()
+    } catch {
+      throw .unreadable(error)
+    }
+    if let fault = reader.growthFault { throw .badRecord(fault, at: 0) }
+  }
+
+  /// Takes the start of the first split as that of the stream; those of the others must fit it.
+  mutating func accept(
+    _ found: StreamOpening, _ reader: inout SplitReader,
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(SplitFailure) {
+    do throws(StreamError) {
+      guard var opening else { return try open(found, emit) }
+      guard found.columns != opening.columns || found.schema != opening.schema else { return }
+      let fault = InputFault.columns(
+        split: reader.shownName, expected: opening.columns, found: found.columns)
+      guard context.configuration.onSchemaChange == .newFile,
+        Set(found.columns).isSuperset(of: opening.schema.names)
+      else { throw .badInput(stream: context.configuration.name, fault) }
+      opening.columns = found.columns
+      opening.prologue = found.prologue
+      try cutBatch(emit)
+      try open(opening, emit)
+    } catch {
+      guard case .badInput(_, let fault) = error else { throw .stream(error) }
+      throw .otherColumns(fault)
+    }
+  }
+
+  /// Begins the stream, or a part of it that has other columns.
+  mutating func open(
+    _ opening: StreamOpening, _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    try context.checkBatch(of: opening.schema.count)
+    emitWhole(emit)
+    self.opening = opening
+    batch.records.featureCount = opening.schema.count
+    emit(.opened(opening))
+    hasEmittedSinceIdle = true
+    // The checkpoint names the place after which the first output is written.
+    if source.done != nil, checkpoints.letsRunsGoOn, opening != context.knownOpening {
+      checkpoints.demand()
+    }
+  }
+
+  mutating func reject(
+    _ fault: RecordFault, _ bytes: [UInt8], _ reader: inout SplitReader,
+    _ emit: (consuming IngestedItem) -> Void
+  ) throws(SplitFailure) {
+    let offset = reader.byteOffset - bytes.count
+    guard context.configuration.badRecords != .fail else {
+      throw .stream(
+        .badRecord(
+          stream: context.configuration.name, record: reader.records, byteOffset: offset,
+          fault: fault))
+    }
+    leaveOut(fault, bytes, record: reader.records, byteOffset: offset)
+    // A run of bad records must not pile up while the batch waits for good ones.
+    guard batch.isFlooded else { return }
+    if batch.records.isBetweenBatches { reader.settle() }
+    do throws(StreamError) { try emitRejected(emit) } catch { throw .stream(error) }
+  }
+
+  mutating func leaveOut(
+    _ fault: RecordFault, _ bytes: [UInt8], record: Int, byteOffset: Int
+  ) {
+    let keptBytes = context.configuration.badRecords == .deadLetter ? bytes : []
+    batch.leaveOut(
+      RejectedRecord(record: record, byteOffset: byteOffset, fault: fault, bytes: keptBytes))
+  }
+
+  // MARK: The end of a split
+
+  /// Lets go of a split of which all records were taken.
+  mutating func end(_ reader: SplitReader) throws(StreamError) {
+    // Of a stream in many splits, each alone need not hold every feature.
+    if !context.configuration.isLive, !reader.isTorn {
+      do throws(RecordFault) {
+        try reader.finish()
+      } catch {
+        throw context.badInput(.format(split: "", error))
+      }
+    }
+    try letGo(reader)
+  }
+
+  /// Gives up a split that cannot go on: the stream with it, unless splits may end anywhere or bad ones
+  /// are to be passed over.
+  mutating func giveUp(
+    _ reader: SplitReader, because failure: SplitFailure
+  ) throws(StreamError) {
+    let fault: RecordFault
+    var byteOffset = reader.byteOffset
+    let configuration = context.configuration
+    switch failure {
+    case .stream(let error): throw error
+    case .otherColumns(let found):
+      guard configuration.onSchemaChange == .skip || source.endsAnywhere else {
+        throw context.badInput(found)
+      }
+      fault = RecordFault(expected: "the columns of the stream", found: "others: \(found)")
+    case .unreadable(let found):
+      guard configuration.onBadSplit == .skip || source.endsAnywhere else {
+        throw context.badInput(found)
+      }
+      fault = RecordFault(expected: "a split that can be read", found: "one that cannot: \(found)")
+    case .badRecord(let found, let offset):
+      byteOffset += offset
+      guard configuration.onBadSplit == .skip || source.endsAnywhere else {
+        throw .badRecord(
+          stream: configuration.name, record: reader.records + 1, byteOffset: byteOffset,
+          fault: found)
+      }
+      fault = found
+    }
+    source.abandon(reader.split)
+    leaveOut(fault, [], record: reader.records + 1, byteOffset: byteOffset)
+    if !source.endsAnywhere { context.warn("\(reader.name) is passed over: \(fault)") }
+    try letGo(reader)
+  }
+
+  /// Keeps the cursor of a split that gives no more records until their batches are cut.
+  mutating func letGo(_ reader: SplitReader) throws(StreamError) {
+    do throws(FileError) {
+      try splits.end(reader, in: source)
+    } catch {
+      throw .inputOutput(error)
+    }
+    if batch.records.isBetweenBatches, batch.rejected.isEmpty { try settle() }
+    checkpoints.splitEnded()
+  }
+
+  mutating func settle() throws(StreamError) {
+    do throws(FileError) {
+      for split in splits.settle() { try source.finish(split) }
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
+}

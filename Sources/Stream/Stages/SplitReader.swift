@@ -1,0 +1,256 @@
+internal import Codecs
+internal import Connectors
+internal import Records
+internal import Storage
+
+// Invariants:
+// - `window` holds the decompressed bytes of which no record was taken. They start at `byteOffset`, less
+//   the `bytesToSkip` that precede the cursor.
+// - While there are `bytesToSkip`, no record is taken.
+
+/// Reads one split: decompresses its bytes into a window, and lets the decoder take records from it.
+struct SplitReader: Sendable {
+  /// About as much is decompressed at once.
+  private static let windowBytes = 256 << 10
+  /// Taken with their buffer instead of being copied.
+  private static let bytesWorthSwapping = 64 << 10
+  /// A record may have so many bytes, however few its compressed ones are: zstd works in blocks of up to 128 KiB.
+  private static let bytesFreeOfGrowth = 1 << 20
+
+  /// How much is known of the split's end.
+  private enum End {
+    /// More bytes may come.
+    case ahead
+    /// No more bytes come, but some are still to be decompressed.
+    case seen
+    /// The window holds the last bytes.
+    case windowed
+    /// The split was cut off in the middle of a record: the rest is dropped.
+    case torn
+  }
+
+  let split: SplitID
+  let name: String
+  /// The name in messages; empty if the split is the only one.
+  let shownName: String
+  private var decompressor: InputDecompressor
+  private var decoder: any RecordDecoder
+  private var compressed = ByteBuffer()
+  private let window = ByteBuffer()
+  private var bytesToSkip: Int
+  /// The frame that the cursor is in; nil if the bytes are now compressed otherwise.
+  private let frame: ContainerOffset?
+  /// Bytes that the decoder sees before those of the split.
+  private let prologue: [UInt8]
+  private var end = End.ahead
+  /// The opening that the decoder found at the start of the split.
+  private(set) var opening: StreamOpening?
+  /// Whether it can go on only with more bytes.
+  private(set) var needsBytes = true
+  /// After the last record taken.
+  private(set) var records: Int
+  private(set) var byteOffset: Int
+  /// After the last record whose batch was cut.
+  private var settled: StreamPosition
+  /// Whether it was opened within the split, so that the decoder did not see all of it.
+  private let isResumed: Bool
+  private let maxGrowth: Int
+  /// Since a record was last taken: the bytes that have come, and what they were decompressed from.
+  private var grown = (from: 0, to: 0)
+
+  /// - Parameters:
+  ///   - shownName: its name in messages; empty if the split is the only one.
+  ///   - prologue: bytes that the decoder sees before those of the split.
+  init(
+    _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
+    decompression: DecompressionOptions, prologue: [UInt8] = []
+  ) throws(ZstdError) {
+    self.split = split
+    name = start.name
+    self.shownName = shownName
+    self.decoder = decoder
+    maxGrowth = decompression.maxGrowth
+    decompressor = try InputDecompressor(
+      maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary,
+      at: start.container, byteOffset: start.byteOffset)
+    bytesToSkip = start.container?.bytesWithin ?? 0
+    frame = start.isReframed ? nil : start.container
+    records = start.records
+    byteOffset = start.byteOffset
+    isResumed = start.records > 0
+    self.prologue = prologue
+    byteOffset -= prologue.count
+    if bytesToSkip == 0 { window.append(prologue) }
+    settled = decompressor.position(atByte: start.byteOffset, records: start.records)
+  }
+
+  // MARK: Bytes
+
+  /// Takes all the bytes that came; `needsBytes` was true.
+  mutating func append(_ bytes: inout ByteBuffer) {
+    // Many small splits at once must not hold a large buffer each.
+    if compressed.count == 0, bytes.count >= Self.bytesWorthSwapping {
+      swap(&compressed, &bytes)
+    } else {
+      compressed.append(bytes.readable)
+    }
+    bytes.removeAll()
+    needsBytes = false
+  }
+
+  /// Records that no bytes follow.
+  ///
+  /// - Parameter mayBeTorn: whether what follows the last line end, or is no whole frame, is a record
+  ///   that was cut off; it is dropped then.
+  /// - Returns: the number of bytes dropped.
+  mutating func end(mayBeTorn: Bool) -> Int {
+    end = .seen
+    needsBytes = false
+    guard mayBeTorn, !decompressor.endsWithFrame else { return 0 }
+    end = .torn
+    return window.count + compressed.count
+  }
+
+  /// Whether the rest of the split is dropped.
+  var isTorn: Bool { end == .torn }
+
+  /// Whether all records are taken.
+  var isDone: Bool {
+    switch end {
+    case .torn: true
+    case .windowed: window.count == 0 && opening != nil && bytesToSkip == 0
+    case .ahead, .seen: false
+    }
+  }
+
+  /// Decompresses a piece; `needsBytes` says whether there was anything to decompress.
+  mutating func fill() throws(InputFault) {
+    let before = window.count
+    let skipped = bytesToSkip
+    do throws(ZstdError) {
+      let consumed = try decompressor.decompress(
+        UnsafeRawBufferPointer(compressed.readable), isLast: end != .ahead,
+        limit: Self.windowBytes, into: window)
+      compressed.consume(consumed)
+      grown.from += consumed
+      grown.to += window.count - before
+      skip()
+      guard !decompressor.mayHoldMore, compressed.count == 0 || consumed == 0 else { return }
+      if end == .ahead {
+        // The new bytes are looked at before more are asked for.
+        needsBytes = window.count == before
+      } else {
+        try decompressor.finish()
+        end = .windowed
+      }
+    } catch {
+      throw .container(split: shownName, error)
+    }
+    guard end != .windowed || bytesToSkip == 0 else {
+      throw .shorter(
+        split: shownName, expected: settled.byteOffset, found: settled.byteOffset - bytesToSkip)
+    }
+    if skipped > 0, bytesToSkip == 0 { try checkFrame() }
+  }
+
+  /// Checks that the bytes dropped were of one frame, as they were before the cursor was taken.
+  private mutating func checkFrame() throws(InputFault) {
+    guard let frame else { return }
+    let found = decompressor.position(atByte: settled.byteOffset, records: 0)
+    // Between two frames, the cursor may be at the end of the first as well as at the start of the second.
+    guard found.frameOffset != frame.offset, found.byteOffsetInFrame > 0 else { return }
+    throw .shorterFrame(split: shownName, expected: frame.bytesWithin)
+  }
+
+  /// Drops what precedes the cursor, as far as it is at hand.
+  private mutating func skip() {
+    guard bytesToSkip > 0 else { return }
+    let count = min(window.count, bytesToSkip)
+    window.consume(count)
+    bytesToSkip -= count
+    grown = (0, 0)
+    guard bytesToSkip == 0, !prologue.isEmpty else { return }
+    let rest = Array(window.readable)
+    window.removeAll()
+    window.append(prologue)
+    window.append(rest)
+  }
+
+  /// The fault of the record under way if it is a decompression bomb.
+  var growthFault: RecordFault? {
+    guard grown.to > Self.bytesFreeOfGrowth, grown.to / maxGrowth > grown.from else { return nil }
+    return RecordFault(
+      expected: "a record of at most \(maxGrowth) times its compressed bytes",
+      found: "\(grown.to) bytes from \(grown.from)")
+  }
+
+  // MARK: Records
+
+  /// Looks at the start of the split; nil while it cannot see enough of it.
+  mutating func open() throws(RecordFault) -> StreamOpening? {
+    guard bytesToSkip == 0,
+      let found = try decoder.open(InputWindow(bytes: window.readable, isLast: end == .windowed))
+    else { return nil }
+    opening = found
+    window.consume(found.prologue.count)
+    byteOffset += found.prologue.count
+    return found
+  }
+
+  /// Takes records into `block` up to `limit` of them.
+  ///
+  /// - Returns: why the decoder stopped, the bytes of the record that it rejected, and whether the last
+  ///   record was one of a unit that goes on.
+  mutating func decode(
+    into block: inout RecordBlock, limit: Int
+  ) -> (outcome: DecodeOutcome, rejected: [UInt8], isInsideUnit: Bool) {
+    var progress = DecodeProgress()
+    let view = InputWindow(bytes: window.readable, isLast: end == .windowed)
+    let outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
+    var rejected: [UInt8] = []
+    if case .rejected(_, let byteCount) = outcome {
+      rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
+    }
+    records += progress.records
+    byteOffset += progress.consumed
+    window.consume(progress.consumed)
+    if progress.records > 0 { grown = (0, 0) }
+    return (outcome, rejected, progress.isInsideUnit)
+  }
+
+  /// Checks that need all of the split, if all of it was decoded.
+  func finish() throws(RecordFault) {
+    if !isResumed { try decoder.finish() }
+  }
+
+  // MARK: Cursors
+
+  /// After the last record taken.
+  mutating func position() -> StreamPosition {
+    decompressor.position(atByte: byteOffset, records: records)
+  }
+
+  /// Whether records, or blank lines, were taken whose batch is not cut.
+  var isAhead: Bool { settled.byteOffset != byteOffset || settled.records != records }
+
+  /// Records that the batch of the last record taken was cut.
+  mutating func settle() {
+    if isAhead { settled = position() }
+  }
+
+  /// The cursor after the last record whose batch was cut.
+  func cursor(in source: any Source) throws(FileError) -> SplitCursor {
+    var cursor = cursor(at: settled)
+    cursor.source = try source.mark(of: split, at: cursor.sourceOffset)
+    return cursor
+  }
+
+  /// The cursor after the last record taken, for those who only look at it.
+  mutating func endCursor() -> SplitCursor { cursor(at: position()) }
+
+  private func cursor(at position: StreamPosition) -> SplitCursor {
+    SplitCursor(
+      split: name, container: decompressor.container(of: position),
+      byteOffset: position.byteOffset, records: position.records)
+  }
+}
