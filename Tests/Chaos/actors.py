@@ -114,7 +114,7 @@ class Subscriber(Actor):
 
     def __init__(self, address, seed: str, stopped: threading.Event):
         self.address = address
-        self.torn = 0
+        self.torn: list[bytes] = []
         self.lines = 0
         super().__init__(seed, stopped)
 
@@ -147,7 +147,9 @@ class Subscriber(Actor):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self.lines += 1
-                self.torn += not is_first and line.count(b",") != 2
+                # Blank lines pass through as they are; noise has some.
+                if line and not is_first and line.count(b",") != 2:
+                    self.torn.append(line)
                 is_first = False
             if self.made.random() < 0.02:
                 self.stopped.wait(self.made.uniform(0, 3))
