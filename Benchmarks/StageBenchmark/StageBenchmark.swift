@@ -68,7 +68,7 @@ private final class StageTimes {
 
 /// One way of a whole input through the stages.
 ///
-/// Windows and units have the sizes that the pipeline gives them (IngestLane, NormalizeStage).
+/// Windows and units have the sizes that the pipeline gives them (SplitReader, NormalizeStage).
 private struct StagePass {
   private static let windowBytes = 256 << 10
   private static let unitBytes = 512 << 10
