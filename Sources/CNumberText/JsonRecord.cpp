@@ -210,9 +210,20 @@ struct JsonRecordReader {
     if (place.node == nullptr) return true;
     if (place.node->kind == Node::Kind::vector) {
       if (place.count == place.node->elements.size()) return true;
+      if (place.count == 0) return replace_empty(place);
       return walk->refuse(JSON_VECTOR_LENGTH, "", -1, place.node->feature, place.count);
     }
     if (completes) complete(place);
+    return true;
+  }
+
+  // An empty vector is missing, as a null one is.
+  bool replace_empty(const Place &place) {
+    if (completes) {
+      const size_t begin = inserted.size();
+      write_absent(*place.node, int64_t(place.start) + shift - int64_t(begin));
+      note_edit(place.start, walk->end_offset() - place.start, begin);
+    }
     return true;
   }
 

@@ -10,7 +10,7 @@ package enum RecordSettings {
     "features", featuresType, defaultText: "every column whose first record holds a number",
     option: .value("features", "names"), optionType: optionalFeaturesType,
     help: "The features by name, with `*` and `?`. NDJSON takes dotted paths, `engine.rpm`, and "
-      + "vectors, `embedding[*]`.")
+      + "vectors, `embedding[*]` or, with their length, `embedding[0..127]`.")
 
   package static let onMissing = Setting<MissingPolicy>(
     "on_missing", .choice, default: .keep, option: .value("on-missing", "policy"),

@@ -2,8 +2,8 @@
 package struct StreamOpening: Sendable, Equatable, Codable {
   /// The features, in the order in which they are in blocks.
   package var schema: FeatureSchema
-  /// All columns by name, those that are no feature too, in the order of the records; empty in a format
-  /// whose records have names of their own.
+  /// All columns by name, those that are no feature too, in the order of the records. If records name their
+  /// own values: the places of features, all values of a vector among them.
   package var columns: [String]
   /// The bytes before the first record, passed on as they are: a byte order mark, a header line.
   package var prologue: [UInt8]

@@ -82,8 +82,8 @@ struct NDJSONDecoderTests {
     #expect(reading.rows == [[1, 2], [nil, nil], [nil, nil]])
     #expect(
       reading.rejections.map(\.fault.description) == [
-        "expected 2 values in the array of feature 'v[0]', as in the first record, found 1",
-        "expected 2 values in the array of feature 'v[0]', as in the first record, found 3",
+        "expected 2 values in the array of feature 'v[0]', found 1",
+        "expected 2 values in the array of feature 'v[0]', found 3",
       ])
   }
 

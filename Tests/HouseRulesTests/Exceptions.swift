@@ -38,7 +38,6 @@ let filesToRewrite: Set<String> = [
   "Sources/Codecs/Compression/InputDecompressor.swift",
   "Sources/Codecs/Compression/Zstd.swift",
   "Sources/Codecs/NDJSON/JSONRecordReader.swift",
-  "Sources/Codecs/NDJSON/NDJSONDecoder.swift",
   "Sources/Codecs/NDJSON/NDJSONRowEncoder.swift",
   "Sources/Codecs/Raw/Raw.swift",
   "Sources/Codecs/Raw/RawRows.swift",

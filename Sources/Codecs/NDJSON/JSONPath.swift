@@ -4,7 +4,7 @@
 /// Its spelling is the feature's name: keys joined by dots and the index in brackets, as in
 /// `engine.rpm` and `embedding[3]`. A dot, bracket `[` or backslash that belongs to a key is
 /// written with a backslash before it, so that every path has one spelling and no two the same.
-struct JSONPath: Hashable, CustomStringConvertible {
+struct JSONPath: Hashable, Sendable, CustomStringConvertible {
   var keys: [String]
   var element: Int?
 
@@ -15,36 +15,71 @@ struct JSONPath: Hashable, CustomStringConvertible {
 
   /// Reads the spelling of a path.
   init(parsing text: String) throws(FormatError) {
+    let spelling = try Spelling(parsing: text)
+    guard spelling.vectorLength == nil else {
+      throw Self.error(in: text, "it spells a whole vector")
+    }
+    self = spelling.path
+  }
+
+  /// A path, or all values of a vector, as in `embedding[0..127]`.
+  struct Spelling {
+    /// That of the first value of a vector.
+    var path: JSONPath
+    /// Nil for one value.
+    var vectorLength: Int?
+  }
+
+  static func error(in text: String, _ reason: String) -> FormatError {
+    FormatError(RecordSettings.features, "'\(text)' is not a JSON path: \(reason)")
+  }
+}
+
+extension JSONPath.Spelling {
+  init(parsing text: String) throws(FormatError) {
     var keys: [String] = []
     var key = String.UnicodeScalarView()
     var rest = text.unicodeScalars[...]
     var element: Int?
+    var vectorLength: Int?
     while let scalar = rest.popFirst() {
       switch scalar {
       case "\\":
-        guard let escaped = rest.popFirst(), Self.isSpecial(escaped) else {
-          throw Self.error(in: text, "a backslash stands before '.', '[' or '\\' only")
+        guard let escaped = rest.popFirst(), JSONPath.isSpecial(escaped) else {
+          throw JSONPath.error(in: text, "a backslash stands before '.', '[' or '\\' only")
         }
         key.append(escaped)
       case ".":
         keys.append(String(key))
         key.removeAll()
       case "[":
-        guard rest.last == "]", let index = Int(String(rest.dropLast())),
-          String(String.UnicodeScalarView(rest)) == "\(index)]", index >= 0
-        else {
-          throw Self.error(in: text, "an index such as [0] ends it; '[' in a key is written '\\['")
-        }
-        element = index
+        (element, vectorLength) = try Self.index(String(rest), in: text)
         rest = rest.suffix(0)
       default:
         key.append(scalar)
       }
     }
     keys.append(String(key))
-    self.init(keys: keys, element: element)
+    self.init(path: JSONPath(keys: keys, element: element), vectorLength: vectorLength)
   }
 
+  /// The index that ends a path, `3]`, or the first index and the length of a vector, `0..127]`.
+  private static func index(
+    _ text: String, in path: String
+  ) throws(FormatError) -> (element: Int, vectorLength: Int?) {
+    if let index = Int(text.dropLast()), index >= 0, text == "\(index)]" { return (index, nil) }
+    let bounds = text.dropLast().split(separator: ".", omittingEmptySubsequences: false)
+    if bounds.count == 3, let last = Int(bounds[2]), last >= 0, last < .max, text == "0..\(last)]" {
+      return (0, last + 1)
+    }
+    throw JSONPath.error(
+      in: path,
+      "an index such as [0], or all of a vector such as [0..127], ends it; "
+        + "'[' in a key is written '\\['")
+  }
+}
+
+extension JSONPath {
   var description: String {
     var text = String.UnicodeScalarView()
     for (position, key) in keys.enumerated() {
@@ -57,11 +92,7 @@ struct JSONPath: Hashable, CustomStringConvertible {
     return String(text) + (element.map { "[\($0)]" } ?? "")
   }
 
-  private static func isSpecial(_ scalar: Unicode.Scalar) -> Bool {
+  fileprivate static func isSpecial(_ scalar: Unicode.Scalar) -> Bool {
     scalar == "." || scalar == "[" || scalar == "\\"
-  }
-
-  private static func error(in text: String, _ reason: String) -> FormatError {
-    FormatError(RecordSettings.features, "'\(text)' is not a JSON path: \(reason)")
   }
 }

@@ -15,7 +15,7 @@ struct JSONLeaf: Equatable {
 }
 
 /// A feature to be read: its name, its place, and the length of the vector it is in, if any.
-struct JSONFeature: Equatable {
+struct JSONFeature: Equatable, Sendable {
   var name: String
   var path: JSONPath
   var vectorLength: Int?
@@ -211,7 +211,7 @@ final class JSONRecordReader: @unchecked Sendable {
     case JSON_VECTOR_LENGTH:
       let length = feature?.vectorLength ?? 0
       return RecordFault(
-        expected: "\(length) values in the array of feature '\(name)', as in the first record",
+        expected: "\(length) values in the array of feature '\(name)'",
         found: "\(fault.count)")
     default:
       var found = (fault.message.map { String(cString: $0) } ?? "an error") + place

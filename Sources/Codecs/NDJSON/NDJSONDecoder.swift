@@ -5,20 +5,18 @@ internal import Records
 /// Lines end with a newline (a carriage return before it is JSON's white space) or with the stream.
 /// A line of white space is no record; its bytes go with the record that follows it, or last.
 ///
-/// Features are numbers by their path, as `JSONPath` spells it, or the values of an array of
-/// numbers: a vector. Vectors are those of the first record, and keep the length that they have
-/// there; so a value of a vector is a feature only if it is in the first record, even when it is
-/// named without a wildcard, while a number named so may come later.
+/// Features are numbers by their path, as `JSONPath` spells it, or the values of an array of numbers: a
+/// vector. A vector keeps the length that the stream began with, or that the user said. A record with
+/// another length is a bad one; a null or empty vector is missing.
 ///
 /// Invariants:
 /// - `reader` is set by `open` and has one feature for each name of the schema, in that order.
-/// - A record is appended to a batch as a whole or not at all.
+/// - A record is appended to a block as a whole or not at all.
 struct NDJSONDecoder: RecordDecoder {
   private let options: DecoderOptions
-  /// The paths of the patterns without wildcards, by their text.
-  private let exactPaths: [String: JSONPath]
+  private var search: JSONFeatureSearch
   private var lines: LineCutter
-  /// Where `open` looks for the first record; all before it is white space.
+  /// The offset of the line that `open` looks at next.
   private var openingOffset = 0
   private var reader: JSONRecordReader?
   private var rows: PlainRows?
@@ -35,16 +33,7 @@ struct NDJSONDecoder: RecordDecoder {
     guard (1...(1 << 30)).contains(options.limits.recordBytes) else {
       throw FormatError(RecordSettings.recordBytes, "expected 1B to 1GiB for a line of JSON")
     }
-    var exactPaths: [String: JSONPath] = [:]
-    for pattern in options.features where !pattern.isGlob {
-      let path = try JSONPath(parsing: pattern.text)
-      guard path.keys.count <= options.limits.depth else {
-        throw FormatError(
-          RecordSettings.features, "'\(pattern.text)' is deeper than JSON may nest")
-      }
-      exactPaths[pattern.text] = path
-    }
-    self.exactPaths = exactPaths
+    search = try JSONFeatureSearch(options)
   }
 
   // MARK: Opening
@@ -53,79 +42,55 @@ struct NDJSONDecoder: RecordDecoder {
     let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
     if window.bytes.count < byteOrderMark.count, !window.isLast { return nil }
     let prologue = window.bytes.starts(with: byteOrderMark) ? byteOrderMark : []
-    openingOffset = max(openingOffset, prologue.count)
-    var firstRecord: UnsafeRawBufferPointer?
-    search: while firstRecord == nil {
-      // White space without end is refused like a line without end.
-      guard openingOffset <= options.limits.recordBytes else { throw tooLong.at(prologue.count) }
-      switch lines.line(at: openingOffset, of: window) {
-      case .incomplete: return nil
-      case .tooLong: throw tooLong.at(openingOffset)
-      case .none: break search
-      case .whole(let range):
-        let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
-        // A line that cannot be read says nothing of the features; it is refused when its turn comes.
-        if Self.isBlank(line)
-          || (try? JSONRecordReader.leaves(of: line, limits: options.limits)) == nil
-        {
-          openingOffset = range.upperBound
-        } else {
-          firstRecord = line
-        }
-      }
+    let features: [JSONFeature]
+    if let known = options.opening {
+      features = try Self.known(known)
+    } else {
+      openingOffset = max(openingOffset, prologue.count)
+      guard try look(into: window, after: prologue.count) else { return nil }
+      features = try search.features()
     }
-    let features = try chooseFeatures(firstRecord)
     reader = try JSONRecordReader(features: features, limits: options.limits)
     rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
     lines = LineCutter(limit: options.limits.recordBytes)
     do {
-      return StreamOpening(schema: try FeatureSchema(features.map(\.name)), prologue: prologue)
+      return StreamOpening(
+        schema: try FeatureSchema(features.map(\.name)),
+        columns: JSONFeature.columns(of: features), prologue: prologue)
     } catch {
       throw RecordFault(error)
     }
   }
 
-  /// The features by the patterns, from the leaves of the first record and from the patterns
-  /// without wildcards, whose members may come later.
-  private func chooseFeatures(
-    _ firstRecord: UnsafeRawBufferPointer?
-  ) throws(RecordFault) -> [JSONFeature] {
-    var found: [JSONFeature] = []
-    if let firstRecord {
-      for leaf in try JSONRecordReader.leaves(of: firstRecord, limits: options.limits) {
-        found += leaf.paths.map {
-          JSONFeature(name: $0.description, path: $0, vectorLength: leaf.vectorLength)
-        }
-        guard found.count <= options.limits.fields else {
-          throw RecordFault(
-            expected: "at most \(options.limits.fields) numbers in the first record", found: "more")
-        }
+  /// Looks at records until the features are found, or the bounds of the search are reached.
+  ///
+  /// - Returns: false if it must see more bytes.
+  private mutating func look(
+    into window: InputWindow, after prologueBytes: Int
+  ) throws(RecordFault) -> Bool {
+    while !search.isOver(after: openingOffset - prologueBytes) {
+      // Lines without end that are no records are refused like a line without end.
+      guard search.records > 0 || openingOffset <= options.limits.recordBytes else {
+        throw tooLong.at(prologueBytes)
+      }
+      switch lines.line(at: openingOffset, of: window) {
+      case .incomplete: return false
+      case .tooLong: throw tooLong.at(openingOffset)
+      case .none: return true
+      case .whole(let range):
+        let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
+        if !Self.isBlank(line) { try search.take(line) }
+        openingOffset = range.upperBound
       }
     }
-    if options.features.isEmpty {
-      guard !found.isEmpty || firstRecord == nil else {
-        throw RecordFault(expected: "a number in the first record", found: "none")
-      }
-      return found
-    }
-    var names = Set(found.map(\.name))
-    for pattern in options.features {
-      guard let path = exactPaths[pattern.text], names.insert(pattern.text).inserted else {
-        continue
-      }
-      guard path.element == nil || firstRecord == nil else {
-        throw RecordFault(
-          expected: "an array of numbers with '\(pattern.text)' in the first record",
-          found: "none")
-      }
-      found.append(JSONFeature(name: pattern.text, path: path))
-    }
-    // Without a record there are no leaves to choose from, and nothing to read.
-    if firstRecord == nil { return found.filter { $0.path.element == nil } }
+    return true
+  }
+
+  private static func known(_ opening: StreamOpening) throws(RecordFault) -> [JSONFeature] {
     do {
-      return try FeaturePattern.select(options.features, from: found.map(\.name)).map { found[$0] }
+      return try JSONFeature.known(opening)
     } catch {
-      throw RecordFault(error)
+      throw RecordFault(expected: "a stream of JSON", found: error.message)
     }
   }
 

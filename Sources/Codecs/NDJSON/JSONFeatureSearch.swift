@@ -1,0 +1,197 @@
+internal import Records
+
+// Invariants:
+// - `found` has the places of the first record, then the vectors that later records showed.
+// - `waiting` are the patterns of vectors that match nothing in `found`.
+
+/// Finds the features of a stream: in its first record, and, for a vector that is null or empty there, in
+/// the first record that has its values.
+struct JSONFeatureSearch: Sendable {
+  /// The most records that are looked at, and about the most bytes.
+  static let mostRecords = 1000
+  static let mostBytes = 1 << 20
+
+  private let patterns: [FeaturePattern]
+  /// The paths of the patterns without wildcards, by their text.
+  private let exactPaths: [String: JSONPath]
+  private let limits: DecoderLimits
+  /// The features of vectors whose length the user said.
+  private let said: [JSONFeature]
+  private var found: [JSONFeature] = []
+  private var waiting: [FeaturePattern] = []
+  private(set) var records = 0
+
+  /// - Throws: for a feature name that is no path.
+  init(_ options: DecoderOptions) throws(FormatError) {
+    limits = options.limits
+    var patterns: [FeaturePattern] = []
+    var exactPaths: [String: JSONPath] = [:]
+    var said: [JSONFeature] = []
+    for pattern in options.features {
+      if pattern.isGlob {
+        patterns.append(pattern)
+        continue
+      }
+      let spelling = try JSONPath.Spelling(parsing: pattern.text)
+      guard spelling.path.keys.count <= limits.depth else {
+        throw JSONPath.error(in: pattern.text, "deeper than JSON may nest")
+      }
+      guard let length = spelling.vectorLength else {
+        patterns.append(pattern)
+        exactPaths[pattern.text] = spelling.path
+        continue
+      }
+      guard length <= limits.fields else {
+        throw JSONPath.error(
+          in: pattern.text, "longer than the \(limits.fields) members of a record")
+      }
+      for index in 0..<length {
+        let path = JSONPath(keys: spelling.path.keys, element: index)
+        said.append(JSONFeature(name: path.description, path: path, vectorLength: length))
+        patterns.append(FeaturePattern(path.description))
+      }
+    }
+    self.patterns = patterns
+    self.exactPaths = exactPaths
+    self.said = said
+  }
+
+  /// Whether no other record is to be looked at.
+  ///
+  /// - Parameter byteCount: of the lines before the next one.
+  func isOver(after byteCount: Int) -> Bool {
+    guard records > 0 else { return false }
+    if waiting.isEmpty || records >= Self.mostRecords || byteCount >= Self.mostBytes { return true }
+    // A vector that was found has not the value that is waited for, and will not get it.
+    return waiting.contains { pattern in
+      exactPaths[pattern.text].map { hasVector($0.keys) } ?? false
+    }
+  }
+
+  private func hasVector(_ keys: [String]) -> Bool {
+    found.contains { $0.vectorLength != nil && $0.path.keys == keys }
+  }
+
+  /// Takes the next record of the stream; one that cannot be read tells nothing, and is none.
+  mutating func take(_ line: UnsafeRawBufferPointer) throws(RecordFault) {
+    guard let leaves = try? JSONRecordReader.leaves(of: line, limits: limits) else { return }
+    records += 1
+    if records == 1 {
+      for leaf in leaves { try add(leaf) }
+      addSaid()
+      waiting = patterns.filter { isVector($0) && !matches($0) }
+    } else {
+      for leaf in leaves where leaf.vectorLength != nil && !hasVector(leaf.keys) {
+        guard leaf.paths.contains(where: { path in isAwaited(path.description) }) else { continue }
+        try add(leaf)
+      }
+      waiting.removeAll(where: matches)
+    }
+  }
+
+  private mutating func add(_ leaf: JSONLeaf) throws(RecordFault) {
+    found += leaf.paths.map {
+      JSONFeature(name: $0.description, path: $0, vectorLength: leaf.vectorLength)
+    }
+    guard found.count <= limits.fields else {
+      throw RecordFault(
+        expected: "at most \(limits.fields) numbers in the first record", found: "more")
+    }
+  }
+
+  /// Adds the vectors whose length the user said, whatever length the record has.
+  private mutating func addSaid() {
+    let vectors = Set(said.map(\.path.keys))
+    found.removeAll { $0.vectorLength != nil && vectors.contains($0.path.keys) }
+    found += said
+  }
+
+  /// Whether a pattern can match nothing but a value of a vector.
+  private func isVector(_ pattern: FeaturePattern) -> Bool {
+    if let path = exactPaths[pattern.text] { return path.element != nil }
+    // An escaped bracket belongs to a key.
+    var isEscaped = false
+    for character in pattern.text {
+      if character == "[", !isEscaped { return true }
+      isEscaped = character == "\\" && !isEscaped
+    }
+    return false
+  }
+
+  private func matches(_ pattern: FeaturePattern) -> Bool {
+    found.contains { pattern.isGlob ? pattern.matches($0.name) : pattern.text == $0.name }
+  }
+
+  private func isAwaited(_ name: String) -> Bool {
+    waiting.contains { $0.isGlob ? $0.matches(name) : $0.text == name }
+  }
+
+  // MARK: The choice
+
+  /// The features by the patterns, in their order.
+  ///
+  /// - Throws: if a pattern matches nothing.
+  func features() throws(RecordFault) -> [JSONFeature] {
+    if patterns.isEmpty {
+      guard !found.isEmpty || records == 0 else {
+        throw RecordFault(expected: "a number in the first record", found: "none")
+      }
+      return found
+    }
+    if records > 0, let missing = waiting.first {
+      throw RecordFault(
+        expected: "an array of numbers with '\(missing.text)' in the first "
+          + (records == 1 ? "record" : "\(records) records"),
+        found: "none; its length can be said, as in 'embedding[0..127]'")
+    }
+    var candidates = records == 0 ? said : found
+    var names = Set(candidates.map(\.name))
+    // A number may come later.
+    for pattern in patterns {
+      guard let path = exactPaths[pattern.text], path.element == nil,
+        names.insert(pattern.text).inserted
+      else { continue }
+      candidates.append(JSONFeature(name: pattern.text, path: path))
+    }
+    // Without a record there is nothing to choose from, and nothing to read.
+    if records == 0 { return candidates }
+    do {
+      return try FeaturePattern.select(patterns, from: candidates.map(\.name)).map {
+        candidates[$0]
+      }
+    } catch {
+      throw RecordFault(error)
+    }
+  }
+}
+
+extension JSONFeature {
+  /// The features of a stream whose opening is known.
+  ///
+  /// - Throws: if a name is no path.
+  static func known(_ opening: StreamOpening) throws(FormatError) -> [JSONFeature] {
+    var lengths: [[String]: Int] = [:]
+    for column in opening.columns + opening.schema.names {
+      let path = try JSONPath(parsing: column)
+      guard let element = path.element else { continue }
+      lengths[path.keys] = max(lengths[path.keys] ?? 0, element + 1)
+    }
+    var features: [JSONFeature] = []
+    for name in opening.schema.names {
+      let path = try JSONPath(parsing: name)
+      let length = path.element == nil ? nil : lengths[path.keys]
+      features.append(JSONFeature(name: name, path: path, vectorLength: length))
+    }
+    return features
+  }
+
+  /// The columns that the features tell of: each number, and all values of each vector.
+  static func columns(of features: [JSONFeature]) -> [String] {
+    var vectors = Set<[String]>()
+    return features.flatMap { feature -> [String] in
+      guard let length = feature.vectorLength else { return [feature.name] }
+      guard vectors.insert(feature.path.keys).inserted else { return [] }
+      return JSONLeaf(keys: feature.path.keys, vectorLength: length).paths.map(\.description)
+    }
+  }
+}
