@@ -49,6 +49,7 @@ let package = Package(
     module("State", ["Records"]),
     .target(name: "CColumnKernel"),
     module("BatchNormalization", ["Records", "State", "CColumnKernel"]),
+    module("Operators", ["Records", "State", "BatchNormalization", "Configuration"]),
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
     module("Storage", ["Records", "State", "CXXHash", "CLinux"]),
@@ -60,19 +61,20 @@ let package = Package(
     module(
       "Stream",
       [
-        "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-        "Configuration", .product(name: "Logging", package: "swift-log"),
+        "Records", "State", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs",
+        "Connectors", "Configuration", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "Supervision",
       [
-        "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Stream",
-        .product(name: "Logging", package: "swift-log"),
+        "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs",
+        "Connectors", "Stream", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "ControlPlane",
       [
-        "Supervision", "Stream", "BatchNormalization", "Records", "Storage", "Dataflow",
+        "Supervision", "Stream", "Operators", "BatchNormalization", "Records", "Storage",
+        "Dataflow",
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Page/index.html")]),
     .executableTarget(
@@ -82,11 +84,14 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    benchmark("KernelBenchmark", ["BatchNormalization", "Records", "State"]),
-    benchmark("StageBenchmark", ["BatchNormalization", "Codecs", "Configuration", "Records"]),
+    benchmark("KernelBenchmark", ["BatchNormalization", "Operators", "Records", "State"]),
+    benchmark(
+      "StageBenchmark",
+      ["BatchNormalization", "Codecs", "Configuration", "Operators", "Records"]),
     tests("Records"),
     tests("State", ["Records"]),
     tests("BatchNormalization", ["CColumnKernel", "State"], resources: [.copy("Golden")]),
+    tests("Operators", ["BatchNormalization", "Configuration", "Records", "State"]),
     tests("Dataflow"),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
@@ -98,7 +103,8 @@ let package = Package(
     tests(
       "ControlPlane",
       [
-        "Supervision", "Stream", "BatchNormalization", "Records", "Dataflow", "TestSupport",
+        "Supervision", "Stream", "Operators", "BatchNormalization", "Records", "Dataflow",
+        "TestSupport",
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Stream", ["Supervision", "TestSupport"]),

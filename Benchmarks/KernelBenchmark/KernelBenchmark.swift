@@ -1,5 +1,6 @@
 internal import BatchNormalization
 internal import Glibc
+internal import Operators
 internal import Records
 internal import State
 
@@ -56,11 +57,13 @@ struct KernelBenchmark {
       state[count: "evenkeel.moments.batches"] = Array(repeating: 1, count: features)
       state[count: "evenkeel.moments.variance_batches"] = Array(repeating: 1, count: features)
     }
-    var normalizer = try Normalizer(
-      schema: schema, settings: settings, outputPrecision: .float32, state: state)
+    var operators = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(schema: schema, outputPrecision: .float32, normalization: settings),
+      state: state)
     var batch = made(records: records, features: features)
     return try best(values: records * features) {
-      let emission = try normalizer.normalize(&batch)
+      let emission = try operators.operate(on: &batch)
       precondition(emission == .normalized)
     }
   }

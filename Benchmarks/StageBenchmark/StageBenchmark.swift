@@ -2,6 +2,7 @@ internal import BatchNormalization
 internal import Codecs
 internal import Configuration
 internal import Glibc
+internal import Operators
 internal import Records
 
 /// Takes one file through the stages of Evenkeel on one thread, batch by batch, and tells how long
@@ -105,15 +106,16 @@ private struct StagePass {
 
   mutating func run() throws {
     guard let opening = try open() else { return }
-    var normalizer = try Normalizer(
-      schema: opening.schema, settings: settings, outputPrecision: .float32)
+    var operators = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(schema: opening.schema, outputPrecision: .float32, normalization: settings))
     let encoder = try format.makeEncoder(encoderOptions(opening))
     var batch = RecordBlock(
       columns: FeatureColumns(
         featureCount: opening.schema.count, capacity: batchSize, precision: options.columns))
     while try fillBatch(&batch) {
       values += batch.columns.count * batch.columns.featureCount
-      _ = try times.measure(.normalize) { try normalizer.normalize(&batch.columns) }
+      _ = try times.measure(.normalize) { try operators.operate(on: &batch.columns) }
       times.measure(.encode) { encoder.encode(batch, into: unit) }
       if unit.count >= Self.unitBytes { try compressUnit() }
       batch.removeRecords()

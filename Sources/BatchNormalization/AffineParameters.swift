@@ -23,6 +23,33 @@ package struct AffineParameters: Sendable, Equatable {
     self.bias = bias
   }
 
+  /// The pairs of some features, in the order of `expected`: by name if the names are known, else as they
+  /// are.
+  ///
+  /// - Throws: as `init(weight:bias:)`; `NormalizationError.absentFeatures` if pairs are missing.
+  package init(
+    weight: [Double], bias: [Double], of names: [String]?, arrangedFor expected: [String]
+  ) throws(NormalizationError) {
+    let given = try AffineParameters(weight: weight, bias: bias)
+    guard let names else {
+      guard given.featureCount == expected.count else {
+        throw .featureCount(
+          of: "weight and bias", expected: expected.count, found: given.featureCount)
+      }
+      self = given
+      return
+    }
+    guard names.count == given.featureCount else {
+      throw .featureCount(of: "features", expected: given.featureCount, found: names.count)
+    }
+    let indices = Dictionary(zip(names, names.indices)) { first, _ in first }
+    let absent = expected.filter { indices[$0] == nil }
+    guard absent.isEmpty else { throw .absentFeatures(absent) }
+    let chosen = expected.compactMap { indices[$0] }
+    self.weight = chosen.map { weight[$0] }
+    self.bias = chosen.map { bias[$0] }
+  }
+
   package var featureCount: Int { weight.count }
 }
 

@@ -1,4 +1,4 @@
-package import State
+internal import Records
 
 /// What the normaliser refuses; whatever it refuses leaves its state and the batch untouched.
 package enum NormalizationError: Error, Equatable, CustomStringConvertible {
@@ -6,10 +6,10 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case setting(name: String, expected: String, found: String)
   /// A vector or batch of another number of features than the schema (or its counterpart) has.
   case featureCount(of: String, expected: Int, found: Int)
+  /// Features of the stream that γ and β are not given for.
+  case absentFeatures([String])
   /// A number that a vector of parameters, moments or counts cannot hold, by its index.
   case element(of: String, index: Int, expected: String, found: String)
-  /// A state that breaks what its groups ask of it.
-  case state(StateError)
   /// A quantity of that feature that is too large to represent.
   case overflow(feature: String, quantity: Quantity)
   /// The time since the batch before, which a half-life in seconds needs.
@@ -34,7 +34,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
       "\(subject): expected \(expected) features, found \(found)"
     case .element(let subject, let index, let expected, let found):
       "\(subject)[\(index)]: expected \(expected), found \(found)"
-    case .state(let error): error.description
+    case .absentFeatures(let names):
+      "features: expected \(listed(names)), found no such name"
     case .overflow(let feature, let quantity):
       "feature '\(feature)': the \(quantity.rawValue) overflows"
     case .elapsedSeconds(let found):

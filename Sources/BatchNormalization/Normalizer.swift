@@ -1,86 +1,43 @@
 package import Records
 package import State
 
-/// How a batch left `Normalizer.normalize`.
-package enum BatchEmission: Sendable, Equatable {
-  /// Its columns are y.
-  case normalized
-  /// Its columns are untouched and are to be emitted so.
-  case passed
-  /// Its columns are untouched; to be kept in order until `normalizeHeld`.
-  case held
-}
-
-/// What the last batch showed of one feature, for those who watch.
-package struct FeatureObservation: Sendable, Equatable {
-  /// nil where the feature was missing in all of the batch, or its moments were not needed.
-  package var moments: Moments?
-  /// r and d of mode `renorm`.
-  package var renormScale: Double?
-  package var renormShift: Double?
-
-  package init(moments: Moments? = nil, renormScale: Double? = nil, renormShift: Double? = nil) {
-    self.moments = moments
-    self.renormScale = renormScale
-    self.renormShift = renormShift
-  }
-}
-
-/// Normalises the mini-batches of one stream, one after another (docs/SEMANTICS.md).
+/// Normalises the mini-batches of one stream (docs/SEMANTICS.md): plans what a batch does to the running
+/// moments and how its values are transformed, and commits the plan to the state.
 ///
 /// Invariants:
-/// - Nothing is committed before everything that can fail has been computed: a batch that is
-///   refused leaves the state and the batch as they were.
+/// - Planning checks everything that can fail. Committing cannot fail, so a batch that is refused leaves
+///   the state as it was.
 /// - No running moment is ever other than finite.
 package struct Normalizer: Sendable {
   package let schema: FeatureSchema
-  package let outputPrecision: Precision
   package private(set) var settings: NormalizationSettings
-  package private(set) var state: StateTable
-  /// Where the columns of a normaliser stand in `state`.
+  /// Where the columns of a normaliser stand in the table of the stream.
   package let columns: NormalizerColumns
-  private var lastPlans: [FeaturePlan] = []
-  /// The memory of the plans before, which the next ones take.
-  private var spentPlans: [FeaturePlan] = []
-  /// One per feature, of the last batch; empty before the first.
-  package var observations: [FeatureObservation] {
-    lastPlans.map {
-      FeatureObservation(
-        moments: $0.moments, renormScale: $0.transform?.renormScale,
-        renormShift: $0.transform?.renormShift)
-    }
-  }
 
-  /// - Parameter outputPrecision: the width in which y is written; y must be finite in it.
-  /// - Throws: `NormalizationError` for a setting out of range, or a state of other features.
+  /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
+  /// - Throws: `NormalizationError.setting` for a setting out of range.
   package init(
-    schema: FeatureSchema, settings: NormalizationSettings, outputPrecision: Precision,
-    state: StateTable? = nil
+    settings: NormalizationSettings, state: borrowing StateTable
   ) throws(NormalizationError) {
-    let state = state ?? StateTable(NormalizerColumns.groups, features: schema)
     try settings.validate()
-    guard state.features.count == schema.count else {
-      throw .featureCount(of: "state", expected: schema.count, found: state.features.count)
-    }
-    do throws(StateError) {
-      try state.validate()
-    } catch {
-      throw .state(error)
-    }
-    self.schema = schema
     self.settings = settings
-    self.outputPrecision = outputPrecision
-    self.state = state
+    schema = state.features
     columns = NormalizerColumns(in: state)
   }
 
-  /// Whether warm-up, where it applies at all, is over.
-  package var isWarm: Bool {
+  /// Whether warm-up, if it applies at all, is over.
+  package func isWarm(_ state: borrowing StateTable) -> Bool {
     settings.isFrozen || settings.mode == .batch
       || state[columns.batches][0] >= settings.warmUp.batches
   }
 
-  /// Takes other settings from the next batch on.
+  /// Whether records may be normalised and emitted before their batch is cut: by the running moments as
+  /// they stand, which their batch would be normalised by.
+  package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {
+    isWarm(state) && settings.mode == .running && !settings.updateFirst
+  }
+
+  /// Uses other settings from the next batch on.
   ///
   /// - Throws: `NormalizationError.setting`; the old ones stay then.
   package mutating func replaceSettings(
@@ -90,78 +47,24 @@ package struct Normalizer: Sendable {
     settings = replacement
   }
 
-  /// Takes another γ and β from the next batch on.
+  /// Uses another γ and β from the next batch on.
   ///
   /// - Throws: `NormalizationError.featureCount`; the old ones stay then.
-  package mutating func replaceParameters(
-    _ replacement: AffineParameters
+  package func replaceParameters(
+    _ replacement: AffineParameters, in state: inout StateTable
   ) throws(NormalizationError) {
     guard replacement.featureCount == schema.count else {
       throw .featureCount(
         of: "weight", expected: schema.count, found: replacement.featureCount)
     }
-    guard
-      state[columns.weight] != replacement.weight || state[columns.bias] != replacement.bias
-    else { return }
     state[columns.weight] = replacement.weight
     state[columns.bias] = replacement.bias
-    state[columns.stateVersion][0] += 1
-    state[columns.parametersVersion][0] = state[columns.stateVersion][0]
   }
 
-  /// Forgets the running moments and starts warm-up again; γ, β and the counts of missing and
-  /// clipped values stay.
-  package mutating func resetMoments() {
+  /// Forgets the running moments and starts warm-up again. γ, β and the counts of missing and clipped
+  /// values stay.
+  package func resetMoments(in state: inout StateTable) {
     state.reset(groups: ["moments", "stream"])
-    state[columns.stateVersion][0] += 1
-  }
-
-  /// Normalises the next batch of the stream in place and updates the running moments by it.
-  ///
-  /// - Parameters:
-  ///   - records: those that are the batch; all of `batch` unless told.
-  ///   - elapsedSeconds: the time since the batch before, which a half-life in seconds needs from the
-  ///     second batch on.
-  /// - Throws: `NormalizationError`, `.overflow` above all; nothing is changed then.
-  package mutating func normalize(
-    _ batch: inout FeatureColumns, records: Range<Int>? = nil, elapsedSeconds: Double? = nil
-  ) throws(NormalizationError) -> BatchEmission {
-    let records = records ?? 0..<batch.count
-    let (emission, basis) = treatment(ofRecords: records.count)
-    let plans = try plans(
-      for: batch, records, basis: basis, updates: !settings.isFrozen && !records.isEmpty,
-      elapsedSeconds: requireElapsedSeconds(elapsedSeconds))
-    batch.apply(to: records, countingClipped: &state[columns.clipped]) { plans[$0].transform }
-    update(by: plans, ofRecords: records.count)
-    return emission
-  }
-
-  /// Updates the running moments by a batch that was emitted before it was cut, as `normalize` would
-  /// have; the batch itself is only looked at.
-  ///
-  /// - Throws: `NormalizationError`; nothing is changed then.
-  package mutating func absorb(
-    _ batch: FeatureColumns, elapsedSeconds: Double? = nil
-  ) throws(NormalizationError) {
-    try update(
-      by: plans(
-        for: batch, 0..<batch.count, basis: nil, updates: !settings.isFrozen && batch.count > 0,
-        elapsedSeconds: requireElapsedSeconds(elapsedSeconds)), ofRecords: batch.count)
-  }
-
-  /// Whether records may be normalised and emitted before their batch is cut: by the running
-  /// moments as they stand, which is what their batch would be normalised by.
-  package var emitsBeforeCut: Bool {
-    isWarm && settings.mode == .running && !settings.updateFirst
-  }
-
-  /// Normalises a held batch in place by the running moments as they stand; they do not move.
-  ///
-  /// - Throws: `NormalizationError.overflow` or `.featureCount`; nothing is changed then.
-  package mutating func normalizeHeld(_ batch: inout FeatureColumns) throws(NormalizationError) {
-    let plans = try plans(
-      for: batch, 0..<batch.count, basis: .running, updates: false, elapsedSeconds: 0)
-    batch.apply(countingClipped: &state[columns.clipped]) { plans[$0].transform }
   }
 }
 
@@ -175,26 +78,35 @@ private enum Basis {
   case renorm
 }
 
-/// All that is to be done to one feature for one batch.
-private struct FeaturePlan {
-  var missingCount = 0
-  /// nil where they were not computed.
-  var moments: Moments?
-  var update: MomentUpdate?
-  /// nil leaves the column as it is.
-  var transform: ColumnTransform?
-}
-
 extension Normalizer {
-  /// What becomes of the next batch, and by which moments if it is normalised.
-  private func treatment(ofRecords count: Int) -> (BatchEmission, Basis?) {
+  /// Whether the plan of so many records needs their moments.
+  package func needsMoments(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool {
+    if updatesMoments(byRecords: count, role) { return true }
+    switch treatment(ofRecords: count, role, state).basis {
+    case .batch, .renorm: return true
+    case .running, .updatedRunning, nil: return false
+    }
+  }
+
+  private func updatesMoments(byRecords count: Int, _ role: BatchRole) -> Bool {
+    role != .part && !settings.isFrozen && count > 0
+  }
+
+  /// What becomes of a batch, and by which moments if it is normalised.
+  private func treatment(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> (emission: BatchEmission, basis: Basis?) {
+    switch role {
+    case .part: return (.normalized, .running)
+    case .emitted: return (.normalized, nil)
+    case .whole: break
+    }
+    let isWarm = isWarm(state)
     // A short batch is held too: it must not overtake those that are.
-    if !isWarm, settings.warmUp.emission == .hold {
-      return (.held, nil)
-    }
-    if count < settings.minBatchSize {
-      return (.normalized, .running)
-    }
+    if !isWarm, settings.warmUp.emission == .hold { return (.held, nil) }
+    if count < settings.minBatchSize { return (.normalized, .running) }
     if !isWarm {
       return settings.warmUp.emission == .pass ? (.passed, nil) : (.normalized, .batch)
     }
@@ -205,91 +117,64 @@ extension Normalizer {
     }
   }
 
-  private func requireElapsedSeconds(_ seconds: Double?) throws(NormalizationError) -> Double {
-    guard case .halfLifeSeconds = settings.momentum, !settings.isFrozen else { return 0 }
-    if let seconds {
-      guard seconds >= 0 else { throw .elapsedSeconds(found: seconds) }
-      return seconds
-    }
-    guard state[columns.momentBatches].allSatisfy({ $0 == 0 }) else {
-      throw .elapsedSeconds(found: nil)
-    }
-    return 0
-  }
-
-  /// One plan per feature.
-  private mutating func plans(
-    for batch: FeatureColumns, _ records: Range<Int>, basis: Basis?, updates: Bool,
-    elapsedSeconds: Double
-  ) throws(NormalizationError) -> [FeaturePlan] {
-    guard batch.featureCount == schema.count else {
-      throw .featureCount(of: "batch", expected: schema.count, found: batch.featureCount)
-    }
-    let needsMoments = updates || basis == .batch || basis == .renorm
-    let limit = limit(of: batch)
-    var weights = BatchWeights(settings, elapsedSeconds: elapsedSeconds)
+  /// Plans the update of every feature that is present and not vetoed, and the transform of every column.
+  ///
+  /// - Throws: `NormalizationError`, `.overflow` above all.
+  package func plan(
+    _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
+  ) throws(NormalizationError) {
+    let (emission, basis) = treatment(ofRecords: summary.recordCount, plan.role, state)
+    plan.emission = emission
+    plan.updatesMoments = updatesMoments(byRecords: summary.recordCount, plan.role)
     let running = RunningMoments(state, columns)
     let (gamma, beta) = (state[columns.weight], state[columns.bias])
-    var plans = spentPlans
-    spentPlans = []
-    if plans.isEmpty { plans = Array(repeating: FeaturePlan(), count: schema.count) }
-    // In place: copying plans, which are large, shows where batches are small.
-    var span = plans.mutableSpan
-    for j in 0..<schema.count {
-      let statistics = batch.statistics(
-        of: j, in: records, withMoments: needsMoments, exactly: false)
-      let extent = statistics.extent
-      let isPresent = extent.presentCount > 0
-      try require(statistics.moments.mean.isFinite, j, .batchMean)
-      try require(statistics.moments.m2.isFinite, j, .batchVariance)
-      let update =
-        updates && isPresent ? try update(of: j, running, by: statistics.moments, &weights) : nil
-      span[j].missingCount = records.count - extent.presentCount
-      span[j].moments = needsMoments && isPresent ? statistics.moments : nil
+    var weights = BatchWeights(
+      settings,
+      elapsedSeconds: plan.updatesMoments
+        ? try elapsedSeconds(plan.elapsedSeconds, running) : 0)
+    let updates = plan.updatesMoments
+    // In place: with small batches, copies of plans would cost as much as the arithmetic.
+    var span = plan.features.mutableSpan
+    for j in span.indices {
+      let presentCount = summary.features[j].presentCount
+      let moments = summary.features[j].moments
+      try require(moments.mean.isFinite, j, .batchMean)
+      try require(moments.m2.isFinite, j, .batchVariance)
+      var update: MomentUpdate?
+      if updates, presentCount > 0, !span[j].isVetoed {
+        let planned = running.update(of: j, by: moments, &weights)
+        try require(planned.mean.isFinite, j, .runningMean)
+        try require(planned.variance.isFinite, j, .runningVariance)
+        update = planned
+      }
       span[j].update = update
       guard let basis else {
         span[j].transform = nil
         continue
       }
       var transform = transform(
-        by: basis, moments: statistics.moments, running: (running.mean[j], running.variance[j]),
+        by: basis, moments: moments, running: (running.mean[j], running.variance[j]),
         update: update, weight: gamma[j], bias: beta[j])
-      transform.hasMissing = extent.presentCount < records.count
-      if isPresent {
+      transform.hasMissing = presentCount < summary.recordCount
+      if presentCount > 0 {
         try require(transform.scale.isFinite, j, .scale)
         try require(transform.shift.isFinite, j, .shift)
       }
-      // What may bound the values may be beyond the limit where no value is.
-      if !isWithin(limit, transform, extent) {
-        let exact = batch.statistics(of: j, in: records, withMoments: false)
-        try require(isWithin(limit, transform, exact.extent), j, .output)
-      }
       span[j].transform = transform
     }
-    return plans
   }
 
-  private func update(
-    of j: Int, _ running: borrowing RunningMoments, by moments: Moments,
-    _ weights: inout BatchWeights
-  ) throws(NormalizationError) -> MomentUpdate {
-    let update = running.update(of: j, by: moments, &weights)
-    try require(update.mean.isFinite, j, .runningMean)
-    try require(update.variance.isFinite, j, .runningVariance)
-    return update
-  }
-
-  /// Whether |y| of every value is at most `limit`.
-  ///
-  /// Every step of the transform is monotone, in its rounding too, so the extremes bound all.
-  private func isWithin(
-    _ limit: Double, _ transform: ColumnTransform, _ extent: ColumnExtent
-  ) -> Bool {
-    if transform.hasMissing, settings.imputesMissing, !(abs(transform.fill) <= limit) {
-      return false
+  /// The time since the batch before, which a half-life in seconds needs from the second batch on.
+  private func elapsedSeconds(
+    _ seconds: Double?, _ running: borrowing RunningMoments
+  ) throws(NormalizationError) -> Double {
+    guard case .halfLifeSeconds = settings.momentum else { return 0 }
+    if let seconds {
+      guard seconds >= 0 else { throw .elapsedSeconds(found: seconds) }
+      return seconds
     }
-    return extent.presentCount == 0
-      || abs(transform(extent.minimum)) <= limit && abs(transform(extent.maximum)) <= limit
+    guard running.batches.allSatisfy({ $0 == 0 }) else { throw .elapsedSeconds(found: nil) }
+    return 0
   }
 
   private func transform(
@@ -315,14 +200,6 @@ extension Normalizer {
       mean: mean, variance: variance, weight: weight, bias: bias, settings: settings)
   }
 
-  /// The greatest |y| that both the column and the output can hold.
-  private func limit(of batch: FeatureColumns) -> Double {
-    if case .float64 = batch.values, outputPrecision == .float64 {
-      return .greatestFiniteMagnitude
-    }
-    return Double(Float.greatestFiniteMagnitude)
-  }
-
   private func require(
     _ holds: Bool, _ feature: Int, _ quantity: NormalizationError.Quantity
   ) throws(NormalizationError) {
@@ -331,18 +208,24 @@ extension Normalizer {
     }
   }
 
-  private mutating func update(by plans: consuming [FeaturePlan], ofRecords count: Int) {
-    state.apply(columns) { plans[$0].update }
-    for j in plans.indices where plans[j].missingCount > 0 {
-      state[columns.missing][j] += plans[j].missingCount
+  /// Applies a plan to the state.
+  package func commit(
+    _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable
+  ) {
+    let features = summary.features
+    if plan.updatesMoments {
+      let plans = plan.features
+      state.apply(columns) { plans[$0].update }
+      state.add(1, to: columns.batches)
     }
-    if !settings.isFrozen, count > 0 {
-      state[columns.batches][0] += 1
-      state[columns.stateVersion][0] += 1
+    if plan.role != .part {
+      for j in features.indices where features[j].missingCount > 0 {
+        state.add(features[j].missingCount, to: columns.missing, row: j)
+      }
     }
-    if count > 0 {
-      spentPlans = lastPlans
-      lastPlans = plans
+    let clipped = summary.clipped
+    for j in clipped.indices where clipped[j] > 0 {
+      state.add(clipped[j], to: columns.clipped, row: j)
     }
   }
 }

@@ -22,10 +22,6 @@ package struct NormalizerColumns: Sendable {
   package let missing, clipped: CountColumn
   /// The batches of the stream that moved the moments, a feature missing or not.
   package let batches: CountColumn
-  /// How often moments or parameters have changed; a change of both at once counts once.
-  package let stateVersion: CountColumn
-  /// The state version at which γ and β last changed.
-  package let parametersVersion: CountColumn
 
   /// - Parameter table: one with `groups`.
   package init(in table: borrowing StateTable) {
@@ -40,11 +36,9 @@ package struct NormalizerColumns: Sendable {
     missing = table.count("missing", of: "values")
     clipped = table.count("clipped", of: "values")
     batches = table.count("batches", of: "stream")
-    stateVersion = table.count("state", of: "versions")
-    parametersVersion = table.count("parameters", of: "versions")
   }
 
-  package static let groups = [affine, moments, values, stream, versions]
+  package static let groups = [affine, moments, values, stream]
 
   /// γ and β, which two streams must agree on to be merged.
   private static let affine = StateGroup(
@@ -69,23 +63,6 @@ package struct NormalizerColumns: Sendable {
 
   private static let stream = StateGroup(
     "stream", scope: .stream, columns: [.count("batches", fileName: "num_batches_tracked")])
-
-  private static let versions = StateGroup(
-    "versions", scope: .stream, columns: [.count("state"), .count("parameters")],
-    validate: { rows throws(StateError) in
-      let (state, parameters) = (rows[count: "state"][0], rows[count: "parameters"][0])
-      guard parameters <= state else {
-        throw .value(
-          rows.label(of: "parameters", row: 0), expected: "at most the state version, \(state)",
-          found: "\(parameters)")
-      }
-    },
-    // All changes of both have been made; γ and β are those of either.
-    merge: { rows, other throws(StateError) in
-      rows[count: "state"][0] += other[count: "state"][0]
-      rows[count: "parameters"][0] = max(
-        rows[count: "parameters"][0], other[count: "parameters"][0])
-    })
 
   /// Pools running moments by the weight of the values seen (Chan): the mean by `weight`, the variance
   /// within by `variance_weight`, and the difference of the two means as variance between.

@@ -6,3 +6,9 @@ package func quoted(_ name: some StringProtocol) -> String {
   }
   return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
 }
+
+/// Some names for a message: the first three, and how many more there are.
+package func listed(_ names: [String]) -> String {
+  let first = names.prefix(3).map { quoted($0) }.joined(separator: ", ")
+  return names.count > 3 ? "\(first) and \(names.count - 3) more" : first
+}

@@ -4,7 +4,7 @@ package enum StateError: Error, Equatable, CustomStringConvertible {
   case value(String, expected: String, found: String)
   /// A column of another length than its scope says.
   case length(column: String, expected: Int, found: Int)
-  /// Tables of other groups or features, which cannot be merged.
+  /// A table of other groups or features.
   case otherTable(expected: String, found: String)
 
   package var description: String {
@@ -14,7 +14,7 @@ package enum StateError: Error, Equatable, CustomStringConvertible {
     case .length(let column, let expected, let found):
       "\(column): expected \(expected) numbers, found \(found)"
     case .otherTable(let expected, let found):
-      "state to merge: expected \(expected), found \(found)"
+      "state: expected \(expected), found \(found)"
     }
   }
 }

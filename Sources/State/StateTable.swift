@@ -110,6 +110,12 @@ extension StateTable {
     counts[column.index] = values
   }
 
+  /// Adds to one count. In the hot path this and `take` are to be preferred to `subscript`: changing a value
+  /// through a subscript of another module allocates memory each time.
+  package mutating func add(_ count: Int, to column: CountColumn, row: Int = 0) {
+    counts[column.index][row] += count
+  }
+
   private func index(
     of column: String, in group: String, _ kind: StateColumn.Kind
   ) -> Int {

@@ -72,9 +72,3 @@ package enum ContentError: Error, Equatable, CustomStringConvertible {
     }
   }
 }
-
-/// Some names for a message: the first three, and how many more there are.
-func listed(_ names: [String]) -> String {
-  let first = names.prefix(3).map { quoted($0) }.joined(separator: ", ")
-  return names.count > 3 ? "\(first) and \(names.count - 3) more" : first
-}

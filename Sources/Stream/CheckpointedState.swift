@@ -1,14 +1,16 @@
 internal import BatchNormalization
 internal import Codecs
+internal import Operators
 internal import Records
 internal import State
 package import Storage
 
 extension StateReading {
   /// Reads the state of the operators that this program has.
-  package static let ofOperators = StateReading(NormalizerColumns.groups)
+  package static let ofOperators = StateReading(
+    OperatorChain.stateGroups(of: BuiltInOperators.all))
   /// The same, for a file that is only shown.
-  package static let toShow = StateReading(NormalizerColumns.groups, unknown: .keep)
+  package static let toShow = StateReading(ofOperators.groups, unknown: .keep)
 }
 
 extension Checkpoint {
@@ -56,7 +58,8 @@ extension Checkpoint {
 extension StreamConfiguration {
   /// How the stream reads its checkpoints.
   package var stateReading: StateReading {
-    StateReading(NormalizerColumns.groups, unknown: dropsUnknownState ? .drop : .refuse)
+    StateReading(
+      OperatorChain.stateGroups(of: operators), unknown: dropsUnknownState ? .drop : .refuse)
   }
 
   /// The settings and features that a checkpoint must fit, as text.

@@ -1,26 +1,47 @@
-/// What an operator sees of one feature of a stream, as of the last batch.
-package struct FeatureStatus: Sendable, Equatable {
-  package var name: String
-  /// μ and σ, running.
-  package var mean: Double
-  package var deviation: Double
-  /// γ and β.
-  package var weight: Double
-  package var bias: Double
-  /// Present values seen, missing ones, and clipped ones.
-  package var values: Int
-  package var missing: Int
-  package var clipped: Int
-  /// The last batch's mean and biased deviation; nil where the feature was missing in all of it.
-  package var batchMean: Double?
-  package var batchDeviation: Double?
-  /// The corrections of the last batch in mode `renorm`; nil in others.
-  package var renormScale: Double?
-  package var renormShift: Double?
+package import Operators
+internal import Records
+internal import State
 
-  /// The distance of the batch mean from the running mean, in running deviations.
-  package var drift: Double? {
-    guard let batchMean, deviation > 0 else { return nil }
-    return (batchMean - mean) / deviation
+/// The metrics of one feature of a stream, as its operators declare them.
+package struct FeatureStatus: Sendable {
+  package var name: String
+  /// In the order of the operators and their metrics.
+  package var readings: [FeatureReading]
+
+  package init(name: String, readings: [FeatureReading]) {
+    self.name = name
+    self.readings = readings
+  }
+
+  /// The value of a metric; nil if it has none now.
+  package subscript(_ metric: String) -> Double? {
+    readings.first { $0.metric.name == metric }?.value
+  }
+
+  /// Every feature of the operators' state.
+  package static func all(_ operators: OperatorChain) -> [FeatureStatus] {
+    all(operators.declarations.flatMap(\.metrics), of: operators.view)
+  }
+
+  /// Some metrics of every feature of a state.
+  package static func all(_ metrics: [FeatureMetric], of view: OperatorView) -> [FeatureStatus] {
+    let columns = metrics.map { $0.values(view) }
+    return view.state.features.names.enumerated().map { index, name in
+      FeatureStatus(
+        name: name,
+        readings: zip(metrics, columns).map { FeatureReading(metric: $0, value: $1[index]) })
+    }
+  }
+}
+
+/// A metric and its value.
+package struct FeatureReading: Sendable {
+  package let metric: FeatureMetric
+  /// nil if there is none, as that of a feature that is missing in all of the last batch.
+  package var value: Double?
+
+  package init(metric: FeatureMetric, value: Double?) {
+    self.metric = metric
+    self.value = value
   }
 }

@@ -1,15 +1,11 @@
-package import BatchNormalization
+package import Operators
 
-/// What an operator asks of a running stream; each takes effect between two batches.
+/// A request to a running stream. It takes effect between two batches.
 package enum StreamCommand: Sendable, Equatable {
-  case freeze
-  case thaw
-  /// Forgets the running moments; γ and β stay.
-  case reset
+  /// Writes a checkpoint now.
   case checkpoint
-  case mode(NormalizationMode)
-  /// γ and β, in the order of the features or by name.
-  case parameters(weight: [Double], bias: [Double], features: [String]?)
+  /// Changes an operator of the stream.
+  case update(StreamUpdate)
 }
 
 /// Why a command was not carried out.
@@ -17,6 +13,8 @@ package enum CommandRefusal: Error, Equatable, CustomStringConvertible {
   case noSuchStream(String)
   /// The stream does not run now.
   case notRunning(String)
+  /// An operator refuses the update.
+  case refused(OperatorError)
   /// The command does not fit the stream; expected and found, in one line.
   case unfit(String)
 
@@ -24,6 +22,7 @@ package enum CommandRefusal: Error, Equatable, CustomStringConvertible {
     switch self {
     case .noSuchStream(let name): "no stream '\(name)'"
     case .notRunning(let name): "stream '\(name)' does not run"
+    case .refused(let error): error.description
     case .unfit(let reason): reason
     }
   }

@@ -1,5 +1,5 @@
-package import BatchNormalization
 package import Codecs
+package import Operators
 package import Storage
 
 /// Why a stream stopped: one line for the user and an exit code.
@@ -12,7 +12,7 @@ package enum StreamError: Error, CustomStringConvertible {
   /// Input that is not what it was when the checkpoint was taken, from which the stream is to go on.
   case inputChanged(stream: String, String)
   /// Records that cannot be normalised.
-  case badNumbers(stream: String, records: ClosedRange<Int>, NormalizationError)
+  case badNumbers(stream: String, records: ClosedRange<Int>, OperatorError)
   /// Records that would have to be held until the stream is warm, and take too much memory.
   case heldTooMany(stream: String, mostBytes: Int)
   /// A file beside the stream, such as a checkpoint, that cannot be used.

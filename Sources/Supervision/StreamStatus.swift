@@ -26,6 +26,10 @@ package struct StreamStatus: Sendable, Equatable {
   package var sink: String
   package var mode: NormalizationMode
   package var isFrozen: Bool
+  /// Rises with each batch that moves the moments and with each update.
+  package var stateVersion = 0
+  /// The state version at which γ or β last changed.
+  package var parametersVersion = 0
   /// The position after the last batch that was normalised.
   package var position: StreamPosition
   package var records: Int

@@ -1,3 +1,4 @@
+package import Operators
 package import Stream
 
 /// The daemon as the control plane sees it.
@@ -8,6 +9,10 @@ package protocol StreamSupervision: Sendable {
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus]
+  /// The updates that the operators of a stream offer.
+  ///
+  /// - Throws: `CommandRefusal.noSuchStream`.
+  func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind]
   /// Calls `reply` once the command has taken effect or is refused, on any thread.
   func request(
     _ command: StreamCommand, on stream: String,

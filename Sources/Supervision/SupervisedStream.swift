@@ -2,6 +2,7 @@ internal import BatchNormalization
 internal import Connectors
 internal import Dataflow
 internal import Logging
+internal import Operators
 internal import Records
 internal import Storage
 internal import Stream
@@ -119,7 +120,8 @@ final class SupervisedStream: @unchecked Sendable {
       name: definition.name, state: shown.state,
       source: Self.shown(definition.source.kind.name, definition.source.location),
       sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
-      isFrozen: settings.isFrozen,
+      isFrozen: settings.isFrozen, stateVersion: shown.board?.stateVersion ?? 0,
+      parametersVersion: shown.board?.parametersVersion ?? 0,
       position: shown.board?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
       bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
@@ -273,9 +275,11 @@ final class SupervisedStream: @unchecked Sendable {
     } catch {
       return refused("\(error)")
     }
-    let command = StreamCommand.parameters(
-      weight: parameters.weight, bias: parameters.bias, features: parameters.features)
-    run?.request(command) { result in
+    let update = StreamUpdate(
+      "parameters",
+      ParametersBody(
+        weight: parameters.weight, bias: parameters.bias, features: parameters.features))
+    run?.request(.update(update)) { result in
       self.queue.async {
         switch result {
         case .success:

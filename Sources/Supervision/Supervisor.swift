@@ -1,5 +1,6 @@
 package import Dataflow
 package import Logging
+package import Operators
 package import Storage
 package import Stream
 
@@ -238,6 +239,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   package func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
     try find(stream).features
+  }
+
+  package func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
+    try find(stream).definition.stream.operators.flatMap { $0.declaration.updates }
   }
 
   package func request(

@@ -58,13 +58,80 @@ extension FeatureColumns {
   }
 }
 
+/// A normaliser with the state of one stream, which plans, checks, transforms and commits batch by batch.
+struct NormalizerRun {
+  var normalizer: Normalizer
+  var state: StateTable
+  private var summary: BatchSummary
+  private var plan: BatchPlan
+  private let outputPrecision: Precision
+
+  init(
+    _ settings: NormalizationSettings, state: StateTable, outputPrecision: Precision
+  ) throws {
+    normalizer = try Normalizer(settings: settings, state: state)
+    self.state = state
+    self.outputPrecision = outputPrecision
+    summary = BatchSummary(featureCount: state.features.count)
+    plan = BatchPlan(featureCount: state.features.count)
+  }
+
+  var settings: NormalizationSettings { normalizer.settings }
+  var isWarm: Bool { normalizer.isWarm(state) }
+
+  mutating func replaceSettings(_ settings: NormalizationSettings) throws {
+    try normalizer.replaceSettings(settings)
+  }
+
+  mutating func replaceParameters(_ parameters: AffineParameters) throws {
+    try normalizer.replaceParameters(parameters, in: &state)
+  }
+
+  mutating func resetMoments() { normalizer.resetMoments(in: &state) }
+
+  mutating func normalize(
+    _ batch: inout FeatureColumns, as role: BatchRole = .whole, elapsedSeconds: Double? = nil
+  ) throws -> BatchEmission {
+    let records = 0..<batch.count
+    let needsMoments = normalizer.needsMoments(ofRecords: batch.count, role, state)
+    try summary.measure(batch, records, withMoments: needsMoments)
+    plan.begin(role, elapsedSeconds: elapsedSeconds)
+    try normalizer.plan(summary, state, &plan)
+    try plan.validate(
+      summary, batch, records, normalizer.schema, outputPrecision: outputPrecision)
+    summary.transform(&batch, records, by: plan)
+    normalizer.commit(summary, plan, &state)
+    return plan.emission
+  }
+
+  /// Updates the moments by a batch whose records were emitted before its cut.
+  mutating func absorb(_ batch: FeatureColumns, elapsedSeconds: Double? = nil) throws {
+    var batch = batch
+    _ = try normalize(&batch, as: .emitted, elapsedSeconds: elapsedSeconds)
+  }
+
+  /// Normalises a batch that was held, or a part of one.
+  mutating func normalizeHeld(_ batch: inout FeatureColumns) throws {
+    _ = try normalize(&batch, as: .part)
+  }
+
+  /// Normalises one batch of the given columns and returns what became of them.
+  mutating func normalized(
+    _ columns: [[Double]], elapsedSeconds: Double? = nil, precision: Precision = .float64
+  ) throws -> [[Double]] {
+    var batch = makeBatch(columns, precision: precision)
+    _ = try normalize(&batch, elapsedSeconds: elapsedSeconds)
+    return columns.indices.map { batch.column($0) }
+  }
+}
+
 func makeNormalizer(
   features: Int = 1, _ settings: NormalizationSettings = .init(), precision: Precision = .float64,
   state: StateTable? = nil
-) throws -> Normalizer {
-  try Normalizer(
-    schema: FeatureSchema(FeatureSchema.unnamed(count: features)), settings: settings,
-    outputPrecision: precision, state: state)
+) throws -> NormalizerRun {
+  try NormalizerRun(
+    settings, state: state ?? freshState(FeatureSchema.unnamed(count: features)),
+    outputPrecision: precision)
 }
 
 /// The running moments of a state, apart from all else in it.
@@ -87,24 +154,11 @@ extension StateTable {
   var batchesTracked: Int { self[count: "num_batches_tracked"][0] }
   var missing: [Int] { self[count: "evenkeel.values.missing"] }
   var clipped: [Int] { self[count: "evenkeel.values.clipped"] }
-  var version: Int { self[count: "evenkeel.versions.state"][0] }
-  var parametersVersion: Int { self[count: "evenkeel.versions.parameters"][0] }
 }
 
 /// The state of a normaliser before the first batch.
 func freshState(_ features: [String]) throws -> StateTable {
   StateTable(NormalizerColumns.groups, features: try FeatureSchema(features))
-}
-
-extension Normalizer {
-  /// Normalises one batch of the given columns and returns what became of them.
-  mutating func normalized(
-    _ columns: [[Double]], elapsedSeconds: Double? = nil, precision: Precision = .float64
-  ) throws -> [[Double]] {
-    var batch = makeBatch(columns, precision: precision)
-    _ = try normalize(&batch, elapsedSeconds: elapsedSeconds)
-    return columns.indices.map { batch.column($0) }
-  }
 }
 
 /// The moments of a column by the kernel.

@@ -97,7 +97,7 @@ private struct ScikitLearnGolden: Decodable {
   settings.renormMaxScale = golden.renormMaxScale
   settings.renormMaxShift = golden.renormMaxShift
   let parameters = try AffineParameters(weight: golden.weight, bias: golden.bias)
-  func normalizer(_ mode: NormalizationMode) throws -> Normalizer {
+  func normalizer(_ mode: NormalizationMode) throws -> NormalizerRun {
     settings.mode = mode
     var normalizer = try makeNormalizer(features: 4, settings)
     try normalizer.replaceParameters(parameters)

@@ -40,9 +40,8 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
   var settings = NormalizationSettings()
   settings.warmUp.batches = 0
   overflow.prepare(&settings)
-  var normalizer = try Normalizer(
-    schema: FeatureSchema(["good", "bad", "last"]), settings: settings,
-    outputPrecision: overflow.precision)
+  var normalizer = try NormalizerRun(
+    settings, state: freshState(["good", "bad", "last"]), outputPrecision: overflow.precision)
   try normalizer.replaceParameters(
     AffineParameters(weight: [1, overflow.weight, 1], bias: [0, 0, 0]))
   let good = { (count: Int) in (0..<count).map { Double($0) } }

@@ -138,7 +138,7 @@ func `Pooled running moments merged from shards equal one pass`(seed: UInt64) th
   for shard in shards { try merged.merge(shard.state) }
   #expect(merged.running.values == whole.state.running.values)
   #expect(merged.running.varianceBatches == whole.state.running.varianceBatches)
-  #expect(merged.version == whole.state.version && merged.batchesTracked == 12)
+  #expect(merged.batchesTracked == 12)
   expectAgreement(merged.running.mean, whole.state.running.mean, 1e-13, scale: 1)
   expectAgreement(merged.running.variance, whole.state.running.variance, 1e-13)
 }
@@ -189,16 +189,19 @@ private func kept(
   ) { try state.merge(other) }
 }
 
-@Test func `Kept moments, parameters and states are taken only whole and finite`() throws {
-  func normalizer(_ state: StateTable) throws -> Normalizer {
-    try makeNormalizer(features: 2, state: state)
+@Test func `Kept moments and parameters are taken only whole and finite`() throws {
+  func expectRefusal(_ state: StateTable) {
+    #expect(throws: StateError.self) { try state.validate() }
   }
-  _ = try normalizer(kept())
-  #expect(throws: NormalizationError.self) { try normalizer(kept(mean: [0, .nan])) }
-  #expect(throws: NormalizationError.self) { try normalizer(kept(variance: [1, -1])) }
-  #expect(throws: NormalizationError.self) { try normalizer(kept(variance: [1, .infinity])) }
-  #expect(throws: NormalizationError.self) { try normalizer(kept(batches: [1, -1])) }
-  #expect(throws: NormalizationError.self) { try normalizer(kept(varianceBatches: [1])) }
+  #expect(throws: Never.self) { try kept().validate() }
+  expectRefusal(try kept(mean: [0, .nan]))
+  expectRefusal(try kept(variance: [1, -1]))
+  expectRefusal(try kept(variance: [1, .infinity]))
+  expectRefusal(try kept(batches: [1, -1]))
+  expectRefusal(try kept(varianceBatches: [1]))
+  var state = try freshState(["a", "b"])
+  state[count: "evenkeel.values.clipped"] = [0, -1]
+  expectRefusal(state)
   #expect(
     throws: NormalizationError.element(
       of: "bias", index: 1, expected: "a finite number", found: "nan")
@@ -208,35 +211,51 @@ private func kept(
   #expect(throws: NormalizationError.featureCount(of: "bias", expected: 2, found: 1)) {
     try AffineParameters(weight: [1, 1], bias: [0])
   }
-  #expect(throws: NormalizationError.self) {
-    try makeNormalizer(features: 3, state: freshState(["a", "b"]))
-  }
-  var state = try freshState(["a", "b"])
-  state[count: "evenkeel.values.clipped"] = [0, -1]
-  #expect(throws: NormalizationError.self) { try normalizer(state) }
-  state = try freshState(["a", "b"])
-  state[count: "evenkeel.versions.parameters"] = [1]
-  #expect(
-    throws: NormalizationError.state(
-      .value("evenkeel.versions.parameters", expected: "at most the state version, 0", found: "1"))
-  ) { try normalizer(state) }
 }
 
-@Test func `The state version counts every change, that of γ and β names the last of theirs`()
-  throws
-{
-  var normalizer = try makeNormalizer()
-  #expect(normalizer.state.version == 0)
-  _ = try normalizer.normalized([[1, 3]])
-  _ = try normalizer.normalized([[1, 3]])
-  #expect(normalizer.state.version == 2 && normalizer.state.parametersVersion == 0)
-  try normalizer.replaceParameters(AffineParameters(weight: [2], bias: [0]))
-  #expect(normalizer.state.version == 3 && normalizer.state.parametersVersion == 3)
-  normalizer.resetMoments()
-  #expect(normalizer.state.version == 4 && normalizer.state.parametersVersion == 3)
-  var settings = normalizer.settings
-  settings.isFrozen = true
-  try normalizer.replaceSettings(settings)
-  _ = try normalizer.normalized([[1, 3]])
-  #expect(normalizer.state.version == 4)
+@Test func `Names decide the order of parameters, and without them their number must fit`() throws {
+  func arranged(
+    _ names: [String]?, _ expected: [String]
+  ) throws(NormalizationError) -> AffineParameters {
+    try AffineParameters(weight: [1, 2, 3], bias: [4, 5, 6], of: names, arrangedFor: expected)
+  }
+  #expect(
+    try arranged(["a", "b", "c"], ["c", "a"]) == AffineParameters(weight: [3, 1], bias: [6, 4]))
+  #expect(
+    try arranged(nil, ["x", "y", "z"]) == AffineParameters(weight: [1, 2, 3], bias: [4, 5, 6]))
+  #expect(throws: NormalizationError.absentFeatures(["y", "z"])) {
+    try arranged(["a", "b", "c"], ["a", "y", "z"])
+  }
+  #expect(
+    throws: NormalizationError.featureCount(of: "weight and bias", expected: 2, found: 3)
+  ) { try arranged(nil, ["x", "y"]) }
+  #expect(throws: NormalizationError.featureCount(of: "features", expected: 3, found: 1)) {
+    try arranged(["a"], ["a"])
+  }
+}
+
+@Test func `A vetoed feature keeps its moments and is normalised by them`() throws {
+  for updateFirst in [false, true] {
+    var settings = NormalizationSettings()
+    settings.updateFirst = updateFirst
+    var state = try freshState(["a", "b"])
+    state[count: "num_batches_tracked"] = [1]
+    let normalizer = try Normalizer(settings: settings, state: state)
+    var batch = makeBatch([[3, 5], [3, 5]])
+    var (summary, plan) = (BatchSummary(featureCount: 2), BatchPlan(featureCount: 2))
+    try summary.measure(batch, 0..<2, withMoments: true)
+    plan.begin(.whole, elapsedSeconds: nil)
+    plan.vetoUpdate(of: 0)
+    try normalizer.plan(summary, state, &plan)
+    summary.transform(&batch, 0..<2, by: plan)
+    normalizer.commit(summary, plan, &state)
+    #expect(state.running.mean == [0, 4] && state.running.batches == [0, 1])
+    #expect(agree(batch.column(0)[0], 3, 1e-5))
+    #expect(agree(batch.column(1)[0], updateFirst ? -0.7071 : 3, 1e-4))
+    // The veto is for one batch.
+    plan.begin(.whole, elapsedSeconds: nil)
+    try normalizer.plan(summary, state, &plan)
+    normalizer.commit(summary, plan, &state)
+    #expect(state.running.batches == [1, 2])
+  }
 }

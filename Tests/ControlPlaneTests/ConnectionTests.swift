@@ -2,6 +2,7 @@ import Dispatch
 import Foundation
 import Glibc
 import Logging
+import Operators
 import TestSupport
 import Testing
 
@@ -69,7 +70,9 @@ import Testing
       let whole = try await server.request("PUT", path, body: body, to: server.unix)
       #expect(whole.status == 200)
       let commands = fake.withState { state in state.commands.map(\.command) }
-      #expect(commands == [.parameters(weight: values, bias: values, features: nil)])
+      #expect(
+        commands
+          == [.update(StreamUpdate("parameters", ParametersBody(weight: values, bias: values)))])
     }
   }
 

@@ -1,5 +1,6 @@
 import BatchNormalization
 import Dispatch
+import Operators
 import Records
 
 @testable import Stream
@@ -55,6 +56,13 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     return features
   }
 
+  func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
+    guard withState({ $0.statuses.contains { $0.name == stream } }) else {
+      throw .noSuchStream(stream)
+    }
+    return BuiltInOperators.all.flatMap { $0.declaration.updates }
+  }
+
   func request(
     _ command: StreamCommand, on stream: String,
     reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
@@ -92,8 +100,18 @@ extension StreamStatus {
 
 extension FeatureStatus {
   static func made(_ name: String) -> FeatureStatus {
-    FeatureStatus(
-      name: name, mean: 10, deviation: 2, weight: 1, bias: 0, values: 90, missing: 10, clipped: 1,
-      batchMean: 13, batchDeviation: 1.5, renormScale: nil, renormShift: nil)
+    let values: [String: Double] = [
+      "mean": 10, "deviation": 2, "weight": 1, "bias": 0, "values": 90, "missing": 10,
+      "missing_ratio": 0.1, "clipped": 1, "batch_mean": 13, "batch_deviation": 1.5, "drift": 1.5,
+    ]
+    let metrics = BuiltInOperators.all.flatMap { $0.declaration.metrics }
+    return FeatureStatus(
+      name: name, readings: metrics.map { FeatureReading(metric: $0, value: values[$0.name]) })
+  }
+
+  mutating func set(_ metric: String, _ value: Double?) {
+    for index in readings.indices where readings[index].metric.name == metric {
+      readings[index].value = value
+    }
   }
 }

@@ -1,6 +1,7 @@
 import BatchNormalization
 import Dataflow
 import Foundation
+import Operators
 import Testing
 
 @testable import ControlPlane
@@ -41,7 +42,8 @@ import Testing
       #expect(streams.map { $0["name"] as? String } == ["weather", "a b-ü"])
       #expect(
         Set(streams[0].keys) == [
-          "name", "state", "source", "sink", "mode", "frozen", "position", "rates", "records",
+          "name", "state", "source", "sink", "mode", "frozen", "state_version",
+          "parameters_version", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
           "dropped_writes", "dead_letters", "checkpoint_failures", "checkpoint_seconds",
           "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "backlog_bytes",
@@ -70,7 +72,7 @@ import Testing
   }
 
   @Test func `features carry moments, parameters, ratios and drift`() async throws {
-    fake.withState { $0.features["weather"]?[1].mean = .infinity }
+    fake.withState { $0.features["weather"]?[1].set("mean", .infinity) }
     try await TestServer.run(fake) { server in
       let answer = try await server.request("GET", "/api/v1/streams/weather/features")
       let features = try #require(try answer.json["features"] as? [[String: Any]])
@@ -87,7 +89,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("freeze", StreamCommand.freeze), ("thaw", .thaw), ("reset", .reset),
+    ("freeze", StreamCommand.update(StreamUpdate("freeze"))),
+    ("thaw", .update(StreamUpdate("thaw"))), ("reset", .update(StreamUpdate("reset"))),
     ("checkpoint", .checkpoint),
   ])
   func `a posted change reaches its stream`(action: String, command: StreamCommand) async throws {
@@ -112,8 +115,11 @@ import Testing
       #expect(parameters.status == 200)
       #expect(
         fake.withState { $0.commands.map(\.command) } == [
-          .mode(.batch),
-          .parameters(weight: [1, 2.5], bias: [0, -1e-3], features: ["wind", "temp"]),
+          .update(StreamUpdate("mode", ModeBody(mode: .batch))),
+          .update(
+            StreamUpdate(
+              "parameters",
+              ParametersBody(weight: [1, 2.5], bias: [0, -1e-3], features: ["wind", "temp"]))),
         ])
     }
   }

@@ -4,6 +4,7 @@ let allowedImports: [String: Set<String>] = [
   "Records": [],
   "State": ["Records"],
   "BatchNormalization": ["Records", "State", "CColumnKernel", "Glibc"],
+  "Operators": ["Records", "State", "BatchNormalization", "Configuration"],
   "Dataflow": ["CLinux", "Dispatch", "Glibc", "Synchronization"],
   "Synthetic": ["Records"],
   "Configuration": ["Records", "Yams"],
@@ -17,22 +18,23 @@ let allowedImports: [String: Set<String>] = [
     "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc", "Synchronization",
   ],
   "Stream": [
-    "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors",
-    "Configuration", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
+    "Records", "State", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs",
+    "Connectors", "Configuration", "Logging", "Dispatch", "FoundationEssentials", "Synchronization",
   ],
   "Supervision": [
-    "Records", "BatchNormalization", "Dataflow", "Storage", "Codecs", "Connectors", "Stream",
-    "Logging", "Dispatch", "Glibc", "Synchronization",
+    "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs", "Connectors",
+    "Stream", "Logging", "Dispatch", "Glibc", "Synchronization",
   ],
   "ControlPlane": [
-    "Records", "BatchNormalization", "Dataflow", "Storage", "Stream", "Supervision", "Logging",
-    "Dispatch", "FoundationEssentials", "Glibc", "Synchronization",
+    "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Stream", "Supervision",
+    "Logging", "Dispatch",
+    "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "evenkeel": [
-    "Configuration", "Records", "State", "BatchNormalization", "Dataflow", "Storage", "Codecs",
-    "Connectors", "Stream", "Supervision", "ControlPlane", "Synthetic", "ArgumentParser", "CLinux",
-    "Logging",
-    "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+    "Configuration", "Records", "State", "BatchNormalization", "Operators", "Dataflow", "Storage",
+    "Codecs", "Connectors", "Stream", "Supervision", "ControlPlane", "Synthetic",
+    "ArgumentParser", "CLinux", "Logging", "Dispatch", "Foundation", "FoundationEssentials",
+    "Glibc", "Synchronization",
   ],
 ]
 

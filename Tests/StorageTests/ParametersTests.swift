@@ -46,19 +46,4 @@ struct ParametersTests {
       try refusal(["weight": .init([1.0, 2]), "bias": .init([1.0, 2])], #"["a","a"]"#)
         .hasPrefix("features: expected feature names that differ"))
   }
-
-  @Test func `names decide the order, and without them the number must fit`() throws {
-    let named = Parameters(features: ["a", "b", "c"], weight: [1, 2, 3], bias: [4, 5, 6])
-    #expect(
-      try named.arranged(for: ["c", "a"])
-        == Parameters(features: ["c", "a"], weight: [3, 1], bias: [6, 4]))
-    #expect(
-      message { try named.arranged(for: ["a", "x"]) }
-        == "features: expected 'x', found no such name")
-    let unnamed = Parameters(weight: [1, 2], bias: [3, 4])
-    #expect(try unnamed.arranged(for: ["a", "b"]).weight == [1, 2])
-    #expect(
-      message { try unnamed.arranged(for: ["a"]) }
-        == "weight and bias: expected 1 numbers, one a feature, found 2")
-  }
 }

@@ -1,6 +1,7 @@
 import BatchNormalization
 import Codecs
 import Dataflow
+import Operators
 import Records
 import Storage
 import Synchronization
@@ -64,12 +65,16 @@ import Testing
       }
       try pass(.element(.request(request)), to: &stage)
     }
-    try command(.freeze) { $0.settings?.isFrozen == true }
-    try command(.thaw) { $0.settings?.isFrozen == false && $0.features[0].values == 1 }
-    try command(.reset) { $0.features[0].values == 0 }
-    try command(.mode(.batch)) { $0.settings?.mode == .batch }
-    try command(.parameters(weight: [2], bias: [5], features: nil)) {
-      $0.features[0].weight == 2 && $0.features[0].bias == 5
+    try command(.update(StreamUpdate("freeze"))) { $0.settings?.isFrozen == true }
+    try command(.update(StreamUpdate("thaw"))) {
+      $0.settings?.isFrozen == false && $0.features[0]["values"] == 1
+    }
+    try command(.update(StreamUpdate("reset"))) { $0.features[0]["values"] == 0 }
+    try command(.update(StreamUpdate("mode", ModeBody(mode: .batch)))) {
+      $0.settings?.mode == .batch
+    }
+    try command(.update(StreamUpdate("parameters", ParametersBody(weight: [2], bias: [5])))) {
+      $0.features[0]["weight"] == 2 && $0.features[0]["bias"] == 5
     }
     #expect(replies.withLock { $0 } == 5)
   }
@@ -80,7 +85,7 @@ import Testing
     let inbox = RequestInbox()
     func freeze() {
       inbox.put(
-        StreamRequest(.freeze, of: "test") { answer in
+        StreamRequest(.update(StreamUpdate("freeze")), of: "test") { answer in
           replies.withLock { $0.append((try? answer.get()) != nil) }
         })
     }
@@ -121,13 +126,13 @@ import Testing
     #expect(board.position.records == 5)
     #expect(board.settings?.mode == .running)
     #expect(board.features.map(\.name) == ["x"])
-    #expect(board.features[0].mean == checkpoint.runningMean[0])
-    #expect(board.features[0].values == 5)
+    #expect(board.features[0]["mean"] == checkpoint.runningMean[0])
+    #expect(board.features[0]["values"] == 5)
     // γ and β that are given count.
     initial.parameters = Parameters(features: ["x"], weight: [2], bias: [5])
     stage(from: initial).showStart()
-    #expect(board.features[0].weight == 2 && board.features[0].bias == 5)
-    #expect(board.features[0].values == 5)
+    #expect(board.features[0]["weight"] == 2 && board.features[0]["bias"] == 5)
+    #expect(board.features[0]["values"] == 5)
   }
 
   @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
@@ -153,7 +158,9 @@ import Testing
     }
     let standing = try checkpoint()
     #expect(standing.settings["momentum"] == "0.1" && standing.adoptedBy == before.adoptedBy)
-    try pass(.element(.request(StreamRequest(.thaw, of: "test") { _ in })), to: &stage)
+    try pass(
+      .element(.request(StreamRequest(.update(StreamUpdate("thaw")), of: "test") { _ in })),
+      to: &stage)
     let moved = try checkpoint()
     #expect(moved.settings["momentum"] == "0.5" && moved.adoptedBy == nil)
   }
@@ -166,6 +173,6 @@ import Testing
     try pass(.element(.ended(goesOn: false)), to: &stage)
     try pass(.end, to: &stage)
     #expect(board.position.records == 3)
-    #expect(board.features[0].values == 3)
+    #expect(board.features[0]["values"] == 3)
   }
 }

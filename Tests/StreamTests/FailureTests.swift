@@ -2,6 +2,7 @@ import BatchNormalization
 import Codecs
 import Configuration
 import Glibc
+import Operators
 import Records
 import Storage
 import TestSupport
@@ -52,7 +53,9 @@ import Testing
       ),
       (
         .badNumbers(
-          stream: "in", records: 1001...1256, .overflow(feature: "x", quantity: .batchMean)), 65,
+          stream: "in", records: 1001...1256,
+          OperatorError(
+            "normalize", NormalizationError.overflow(feature: "x", quantity: .batchMean))), 65,
         "in: records 1 001 to 1 256: feature 'x': the mean of the batch overflows"
       ),
       (

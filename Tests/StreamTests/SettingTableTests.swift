@@ -2,6 +2,7 @@ import Codecs
 import Configuration
 import Connectors
 import Foundation
+import Operators
 import Testing
 
 @testable import Stream

@@ -1,6 +1,7 @@
 import BatchNormalization
 import Codecs
 import Configuration
+import Operators
 import Records
 import Testing
 

@@ -1,11 +1,12 @@
-internal import BatchNormalization
+internal import Operators
 internal import Records
 internal import State
 package import Storage
 
 extension StateReading {
   /// Reads the state of a normaliser.
-  package static let ofNormalizer = StateReading(NormalizerColumns.groups)
+  package static let ofNormalizer = StateReading(
+    OperatorChain.stateGroups(of: BuiltInOperators.all))
 }
 
 /// The columns of a normaliser by short names.
@@ -15,7 +16,9 @@ extension Checkpoint {
     guard let schema = try? FeatureSchema(features) else {
       preconditionFailure("two features of one name")
     }
-    self.init(StateTable(NormalizerColumns.groups, features: schema), settings: settings)
+    self.init(
+      StateTable(OperatorChain.stateGroups(of: BuiltInOperators.all), features: schema),
+      settings: settings)
   }
 
   /// Gives the features other names.
@@ -112,5 +115,5 @@ extension CheckpointStore {
 }
 
 extension ImportOptions {
-  package init() { self.init(groups: NormalizerColumns.groups) }
+  package init() { self.init(groups: OperatorChain.stateGroups(of: BuiltInOperators.all)) }
 }

@@ -1,57 +1,16 @@
-internal import BatchNormalization
 internal import FoundationEssentials
+internal import Operators
 
-/// The body of `PUT …/mode`.
-struct ModeBody: Decodable {
-  var mode: NormalizationMode
-
-  private enum CodingKeys: String, CodingKey, CaseIterable { case mode }
-
-  init(from decoder: any Decoder) throws {
-    try decoder.requireOnly(CodingKeys.allCases.map(\.rawValue))
-    let name = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .mode)
-    guard let mode = NormalizationMode(rawValue: name) else {
-      let modes = NormalizationMode.allCases.map(\.rawValue).joined(separator: ", ")
-      throw HTTPFault.badRequest("mode: expected one of \(modes)")
-    }
-    self.mode = mode
-  }
-}
-
-/// The body of `PUT …/parameters`: γ and β.
-struct ParametersBody: Decodable {
-  var weight: [Double]
-  var bias: [Double]
-  var features: [String]?
-
-  private enum CodingKeys: String, CodingKey, CaseIterable { case weight, bias, features }
-
-  init(from decoder: any Decoder) throws {
-    try decoder.requireOnly(CodingKeys.allCases.map(\.rawValue))
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    weight = try container.decode([Double].self, forKey: .weight)
-    bias = try container.decode([Double].self, forKey: .bias)
-    features = try container.decodeIfPresent([String].self, forKey: .features)
-    guard !weight.isEmpty, weight.count == bias.count,
-      features.map(\.count) ?? weight.count == weight.count
-    else {
-      throw HTTPFault.badRequest(
-        "weight, bias and features: expected the same number of each, and at least one")
-    }
-    guard (weight + bias).allSatisfy(\.isFinite) else {
-      throw HTTPFault.badRequest("weight and bias: expected finite numbers")
-    }
-  }
-}
-
-/// Reads a JSON body.
+/// Reads the JSON body of an update.
 ///
 /// - Throws: `HTTPFault` 400 with the member that is wrong.
-func decodedBody<Value: Decodable>(_ type: Value.Type, _ body: [UInt8]) throws(HTTPFault) -> Value {
+func decodedBody<Body: UpdateBody>(_ type: Body.Type, _ bytes: [UInt8]) throws(HTTPFault) -> Body {
   do {
-    return try JSONDecoder().decode(type, from: Data(body))
+    return try JSONDecoder().decode(Checked<Body>.self, from: Data(bytes)).body
   } catch let fault as HTTPFault {
     throw fault
+  } catch let error as UpdateBodyError {
+    throw .badRequest(error.description)
   } catch DecodingError.keyNotFound(let key, _) {
     throw .badRequest("expected the member '\(key.stringValue)'")
   } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
@@ -62,13 +21,18 @@ func decodedBody<Value: Decodable>(_ type: Value.Type, _ body: [UInt8]) throws(H
   }
 }
 
-extension Decoder {
-  /// Refuses members that would otherwise be passed over, such as a misspelt one.
-  fileprivate func requireOnly(_ names: [String]) throws {
-    for key in try container(keyedBy: AnyKey.self).allKeys where !names.contains(key.stringValue) {
+/// A body that has no other members than those it knows: a misspelt one would be ignored.
+private struct Checked<Body: UpdateBody>: Decodable {
+  let body: Body
+
+  init(from decoder: any Decoder) throws {
+    let known = Body.members
+    for key in try decoder.container(keyedBy: AnyKey.self).allKeys
+    where !known.contains(key.stringValue) {
       throw HTTPFault.badRequest(
-        "unknown member '\(key.stringValue.prefix(64))'; expected \(names.joined(separator: ", "))")
+        "unknown member '\(key.stringValue.prefix(64))'; expected \(known.joined(separator: ", "))")
     }
+    body = try Body(from: decoder)
   }
 }
 

@@ -1,3 +1,4 @@
+internal import Operators
 internal import Stream
 internal import Supervision
 
@@ -95,25 +96,14 @@ struct Routes {
     _ action: String, of stream: String, _ request: HTTPRequest,
     _ reply: @escaping @Sendable (RouteOutcome) -> Void
   ) throws(HTTPFault) {
-    let simple: [String: StreamCommand] = [
-      "freeze": .freeze, "thaw": .thaw, "reset": .reset, "checkpoint": .checkpoint,
-    ]
-    guard simple[action] != nil || ["mode", "parameters"].contains(action) else {
-      throw HTTPFault(404, "no such route")
-    }
-    try Self.allow([simple[action] == nil ? "PUT" : "POST"], request.head)
+    let update = try update(action, of: stream)
+    guard update != nil || action == "checkpoint" else { throw HTTPFault(404, "no such route") }
+    try Self.allow([update?.body == nil ? "POST" : "PUT"], request.head)
     try policy.authorizeChange(request.head, overUnixSocket: request.isOverUnixSocket)
-    let command: StreamCommand
-    if let known = simple[action] {
-      command = known
-    } else {
-      try Self.requireJSON(request.head)
-      if action == "mode" {
-        command = .mode(try decodedBody(ModeBody.self, request.body).mode)
-      } else {
-        let body = try decodedBody(ParametersBody.self, request.body)
-        command = .parameters(weight: body.weight, bias: body.bias, features: body.features)
-      }
+    var command = StreamCommand.checkpoint
+    if let update {
+      if update.body != nil { try Self.requireJSON(request.head) }
+      command = .update(try Self.read(update, request.body))
     }
     // A stream whose sink is absent has no next batch, and a client must not wait for ever.
     let pending = ChangeView(stream: stream, change: action, isInEffect: false)
@@ -126,6 +116,25 @@ struct Routes {
       case .failure(let refusal): reply(.response(HTTPResponse(HTTPFault(refusal))))
       }
     }
+  }
+
+  /// The update of that name that the stream's operators declare; nil if there is none.
+  private func update(_ name: String, of stream: String) throws(HTTPFault) -> UpdateKind? {
+    do {
+      return try supervision.updates(of: stream).first { $0.name == name }
+    } catch {
+      throw HTTPFault(error)
+    }
+  }
+
+  private static func read(
+    _ update: UpdateKind, _ bytes: [UInt8]
+  ) throws(HTTPFault) -> StreamUpdate {
+    func body<Body: UpdateBody>(_ type: Body.Type) throws(HTTPFault) -> any UpdateBody {
+      try decodedBody(type, bytes)
+    }
+    guard let type = update.body else { return StreamUpdate(update.name) }
+    return StreamUpdate(update.name, try body(type))
   }
 
   private func view(of status: StreamStatus) -> StreamView {
@@ -225,7 +234,7 @@ extension HTTPFault {
     let status =
       switch refusal {
       case .noSuchStream: 404
-      case .notRunning, .unfit: 409
+      case .notRunning, .refused, .unfit: 409
       }
     self.init(status, refusal.description)
   }

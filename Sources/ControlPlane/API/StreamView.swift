@@ -1,4 +1,5 @@
 internal import BatchNormalization
+internal import Operators
 internal import Records
 internal import Stream
 internal import Supervision
@@ -41,6 +42,8 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var sink: String
   package var mode: String
   package var frozen: Bool
+  package var stateVersion: Int
+  package var parametersVersion: Int
   package var position: Position
   package var rates: Rates
   package var records: Int
@@ -72,27 +75,39 @@ package struct StreamView: Codable, Sendable, Equatable {
 }
 
 /// The answer to `GET /api/v1/streams/{name}/features`.
-struct FeaturesView: Codable, Equatable {
+struct FeaturesView: Encodable {
   var stream: String
   var features: [FeatureView]
 }
 
-/// A feature in the JSON API; numbers that are not finite are null.
-struct FeatureView: Codable, Equatable {
-  var name: String
-  @OrNull var mean: Double?
-  @OrNull var deviation: Double?
-  @OrNull var weight: Double?
-  @OrNull var bias: Double?
-  var values: Int
-  var missing: Int
-  @OrNull var missingRatio: Double?
-  var clipped: Int
-  @OrNull var batchMean: Double?
-  @OrNull var batchDeviation: Double?
-  @OrNull var drift: Double?
-  @OrNull var renormScale: Double?
-  @OrNull var renormShift: Double?
+/// A feature in the JSON API: its name, and a member a metric of the operators. A metric without a finite
+/// value is null.
+struct FeatureView: Encodable {
+  let feature: FeatureStatus
+
+  init(_ feature: FeatureStatus) { self.feature = feature }
+
+  private struct Member: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ name: String) { stringValue = name }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var members = encoder.container(keyedBy: Member.self)
+    try members.encode(feature.name, forKey: Member("name"))
+    for reading in feature.readings {
+      let member = Member(reading.metric.name)
+      if let value = finite(reading.value) {
+        try members.encode(value, forKey: member)
+      } else {
+        try members.encodeNil(forKey: member)
+      }
+    }
+  }
 }
 
 /// An optional member that is written as null, not left out, so that the shape is always the same.
@@ -123,6 +138,7 @@ extension StreamView {
     self.init(
       name: status.name, state: status.state.rawValue, source: status.source, sink: status.sink,
       mode: status.mode.rawValue, frozen: status.isFrozen,
+      stateVersion: status.stateVersion, parametersVersion: status.parametersVersion,
       position: Position(
         records: position.records, byteOffset: position.byteOffset,
         frameOffset: position.frameOffset, byteOffsetInFrame: position.byteOffsetInFrame),
@@ -167,26 +183,6 @@ extension Histogram {
       if Double(below) >= share * Double(total) { return bound }
     }
     return nil
-  }
-}
-
-extension FeatureView {
-  init(_ status: FeatureStatus) {
-    self.init(
-      name: status.name, mean: finite(status.mean), deviation: finite(status.deviation),
-      weight: finite(status.weight), bias: finite(status.bias), values: status.values,
-      missing: status.missing, missingRatio: status.missingRatio, clipped: status.clipped,
-      batchMean: finite(status.batchMean), batchDeviation: finite(status.batchDeviation),
-      drift: finite(status.drift), renormScale: finite(status.renormScale),
-      renormShift: finite(status.renormShift))
-  }
-}
-
-extension FeatureStatus {
-  /// The share of missing values among all seen; nil before the first.
-  var missingRatio: Double? {
-    let seen = values + missing
-    return seen > 0 ? Double(missing) / Double(seen) : nil
   }
 }
 

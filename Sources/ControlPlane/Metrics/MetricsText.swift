@@ -1,3 +1,4 @@
+internal import Operators
 internal import Stream
 internal import Supervision
 internal import Synchronization
@@ -43,20 +44,27 @@ func metricsText(
   text.histogram(
     "evenkeel_stream_batch_size_records", "Records in a batch.",
     streams.map { ($0.name, $0.batchSize) })
-  for metric in featureMetrics where !features.isEmpty {
-    text.family(metric.name, .gauge, metric.help)
-    for stream in streams {
-      for feature in features[stream.name] ?? [] {
-        guard let value = metric.value(feature) else { continue }
-        text.sample(metric.name, ["stream": stream.name, "feature": feature.name], value)
-      }
-    }
-  }
+  text.features(streams.map { ($0.name, features[$0.name] ?? []) })
   text.process(process)
   return text.text
 }
 
 extension MetricsWriter {
+  /// Every metric of features that has a series, as the operators of the streams declare them.
+  fileprivate mutating func features(_ streams: [(name: String, features: [FeatureStatus])]) {
+    var told: Set<String> = []
+    for metric in streams.flatMap({ $0.features.first?.readings ?? [] }).map(\.metric) {
+      guard let series = metric.series, told.insert(series).inserted else { continue }
+      family(series, .gauge, metric.help)
+      for (stream, features) in streams {
+        for feature in features {
+          guard let value = feature[metric.name] else { continue }
+          sample(series, ["stream": stream, "feature": feature.name], value)
+        }
+      }
+    }
+  }
+
   fileprivate mutating func daemon(_ daemon: DaemonStatus, _ control: ControlStatistics) {
     let reloads = "evenkeel_config_reloads_total"
     family(reloads, .counter, "Attempts to apply a changed configuration.")
@@ -104,6 +112,14 @@ private let streamMetrics: [StreamMetric] = [
   .init(
     name: "evenkeel_stream_frozen", type: .gauge, help: "Whether the running moments stand still."
   ) { $0.isFrozen ? 1 : 0 },
+  .init(
+    name: "evenkeel_stream_state_version", type: .gauge,
+    help: "Rises with each batch that moves the moments and with each update."
+  ) { Double($0.stateVersion) },
+  .init(
+    name: "evenkeel_stream_parameters_version", type: .gauge,
+    help: "The state version at which γ or β last changed."
+  ) { Double($0.parametersVersion) },
   .init(
     name: "evenkeel_stream_records_total", type: .counter, help: "Records read."
   ) { Double($0.records) },
@@ -193,27 +209,4 @@ private let streamMetrics: [StreamMetric] = [
     name: "evenkeel_stream_warnings", type: .gauge,
     help: "Number of reasons to look at the stream though it runs."
   ) { Double($0.warnings.count) },
-]
-
-private struct FeatureMetric {
-  var name: String
-  var help: String
-  var value: @Sendable (FeatureStatus) -> Double?
-}
-
-private let featureMetrics: [FeatureMetric] = [
-  .init(
-    name: "evenkeel_feature_mean", help: "Running mean, in the feature's unit."
-  ) { $0.mean },
-  .init(
-    name: "evenkeel_feature_deviation",
-    help: "Running standard deviation, in the feature's unit."
-  ) { $0.deviation },
-  .init(
-    name: "evenkeel_feature_missing_ratio", help: "Share of missing values among all seen."
-  ) { $0.missingRatio },
-  .init(
-    name: "evenkeel_feature_drift",
-    help: "Distance of the last batch's mean from the running mean, in running standard deviations."
-  ) { $0.drift },
 ]

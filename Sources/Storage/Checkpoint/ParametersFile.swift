@@ -15,28 +15,6 @@ package struct Parameters: Sendable, Equatable {
     self.weight = weight
     self.bias = bias
   }
-
-  /// The parameters in the order of `expected`: by name where the names are known, else as they are.
-  ///
-  /// - Throws: when one is missing, or when without names the number of them is another.
-  package func arranged(for expected: [String]) throws(ContentError) -> Parameters {
-    guard let features else {
-      guard weight.count == expected.count else {
-        throw .unexpected(
-          part: "weight and bias", expected: "\(expected.count) numbers, one a feature",
-          found: "\(weight.count)")
-      }
-      return Parameters(features: expected, weight: weight, bias: bias)
-    }
-    let indices = Dictionary(features.enumerated().map { ($1, $0) }) { first, _ in first }
-    let chosen = expected.compactMap { indices[$0] }
-    guard chosen.count == expected.count else {
-      let absent = expected.filter { indices[$0] == nil }
-      throw .unexpected(part: "features", expected: listed(absent), found: "no such name")
-    }
-    return Parameters(
-      features: expected, weight: chosen.map { weight[$0] }, bias: chosen.map { bias[$0] })
-  }
 }
 
 /// A safetensors file with `weight` and `bias`; a whole checkpoint is one too.

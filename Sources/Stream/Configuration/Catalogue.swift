@@ -1,6 +1,7 @@
 package import Codecs
 package import Configuration
 package import Connectors
+package import Operators
 internal import Records
 
 /// Everything that a stream can be made of, by name, and so every setting that it can have.
@@ -8,20 +9,27 @@ package struct Catalogue: Sendable {
   package let formats: [RecordFormat]
   package let sources: [SourceKind]
   package let sinks: [SinkKind]
+  /// In the order in which they commit.
+  package let operators: [any BatchOperator.Type]
   /// The format of the input, on the command line; a file has the section `format`.
   package let inputFormat: Setting<String?>
   /// The format of the output; nil is that of the input.
   package let outputFormat: Setting<String?>
 
   package static let builtIn = Catalogue(
-    formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: BuiltInSinks.all)
+    formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: BuiltInSinks.all,
+    operators: BuiltInOperators.all)
 
   private static let outputTitle = "Output"
 
-  package init(formats: [RecordFormat], sources: [SourceKind], sinks: [SinkKind]) {
+  package init(
+    formats: [RecordFormat], sources: [SourceKind], sinks: [SinkKind],
+    operators: [any BatchOperator.Type]
+  ) {
     self.formats = formats
     self.sources = sources
     self.sinks = sinks
+    self.operators = operators
     let names = SettingType.word(of: formats.map(\.name))
     inputFormat = Setting(
       nil, names, defaultText: "by the file's name", option: .value("format", "name"),
@@ -36,7 +44,8 @@ package struct Catalogue: Sendable {
   package var streamSettings: [SettingGroup] {
     [
       SettingGroup("Input", [inputFormat, InputSettings.dictionary]), RecordSettings.records,
-      BadRecordSettings.group, BatchSettings.group, NormalizeSettings.group,
+      BadRecordSettings.group, BatchSettings.group,
+    ] + operators.map { $0.declaration.settings } + [
       SettingGroup(
         Self.outputTitle,
         [

@@ -1,6 +1,7 @@
 package import BatchNormalization
 package import Codecs
 package import Configuration
+package import Operators
 package import Records
 package import Storage
 
@@ -13,6 +14,10 @@ package struct StreamConfiguration: Sendable {
   package var decoder = DecoderOptions()
   package var batch = BatchOptions()
   package var normalization = NormalizationSettings()
+  /// What happens to mini-batches, in the order in which the operators commit.
+  package var operators = BuiltInOperators.all
+  /// The settings of all operators.
+  package var operatorSettings = SettingValues()
   package var badRecords = BadRecordPolicy.fail
   /// Whether the source has no end: records are passed on as they come, and batches cut by time too.
   package var isLive = false
@@ -56,6 +61,8 @@ package struct StreamConfiguration: Sendable {
     batch.size = values[BatchSettings.size]
     batch.maxDelaySeconds = values[BatchSettings.maxDelay]
     batch.maxBytes = values[InputSettings.batchBytes]
+    operators = catalogue.operators
+    operatorSettings = values
     normalization = NormalizationSettings(values)
     normalization.minBatchSize =
       values[BatchSettings.minSize] ?? min(normalization.minBatchSize, batch.size)

@@ -1,5 +1,7 @@
+internal import BatchNormalization
 internal import Codecs
 package import Configuration
+internal import Operators
 internal import Records
 
 // The settings of a stream that belong to no format, connector or operator; keys stand within the
@@ -16,7 +18,19 @@ package enum BatchSettings {
           SettingViolation(
             minSize, expected: .value("at most the batch size \(values[size])"), found: "\(least)")
         ]
-      }
+      },
+      SettingRule { values in
+        guard values[NormalizeSettings.warmUpEmission] == .hold else { return [] }
+        let batches = values[NormalizeSettings.warmUpBatches]
+        let (held, overflow) = batches.multipliedReportingOverflow(by: values[size])
+        guard overflow || held > NormalizeStage.mostHeldRecords else { return [] }
+        return [
+          SettingViolation(
+            NormalizeSettings.warmUpBatches,
+            expected: .value("to hold at most \(NormalizeStage.mostHeldRecords) records"),
+            found: "\(batches) batches of \(values[size])")
+        ]
+      },
     ])
 
   package static let size = Setting(

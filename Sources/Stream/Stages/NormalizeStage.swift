@@ -1,6 +1,7 @@
 internal import BatchNormalization
 internal import Codecs
 internal import Dataflow
+internal import Operators
 internal import Records
 internal import State
 internal import Storage
@@ -23,7 +24,7 @@ struct NormalizeStage: Stage {
   private let initial: InitialState
   private let board: StreamBoard?
   private var startsFromCheckpoint = false
-  private var normalizer: Normalizer?
+  private var operators: OperatorChain?
   private var units: UnitBuilder
   /// The records of the batch under way that came before its cut: whole, or, where they have left
   /// already, their values alone.
@@ -69,7 +70,7 @@ struct NormalizeStage: Stage {
     now = clock.now()
     switch consume signal {
     case .element(.opened(let opening)):
-      if normalizer != nil {
+      if operators != nil {
         // What was held goes with the columns that it has.
         try releaseHeld()
         units.send(emit)
@@ -97,7 +98,7 @@ struct NormalizeStage: Stage {
       // Held records that come again leave in a later run.
       if !comesAgain { try releaseHeld() }
       // A stream that was stopped before its start was known is an empty one.
-      if normalizer == nil { units.unit.startsStream = true }
+      if operators == nil { units.unit.startsStream = true }
       show(atOnce: true)
       units.send(emit)
       return .finished
@@ -126,18 +127,18 @@ struct NormalizeStage: Stage {
   func showStart() {
     guard let checkpoint = initial.checkpoint, let schema = try? FeatureSchema(checkpoint.features),
       let state = try? startState(for: schema),
-      let normalizer = try? makeNormalizer(for: schema, state)
+      let operators = try? makeOperators(for: schema, state)
     else { return }
-    board?.show(normalizer, position: position)
+    board?.show(operators, position: position)
   }
 
   /// Begins the stream, or a part of it whose records have other columns.
   private mutating func open(_ opening: StreamOpening) throws(StreamError) {
     do {
-      if normalizer == nil {
+      if operators == nil {
         let state = try startState(for: opening.schema)
         startsFromCheckpoint = state != nil
-        normalizer = try makeNormalizer(for: opening.schema, state)
+        operators = try makeOperators(for: opening.schema, state)
       }
       units.encoder = try configuration.makeEncoder(for: opening)
     } catch let error as StreamError {
@@ -154,18 +155,25 @@ struct NormalizeStage: Stage {
     try initial.checkpoint?.state(for: schema, configuration)
   }
 
-  private func makeNormalizer(
+  private func makeOperators(
     for schema: FeatureSchema, _ state: StateTable?
-  ) throws -> Normalizer {
-    var normalizer = try Normalizer(
-      schema: schema, settings: configuration.normalization,
-      outputPrecision: configuration.precision, state: state)
-    if let parameters = initial.parameters {
-      let arranged = try parameters.arranged(for: schema.names)
-      try normalizer.replaceParameters(
-        AffineParameters(weight: arranged.weight, bias: arranged.bias))
+  ) throws -> OperatorChain {
+    var operators = try OperatorChain(
+      configuration.operators,
+      OperatorContext(
+        schema: schema, outputPrecision: configuration.precision,
+        normalization: configuration.normalization, settings: configuration.operatorSettings),
+      state: state)
+    if let given = initial.parameters {
+      var changed = operators
+      try changed.apply(
+        StreamUpdate(
+          "parameters",
+          ParametersBody(weight: given.weight, bias: given.bias, features: given.features)))
+      // Those that the state has already are no change.
+      if changed.parametersAreOther(than: operators) { operators = changed }
     }
-    return normalizer
+    return operators
   }
 
   // MARK: Batches
@@ -179,7 +187,7 @@ struct NormalizeStage: Stage {
     var ready = start
     for index in records.cuts.indices {
       let cut = records.cuts[index]
-      if pending == nil, held.isEmpty, normalizer?.isWarm == true {
+      if pending == nil, held.isEmpty, operators?.releasesHeld == true {
         position = cut.position
         try normalize(&records, start.records..<cut.end.records)
         units.count(records, start..<cut.end)
@@ -208,7 +216,7 @@ struct NormalizeStage: Stage {
     position = batch.position
     if completesBatch, pending == nil {
       try normalize(&batch)
-    } else if normalizer?.emitsBeforeCut == true, held.isEmpty,
+    } else if operators?.emitsBeforeCut == true, held.isEmpty,
       pending == nil || pendingHasLeft
     {
       try passOn(&batch, completesBatch: completesBatch)
@@ -227,11 +235,12 @@ struct NormalizeStage: Stage {
     pendingHasLeft = true
     let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     do {
-      try normalizer?.normalizeHeld(&batch.columns)
+      _ = try operators?.operate(on: &batch.columns, as: .part)
       units.append(batch)
-      if completesBatch, let whole = pending.take() {
+      if completesBatch, var whole = pending.take() {
         units.unit.cuts.append(BatchCut(records: whole.columns.count, time: now.nanoseconds))
-        try normalizer?.absorb(whole.columns, elapsedSeconds: elapsedSeconds)
+        _ = try operators?.operate(
+          on: &whole.columns, as: .emitted, elapsedSeconds: elapsedSeconds)
       }
     } catch {
       throw refusal(ofRecords: batch.columns.count, error)
@@ -263,7 +272,7 @@ struct NormalizeStage: Stage {
         throw .heldTooMany(stream: configuration.name, mostBytes: Self.mostHeldBytes)
       }
     }
-    if normalizer?.isWarm == true { try releaseHeld() }
+    if operators?.releasesHeld == true { try releaseHeld() }
   }
 
   /// Normalises the batch that some records are.
@@ -274,8 +283,8 @@ struct NormalizeStage: Stage {
     let elapsedSeconds = Self.elapsedSeconds(from: lastCut, to: now)
     let emission: BatchEmission?
     do {
-      emission = try normalizer?.normalize(
-        &batch.columns, records: records, elapsedSeconds: elapsedSeconds)
+      emission = try operators?.operate(
+        on: &batch.columns, records, elapsedSeconds: elapsedSeconds)
     } catch {
       throw refusal(ofRecords: records.count, error)
     }
@@ -286,7 +295,7 @@ struct NormalizeStage: Stage {
   }
 
   /// Why the last records before `position` cannot be taken.
-  private func refusal(ofRecords count: Int, _ reason: NormalizationError) -> StreamError {
+  private func refusal(ofRecords count: Int, _ reason: OperatorError) -> StreamError {
     .badNumbers(
       stream: configuration.name,
       records: position.records - count + 1...position.records, reason)
@@ -301,10 +310,10 @@ struct NormalizeStage: Stage {
 
   /// Shows the state, but not so often that copying it costs.
   private mutating func show(atOnce: Bool) {
-    guard let board, let normalizer, hasMoved, atOnce || now >= nextShow else {
+    guard let board, let operators, hasMoved, atOnce || now >= nextShow else {
       return
     }
-    board.show(normalizer, position: position)
+    board.show(operators, position: position)
     hasMoved = false
     nextShow = now + 0.1
   }
@@ -321,7 +330,7 @@ struct NormalizeStage: Stage {
   /// Adds the state to a barrier, unless a checkpoint there would lose records.
   private mutating func add(_ barrier: consuming Barrier) {
     if let earlier = passedOver.take() { barrier.replace(earlier) }
-    guard let normalizer, held.isEmpty else {
+    guard let operators, held.isEmpty else {
       for request in barrier.requests {
         request.answer(
           .failure(.unfit("stream '\(configuration.name)' holds records until it is warm")))
@@ -330,7 +339,7 @@ struct NormalizeStage: Stage {
       passedOver = barrier
       return
     }
-    var checkpoint = Checkpoint(normalizer.state, settings: checkpointSettings)
+    var checkpoint = Checkpoint(operators.state, settings: checkpointSettings)
     checkpoint.adoptedBy = standing?.adoptedBy
     barrier.checkpoint = checkpoint
     units.unit.barrier = barrier
@@ -344,39 +353,18 @@ struct NormalizeStage: Stage {
     } catch {
       request.answer(.failure(error))
     }
-    if normalizer?.isWarm == true { try releaseHeld() }
+    if operators?.releasesHeld == true { try releaseHeld() }
   }
 
   private mutating func change(by command: StreamCommand) throws(CommandRefusal) {
-    guard var changed = normalizer else { return }
-    var settings = changed.settings
-    do {
-      switch command {
-      case .freeze: settings.isFrozen = true
-      case .thaw:
-        settings.isFrozen = false
-        // From here on these settings move them.
-        startsFromCheckpoint = false
-      case .reset: changed.resetMoments()
-      case .mode(let mode):
-        settings.mode = mode
-        settings.updateFirst = settings.updateFirst && mode == .running
-      case .parameters(let weight, let bias, let features):
-        let given = try AffineParameters(weight: weight, bias: bias)
-        let arranged = try Parameters(
-          features: features, weight: given.weight, bias: given.bias
-        ).arranged(for: changed.schema.names)
-        try changed.replaceParameters(
-          AffineParameters(weight: arranged.weight, bias: arranged.bias))
-      case .checkpoint: return
-      }
-      try changed.replaceSettings(settings)
-    } catch let refusal as CommandRefusal {
-      throw refusal
+    guard case .update(let update) = command else { return }
+    do throws(OperatorError) {
+      try operators?.apply(update)
     } catch {
-      throw .unfit("\(error)")
+      throw .refused(error)
     }
-    normalizer = changed
+    // From here on the run's own settings move the moments.
+    if operators?.normalization?.isFrozen == false { startsFromCheckpoint = false }
     // Who has the reply sees the change.
     hasMoved = true
     show(atOnce: true)
@@ -385,7 +373,7 @@ struct NormalizeStage: Stage {
   private mutating func releaseHeld() throws(StreamError) {
     for var batch in held {
       do {
-        try normalizer?.normalizeHeld(&batch.columns)
+        _ = try operators?.operate(on: &batch.columns, as: .part)
       } catch {
         throw refusal(ofRecords: batch.columns.count, error)
       }

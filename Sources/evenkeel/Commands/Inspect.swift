@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Operators
 internal import Records
 internal import State
 internal import Storage
@@ -42,21 +43,36 @@ struct Inspect: ParsableCommand {
       let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
       lines.append(printable(settings.joined(separator: ", ")))
     }
+    let known = Set(StateReading.ofOperators.groups.map(\.name))
+    let unknown = state.state.groups.map(\.name).filter { !known.contains($0) }
+    if !unknown.isEmpty {
+      lines.append("state that this version does not know: \(listed(unknown))")
+    }
     return lines.joined(separator: "\n") + "\n\n"
   }
 
-  private func table(of state: Checkpoint) -> String {
-    var rows = [["feature", "n", "μ", "σ", "γ", "β", "missing"]]
-    let (table, weights) = (state.state, state.state[real: "evenkeel.moments.weight"])
-    for (index, name) in state.features.enumerated() {
-      rows.append([
-        printable(name), grouped(Int(weights[index])), short(table[real: "running_mean"][index]),
-        short(table[real: "running_var"][index].squareRoot()), short(table[real: "weight"][index]),
-        short(table[real: "bias"][index]), grouped(table[count: "evenkeel.values.missing"][index]),
-      ])
+  /// A row a feature: the metrics of all operators that have a heading, then the columns of state that no
+  /// operator of this version knows.
+  private func table(of checkpoint: Checkpoint) -> String {
+    let metrics = BuiltInOperators.all.flatMap { $0.declaration.metrics }
+      .filter { $0.heading != nil }
+    let known = Set(StateReading.ofOperators.groups.map(\.name))
+    let unknown = checkpoint.state.groups.filter {
+      !known.contains($0.name) && $0.scope == .feature
+    }
+    .flatMap(\.columns).map(\.fileName)
+    var rows = [["feature"] + metrics.compactMap(\.heading) + unknown.map { printable($0) }]
+    let features = FeatureStatus.all(metrics, of: OperatorView(state: checkpoint.state))
+    for (index, feature) in features.enumerated() {
+      rows.append(
+        [printable(feature.name)]
+          + feature.readings.map { $0.metric.isCount ? count($0.value) : short($0.value ?? .nan) }
+          + unknown.map { short(checkpoint.state[$0]?.doubles[index] ?? .nan) })
     }
     return aligned(rows)
   }
+
+  private func count(_ value: Double?) -> String { grouped(Int(value ?? 0)) }
 }
 
 /// A number with six significant digits, as %g writes it.

@@ -53,18 +53,6 @@ package enum NormalizeSettings {
             concernsSection: true)
         ]
       },
-      SettingRule { values in
-        guard values[warmUpEmission] == .hold else { return [] }
-        let (batches, size) = (values[warmUpBatches], values[BatchSettings.size])
-        let (held, overflow) = batches.multipliedReportingOverflow(by: size)
-        guard overflow || held > NormalizeStage.mostHeldRecords else { return [] }
-        return [
-          SettingViolation(
-            warmUpBatches,
-            expected: .value("to hold at most \(NormalizeStage.mostHeldRecords) records"),
-            found: "\(batches) batches of \(size)")
-        ]
-      },
     ])
 
   private static let defaults = NormalizationSettings()
@@ -164,7 +152,7 @@ package enum NormalizeSettings {
 
 extension NormalizationSettings {
   /// The settings that values say; those of missing values and small batches are of the whole stream.
-  init(_ values: SettingValues) {
+  package init(_ values: SettingValues) {
     self.init()
     mode = values[NormalizeSettings.mode]
     updateFirst = values[NormalizeSettings.updateFirst]

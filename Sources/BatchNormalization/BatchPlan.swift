@@ -1,0 +1,103 @@
+package import Records
+
+/// How a mini-batch leaves the operators.
+package enum BatchEmission: Sendable, Equatable {
+  /// Its columns are y.
+  case normalized
+  /// Its columns are untouched and are emitted so.
+  case passed
+  /// Its columns are untouched. The stage keeps it, in order, and transforms it later as a part.
+  case held
+}
+
+/// The records that a plan is for.
+package enum BatchRole: Sendable, Equatable {
+  /// A whole batch: it updates the state and is emitted, passed or held.
+  case whole
+  /// The values of a batch whose records were emitted before its cut: it updates the state alone.
+  case emitted
+  /// Records that are emitted apart from the update of their batch: a segment of an open batch, or a
+  /// batch that was held.
+  case part
+}
+
+/// The update and the transform of one feature for one batch.
+package struct FeaturePlan: Sendable {
+  /// Whether an operator forbids that the batch updates the feature's moments.
+  package internal(set) var isVetoed = false
+  var update: MomentUpdate?
+  /// nil leaves the column as it is.
+  var transform: ColumnTransform?
+
+  /// r and d of mode `renorm`; nil in others.
+  package var renorm: (scale: Double, shift: Double)? {
+    guard let transform, let scale = transform.renormScale, let shift = transform.renormShift else {
+      return nil
+    }
+    return (scale, shift)
+  }
+}
+
+/// The outcome of a mini-batch: all operators put it together before any of them changes anything.
+///
+/// Its memory is used again for the next batch.
+package struct BatchPlan: Sendable {
+  package private(set) var role = BatchRole.whole
+  /// The time since the cut of the batch before; nil if there was none.
+  package private(set) var elapsedSeconds: Double?
+  package internal(set) var emission = BatchEmission.normalized
+  /// Whether the running moments move.
+  package internal(set) var updatesMoments = false
+  package internal(set) var features: [FeaturePlan]
+
+  package init(featureCount: Int) {
+    features = Array(repeating: FeaturePlan(), count: featureCount)
+  }
+
+  /// Begins the plan of the next batch.
+  package mutating func begin(_ role: BatchRole, elapsedSeconds: Double?) {
+    self.role = role
+    self.elapsedSeconds = elapsedSeconds
+    emission = .normalized
+    updatesMoments = false
+    for j in features.indices where features[j].isVetoed { features[j].isVetoed = false }
+  }
+
+  /// Forbids that the batch updates the running moments of a feature.
+  package mutating func vetoUpdate(of feature: Int) {
+    features[feature].isVetoed = true
+  }
+
+  /// Checks that every value of the records stays finite in the columns and in the output.
+  ///
+  /// Every step of a transform is monotone, in its rounding too, so the extremes bound all values.
+  ///
+  /// - Throws: `NormalizationError.overflow` for the first feature with a value that does not.
+  package func validate(
+    _ summary: borrowing BatchSummary, _ columns: FeatureColumns, _ records: Range<Int>,
+    _ schema: FeatureSchema, outputPrecision: Precision
+  ) throws(NormalizationError) {
+    var limit = Double(Float.greatestFiniteMagnitude)
+    if case .float64 = columns.values, outputPrecision == .float64 {
+      limit = .greatestFiniteMagnitude
+    }
+    for j in features.indices {
+      guard let transform = features[j].transform else { continue }
+      if transform.isWithin(limit, summary.features[j].extent) { continue }
+      // The bounds may exceed the limit though no value does.
+      let exact = columns.statistics(of: j, in: records, withMoments: false)
+      guard transform.isWithin(limit, exact.extent) else {
+        throw .overflow(feature: schema.names[j], quantity: .output)
+      }
+    }
+  }
+}
+
+extension ColumnTransform {
+  /// Whether |y| of every value is at most `limit`.
+  fileprivate func isWithin(_ limit: Double, _ extent: ColumnExtent) -> Bool {
+    if hasMissing, !fill.isNaN, !(abs(fill) <= limit) { return false }
+    return extent.presentCount == 0
+      || abs(self(extent.minimum)) <= limit && abs(self(extent.maximum)) <= limit
+  }
+}

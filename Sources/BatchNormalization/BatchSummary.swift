@@ -1,0 +1,64 @@
+package import Records
+
+/// The numbers that describe a mini-batch, one `FeatureSummary` a feature: computed once, before its
+/// values change, and shared by all operators.
+///
+/// Its memory is used again for the next batch.
+package struct BatchSummary: Sendable {
+  /// The number of records.
+  package private(set) var recordCount = 0
+  /// Whether the moments were computed.
+  package private(set) var hasMoments = false
+  package private(set) var features: [FeatureSummary]
+  /// The values of each feature that `clip` limited; known once the batch is transformed.
+  package private(set) var clipped: [Int]
+
+  package init(featureCount: Int) {
+    features = Array(repeating: FeatureSummary(), count: featureCount)
+    clipped = Array(repeating: 0, count: featureCount)
+  }
+
+  /// Describes some records of a block.
+  ///
+  /// - Parameters:
+  ///   - records: those that are the batch.
+  ///   - withMoments: whether the moments are needed; they cost a second pass.
+  /// - Throws: `NormalizationError.featureCount` if the block has another number of columns.
+  package mutating func measure(
+    _ columns: FeatureColumns, _ records: Range<Int>, withMoments: Bool
+  ) throws(NormalizationError) {
+    guard columns.featureCount == features.count else {
+      throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
+    }
+    recordCount = records.count
+    hasMoments = withMoments
+    // In place: with small batches, copies of summaries would cost as much as the arithmetic.
+    var span = features.mutableSpan
+    for j in span.indices {
+      let statistics = columns.statistics(
+        of: j, in: records, withMoments: withMoments, exactly: false)
+      span[j].presentCount = statistics.extent.presentCount
+      span[j].missingCount = records.count - statistics.extent.presentCount
+      span[j].moments = statistics.moments
+      span[j].extent = statistics.extent
+    }
+    for j in clipped.indices { clipped[j] = 0 }
+  }
+
+  /// Transforms the records in place by the plan, and counts the values that are clipped.
+  package mutating func transform(
+    _ columns: inout FeatureColumns, _ records: Range<Int>, by plan: borrowing BatchPlan
+  ) {
+    let features = plan.features
+    columns.apply(to: records, countingClipped: &clipped) { features[$0].transform }
+  }
+}
+
+/// The numbers that describe one feature in a mini-batch.
+package struct FeatureSummary: Sendable {
+  package internal(set) var presentCount = 0
+  package internal(set) var missingCount = 0
+  /// Of the present values; the moments of nothing if there are none or if they were not computed.
+  package internal(set) var moments = Moments()
+  var extent = ColumnExtent()
+}

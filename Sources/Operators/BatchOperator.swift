@@ -1,0 +1,149 @@
+package import BatchNormalization
+package import Configuration
+package import Records
+package import State
+
+/// Takes part in what happens to the mini-batches of a stream.
+///
+/// For each batch the chain calls `plan` of every operator, from the last to the first, and then `commit`
+/// of every operator, from the first to the last. All of them share one summary of the batch, which is
+/// computed before its values change. Between two batches the chain calls `apply` for a change that a user
+/// asks for.
+///
+/// An operator is one file: it declares its settings, state, updates, metrics and events, and a line in a
+/// list of operators adds it to a program. Its state is in the table of the stream, where checkpoints and
+/// merges find it; stored properties hold settings and scratch memory alone.
+package protocol BatchOperator: Sendable {
+  static var declaration: OperatorDeclaration { get }
+
+  /// - Parameter state: the table of the stream, with the groups of all operators.
+  /// - Throws: `OperatorError` for settings that make no sense.
+  init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError)
+
+  /// Whether `plan` reads the moments in the summary of so many records.
+  func needsMoments(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool
+
+  /// Decides what the batch changes. May veto the update of a feature, and may refuse the batch. Changes
+  /// nothing that a later batch sees: another operator may refuse it too.
+  mutating func plan(
+    _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
+  ) throws(OperatorError)
+
+  /// Makes the changes that were planned, and adds events that leave with the batch.
+  mutating func commit(
+    _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable,
+    _ events: inout [OperatorEvent]
+  )
+
+  /// Makes a change that a user asks for, between two batches.
+  ///
+  /// - Parameter update: one of those that the operator declares.
+  /// - Throws: `OperatorError`; the chain then drops all that was changed.
+  mutating func apply(
+    _ update: StreamUpdate, _ state: inout StateTable
+  ) throws(OperatorError)
+
+  /// Whether records may be transformed and emitted before their batch is cut.
+  func emitsBeforeCut(_ state: borrowing StateTable) -> Bool
+
+  /// Whether batches that were held may be emitted now.
+  func releasesHeld(_ state: borrowing StateTable) -> Bool
+}
+
+extension BatchOperator {
+  package func needsMoments(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool { false }
+
+  package mutating func plan(
+    _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
+  ) throws(OperatorError) {}
+
+  package mutating func apply(
+    _ update: StreamUpdate, _ state: inout StateTable
+  ) throws(OperatorError) {
+    throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
+  }
+
+  package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool { true }
+
+  package func releasesHeld(_ state: borrowing StateTable) -> Bool { true }
+}
+
+/// Everything that an operator brings with it.
+package struct OperatorDeclaration: Sendable {
+  package var name: String
+  package var settings: SettingGroup
+  package var stateGroups: [StateGroup]
+  package var updates: [UpdateKind]
+  package var metrics: [FeatureMetric]
+  package var events: [EventKind]
+
+  package init(
+    _ name: String, settings: SettingGroup, stateGroups: [StateGroup] = [],
+    updates: [UpdateKind] = [], metrics: [FeatureMetric] = [], events: [EventKind] = []
+  ) {
+    self.name = name
+    self.settings = settings
+    self.stateGroups = stateGroups
+    self.updates = updates
+    self.metrics = metrics
+    self.events = events
+  }
+}
+
+/// The stream that an operator works for.
+package struct OperatorContext: Sendable {
+  package var schema: FeatureSchema
+  /// The width in which values are written; every value must be finite in it.
+  package var outputPrecision: Precision
+  /// How the stream normalises, as operators read it.
+  package var normalization: NormalizationSettings
+  /// The settings of the stream, those of all operators among them.
+  package var settings: SettingValues
+
+  package init(
+    schema: FeatureSchema, outputPrecision: Precision, normalization: NormalizationSettings,
+    settings: SettingValues = SettingValues()
+  ) {
+    self.schema = schema
+    self.outputPrecision = outputPrecision
+    self.normalization = normalization
+    self.settings = settings
+  }
+}
+
+/// Why an operator refuses a batch, an update or its settings.
+package struct OperatorError: Error, CustomStringConvertible {
+  /// The name of the operator.
+  package let origin: String
+  package let cause: any Error
+
+  package init(_ origin: String, _ cause: any Error) {
+    self.origin = origin
+    self.cause = cause
+  }
+
+  package var description: String { "\(cause)" }
+}
+
+extension OperatorError: Equatable {
+  /// Two errors are equal if they say the same of the same operator.
+  package static func == (left: OperatorError, right: OperatorError) -> Bool {
+    left.origin == right.origin && left.description == right.description
+  }
+}
+
+/// No operator of the stream declares such an update.
+package struct UnknownUpdate: Error, Equatable, CustomStringConvertible {
+  package let name: String
+
+  package var description: String { "expected an update of the stream, found \(quoted(name))" }
+}
+
+/// Every operator that Evenkeel has, in the order in which batches are committed.
+package enum BuiltInOperators {
+  package static let all: [any BatchOperator.Type] = [Normalize.self]
+}

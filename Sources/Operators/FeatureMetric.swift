@@ -1,0 +1,50 @@
+package import BatchNormalization
+internal import Records
+package import State
+
+/// A number that an operator shows of every feature: in the API, on the page, to Prometheus, and in
+/// `evenkeel inspect`.
+package struct FeatureMetric: Sendable {
+  /// The member in the API, in snake case.
+  package let name: String
+  /// The heading in `evenkeel inspect`; nil leaves it out there.
+  package let heading: String?
+  /// The name of the Prometheus family; nil leaves it out there.
+  package let series: String?
+  package let help: String
+  /// Whether it is an integer of at least 0.
+  package let isCount: Bool
+  /// One value a feature; nil where there is none.
+  package let values: @Sendable (OperatorView) -> [Double?]
+
+  package init(
+    _ name: String, heading: String? = nil, series: String? = nil, isCount: Bool = false,
+    help: String, _ values: @escaping @Sendable (OperatorView) -> [Double?]
+  ) {
+    self.name = name
+    self.heading = heading
+    self.series = series
+    self.isCount = isCount
+    self.help = help
+    self.values = values
+  }
+}
+
+/// The source of metrics: the state, and the last batch if there was one.
+package struct OperatorView: Sendable {
+  package let state: StateTable
+  package let last: (summary: BatchSummary, plan: BatchPlan)?
+
+  package init(state: StateTable, last: (summary: BatchSummary, plan: BatchPlan)? = nil) {
+    self.state = state
+    self.last = last
+  }
+
+  /// One value a feature of the last batch; nil before the first.
+  package func ofLastBatch(
+    _ value: (_ summary: FeatureSummary, _ plan: FeaturePlan) -> Double?
+  ) -> [Double?] {
+    guard let last else { return Array(repeating: nil, count: state.features.count) }
+    return zip(last.summary.features, last.plan.features).map { value($0, $1) }
+  }
+}

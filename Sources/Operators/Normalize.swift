@@ -1,0 +1,141 @@
+package import BatchNormalization
+internal import Records
+package import State
+
+/// The operator that normalises: the arithmetic is that of `Normalizer`.
+package struct Normalize: BatchOperator {
+  private var normalizer: Normalizer
+
+  package var settings: NormalizationSettings { normalizer.settings }
+
+  package init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError) {
+    do throws(NormalizationError) {
+      normalizer = try Normalizer(settings: context.normalization, state: state)
+    } catch {
+      throw Self.refusal(error)
+    }
+  }
+
+  package static let declaration = OperatorDeclaration(
+    "normalize", settings: NormalizeSettings.group, stateGroups: NormalizerColumns.groups,
+    updates: [
+      UpdateKind("freeze", help: "Stops updating the running moments."),
+      UpdateKind("thaw", help: "Updates the running moments again."),
+      UpdateKind("reset", help: "Forgets the running moments; γ and β stay."),
+      UpdateKind("mode", body: ModeBody.self, help: "Normalises by other moments."),
+      UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
+    ], metrics: NormalizeMetrics.all)
+
+  package func needsMoments(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool {
+    normalizer.needsMoments(ofRecords: count, role, state)
+  }
+
+  package mutating func plan(
+    _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
+  ) throws(OperatorError) {
+    do throws(NormalizationError) {
+      try normalizer.plan(summary, state, &plan)
+    } catch {
+      throw Self.refusal(error)
+    }
+  }
+
+  package mutating func commit(
+    _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable,
+    _ events: inout [OperatorEvent]
+  ) {
+    normalizer.commit(summary, plan, &state)
+  }
+
+  package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {
+    normalizer.emitsBeforeCut(state)
+  }
+
+  package func releasesHeld(_ state: borrowing StateTable) -> Bool { normalizer.isWarm(state) }
+
+  package mutating func apply(
+    _ update: StreamUpdate, _ state: inout StateTable
+  ) throws(OperatorError) {
+    var changed = settings
+    do {
+      switch (update.name, update.body) {
+      case ("freeze", _): changed.isFrozen = true
+      case ("thaw", _): changed.isFrozen = false
+      case ("reset", _): normalizer.resetMoments(in: &state)
+      case ("mode", let body as ModeBody):
+        changed.mode = body.mode
+        changed.updateFirst = changed.updateFirst && body.mode == .running
+      case ("parameters", let body as ParametersBody):
+        try normalizer.replaceParameters(
+          AffineParameters(
+            weight: body.weight, bias: body.bias, of: body.features,
+            arrangedFor: state.features.names), in: &state)
+      default: throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
+      }
+      try normalizer.replaceSettings(changed)
+    } catch let error as OperatorError {
+      throw error
+    } catch {
+      throw OperatorError(Self.declaration.name, error)
+    }
+  }
+
+  private static func refusal(_ cause: NormalizationError) -> OperatorError {
+    OperatorError(declaration.name, cause)
+  }
+}
+
+/// The body of the update `mode`.
+package struct ModeBody: UpdateBody {
+  package var mode: NormalizationMode
+
+  package static let members = CodingKeys.allCases.map(\.rawValue)
+
+  private enum CodingKeys: String, CodingKey, CaseIterable { case mode }
+
+  package init(mode: NormalizationMode) { self.mode = mode }
+
+  package init(from decoder: any Decoder) throws {
+    let name = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .mode)
+    guard let mode = NormalizationMode(rawValue: name) else {
+      let modes = NormalizationMode.allCases.map(\.rawValue).joined(separator: ", ")
+      throw UpdateBodyError("mode: expected one of \(modes)")
+    }
+    self.mode = mode
+  }
+}
+
+/// The body of the update `parameters`: γ and β, in the order of the features or by name.
+package struct ParametersBody: UpdateBody {
+  package var weight: [Double]
+  package var bias: [Double]
+  package var features: [String]?
+
+  package static let members = CodingKeys.allCases.map(\.rawValue)
+
+  private enum CodingKeys: String, CodingKey, CaseIterable { case weight, bias, features }
+
+  package init(weight: [Double], bias: [Double], features: [String]? = nil) {
+    self.weight = weight
+    self.bias = bias
+    self.features = features
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    weight = try container.decode([Double].self, forKey: .weight)
+    bias = try container.decode([Double].self, forKey: .bias)
+    features = try container.decodeIfPresent([String].self, forKey: .features)
+    guard !weight.isEmpty, weight.count == bias.count,
+      features.map(\.count) ?? weight.count == weight.count
+    else {
+      throw UpdateBodyError(
+        "weight, bias and features: expected the same number of each, and at least one")
+    }
+    guard (weight + bias).allSatisfy(\.isFinite) else {
+      throw UpdateBodyError("weight and bias: expected finite numbers")
+    }
+  }
+}

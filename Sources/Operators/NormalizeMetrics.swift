@@ -1,0 +1,72 @@
+internal import BatchNormalization
+internal import State
+
+/// The numbers that the normalising operator shows of a feature.
+enum NormalizeMetrics {
+  static let all = state + lastBatch
+
+  private static let state = [
+    FeatureMetric("values", heading: "n", isCount: true, help: "Values that moved the mean.") {
+      $0.state[real: "evenkeel.moments.weight"]
+    },
+    FeatureMetric(
+      "mean", heading: "μ", series: "evenkeel_feature_mean",
+      help: "Running mean, in the feature's unit."
+    ) { $0.state[real: "running_mean"] },
+    FeatureMetric(
+      "deviation", heading: "σ", series: "evenkeel_feature_deviation",
+      help: "Running standard deviation, in the feature's unit."
+    ) { $0.deviations },
+    FeatureMetric("weight", heading: "γ", help: "γ.") { $0.state[real: "weight"] },
+    FeatureMetric("bias", heading: "β", help: "β.") { $0.state[real: "bias"] },
+    FeatureMetric("missing", heading: "missing", isCount: true, help: "Missing values.") {
+      $0.state[count: "evenkeel.values.missing"].map(Double.init)
+    },
+    FeatureMetric("clipped", isCount: true, help: "Values that `clip` limited.") {
+      $0.state[count: "evenkeel.values.clipped"].map(Double.init)
+    },
+    FeatureMetric(
+      "missing_ratio", series: "evenkeel_feature_missing_ratio",
+      help: "Share of missing values among all seen."
+    ) { view in
+      zip(view.state[real: "evenkeel.moments.weight"], view.state[count: "evenkeel.values.missing"])
+        .map { values, missing in
+          let seen = values + Double(missing)
+          return seen > 0 ? Double(missing) / seen : nil
+        }
+    },
+  ]
+
+  private static let lastBatch = [
+    FeatureMetric("batch_mean", help: "Mean of the last batch.") { $0.batchMeans },
+    FeatureMetric("batch_deviation", help: "Standard deviation of the last batch, biased.") {
+      $0.ofLastBatch { summary, _ in summary.present?.biasedVariance.squareRoot() }
+    },
+    FeatureMetric(
+      "drift", series: "evenkeel_feature_drift",
+      help:
+        "Distance of the last batch's mean from the running mean, in running standard deviations."
+    ) { view in
+      let (means, deviations) = (view.state[real: "running_mean"], view.deviations)
+      return view.batchMeans.enumerated().map { j, batchMean in
+        deviations[j] > 0 ? batchMean.map { ($0 - means[j]) / deviations[j] } : nil
+      }
+    },
+    FeatureMetric("renorm_scale", help: "r of the last batch in mode `renorm`.") {
+      $0.ofLastBatch { _, plan in plan.renorm?.scale }
+    },
+    FeatureMetric("renorm_shift", help: "d of the last batch in mode `renorm`.") {
+      $0.ofLastBatch { _, plan in plan.renorm?.shift }
+    },
+  ]
+}
+
+extension OperatorView {
+  fileprivate var deviations: [Double] { state[real: "running_var"].map { $0.squareRoot() } }
+  fileprivate var batchMeans: [Double?] { ofLastBatch { summary, _ in summary.present?.mean } }
+}
+
+extension FeatureSummary {
+  /// The moments; nil if the feature was missing in all of the batch, or if they were not computed.
+  fileprivate var present: Moments? { moments.weight > 0 ? moments : nil }
+}

@@ -1,0 +1,163 @@
+package import BatchNormalization
+package import Records
+package import State
+
+// Invariants:
+// - A batch or an update that is refused leaves state, operators and values as they were.
+// - `last` is the last batch that was cut with records in it. `scratch` is the memory of the next.
+
+/// The operators of one stream, and the state that they share.
+package struct OperatorChain: Sendable {
+  package private(set) var state: StateTable
+  /// Events of the last calls; the caller takes them out and emits them in band.
+  package private(set) var events: [OperatorEvent] = []
+  private var operators: [any BatchOperator]
+  private let versions: StreamVersions
+  private let outputPrecision: Precision
+  private var scratch: Work
+  private var last: Work
+  private var hasLast = false
+
+  /// The summary and the plan of one batch.
+  private struct Work: Sendable {
+    var summary: BatchSummary
+    var plan: BatchPlan
+
+    init(featureCount: Int) {
+      summary = BatchSummary(featureCount: featureCount)
+      plan = BatchPlan(featureCount: featureCount)
+    }
+  }
+
+  /// - Parameters:
+  ///   - kinds: the operators, in the order in which they commit.
+  ///   - state: the table to go on from, with whatever groups; nil starts with the initial values.
+  /// - Throws: `OperatorError` for settings that make no sense or a state that is not valid.
+  package init(
+    _ kinds: [any BatchOperator.Type], _ context: OperatorContext, state: StateTable? = nil
+  ) throws(OperatorError) {
+    guard state?.features ?? context.schema == context.schema else {
+      throw OperatorError(
+        "state",
+        StateError.otherTable(
+          expected: "features \(listed(context.schema.names))",
+          found: listed(state?.features.names ?? [])))
+    }
+    let groups = Self.stateGroups(of: kinds)
+    let state = state?.regrouped(to: groups) ?? StateTable(groups, features: context.schema)
+    do throws(StateError) {
+      try state.validate()
+    } catch {
+      throw OperatorError("state", error)
+    }
+    var operators: [any BatchOperator] = []
+    for kind in kinds { operators.append(try kind.init(context, state)) }
+    self.operators = operators
+    self.state = state
+    versions = StreamVersions(in: state)
+    outputPrecision = context.outputPrecision
+    scratch = Work(featureCount: context.schema.count)
+    last = scratch
+  }
+
+  /// The state groups of some operators, and those of every stream.
+  package static func stateGroups(of kinds: [any BatchOperator.Type]) -> [StateGroup] {
+    kinds.flatMap { $0.declaration.stateGroups } + [StreamVersions.group]
+  }
+
+  package var schema: FeatureSchema { state.features }
+  package var stateVersion: Int { state[versions.state][0] }
+  package var parametersVersion: Int { state[versions.parameters][0] }
+  /// The source of metrics.
+  package var view: OperatorView {
+    OperatorView(state: state, last: hasLast ? (last.summary, last.plan) : nil)
+  }
+  package var declarations: [OperatorDeclaration] { operators.map { type(of: $0).declaration } }
+  /// How the stream normalises now; nil without that operator.
+  package var normalization: NormalizationSettings? {
+    operators.lazy.compactMap { ($0 as? Normalize)?.settings }.first
+  }
+  /// Whether records may be emitted before their batch is cut.
+  package var emitsBeforeCut: Bool { operators.allSatisfy { $0.emitsBeforeCut(state) } }
+  /// Whether batches that were held may be emitted now.
+  package var releasesHeld: Bool { operators.allSatisfy { $0.releasesHeld(state) } }
+
+  /// Takes the events that were added since the last call.
+  package mutating func takeEvents() -> [OperatorEvent] {
+    defer { events = [] }
+    return events
+  }
+
+  /// Lets the operators plan, checks the plan, transforms the records in place, and commits.
+  ///
+  /// - Parameters:
+  ///   - records: the records of the block that are meant; all by default.
+  ///   - elapsedSeconds: the time since the cut of the batch before; nil if there was none.
+  /// - Returns: what is to become of the records.
+  /// - Throws: `OperatorError`; nothing has changed then.
+  package mutating func operate(
+    on columns: inout FeatureColumns, _ records: Range<Int>? = nil, as role: BatchRole = .whole,
+    elapsedSeconds: Double? = nil
+  ) throws(OperatorError) -> BatchEmission {
+    let records = records ?? 0..<columns.count
+    var needsMoments = false
+    for each in operators where each.needsMoments(ofRecords: records.count, role, state) {
+      needsMoments = true
+    }
+    scratch.plan.begin(role, elapsedSeconds: elapsedSeconds)
+    do throws(NormalizationError) {
+      try scratch.summary.measure(columns, records, withMoments: needsMoments)
+    } catch {
+      throw OperatorError(Normalize.declaration.name, error)
+    }
+    // Last to first: normalising, the first, sees every veto.
+    for index in operators.indices.reversed() {
+      try operators[index].plan(scratch.summary, state, &scratch.plan)
+    }
+    do throws(NormalizationError) {
+      try scratch.plan.validate(
+        scratch.summary, columns, records, schema, outputPrecision: outputPrecision)
+    } catch {
+      throw OperatorError(Normalize.declaration.name, error)
+    }
+    scratch.summary.transform(&columns, records, by: scratch.plan)
+    for index in operators.indices {
+      operators[index].commit(scratch.summary, scratch.plan, &state, &events)
+    }
+    if scratch.plan.updatesMoments { state.add(1, to: versions.state) }
+    let emission = scratch.plan.emission
+    if role != .part, !records.isEmpty {
+      swap(&scratch, &last)
+      hasLast = true
+    }
+    return emission
+  }
+
+  /// Whether γ or β of a feature is another than in the other chain, which has the same features.
+  package func parametersAreOther(than other: OperatorChain) -> Bool {
+    ["weight", "bias"].contains { state[real: $0] != other.state[real: $0] }
+  }
+
+  /// Makes a change that a user asks for.
+  ///
+  /// - Throws: `OperatorError`; nothing has changed then.
+  package mutating func apply(_ update: StreamUpdate) throws(OperatorError) {
+    let before = self
+    let owner = operators.firstIndex { each in
+      type(of: each).declaration.updates.contains { $0.name == update.name }
+    }
+    guard let owner else { throw OperatorError("stream", UnknownUpdate(name: update.name)) }
+    do {
+      try operators[owner].apply(update, &state)
+      state[versions.state][0] += 1
+      if parametersAreOther(than: before) {
+        state[versions.parameters][0] = state[versions.state][0]
+      }
+      try state.validate()
+    } catch {
+      self = before
+      throw error as? OperatorError
+        ?? OperatorError(type(of: operators[owner]).declaration.name, error)
+    }
+  }
+}

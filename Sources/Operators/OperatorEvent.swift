@@ -1,0 +1,34 @@
+/// A kind of event that an operator can raise.
+package struct EventKind: Sendable, Equatable {
+  /// How loudly it is told.
+  package enum Level: String, Sendable {
+    case info, notice, warning, error
+  }
+
+  /// The name in logs and metrics, in snake case.
+  package let name: String
+  package let level: Level
+  /// Its meaning, in one sentence.
+  package let help: String
+
+  package init(_ name: String, _ level: Level, help: String) {
+    self.name = name
+    self.level = level
+    self.help = help
+  }
+}
+
+/// Something that an operator saw or did. It leaves the stream in band, with the batch it belongs to.
+package struct OperatorEvent: Sendable, Equatable {
+  package let kind: EventKind
+  /// The feature it concerns; nil if it concerns the stream.
+  package let feature: String?
+  /// A sentence for people.
+  package let text: String
+
+  package init(_ kind: EventKind, feature: String? = nil, _ text: String) {
+    self.kind = kind
+    self.feature = feature
+    self.text = text
+  }
+}
