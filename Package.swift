@@ -111,7 +111,9 @@ let package = Package(
     tests("Synthetic", ["Records"]),
     .target(
       name: "TestSupport",
-      dependencies: ["BatchNormalization", "Codecs", "Dataflow", "Records", "State", "Storage"],
+      dependencies: [
+        "BatchNormalization", "Codecs", "Dataflow", "Operators", "Records", "State", "Storage",
+      ],
       path: "Tests/TestSupport",
       swiftSettings: settings),
     .testTarget(
