@@ -12,6 +12,8 @@ package struct RecordFormat: Sendable {
   package let settings: SettingGroup
   /// The width of the numbers that it reads.
   package let precision: @Sendable (SettingValues) -> Precision
+  /// The number of features, if the settings alone tell it; nil if the stream does.
+  package let featureCount: @Sendable (SettingValues) -> Int?
   /// What no stream can be started with, among the values of the stream's and the format's settings;
   /// `keepsFormat` tells whether records are written in the format too.
   package let check: @Sendable (_ values: SettingValues, _ keepsFormat: Bool) -> [SettingViolation]
@@ -24,6 +26,7 @@ package struct RecordFormat: Sendable {
   package init(
     name: String, fileExtensions: [String], settings: SettingGroup,
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
+    featureCount: @escaping @Sendable (SettingValues) -> Int? = { _ in nil },
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
     recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
@@ -33,6 +36,7 @@ package struct RecordFormat: Sendable {
     self.fileExtensions = fileExtensions
     self.settings = settings
     self.precision = precision
+    self.featureCount = featureCount
     self.check = check
     self.recordEnds = recordEnds
     self.makeDecoder = makeDecoder

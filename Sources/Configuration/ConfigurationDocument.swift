@@ -10,10 +10,10 @@ package final class ConfigurationDocument {
   /// Parses a file.
   ///
   /// - Parameters:
-  ///   - bytes: what the file holds, in UTF-8.
+  ///   - bytes: the contents of the file, in UTF-8.
   ///   - file: its name in errors.
-  ///   - environment: gives the value of a variable, or nil where it is not set.
-  /// - Throws: what keeps the file from being read at all; all else is thrown by `check`.
+  ///   - environment: gives the value of a variable, or nil if it is not set.
+  /// - Throws: if the file cannot be read at all; `check` throws all other errors.
   package init(
     _ bytes: [UInt8], file: String, environment: @escaping (String) -> String?
   ) throws(ConfigurationFailure) {
@@ -24,7 +24,7 @@ package final class ConfigurationDocument {
     root = ConfigurationSection(entries: entries, path: "", mark: .start, errors: errors)
   }
 
-  /// Checks what was read, when everything was.
+  /// Checks the file after every setting was read.
   ///
   /// - Throws: all errors, with the keys that nobody asked for.
   package func check() throws(ConfigurationFailure) {

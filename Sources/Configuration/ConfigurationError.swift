@@ -35,7 +35,7 @@ package struct ConfigurationFailure: Error, CustomStringConvertible {
 package struct ConfigurationPlace: Sendable, Equatable {
   package let file: String
   package let path: String
-  /// What is written there, where a variable made something else of it, which must not be told.
+  /// The written text, if a variable gave the value, which no error may show.
   package let written: String?
   let mark: SourceMark
 
@@ -56,7 +56,7 @@ struct SourceMark: Equatable, Sendable {
   static let start = SourceMark(line: 1, column: 1)
 }
 
-/// Collects what is wrong with one file.
+/// Collects the errors of one file.
 final class ConfigurationErrors {
   let file: String
   private(set) var errors: [ConfigurationError] = []
@@ -72,7 +72,7 @@ final class ConfigurationErrors {
     if !errors.contains(error) { errors.append(error) }
   }
 
-  /// - Throws: what was collected, if anything was.
+  /// - Throws: the collected errors, if there are any.
   func check() throws(ConfigurationFailure) {
     guard !errors.isEmpty else { return }
     throw ConfigurationFailure(

@@ -99,7 +99,7 @@ extension ConfigurationSection {
     return (1..<max(1, parts.count)).map { parts[..<$0].joined(separator: ".") }
   }
 
-  /// What the file says of a setting; sections on the way to it become known.
+  /// Looks a setting up in the file; the sections on the way to it become known.
   private func answer(
     to setting: any SettingDescription, leading: Set<String>, _ values: inout SettingValues
   ) -> Answer {
@@ -164,7 +164,7 @@ extension ConfigurationSection {
     } catch {
       report(
         key, expected: error.expected ?? setting.expected, found: error.found ?? node.described,
-        // A hint may tell of the text, and what a variable gave must not be told.
+        // A hint may show the text, and no error shows the value of a variable.
         hint: node.isSubstituted ? nil : error.hint)
       return .wrong
     }

@@ -1,25 +1,24 @@
 internal import Records
 
 // Invariants:
-// - A key is asked for at most once by whoever reads the section.
-// - Reading never stops at an error: it is collected, and a value that lets the reader go on is given.
-// - What a variable gave is never shown: an error tells what is written in the file.
+// - Reading never stops at an error: errors are collected, and thrown together at the end.
+// - No error shows the value of a variable: it shows the text that is written in the file.
 
-/// One mapping of a configuration file, read key by key by whoever it concerns.
+/// One mapping of a configuration file.
 ///
-/// Every reader method marks its key as known and checks its value; errors are collected with file,
-/// line, column and the path of the key.
+/// Reading a key makes it known and checks its value. Errors are collected with file, line, column and
+/// the path of the key; keys that nobody read are errors too.
 package final class ConfigurationSection {
   /// The keys that lead here, such as `streams.weather.batch`; empty for the whole file.
   package let path: String
   private let entries: [ConfigurationNode.Entry]
-  /// Where the section is named, or where it starts.
+  /// The place of its key, or of its start.
   private let mark: SourceMark
   private let errors: ConfigurationErrors
   private let places: [String: Int]
   private var known: Set<String> = []
   private var sections: [ConfigurationSection] = []
-  /// The sections that described settings were read from, by key; nil for what is no section.
+  /// The sections that described settings were read from, by key; nil if the value is no section.
   var sectionsRead: [String: ConfigurationSection?] = [:]
   /// The keys of the settings that were read from here.
   private var settings: [ObjectIdentifier: (setting: any SettingDescription, key: String)] = [:]
@@ -63,7 +62,7 @@ package final class ConfigurationSection {
 
   /// Adds an error at a key of this section (or at the section itself for nil).
   ///
-  /// Where the value came from a variable, what is written is told in place of `found`.
+  /// If the value came from a variable, the error shows the written text instead of `found`.
   package func report(_ key: String?, expected: String, found: String, hint: String? = nil) {
     let node = key.flatMap { entry($0)?.value }
     let shown = node.flatMap { $0.isSubstituted ? $0.described : nil } ?? found
@@ -72,7 +71,7 @@ package final class ConfigurationSection {
 
   /// Adds an error at a key of this section or of one below that was read, such as `batch.size`.
   ///
-  /// Where the value came from a variable, what is written is told in place of the message.
+  /// If the value came from a variable, the error shows the written text instead of the message.
   package func report(_ message: String, keyPath: String) {
     let parts = keyPath.split(separator: ".", maxSplits: 1).map(String.init)
     if parts.count == 2, let below = sections.first(where: { $0.path == path(to: parts[0]) }) {
@@ -105,9 +104,9 @@ package final class ConfigurationSection {
     for section in sections { section.reportUnknownKeys() }
   }
 
-  /// The value at a key, which is known from here on; nil where there is none or it is unusable.
+  /// The value at a key, which is known from here on; nil if there is none or it is unusable.
   ///
-  /// - Parameter required: what is expected where the key must be there.
+  /// - Parameter required: the expected value, if the key must be there.
   func value(_ key: String, required: String?) -> ConfigurationNode? {
     known.insert(key)
     guard let entry = entry(key) else {
@@ -146,7 +145,7 @@ package final class ConfigurationSection {
 
 // Sections within sections.
 extension ConfigurationSection {
-  /// The mapping at a key; empty where the key has no value, nil where it is absent or no mapping.
+  /// The mapping at a key. Empty if the key has no value, nil if it is absent or no mapping.
   package func section(_ key: String) -> ConfigurationSection? {
     guard let node = value(key, required: nil) else { return nil }
     return section(key, node, expected: "a mapping")
@@ -170,7 +169,7 @@ extension ConfigurationSection {
   }
 
   /// The one kind that a key chooses of several, with the section of its settings: `{ name: {…} }`, or
-  /// the name alone where all settings have defaults.
+  /// the name alone if all settings have defaults.
   package func kind(
     _ key: String, of names: [String]
   ) -> (name: String, section: ConfigurationSection)? {

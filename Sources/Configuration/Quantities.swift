@@ -10,7 +10,7 @@ private let sizeUnits: [(name: String, bytes: Int)] = [
   ("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
 ]
 
-/// The seconds of a duration with its unit, such as `250ms`; nil where it is none.
+/// The seconds of a duration with its unit, such as `250ms`; nil if it is none.
 func parseSeconds(_ text: String) -> Double? {
   for unit in timeUnits where text.hasSuffix(unit.name) {
     guard let count = parseDecimal(text.dropLast(unit.name.count)) else { continue }
@@ -19,7 +19,7 @@ func parseSeconds(_ text: String) -> Double? {
   return nil
 }
 
-/// The bytes of a size with its unit, such as `64KiB`; nil where it is none or more than an `Int` holds.
+/// The bytes of a size with its unit, such as `64KiB`; nil if it is none or more than an `Int` holds.
 func parseBytes(_ text: String) -> Int? {
   for unit in sizeUnits where text.hasSuffix(unit.name) {
     guard let count = parseDecimal(text.dropLast(unit.name.count)) else { continue }

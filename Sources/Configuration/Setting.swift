@@ -1,14 +1,14 @@
 // Invariant: a setting is described in one place, and everything that knows of it reads that
 // description: the configuration file, the command line, `check`, help and the tables of docs/.
 
-/// A setting: its name, where it is given, what it may be, and what it does.
+/// A setting: its name, its places in the file and on the command line, its type and its meaning.
 ///
 /// A setting is one object, declared as a static constant. `SettingValues` is asked for its value.
 package final class Setting<Value: Sendable>: SettingDescription {
   package let key: String?
   package let option: SettingOption?
   package let type: SettingType<Value>
-  /// How the option's text is read, where that differs from the text in a file.
+  /// How the option's text is read, if that differs from the text in a file.
   package let optionType: SettingType<Value>
   /// What holds if nobody sets it; nil for a setting that must be given.
   package let fallback: Value?

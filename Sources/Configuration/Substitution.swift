@@ -13,10 +13,10 @@ struct SubstitutionFault: Error {
 
 /// Replaces `${NAME}` and `${NAME:-default}` by the environment's values, and `$${` by `${`.
 ///
-/// As in a shell, a default also stands in for a variable that is set to nothing. What a variable gives
+/// As in a shell, a default also stands in for a variable that is set to nothing. The value of a variable
 /// is not looked at again.
 ///
-/// - Returns: nil where the text refers to nothing.
+/// - Returns: nil if the text refers to nothing.
 func substituted(
   _ text: String, from environment: (String) -> String?
 ) throws(SubstitutionFault) -> SubstitutedText? {

@@ -1,7 +1,7 @@
 internal import Yams
 
 extension YAMLReading {
-  /// Reports what keeps a text from being YAML.
+  /// Reports why a text is not YAML.
   func report(_ error: any Error, in text: String) {
     guard let error = error as? YamlError else {
       errors.report("not YAML: \(error)", path: "", at: .start)
@@ -33,7 +33,7 @@ extension YAMLReading {
     }
   }
 
-  /// What people write that YAML means otherwise, if it stands where the parser gave up.
+  /// The message for a common mistake, if one stands at the place where the parser gave up.
   private func commonMistake(
     in text: String, at place: SourceMark
   ) -> (message: String, hint: String)? {
@@ -88,9 +88,9 @@ extension YAMLReading {
 
   /// Where a key may be, or hold, an alias; nil where none does.
   ///
-  /// The parser compares keys by value, which takes exponential time where aliases lead to aliases, so
-  /// such a text must not reach it. No configuration needs one: where there is an alias at all, keys
-  /// after `?` and keys that are collections are refused, even where they stand in a comment.
+  /// The parser compares keys by value, which takes exponential time if aliases lead to aliases, so such
+  /// a text must not reach it. No configuration needs one. In a text with an alias, keys after `?` and
+  /// keys that are collections are refused, even within a comment.
   func aliasInKey(of text: String) -> SourceMark? {
     let bytes = Array(text.utf8)
     var hasAlias = false

@@ -165,6 +165,26 @@ import Testing
         == "evenkeel: --strange: unknown option; evenkeel normalize --help lists the options\n")
   }
 
+  @Test func `every option that the documents name is one of a command`() throws {
+    let place = try Workplace()
+    let commands = ["normalize", "generate", "run", "check", "inspect", "export", "import", "top"]
+    let help = try commands.map { command in
+      String(decoding: try place.evenkeel(command, "--help").output, as: UTF8.self)
+    }.joined()
+    let option = /(?:^|[^\w\-])(--[a-z][a-z\-]+)/
+    let known = Set(help.matches(of: option).map { String($0.output.1) })
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    // Options of other programs that the documents show.
+    let foreign: Set = ["--now"]
+    for page in ["README.md", "docs/CONFIGURATION.md", "docs/SEMANTICS.md"] {
+      let text = try String(contentsOf: root.appendingPathComponent(page), encoding: .utf8)
+      let named = Set(text.matches(of: option).map { String($0.output.1) }).subtracting(foreign)
+      #expect(named.subtracting(known).sorted() == [], "\(page)")
+      #expect(page != "README.md" || named.count > 20)
+    }
+  }
+
   @Test(arguments: [("normalize", "--help"), ("help", "normalize")])
   func `help names the whole command line`(first: String, second: String) throws {
     let place = try Workplace()

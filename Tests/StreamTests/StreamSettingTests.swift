@@ -3,6 +3,7 @@ import Codecs
 import Configuration
 import Operators
 import Records
+import TestSupport
 import Testing
 
 @testable import Stream
@@ -14,8 +15,7 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     let given = try CommandLineSettings(arguments, of: groups, others: [])
     let values = try given.read(groups)
     try given.check(groups, values)
-    let violations = format.violations(
-      in: values, keepsFormat: values[Catalogue.builtIn.outputFormat] == nil)
+    let violations = Catalogue.builtIn.violations(of: format, in: values)
     return violations.first.map { "\(CommandLineError($0))" }
   } catch {
     return "\(error)"
@@ -79,9 +79,28 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     (["--columns", "2", "--features", "f1", "--scalar=float64", "--precision=float64"], nil),
     (["--columns", "2", "--features", "f1", "--scalar=float64", "--output-format=csv"], nil),
     (["--columns", "2", "--features", "f*", "--scalar=float64"], nil),
+    (
+      ["--columns", "512", "--batch-size", "1048576"],
+      "--batch-size: expected a batch of at most 1073741824 bytes, as limits.batch_bytes says, "
+        + "found one of 2147483648"
+    ),
+    (["--columns", "512", "--batch-size", "1048576", "--features", "f1"], nil),
+    (["--columns", "256", "--batch-size", "1048576"], nil),
   ])
   func `raw rows that no stream could start with are refused`(arguments: [String], says: String?) {
     #expect(refusal(arguments, format: .raw) == says)
+  }
+
+  @Test func `a dictionary that zstd cannot load is refused`() throws {
+    let directory = try TemporaryDirectory()
+    // The magic number of a dictionary, and nothing that belongs after it.
+    let path = try directory.write("words", [0x37, 0xA4, 0x30, 0xEC, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    let errors = try configurationErrors(oneStream("format: csv\ndictionary: \(path)"))
+    #expect(
+      errors.map(\.message) == [
+        "expected a dictionary, found \(path): dictionary: expected one that zstd can load, "
+          + "found another"
+      ])
   }
 
   @Test func `a batch of one record needs no smaller least size`() throws {

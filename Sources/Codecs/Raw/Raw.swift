@@ -5,7 +5,8 @@ extension RecordFormat {
   /// Rows of little-endian floating-point numbers, all of one width, without a header.
   package static let raw = RecordFormat(
     name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
-    precision: { $0[RawSettings.scalar] }, check: RawSettings.violations,
+    precision: { $0[RawSettings.scalar] }, featureCount: RawSettings.featureCount,
+    check: RawSettings.violations,
     recordEnds: { settings, features, precision in
       let columns = settings.flatMap { $0[RawSettings.columns] } ?? features
       return .rows(byteCount: columns * precision.byteCount)

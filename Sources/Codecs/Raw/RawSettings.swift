@@ -14,6 +14,14 @@ package enum RawSettings {
     "scalar", .choice, default: .float32, option: .value("scalar", "width"), effects: .outputForm,
     help: "The width of the numbers, which are little-endian.")
 
+  /// How many features the settings choose; nil if they are wrong, which `violations` tells.
+  static func featureCount(in values: SettingValues) -> Int? {
+    guard let count = values[columns], let features = values[RecordSettings.features],
+      !features.isEmpty
+    else { return values[columns] }
+    return try? FeaturePattern.select(features, from: FeatureSchema.unnamed(count: count)).count
+  }
+
   /// What no stream of raw rows can be started with.
   static func violations(
     in values: SettingValues, keepsFormat: Bool

@@ -60,6 +60,26 @@ package struct Catalogue: Sendable {
     ]
   }
 
+  /// Everything among the values of a stream's settings with which it would not start.
+  package func violations(
+    of format: RecordFormat, in values: SettingValues
+  ) -> [SettingViolation] {
+    let output = values[outputFormat] ?? format.name
+    let found = format.violations(in: values, keepsFormat: output == format.name)
+    guard found.isEmpty, let features = format.featureCount(values) else { return found }
+    let staysFloat =
+      format.precision(values) == .float32 && values[RecordSettings.precision] == .float32
+    let width = (staysFloat ? Precision.float32 : .float64).byteCount
+    let (size, limit) = (values[BatchSettings.size], values[InputSettings.batchBytes])
+    guard features * size > limit / width else { return [] }
+    return [
+      SettingViolation(
+        BatchSettings.size,
+        expected: .value("a batch of at most \(limit) bytes, as limits.batch_bytes says"),
+        found: "one of \(features * size * width)")
+    ]
+  }
+
   /// The settings of sources and sinks that have options; the others stand in a file alone.
   package var connectorSettings: [SettingGroup] {
     (sources.map(\.settings) + sinks.map(\.settings)).compactMap { group in

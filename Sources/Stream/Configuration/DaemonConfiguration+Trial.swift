@@ -3,9 +3,9 @@ internal import Connectors
 package import Storage
 
 extension DaemonConfiguration {
-  /// Tries everything that the daemon would open, taking and changing nothing.
+  /// Tries everything that the daemon would open. Takes no data and changes nothing.
   ///
-  /// - Returns: what failed, each with its place in the configuration file.
+  /// - Returns: the failures, each with its place in the configuration file.
   package func tryConnecting(
     in fileSystem: any FileSystem = POSIXFileSystem()
   ) -> [ConfigurationError] {
@@ -16,7 +16,7 @@ extension DaemonConfiguration {
       }
     }
     collect(into: &errors, at: places.stateDirectory) {
-      // Where it is yet to be made, the directory above it must allow that.
+      // If it does not exist yet, the directory above it must allow to make it.
       var path = stateDirectory + "/lock"
       while (try? fileSystem.status(of: parentDirectory(of: path))) == nil,
         parentDirectory(of: path) != path
@@ -38,7 +38,7 @@ extension StreamDefinition {
   ) -> [ConfigurationError] {
     let context = ConnectorContext(fileSystem: fileSystem)
     var errors: [ConfigurationError] = []
-    // What the service manager opens is not there before the service is.
+    // The service manager opens its sockets only when it starts the service.
     if !source.location.isInherited {
       collect(into: &errors, at: source.location.place) {
         try source.kind.trial.run(path: source.location.path, in: fileSystem) {
@@ -79,7 +79,7 @@ private func collect(
   }
 }
 
-/// What an error says, without a path that a variable gave.
+/// The message of an error, without a path that a variable gave.
 private func message(of error: any Error, at place: ConfigurationPlace) -> String {
   guard let written = place.written else { return "\(error)" }
   switch error {

@@ -12,7 +12,7 @@ extension StreamConfiguration {
     return try (outputFormat ?? format).makeEncoder(options)
   }
 
-  /// What an output is made of, as text: bytes of another form do not go into the same file.
+  /// The form of the output, as text: bytes of another form do not go into the same file.
   var outputForm: String {
     let written = outputFormat ?? format
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]

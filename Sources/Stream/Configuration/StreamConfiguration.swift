@@ -42,7 +42,7 @@ package struct StreamConfiguration: Sendable {
 
   /// A stream with the settings that values say, once `violations` finds none in them.
   ///
-  /// - Throws: if the dictionary cannot be read.
+  /// - Throws: if the dictionary cannot be read, or zstd cannot load it.
   package init(
     name: String, format: RecordFormat, _ values: SettingValues, from catalogue: Catalogue,
     in fileSystem: any FileSystem
@@ -71,7 +71,14 @@ package struct StreamConfiguration: Sendable {
     decompression.maxGrowth = values[InputSettings.growth]
     decompression.dictionary = try values[InputSettings.dictionary].map {
       (path) throws(StorageError) in
-      try fileSystem.contents(of: path, limit: DecompressionOptions.greatestDictionary)
+      let bytes = try fileSystem.contents(of: path, limit: DecompressionOptions.greatestDictionary)
+      let maxWindowLog = decompression.maxWindowLog
+      guard (try? ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: bytes)) != nil else {
+        throw .content(
+          path: path,
+          .unexpected(part: "dictionary", expected: "one that zstd can load", found: "another"))
+      }
+      return bytes
     }
   }
 

@@ -69,8 +69,7 @@ extension StreamDefinition {
     }
     values.merge(ofFormat)
     guard section.check(catalogue.streamSettings + [format.settings], values) else { return nil }
-    let output = values[catalogue.outputFormat] ?? format.name
-    let violations = format.violations(in: values, keepsFormat: output == format.name)
+    let violations = catalogue.violations(of: format, in: values)
     for violation in violations { section.report(violation) }
     return violations.isEmpty ? (format, values) : nil
   }

@@ -1,8 +1,7 @@
 package import Configuration
 package import Connectors
 
-/// One stream of the daemon: how it is normalised, where it comes from and goes to, and what keeps it
-/// going.
+/// One stream of the daemon: its settings, source and sink, checkpoints and restarts.
 package struct StreamDefinition: Sendable {
   /// Also the name of its directory: letters, digits, `.`, `_` and `-`, no `.` first, at most 64.
   package var name: String
@@ -15,8 +14,8 @@ package struct StreamDefinition: Sendable {
   package var restart: RestartOptions
   /// Where the stream stands in the file.
   package var place: ConfigurationPlace
-  /// The same for two definitions if and only if they mean the same. It holds what variables gave, so
-  /// it must not be shown.
+  /// The values of all settings, the same for two definitions if and only if they mean the same. It
+  /// holds values of variables, so it must not be shown.
   package var fingerprint: [String]
 
   /// The stream's directory for checkpoints and dead letters.
@@ -67,22 +66,22 @@ package struct RestartOptions: Sendable, Equatable {
   package var initialSeconds = 0.5
   /// The pause doubles with each failure, up to this.
   package var maxSeconds = 60.0
-  /// A stream that ran so long has recovered: its next pause is the first one again.
+  /// After running this long a stream has recovered: its next pause is the first one again.
   package var resetAfterSeconds = 60.0
 }
 
-/// Where a connector is, by its section: what two streams must not share.
+/// The place of a connector, which two streams must not share.
 package struct ConnectorLocation: Sendable {
-  /// What operators are shown: the path, the address, or the name that the service manager has for it.
+  /// The path, the address, or the name that the service manager has for it, as operators see it.
   package var text: String?
   /// The path of a file or socket.
   package var path: String?
-  /// The name that is one for every spelling; nil where others may have the same place.
+  /// A name that is the same for every spelling; nil if others may have the same place.
   package var claim: String?
   /// Whether the service manager opens it.
   package var isInherited: Bool
   package var place: ConfigurationPlace
-  /// What says it; nil if its kind alone does.
+  /// The setting that gives the place; nil for a stream of the process.
   let setting: (any SettingDescription)?
 }
 
@@ -127,7 +126,7 @@ extension ConnectorLocation {
   }
 }
 
-/// A path without what does not count: `//`, `/./`, a `/` at the end.
+/// A path without `//`, `/./` and a `/` at the end, which mean nothing.
 private func plainPath(_ path: String) -> String {
   let parts = path.split(separator: "/").filter { $0 != "." }
   return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")

@@ -9,8 +9,8 @@ struct Check: ParsableCommand {
     commandName: "check",
     abstract: "Checks a configuration file and tells every error in it.",
     discussion: """
-      Each error is one line on stderr: FILE:LINE:COLUMN: KEY: what was expected and found. Exits with \
-      0 where the file is fine and with 78 where it is not.
+      Each error is one line on stderr: FILE:LINE:COLUMN: KEY: expected …, found …. Exits with 0 if the \
+      file is fine and with 78 if it is not.
       """)
 
   @Option(help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))

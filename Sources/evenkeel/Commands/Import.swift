@@ -9,7 +9,7 @@ struct Import: ParsableCommand {
     abstract: "Makes a checkpoint from another tool's state.",
     discussion: """
       pytorch: a safetensors file with running_mean and running_var, and weight, bias and \
-      num_batches_tracked where there are such.
+      num_batches_tracked if they are there.
       json: what export --to json wrote.
       """)
 

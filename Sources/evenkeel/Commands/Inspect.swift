@@ -6,7 +6,7 @@ internal import State
 internal import Storage
 internal import Stream
 
-/// `evenkeel inspect`: what a checkpoint holds.
+/// `evenkeel inspect`: shows a checkpoint.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",

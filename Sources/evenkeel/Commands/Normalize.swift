@@ -18,7 +18,7 @@ struct Normalize: DescribedCommand {
       """)
 
   private static let catalogue = Catalogue.builtIn
-  /// What is read whatever the formats are.
+  /// The groups that are read for every format.
   private static let common =
     [CommandSettings.files] + catalogue.streamSettings
     + [SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running]
@@ -57,8 +57,9 @@ struct Normalize: DescribedCommand {
       values.merge(try given.read([output.settings], requiring: false))
     }
     try given.check(Self.common + [format.settings], values)
-    let violations = format.violations(in: values, keepsFormat: output.name == format.name)
-    if let violation = violations.first { throw CommandLineError(violation) }
+    if let violation = catalogue.violations(of: format, in: values).first {
+      throw CommandLineError(violation)
+    }
     let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
     var configuration = try StreamConfiguration(
       name: name, format: format, values, from: catalogue, in: POSIXFileSystem())
