@@ -6,7 +6,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
-# What a label says begins in this column, or after the label if that is longer.
+# The text of a label begins in this column, or after the label if that is longer.
 TEXT = 26
 LABELLED = re.compile(
     r"  ((?:-\w, )?--[a-z][\w-]*(?: <[^>]+>)?|<[^>]+>|[a-z][\w-]*)(?:\s+(.*))?"

@@ -1,4 +1,4 @@
-"""What is in the program besides our own code: a bill of materials, and the licences.
+"""Lists the parts of the program that are not our own: a bill of materials, and the licences.
 
 Usage: components.py sbom VERSION [--static], which writes CycloneDX JSON, or
        components.py copyright, which writes debian/copyright. Run it in the repository, after a build.

@@ -1,4 +1,4 @@
-# What is given to users: a program without dependencies, and the Python package that carries it.
+# Packages for users: a program without dependencies, and the Python package that carries it.
 
 STATIC_LIBRARIES := .build-static/lib
 STATIC_EVENKEEL := .build-static/evenkeel

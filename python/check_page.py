@@ -25,7 +25,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.M
 
 
 def printed(source: str, names: dict[str, object], place: str) -> str:
-    """What a block prints when it is run with and after the names of those before it."""
+    """Runs a block with the names that earlier blocks defined, and returns the text that it prints."""
     module = ast.parse(source, place)
     last = None
     if module.body and isinstance(module.body[-1], ast.Expr):

@@ -180,22 +180,9 @@ let filesToRewrite: Set<String> = [
   "docs/ARCHITECTURE.md",
   "docs/CHECKPOINTS.md",
   "docs/DELIVERY.md",
-  "docs/PYTHON.md",
   "docs/SEMANTICS.md",
   "docs/decisions/0007-a-torn-line-is-dropped.md",
   "docs/decisions/0008-running-mode-emits-at-once.md",
-  "packaging/command_help.py",
-  "packaging/components.py",
-  "python/check_page.py",
-  "python/src/evenkeel/checkpoint.py",
-  "python/src/evenkeel/client.py",
-  "python/src/evenkeel/formats.py",
-  "python/src/evenkeel/inputs.py",
-  "python/src/evenkeel/scaler.py",
-  "python/src/evenkeel/torch.py",
-  "python/src/evenkeel/xxh3.py",
-  "python/tests/conftest.py",
-  "python/tests/test_scaler.py",
 ]
 
 /// The files that are still to be cut.

@@ -1,4 +1,4 @@
-"""What the tests share: the binary, the weather sample, and daemons that end with their test."""
+"""The tests share the binary, the weather sample, and daemons that end with their test."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def scaler(values: Matrix) -> Scaler:
 
 
 def daemon_values(scaler: Scaler, values: Matrix, folder: Path, *options: object) -> Matrix:
-    """What a frozen run of the binary makes of raw rows."""
+    """Normalises raw rows by a frozen run of the binary."""
     names = [f"f{index}" for index in range(values.shape[1])]
     scaler.checkpoint.with_features(names).save(folder / "frozen")
     scalar = str(values.dtype)

@@ -100,7 +100,7 @@ class Checkpoint:
             os.unlink(temporary)
             raise
 
-    # What is in it
+    # Contents
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Sample:
 
 
 class Features(Sequence[Mapping[str, Any]]):
-    """What the daemon tells of each feature of a stream, in the order of its vectors."""
+    """The statistics of each feature of a stream, in the order of the stream's features."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = list(rows)
@@ -280,7 +280,7 @@ class StreamHandle:
         return self._client._get(self._path)
 
     def features(self) -> Features:
-        """What is known of each feature: mean, weight, missing values, ….
+        """Asks for the statistics of each feature: mean, weight, missing values, ….
 
         Raises ApiError with status 409 if the stream has none yet.
         """

@@ -51,7 +51,7 @@ Cut = tuple[bytes, int]
 
 
 class Decoder(Protocol):
-    """What a format does; it keeps nothing between two calls."""
+    """Reads one format; it keeps nothing between two calls."""
 
     # Whether the stream, and each file of it, begins with a line that is no record.
     has_header: bool

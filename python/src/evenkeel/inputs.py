@@ -1,4 +1,4 @@
-"""Where bytes come from: sockets, FIFOs and files, decompressed if they are compressed."""
+"""Inputs of bytes: sockets, FIFOs and files, decompressed if they are compressed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Input(Protocol):
         """Whether nothing more can be read."""
 
     def read(self) -> bytes:
-        """What has come, decompressed, at least one byte; none at the end."""
+        """Returns the next decompressed bytes, at least one; none at the end."""
 
     def close(self) -> None:
         """Lets go of the descriptor."""

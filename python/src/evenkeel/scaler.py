@@ -88,7 +88,7 @@ class Scaler:
             checkpoint = Checkpoint(replace(checkpoint.file, metadata=metadata))
         checkpoint.save(path)
 
-    # What it applies
+    # The transform
 
     def _transform(self) -> Transform:
         if self.on_missing not in ("keep", "impute"):

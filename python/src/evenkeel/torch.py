@@ -63,7 +63,7 @@ class Stream(IterableDataset[torch.Tensor]):
             "scalar": scalar,
         }
         self._dtype = dtype
-        # Where the next iteration begins; None is the beginning.
+        # The next iteration begins at this position; None is the beginning.
         self._start: dict[str, Any] | None = None
         # The iteration under way, and where the last one was left.
         self._stream: FileStream | None = None

@@ -53,7 +53,7 @@ _NEIGHBOUR = np.array([1, 0, 3, 2, 5, 4, 7, 6])
 
 
 def _sum_of_stripes(stripes: _Words, keys: _Words) -> _Words:
-    """What so many stripes of eight words add to the accumulators."""
+    """Returns the sum that these stripes of eight words add to the accumulators."""
     mixed = stripes ^ keys
     products = (mixed & _LOW) * (mixed >> _32)
     added: _Words = products.sum(axis=0, dtype=np.uint64)
