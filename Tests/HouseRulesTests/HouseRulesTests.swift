@@ -57,7 +57,7 @@ import Testing
     ("Sources/Codecs/Text/NumberText.swift", "internal import CNumberText\n"),
     ("Sources/Codecs/A.swift", "// try! and unsafe, as! told in a comment; fatalError too\n"),
     ("Sources/Codecs/A.swift", "/// Tells what to import Storage for.\nlet important = 1\n"),
-    ("Sources/Codecs/RecordFormat.swift", "let x: UnsafePointer<Int>\n"),
+    ("Sources/Codecs/RecordDecoder.swift", "let x: UnsafePointer<Int>\n"),
     ("Tests/CodecsTests/A.swift", "x.withUnsafeBytes { _ in }\n"),
     (
       "Sources/Dataflow/A.swift",

@@ -1,0 +1,120 @@
+internal import Configuration
+internal import Records
+
+/// The start of a split: its header, and the columns that hold numbers.
+extension CSVDecoder {
+  mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
+    let bytes = window.bytes
+    if let known = options.opening, options.header == .passed { header = (known.columns, 0) }
+    if header == nil {
+      if bytes.count < 3, !window.isLast { return nil }
+      let markEnd = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+      guard hasHeader else {
+        header = ([], markEnd)
+        firstRecord = markEnd
+        return try open(window)
+      }
+      guard markEnd < bytes.count else {
+        guard window.isLast else { return nil }
+        throw RecordFault(expected: "a header line", found: "the end of the stream")
+      }
+      guard let record = try peekAtStart(window, at: markEnd) else { return nil }
+      let fields = try values.fields.fields(of: record, at: markEnd, in: bytes)
+      var names = fields.map { String(decoding: $0, as: UTF8.self) }
+      var end = record.end
+      if let known = options.opening?.columns {
+        let isRecord = options.header == .optional && !CSVColumns.isHeader(names, of: known)
+        if isRecord { end = markEnd }
+        if isRecord || CSVColumns.areSame(names, known) { names = known }
+      }
+      header = (names, end)
+      firstRecord = end
+    }
+    guard var columns = header?.names else { return nil }
+    var isNumeric: [Bool]?
+    if options.features.isEmpty || !hasHeader && options.header != .passed {
+      guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
+        guard window.isLast else { return nil }
+        return try opening(options.opening?.columns ?? columns, isNumeric: [], window)
+      }
+      if !hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
+      isNumeric = first.map { values.isNumber($0) }
+    }
+    if let known = options.opening, !Set(columns).isSuperset(of: known.schema.names) {
+      return StreamOpening(
+        schema: known.schema, columns: columns,
+        prologue: Array(window.bytes[..<(header?.end ?? 0)]))
+    }
+    return try opening(columns, isNumeric: isNumeric, window)
+  }
+
+  /// The fields of the first record; nil if its end is not in the window or there is none.
+  private mutating func peekFirstRecord(
+    _ window: InputWindow, columnCount: Int
+  ) throws(RecordFault) -> [[UInt8]]? {
+    while let record = try peekAtStart(window, at: firstRecord) {
+      let isBlank = record.contentEnd == firstRecord && columnCount != 1
+      // Without a header the first line that is not blank tells the number of columns. With one, a record of
+      // another length, or one that cannot be read, does not tell which columns hold numbers. It is refused
+      // when its turn comes.
+      if !isBlank, !hasHeader {
+        return try values.fields.fields(of: record, at: firstRecord, in: window.bytes)
+      }
+      if !isBlank,
+        let fields = try? values.fields.fields(of: record, at: firstRecord, in: window.bytes),
+        fields.count == columnCount
+      {
+        return fields
+      }
+      firstRecord = record.end
+      // Such lines without end are refused like a record without end.
+      guard firstRecord <= options.limits.recordBytes else { throw tooLong.at(header?.end ?? 0) }
+    }
+    return nil
+  }
+
+  private mutating func opening(
+    _ columns: [String], isNumeric: [Bool]?, _ window: InputWindow
+  ) throws(RecordFault) -> StreamOpening {
+    let chosen: [Int]
+    do {
+      if options.features.isEmpty {
+        chosen = zip(columns.indices, isNumeric ?? []).filter(\.1).map(\.0)
+        guard !chosen.isEmpty || isNumeric?.isEmpty == true else {
+          throw RecordFault(
+            expected: "a number in some column of the first record", found: "none")
+        }
+      } else if columns.isEmpty {
+        chosen = []
+      } else {
+        chosen = try FeaturePattern.select(options.features, from: columns)
+      }
+      names = chosen.map { columns[$0] }
+      features = Array(repeating: -1, count: columns.count)
+      for (feature, column) in chosen.enumerated() { features[column] = feature }
+      if !values.tokensLookNumeric {
+        rowReader = CSVRowReader(features: features, missingTokens: values.missingTokens, options)
+      }
+      let prologue = window.bytes[..<(header?.end ?? 0)]
+      return StreamOpening(
+        schema: try FeatureSchema(names), columns: columns, prologue: Array(prologue))
+    } catch let error as FeatureError {
+      throw RecordFault(error)
+    } catch let fault as RecordFault {
+      throw fault
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }
+
+  /// The record at `start`, as `peek` finds it; a fault tells where the record begins.
+  private mutating func peekAtStart(
+    _ window: InputWindow, at start: Int
+  ) throws(RecordFault) -> CSVRecordScanner.Record? {
+    do {
+      return try peek(window, at: start)
+    } catch {
+      throw error.at(start)
+    }
+  }
+}

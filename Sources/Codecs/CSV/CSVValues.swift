@@ -1,0 +1,117 @@
+internal import Configuration
+internal import Glibc
+internal import Records
+
+/// Reads the values of features from the fields of a CSV record.
+struct CSVValues: Sendable {
+  let fields: CSVFields
+  let missingTokens: [[UInt8]]
+  /// Whether some missing token reads as a number, so that tokens must be looked at before numbers.
+  let tokensLookNumeric: Bool
+  private let onMissing: MissingPolicy
+  private let onInvalid: InvalidPolicy
+
+  init(_ options: DecoderOptions) {
+    fields = CSVFields(
+      delimiter: options.settings[CSVSettings.delimiter], limit: options.limits.fields)
+    missingTokens = options.settings[CSVSettings.missingTokens].map { Array($0.utf8) }
+    tokensLookNumeric = missingTokens.contains { token in
+      token.withUnsafeBufferPointer { bytes in
+        guard let base = bytes.baseAddress else { return false }
+        // A NaN or an infinity never takes the short way.
+        return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
+      }
+    }
+    onMissing = options.onMissing
+    onInvalid = options.onInvalid
+  }
+
+  /// A value of a feature, NaN if it is missing; the bytes that spell it; the offset of the delimiter after it.
+  struct Value {
+    var number: Double
+    var start: Int
+    var end: Int
+    var next: Int
+  }
+
+  /// Reads the value whose field is at `start`.
+  ///
+  /// - Parameter name: that of the feature.
+  @inline(__always)
+  func value(
+    _ base: UnsafePointer<UInt8>, at start: Int, in record: CSVRecordScanner.Record,
+    name: @autoclosure () -> String
+  ) throws(RecordFault) -> Value {
+    let end = record.contentEnd
+    // The common case: a number that starts here and ends at a delimiter.
+    if !tokensLookNumeric, let (number, after) = NumberText.parse(base + start, base + end) {
+      let next = after - base
+      if next == end || base[next] == fields.delimiter, number.isFinite {
+        return Value(number: number, start: start, end: next, next: next)
+      }
+    }
+    return try unusualValue(base, at: start, in: record, name: name())
+  }
+
+  private func unusualValue(
+    _ base: UnsafePointer<UInt8>, at start: Int, in record: CSVRecordScanner.Record,
+    name: @autoclosure () -> String
+  ) throws(RecordFault) -> Value {
+    let field = try fields.field(base, at: start, in: record)
+    let token = trimmed(base, field.start, field.end)
+    var value = Value(number: .nan, start: token.start, end: token.end, next: field.next)
+    if !isMissing(base, token.start, token.end) {
+      let parsed = NumberText.parse(base + token.start, base + token.end)
+      if let parsed, parsed.end == base + token.end, !parsed.value.isInfinite {
+        value.number = parsed.value
+      } else if onInvalid == .reject {
+        throw RecordFault(
+          expected: "a number in feature '\(name())'",
+          found: quote(base, token.start, token.end))
+      }
+    }
+    if value.number.isNaN, onMissing == .reject {
+      throw RecordFault(
+        expected: "a value of feature '\(name())'",
+        found: "a missing one, " + quote(base, token.start, token.end))
+    }
+    return value
+  }
+
+  /// Whether a field holds a finite number.
+  func isNumber(_ field: [UInt8]) -> Bool {
+    field.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      let token = trimmed(base, 0, bytes.count)
+      guard !isMissing(base, token.start, token.end),
+        let (value, end) = NumberText.parse(base + token.start, base + token.end)
+      else { return false }
+      return end == base + token.end && value.isFinite
+    }
+  }
+
+  private func trimmed(
+    _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int
+  ) -> (start: Int, end: Int) {
+    var (start, end) = (start, end)
+    while start < end, isBlank(base[start]) { start += 1 }
+    while start < end, isBlank(base[end - 1]) { end -= 1 }
+    return (start, end)
+  }
+
+  private func isBlank(_ byte: UInt8) -> Bool {
+    byte == 0x20 || byte == 0x09
+  }
+
+  /// Whether the bytes spell a missing value.
+  private func isMissing(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Bool {
+    start == end
+      || missingTokens.contains {
+        $0.count == end - start && memcmp($0, base + start, end - start) == 0
+      }
+  }
+
+  private func quote(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> String {
+    RecordFault.quote(UnsafeBufferPointer(start: base + start, count: end - start))
+  }
+}

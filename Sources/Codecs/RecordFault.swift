@@ -1,0 +1,44 @@
+package import Records
+
+/// The fault of a bad record. The stages add the stream, the offset and the number of the record.
+package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible {
+  package var expected: String
+  package var found: String
+  /// Offset of the bad record in the window. Set only while the stream is being opened.
+  package var offset: Int?
+
+  package init(expected: String, found: String) {
+    self.expected = expected
+    self.found = found
+  }
+
+  /// The same fault, of a record at an offset of the window.
+  func at(_ offset: Int) -> RecordFault {
+    var fault = self
+    fault.offset = offset
+    return fault
+  }
+
+  /// A choice of features that does not fit the stream.
+  package init(_ error: FeatureError) {
+    switch error {
+    case .duplicateName(let name):
+      self.init(expected: "feature names that differ", found: "'\(name)' twice")
+    case .matchesNothing(let pattern, let nearest):
+      self.init(
+        expected: "a column that '\(pattern)' matches",
+        found: "none" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
+    }
+  }
+
+  package var description: String { "expected \(expected), found \(found)" }
+
+  /// The start of a text from the stream, in quotes and fit for one line of a terminal.
+  package static func quote(_ bytes: some Sequence<UInt8>) -> String {
+    let start = Array(bytes.prefix(41))
+    let text = String(decoding: start.prefix(40), as: UTF8.self).unicodeScalars.map {
+      $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0)
+    }.joined()
+    return "'\(text)\(start.count > 40 ? "…" : "")'"
+  }
+}
