@@ -69,7 +69,7 @@ final class ThreadPool: @unchecked Sendable {
   /// Queues a job after those of its share.
   fileprivate func run(_ job: @escaping Job, in share: ThreadShare, _ wake: Wake) {
     let wakesOne = lock.withLock {
-      share.queued.append(job)
+      share.queued.append(QueuedJob(body: job))
       guard wake.caller !== self, share.running < share.most else { return false }
       return wakeOne()
     }
@@ -116,7 +116,7 @@ final class ThreadPool: @unchecked Sendable {
     let wakesOne = wakes == 0 && sleeping > 0 && nextShare() != nil && wakeOne()
     lock.unlock()
     if wakesOne { hasWork.signal() }
-    job?()
+    job?.body()
   }
 
   private func nextShare() -> ThreadShare? {
@@ -126,6 +126,12 @@ final class ThreadPool: @unchecked Sendable {
     }
     return next
   }
+}
+
+/// A job in a queue. A closure that stood in a generic container by itself would be wrapped in another, on the
+/// heap, each time it goes in and out.
+private struct QueuedJob {
+  let body: ThreadPool.Job
 }
 
 /// Whether a job that is queued wakes a thread.
@@ -144,7 +150,7 @@ struct Wake {
 final class ThreadShare: @unchecked Sendable {
   // @unchecked because the pool's lock guards what changes.
   let most: Int
-  fileprivate var queued = FIFO<ThreadPool.Job>()
+  fileprivate var queued = FIFO<QueuedJob>()
   fileprivate var running = 0
   /// The number of the job that was started last, counted over all shares.
   fileprivate var lastStart = 0

@@ -80,14 +80,21 @@ private final class WorkspacePool: @unchecked Sendable {
   private var idle: [Int?: [Workspace]] = [:]
 
   func take(level: Int?) throws(ZstdError) -> Workspace {
-    if let workspace = lock.withLock({ idle[level]?.popLast() }) { return workspace }
+    let idleOne: Workspace? = lock.withLock {
+      // Taken out: a change in place would allocate frames on the heap.
+      guard var idle = idle.removeValue(forKey: level) else { return nil }
+      defer { self.idle[level] = idle }
+      return idle.popLast()
+    }
+    if let idleOne { return idleOne }
     return try Workspace(level: level)
   }
 
   func giveBack(_ workspace: Workspace) {
     lock.withLock {
-      guard idle[workspace.level, default: []].count < Self.mostIdle else { return }
-      idle[workspace.level, default: []].append(workspace)
+      var idle = idle.removeValue(forKey: workspace.level) ?? []
+      if idle.count < Self.mostIdle { idle.append(workspace) }
+      self.idle[workspace.level] = idle
     }
   }
 }

@@ -60,7 +60,12 @@ struct OpenSplits: Sendable {
   /// - Returns: the splits that are done.
   mutating func settle() -> [SplitID] {
     current?.settle()
-    for split in ahead { waiting[split]?.settle() }
+    for split in ahead {
+      // Taken out: a change in place would allocate a frame on the heap.
+      guard var reader = waiting.removeValue(forKey: split) else { continue }
+      reader.settle()
+      waiting[split] = consume reader
+    }
     ahead.removeAll(keepingCapacity: true)
     guard !ended.isEmpty else { return [] }
     defer { ended = [] }
