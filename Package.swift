@@ -134,6 +134,13 @@ let package = Package(
       dependencies: [
         "TestSupport", "Records", "Codecs", "Storage", "Configuration", "ControlPlane",
       ], swiftSettings: settings),
+    .testTarget(
+      name: "ExtensionTests",
+      dependencies: [
+        "ControlPlane", "Supervision", "Stream", "Operators", "BatchNormalization", "State",
+        "Records", "Codecs", "Connectors", "Configuration", "Storage", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: settings),
     .testTarget(name: "HouseRulesTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6],

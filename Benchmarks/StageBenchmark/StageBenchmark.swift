@@ -69,7 +69,7 @@ private final class StageTimes {
 
 /// One way of a whole input through the stages.
 ///
-/// Windows and units have the sizes that the pipeline gives them (SplitReader, NormalizeStage).
+/// Windows and units have the sizes that the pipeline gives them (SplitReader, OperateStage).
 private struct StagePass {
   private static let windowBytes = 256 << 10
   private static let unitBytes = 512 << 10

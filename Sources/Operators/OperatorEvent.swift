@@ -1,8 +1,12 @@
+internal import Records
+
 /// A kind of event that an operator can raise.
 package struct EventKind: Sendable, Equatable {
   /// How loudly it is told.
-  package enum Level: String, Sendable {
+  package enum Level: Int, Sendable, Comparable {
     case info, notice, warning, error
+
+    package static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
   }
 
   /// The name in logs and metrics, in snake case.
@@ -19,7 +23,7 @@ package struct EventKind: Sendable, Equatable {
 }
 
 /// Something that an operator saw or did. It leaves the stream in band, with the batch it belongs to.
-package struct OperatorEvent: Sendable, Equatable {
+package struct OperatorEvent: Sendable, Equatable, CustomStringConvertible {
   package let kind: EventKind
   /// The feature it concerns; nil if it concerns the stream.
   package let feature: String?
@@ -30,5 +34,9 @@ package struct OperatorEvent: Sendable, Equatable {
     self.kind = kind
     self.feature = feature
     self.text = text
+  }
+
+  package var description: String {
+    feature.map { "feature \(quoted($0)): \(text)" } ?? text
   }
 }

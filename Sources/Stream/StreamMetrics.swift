@@ -1,5 +1,6 @@
 package import Connectors
 package import Dataflow
+internal import Operators
 internal import Synchronization
 
 /// What a running stream counts; read from any thread, written by its stages.
@@ -23,6 +24,7 @@ package final class StreamMetrics: Sendable {
   let checkpointByteCount = Atomic(0)
   package let connectors = ConnectorStatistics()
   private let histograms = BatchHistograms()
+  private let raised = Mutex<[String: Int]>([:])
   private let clock: Clock
 
   package init(clock: Clock = .system) {
@@ -77,6 +79,17 @@ package final class StreamMetrics: Sendable {
   package func beginRun() {
     connectors.beginRun()
     ingestedRecordCount.store(records, ordering: .relaxed)
+  }
+
+  /// How often operators raised each kind of event, by its name.
+  package var events: [String: Int] { raised.withLock { $0 } }
+
+  func count(_ event: StreamEvent) {
+    switch event {
+    case .badRecord: badRecordCount.add(1, ordering: .relaxed)
+    case .applied: break
+    case .raised(let event): raised.withLock { $0[event.kind.name, default: 0] += 1 }
+    }
   }
 
   func count(_ cuts: [BatchCut]) {

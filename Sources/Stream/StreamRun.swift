@@ -22,13 +22,14 @@ package final class StreamRun: Sendable {
   package convenience init(
     _ configuration: StreamConfiguration, files: StreamFiles, threads: Int,
     fileSystem: any FileSystem = POSIXFileSystem(),
+    report: @escaping @Sendable (StreamEvent) -> Void = { _ in },
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) {
     let context = ConnectorContext(fileSystem: fileSystem)
     let plan = StreamPlan(configuration, files)
     try self.init(
       OpenedStream(plan, in: context), threads: threads, metrics: StreamMetrics(),
-      completion: completion)
+      report: report, completion: completion)
   }
 
   /// Puts the stages of a stream together.
@@ -36,10 +37,12 @@ package final class StreamRun: Sendable {
   /// - Parameters:
   ///   - threads: how many units are encoded at once.
   ///   - warn: called with what is amiss though the stream goes on.
+  ///   - report: called with each event once its batch is written.
   ///   - completion: called once, with the failure if there was one.
   package init(
     _ opened: OpenedStream, threads: Int, metrics: StreamMetrics, clock: Clock = .system,
     warn: @escaping @Sendable (String) -> Void = { _ in },
+    report: @escaping @Sendable (StreamEvent) -> Void = { _ in },
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) {
     let configuration = opened.configuration
@@ -54,8 +57,8 @@ package final class StreamRun: Sendable {
       IngestContext(
         configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
         inbox: requests, clock: clock, warn: warn), source: opened.source, pool: pool)
-    let normalize = NormalizeStage(configuration, from: opened.state, board: board, clock: clock)
-    normalize.showStart()
+    let operate = OperateStage(configuration, from: opened.state, board: board, clock: clock)
+    operate.showStart()
     var workers: [EncodeWorker] = []
     do {
       for _ in 0..<threads {
@@ -64,14 +67,14 @@ package final class StreamRun: Sendable {
     } catch {
       throw .configuration("\(error)")
     }
-    let emit = EmitStage(streamName: name, opened.output, metrics: metrics)
+    let emit = EmitStage(streamName: name, opened.output, metrics: metrics, report: report)
     // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
     flow =
       Flow.from(
         ingest, on: opened.source.pathOnDisk.map(Disk.init(of:)),
         buffer: .init(elements: 256, bytes: 1 << 20), as: configuration.isLive ? .live : .bulk
       )
-      .through(normalize, buffer: .init(elements: 2, bytes: 8 << 20))
+      .through(operate, buffer: .init(elements: 2, bytes: 8 << 20))
       .spread(over: workers, buffer: .init(elements: 2 * threads + 1, bytes: 8 << 20))
       .into(emit, on: opened.output.sinkDisk, completion: completion)
   }

@@ -30,6 +30,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var stateVersion = 0
   /// The state version at which γ or β last changed.
   package var parametersVersion = 0
+  /// How often operators raised each kind of event, by its name.
+  package var events: [String: Int] = [:]
   /// The position after the last batch that was normalised.
   package var position: StreamPosition
   package var records: Int

@@ -121,7 +121,7 @@ final class SupervisedStream: @unchecked Sendable {
       source: Self.shown(definition.source.kind.name, definition.source.location),
       sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
       isFrozen: settings.isFrozen, stateVersion: shown.board?.stateVersion ?? 0,
-      parametersVersion: shown.board?.parametersVersion ?? 0,
+      parametersVersion: shown.board?.parametersVersion ?? 0, events: metrics.events,
       position: shown.board?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
       bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
@@ -188,7 +188,8 @@ final class SupervisedStream: @unchecked Sendable {
       opened,
       // Live streams are many and small; a file is one and large.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics,
-      warn: { [weak self] in self?.warn($0, in: attempt) }, completion: completion)
+      warn: { [weak self] in self?.warn($0, in: attempt) },
+      report: { [logger] in logger.report($0) }, completion: completion)
     show { $0.warnings = run.warnings }
     for warning in run.warnings {
       logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])

@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import Glibc
+internal import Operators
 internal import Stream
 
 /// Drives one stream to its end on the main queue: signals, progress, summary.
@@ -26,9 +27,13 @@ final class NormalizeRun {
     block(handled)
     let outcome = Outcome()
     let start = DispatchTime.now()
-    let stream = try StreamRun(configuration, files: files, threads: threads) { failure in
-      outcome.complete(failure)
-    }
+    let stream = try StreamRun(
+      configuration, files: files, threads: threads,
+      report: { [logFormat] event in
+        guard case .raised(let event) = event, event.kind.level >= .warning else { return }
+        warn(event.description, format: logFormat)
+      },
+      completion: { failure in outcome.complete(failure) })
     for warning in stream.warnings { warn(warning, format: logFormat) }
     let signals = handled.map { number in
       onSignal(number) { [name = configuration.name] in

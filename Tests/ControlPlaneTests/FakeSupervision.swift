@@ -89,7 +89,7 @@ extension StreamStatus {
     for value in [256, 256, 100, 3] { size.observe(Double(value)) }
     return StreamStatus(
       name: name, state: state, source: "unix:/run/in.sock", sink: "file:/var/out.csv.zst",
-      mode: .running, isFrozen: false,
+      mode: .running, isFrozen: false, events: ["spike": 2],
       position: StreamPosition(
         records: 615, byteOffset: 9000, frameOffset: 12, byteOffsetInFrame: 7),
       records: 615, batches: 4, badRecords: 2, bytesIn: 4000, bytesOut: 3000, restarts: 1,

@@ -43,7 +43,7 @@ import Testing
       #expect(
         Set(streams[0].keys) == [
           "name", "state", "source", "sink", "mode", "frozen", "state_version",
-          "parameters_version", "position", "rates", "records",
+          "parameters_version", "events", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
           "dropped_writes", "dead_letters", "checkpoint_failures", "checkpoint_seconds",
           "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "backlog_bytes",

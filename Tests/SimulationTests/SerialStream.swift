@@ -21,7 +21,7 @@ struct SerialStream {
   let metrics = StreamMetrics(clock: Scenario.clock)
   private let inbox = RequestInbox()
   private var ingest: IngestStage
-  private var normalize: NormalizeStage
+  private var normalize: OperateStage
   private var worker: EncodeWorker
   private var emit: EmitStage
   private var ingested: [IngestedItem] = []
@@ -45,7 +45,7 @@ struct SerialStream {
       IngestContext(
         configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
         inbox: inbox, clock: Scenario.clock), source: opened.source)
-    normalize = NormalizeStage(
+    normalize = OperateStage(
       configuration, from: opened.state, unitBytes: scenario.unitBytes, clock: Scenario.clock)
     worker = try EncodeWorker(level: configuration.compressionLevel)
     emit = EmitStage(streamName: configuration.name, opened.output, metrics: metrics)

@@ -8,7 +8,7 @@ import Testing
 @testable import Stream
 
 @Suite struct BoundedMemoryTests {
-  /// About as much text as `NormalizeStage` gathers in one unit, a batch more at most.
+  /// About as much text as `OperateStage` gathers in one unit, a batch more at most.
   private let unitBytes = 256 << 10
   private let batchBytes = 16 * EndlessInput.recordBytes
   /// What `IngestStage` reads and decompresses at once.

@@ -16,12 +16,12 @@ import Testing
 
   private func stage(
     from initial: InitialState = InitialState()
-  ) -> NormalizeStage {
-    NormalizeStage(
+  ) -> OperateStage {
+    OperateStage(
       csvConfiguration { $0.normalization.mode = .running }, from: initial, board: board)
   }
 
-  private func openedStage() throws -> NormalizeStage {
+  private func openedStage() throws -> OperateStage {
     var stage = stage()
     try pass(.element(.opened(opening())), to: &stage)
     return stage
@@ -34,7 +34,7 @@ import Testing
   /// Passes it to the stage, and gives the checkpoint that comes of it.
   @discardableResult
   private func pass(
-    _ signal: Signal<IngestedItem>, to stage: inout NormalizeStage
+    _ signal: Signal<IngestedItem>, to stage: inout OperateStage
   ) throws -> Checkpoint? {
     var checkpoint: Checkpoint?
     _ = try stage.step(signal) { checkpoint = $0.barrier?.checkpoint ?? checkpoint }
@@ -151,7 +151,7 @@ import Testing
       $0.normalization.momentum = .weight(0.5)
       $0.normalization.isFrozen = true
     }
-    var stage = NormalizeStage(configuration, from: InitialState(checkpoint: before))
+    var stage = OperateStage(configuration, from: InitialState(checkpoint: before))
     try pass(.element(.opened(opening())), to: &stage)
     func checkpoint() throws -> Checkpoint {
       try #require(try pass(.element(.barrier(Barrier(input: InputCursor()))), to: &stage))

@@ -37,7 +37,7 @@ struct SerialRun {
       IngestContext(
         configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox()),
       source: PieceSource(input, piece: piece, isLive: isLive))
-    var normalize = NormalizeStage(
+    var normalize = OperateStage(
       configuration, from: InitialState(checkpoint: initial, parameters: parameters))
     var worker = try EncodeWorker(level: configuration.compressionLevel)
     var emit = EmitStage(
@@ -47,7 +47,7 @@ struct SerialRun {
       var units: [RecordUnit] = []
       _ = try normalize.step(signal) { units.append($0) }
       for unit in units {
-        run.rejected += unit.rejected
+        run.rejected += unit.events.badRecords
         let encoded = try worker.work(unit)
         if !encoded.bytes.isEmpty { run.unitByteCounts.append(encoded.bytes.count) }
         if let barrier = encoded.barrier {

@@ -44,6 +44,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var frozen: Bool
   package var stateVersion: Int
   package var parametersVersion: Int
+  package var events: [String: Int]
   package var position: Position
   package var rates: Rates
   package var records: Int
@@ -139,6 +140,7 @@ extension StreamView {
       name: status.name, state: status.state.rawValue, source: status.source, sink: status.sink,
       mode: status.mode.rawValue, frozen: status.isFrozen,
       stateVersion: status.stateVersion, parametersVersion: status.parametersVersion,
+      events: status.events,
       position: Position(
         records: position.records, byteOffset: position.byteOffset,
         frameOffset: position.frameOffset, byteOffsetInFrame: position.byteOffsetInFrame),

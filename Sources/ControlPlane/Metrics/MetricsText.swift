@@ -38,6 +38,15 @@ func metricsText(
     text.sample(
       "evenkeel_stream_last_failure_info", ["stream": stream.name, "reason": reason], 1)
   }
+  if streams.contains(where: { !$0.events.isEmpty }) {
+    let name = "evenkeel_stream_events_total"
+    text.family(name, .counter, "Events that operators raised.")
+    for stream in streams {
+      for (event, count) in stream.events.sorted(by: { $0.key < $1.key }) {
+        text.sample(name, ["stream": stream.name, "event": event], Double(count))
+      }
+    }
+  }
   text.histogram(
     "evenkeel_stream_batch_latency_seconds", "Time from the cut of a batch to its emission.",
     streams.map { ($0.name, $0.batchLatency) })

@@ -23,11 +23,11 @@ package enum BatchSettings {
         guard values[NormalizeSettings.warmUpEmission] == .hold else { return [] }
         let batches = values[NormalizeSettings.warmUpBatches]
         let (held, overflow) = batches.multipliedReportingOverflow(by: values[size])
-        guard overflow || held > NormalizeStage.mostHeldRecords else { return [] }
+        guard overflow || held > HeldBatches.mostRecords else { return [] }
         return [
           SettingViolation(
             NormalizeSettings.warmUpBatches,
-            expected: .value("to hold at most \(NormalizeStage.mostHeldRecords) records"),
+            expected: .value("to hold at most \(HeldBatches.mostRecords) records"),
             found: "\(batches) batches of \(values[size])")
         ]
       },

@@ -2,7 +2,7 @@ internal import Codecs
 internal import Dataflow
 internal import Records
 
-/// What IngestStage hands to NormalizeStage.
+/// What IngestStage hands to OperateStage.
 enum IngestedItem: Sized, Sendable {
   /// The opening of the stream; comes first, and again before records with other columns.
   case opened(StreamOpening)
@@ -32,7 +32,7 @@ enum IngestedItem: Sized, Sendable {
 }
 
 /// A bad record that was left out of its stream.
-struct RejectedRecord: Sendable {
+package struct RejectedRecord: Sendable {
   /// Counted from 1.
   var record: Int
   /// The offset of its first byte in the decompressed stream.
@@ -53,14 +53,14 @@ struct RecordUnit: Sized, Sendable {
   var startsStream = false
   /// The parts of blocks that are written: the selection of each.
   var blocks: [RecordBlock] = []
-  var rejected: [RejectedRecord] = []
+  var events: [StreamEvent] = []
   /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
   var cuts: [BatchCut] = []
   /// Stands after all the records.
   var barrier: Barrier?
 
   var isEmpty: Bool {
-    blocks.isEmpty && rejected.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
+    blocks.isEmpty && events.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
   }
 
   /// The size of what is to be written.
@@ -81,8 +81,8 @@ struct EncodedBlock: Sized, Sendable {
   var bytes: [UInt8]
   var records = 0
   var cuts: [BatchCut] = []
-  var rejected: [RejectedRecord] = []
+  var events: [StreamEvent] = []
   var barrier: Barrier?
 
-  var byteCount: Int { (prologue?.count ?? 0) + bytes.count + rejected.byteCount }
+  var byteCount: Int { (prologue?.count ?? 0) + bytes.count + events.byteCount }
 }

@@ -9,7 +9,8 @@ internal import Synchronization
 // - The sink is used in the stage's own share, dead letters and checkpoints on a thread of the state's disk:
 //   neither disk makes the threads of the other one wait.
 
-/// Writes encoded units to the sink and rejected records to the dead letters; commits a checkpoint at each
+/// Writes encoded units to the sink and gives their events to those that consume them: the dead letters, the
+/// metrics and the log. Commits a checkpoint at each
 /// barrier, after all that came before it is written.
 struct EmitStage: Stage {
   /// What is done on a thread of a disk.
@@ -24,11 +25,17 @@ struct EmitStage: Stage {
 
   private let streamName: String
   private let metrics: StreamMetrics
+  /// Called with each event once its batch is written.
+  private let report: @Sendable (StreamEvent) -> Void
   private var output: StreamOutput
   private var written: EncodedBlock?
   private var diskStep: DiskStep?
 
-  init(streamName: String, _ output: StreamOutput, metrics: StreamMetrics) {
+  init(
+    streamName: String, _ output: StreamOutput, metrics: StreamMetrics,
+    report: @escaping @Sendable (StreamEvent) -> Void = { _ in }
+  ) {
+    self.report = report
     self.streamName = streamName
     self.output = output
     self.metrics = metrics
@@ -64,7 +71,10 @@ struct EmitStage: Stage {
   private mutating func settle() throws -> Progress {
     guard let unit = written else { return idle }
     metrics.recordCount.add(unit.records, ordering: .relaxed)
-    metrics.badRecordCount.add(unit.rejected.count, ordering: .relaxed)
+    for event in unit.events {
+      metrics.count(event)
+      report(event)
+    }
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
     metrics.count(unit.cuts)
@@ -76,7 +86,7 @@ struct EmitStage: Stage {
         metrics.checkpointFailureCount.add(1, ordering: .relaxed)
         throw error
       }
-    } else if unit.rejected.isEmpty || output.deadLetters == nil {
+    } else if output.deadLetters == nil || unit.events.badRecords.isEmpty {
       written = nil
       return idle
     }
@@ -115,12 +125,13 @@ struct EmitStage: Stage {
 
   private mutating func record(since start: UInt64) throws {
     guard let unit = written.take() else { return }
-    for record in unit.rejected {
-      let letter = DeadLetter(record, stream: streamName)
-      try output.deadLetters?.write(letter.line)
-    }
     if output.deadLetters != nil {
-      metrics.deadLetterCount.add(unit.rejected.count, ordering: .relaxed)
+      let records = unit.events.badRecords
+      for record in records {
+        let letter = DeadLetter(record, stream: streamName)
+        try output.deadLetters?.write(letter.line)
+      }
+      metrics.deadLetterCount.add(records.count, ordering: .relaxed)
     }
     guard let barrier = unit.barrier else { return }
     do {

@@ -40,7 +40,7 @@ struct EncodeWorker: Worker {
     }
     let unit = EncodedBlock(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
-      cuts: input.cuts, rejected: input.rejected, barrier: input.barrier)
+      cuts: input.cuts, events: input.events, barrier: input.barrier)
     // The unit lets go of them first: memory with two owners would be copied by its next user.
     let spent = input.blocks
     input.blocks = []

@@ -46,9 +46,15 @@ struct UnitBuilder: Sendable {
     if !part.isEmpty { unit.blocks.append(part == block.all ? block : block.selecting(part)) }
   }
 
+  /// Adds events that leave with the records so far.
+  mutating func add(_ events: [StreamEvent]) {
+    unit.events += events
+    unit.byteCount += events.byteCount
+  }
+
   /// Whether the unit is large enough, or must not wait.
   var isDue: Bool {
-    unit.byteCount >= greatestBytes || unit.rejected.count >= 64 || unit.barrier != nil
+    unit.byteCount >= greatestBytes || unit.events.count >= 64 || unit.barrier != nil
   }
 
   /// Sends the units that are due.

@@ -1,0 +1,51 @@
+internal import Records
+
+/// The records so far of a mini-batch that is not cut yet.
+enum OpenRecords: Sendable {
+  /// There are none.
+  case none
+  /// They wait for the cut, with everything that is emitted with them.
+  case gathered(RecordBlock)
+  /// They were emitted. Their values wait, untransformed, for the moments of the batch.
+  case emitted(FeatureColumns)
+
+  /// Gathers records of a batch.
+  ///
+  /// - Parameter capacity: the most records of a batch.
+  mutating func gather(_ block: RecordBlock, capacity: Int) {
+    var gathered = takeGathered() ?? RecordBlock(columns: block.columns.empty(capacity: capacity))
+    gathered.append(block)
+    self = .gathered(gathered)
+  }
+
+  /// Takes the records of the whole batch.
+  mutating func takeGathered() -> RecordBlock? {
+    guard case .gathered(let block) = self else { return nil }
+    // Out of the enumeration, so that the block has one owner.
+    self = .none
+    return block
+  }
+
+  /// Keeps the values of records that are emitted.
+  ///
+  /// - Parameter capacity: the most records of a batch.
+  mutating func keepValues(of columns: FeatureColumns, _ records: Range<Int>, capacity: Int) {
+    var values = takeValues() ?? columns.empty(capacity: capacity)
+    values.append(columns, records: records)
+    self = .emitted(values)
+  }
+
+  /// Takes the values of the whole batch.
+  mutating func takeValues() -> FeatureColumns? {
+    guard case .emitted(let values) = self else { return nil }
+    self = .none
+    return values
+  }
+}
+
+extension FeatureColumns {
+  /// No records of the same features and width, with room for some.
+  fileprivate func empty(capacity: Int) -> FeatureColumns {
+    FeatureColumns(featureCount: featureCount, capacity: capacity, precision: precision)
+  }
+}

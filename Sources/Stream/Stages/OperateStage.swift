@@ -1,0 +1,300 @@
+internal import BatchNormalization
+internal import Codecs
+internal import Dataflow
+internal import Operators
+internal import Records
+internal import State
+internal import Storage
+
+// Invariants:
+// - Records leave in the order in which they came. While batches are held, all later ones are held too.
+// - A checkpoint leaves at a barrier, after every batch before it.
+
+/// Lets the operators of a stream plan and commit each mini-batch, and gathers the records in units that are
+/// worth a frame of their own.
+struct OperateStage: Stage {
+  /// A unit is sent when it has about this many bytes of text or columns: large enough for a frame to
+  /// compress well, small enough to keep every worker busy.
+  static let unitBytes = 256 << 10
+
+  private let configuration: StreamConfiguration
+  private let initial: InitialState
+  /// nil until the columns of the stream are known.
+  private var operators: OperatorChain?
+  private var origin = StateOrigin.ownSettings
+  private var units: UnitBuilder
+  private var open = OpenRecords.none
+  private var held = HeldBatches()
+  /// After the last record taken.
+  private var position: StreamPosition
+  /// Whether a later run reads the records after the last checkpoint again.
+  private var comesAgain = false
+  private var times: BatchTimes
+  private var display: StateDisplay
+
+  /// - Parameters:
+  ///   - initial: the state to start from.
+  ///   - board: shows the state of the features.
+  ///   - unitBytes: the bytes after which a unit is sent.
+  init(
+    _ configuration: StreamConfiguration, from initial: InitialState,
+    board: StreamBoard? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
+  ) {
+    self.configuration = configuration
+    self.initial = initial
+    position = initial.position
+    units = UnitBuilder(precision: configuration.precision, greatestBytes: unitBytes)
+    times = BatchTimes(clock)
+    display = StateDisplay(board)
+  }
+
+  mutating func step(
+    _ signal: consuming Signal<IngestedItem>, emit: (consuming RecordUnit) -> Void
+  ) throws -> Progress {
+    times.beginStep()
+    switch consume signal {
+    case .element(.opened(let opening)): try begin(opening, emit)
+    case .element(.records(var block)): try operate(on: &block, emit)
+    case .element(.rejected(let records)): units.add(records.map(StreamEvent.badRecord))
+    case .element(.idle):
+      show(atOnce: true)
+      if !units.unit.isEmpty { units.send(emit) }
+    case .element(.request(let request)): try carryOut(request)
+    case .element(.barrier(let barrier)): add(barrier)
+    case .element(.ended(let goesOn)):
+      comesAgain = goesOn
+      if !goesOn { try releaseHeld() }
+    case .resume: break
+    case .end:
+      // Held records that are read again leave in a later run.
+      if !comesAgain { try releaseHeld() }
+      // A stream that was stopped before its start was known is an empty one.
+      if operators == nil { units.unit.startsStream = true }
+      show(atOnce: true)
+      units.send(emit)
+      return .finished
+    }
+    units.sendDue(emit)
+    return .next
+  }
+
+  // MARK: Opening
+
+  /// Shows the state that the run starts from, with the features of the checkpoint. Those of the stream are
+  /// known with its first bytes, which may come much later.
+  func showStart() {
+    guard let state = initial.checkpoint?.state,
+      let start = try? initial.open(configuration, for: state.features)
+    else { return }
+    display.board?.show(start.operators, position: position)
+  }
+
+  /// Begins the stream, or a part of it whose records have other columns.
+  private mutating func begin(
+    _ opening: StreamOpening, _ emit: (consuming RecordUnit) -> Void
+  ) throws(StreamError) {
+    if operators == nil {
+      let start = try initial.open(configuration, for: opening.schema)
+      (operators, origin) = (start.operators, start.origin)
+    } else {
+      // Held records leave with the columns that they have.
+      try releaseHeld()
+      units.send(emit)
+    }
+    do {
+      units.encoder = try configuration.makeEncoder(for: opening)
+    } catch {
+      throw .configuration("\(configuration.name): \(error)")
+    }
+    display.hasChanged = true
+    units.unit.startsStream = true
+  }
+
+  // MARK: Batches
+
+  /// The way on of a piece of a block.
+  private enum Fate {
+    /// It was transformed in place and is emitted with the block.
+    case ready
+    /// It is a whole batch that the operators want emitted apart from the block, or held.
+    case apart(BatchEmission)
+    /// It waits for the cut of its batch.
+    case gathered
+  }
+
+  /// Operates on the pieces of a block one after another: a whole batch, the rest of one, or a segment of an
+  /// open one.
+  ///
+  /// Pieces that are ready are added to a unit together, as late as possible: a unit that held a part of the
+  /// block would make the next change copy the rest.
+  private mutating func operate(
+    on block: inout RecordBlock, _ emit: (consuming RecordUnit) -> Void
+  ) throws(StreamError) {
+    var ready = BlockOffset()..<BlockOffset()
+    var start = BlockOffset()
+    for index in 0...block.cuts.count {
+      let isCut = index < block.cuts.count
+      guard isCut || block.hasTail else { break }
+      let piece = start..<(isCut ? block.cuts[index].end : block.end)
+      start = piece.upperBound
+      position = isCut ? block.cuts[index].position : block.position
+      switch try fate(of: piece, in: &block, isCut: isCut) {
+      case .ready where block.seams.isEmpty || piece != block.all:
+        units.count(block, piece)
+        ready = ready.lowerBound..<piece.upperBound
+      case .ready: units.append(block)
+      case .apart(let emission):
+        units.add(block, ready)
+        ready = start..<start
+        try take(copy(of: piece, in: block), emission)
+      case .gathered:
+        units.add(block, ready)
+        ready = start..<start
+        open.gather(copy(of: piece, in: block), capacity: configuration.batch.size)
+        if isCut, var whole = open.takeGathered() {
+          let emission = try operate(on: &whole.columns, as: .whole)
+          try take(whole, emission)
+        }
+      }
+      if isCut { cut() }
+      if units.isDue {
+        units.add(block, ready)
+        ready = start..<start
+      }
+      units.sendDue(emit)
+    }
+    units.add(block, ready)
+  }
+
+  private mutating func fate(
+    of piece: Range<BlockOffset>, in block: inout RecordBlock, isCut: Bool
+  ) throws(StreamError) -> Fate {
+    let records = piece.lowerBound.records..<piece.upperBound.records
+    switch open {
+    case .gathered: return .gathered
+    case .none where isCut:
+      let emission = try operate(on: &block.columns, records, as: .whole)
+      return emission == .normalized ? .ready : .apart(emission)
+    case .none:
+      guard held.isEmpty, operators?.emitsBeforeCut == true else { return .gathered }
+    case .emitted: break
+    }
+    open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
+    _ = try operate(on: &block.columns, records, as: .part)
+    if isCut, var values = open.takeValues() { _ = try operate(on: &values, as: .emitted) }
+    return .ready
+  }
+
+  /// A piece of a block by itself.
+  private func copy(of piece: Range<BlockOffset>, in block: RecordBlock) -> RecordBlock {
+    var copy = piece == block.all ? block : block.part(piece)
+    copy.position = position
+    return copy
+  }
+
+  /// Emits a batch, or holds it.
+  private mutating func take(
+    _ batch: consuming RecordBlock, _ emission: BatchEmission
+  ) throws(StreamError) {
+    switch emission {
+    case .normalized: units.append(batch)
+    case .passed:
+      batch.isPassedThrough = true
+      units.append(batch)
+    case .held:
+      held.append(batch)
+      guard held.byteCount <= HeldBatches.mostBytes else {
+        throw .heldTooMany(stream: configuration.name, mostBytes: HeldBatches.mostBytes)
+      }
+    }
+    if operators?.releasesHeld == true { try releaseHeld() }
+  }
+
+  private mutating func releaseHeld() throws(StreamError) {
+    for var batch in held.takeAll() {
+      position = batch.position
+      _ = try operate(on: &batch.columns, as: .part)
+      units.append(batch)
+    }
+  }
+
+  /// Lets the operators work on some records of a block, all by default, and adds their events to the unit.
+  private mutating func operate(
+    on columns: inout FeatureColumns, _ records: Range<Int>? = nil, as role: BatchRole
+  ) throws(StreamError) -> BatchEmission {
+    let count = records?.count ?? columns.count
+    let elapsedSeconds = times.secondsSinceCut
+    var emission = BatchEmission.normalized
+    do throws(OperatorError) {
+      if let decided = try operators?.operate(
+        on: &columns, records, as: role, elapsedSeconds: elapsedSeconds)
+      {
+        emission = decided
+      }
+    } catch {
+      throw .badNumbers(
+        stream: configuration.name,
+        records: position.records - max(count, 1) + 1...position.records, error)
+    }
+    if role != .part, count > 0 {
+      units.unit.cuts.append(BatchCut(records: count, time: times.now.nanoseconds))
+    }
+    if operators?.events.isEmpty == false { addEvents() }
+    return emission
+  }
+
+  private mutating func addEvents() {
+    units.add((operators?.takeEvents() ?? []).map(StreamEvent.raised))
+  }
+
+  /// Notes the end of a batch.
+  private mutating func cut() {
+    times.cut()
+    display.hasChanged = true
+    show(atOnce: false)
+  }
+
+  private mutating func show(atOnce: Bool) {
+    guard let operators else { return }
+    display.show(operators, position: position, at: times.now, atOnce: atOnce)
+  }
+
+  // MARK: Barriers and requests
+
+  /// Adds the state to a barrier. While batches are held, the barrier waits: a checkpoint would lose them.
+  private mutating func add(_ barrier: consuming Barrier) {
+    held.merge(into: &barrier)
+    guard let operators, held.isEmpty else {
+      for request in barrier.requests {
+        request.answer(
+          .failure(.unfit("stream '\(configuration.name)' holds records until it is warm")))
+      }
+      barrier.requests = []
+      held.barrier = barrier
+      return
+    }
+    barrier.checkpoint = origin.checkpoint(of: operators, configuration)
+    units.unit.barrier = barrier
+  }
+
+  /// Applies an update between two batches.
+  private mutating func carryOut(_ request: StreamRequest) throws(StreamError) {
+    // Ingest turns the other command, a checkpoint, into a barrier.
+    if case .update(let update) = request.command {
+      do throws(OperatorError) {
+        try operators?.apply(update)
+      } catch {
+        return request.answer(.failure(.refused(error)))
+      }
+      // From here on the run's own settings move the moments.
+      if operators?.normalization?.isFrozen == false { origin = .ownSettings }
+      units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
+      addEvents()
+      // The one who gets the reply sees the change.
+      display.hasChanged = true
+      show(atOnce: true)
+    }
+    request.answer(.success(()))
+    if operators?.releasesHeld == true { try releaseHeld() }
+  }
+}

@@ -1,0 +1,65 @@
+internal import BatchNormalization
+internal import Operators
+internal import Records
+internal import State
+internal import Storage
+
+/// The settings that made the running moments.
+enum StateOrigin: Sendable {
+  /// Those of the run: its batches move the moments.
+  case ownSettings
+  /// Those of the checkpoint that the run starts from: its moments are frozen, and may only be adopted.
+  case checkpoint(Checkpoint)
+
+  /// The checkpoint of the operators' state.
+  func checkpoint(of operators: OperatorChain, _ configuration: StreamConfiguration) -> Checkpoint {
+    let settings = configuration.normalization
+    guard case .checkpoint(let start) = self else {
+      return Checkpoint(operators.state, settings: settings.checkpointSettings)
+    }
+    // The run chooses how the moments are applied; how they were made stays as it was.
+    let made = start.settings.filter {
+      !NormalizationSettings.transformSettingNames.contains($0.key)
+    }
+    var checkpoint = Checkpoint(
+      operators.state, settings: made.merging(settings.transformSettings) { _, applied in applied })
+    checkpoint.adoptedBy = start.adoptedBy
+    return checkpoint
+  }
+}
+
+extension InitialState {
+  /// The operators of a stream with the state that it starts from.
+  ///
+  /// - Throws: `StreamError.configuration` if the checkpoint, γ and β, or the settings do not fit.
+  func open(
+    _ configuration: StreamConfiguration, for schema: FeatureSchema
+  ) throws(StreamError) -> (operators: OperatorChain, origin: StateOrigin) {
+    let adopted = try checkpoint?.state(for: schema, configuration)
+    var operators: OperatorChain
+    do throws(OperatorError) {
+      operators = try OperatorChain(
+        configuration.operators,
+        OperatorContext(
+          schema: schema, outputPrecision: configuration.precision,
+          normalization: configuration.normalization, settings: configuration.operatorSettings),
+        state: adopted)
+      if let parameters {
+        var changed = operators
+        try changed.apply(
+          StreamUpdate(
+            "parameters",
+            ParametersBody(
+              weight: parameters.weight, bias: parameters.bias, features: parameters.features)))
+        // If the state has them already, nothing has changed.
+        if changed.parametersAreOther(than: operators) { operators = changed }
+      }
+    } catch {
+      throw .configuration("\(configuration.name): \(error)")
+    }
+    guard let checkpoint, adopted != nil, configuration.normalization.isFrozen else {
+      return (operators, .ownSettings)
+    }
+    return (operators, .checkpoint(checkpoint))
+  }
+}

@@ -1,0 +1,32 @@
+internal import Logging
+internal import Operators
+internal import Stream
+
+extension Logger {
+  /// Logs an event of a stream. Bad records are not logged one by one: they are counted, and the dead
+  /// letters have them.
+  func report(_ event: StreamEvent) {
+    switch event {
+    case .badRecord: break
+    case .applied(let update, let stateVersion):
+      notice(
+        "update applied", metadata: ["update": "\(update)", "stateVersion": "\(stateVersion)"])
+    case .raised(let event):
+      var metadata: Logger.Metadata = ["event": "\(event.kind.name)"]
+      if let feature = event.feature { metadata["feature"] = "\(feature)" }
+      log(level: Logger.Level(event.kind.level), "\(event.text)", metadata: metadata)
+    }
+  }
+}
+
+extension Logger.Level {
+  fileprivate init(_ level: EventKind.Level) {
+    self =
+      switch level {
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      case .error: .error
+      }
+  }
+}
