@@ -8,19 +8,19 @@ internal import Records
 //   alone, never on alignment, the number of threads or the processor.
 // - A missing value is NaN and adds nothing to any lane.
 
-/// What one pass over a column finds.
+/// The result of one pass over a column.
 struct ColumnExtent: Equatable {
   var presentCount = 0
   /// 0 unless moments were asked for.
   var sum = 0.0
-  /// The least and greatest present values, or what bounds them; +∞ and −∞ where there is none.
+  /// The least and greatest present values, or bounds of them; +∞ and −∞ if there is none.
   var minimum = Double.infinity
   var maximum = -Double.infinity
   /// Whether the two are values of the column.
   var isExact = true
 }
 
-/// A column's extent, and its moments where they were asked for.
+/// A column's extent, and its moments if they were asked for.
 struct ColumnStatistics: Equatable {
   var extent: ColumnExtent
   var moments = Moments()

@@ -5,7 +5,7 @@ struct ColumnTransform: Equatable {
   var high = Double.infinity
   var scale: Double
   var shift: Double
-  /// What a missing value becomes; NaN keeps it missing.
+  /// Replaces a missing value; NaN keeps it missing.
   var fill = Double.nan
   /// Whether some value of the column may be missing.
   var hasMissing = true

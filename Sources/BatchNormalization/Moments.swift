@@ -24,7 +24,7 @@ package struct Moments: Sendable, Equatable {
     weight > 0 ? m2 / weight : 0
   }
 
-  /// m2 / (weight − 1); nil where that means nothing, at a weight of 1 or less.
+  /// m2 / (weight − 1); nil at a weight of 1 or less.
   package var unbiasedVariance: Double? {
     weight > 1 ? m2 / (weight - 1) : nil
   }

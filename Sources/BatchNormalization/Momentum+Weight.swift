@@ -41,7 +41,7 @@ struct BatchWeights {
 }
 
 extension NormalizationSettings {
-  /// α, the weight of a batch in a running moment; exactly 1 where it replaces what was there.
+  /// α, the weight of a batch in a running moment; exactly 1 if it replaces the moment.
   ///
   /// - Parameters:
   ///   - count: n, the feature's present values in the batch, at least 1.
@@ -52,7 +52,7 @@ extension NormalizationSettings {
     case .weight(let alpha):
       guard biasCorrection else { return alpha }
       guard history.batches > 0 else { return 1 }
-      // α / (1 − (1 − α)^k), without cancellation where α is small.
+      // α / (1 − (1 − α)^k), without cancellation for a small α.
       return min(alpha / -expm1(Double(history.batches + 1) * log1p(-alpha)), 1)
     case .cumulative:
       switch estimator {
@@ -69,7 +69,7 @@ extension NormalizationSettings {
     }
   }
 
-  /// 1 − 2^(−x), without cancellation where x is small.
+  /// 1 − 2^(−x), without cancellation for a small x.
   private func decay(_ halfLives: Double) -> Double {
     -expm1(-halfLives * 0x1.62e42fefa39efp-1)
   }

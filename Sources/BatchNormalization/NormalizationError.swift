@@ -1,6 +1,7 @@
 internal import Records
 
-/// What the normaliser refuses; whatever it refuses leaves its state and the batch untouched.
+/// Why the normaliser refuses a batch, a setting or parameters. A refusal changes neither the state nor the
+/// batch.
 package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   /// A setting out of its range, by its name in the configuration.
   case setting(name: String, expected: String, found: String)
@@ -15,7 +16,7 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   /// The time since the batch before, which a half-life in seconds needs.
   case elapsedSeconds(found: Double?)
 
-  /// What overflowed.
+  /// The quantity that overflowed.
   package enum Quantity: String, Sendable, CaseIterable {
     case batchMean = "mean of the batch"
     case batchVariance = "variance of the batch"

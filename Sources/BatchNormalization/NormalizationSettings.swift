@@ -134,7 +134,7 @@ package enum BatchVariance: String, Sendable, CaseIterable {
   case biased
 }
 
-/// What happens until the running moments mean something; modes `running` and `renorm` only.
+/// The treatment of batches until the running moments mean something; modes `running` and `renorm` only.
 package struct WarmUp: Sendable, Equatable {
   package enum Emission: String, Sendable, CaseIterable {
     /// Normalise by the batch's own moments.

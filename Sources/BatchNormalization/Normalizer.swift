@@ -11,7 +11,7 @@ package import State
 package struct Normalizer: Sendable {
   package let schema: FeatureSchema
   package private(set) var settings: NormalizationSettings
-  /// Where the columns of a normaliser stand in the table of the stream.
+  /// The handles of a normaliser's columns in the table of the stream.
   package let columns: NormalizerColumns
 
   /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
@@ -94,7 +94,7 @@ extension Normalizer {
     role != .part && !settings.isFrozen && count > 0
   }
 
-  /// What becomes of a batch, and by which moments if it is normalised.
+  /// How a batch leaves, and the moments that normalise it; nil if none do.
   private func treatment(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> (emission: BatchEmission, basis: Basis?) {

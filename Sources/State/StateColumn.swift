@@ -24,7 +24,7 @@ package struct StateColumn: Sendable, Equatable {
   package static let finite = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude
   /// Every finite number of 0 or more.
   package static let nonNegative = 0...Double.greatestFiniteMagnitude
-  /// What a count can be, and a sum of weights that counts as one.
+  /// The values of a count, and of a sum of weights that counts values.
   package static let countable = 0...Double(countLimit)
 
   package static func real(
@@ -54,7 +54,7 @@ package struct StateColumn: Sendable, Equatable {
   }
 }
 
-/// What the rows of a group stand for.
+/// The meaning of the rows of a group.
 package enum StateScope: Sendable, Equatable {
   /// One row for the stream.
   case stream

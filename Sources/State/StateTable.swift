@@ -34,12 +34,12 @@ package struct StateTable: Sendable, Equatable {
   }
 }
 
-/// Where a real column stands in a table; valid in every table of the same groups.
+/// The handle of a real column; valid in every table of the same groups.
 package struct RealColumn: Sendable, Equatable {
   let index: Int
 }
 
-/// Where a column of counts stands in a table; valid in every table of the same groups.
+/// The handle of a column of counts; valid in every table of the same groups.
 package struct CountColumn: Sendable, Equatable {
   let index: Int
 }
@@ -76,13 +76,13 @@ extension StateTable {
     CountColumn(index: index(of: column, in: group, .count))
   }
 
-  /// The values of a column; whoever replaces them keeps their number.
+  /// The values of a column. Their number must not change.
   package subscript(_ column: RealColumn) -> [Double] {
     get { reals[column.index] }
     _modify { yield &reals[column.index] }
   }
 
-  /// The values of a column; whoever replaces them keeps their number.
+  /// The values of a column. Their number must not change.
   package subscript(_ column: CountColumn) -> [Int] {
     get { counts[column.index] }
     _modify { yield &counts[column.index] }

@@ -9,7 +9,7 @@ struct DeadLetter {
     var byteOffset: Int
     var expected: String
     var found: String
-    /// The record as it came, where it is UTF-8; else it stands in `base64`.
+    /// The record as it came, if it is UTF-8; else it stands in `base64`.
     var text: String?
     var base64: String?
 

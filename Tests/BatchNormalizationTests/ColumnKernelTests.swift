@@ -110,7 +110,7 @@ private struct PlainColumn {
             let written = column.values.map {
               precision == .float32 ? Double(Float($0)) : $0
             }
-            // Whatever bits a NaN has, it is missing.
+            // A NaN is missing, with any bits.
             #expect(
               zip(batch.column(j), written).allSatisfy {
                 $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN
@@ -131,7 +131,7 @@ private struct PlainColumn {
   @Test func `a missing value that stays so keeps its bits`() {
     let bits: [UInt32] = [0x7FC0_0001, 0xFFC0_1234, 0x7F80_0001, 0xFFA0_0000]
     for kernel in Self.kernels {
-      // In whole groups of eight, and behind them.
+      // In whole groups of eight, and after them.
       var batch = FeatureColumns(featureCount: 1, capacity: 12, precision: .float32)
       batch.values = .float32((0..<12).map { Float(bitPattern: bits[$0 % 4]) })
       batch.count = 12

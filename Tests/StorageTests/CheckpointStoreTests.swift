@@ -183,7 +183,7 @@ struct CheckpointStoreTests {
     // A damaged one above it changes nothing.
     try put([], at: path(3))
     #expect(message { try store.newest() }.contains("format version 3"))
-    // What is older than a whole one does not matter.
+    // A file older than a whole one does not matter.
     try store.write(checkpoint(4))
     #expect(try store.newest()?.checkpoint == checkpoint(4))
   }

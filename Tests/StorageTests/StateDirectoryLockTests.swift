@@ -127,7 +127,7 @@ import Testing
     let other = try runFlock(
       ["--nonblock", "--no-fork", path, "cat"], input: input, output: output)
     defer { other.terminate() }
-    // What comes back from cat says that flock has the lock.
+    // The text comes back from cat once flock has the lock.
     try input.fileHandleForWriting.write(contentsOf: Array("go".utf8))
     #expect(output.fileHandleForReading.availableData.count == 2)
     try files.open(path, for: .writing).write(Array("\(other.processIdentifier)\n".utf8))

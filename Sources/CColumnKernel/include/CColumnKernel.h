@@ -20,7 +20,7 @@ typedef enum ColumnInstructions {
 // The best of them that this processor has.
 ColumnInstructions column_instructions_best(void);
 
-// The sum of a column; NaN where a value is missing.
+// The sum of a column; NaN if a value is missing.
 double column_sum_float(ColumnInstructions instructions, const float *_Nonnull values,
                         size_t count);
 double column_sum_double(ColumnInstructions instructions, const double *_Nonnull values,
@@ -32,15 +32,15 @@ static inline void column_prefetch(const void *_Nonnull values) {
   __builtin_prefetch((const char *)values + 64);
 }
 
-// What one pass over a column finds; a missing value is NaN and counts for nothing.
+// The result of one pass over a column. A missing value is NaN and counts for nothing.
 typedef struct ColumnSums {
   int64_t present_count;
   double sum;
-  // Infinity and -infinity where no value is present.
+  // Infinity and -infinity if no value is present.
   double minimum, maximum;
 } ColumnSums;
 
-// `sum` is computed only where `adds` says so.
+// `sum` is computed only if `adds` says so.
 ColumnSums column_sums_float(ColumnInstructions instructions, const float *_Nonnull values,
                              size_t count, bool adds);
 ColumnSums column_sums_double(ColumnInstructions instructions, const double *_Nonnull values,
@@ -61,7 +61,7 @@ ColumnDeviations column_deviations_double(ColumnInstructions instructions,
                                           double center, bool has_missing);
 
 // y = min(max(x - center, low), high) * scale + shift; a missing value becomes `fill`, or stays as
-// it is, to the bit, where that is NaN. Without `has_missing` no value is missing.
+// it is, to the bit, if that is NaN. Without `has_missing` no value is missing.
 typedef struct ColumnMap {
   double center, low, high, scale, shift, fill;
   bool has_missing;

@@ -9,7 +9,7 @@ package struct Checkpoint: Sendable, Equatable {
   package var state: StateTable
   /// The settings of the estimator as text, such as `"momentum": "0.1"`; empty if unknown.
   package var settings: [String: String]
-  /// Where the input goes on, if that means anything.
+  /// The position from which a later run goes on with the input, if it can.
   package var input: InputCursor?
   /// How far the outputs had come that are files.
   package var outputs: [SinkID: OutputPosition] = [:]

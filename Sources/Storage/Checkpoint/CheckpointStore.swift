@@ -96,8 +96,8 @@ package struct CheckpointStore: Sendable {
   package struct Found: Sendable, Equatable {
     package let checkpoint: Checkpoint
     package let path: String
-    /// The generations passed over, the newest first; each error names its file. Where there are some,
-    /// the caller owes the user a word about them, and calls `goBack(to:as:)` before it takes back output.
+    /// The generations passed over, the newest first; each error names its file. If there are some, the
+    /// caller tells the user, and calls `goBack(to:as:)` before it takes back output.
     package let skipped: [StorageError]
   }
 
@@ -143,7 +143,7 @@ private struct Generation: Equatable {
   private static let suffix = ".safetensors"
   private static let digits = 10
 
-  /// What stands before the first.
+  /// The number before the first.
   static let none = Generation(number: 0)
 
   private init(number: Int) { self.number = number }

@@ -63,7 +63,7 @@ package enum BuiltInImports {
   }
 }
 
-/// What the file of another tool does not say itself. Each format reads the options that concern it.
+/// Facts that the file of another tool lacks. Each format reads the options that concern it.
 package struct ImportOptions: Sendable, Equatable {
   /// The groups of the state that is made; those of a normaliser must be among them.
   package var groups: [StateGroup]
