@@ -35,7 +35,7 @@ struct CheckpointPolicy: Sendable {
   private var last: Instant
   private var batches = 0
   /// Whether anything has left that the last checkpoint does not know of.
-  private var isSettled = true
+  private(set) var isSettled = true
   private var splitHasEnded = false
   private(set) var isDue = false
   /// Those that are answered when the next checkpoint is committed.

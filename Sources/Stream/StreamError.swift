@@ -50,6 +50,14 @@ package enum StreamError: Error, CustomStringConvertible {
     }
   }
 
+  /// Whether records, or a split, cannot be read: each run that reads them fails alike.
+  var isInput: Bool {
+    switch self {
+    case .badRecord, .badInput: true
+    default: false
+    }
+  }
+
   /// The description without what records hold, for a log that others than their owner may read.
   package var withoutContents: String {
     guard case .badRecord(let stream, let record, let byteOffset, let fault) = self else {

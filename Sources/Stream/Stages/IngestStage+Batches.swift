@@ -52,6 +52,21 @@ extension IngestStage {
     hasEmittedSinceIdle = true
   }
 
+  /// Emits the records before a failure, and a checkpoint after them.
+  ///
+  /// Without the checkpoint each new run would take their output back, meet the same failure, and never write
+  /// them.
+  mutating func keepWhatPrecedes(_ error: any Error, _ emit: (consuming IngestedItem) -> Void) {
+    // A live source's batch may be cut anywhere. Another input is cut by the next run at the same record.
+    if context.configuration.isLive, let error = error as? StreamError, error.isInput {
+      // The first failure is the one that is told.
+      try? cutBatch(emit)
+    }
+    emitWhole(emit)
+    guard checkpoints.letsRunsGoOn, !checkpoints.isSettled else { return }
+    try? emitBarrier(emit)
+  }
+
   // MARK: Between two batches
 
   /// Lets in what operators ask for.

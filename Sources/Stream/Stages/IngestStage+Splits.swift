@@ -127,10 +127,13 @@ extension IngestStage {
   ) throws(SplitFailure) {
     let offset = reader.byteOffset - bytes.count
     guard context.configuration.badRecords != .fail else {
+      let record = reader.records
+      // The next run meets it again.
+      reader.untake(byteCount: bytes.count)
+      position = reader.position()
       throw .stream(
         .badRecord(
-          stream: context.configuration.name, record: reader.records, byteOffset: offset,
-          fault: fault))
+          stream: context.configuration.name, record: record, byteOffset: offset, fault: fault))
     }
     leaveOut(fault, bytes, record: reader.records, byteOffset: offset)
     // A run of bad records must not pile up while the batch waits for good ones.

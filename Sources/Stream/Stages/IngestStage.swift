@@ -68,8 +68,7 @@ struct IngestStage: Stage {
     do {
       return try work(signal, emit)
     } catch {
-      // Whole batches before a failure go their way.
-      emitWhole(emit)
+      keepWhatPrecedes(error, emit)
       context.inbox.close()
       throw error
     }
@@ -90,7 +89,13 @@ struct IngestStage: Stage {
     do throws(SplitFailure) {
       while try advance(&reader, emit) {}
     } catch {
-      try giveUp(reader, because: error)
+      do throws(StreamError) {
+        try giveUp(reader, because: error)
+      } catch {
+        // The next run goes on within the split. It begins one of which no record was taken.
+        if reader.records > 0 { splits.put(reader) }
+        throw error
+      }
       return .again
     }
     if reader.isDone { try end(reader) } else { splits.put(reader) }

@@ -218,6 +218,12 @@ struct SplitReader: Sendable {
     return (outcome, rejected, progress.isInsideUnit)
   }
 
+  /// Puts the cursor before the last record taken, of which it has the number of bytes; no record follows.
+  mutating func untake(byteCount: Int) {
+    records -= 1
+    byteOffset -= byteCount
+  }
+
   /// Checks that need all of the split, if all of it was decoded.
   func finish() throws(RecordFault) {
     if !isResumed { try decoder.finish() }
