@@ -99,7 +99,7 @@ private struct StagePass {
     var settings = NormalizationSettings()
     settings.mode = mode
     self.settings = settings
-    decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+    decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
     decoder = try format.makeDecoder(options)
     compressor = try ZstdCompressor(level: 1)
   }

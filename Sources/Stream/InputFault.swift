@@ -3,7 +3,7 @@ package import Codecs
 /// Why a split of the input cannot be read.
 package enum InputFault: Error, Equatable, Sendable, CustomStringConvertible {
   /// Its bytes cannot be decompressed.
-  case container(split: String, ZstdError)
+  case container(split: String, CompressionError)
   /// It makes no sense as a whole, or its start does not.
   case format(split: String, RecordFault)
   /// It does not hold the bytes before the cursor from which it is read.

@@ -107,11 +107,8 @@ package struct OpenedStream: Sendable {
   ) throws(StreamError) -> any Source {
     var context = SourceContext(connector, cursor: cursor)
     context.doneSplits = doneSplits
-    let decompression = plan.configuration.decompression
-    context.decompressedStart = { bytes in
-      InputDecompressor.start(
-        of: bytes, maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary)
-    }
+    let options = plan.configuration.decompression.codec
+    context.decompressedStart = { bytes in InputDecompressor.start(of: bytes, options) }
     do throws(FileError) {
       return try plan.source(context)
     } catch {

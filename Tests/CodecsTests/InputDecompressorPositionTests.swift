@@ -6,7 +6,7 @@ import Testing
 /// Where a byte of the stream stands in the input.
 @Suite struct InputDecompressorPositionTests {
   private func decompressor(after input: [UInt8], chunk: Int = .max) throws -> InputDecompressor {
-    var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+    var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
     #expect(ZstdInput.read(input, chunk: chunk, &decompressor).error == nil)
     return decompressor
   }
@@ -59,7 +59,7 @@ import Testing
   }
 
   @Test func `before anything is read the place is the start`() throws {
-    var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+    var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
     #expect(decompressor.position(atByte: 0, records: 0) == StreamPosition())
   }
 
@@ -122,8 +122,7 @@ import Testing
       var whole = try decompressor(after: input)
       let place = whole.position(atByte: byte, records: 3)
       let container = try #require(whole.container(of: place))
-      var rest = try InputDecompressor(
-        maxWindowLog: 27, dictionary: nil, at: container, byteOffset: byte)
+      var rest = InputDecompressor(CodecOptions(maxWindowLog: 27), at: container, byteOffset: byte)
       let start = byte - place.byteOffsetInFrame
       let read = ZstdInput.read(Array(input[container.offset...]), &rest)
       #expect(read.error == nil && read.bytes == Array(stream[start...]), "seed \(seed)")
@@ -136,8 +135,8 @@ import Testing
   }
 
   @Test func `a frame that is refused is told by its offset in the whole input`() throws {
-    var narrow = try InputDecompressor(
-      maxWindowLog: 10, dictionary: nil, at: ContainerOffset(offset: 100, bytesWithin: 0),
+    var narrow = InputDecompressor(
+      CodecOptions(maxWindowLog: 10), at: ContainerOffset(offset: 100, bytesWithin: 0),
       byteOffset: 2)
     let wide = try ZstdInput.frame(String(repeating: "wide ", count: 50_000))
     let error = ZstdInput.read(wide, &narrow).error ?? "none"
@@ -147,7 +146,7 @@ import Testing
 
   @Test func `plain input goes on at a byte, whatever the bytes look like`() throws {
     let frame = try ZstdInput.frame("abc")
-    var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil, byteOffset: 7)
+    var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27), byteOffset: 7)
     #expect(ZstdInput.read(frame, &decompressor).bytes == frame)
     #expect(position(&decompressor, 8) == [0, 8])
     let place = decompressor.position(atByte: 8, records: 0)
@@ -158,7 +157,7 @@ import Testing
     let text = String(repeating: "0123456789", count: 1000)
     let frame = try ZstdInput.frame(text)
     func start(_ bytes: [UInt8]) -> [UInt8]? {
-      InputDecompressor.start(of: bytes, maxWindowLog: 27, dictionary: nil)
+      InputDecompressor.start(of: bytes, CodecOptions(maxWindowLog: 27))
     }
     let found = try #require(start(frame))
     #expect(found.count >= 1024 && Array(text.utf8).starts(with: found))

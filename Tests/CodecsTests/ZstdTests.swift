@@ -43,8 +43,11 @@ import Testing
   }
 
   @Test func `a window limit that zstd does not know is refused`() {
-    #expect(throws: ZstdError.self) { try InputDecompressor(maxWindowLog: 99, dictionary: nil) }
-    #expect(throws: ZstdError.self) { try InputDecompressor(maxWindowLog: 1, dictionary: nil) }
+    for log in [1, 99] {
+      #expect(throws: CompressionError.self) {
+        try ZstdDecompressor(CodecOptions(maxWindowLog: log))
+      }
+    }
   }
 }
 
@@ -85,11 +88,11 @@ enum ZstdInput {
     var start = 0
     var end = 0
     var needsBytes = true
-    do throws(ZstdError) {
+    do throws(CompressionError) {
       while true {
         let isLast = needsBytes && end == input.count
         if needsBytes { end += min(chunk, input.count - end) }
-        let consumed = try input.withUnsafeBufferPointer { bytes throws(ZstdError) in
+        let consumed = try input.withUnsafeBufferPointer { bytes throws(CompressionError) in
           try decompressor.decompress(
             UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[start..<end])),
             isLast: isLast, limit: limit,
@@ -113,7 +116,8 @@ enum ZstdInput {
   static func read(
     _ input: [UInt8], chunk: Int = .max, maxWindowLog: Int = 27, dictionary: [UInt8]? = nil
   ) throws -> Outcome {
-    var decompressor = try InputDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
+    var decompressor = InputDecompressor(
+      CodecOptions(maxWindowLog: maxWindowLog, dictionary: dictionary))
     return read(input, chunk: chunk, &decompressor)
   }
 

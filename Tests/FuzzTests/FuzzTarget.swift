@@ -46,7 +46,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     read: { input in
       let window = ByteBuffer()
       do {
-        var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+        var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
         var rest = input[...]
         repeat {
           let taken = try rest.withUnsafeBytes {

@@ -28,7 +28,6 @@ let filesToRewrite: Set<String> = [
   "Sources/Codecs/CSV/CSVRecordScanner.swift",
   "Sources/Codecs/CSV/CSVSettings.swift",
   "Sources/Codecs/Compression/InputDecompressor.swift",
-  "Sources/Codecs/Compression/Zstd.swift",
   "Sources/Codecs/NDJSON/JSONRecordReader.swift",
   "Sources/Codecs/NDJSON/NDJSONRowEncoder.swift",
   "Sources/Codecs/Raw/Raw.swift",

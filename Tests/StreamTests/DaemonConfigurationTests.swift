@@ -70,7 +70,7 @@ import Testing
     let settings = stream.stream
     #expect(settings.decoder.limits == DecoderLimits())
     #expect(settings.batch.maxBytes == BatchOptions().maxBytes)
-    #expect(settings.decompression.maxWindowLog == 27)
+    #expect(settings.decompression.codec.maxWindowLog == 27)
     #expect(settings.decompression.maxGrowth == 1000)
     #expect(settings.precision == .float32)
     #expect(settings.outputFormat?.name == nil)
@@ -135,7 +135,7 @@ import Testing
     #expect(settings.decompression.maxGrowth == 50)
     #expect(settings.decoder.limits.fields == 9)
     #expect(settings.decoder.limits.depth == 5)
-    #expect(settings.decompression.maxWindowLog == 20)
+    #expect(settings.decompression.codec.maxWindowLog == 20)
     #expect(settings.batch.maxBytes == 2 << 20)
     #expect(settings.batch.maxDelaySeconds == 0.25)
     #expect(settings.outputFormat?.name == "csv")

@@ -27,7 +27,8 @@ import Testing
       ),
       (
         .badInput(
-          stream: "in", .container(split: "a.zst", ZstdError(description: "expected a frame"))),
+          stream: "in",
+          .container(split: "a.zst", CompressionError(description: "expected a frame"))),
         65, "in: a.zst: expected a frame"
       ),
       (

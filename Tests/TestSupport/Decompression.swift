@@ -2,7 +2,7 @@ internal import Codecs
 
 /// The bytes of all frames, or of a text that has none.
 package func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
-  var decompressor = try InputDecompressor(maxWindowLog: 27, dictionary: nil)
+  var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
   let output = ByteBuffer()
   var rest = bytes[...]
   repeat {

@@ -6,13 +6,16 @@ package import Records
 
 /// Decompresses the bytes of a split, if they are compressed.
 ///
-/// The first four bytes tell: a zstd frame (or a skippable frame) is decompressed, anything else is passed
-/// on. Frames that follow one another are one stream.
+/// The first bytes tell: frames of a codec are decompressed, anything else is passed on. Frames that follow
+/// one another are one stream.
 package struct InputDecompressor: Sendable {
-  private enum Kind {
+  private enum Contents {
+    /// The first bytes tell.
     case unknown
     case plain
-    case zstd
+    /// Frames, as the cursor says; the first bytes tell of which codec.
+    case unknownFrames
+    case frames(any CompressionCodec)
   }
 
   /// The offsets at which a frame starts, compressed and decompressed.
@@ -21,8 +24,9 @@ package struct InputDecompressor: Sendable {
     var byteOffset: Int
   }
 
-  private let decompressor: ZstdDecompressor
-  private var kind = Kind.unknown
+  private let options: CodecOptions
+  private let codecs: [any CompressionCodec.Type]
+  private var contents = Contents.unknown
   private var frames = [Frame(offset: 0, byteOffset: 0)]
   private var isWithinFrame = false
   package private(set) var inputOffset = 0
@@ -35,17 +39,18 @@ package struct InputDecompressor: Sendable {
   ///     and for bytes that are not compressed.
   ///   - byteOffset: the decompressed bytes before the cursor from which the split is read.
   package init(
-    maxWindowLog: Int, dictionary: [UInt8]?, at container: ContainerOffset? = nil,
-    byteOffset: Int = 0
-  ) throws(ZstdError) {
-    decompressor = try ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary)
+    _ options: CodecOptions, at container: ContainerOffset? = nil, byteOffset: Int = 0,
+    codecs: [any CompressionCodec.Type] = BuiltInCodecs.all
+  ) {
+    self.options = options
+    self.codecs = codecs
     if let container {
-      kind = .zstd
+      contents = .unknownFrames
       inputOffset = container.offset
       self.byteOffset = byteOffset - container.bytesWithin
       frames = [Frame(offset: inputOffset, byteOffset: self.byteOffset)]
     } else if byteOffset > 0 {
-      kind = .plain
+      contents = .plain
       inputOffset = byteOffset
       self.byteOffset = byteOffset
     }
@@ -58,22 +63,52 @@ package struct InputDecompressor: Sendable {
   /// there are as many.
   ///
   /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
-  /// - Throws: for bytes that zstd refuses, with the offset of the frame.
+  /// - Throws: for bytes that the codec refuses, with the offset of the frame.
   package mutating func decompress(
     _ input: UnsafeRawBufferPointer, isLast: Bool, limit: Int, into output: ByteBuffer
-  ) throws(ZstdError) -> Int {
-    if kind == .unknown {
-      guard input.count >= 4 || isLast else { return 0 }
-      kind = Self.isFrame(input) ? .zstd : .plain
-    }
-    guard kind == .zstd else {
+  ) throws(CompressionError) -> Int {
+    switch contents {
+    case .unknown, .unknownFrames:
+      guard input.count >= Magic.greatestCount || isLast else { return 0 }
+      do throws(CompressionError) {
+        try look(at: input)
+      } catch {
+        throw refused(error)
+      }
+      guard input.count > 0 else { return 0 }
+      return try decompress(input, isLast: isLast, limit: limit, into: output)
+    case .plain:
       let count = min(input.count, limit)
       output.append(
         UnsafeRawBufferPointer(rebasing: input[..<count]).assumingMemoryBound(to: UInt8.self))
       inputOffset += count
       byteOffset += count
       return count
+    case .frames(var codec):
+      // No codec is copied when it changes.
+      contents = .plain
+      defer { contents = .frames(codec) }
+      return try decompress(input, limit: limit, by: &codec, into: output)
     }
+  }
+
+  /// Finds the codec of the first bytes.
+  private mutating func look(at input: UnsafeRawBufferPointer) throws(CompressionError) {
+    let codec = codecs.first { $0.magics.contains { $0.begins(input) } }
+    if let codec {
+      contents = .frames(try codec.init(options))
+    } else if case .unknown = contents {
+      contents = .plain
+    } else if input.count > 0 {
+      let names = codecs.map { $0.name }.joined(separator: " or ")
+      throw CompressionError(description: "expected a \(names) frame, found other bytes")
+    }
+  }
+
+  private mutating func decompress(
+    _ input: UnsafeRawBufferPointer, limit: Int, by codec: inout any CompressionCodec,
+    into output: ByteBuffer
+  ) throws(CompressionError) -> Int {
     var consumed = 0
     var produced = 0
     repeat {
@@ -81,13 +116,12 @@ package struct InputDecompressor: Sendable {
       let left = limit - produced
       let room = UnsafeMutableRawBufferPointer(
         rebasing: output.room(min(left, 64 << 10)).prefix(left))
-      let step: (consumed: Int, produced: Int, frameEnded: Bool)
-      do throws(ZstdError) {
-        step = try decompressor.decompress(
+      let step: DecompressedPiece
+      do throws(CompressionError) {
+        step = try codec.decompress(
           UnsafeRawBufferPointer(rebasing: input[consumed...]), into: room)
       } catch {
-        throw ZstdError(
-          description: "frame at byte \(frames.last?.offset ?? 0) of the input: \(error)")
+        throw refused(error)
       }
       output.advance(step.produced)
       consumed += step.consumed
@@ -101,30 +135,41 @@ package struct InputDecompressor: Sendable {
     return consumed
   }
 
+  private func refused(_ error: CompressionError) -> CompressionError {
+    CompressionError(
+      description: "frame at byte \(frames.last?.offset ?? 0) of the input: \(error)")
+  }
+
   /// The start of what compressed bytes hold, given their first ones; nil if they are not compressed, or in
   /// no way that is known.
-  package static func start(
-    of bytes: [UInt8], maxWindowLog: Int, dictionary: [UInt8]?
-  ) -> [UInt8]? {
+  package static func start(of bytes: [UInt8], _ options: CodecOptions) -> [UInt8]? {
     let output = ByteBuffer()
+    var decompressor = InputDecompressor(options)
     guard
-      var decompressor = try? InputDecompressor(maxWindowLog: maxWindowLog, dictionary: dictionary),
       (try? bytes.withUnsafeBytes {
         try decompressor.decompress($0, isLast: true, limit: 4096, into: output)
-      }) != nil, decompressor.kind == .zstd, output.count > 0
+      }) != nil, decompressor.isCompressed, output.count > 0
     else { return nil }
     return Array(output.readable)
   }
 
-  /// Whether the input, if it ended here, ended with a whole zstd frame.
-  package var endsWithFrame: Bool { kind == .zstd && !isWithinFrame && !mayHoldMore }
+  /// Whether the bytes are known to be compressed.
+  private var isCompressed: Bool {
+    switch contents {
+    case .unknown, .plain: false
+    case .unknownFrames, .frames: true
+    }
+  }
+
+  /// Whether the input, if it ended here, ended with a whole frame.
+  package var endsWithFrame: Bool { isCompressed && !isWithinFrame && !mayHoldMore }
 
   /// Checks that the input did not end within a frame.
-  package func finish() throws(ZstdError) {
-    if kind == .zstd, isWithinFrame, let frame = frames.last {
-      throw ZstdError(
-        description: "frame at byte \(frame.offset) of the input: "
-          + "expected the rest of the zstd frame, found the end")
+  package func finish() throws(CompressionError) {
+    if case .frames(let codec) = contents, isWithinFrame {
+      throw refused(
+        CompressionError(
+          description: "expected the rest of the \(type(of: codec).name) frame, found the end"))
     }
   }
 
@@ -141,7 +186,7 @@ package struct InputDecompressor: Sendable {
 
   /// Where decompressing starts to come to a position; nil for bytes that are not compressed.
   package func container(of position: StreamPosition) -> ContainerOffset? {
-    guard kind == .zstd else { return nil }
+    guard isCompressed else { return nil }
     return ContainerOffset(offset: position.frameOffset, bytesWithin: position.byteOffsetInFrame)
   }
 
@@ -149,14 +194,5 @@ package struct InputDecompressor: Sendable {
     // No byte of the stream is in an empty frame.
     if frames.last?.byteOffset == byteOffset { frames.removeLast() }
     frames.append(Frame(offset: inputOffset, byteOffset: byteOffset))
-  }
-
-  private static func isFrame(_ input: UnsafeRawBufferPointer) -> Bool {
-    guard input.count >= 4 else {
-      // What ends within the magic number is a broken frame; one byte of it is an opening bracket.
-      return input.count > 1 && [0x28, 0xB5, 0x2F].starts(with: input)
-    }
-    let magic = UInt32(littleEndian: input.loadUnaligned(as: UInt32.self))
-    return magic == 0xFD2F_B528 || magic & 0xFFFF_FFF0 == 0x184D_2A50
   }
 }

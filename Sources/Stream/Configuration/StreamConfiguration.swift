@@ -67,13 +67,15 @@ package struct StreamConfiguration: Sendable {
     normalization.minBatchSize =
       values[BatchSettings.minSize] ?? min(normalization.minBatchSize, batch.size)
     normalization.imputesMissing = decoder.onMissing == .impute
-    decompression.maxWindowLog = values[InputSettings.window]
+    decompression.codec.maxWindowLog = values[InputSettings.window]
     decompression.maxGrowth = values[InputSettings.growth]
-    decompression.dictionary = try values[InputSettings.dictionary].map {
+    decompression.codec.dictionary = try values[InputSettings.dictionary].map {
       (path) throws(StorageError) in
       let bytes = try fileSystem.contents(of: path, limit: DecompressionOptions.greatestDictionary)
-      let maxWindowLog = decompression.maxWindowLog
-      guard (try? ZstdDecompressor(maxWindowLog: maxWindowLog, dictionary: bytes)) != nil else {
+      let maxWindowLog = decompression.codec.maxWindowLog
+      guard
+        (try? ZstdDecompressor(CodecOptions(maxWindowLog: maxWindowLog, dictionary: bytes))) != nil
+      else {
         throw .content(
           path: path,
           .unexpected(part: "dictionary", expected: "one that zstd can load", found: "another"))
@@ -103,14 +105,12 @@ package struct BatchOptions: Sendable {
 /// How the input is decompressed.
 package struct DecompressionOptions: Sendable {
   package static let windowLogRange = 10...ZstdDecompressor.greatestWindowLog
-  /// Frames with a window of more than 2^maxWindowLog bytes are refused.
-  package var maxWindowLog = 27
+  package var codec = CodecOptions(maxWindowLog: 27)
   package static let growthRange = 1...1_000_000
   /// How many times as large as its compressed bytes a record of more than 1 MiB may be.
   package var maxGrowth = 1000
   /// The most bytes that a dictionary file may have.
   package static let greatestDictionary = 64 << 20
-  package var dictionary: [UInt8]?
 
   package init() {}
 }

@@ -104,7 +104,7 @@ package enum InputSettings {
       + "stream starts, and again when a reload changes the stream.")
 
   package static let window = Setting(
-    "limits.window", windowType, default: DecompressionOptions().maxWindowLog,
+    "limits.window", windowType, default: DecompressionOptions().codec.maxWindowLog,
     option: .value("long", "n", help: "Accept zstd frames with windows of up to 2^n bytes."),
     optionType: windowLogType,
     help: "zstd frames with a larger window are refused. A power of two.")

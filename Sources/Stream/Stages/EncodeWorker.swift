@@ -12,7 +12,7 @@ struct EncodeWorker: Worker {
   /// - Parameters:
   ///   - level: the zstd level; nil leaves the output uncompressed.
   ///   - pool: takes the batches that are done with.
-  init(level: Int?, pool: BlockPool? = nil) throws(ZstdError) {
+  init(level: Int?, pool: BlockPool? = nil) throws(CompressionError) {
     self.level = level
     self.pool = pool
     // A level that zstd refuses is told at once.
@@ -55,13 +55,14 @@ private struct Workspace {
   let compressor: ZstdCompressor?
   let text = ByteBuffer()
 
-  init(level: Int?) throws(ZstdError) {
+  init(level: Int?) throws(CompressionError) {
     self.level = level
-    compressor = try level.map { level throws(ZstdError) in try ZstdCompressor(level: level) }
+    compressor = try level.map { level throws(CompressionError) in try ZstdCompressor(level: level)
+    }
   }
 
   /// The text as a frame, or as it is.
-  func frame(keepsEmpty: Bool) throws(ZstdError) -> [UInt8] {
+  func frame(keepsEmpty: Bool) throws(CompressionError) -> [UInt8] {
     guard text.count > 0 || keepsEmpty else { return [] }
     return try compressor?.compress(text.readable) ?? Array(text.readable)
   }
@@ -79,7 +80,7 @@ private final class WorkspacePool: @unchecked Sendable {
   private let lock = Lock()
   private var idle: [Int?: [Workspace]] = [:]
 
-  func take(level: Int?) throws(ZstdError) -> Workspace {
+  func take(level: Int?) throws(CompressionError) -> Workspace {
     let idleOne: Workspace? = lock.withLock {
       // Taken out: a change in place would allocate frames on the heap.
       guard var idle = idle.removeValue(forKey: level) else { return nil }

@@ -65,7 +65,7 @@ struct IngestContext: Sendable {
     // The features of the first split are those of all others.
     if let opening { options.features = opening.schema.names.map { FeaturePattern($0) } }
     do {
-      return try SplitReader(
+      return SplitReader(
         split, at: start, shownName: configuration.isLive ? start.name : "",
         decoder: try format.makeDecoder(options),
         decompression: configuration.decompression, prologue: isReopened ? prologue : [])

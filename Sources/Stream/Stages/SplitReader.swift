@@ -64,15 +64,14 @@ struct SplitReader: Sendable {
   init(
     _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
     decompression: DecompressionOptions, prologue: [UInt8] = []
-  ) throws(ZstdError) {
+  ) {
     self.split = split
     name = start.name
     self.shownName = shownName
     self.decoder = decoder
     maxGrowth = decompression.maxGrowth
-    decompressor = try InputDecompressor(
-      maxWindowLog: decompression.maxWindowLog, dictionary: decompression.dictionary,
-      at: start.container, byteOffset: start.byteOffset)
+    decompressor = InputDecompressor(
+      decompression.codec, at: start.container, byteOffset: start.byteOffset)
     bytesToSkip = start.container?.bytesWithin ?? 0
     frame = start.isReframed ? nil : start.container
     records = start.records
@@ -127,7 +126,7 @@ struct SplitReader: Sendable {
   mutating func fill() throws(InputFault) {
     let before = window.count
     let skipped = bytesToSkip
-    do throws(ZstdError) {
+    do throws(CompressionError) {
       let consumed = try decompressor.decompress(
         UnsafeRawBufferPointer(compressed.readable), isLast: end != .ahead,
         limit: Self.windowBytes, into: window)

@@ -1,19 +1,14 @@
 internal import CLZ4
 
-/// An LZ4 frame that cannot be read or written, in words for the user.
-struct LZ4Error: Error, Equatable, CustomStringConvertible {
-  var description: String
-}
-
 /// Compresses and decompresses LZ4 frames (LZ4 frame format 1.6), each held in memory as a whole.
 final class LZ4Frames: @unchecked Sendable {
   // @unchecked because a context belongs to one worker, which is run by one thread at a time.
   private let context: OpaquePointer
 
-  init() throws(LZ4Error) {
+  init() throws(CompressionError) {
     var context: OpaquePointer?
     try Self.check(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION)))
-    guard let context else { throw LZ4Error(description: "out of memory") }
+    guard let context else { throw CompressionError(description: "out of memory") }
     self.context = context
   }
 
@@ -24,7 +19,7 @@ final class LZ4Frames: @unchecked Sendable {
   /// Decompresses one frame to exactly as many bytes as `output` has.
   func decompress(
     _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-  ) throws(LZ4Error) {
+  ) throws(CompressionError) {
     LZ4F_resetDecompressionContext(context)
     var (taken, given) = (0, 0)
     while true {
@@ -38,17 +33,18 @@ final class LZ4Frames: @unchecked Sendable {
       given += outputCount
       if hint == 0 { break }
       guard inputCount > 0 || outputCount > 0 else {
-        throw LZ4Error(description: "expected \(output.count) bytes of an LZ4 frame, found others")
+        throw CompressionError(
+          description: "expected \(output.count) bytes of an LZ4 frame, found others")
       }
     }
     guard taken == frame.count, given == output.count else {
-      throw LZ4Error(
+      throw CompressionError(
         description: "expected an LZ4 frame of \(output.count) bytes, found one of \(given)")
     }
   }
 
   /// Appends one frame with these contents, and their size, to `output`.
-  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(LZ4Error) {
+  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
     var preferences = LZ4F_preferences_t()
     preferences.frameInfo.contentSize = UInt64(bytes.count)
     let room = output.room(LZ4F_compressFrameBound(bytes.count, &preferences))
@@ -58,9 +54,9 @@ final class LZ4Frames: @unchecked Sendable {
     output.advance(count)
   }
 
-  private static func check(_ status: Int) throws(LZ4Error) {
+  private static func check(_ status: Int) throws(CompressionError) {
     if LZ4F_isError(status) != 0 {
-      throw LZ4Error(
+      throw CompressionError(
         description: "broken LZ4 frame: " + String(cString: LZ4F_getErrorName(status)).lowercased())
     }
   }

@@ -7,9 +7,9 @@ final class ZstdFrames: @unchecked Sendable {
   private let compressor: OpaquePointer
 
   /// - Parameter level: of what is compressed.
-  init(level: Int) throws(ZstdError) {
+  init(level: Int) throws(CompressionError) {
     guard let decompressor = ZSTD_createDCtx(), let compressor = ZSTD_createCCtx() else {
-      throw ZstdError(description: "out of memory")
+      throw CompressionError(description: "out of memory")
     }
     self.decompressor = decompressor
     self.compressor = compressor
@@ -24,18 +24,18 @@ final class ZstdFrames: @unchecked Sendable {
   /// Decompresses frames to exactly as many bytes as `output` has.
   func decompress(
     _ frames: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-  ) throws(ZstdError) {
+  ) throws(CompressionError) {
     let count = ZSTD_decompressDCtx(
       decompressor, output.baseAddress, output.count, frames.baseAddress, frames.count)
     try Self.check(count)
     guard count == output.count else {
-      throw ZstdError(
+      throw CompressionError(
         description: "expected a zstd frame of \(output.count) bytes, found one of \(count)")
     }
   }
 
   /// Appends one frame with these contents, and their size, to `output`.
-  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(ZstdError) {
+  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
     let room = output.room(ZSTD_compressBound(bytes.count))
     let count = ZSTD_compress2(
       compressor, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
@@ -43,9 +43,9 @@ final class ZstdFrames: @unchecked Sendable {
     output.advance(count)
   }
 
-  private static func check(_ status: Int) throws(ZstdError) {
+  private static func check(_ status: Int) throws(CompressionError) {
     if ZSTD_isError(status) != 0 {
-      throw ZstdError(
+      throw CompressionError(
         description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()
       )
     }

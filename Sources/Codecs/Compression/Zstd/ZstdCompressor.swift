@@ -1,0 +1,43 @@
+internal import CZstd
+
+/// Compresses whole frames, each with its content checksum and size.
+package final class ZstdCompressor: @unchecked Sendable {
+  // @unchecked because a context belongs to one worker, which is run by one thread at a time.
+  private let context: OpaquePointer
+  /// Takes a frame, whose size is known only then.
+  private let frame = ByteBuffer()
+
+  package static let levels = Int(ZSTD_minCLevel())...Int(ZSTD_maxCLevel())
+
+  package init(level: Int) throws(CompressionError) {
+    guard let context = ZSTD_createCCtx() else {
+      throw CompressionError(description: "out of memory")
+    }
+    self.context = context
+    try checkZstd(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level)))
+    try checkZstd(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1))
+  }
+
+  deinit {
+    ZSTD_freeCCtx(context)
+  }
+
+  /// One frame with these contents.
+  package func compress(_ bytes: UnsafeBufferPointer<UInt8>) throws(CompressionError) -> [UInt8] {
+    frame.removeAll()
+    let room = frame.room(ZSTD_compressBound(bytes.count))
+    let status = ZSTD_compress2(
+      context, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
+    try checkZstd(status)
+    frame.advance(status)
+    return Array(frame.readable)
+  }
+}
+
+/// Throws for a status of libzstd that is an error.
+func checkZstd(_ status: Int) throws(CompressionError) {
+  if ZSTD_isError(status) != 0 {
+    throw CompressionError(
+      description: "zstd: " + String(cString: ZSTD_getErrorName(status)).lowercased())
+  }
+}

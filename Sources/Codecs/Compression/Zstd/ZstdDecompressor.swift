@@ -1,0 +1,63 @@
+internal import CZstd
+
+/// Decompresses zstd frames piece by piece (RFC 8878), checking their content checksums.
+package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
+  // @unchecked because a context belongs to one stage, and a stage is run by one thread at a time.
+  private let context: OpaquePointer
+  private let maxWindowLog: Int
+
+  package static let name = "zstd"
+  /// A frame, and a skippable frame.
+  package static let magics = [
+    Magic([0x28, 0xB5, 0x2F, 0xFD]),
+    Magic([0x50, 0x2A, 0x4D, 0x18], firstByteMask: 0xF0),
+  ]
+
+  /// The longest window that libzstd takes, as a power of two.
+  package static let greatestWindowLog = 31
+
+  package init(_ options: CodecOptions) throws(CompressionError) {
+    guard let context = ZSTD_createDCtx() else {
+      throw CompressionError(description: "out of memory")
+    }
+    self.context = context
+    maxWindowLog = options.maxWindowLog
+    try checkZstd(ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Int32(maxWindowLog)))
+    if let dictionary = options.dictionary {
+      try checkZstd(ZSTD_DCtx_loadDictionary(context, dictionary, dictionary.count))
+    }
+  }
+
+  deinit {
+    ZSTD_freeDCtx(context)
+  }
+
+  package func decompress(
+    _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+  ) throws(CompressionError) -> DecompressedPiece {
+    var source = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
+    var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
+    let status = ZSTD_decompressStream(context, &target, &source)
+    switch ZSTD_getErrorCode(status) {
+    case ZSTD_error_no_error: break
+    case ZSTD_error_prefix_unknown:
+      throw CompressionError(description: "expected a zstd frame, found other bytes")
+    case ZSTD_error_frameParameter_windowTooLarge:
+      throw CompressionError(
+        description: "expected a zstd window of at most 2^\(maxWindowLog) bytes, found a larger one"
+          + "; --long raises the limit up to \(Self.greatestWindowLog)")
+    case ZSTD_error_checksum_wrong:
+      throw CompressionError(description: "expected the checksum of the frame, found another")
+    case ZSTD_error_dictionary_wrong:
+      throw CompressionError(
+        description: "expected a zstd frame of the dictionary given, or of none, "
+          + "found one of another; --dictionary gives it")
+    default:
+      throw CompressionError(
+        description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()
+      )
+    }
+    return DecompressedPiece(
+      consumed: source.pos, produced: target.pos, frameEnded: status == 0)
+  }
+}
