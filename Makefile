@@ -41,7 +41,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check chaos systemd-check bare-check page parity crash fuzz sanitize soak clean
+  install-check alerts-check tls-check chaos systemd-check bare-check page parity equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -208,6 +208,9 @@ allocations: build deps-python ## Count heap allocations per record; fails where
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
+
+equality: build ## Compare the output bytes with those of another version; OLD=its binary.
+	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)
 
 page: deps ## Try the live page in Chromium, the metrics with promtool; draw docs/images again.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
