@@ -41,7 +41,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check chaos systemd-check bare-check page parity equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -155,6 +155,9 @@ alerts-check: ## Test the alerts for Prometheus with promtool.
 tls-check: build deps-python ## Run the documented stunnel with client certificates, on loopback.
 	$(call install-missing,openssl stunnel4)
 	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
+
+flood: build deps-python ## Flood the control port with 50,000 connections; health and data stay.
+	python3 Tests/Chaos/flood.py --evenkeel '$(EVENKEEL)' $(ARGS)
 
 chaos: build deps-python ## Everything goes wrong for SECONDS, ten minutes; SEED=N; an hour for a release.
 	python3 Tests/Chaos/chaos.py --evenkeel '$(EVENKEEL)' --seconds $(SECONDS) --seed $(SEED)

@@ -58,7 +58,7 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  var isUnix: Bool {
+  package var isUnix: Bool {
     if case .unix = self { true } else { false }
   }
 

@@ -227,9 +227,9 @@ private func statusLine(_ supervisor: Supervisor) -> String {
 extension ControlOptions {
   /// The settings of the control server; nil if it is off.
   func settings(_ metrics: MetricsOptions) throws -> ControlSettings? {
-    guard let address = try address else { return nil }
+    guard !listen.isEmpty else { return nil }
     var settings = ControlSettings(
-      addresses: [address], tokenFile: tokenFile, version: Evenkeel.configuration.version)
+      addresses: try addresses, tokenFile: tokenFile, version: Evenkeel.configuration.version)
     settings.featureMetrics =
       switch metrics.perFeature {
       case nil: .automatic
@@ -239,15 +239,8 @@ extension ControlOptions {
     return settings
   }
 
-  /// The address of the control server; nil if it is off.
-  var address: ControlAddress? {
-    get throws {
-      switch listen {
-      case .off: nil
-      case .unix(let path): try ControlAddress("unix:\(path)")
-      case .tcp(let host, let port):
-        try ControlAddress(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)")
-      }
-    }
+  /// The addresses of the control server; none if it is off.
+  var addresses: [ControlAddress] {
+    get throws { try listen.map { try ControlAddress("\($0)") } }
   }
 }

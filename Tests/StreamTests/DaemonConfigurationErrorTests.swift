@@ -202,11 +202,17 @@ private let wrongFiles = [
     "did you mean 'streams'?"),
   Wrong(
     file: "state_directory: s\ncontrol: { listen: 9600 }\nstreams: {}", "2:20", "control.listen",
-    "expected host:port, unix:PATH with an absolute path, or off, found '9600'"),
+    "expected host:port, unix:PATH with an absolute path, a list of up to 8 of them, or off, found '9600'"
+  ),
+  Wrong(
+    file: "state_directory: s\ncontrol: { listen: ['127.0.0.1:1', '127.0.0.1:1'] }\nstreams: {}",
+    "2:12",
+    "control.listen", "expected host:port", "name each address once"),
   Wrong(
     file: "state_directory: s\ncontrol: { listen: '::1:9600' }\nstreams: {}", "2:20",
     "control.listen",
-    "expected host:port, unix:PATH with an absolute path, or off, found '::1:9600'"),
+    "expected host:port, unix:PATH with an absolute path, a list of up to 8 of them, or off, found '::1:9600'"
+  ),
   Wrong(
     file: "state_directory: s\nlog: { level: loud }\nstreams: {}", "2:15", "log.level",
     "expected one of trace, debug, info, notice, warning, error, critical, found 'loud'"),

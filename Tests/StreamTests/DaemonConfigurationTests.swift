@@ -33,7 +33,7 @@ import Testing
   @Test func `the whole of a configuration is read`() throws {
     let configuration = try daemonConfiguration(Self.full)
     #expect(configuration.stateDirectory == "/var/lib/evenkeel")
-    #expect(configuration.control.listen == .tcp(host: "127.0.0.1", port: 9600))
+    #expect(configuration.control.listen == [.tcp(host: "127.0.0.1", port: 9600)])
     #expect(configuration.control.tokenFile == "/etc/evenkeel/token")
     #expect(configuration.shutdownTimeoutSeconds == 20)
     let weather = try #require(configuration.streams.first)
@@ -151,16 +151,20 @@ import Testing
   }
 
   @Test(arguments: [
-    ("off", ControlOptions.Address.off), ("unix:/run/x.sock", .unix(path: "/run/x.sock")),
-    ("localhost:80", .tcp(host: "localhost", port: 80)),
-    ("'[::1]:9600'", .tcp(host: "::1", port: 9600)),
+    ("off", [ControlOptions.Address]()), ("unix:/run/x.sock", [.unix(path: "/run/x.sock")]),
+    ("localhost:80", [.tcp(host: "localhost", port: 80)]),
+    ("'[::1]:9600'", [.tcp(host: "::1", port: 9600)]),
+    (
+      "['127.0.0.1:9600', unix:/run/x.sock]",
+      [.tcp(host: "127.0.0.1", port: 9600), .unix(path: "/run/x.sock")]
+    ),
   ])
   func `the control plane listens where it is told`(
-    text: String, address: ControlOptions.Address
+    text: String, addresses: [ControlOptions.Address]
   ) throws {
     let configuration = try daemonConfiguration(
       "state_directory: s\nstreams: {}\ncontrol: { listen: \(text) }")
-    #expect(configuration.control.listen == address)
+    #expect(configuration.control.listen == addresses)
   }
 
   @Test func `streams stand by name and share settings through anchors`() throws {

@@ -28,10 +28,10 @@ package struct ControlOptions: Sendable, Equatable {
     /// An IPv6 address stands without its brackets.
     case tcp(host: String, port: Int)
     case unix(path: String)
-    case off
   }
 
-  package var listen = Address.tcp(host: "127.0.0.1", port: 9600)
+  /// Empty means that there is no control plane.
+  package var listen = [Address.tcp(host: "127.0.0.1", port: 9600)]
   /// The file with the bearer token, without which changes over TCP are refused.
   package var tokenFile: String?
 
@@ -152,17 +152,14 @@ extension DaemonConfiguration {
 extension ControlOptions.Address: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .off: "off"
     case .unix(let path): "unix:\(path)"
     case .tcp(let host, let port): (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
     }
   }
 
-  /// Reads `host:port`, `[IPv6]:port`, `unix:PATH` or `off`.
+  /// Reads `host:port`, `[IPv6]:port` or `unix:PATH`.
   init?(_ text: String) {
-    if text == "off" {
-      self = .off
-    } else if text.hasPrefix("unix:") {
+    if text.hasPrefix("unix:") {
       let path = String(text.dropFirst("unix:".count))
       // The longest that sun_path holds, with its end.
       guard path.hasPrefix("/"), path.utf8.count <= 107 else { return nil }

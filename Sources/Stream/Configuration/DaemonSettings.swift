@@ -13,7 +13,9 @@ package enum DaemonSettings {
 
   package static let listen = Setting(
     "control.listen", listenType, default: ControlOptions().listen,
-    help: "Where the control plane listens: `host:port`, `[IPv6]:port`, `unix:PATH` or `off`.")
+    help:
+      "Where the control plane listens: `host:port`, `[IPv6]:port` or `unix:PATH`, several in a list, or "
+      + "`off`.")
 
   package static let tokenFile = Setting(
     "control.token_file", .path,
@@ -35,10 +37,29 @@ package enum DaemonSettings {
     "log.format", .choice, default: LogOptions().format, option: .value("log-format", "name"),
     help: "How messages are written.")
 
-  private static let listenType = SettingType<ControlOptions.Address>(
-    expected: "host:port, unix:PATH with an absolute path, or off", text: { "\($0)" },
-    parse: { (text) throws(SettingRefusal) in
-      guard let address = ControlOptions.Address(text) else { throw SettingRefusal() }
-      return address
+  /// The most addresses of one daemon.
+  private static let mostAddresses = 8
+
+  private static let listenType = SettingType<[ControlOptions.Address]>(
+    expected:
+      "host:port, unix:PATH with an absolute path, a list of up to \(mostAddresses) of them, or off",
+    form: .list,
+    text: { addresses in
+      switch addresses.count {
+      case 0: "off"
+      case 1: "\(addresses[0])"
+      default: listText(addresses.map { "\($0)" })
+      }
+    },
+    list: { (texts) throws(SettingRefusal) in
+      if texts == ["off"] { return [] }
+      let addresses = texts.compactMap { ControlOptions.Address($0) }
+      guard addresses.count == texts.count, (1...mostAddresses).contains(addresses.count) else {
+        throw SettingRefusal()
+      }
+      for (index, address) in addresses.enumerated() where addresses[..<index].contains(address) {
+        throw SettingRefusal(hint: "name each address once")
+      }
+      return addresses
     })
 }

@@ -36,7 +36,11 @@ struct Reload: ParsableCommand {
       try signalDaemon()
       throw CommandFailure("\(error)", exitCode: 78)
     }
-    guard let address = try configuration.control.address else { return try signalDaemon() }
+    let addresses = try configuration.control.addresses
+    // A flood of TCP connections does not reach a Unix socket.
+    guard let address = addresses.first(where: \.isUnix) ?? addresses.first else {
+      return try signalDaemon()
+    }
     let client = ControlClient(address)
     let before: DaemonView
     do throws(ControlError) {
