@@ -88,17 +88,18 @@ let package = Package(
     benchmark(
       "StageBenchmark",
       ["BatchNormalization", "Codecs", "Configuration", "Operators", "Records"]),
-    tests("Records"),
+    tests("Records", ["TestSupport"]),
     tests("State", ["Records"]),
-    tests("BatchNormalization", ["CColumnKernel", "State"], resources: [.copy("Golden")]),
+    tests(
+      "BatchNormalization", ["CColumnKernel", "State", "TestSupport"], resources: [.copy("Golden")]),
     tests("Operators", ["BatchNormalization", "Configuration", "Records", "State"]),
-    tests("Dataflow"),
+    tests("Dataflow", ["TestSupport"]),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),
     tests(
       "Codecs", ["Records", "Configuration", "CNumberOracle", "TestSupport"],
       resources: [.copy("Golden")]),
-    tests("Configuration"),
+    tests("Configuration", ["TestSupport"]),
     tests("Connectors", ["Dataflow", "TestSupport"]),
     tests(
       "ControlPlane",
@@ -108,11 +109,12 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     tests("Stream", ["Supervision", "TestSupport"]),
-    tests("Synthetic", ["Records"]),
+    tests("Synthetic", ["Records", "TestSupport"]),
     .target(
       name: "TestSupport",
       dependencies: [
         "BatchNormalization", "Codecs", "Dataflow", "Operators", "Records", "State", "Storage",
+        "Synthetic",
       ],
       path: "Tests/TestSupport",
       swiftSettings: settings),

@@ -1,26 +1,12 @@
 import Records
 import State
+import TestSupport
 import Testing
 
 @testable import BatchNormalization
 
-/// SplitMix64 (Steele, Lea & Flood 2014): small, seeded and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  /// About normal, mean 0 and deviation 1: the sum of twelve uniform numbers.
+extension SeededGenerator {
+  /// A number of a nearly normal distribution with mean 0 and standard deviation 1: the sum of twelve uniform numbers.
   mutating func deviate() -> Double {
     (0..<12).reduce(-6.0) { sum, _ in sum + Double.random(in: 0..<1, using: &self) }
   }

@@ -1,5 +1,6 @@
 import CColumnKernel
 import Records
+import TestSupport
 import Testing
 
 @testable import BatchNormalization

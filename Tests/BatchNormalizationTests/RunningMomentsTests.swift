@@ -1,5 +1,6 @@
 import Records
 import State
+import TestSupport
 import Testing
 
 @testable import BatchNormalization

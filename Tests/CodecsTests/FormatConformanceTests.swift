@@ -10,6 +10,8 @@ import Testing
   private static let names = BuiltInFormats.all.map(\.name)
   /// The names that raw columns have.
   private static let features = ["f0", "f1", "f2"]
+  /// Characters that mean something in a format.
+  private static let pieces = "\"\n\r,{}[]:\\ +-.eE0nN\u{FEFF}".map { Array(String($0).utf8) }
 
   private static func format(_ name: String) throws -> RecordFormat {
     try #require(BuiltInFormats.all.named(name))
@@ -48,12 +50,12 @@ import Testing
     return Array(output.readable)
   }
 
-  private static func randomRows(_ count: Int, _ random: inout SplitMix64) -> [[Double]] {
+  private static func randomRows(_ count: Int, _ random: inout SeededGenerator) -> [[Double]] {
     (0..<count).map { row in
       features.map { _ in
         let value = Double(bitPattern: random.next())
         // The first record has all its features, for it is what they are chosen by.
-        if row == 0 { return Double(Int.random(in: -99...99, using: &random)) / 4 }
+        if row == 0 { return random.fraction(upTo: 99, over: 4) }
         return value.isFinite ? value : .nan
       }
     }
@@ -85,8 +87,8 @@ import Testing
 
   @Test(arguments: names)
   func `a format reads what it writes`(name: String) throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    var random = SplitMix64(state: seed)
+    let seed = testSeed
+    var random = SeededGenerator(seed: seed)
     let format = try Self.format(name)
     let rows = Self.randomRows(60, &random)
     let batches = [Array(rows[..<1]), [], Array(rows[1..<40]), Array(rows[40...])]
@@ -114,8 +116,8 @@ import Testing
 
   @Test(arguments: names)
   func `records that were not changed are written as they were`(name: String) throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    var random = SplitMix64(state: seed)
+    let seed = testSeed
+    var random = SeededGenerator(seed: seed)
     let format = try Self.format(name)
     let stream = try Self.stream(format, [Self.randomRows(40, &random)])
     let reading = try FormatReading(format, stream, Self.decoderOptions())
@@ -149,14 +151,14 @@ import Testing
 
   @Test(arguments: names)
   func `any bytes give records or faults, the same whatever the chunks`(name: String) throws {
-    let seed = UInt64.random(in: 0 ... .max)
-    var random = SplitMix64(state: seed)
+    let seed = testSeed
+    var random = SeededGenerator(seed: seed)
     let format = try Self.format(name)
     let rows = Self.randomRows(1, &random) + [[1, 2, 3], [.nan, -0.5, 4], [5, 6, 7]]
     let valid = try Self.stream(format, [rows])
     var (recordCount, faultCount) = (0, 0)
     for round in 0..<2000 {
-      let input = Self.mutated(valid, &random)
+      let input = random.mutated(valid, with: Self.pieces, changes: 1...3)
       var options = Self.decoderOptions()
       options.onInvalid = Bool.random(using: &random) ? .reject : .missing
       options.onMissing = MissingPolicy.allCases.randomElement(using: &random) ?? .keep
@@ -184,24 +186,5 @@ import Testing
     }
     // Else the mutations were not what this test is about.
     #expect(recordCount > 500 && faultCount > 100, "seed \(seed)")
-  }
-
-  private static func mutated(_ valid: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
-    var bytes = valid
-    for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
-      let place = Int.random(in: bytes.indices, using: &random)
-      let end = min(bytes.count, place + Int.random(in: 1...9, using: &random))
-      switch Int.random(in: 0..<6, using: &random) {
-      case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-      case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
-      case 2: bytes.removeSubrange(place..<end)
-      case 3: bytes.insert(contentsOf: bytes[place..<end], at: place)
-      case 4:
-        let odd = Array("\"\n\r,{}[]:\\ +-.eE0nN\u{FEFF}".utf8)
-        bytes.insert(odd.randomElement(using: &random) ?? 0, at: place)
-      default: bytes.removeSubrange(place...)
-      }
-    }
-    return bytes
   }
 }

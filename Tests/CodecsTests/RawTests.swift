@@ -261,7 +261,7 @@ import Testing
   func `rows of any width, taken any number at a time, come out as they went in`(
     scalar: Precision, width: Int
   ) throws {
-    var random = SystemRandomNumberGenerator()
+    var random = SeededGenerator()
     let rows = 43
     let input = (0..<rows * width).map { _ in
       // As Float holds it.
@@ -277,12 +277,13 @@ import Testing
         let reading = try FormatReading(
           .raw, Self.bytes(input, scalar), options, batchSize: batchSize, chunk: 4096)
         let expected = (0..<rows).map { row in columns.map { input[row * width + $0] } }
-        #expect(reading.rows == expected, "batches of \(batchSize)")
+        #expect(reading.rows == expected, "batches of \(batchSize), seed \(random.seed)")
         let output = try reading.encoded(
           .raw, encoderOptions(reading, width, scalar, precision)
         ) { -$0 }
         let negated = input.enumerated().map { columns.contains($0 % width) ? -$1 : $1 }
-        #expect(Self.values(output, precision) == negated, "batches of \(batchSize)")
+        #expect(
+          Self.values(output, precision) == negated, "batches of \(batchSize), seed \(random.seed)")
       }
     }
   }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Connectors
@@ -60,7 +61,7 @@ import Testing
 
   @Test(arguments: 0..<20)
   func `what comes out is whole writes in order, and what does not is counted`(seed: UInt64) {
-    var random = SeededNumbers(state: seed)
+    var random = SeededGenerator(seed: seed)
     let limit = Int.random(in: 1...2000, using: &random)
     var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: limit)
     var (taken, written, dropped): ([UInt8], Int, Int) = ([], 0, 0)
@@ -83,18 +84,5 @@ import Testing
     #expect(numbers.allSatisfy { (0..<written).contains($0) }, "seed \(seed)")
     #expect(numbers.count + dropped == written, "seed \(seed)")
     #expect(queue.waitingBytes == 0)
-  }
-}
-
-/// Numbers that are the same for a seed (SplitMix64).
-struct SeededNumbers: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -47,9 +47,7 @@ extension LiveSourceTests {
     }
 
     @Test func `many connections at once each come whole and in order`() throws {
-      var random = SystemRandomNumberGenerator()
-      let seed = UInt64.random(in: 0...UInt64.max, using: &random)
-      var generator = Sequence64(state: seed)
+      var random = SeededGenerator()
       var source = try listen(capacity: 700)
       let producers = try (0..<50).map { _ in try connect() }
       // Taken in the order in which they connected: the run is the number of the producer.
@@ -63,9 +61,9 @@ extension LiveSourceTests {
         }
       }
       for step in 0..<2000 {
-        let number = Int.random(in: 0..<producers.count, using: &generator)
+        let number = Int.random(in: 0..<producers.count, using: &random)
         let text = "\(number)-\(step);" + String(repeating: "x", count: step % 997)
-        #expect(producers[number].write(text) == text.utf8.count, "seed \(seed)")
+        #expect(producers[number].write(text) == text.utf8.count, "seed \(random.seed)")
         sent[number] += text
         if step % 20 == 0 { take(try source.drain()) }
       }
@@ -74,7 +72,7 @@ extension LiveSourceTests {
       take(rest)
       #expect(rest.filter { $0.hasSuffix(" ended") }.count == producers.count)
       for number in producers.indices {
-        #expect(got[number] == sent[number], "producer \(number), seed \(seed)")
+        #expect(got[number] == sent[number], "producer \(number), seed \(random.seed)")
       }
     }
 
@@ -248,18 +246,5 @@ extension LiveSourceTests {
     func `what is no permissions is refused`(text: String) {
       #expect((try? SettingType<UInt32>.permissions.parse([text])) == nil)
     }
-  }
-}
-
-/// SplitMix64, so that a failure can be repeated from its seed.
-private struct Sequence64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -20,7 +20,7 @@ import Testing
   @Test(.timeLimit(.minutes(10)), arguments: scenarios)
   func `a killed daemon goes on as if nothing had happened`(_ scenario: Scenario) throws {
     let place = try Workplace()
-    var random = Numbers()
+    var random = SeededGenerator()
     var input = try ScenarioInput(scenario, in: place)
     let kills = scenario.kills * (runsFullDose ? 10 : 1)
     try place.write(
@@ -71,7 +71,7 @@ import Testing
   @Test(.timeLimit(.minutes(10)))
   func `a killed normalize goes on as if nothing had happened`() throws {
     let place = try Workplace()
-    var random = Numbers()
+    var random = SeededGenerator()
     let scenario = Scenario(source: .file, kills: 3)
     let input = try ScenarioInput(scenario, in: place)
     func command(_ name: String) -> [String] {

@@ -125,7 +125,7 @@ struct ScenarioInput {
   }
 
   /// Lets one part more of what is late come; false where all is there.
-  mutating func grow(using random: inout Numbers) throws -> Bool {
+  mutating func grow(using random: inout SeededGenerator) throws -> Bool {
     if !lateFiles.isEmpty {
       try moveIn()
     } else if !rest.isEmpty {
@@ -140,18 +140,5 @@ struct ScenarioInput {
       return false
     }
     return true
-  }
-}
-
-/// SplitMix64.
-struct Numbers: RandomNumberGenerator {
-  private var state = testSeed
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -212,18 +212,3 @@ extension DispatchSemaphore {
   /// Whether it is not signalled for a moment. A busy machine may hide a mistake in that time; it cannot make one.
   func staysQuiet() -> Bool { wait(timeout: .now() + .milliseconds(50)) == .timedOut }
 }
-
-/// SplitMix64, so that a seed gives the same run everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}

@@ -16,7 +16,7 @@ import Testing
   ) throws {
     let dose = fuzzDose(shareOf: FuzzTarget.all.count)
     let seed = testSeed
-    var random = Mutation(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let seeds = try target.seeds()
     let memory = try residentBytes()
     var read = 0

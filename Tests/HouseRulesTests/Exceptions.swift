@@ -153,7 +153,6 @@ let filesToRewrite: Set<String> = [
   "Tests/StreamTests/TestStream.swift",
   "Tests/TestSupport/Command.swift",
   "Tests/TestSupport/Daemon.swift",
-  "Tests/TestSupport/Dose.swift",
   "Tests/TestSupport/Peer.swift",
   "docs/ARCHITECTURE.md",
   "docs/DELIVERY.md",

@@ -3,25 +3,6 @@ import State
 import Storage
 import TestSupport
 
-/// SplitMix64, so that a failure's seed makes the same run again.
-struct SeededGenerator: RandomNumberGenerator {
-  let seed: UInt64
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    self.seed = seed
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 /// A valid checkpoint of `count` features with any finite numbers.
 func randomCheckpoint(_ count: Int, using random: inout SeededGenerator) -> Checkpoint {
   func finite(_ random: inout SeededGenerator) -> Double {

@@ -10,7 +10,7 @@ import Testing
 @Suite struct CheckpointTests {
   private func values(_ count: Int, _ seed: UInt64) -> [Double] {
     var random = SeededGenerator(seed: seed)
-    return (0..<count).map { _ in Double(Int.random(in: -9999...9999, using: &random)) / 128 }
+    return (0..<count).map { _ in random.fraction(upTo: 9999, over: 128) }
   }
 
   private func twoColumns(_ range: Range<Int>, _ seed: UInt64) -> [UInt8] {
@@ -40,7 +40,7 @@ import Testing
 
   @Test(arguments: 0..<6)
   func `two halves, the second from the first's checkpoint, equal the whole`(index: Int) throws {
-    let seed = UInt64.random(in: 0 ... .max)
+    let seed = testSeed
     let configuration = csvConfiguration {
       Self.settings[index](&$0.normalization)
       $0.precision = .float64
@@ -202,7 +202,7 @@ import Testing
 
   @Test func `checkpoints and parameters are read from and written to files`() throws {
     let directory = try TemporaryDirectory()
-    let seed = UInt64.random(in: 0 ... .max)
+    let seed = testSeed
     try directory.write("in.csv", twoColumns(0..<32, seed))
     var state = Checkpoint(features: ["a", "b"], settings: try checkpoint().settings)
     state.runningMean = [1, 2]

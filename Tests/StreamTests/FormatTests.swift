@@ -49,7 +49,7 @@ import Testing
     input: String, output: String
   ) throws {
     guard input != output else { return }
-    let seed = UInt64.random(in: 0 ... .max)
+    let seed = testSeed
     for precision in Precision.allCases {
       var stream = TestStream(input, records: 60, seed: seed)
       stream.configuration.precision = precision
