@@ -7,15 +7,15 @@ import TestSupport
 
 @testable import Stream
 
-/// What came of a stream whose stages were driven one after another on one thread.
+/// The results of a stream whose stages take turns on one thread.
 struct SerialRun {
   var output: [UInt8] = []
   var deadLetters: [UInt8] = []
   var rejected: [RejectedRecord] = []
   var checkpoint: Checkpoint?
-  /// The records of every batch, as they were cut.
+  /// The number of records of each batch.
   var batchSizes: [Int] = []
-  /// The bytes of every encoded unit that has some.
+  /// The sizes of the encoded units that are not empty, in bytes.
   var unitByteCounts: [Int] = []
   let metrics = StreamMetrics()
 
@@ -25,61 +25,48 @@ struct SerialRun {
   /// Drives the stages over `input`, read at most `piece` bytes at a time.
   ///
   /// - Parameters:
-  ///   - isLive: whether the source has no end of its own, and is stopped where it waits.
-  ///   - stopsAfter: the number of steps of the source after which it is stopped.
+  ///   - isLive: whether the source has no end. The run stops it when it waits.
+  ///   - stopsAfter: the number of steps of the source after which the run stops it.
   init(
     _ configuration: StreamConfiguration, _ input: [UInt8], piece: Int = .max,
     initial: Checkpoint? = nil, parameters: Parameters? = nil, isLive: Bool = false,
     stopsAfter: Int = .max
   ) throws {
     let (sink, letters) = (CollectingSink(name: "out"), CollectingSink(name: "letters"))
-    var ingest = try IngestStage(
-      IngestContext(
-        configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox()),
-      source: PieceSource(input, piece: piece, isLive: isLive))
-    var normalize = OperateStage(
-      configuration, from: InitialState(checkpoint: initial, parameters: parameters))
-    var worker = try EncodeWorker(level: configuration.compressionLevel)
-    var emit = EmitStage(
-      streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),
-      metrics: metrics)
-    func pass(_ signal: Signal<IngestedItem>, to run: inout SerialRun) throws {
-      var units: [RecordUnit] = []
-      _ = try normalize.step(signal) { units.append($0) }
-      for unit in units {
-        run.rejected += unit.events.badRecords
-        let encoded = try worker.work(unit)
-        if !encoded.bytes.isEmpty { run.unitByteCounts.append(encoded.bytes.count) }
-        if let barrier = encoded.barrier {
-          run.checkpoint = barrier.checkpoint
-          run.checkpoint?.input = barrier.input
-        }
-        _ = try emit.step(.element(encoded)) { _ in }
-      }
-    }
-    var signal = Signal<Nothing>.resume
+    var flow = SerialFlow(
+      try IngestStage(
+        IngestContext(configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox()),
+        source: PieceSource(input, piece: piece, isLive: isLive)),
+      OperateStage(
+        configuration, from: InitialState(checkpoint: initial, parameters: parameters)),
+      try EncodeWorker(level: configuration.compressionLevel),
+      EmitStage(
+        streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),
+        metrics: metrics))
+    var random = SeededGenerator(seed: 1)
     var steps = 0
-    while true {
-      var items: [IngestedItem] = []
-      let progress = try ingest.step(signal) { items.append($0) }
-      for item in items {
-        if case .records(let records) = item { batchSizes += records.sizes }
-        try pass(.element(item), to: &self)
+    while !flow.hasEnded {
+      let isStopped = steps >= stopsAfter || flow.isQuiet
+      if flow.sourceMayStep { steps += 1 }
+      for case .records(let records) in try flow.stepSource(isStopped ? .end : .resume) {
+        batchSizes += records.sizes
       }
-      signal = .resume
-      steps += 1
-      if case .waits = progress { signal = .end }
-      if steps == stopsAfter { signal = .end }
-      if progress == .finished { break }
+      for unit in try flow.stepMiddle() { rejected += unit.events.badRecords }
+      if let encoded = try flow.stepWorker(using: &random) {
+        if !encoded.bytes.isEmpty { unitByteCounts.append(encoded.bytes.count) }
+        if let barrier = encoded.barrier {
+          checkpoint = barrier.checkpoint
+          checkpoint?.input = barrier.input
+        }
+      }
+      try flow.stepSink()
     }
-    try pass(.end, to: &self)
-    _ = try emit.step(.end) { _ in }
     output = sink.bytes
     deadLetters = letters.bytes
   }
 }
 
-/// Gives bytes piece by piece.
+/// A source of bytes that come in pieces.
 struct PieceSource: Source {
   let name = "pieces"
   let size: Int?
@@ -108,7 +95,7 @@ struct PieceSource: Source {
   mutating func abandon(_ split: SplitID) {}
 }
 
-/// Keeps what is written to it; used on one thread.
+/// A sink that keeps the bytes; used on one thread.
 final class CollectingSink: ByteSink, @unchecked Sendable {
   // @unchecked because the serial driver runs on one thread.
   let name: String
