@@ -12,14 +12,11 @@ extension TemporaryDirectory {
   }
 }
 
-/// What a test waits for at most; only one that fails takes that long.
-private let patience = Duration.seconds(5)
-
 struct TookTooLong: Error {}
 
 /// Repeats `body` until it gives something.
 func eventually<Result>(_ body: () throws -> Result?) throws -> Result {
-  let deadline = ContinuousClock.now + patience
+  let deadline = ContinuousClock.now + .seconds(hangSeconds)
   while ContinuousClock.now < deadline {
     if let result = try body() { return result }
     usleep(500)
@@ -35,7 +32,7 @@ func waitUntil(_ body: () throws -> Bool) throws {
 extension ByteSink {
   /// Pushes until the sink can take more, or gives up.
   mutating func pushUntilDone() throws {
-    let deadline = ContinuousClock.now + patience
+    let deadline = ContinuousClock.now + .seconds(hangSeconds)
     while let awaited = try push() {
       guard awaited.isReady(within: 5), .now < deadline else { throw TookTooLong() }
     }

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Records
 import Storage
+import TestSupport
 import Testing
 
 @testable import Connectors
@@ -95,16 +96,15 @@ struct SourceDriver {
     #expect(try drain() == [])
     #expect(!isReady(), "ready with nothing to give")
     try action()
-    #expect(isReady(within: 5), "not woken")
+    #expect(isReady(within: hangSeconds), "not woken")
     return try drain()
   }
 
-  /// What the source gives until it is `expected`, or for five seconds.
+  /// What the source gives until it is `expected`, or for `hangSeconds`.
   mutating func drain(until expected: [String]) throws -> [String] {
-    let clock = ContinuousClock()
-    let deadline = clock.now + .seconds(5)
+    let deadline = ContinuousClock.now + .seconds(hangSeconds)
     var log = try drain()
-    while log != expected, clock.now < deadline {
+    while log != expected, ContinuousClock.now < deadline {
       _ = isReady(within: min(awaited?.seconds ?? 0.05, 0.05))
       log += try drain()
     }
@@ -185,7 +185,7 @@ final class Producer {
   }
 
   /// Whether the other end has closed the connection.
-  func isClosedByPeer(within seconds: Double = 5) -> Bool {
+  func isClosedByPeer(within seconds: Double = hangSeconds) -> Bool {
     var query = pollfd(fd: descriptor?.number ?? -1, events: CShort(POLLIN), revents: 0)
     guard poll(&query, 1, CInt(seconds * 1000)) > 0 else { return false }
     var byte: UInt8 = 0

@@ -124,7 +124,7 @@ import Testing
     _ configuration: String, _ output: String, _ lines: Int, in place: Workplace, _ hint: String
   ) throws {
     let running = try place.start([binary, "run", "--config", configuration], input: nil)
-    let isWhole = try eventually(within: 30) {
+    let isWhole = try eventually {
       usleep(100_000)
       // Before it runs, what stands in the output may still be what a killed one has left.
       let log = try String(contentsOfFile: running.errors, encoding: .utf8)

@@ -31,7 +31,7 @@ import Testing
     #expect(try kept(place, "b").mean > 0)
   }
 
-  @Test func `a stop takes no longer than it may where a reader is absent`() throws {
+  @Test func `a stop gives up after its timeout if nobody reads the output`() throws {
     let place = try Workplace()
     let daemon = try Daemon(
       in: place, DaemonSocketTests.stream(), settings: "shutdown_timeout: 500ms")
@@ -40,7 +40,8 @@ import Testing
     #expect(try eventually { try daemon.count("records_in_flight") == 100 })
     let start = ContinuousClock.now
     let finished = try daemon.stop(SIGINT)
-    #expect(ContinuousClock.now - start < .seconds(8))
+    // The default timeout is 20 s.
+    #expect(ContinuousClock.now - start < .seconds(19))
     #expect(finished.exitCode == 75)
     #expect(finished.errors.contains("stopped before everything was drained"))
   }
@@ -168,12 +169,17 @@ import Testing
     #expect(subscriber.lines(9).count == 9)
     #expect(
       try eventually { try daemon.count("checkpoints") > 0 && kept(place, "a").values == 8 })
-    let count = try daemon.count("checkpoints")
+    func checkpoints() throws -> Int {
+      try FileManager.default.contentsOfDirectory(atPath: place.path("state/s"))
+        .count { $0.hasPrefix("checkpoint-") }
+    }
+    let count = try checkpoints()
     // A change by an operator is kept at once, because the source could not give it again.
     #expect(try daemon.ask("POST", "/api/v1/streams/s/reset").status == 200)
     #expect(try eventually { try kept(place, "a").values == 0 })
+    // More than two intervals. A slow machine may hide a mistake in that time; it cannot make one.
     usleep(1_200_000)
-    #expect(try daemon.count("checkpoints") == count + 1)
+    #expect(try checkpoints() == count + 1)
     #expect(try daemon.stop().exitCode == 0)
   }
 

@@ -82,8 +82,7 @@ import Testing
     let start = ContinuousClock.now
     producer.send(Records.text(0, 0..<3))
     #expect(Records.indices(subscriber.lines(3)) == [0: [0, 1, 2]])
-    let elapsed = ContinuousClock.now - start
-    #expect(elapsed >= .milliseconds(290) && elapsed < .seconds(10), "\(elapsed)")
+    #expect(ContinuousClock.now - start >= .milliseconds(290))
     #expect(try eventually { try daemon.count("batches") == 1 })
     #expect(try daemon.stop().exitCode == 0)
   }

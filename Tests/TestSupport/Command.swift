@@ -43,23 +43,32 @@ package final class Workplace {
     try run([binary] + arguments, input: input)
   }
 
-  /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the same with an eye
-  /// on its memory.
+  /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the binary whose memory and
+  /// processor time are measured.
   package func shell(_ command: String) throws -> Finished {
     // GNU time forks by itself: what it reports is free of the memory of this process, which a
     // spawned child counts as its own.
-    let names = "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M -o stream-peak $EVENKEEL\""
+    let names =
+      "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M:%U:%S -o stream-peak $EVENKEEL\""
     return try run(["/bin/sh", "-c", "\(names); \(command)"], input: nil)
   }
 
-  /// The greatest resident set of the last measured command, in bytes; 0 under a sanitizer, whose own
-  /// memory it would be.
+  /// The greatest resident set of the last measured command, in bytes. It is 0 under a sanitizer, which has a
+  /// large memory of its own.
   package func peakMemory() throws -> Int {
-    guard !isSanitized else { return 0 }
-    let kibibytes = String(decoding: try read("stream-peak"), as: UTF8.self)
-      .trimmingCharacters(in: .whitespacesAndNewlines)
-    guard let peak = Int(kibibytes) else { throw POSIXError(.ENODATA) }
-    return peak * 1024
+    isSanitized ? 0 : Int(try measures()[0]) * 1024
+  }
+
+  /// The processor time of the last measured command, in seconds. Other processes do not change it.
+  package func processorSeconds() throws -> Double { try measures()[1...].reduce(0, +) }
+
+  /// What GNU time wrote: kibibytes, seconds in the program, seconds in the kernel.
+  private func measures() throws -> [Double] {
+    // A command that fails is told in a line before it.
+    let line = String(decoding: try read("stream-peak"), as: UTF8.self).split(separator: "\n").last
+    let numbers = (line ?? "").split(separator: ":").compactMap { Double($0) }
+    guard numbers.count == 3 else { throw POSIXError(.ENODATA) }
+    return numbers
   }
 
   private func run(_ command: [String], input: String?) throws -> Finished {

@@ -78,7 +78,7 @@ package final class Daemon: @unchecked Sendable {
 
   /// Waits until it has ended; one that does not is killed.
   package func end() throws -> Finished {
-    let deadline = ContinuousClock.now + .seconds(40)
+    let deadline = ContinuousClock.now + .seconds(hangSeconds)
     while !isOver {
       if ContinuousClock.now > deadline { running.signal(SIGKILL) }
       usleep(2000)
@@ -115,6 +115,17 @@ package final class Daemon: @unchecked Sendable {
     let line = try required(
       text.split(separator: "\n").first { $0.hasPrefix("Threads:") }, "Threads")
     return try required(Int(line.split(separator: "\t").last ?? ""), String(line))
+  }
+
+  /// Whether a descriptor of the process leads to a file of its directory.
+  package func hasOpen(_ name: String) -> Bool {
+    let descriptors = "/proc/\(running.identifier)/fd"
+    let numbers = (try? FileManager.default.contentsOfDirectory(atPath: descriptors)) ?? []
+    return numbers.contains {
+      let target = try? FileManager.default.destinationOfSymbolicLink(
+        atPath: "\(descriptors)/\($0)")
+      return target == place.path(name)
+    }
   }
 
   /// How many descriptors are open.
@@ -195,9 +206,9 @@ package final class NotificationSocket: @unchecked Sendable {
 
   /// Waits for a message with that line; a `*` at its end stands for anything. Earlier ones are kept too.
   package func wait(
-    for line: String, within seconds: Double = 30, while isAlive: () -> Bool = { true }
+    for line: String, while isAlive: () -> Bool = { true }
   ) throws {
-    let deadline = ContinuousClock.now + .seconds(seconds)
+    let deadline = ContinuousClock.now + .seconds(hangSeconds)
     var buffer = [UInt8](repeating: 0, count: 4096)
     while ContinuousClock.now < deadline, isAlive() {
       var query = pollfd(fd: number, events: CShort(POLLIN), revents: 0)
@@ -211,14 +222,4 @@ package final class NotificationSocket: @unchecked Sendable {
     }
     throw POSIXError(.ETIMEDOUT, userInfo: ["line": line, "received": received])
   }
-}
-
-/// Waits until something is so; false where it does not come to be.
-package func eventually(within seconds: Double = 20, _ isSo: () throws -> Bool) rethrows -> Bool {
-  let deadline = ContinuousClock.now + .seconds(seconds)
-  while ContinuousClock.now < deadline {
-    if try isSo() { return true }
-    usleep(5000)
-  }
-  return try isSo()
 }

@@ -42,7 +42,7 @@ package final class Peer: @unchecked Sendable {
 
   /// A test fails rather than hangs.
   private func limitWaits() {
-    var time = timeval(tv_sec: 20, tv_usec: 0)
+    var time = timeval(tv_sec: Int(hangSeconds), tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(number, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
     }
