@@ -139,8 +139,7 @@ private struct PlainColumn {
       _ = batch.apply(kernel) { _ in
         ColumnTransform(mean: 1, variance: 2, weight: 3, bias: 4, settings: .init())
       }
-      guard case .float32(let values) = batch.values else { return }
-      #expect(values.map(\.bitPattern) == (0..<12).map { bits[$0 % 4] })
+      #expect(batch.bits.prefix(12) == (0..<12).map { UInt64(bits[$0 % 4]) }[...])
     }
   }
 }

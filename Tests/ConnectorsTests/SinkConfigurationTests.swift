@@ -55,13 +55,16 @@ func configured(_ line: String) throws -> any ByteSink {
   }
 
   @Test(arguments: [
-    "tcp: { address: '127.0.0.1:0' }",
-    "tcp: { address: '0.0.0.0:0', allow_remote: true }",
-    "tcp: { address: '[::1]:9', connect: true, when_full: drop_oldest, queue: 64KiB }",
-    "unix: { path: /nowhere/x, connect: true }",
+    ("tcp: { address: '127.0.0.1:0' }", "127.0.0.1:0"),
+    ("tcp: { address: '0.0.0.0:0', allow_remote: true }", "0.0.0.0:0"),
+    ("tcp: { address: '[::1]:9', connect: true, when_full: drop_oldest, queue: 64KiB }", "[::1]:9"),
+    ("unix: { path: /nowhere/x, connect: true }", "/nowhere/x"),
   ])
-  func `a right setting is taken`(line: String) throws {
+  func `a right setting opens a sink with the name of its address`(
+    line: String, name: String
+  ) throws {
     var sink = try configured(line)
+    #expect(sink.name == name)
     try sink.finish()
   }
 

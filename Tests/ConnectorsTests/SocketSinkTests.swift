@@ -78,6 +78,9 @@ private final class TestServer {
       return sink.subscriberCount == 1 && living.bytes.count == large.count + 5
     }
     try sink.finish()
+    try living.readToEnd()
+    let isWhole = living.bytes == bytes("head;") + large
+    #expect(isWhole)
   }
 }
 
