@@ -185,6 +185,9 @@ import Testing
         on_invalid: reject
         on_bad_record: fail
         """))
+    // The stream writes the record before the bad one, and fails then.
+    let subscriber = try Peer(unix: place.path("out.sock"))
+    defer { subscriber.close() }
     let producer = try Peer(unix: place.path("in.sock"))
     producer.send(Records.header + Records.record(0, 0))
     #expect(try eventually { try daemon.count("records_in_flight") == 1 })
