@@ -1,4 +1,4 @@
-// What Linux has and Swift's Glibc module leaves out.
+// Declares functions of Linux that Swift's Glibc module lacks.
 #include <sys/epoll.h>
 #include <malloc.h>
 #include <sys/eventfd.h>
@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <sys/types.h>
 
-// From fcntl.h, pthread.h and sched.h, which declare them for GNU programs only.
+// The headers fcntl.h, pthread.h and sched.h declare these only if _GNU_SOURCE is defined.
 #define SYNC_FILE_RANGE_WRITE 2
 int sync_file_range(int descriptor, off_t offset, off_t count, unsigned int flags);
 int sched_getaffinity(pid_t thread, size_t size, cpu_set_t *set);

@@ -55,35 +55,35 @@ RowsRead csv_rows_read(const CsvPlan *plan_given, const char *begin, const char 
   const CsvPlan plan = *plan_given;
   RowWriter writer(*target, begin);
   const char *const limit = whole_lines_end(begin, end);
-  const char *place = begin;
-  while (!writer.is_full() && place < limit) {
-    const char *const start = place;
-    if (plan.column_count > 1 && (*place == '\n' || *place == '\r')) break;
+  const char *cursor = begin;
+  while (!writer.is_full() && cursor < limit) {
+    const char *const start = cursor;
+    if (plan.column_count > 1 && (*cursor == '\n' || *cursor == '\r')) break;
     writer.start();
     for (size_t column = 0;;) {
       const int32_t feature = plan.features[column];
       if (feature < 0) {
-        place = field_end(place, end, plan.delimiter);
+        cursor = field_end(cursor, end, plan.delimiter);
       } else {
         double value = 0;
         const char *after = nullptr;
-        if (size_t(end - place) >= plain_number_reach) after = parse_plain(place, &value);
+        if (size_t(end - cursor) >= plain_number_reach) after = parse_plain(cursor, &value);
         if (after == nullptr || (*after != plan.delimiter && *after != '\n')) {
-          after = read_other(plan, place, end, &value);
+          after = read_other(plan, cursor, end, &value);
           if (after == nullptr) return writer.rows();
         }
-        writer.take(feature, value, place, after);
-        place = after;
+        writer.take(feature, value, cursor, after);
+        cursor = after;
       }
       if (++column == plan.column_count) break;
-      if (*place != plan.delimiter) return writer.rows();
-      ++place;
+      if (*cursor != plan.delimiter) return writer.rows();
+      ++cursor;
     }
-    if (*place == '\r') ++place;
-    if (*place != '\n') break;
-    ++place;
-    if (size_t(place - start) > plan.record_bytes) break;
-    writer.commit(place);
+    if (*cursor == '\r') ++cursor;
+    if (*cursor != '\n') break;
+    ++cursor;
+    if (size_t(cursor - start) > plan.record_bytes) break;
+    writer.commit(cursor);
   }
   return writer.rows();
 }

@@ -14,53 +14,53 @@ struct Leaf {
   size_t length;
 };
 
-// Notes the leaves that are reached through objects alone.
+// Collects the leaves of a record that are reached through objects only.
 class LeafLister {
  public:
   explicit LeafLister(std::vector<Leaf> &leaves) : leaves_(leaves) {}
   Walk<LeafLister> *walk = nullptr;
 
   bool begin(bool is_object, uint32_t) {
-    // What stands in an array, arrays too, makes it no vector.
-    if (!places_.empty() && !places_.back().is_object) places_.back().is_vector = false;
+    // An array that contains an array or an object is no vector.
+    if (!levels_.empty() && !levels_.back().is_object) levels_.back().is_vector = false;
     const bool is_reached =
-        places_.empty() || (places_.back().is_object && places_.back().is_reached);
-    places_.push_back(Place{is_object, is_reached, !is_object && is_reached, false, 0});
+        levels_.empty() || (levels_.back().is_object && levels_.back().is_reached);
+    levels_.push_back(Level{is_object, is_reached, !is_object && is_reached, false, 0});
     return true;
   }
 
   bool key(ondemand::field &field) {
     std::string_view text;
     if (!walk->read_key(field, &text)) return false;
-    // The keys of the objects around this one stay; its last key goes.
-    if (places_.back().is_reached) {
-      path_.resize(places_.size() - 1);
+    // Keeps the keys of the objects around this one, and replaces the last key of this object.
+    if (levels_.back().is_reached) {
+      path_.resize(levels_.size() - 1);
       path_.emplace_back(text);
     }
     return true;
   }
 
   bool scalar(Scalar kind, uint32_t, std::string_view) {
-    Place &place = places_.back();
-    if (place.is_object) {
-      if (place.is_reached && kind == Scalar::number) note(false, 0);
+    Level &level = levels_.back();
+    if (level.is_object) {
+      if (level.is_reached && kind == Scalar::number) note(false, 0);
       return true;
     }
-    ++place.length;
-    place.has_number |= kind == Scalar::number;
-    place.is_vector &= kind != Scalar::other;
+    ++level.length;
+    level.has_number |= kind == Scalar::number;
+    level.is_vector &= kind != Scalar::other;
     return true;
   }
 
   bool end() {
-    const Place place = places_.back();
-    places_.pop_back();
-    if (place.is_vector && place.has_number) note(true, place.length);
+    const Level level = levels_.back();
+    levels_.pop_back();
+    if (level.is_vector && level.has_number) note(true, level.length);
     return true;
   }
 
  private:
-  struct Place {
+  struct Level {
     bool is_object, is_reached, is_vector, has_number;
     size_t length;
   };
@@ -75,7 +75,7 @@ class LeafLister {
   }
 
   std::vector<Leaf> &leaves_;
-  std::vector<Place> places_;
+  std::vector<Level> levels_;
   std::vector<std::string> path_;
 };
 

@@ -1,9 +1,9 @@
 // Walks one JSON object, value by value and without recursion, and checks all of it on the way.
 //
 // simdjson's first stage checks UTF-8, control characters in strings and that strings end; its
-// on-demand stage checks commas, colons and brackets as the walk passes them. Skipped values it
-// does not check, so here every value is visited: literals are compared, numbers held against the
-// grammar, strings with a backslash unescaped.
+// on-demand stage checks commas, colons and brackets as the walk passes them. It does not check
+// skipped values, so the walk visits every value: it compares literals, checks numbers against the
+// grammar, and unescapes strings with a backslash.
 #ifndef JSONWALK_H
 #define JSONWALK_H
 
@@ -31,8 +31,8 @@ struct Frame {
   ondemand::array_iterator element;
 };
 
-// A copy of a line with the bytes that simdjson wants to be readable after it, and what else is
-// worth keeping from one line to the next.
+// A copy of a line, with the readable bytes after it that simdjson needs. Keeps its buffers from one
+// line to the next.
 struct Line {
   ondemand::parser parser;
   std::vector<Frame> frames;
@@ -95,7 +95,7 @@ inline const char *words(simdjson::error_code code) {
     case simdjson::UNESCAPED_CHARS: return "a control character in a string";
     case simdjson::UNCLOSED_STRING: return "a string without its end";
     case simdjson::CAPACITY:
-    case simdjson::MEMALLOC: return "a line too long for the memory at hand";
+    case simdjson::MEMALLOC: return "a line too long for the memory that is left";
     default: return simdjson::error_message(code);
   }
 }

@@ -1,4 +1,4 @@
-// Puts the values of plain records where they belong.
+// Writes the values of plain records into columns.
 #ifndef ROWTARGET_H
 #define ROWTARGET_H
 
@@ -8,14 +8,14 @@
 
 namespace number_text {
 
-// The bytes up to the last line end, which stops whatever looks for the end of a field; empty where
-// there is none.
+// Returns the end of the last whole line; `begin` if there is no line end. The line end stops every search
+// for the end of a field.
 inline const char *whole_lines_end(const char *begin, const char *end) {
   const void *const last = memrchr(begin, '\n', static_cast<size_t>(end - begin));
   return last == nullptr ? begin : static_cast<const char *>(last) + 1;
 }
 
-// Fills a target record by record; a record counts once it is committed.
+// Fills a target record by record. Only committed records count.
 class RowWriter {
  public:
   RowWriter(const RowTarget &target, const char *begin)
@@ -26,7 +26,7 @@ class RowWriter {
 
   void start() { span_ = spans_; }
 
-  // Takes the value that the bytes from `from` to `to` spell.
+  // Stores a value, and the span of the text from `from` to `to` that spells it.
   void take(int32_t feature, double value, const char *from, const char *to) {
     const size_t cell = feature * target_.stride + target_.first_record + rows_.records;
     target_.values[cell] = value;
@@ -36,7 +36,7 @@ class RowWriter {
                         static_cast<uint32_t>(cell)};
   }
 
-  // The record ends before `after`.
+  // Counts the record that ends before `after`.
   void commit(const char *after) {
     spans_ = span_;
     ++rows_.records;
@@ -46,7 +46,7 @@ class RowWriter {
  private:
   const RowTarget target_;
   const char *const begin_;
-  // Behind the spans of whole records, and behind those of the record under way.
+  // `spans_` is after the spans of committed records, `span_` after those of the current record.
   TextSpan *spans_, *span_;
   RowsRead rows_ = {0, 0};
 };

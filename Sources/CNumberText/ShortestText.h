@@ -1,4 +1,4 @@
-// The shortest text of a float that reads back as the same float, spelled as std::to_chars does.
+// Writes the shortest text that reads back as the same float, spelled as by std::to_chars.
 #ifndef SHORTESTTEXT_H
 #define SHORTESTTEXT_H
 
@@ -15,7 +15,7 @@ constexpr uint32_t powers_of_ten[] = {1,      10,      100,      1000,     10000
 
 // Eight decimal digits as ASCII, the first in the lowest byte; `value` < 10^8.
 inline uint64_t eight_digits(uint32_t value) {
-  // Halves side by side: by 10^4, each by 100, each of these by 10.
+  // Works on both halves at once: divides by 10^4, then each part by 100, then each part by 10.
   const uint32_t high = static_cast<uint32_t>((uint64_t(value) * 109951163) >> 40);
   uint64_t lanes = high | (uint64_t(value - high * 10000) << 32);
   uint64_t quotients = ((lanes * 10486) >> 20) & 0x0000007F0000007F;
@@ -25,8 +25,8 @@ inline uint64_t eight_digits(uint32_t value) {
   return lanes + 0x3030303030303030;
 }
 
-// How floats of one binary exponent are scaled: 2^q · 10^places is at least 1 and less than 10,
-// where 2^q is the distance between two of them.
+// The scale of all floats with the same binary exponent. 2^q is the distance between two of them, and
+// places is such that 1 <= 2^q * 10^places < 10.
 struct Scale {
   uint32_t half;  // 5^places: half of that distance, in units of 2^-shift · 10^-places
   uint8_t places;
@@ -57,12 +57,12 @@ struct Scales {
 
 inline constexpr Scales scales;
 
-// Writes the number; `text` has room for NUMBER_TEXT_CAPACITY bytes, all of which may change.
+// Writes the number. `text` has room for NUMBER_TEXT_CAPACITY bytes, and all of them may change.
 //
-// The idea is that of Schubfach (Giulietti 2020): among the multiples of 10^-places at most two are
-// nearest to the float, and at most one of ten times that lies within the interval that rounds to
-// it. Within 2^-9 ≤ |value| < 2^24 all of that is exact in 64 bits. What lies outside, and powers
-// of two, whose interval is lopsided, are left to the standard library.
+// The method is that of Schubfach (Giulietti 2020). At most two multiples of 10^-places are nearest to the
+// float. At most one multiple of ten times that lies in the interval that rounds to the float. For
+// 2^-9 <= |value| < 2^24 all of this is exact in 64 bits. The standard library writes all other values. It also
+// writes powers of two, because their interval is not symmetric.
 inline char *write_shortest(float value, char *text) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
@@ -73,13 +73,13 @@ inline char *write_shortest(float value, char *text) {
     const uint64_t scaled = uint64_t(2 * (fraction | 0x00800000)) * scale.half;
     const uint32_t whole = static_cast<uint32_t>(scaled >> scale.shift);
     const uint32_t tens = whole / 10;
-    // How far it is to the multiples of ten on either side; ends count where the float is even.
+    // The distances to the multiples of ten on both sides. The ends of the interval count if the float is even.
     const uint64_t below = scaled - (uint64_t(tens * 10) << scale.shift);
     const uint64_t above = (uint64_t(10) << scale.shift) - below;
     const uint64_t reach = scale.half - (fraction & 1);
     const bool rounds_up = above <= reach;
     const bool is_ten = below <= reach || rounds_up;
-    // The nearest otherwise, the even one of two.
+    // Otherwise takes the nearest multiple, and the even one if two are equally near.
     const uint64_t unit = uint64_t(1) << scale.shift;
     const bool is_upper = (scaled & (unit - 1)) + (whole & 1) > unit / 2;
     uint32_t digits = is_ten ? tens + rounds_up : whole + is_upper;
@@ -89,7 +89,7 @@ inline char *write_shortest(float value, char *text) {
     }
     float absolute;
     std::memcpy(&absolute, &magnitude, sizeof(absolute));
-    // No other float than a whole one rounds to a whole number, so this is that of the text, too.
+    // Only a whole float rounds to a whole number, so the text has the same integer part.
     const uint32_t integer = static_cast<uint32_t>(static_cast<int32_t>(absolute));
     if (places > 0 && integer < 10) {
       *text = '-';
@@ -102,7 +102,7 @@ inline char *write_shortest(float value, char *text) {
         std::memcpy(text + 2, &written, 8);
         return text + 2 + places;
       }
-      // Below 1/8, so the integer is 0: its last nine decimals, behind zeros.
+      // The value is below 1/8, so its integer part is 0. Writes its last nine decimals after zeros.
       const uint32_t first = digits / powers_of_ten[8];
       const uint64_t others = eight_digits(digits - first * powers_of_ten[8]);
       std::memset(text + 2, '0', 4);

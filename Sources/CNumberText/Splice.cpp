@@ -1,4 +1,4 @@
-// Writes records as they were read, with other numbers in the place of some.
+// Writes records as they were read, with new numbers in place of some spans.
 #include "CNumberText.h"
 #include "ShortestText.h"
 
@@ -8,7 +8,7 @@ using namespace number_text;
 
 namespace {
 
-// Copies what stands between two numbers; sixteen bytes may change behind it.
+// Copies the text between two numbers. May overwrite up to sixteen bytes after it.
 inline char *copy(const char *from, const char *to, const char *end, char *output) {
   const size_t count = static_cast<size_t>(to - from);
   if (count <= 16 && end - from >= 16) {

@@ -17,7 +17,7 @@ typedef enum ArrowValueKind {
   ARROW_INT64 = 3,
 } ArrowValueKind;
 
-// The values of one feature: value `element` of each record, of `per_record` values side by side.
+// The values of one feature. Each record has `per_record` values side by side; the feature is value `element`.
 typedef struct ArrowShape {
   int32_t kind;
   size_t per_record;
@@ -25,7 +25,7 @@ typedef struct ArrowShape {
   size_t record_count;
 } ArrowShape;
 
-// What is among the values that were read.
+// Tells which special values a read has met.
 typedef struct ArrowFindings {
   bool has_infinite;
   bool has_missing;
@@ -37,14 +37,14 @@ ArrowFindings arrow_values_read_floats(ArrowShape shape, const void *_Nonnull va
 ArrowFindings arrow_values_read_doubles(ArrowShape shape, const void *_Nonnull values,
                                         double *_Nonnull column);
 
-// Sets the values to NaN whose bit of `bitmap` is 0. Returns whether there was any.
+// Sets each value to NaN whose bit in `bitmap` is 0. Returns whether there was any.
 bool arrow_values_mask_floats(ArrowShape shape, const uint8_t *_Nonnull bitmap,
                               float *_Nonnull column);
 bool arrow_values_mask_doubles(ArrowShape shape, const uint8_t *_Nonnull bitmap,
                                double *_Nonnull column);
 
-// Writes a column over the values of one feature. An integer becomes the float of its width. What stands
-// in the place of a NaN stays.
+// Writes a column over the values of one feature. An integer feature is written as the float of the same width.
+// Where the column has NaN, the old value stays.
 void arrow_values_write_floats(ArrowShape shape, const float *_Nonnull column,
                                void *_Nonnull values);
 void arrow_values_write_doubles(ArrowShape shape, const double *_Nonnull column,

@@ -10,33 +10,33 @@
 extern "C" {
 #endif
 
-// Rows one after another, and the features in them: feature j stands in column `columns[j]`.
+// Rows one after another. Feature j is in column `columns[j]` of each row.
 typedef struct RawShape {
   size_t row_bytes;
   size_t row_count;
   const int32_t *_Nonnull columns;
   size_t feature_count;
-  // The first row is this record of the batch.
+  // The record of the batch that the first row is.
   size_t first_record;
   // The distance between two columns of the batch, in values.
   size_t stride;
 } RawShape;
 
-// What is among the values that were read.
+// Tells which special values a read has met.
 typedef struct RawFindings {
   bool has_infinite;
   bool has_missing;
 } RawFindings;
 
-// Reads the features of all rows; row i of feature j goes to values[j * stride + first_record + i].
-// An infinity becomes NaN there.
+// Reads the features of all rows. Row i of feature j goes to values[j * stride + first_record + i].
+// An infinity becomes NaN.
 RawFindings raw_rows_read_floats(RawShape shape, const void *_Nonnull rows, float *_Nonnull values);
 RawFindings raw_rows_read_floats_as_doubles(RawShape shape, const void *_Nonnull rows,
                                             double *_Nonnull values);
 RawFindings raw_rows_read_doubles(RawShape shape, const void *_Nonnull rows,
                                   double *_Nonnull values);
 
-// Writes the features of all rows. With `keeps_missing` what stands in the place of a NaN stays.
+// Writes the features of all rows. With `keeps_missing`, a NaN leaves the old bytes of its value.
 void raw_rows_write_floats(RawShape shape, const float *_Nonnull values, bool keeps_missing,
                            void *_Nonnull rows);
 void raw_rows_write_floats_as_doubles(RawShape shape, const float *_Nonnull values,
