@@ -1,7 +1,7 @@
-"""What is measured: commands, the data they read, and the machine they run on.
+"""The commands to measure, the data they read, and facts about the machine.
 
-No package is imported here. Linux counts the memory of the process that starts a child as the
-child's own, as it is at that time; the smaller it is, the lower the peaks that can be told.
+This module imports no package. Linux counts the memory of the parent at the start of a child as the
+child's own. The smaller the parent is, the lower the peaks that can be measured.
 """
 
 import os
@@ -26,25 +26,25 @@ class Candidate:
     # Records and bytes of decompressed input.
     records: int
     input_bytes: int
-    # None where it goes to standard output, which drops it.
+    # None if the command writes to standard output, which is dropped.
     output: Path | None
-    # What the issue's targets call it: evenkeel, one core, pipe, Polars, PyArrow + NumPy, River.
+    # The name in the targets: evenkeel, one core, pipe, Polars, PyArrow + NumPy, River.
     kind: str
-    # Ours: its mode. A pipe: the mode whose output it copies.
+    # The mode of evenkeel. For a pipe, the mode whose output it copies.
     mode: str = ""
-    # Whether the output must hold the numbers that evenkeel's holds.
+    # Whether the output must hold the same numbers as evenkeel's.
     agrees: bool = False
-    # Whether it prints the seconds of its work, so that a peer is not charged for its imports.
+    # Whether the command prints the seconds of its work, so that its imports do not count.
     reports_seconds: bool = False
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     peak_bytes: int = 0
 
     def run(self):
-        """One measured run: wall clock, processor time and the peak of the resident memory.
+        """Runs the command once. Measures wall clock, processor time and peak resident memory.
 
-        It starts alike for all: with the disk at rest, so that what another left to write is not its
-        time, and without the output of the run before, whose end would be.
+        Every run starts in the same state. Earlier writes are on the disk, so that their time does not
+        count. The output of the run before is removed, so that the time to replace it does not count.
         """
         if self.output:
             self.output.unlink(missing_ok=True)
@@ -75,11 +75,11 @@ class Candidate:
 
 
 def generated(evenkeel, folder, form, rows, features):
-    """A made stream of that format, one zstd frame, kept from run to run."""
+    """A synthetic stream of that format, one zstd frame, kept from run to run."""
     path = folder / f"input-{rows}x{features}.{form}.zst"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        # The name appears only once the file is whole.
+        # The file gets its name only when it is complete.
         partial = folder / f"partial-{rows}x{features}.{form}.zst"
         command = [evenkeel, "generate", "--rows", str(rows), "--features", str(features)]
         command += ["--seed", str(SEED), "--format", form, "-o", partial]
@@ -94,7 +94,7 @@ def decompressed_bytes(path):
 
 
 def machine_facts(evenkeel, *more):
-    """A line on what the numbers belong to."""
+    """A line about the machine and the versions."""
     cpu = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,14 +1,14 @@
-"""Measures whether the time per value stays the same as work grows, along one axis after another.
+"""Measures whether the time per value stays the same as work grows, along four axes.
 
 records    32 features, from 10⁵ to 10⁷ records
-features   4 to 4,096, as many values each; CSV without its column of times, and raw float32
+features   4 to 4,096, with the same number of values; CSV without its column of times, and raw float32
 batch      sizes from 16 to 65,536 over the same file
 streams    1 to 200 streams of the daemon, from files, that share the same work
 
-All points of an axis run twice a round, in turn and in the opposite order, so that a machine that gets
-slower or faster meanwhile does so for all of them. A run is a process from its start to its end; of the
-daemon, from its start until the last stream has ended, its checkpoint kept. Before each run the machine
-has written what earlier ones left to write, and has the input in memory.
+Each round runs all points of an axis twice: once in order, once in reverse order. So a machine that becomes
+slower or faster does so for all points. A run of `normalize` is measured from the start to the end of the
+process. A run of the daemon is measured from its start until the last stream has ended and kept its
+checkpoint. Before each run, earlier writes are on the disk and the input is in memory.
 """
 
 import argparse
@@ -45,13 +45,13 @@ STREAM = """
 
 @dataclass
 class Point:
-    """One size along an axis, and what a run of it took."""
+    """One size along an axis, and the times of its runs."""
 
     name: str
     values: int
-    # Runs it once and returns its seconds.
+    # Runs the point once and returns its seconds.
     run: object
-    # So many runs make a turn: what is short is repeated, so as to meet the machine as it is for longer.
+    # The number of runs of a turn. Short runs are repeated, so that all turns take a similar time.
     repetitions: int = 1
     seconds: list[float] = field(default_factory=list)
 
@@ -63,20 +63,20 @@ class Point:
 
 
 class Axes:
-    """The axes, over data that is generated as it is needed."""
+    """The axes. Generates the data when an axis needs it."""
 
     def __init__(self, evenkeel, folder, scratch, mode, scale):
         self.evenkeel = evenkeel
         self.folder = folder
-        # What daemons leave. It is removed at the very end: for minutes ext4 passes over what was just
-        # deleted, one inode after another, and the runs after it would pay for that.
+        # The files of the daemons. They are removed at the very end: for minutes ext4 skips deleted inodes one
+        # by one, and later runs would pay for that.
         self.scratch = scratch
         self.mode = mode
-        # What counts of records are divided by.
+        # The divisor of all numbers of records.
         self.scale = scale
 
     def normalize(self, path, *options):
-        """A function that normalises the file and returns the seconds it took."""
+        """Returns a function that normalises the file and returns the seconds it took."""
         command = [str(self.evenkeel), "normalize", str(path), "--level", "1", "--mode", self.mode]
         candidate = Candidate(path.name, [*command, *options], 0, 0, None, "evenkeel")
 
@@ -91,7 +91,7 @@ class Axes:
         return generated(self.evenkeel, self.folder, form, rows, features)
 
     def csv_of_features(self, rows, features):
-        """CSV without the column of times, which at 4 features would be a good part of the text."""
+        """CSV without the column of times, which would be a large part of the text with 4 features."""
         path = self.folder / f"features-{rows}x{features}.csv.zst"
         if not path.exists():
             partial = path.with_suffix(".partial")
@@ -126,7 +126,7 @@ class Axes:
             yield f"features, {values:,} values, {form}, batches of {BATCH}", points
 
     def batch(self):
-        # So many that the memory of the largest batches is used again and again.
+        # Enough records that the memory of the largest batches is used again and again.
         rows = 2_000_000 // self.scale
         path = self.input("csv", rows, FEATURES)
         points = []
@@ -153,7 +153,7 @@ class Axes:
         ), points
 
     def daemon(self, path, count):
-        """Runs the daemon with so many streams over the same file; the seconds till all have ended."""
+        """Runs the daemon with `count` streams over the same file. Returns the seconds until all have ended."""
         read(path)
         os.sync()
         folder = Path(tempfile.mkdtemp(dir=self.scratch)).resolve()
@@ -163,7 +163,7 @@ class Axes:
             )
             for index in range(count)
         )
-        # Every stream has a sink of its own by name.
+        # Every stream needs its own name for the sink.
         for index in range(count):
             (folder / f"{index}.csv.zst").symlink_to("/dev/null")
         configuration = folder / "evenkeel.yaml"
@@ -190,22 +190,22 @@ class Axes:
 
 
 def read(path):
-    """Brings a file to memory, where other inputs may have taken its place."""
+    """Reads a file, so that it is in memory even if other inputs have replaced it there."""
     with open(path, "rb") as file:
         while file.read(1 << 20):
             pass
 
 
 def report(title, points, start_up, rounds):
-    """Prints an axis, and returns its verdict: the dearest point against the cheapest."""
+    """Prints an axis, and returns its verdict: the slowest point against the fastest, per value."""
     median = statistics.median
     print(f"\n## Growth: {title}, median of {rounds} rounds\n")
-    print("| | seconds | ns/value | without start-up | against the cheapest |\n|---|--:|--:|--:|--:|")
-    cheapest = min(points, key=lambda point: median(point.nanoseconds()))
+    print("| | seconds | ns/value | without start-up | against the fastest |\n|---|--:|--:|--:|--:|")
+    fastest = min(points, key=lambda point: median(point.nanoseconds()))
     against = {}
     for point in points:
         against[point.name] = [
-            a / b for a, b in zip(point.nanoseconds(), cheapest.nanoseconds(), strict=True)
+            a / b for a, b in zip(point.nanoseconds(), fastest.nanoseconds(), strict=True)
         ]
         seconds = median(point.seconds)
         print(
@@ -214,9 +214,9 @@ def report(title, points, start_up, rounds):
             f"| {median(against[point.name]):.3f} |"
         )
     print(flush=True)
-    dearest = max(against, key=lambda name: median(against[name]))
+    slowest = max(against, key=lambda name: median(against[name]))
     return verdicts.Verdict(
-        f"{title.split(', batches')[0]}: {dearest} against {cheapest.name}", LIMIT, against[dearest]
+        f"{title.split(', batches')[0]}: {slowest} against {fastest.name}", LIMIT, against[slowest]
     )
 
 

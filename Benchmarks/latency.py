@@ -1,10 +1,10 @@
 """Measures the time of one record from its write to its read: mode running, over Unix sockets.
 
-A record is a line of CSV with 32 features, sent by itself. First each waits for the one before it
-(the bare latency), then they are sent at a steady rate, whatever comes back. What is measured
-contains this script's own sockets and its scheduling, on the same cores as the daemon.
+A record is a line of CSV with 32 features, sent by itself. In the first measurement each record waits for
+the answer to the one before. In the second, records are sent at a steady rate, without waiting. The times
+include the sockets and the scheduling of this script, on the same cores as the daemon.
 
-Several binaries are measured in turn, within seconds of each other, because the machine changes.
+Several binaries are measured in turns of some seconds, because the machine changes over time.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 FEATURES = 32
 BATCH = 256
-# So many records one at a time go through a daemon before the next one's turn.
+# The number of single records that go through a daemon before the next daemon's turn.
 TURN = 100
 CONFIGURATION = """
 state_directory: {folder}/state
@@ -41,7 +41,7 @@ streams:
 
 
 def records(count):
-    """Made records, as they go over the socket."""
+    """Synthetic records, as they go over the socket."""
     made = random.Random(1)
     return [
         (",".join(f"{made.gauss(0, 1):.6g}" for _ in range(FEATURES)) + "\n").encode()
@@ -50,7 +50,7 @@ def records(count):
 
 
 class Daemon:
-    """The daemon with one stream, and both ends of it; `stack` ends it, whatever fails."""
+    """The daemon with one stream, and connections to both ends of it. `stack` kills it if this script fails."""
 
     def __init__(self, evenkeel, stack, compression):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -71,7 +71,7 @@ class Daemon:
             sys.exit("the daemon is not ready")
         self.output = connect(folder / "out.sock")
         self.input = connect(folder / "in.sock")
-        # The first batch is held until it has moments; what follows warms caches up.
+        # The daemon holds the first batch until it has moments. The other batches warm up the caches.
         header = (",".join(f"f{index}" for index in range(FEATURES)) + "\n").encode()
         self.input.sendall(header + b"".join(records(4 * BATCH)))
         read_lines(self.output, 1 + 4 * BATCH)
@@ -89,7 +89,7 @@ def connect(path):
 
 
 def read_lines(connection, count):
-    """So many lines, and the time at which each was complete."""
+    """Reads `count` lines. Returns the time at which each was complete."""
     times = []
     while len(times) < count:
         chunk = connection.recv(1 << 16)
@@ -110,7 +110,9 @@ def one_at_a_time(daemon, lines):
 
 
 def at_rate(daemon, lines, rate):
-    """Latencies from the time at which a record was due, so that a late sender hides nothing."""
+    """Sends lines at a rate. Returns latencies from the time at which each was due, so that a late sender
+    hides nothing.
+    """
     arrivals = []
     reader = threading.Thread(target=lambda: arrivals.extend(read_lines(daemon.output, len(lines))))
     reader.start()
@@ -126,14 +128,14 @@ def at_rate(daemon, lines, rate):
 
 
 def quantiles(latencies):
-    """p50, p99, p99.9 and the most, in microseconds."""
+    """p50, p99, p99.9 and the maximum, in microseconds."""
     latencies = sorted(latencies)
     shares = [0.5, 0.99, 0.999, 1]
     return [latencies[math.ceil(share * len(latencies)) - 1] * 1e6 for share in shares]
 
 
 def measure(daemons, rate, seconds):
-    """The quantiles of each daemon: of one record at a time, and of records at a steady rate."""
+    """The quantiles of each daemon: for one record at a time, and for records at a steady rate."""
     made = records(5_000)
     alone = [[] for _ in daemons]
     for index in range(0, len(made) * max(1, int(seconds / 2)), TURN):
@@ -149,7 +151,7 @@ def measure(daemons, rate, seconds):
 
 
 def cell(values):
-    """The median over the rounds, and their range where there are several."""
+    """The median over the rounds, and the range if there are several."""
     median = f"{statistics.median(values):.0f}"
     return median if len(values) == 1 else f"{median} ({min(values):.0f} to {max(values):.0f})"
 
@@ -157,7 +159,9 @@ def cell(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
-    parser.add_argument("--against", type=Path, action="append", default=[], help="another, in turn")
+    parser.add_argument(
+        "--against", type=Path, action="append", default=[], help="another binary, measured in turn"
+    )
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=1)
@@ -165,7 +169,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two seconds of each measurement")
     arguments = parser.parse_args()
     seconds = 2 if arguments.quick else arguments.seconds
-    # Each once: what is named twice has one daemon.
+    # A binary that is named twice has one daemon.
     binaries = list(dict.fromkeys([arguments.evenkeel, *arguments.against]))
     found = {}
     with contextlib.ExitStack() as stack:
@@ -173,7 +177,7 @@ def main():
             binary: Daemon(binary.resolve(), stack, arguments.compression) for binary in binaries
         }
         for index in range(arguments.rounds):
-            # Each comes first as often as last: the first of a round is slower, whoever it is.
+            # Each binary is first as often as last, because the first one of a round is slower.
             shift = index % len(binaries)
             turn = binaries[shift:] + binaries[:shift]
             measured = measure([daemons[binary] for binary in turn], arguments.rate, seconds)
@@ -186,7 +190,7 @@ def main():
         f"\n## Latency: one CSV record of {FEATURES} features, Unix sockets, microseconds, "
         f"{arguments.rounds} rounds\n"
     )
-    print("| | | p50 | p99 | p99.9 | most |\n|---|---|--:|--:|--:|--:|")
+    print("| | | p50 | p99 | p99.9 | maximum |\n|---|---|--:|--:|--:|--:|")
     for (name, binary), rounds in sorted(found.items(), reverse=True):
         cells = " | ".join(cell(values) for values in zip(*rounds))
         print(f"| {name} | {binary} | {cells} |")

@@ -1,8 +1,8 @@
-"""Measures `evenkeel normalize` beside what else one would use, all in one run.
+"""Measures `evenkeel normalize` and its alternatives, all in one run.
 
-Every candidate is run once a round, in turn, so that a machine that slows down slows all of them;
-the tables give medians over the rounds. Numbers of different runs or machines do not compare;
-the ratios within one run do.
+Each round runs every candidate once, so that a machine that slows down slows all of them. The tables give
+medians over the rounds. Do not compare numbers of different runs or machines. The ratios within one run can
+be compared.
 """
 
 import argparse
@@ -22,7 +22,7 @@ FEATURES = 32
 BATCH = 256
 HERE = Path(__file__).parent
 PACKAGES = ["numpy", "orjson", "pyarrow", "polars", "river"]
-# Beyond this a peer does other arithmetic than we do, and its time means nothing.
+# If a peer differs by more, it computes something else, and its time means nothing.
 TOLERANCE = 1e-4
 
 
@@ -52,7 +52,7 @@ class Bench:
         return self.candidate(f"evenkeel, {mode}", command, output, "evenkeel", mode=mode)
 
     def one_core(self, mode):
-        """The same with the same threads, all of them on one core."""
+        """The same command with the same threads, all of them on one core."""
         both = self.normalize(mode)
         output = self.path(f"one-core-{mode}")
         core = str(min(os.sched_getaffinity(0)))
@@ -62,7 +62,7 @@ class Bench:
         return self.candidate(f"evenkeel, {mode}, one core", command, output, "one core", mode=mode)
 
     def pipe(self, mode):
-        """What reading and writing zstd alone costs: the floor, on the very bytes we wrote."""
+        """The cost of only reading and writing zstd, on the bytes that evenkeel wrote: the lower bound."""
         source, output = self.path(f"evenkeel-{mode}"), self.path(f"pipe-{mode}")
         line = f"zstd -q -dc {shlex.quote(str(source))} | zstd -q -1 -c > {shlex.quote(str(output))}"
         name = f"`zstd -dc \\| zstd -1` of {mode}"
@@ -86,7 +86,7 @@ class Bench:
             yield sample.peer("River", "river_scaler.py", agrees=False)
 
     def candidates(self, sample_rows):
-        # A pipe stands behind the mode whose output it copies.
+        # A pipe comes after the mode whose output it copies.
         everyone = []
         for mode in ["batch", "running"]:
             everyone += [self.normalize(mode), self.pipe(mode)]
@@ -96,7 +96,7 @@ class Bench:
 
 
 def check_agreement(form, candidates):
-    """Stops unless every peer that should has written the numbers that we wrote."""
+    """Stops unless the numbers of every peer that must agree are those that evenkeel wrote."""
     ours = candidates[0]
     for peer in candidates:
         if peer.agrees:
@@ -131,7 +131,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
     parser.add_argument("--folder", type=Path, default=Path(".build-bench"), help="for the data")
-    parser.add_argument("--only", choices=["csv", "raw", "ndjson"], help="one format alone")
+    parser.add_argument("--only", choices=["csv", "raw", "ndjson"], help="only one format")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, two rounds")
     arguments = parser.parse_args()

@@ -1,23 +1,23 @@
-"""What was aimed at, and whether it was met: the targets' table."""
+"""The targets, and the table that tells whether each was met."""
 
 import statistics
 from dataclasses import dataclass, field
 
-# Our wall time over theirs, at most, by what is compared with and by format.
+# The largest allowed wall time of evenkeel over that of a candidate, by kind and format.
 AT_MOST = {
     "pipe": {"csv": 1.2, "raw": 1.2, "ndjson": 1.5},
     "Polars": {"csv": 0.5, "raw": 0.3, "ndjson": 0.5},
     "PyArrow + NumPy": {"csv": 0.25, "raw": 0.25, "ndjson": 0.3},
     "River": {"csv": 0.01},
 }
-# One core's time over two cores', at least.
+# The smallest required time on one core over that on two.
 AT_LEAST_FOR_TWO_CORES = 1.7
 PEAK_MEBIBYTES = 64
 
 
 @dataclass
 class Verdict:
-    """A ratio, or another figure, that was measured in every round, beside its target."""
+    """A ratio, or another figure, that was measured in every round, and its target."""
 
     subject: str
     target: float
@@ -57,7 +57,7 @@ def table(verdicts):
 
 
 def of_format(form, candidates):
-    """The verdicts on one format's candidates, all of which ran once a round."""
+    """The verdicts on the candidates of one format. All candidates ran once a round."""
     verdicts = []
     ours = [one for one in candidates if one.kind == "evenkeel"]
     for one in ours:

@@ -5,12 +5,12 @@ internal import Glibc
 internal import Operators
 internal import Records
 
-/// Takes one file through the stages of Evenkeel on one thread, batch by batch, and tells how long
-/// each stage took: `StageBenchmark FORMAT COLUMNS MODE BATCH FILE` (COLUMNS counts for raw rows).
+/// Runs one file through the stages of Evenkeel on one thread, batch by batch, and measures the time of each stage:
+/// `StageBenchmark FORMAT COLUMNS MODE BATCH FILE`. Only raw rows use COLUMNS.
 ///
-/// It prints a line a stage, `name nanoseconds-per-value`. A stage finds its input where the one
-/// before has just left it, in the caches. Reading and writing files is not in it, nor are threads
-/// and the channels between them.
+/// Prints a line for each stage, `name nanoseconds-per-value`. Each stage finds its input in the caches, because the
+/// stage
+/// before has just written it. The times do not include reading and writing files, threads, or channels.
 @main
 struct StageBenchmark {
   static func main() throws {
@@ -44,7 +44,7 @@ struct StageBenchmark {
   }
 }
 
-/// What is timed, in the order of a record's way.
+/// The measured stages, in the order in which a record passes them.
 private enum Stage: Int, CaseIterable {
   case decompress
   case decode
@@ -53,7 +53,7 @@ private enum Stage: Int, CaseIterable {
   case compress
 }
 
-/// How long each stage has worked.
+/// The time that each stage has worked.
 private final class StageTimes {
   private let clock = ContinuousClock()
   private var durations = Stage.allCases.map { _ in Duration.zero }
@@ -67,9 +67,9 @@ private final class StageTimes {
   }
 }
 
-/// One way of a whole input through the stages.
+/// One pass of a whole input through the stages.
 ///
-/// Windows and units have the sizes that the pipeline gives them (SplitReader, OperateStage).
+/// The sizes of windows and units are those of the pipeline (SplitReader, OperateStage).
 private struct StagePass {
   private static let windowBytes = 256 << 10
   private static let unitBytes = 512 << 10
@@ -85,7 +85,7 @@ private struct StagePass {
   private var decoder: any RecordDecoder
   private let compressor: ZstdCompressor
   let times = StageTimes()
-  /// The number of feature values that went through.
+  /// The number of feature values so far.
   private(set) var values = 0
 
   init(
@@ -141,12 +141,12 @@ private struct StagePass {
     return encoding
   }
 
-  /// Decodes until the batch is full or the input at its end; false when nothing was left.
+  /// Decodes until the batch is full or the input ends. Returns false if nothing was left.
   private mutating func fillBatch(_ batch: inout RecordBlock) throws -> Bool {
-    var mayComeMore = true
+    var hasMore = true
     while true {
       var progress = DecodeProgress()
-      let view = InputWindow(bytes: window.readable, isLast: !mayComeMore)
+      let view = InputWindow(bytes: window.readable, isLast: !hasMore)
       let outcome = times.measure(.decode) {
         decoder.decode(view, into: &batch, limit: batchSize, progress: &progress)
       }
@@ -155,13 +155,13 @@ private struct StagePass {
       case .limitReached, .unitEnded: return true
       case .rejected(let fault, _), .failed(let fault): throw fault
       case .needsInput:
-        if !mayComeMore { return batch.columns.count > 0 }
-        mayComeMore = try decompress()
+        if !hasMore { return batch.columns.count > 0 }
+        hasMore = try decompress()
       }
     }
   }
 
-  /// Decompresses a window's worth more; false when there was none.
+  /// Decompresses the next window. Returns false if nothing was left.
   private mutating func decompress() throws -> Bool {
     let before = window.count
     let consumed = try times.measure(.decompress) {
@@ -179,7 +179,7 @@ private struct StagePass {
   }
 }
 
-/// Arguments that make no sense, or a file that is not there.
+/// Arguments that are not valid, or a file that cannot be opened.
 private struct BadArguments: Error {
   let found: [String]
 }

@@ -2,15 +2,15 @@ internal import Glibc
 
 // Invariant: 0 <= start <= end <= capacity; the bytes start ..< end are initialised.
 
-/// A growing run of bytes that is filled at its end and consumed from its start.
+/// A growing buffer. Bytes are added at its end and consumed from its start.
 ///
-/// It is a reference so that its memory can be reused for the next batch, and it is used by one
-/// stage at a time.
+/// It is a reference type, so that the next batch can reuse its memory. One stage at a time uses it.
 package final class ByteBuffer: @unchecked Sendable {
-  // @unchecked because a buffer belongs to one stage, and a stage is run by one thread at a time.
+  // @unchecked because a buffer belongs to one stage, and one thread at a time runs a stage.
 
-  /// Of the memory, in bytes. What the kernel copies to the start of a buffer, as every read does, it
-  /// copies four times as fast there as to the 16 bytes that the heap gives (docs/PERFORMANCE.md).
+  /// The alignment of the memory, in bytes. The kernel copies to a buffer with this alignment four times as fast as
+  /// to
+  /// one with the 16 bytes of the heap (docs/PERFORMANCE.md).
   private static let alignment = 64
 
   private var base: UnsafeMutablePointer<UInt8>
@@ -34,23 +34,23 @@ package final class ByteBuffer: @unchecked Sendable {
 
   package var count: Int { end - start }
 
-  /// The bytes that were filled in and not consumed; valid until the next change.
+  /// The bytes that were added and not consumed. Valid until the next change.
   package var readable: UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(start: base + start, count: end - start)
   }
 
-  /// The place for at least `count` more bytes; what is written there counts after `advance`.
+  /// The memory for at least `count` more bytes. Written bytes count after `advance`.
   package func reserve(_ count: Int) -> UnsafeMutablePointer<UInt8> {
     if capacity - end < count { makeRoom(for: count) }
     return base + end
   }
 
-  /// The room behind the bytes, at least `count` of it.
+  /// The free memory after the bytes, at least `count` bytes.
   package func room(_ count: Int) -> UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: reserve(count), count: capacity - end)
   }
 
-  /// Says that `count` bytes were written to the reserved place.
+  /// Counts `count` bytes that were written to the reserved memory.
   package func advance(_ count: Int) {
     precondition(count >= 0 && end + count <= capacity)
     end += count

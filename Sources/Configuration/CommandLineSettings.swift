@@ -1,16 +1,16 @@
 internal import Records
 
-/// The settings that a command line gives, taken out of its arguments.
+/// The settings of a command line, separated from its other arguments.
 package struct CommandLineSettings: Sendable {
-  /// The texts of each option that was given, by name; the last one counts.
+  /// The text of each given option, by name. If an option is given twice, the last one counts.
   private var texts: [String: String] = [:]
   /// The arguments that are no settings, in order.
   package private(set) var rest: [String] = []
 
-  /// Takes the options of groups out of arguments.
+  /// Separates the options of `groups` from the other arguments.
   ///
-  /// - Parameter others: the options that the command itself knows, as they are spelled; with nil an
-  ///   unknown option is left in `rest` instead of being refused.
+  /// - Parameter others: the spellings of the options that the command itself knows. If nil, an unknown option goes
+  /// into `rest` and is not refused.
   package init(
     _ arguments: [String], of groups: [SettingGroup], others: [String]?
   ) throws(CommandLineError) {
@@ -61,15 +61,15 @@ package struct CommandLineSettings: Sendable {
     }
   }
 
-  /// Whether an argument is an option; `-` and negative numbers are none.
+  /// Whether an argument is an option. `-` and negative numbers are not.
   private static func isOption(_ argument: String) -> Bool {
     argument.hasPrefix("-") && argument != "-" && Double(argument) == nil
   }
 
   /// Reads the settings of groups.
   ///
-  /// - Parameter isComplete: whether settings that must be given are asked for.
-  /// - Throws: the first value that is wrong, or missing.
+  /// - Parameter isComplete: whether a missing required setting is an error.
+  /// - Throws: an error for the first value that is wrong or missing.
   package func read(
     _ groups: [SettingGroup], requiring isComplete: Bool = true
   ) throws(CommandLineError) -> SettingValues {
@@ -99,9 +99,9 @@ package struct CommandLineSettings: Sendable {
     return values
   }
 
-  /// Checks what must hold among the values of groups that were read.
+  /// Checks the rules of groups against the values.
   ///
-  /// - Throws: the first thing that does not.
+  /// - Throws: an error for the first rule that does not hold.
   package func check(
     _ groups: [SettingGroup], _ values: SettingValues
   ) throws(CommandLineError) {
@@ -111,12 +111,12 @@ package struct CommandLineSettings: Sendable {
   }
 }
 
-/// What is wrong with an option of the command line.
+/// An option of the command line that is wrong.
 package struct CommandLineError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// As it is spelled.
+  /// The option as the user spells it.
   package var option: String
   package var message: String
-  /// What the author may have meant.
+  /// A correction that the user may have meant.
   package var hint: String?
 
   package init(option: String, message: String, hint: String? = nil) {

@@ -1,19 +1,19 @@
 internal import Records
 
-/// One thing that is wrong with a configuration file, and where.
+/// One fault of a configuration file, with its position.
 package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
   package let file: String
   /// From 1.
   package let line: Int
   /// In Unicode scalars, from 1.
   package let column: Int
-  /// The keys that lead to the place, such as `streams.weather.batch.size`; empty for the whole file.
+  /// The keys that lead to the position, such as `streams.weather.batch.size`; empty for the whole file.
   package let path: String
   package let message: String
-  /// What the author may have meant.
+  /// A correction that the author may have meant.
   package let hint: String?
 
-  /// One line; a key may hold line ends and what steers a terminal.
+  /// One line. Escapes line ends and terminal control characters, which keys may contain.
   package var description: String {
     printable(
       "\(file):\(line):\(column): " + (path.isEmpty ? "" : "\(path): ") + message
@@ -21,7 +21,7 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
   }
 }
 
-/// Everything that is wrong with a configuration file, in the order of the file.
+/// All faults of a configuration file, in the order of the file.
 package struct ConfigurationFailure: Error, CustomStringConvertible {
   /// Not empty.
   package let errors: [ConfigurationError]
@@ -31,22 +31,22 @@ package struct ConfigurationFailure: Error, CustomStringConvertible {
   }
 }
 
-/// Where a value stands, for what turns out to be wrong with it once the file is read.
+/// The position of a value. A check that runs after the file was read reports its error there.
 package struct ConfigurationPlace: Sendable, Equatable {
   package let file: String
   package let path: String
-  /// The written text, if a variable gave the value, which no error may show.
+  /// The text in the file, if the value came from a variable. No error may show the value of a variable.
   package let written: String?
   let mark: SourceMark
 
-  /// An error at this place.
+  /// Makes an error at this position.
   package func error(_ message: String) -> ConfigurationError {
     ConfigurationError(
       file: file, line: mark.line, column: mark.column, path: path, message: message, hint: nil)
   }
 }
 
-/// Where something stands in the file.
+/// A line and a column of the file.
 struct SourceMark: Equatable, Sendable {
   /// From 1.
   var line: Int
@@ -68,7 +68,7 @@ final class ConfigurationErrors {
   func report(_ message: String, path: String, at mark: SourceMark, hint: String? = nil) {
     let error = ConfigurationError(
       file: file, line: mark.line, column: mark.column, path: path, message: message, hint: hint)
-    // A node that aliases lead to is read more than once.
+    // A node may be read more than once, because several aliases lead to it.
     if !errors.contains(error) { errors.append(error) }
   }
 

@@ -1,24 +1,24 @@
-/// A value of the file with the place where it stands; aliases followed, variables substituted.
+/// A value of the file and its position, with aliases resolved and variables substituted.
 struct ConfigurationNode {
   enum Content {
     case scalar(Scalar)
     case list([ConfigurationNode])
     case mapping([Entry])
-    /// What is wrong with it has been reported; errors about the value it lacks would mislead.
+    /// A fault of the value was already reported. Further errors about it would mislead.
     case unusable
   }
 
   struct Scalar {
-    /// The text that counts.
+    /// The text after substitution.
     var text: String
-    /// The text as it stands in the file, which alone may be shown: a variable may hold a secret.
+    /// The text in the file. Errors show only this one, because a variable may hold a secret.
     var written: String
-    /// Whether the text stands without quotes.
+    /// Whether the text is without quotes in the file.
     var isPlain: Bool
 
     var isSubstituted = false
 
-    /// Whether this is YAML's null; text that a variable gave never is.
+    /// Whether this is YAML's null. The text of a variable never is.
     var isNull: Bool {
       isPlain && !isSubstituted && ["", "~", "null", "Null", "NULL"].contains(text)
     }
@@ -33,7 +33,7 @@ struct ConfigurationNode {
   var content: Content
   var mark: SourceMark
 
-  /// Whether the value, or one within it, came from a variable.
+  /// Whether the value, or a part of it, came from a variable.
   var isSubstituted: Bool {
     switch content {
     case .scalar(let scalar): scalar.isSubstituted
@@ -43,20 +43,20 @@ struct ConfigurationNode {
     }
   }
 
-  /// The value in the words of an error, as it is written in the file.
+  /// The value as an error shows it: the text in the file.
   var described: String {
     switch content {
     case .scalar(let scalar) where scalar.isNull: "nothing"
     case .scalar(let scalar): quoted(scalar.written)
     case .list: "a list"
     case .mapping: "a mapping"
-    case .unusable: "nothing of use"
+    case .unusable: "nothing that can be used"
     }
   }
 
 }
 
-/// The start of a text from the file, in quotes and fit for one line of a terminal.
+/// The start of a text from the file, in quotes, with control characters escaped.
 func quoted(_ text: String) -> String {
   let start = text.unicodeScalars.prefix(61)
   let shown = start.prefix(60).map {

@@ -1,17 +1,17 @@
-// Reading described settings.
+// Reads described settings.
 extension ConfigurationSection {
-  /// Reads the settings of a group and checks what must hold among them.
+  /// Reads the settings of a group, and checks its rules.
   ///
-  /// - Returns: nil if something is wrong, which is reported.
+  /// - Returns: nil if something is wrong; the error is reported.
   package func values(of group: SettingGroup) -> SettingValues? {
     guard let values = read([group]) else { return nil }
     return check([group], values) ? values : nil
   }
 
-  /// Reads the settings of groups that stand in this section, or in a section within it.
+  /// Reads the settings of groups from this section and from sections in it.
   ///
-  /// - Parameter isComplete: whether settings that must be given are asked for.
-  /// - Returns: nil if a value is wrong or one is missing that must be given, which is reported.
+  /// - Parameter isComplete: whether a missing required setting is an error.
+  /// - Returns: nil if a value is wrong, or a required one is missing; the error is reported.
   package func read(
     _ groups: [SettingGroup], requiring isComplete: Bool = true
   ) -> SettingValues? {
@@ -26,9 +26,9 @@ extension ConfigurationSection {
     return all
   }
 
-  /// Checks what must hold among the values of groups that were read.
+  /// Checks the rules of groups against the values, and reports those that do not hold.
   ///
-  /// - Returns: whether it does; what does not is reported.
+  /// - Returns: whether all rules hold.
   package func check(_ groups: [SettingGroup], _ values: SettingValues) -> Bool {
     let violations = groups.flatMap { $0.violations(in: values) }
     for violation in violations { report(violation) }
@@ -42,7 +42,7 @@ extension ConfigurationSection {
       return section.read(own, requiring: isComplete)
     }
     let inFile = group.settings.filter { $0.key != nil }
-    // A key that leads to others may hold a word in place of them: `compression: off`.
+    // A key that leads to other keys may hold a word instead: `compression: off`.
     let leading = Set(inFile.flatMap { Self.leadingKeys($0.key ?? "") })
       .intersection(inFile.map { $0.key ?? "" })
     var values = SettingValues()
@@ -62,7 +62,7 @@ extension ConfigurationSection {
     return isWhole ? values : nil
   }
 
-  /// Adds an error at a setting that was read from this section or from one below.
+  /// Reports an error at a setting that was read from this section or from a section in it.
   package func report(_ violation: SettingViolation) {
     let (section, key) = place(of: violation.setting)
     let message = violation.message(naming: fileName)
@@ -73,15 +73,15 @@ extension ConfigurationSection {
     }
   }
 
-  /// Adds an error at a setting that was read from here or below, or at this section for nil, in words
-  /// that come from no value.
+  /// Reports an error at a setting, or at this section for nil. The message must not contain a value, since a
+  /// variable may hold a secret.
   package func report(_ message: String, at setting: (any SettingDescription)?) {
     guard let setting else { return report(message, at: String?.none) }
     let (section, key): (ConfigurationSection, String) = place(of: setting)
     section.report(message, at: key)
   }
 
-  /// Where a setting that was read from this section, or from one below, stands.
+  /// The position of a setting that was read from this section or from a section in it.
   package func place(of setting: any SettingDescription) -> ConfigurationPlace {
     let (section, key): (ConfigurationSection, String) = place(of: setting)
     return section.place(of: key)
@@ -93,13 +93,13 @@ extension ConfigurationSection {
     case wrong
   }
 
-  /// `half_life` and `a.b` for `a.b.c`.
+  /// The leading keys: `a` and `a.b` for `a.b.c`.
   private static func leadingKeys(_ key: String) -> [String] {
     let parts = key.split(separator: ".")
     return (1..<max(1, parts.count)).map { parts[..<$0].joined(separator: ".") }
   }
 
-  /// Looks a setting up in the file; the sections on the way to it become known.
+  /// Looks a setting up in the file. Marks the keys that lead to it as known.
   private func answer(
     to setting: any SettingDescription, leading: Set<String>, _ values: inout SettingValues
   ) -> Answer {
@@ -118,8 +118,8 @@ extension ConfigurationSection {
     return section.answer(to: setting, at: key, isLeading: leading.contains(path))
   }
 
-  /// The section at a key, to read settings from; empty if it is absent or holds a word. Nil if it is no
-  /// section, which is reported once.
+  /// The section at a key, to read settings from. It is empty if the key is absent or holds a word. Returns nil if
+  /// the value is no section, and reports that once.
   private func reading(_ key: String, holdsWord: Bool) -> ConfigurationSection? {
     if let known = sectionsRead[key] { return known }
     var section: ConfigurationSection?
@@ -164,13 +164,13 @@ extension ConfigurationSection {
     } catch {
       report(
         key, expected: error.expected ?? setting.expected, found: error.found ?? node.described,
-        // A hint may show the text, and no error shows the value of a variable.
+        // A hint may show the text, but no error may show the value of a variable.
         hint: node.isSubstituted ? nil : error.hint)
       return .wrong
     }
   }
 
-  /// The texts of a list; nil if one is no text, which is reported.
+  /// The texts of a list. Returns nil and reports an error if an element is no text.
   private func texts(
     of elements: [ConfigurationNode], expected: String, at key: String
   ) -> [String]? {
@@ -180,7 +180,7 @@ extension ConfigurationSection {
       case .scalar(let scalar) where !scalar.isNull: texts.append(scalar.text)
       case .unusable: return nil
       default:
-        report("expected \(expected), found \(element.described) in it", at: key)
+        report("expected \(expected), found \(element.described) in the list", at: key)
         return nil
       }
     }

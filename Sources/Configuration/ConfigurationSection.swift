@@ -1,26 +1,26 @@
 internal import Records
 
 // Invariants:
-// - Reading never stops at an error: errors are collected, and thrown together at the end.
-// - No error shows the value of a variable: it shows the text that is written in the file.
+// - Reading never stops at an error. Errors are collected, and thrown together at the end.
+// - No error shows the value of a variable. It shows the text in the file.
 
 /// One mapping of a configuration file.
 ///
-/// Reading a key makes it known and checks its value. Errors are collected with file, line, column and
-/// the path of the key; keys that nobody read are errors too.
+/// Reading a key marks it as known and checks its value. Each error has file, line, column and the path of the key. A
+/// key that no code read is an error too.
 package final class ConfigurationSection {
-  /// The keys that lead here, such as `streams.weather.batch`; empty for the whole file.
+  /// The keys that lead to this section, such as `streams.weather.batch`; empty for the whole file.
   package let path: String
   private let entries: [ConfigurationNode.Entry]
-  /// The place of its key, or of its start.
+  /// The position of the section's key, or of its start.
   private let mark: SourceMark
   private let errors: ConfigurationErrors
   private let places: [String: Int]
   private var known: Set<String> = []
   private var sections: [ConfigurationSection] = []
-  /// The sections that described settings were read from, by key; nil if the value is no section.
+  /// The sections that settings were read from, by key; nil if the value is no section.
   var sectionsRead: [String: ConfigurationSection?] = [:]
-  /// The keys of the settings that were read from here.
+  /// The settings that were read from this section, with their keys.
   private var settings: [ObjectIdentifier: (setting: any SettingDescription, key: String)] = [:]
 
   init(
@@ -33,19 +33,19 @@ package final class ConfigurationSection {
     places = Dictionary(entries.enumerated().map { ($1.key, $0) }) { first, _ in first }
   }
 
-  /// The keys that are there, in the order of the file; marks none as known.
+  /// The keys in the section, in the order of the file. Marks none as known.
   package var keys: [String] { entries.map(\.key) }
 
-  /// Whether the key is there (not marking it as known).
+  /// Whether the section has the key. Does not mark it as known.
   package func contains(_ key: String) -> Bool { places[key] != nil }
 
-  /// The text at a key, if it has one (not marking it as known, and reporting nothing).
+  /// The text at a key, if there is one. Does not mark the key as known, and reports nothing.
   package func text(at key: String) -> String? {
     guard case .scalar(let scalar) = entry(key)?.value.content, !scalar.isNull else { return nil }
     return scalar.text
   }
 
-  /// Where a key's value stands, or this section for nil.
+  /// The position of a key's value, or of this section for nil.
   package func place(of key: String?) -> ConfigurationPlace {
     guard let key else {
       return ConfigurationPlace(file: errors.file, path: path, written: nil, mark: mark)
@@ -60,18 +60,18 @@ package final class ConfigurationSection {
       file: errors.file, path: path(to: key), written: written, mark: place)
   }
 
-  /// Adds an error at a key of this section (or at the section itself for nil).
+  /// Reports an error at a key of this section, or at the section itself for nil.
   ///
-  /// If the value came from a variable, the error shows the written text instead of `found`.
+  /// If the value came from a variable, the error shows the text in the file instead of `found`.
   package func report(_ key: String?, expected: String, found: String, hint: String? = nil) {
     let node = key.flatMap { entry($0)?.value }
     let shown = node.flatMap { $0.isSubstituted ? $0.described : nil } ?? found
     report("expected \(expected), found \(shown)", at: key, hint: hint)
   }
 
-  /// Adds an error at a key of this section or of one below that was read, such as `batch.size`.
+  /// Reports an error at a key of this section, or of a section in it that was read, such as `batch.size`.
   ///
-  /// If the value came from a variable, the error shows the written text instead of the message.
+  /// If the value came from a variable, the error shows the text in the file instead of the message.
   package func report(_ message: String, keyPath: String) {
     let parts = keyPath.split(separator: ".", maxSplits: 1).map(String.init)
     if parts.count == 2, let below = sections.first(where: { $0.path == path(to: parts[0]) }) {
@@ -83,14 +83,14 @@ package final class ConfigurationSection {
     report(message, at: parts[0])
   }
 
-  /// Adds an error that is told in other words than `expected` and `found`, none of them from a value.
+  /// Reports an error with a free message. The message must not contain a value.
   package func report(_ message: String, at key: String?, hint: String? = nil) {
     let place = place(of: key)
     errors.report(message, path: place.path, at: place.mark, hint: hint)
   }
 
-  /// Reports the keys that nobody asked for, here and below. Keys of the file itself that start with
-  /// `x-` are the author's own, for anchors.
+  /// Reports the keys that no code has read, here and in inner sections. Top-level keys that start with `x-` are
+  /// exempt: authors use them for anchors.
   func reportUnknownKeys() {
     for entry in entries where !known.contains(entry.key) {
       if path.isEmpty, entry.key.hasPrefix("x-") { continue }
@@ -99,14 +99,14 @@ package final class ConfigurationSection {
       errors.report(
         "unknown key", path: path(to: entry.key), at: entry.mark,
         hint: near.map { "did you mean '\($0)'?" }
-          ?? (names.isEmpty ? "nothing is set here" : "known here: \(names)"))
+          ?? (names.isEmpty ? "no key is known here" : "known here: \(names)"))
     }
     for section in sections { section.reportUnknownKeys() }
   }
 
-  /// The value at a key, which is known from here on; nil if there is none or it is unusable.
+  /// Marks a key as known and returns its value; nil if there is none or it cannot be used.
   ///
-  /// - Parameter required: the expected value, if the key must be there.
+  /// - Parameter required: what is expected, if the key is required.
   func value(_ key: String, required: String?) -> ConfigurationNode? {
     known.insert(key)
     guard let entry = entry(key) else {
@@ -117,12 +117,12 @@ package final class ConfigurationSection {
     return entry.value
   }
 
-  /// Notes that a setting was asked for at a key.
+  /// Records that a setting was read at a key.
   func note(_ setting: any SettingDescription, at key: String) {
     settings[ObjectIdentifier(setting)] = (setting, key)
   }
 
-  /// The section that a setting was read from, this one or one below, and its key there.
+  /// The section that a setting was read from, and its key there.
   func place(of setting: any SettingDescription) -> (section: ConfigurationSection, key: String) {
     find(setting) ?? (self, setting.key ?? "")
   }
@@ -143,15 +143,15 @@ package final class ConfigurationSection {
   }
 }
 
-// Sections within sections.
+// Inner sections.
 extension ConfigurationSection {
-  /// The mapping at a key. Empty if the key has no value, nil if it is absent or no mapping.
+  /// The mapping at a key. Empty if the key has no value; nil if it is absent or no mapping.
   package func section(_ key: String) -> ConfigurationSection? {
     guard let node = value(key, required: nil) else { return nil }
     return section(key, node, expected: "a mapping")
   }
 
-  /// An empty section at a key, whose settings all have their defaults.
+  /// An empty section at a key, in which all settings have their defaults.
   func defaults(at key: String) -> ConfigurationSection {
     known.insert(key)
     let defaults = ConfigurationSection(
@@ -160,7 +160,7 @@ extension ConfigurationSection {
     return defaults
   }
 
-  /// The sections at a key by names of the user's choice, in the order of the file.
+  /// The sections at a key. The user chose their names. In the order of the file.
   package func namedSections(_ key: String) -> [(name: String, section: ConfigurationSection)] {
     guard let section = section(key) else { return [] }
     return section.entries.compactMap { entry in
@@ -168,8 +168,9 @@ extension ConfigurationSection {
     }
   }
 
-  /// The one kind that a key chooses of several, with the section of its settings: `{ name: {…} }`, or
-  /// the name alone if all settings have defaults.
+  /// The kind that a key selects, and the section with its settings. The file has `{ name: {…} }`, or only the name
+  /// if
+  /// all settings have defaults.
   package func kind(
     _ key: String, of names: [String]
   ) -> (name: String, section: ConfigurationSection)? {

@@ -1,16 +1,16 @@
-// Invariant: a setting is described in one place, and everything that knows of it reads that
-// description: the configuration file, the command line, `check`, help and the tables of docs/.
+// Invariant: each setting is described once. The configuration file, the command line, `check`, the help and the
+// tables in docs/ all read that description.
 
-/// A setting: its name, its places in the file and on the command line, its type and its meaning.
+/// A setting: its name in the file and on the command line, its type and its meaning.
 ///
-/// A setting is one object, declared as a static constant. `SettingValues` is asked for its value.
+/// A setting is one object, declared as a static constant. `SettingValues` holds its value.
 package final class Setting<Value: Sendable>: SettingDescription {
   package let key: String?
   package let option: SettingOption?
   package let type: SettingType<Value>
-  /// How the option's text is read, if that differs from the text in a file.
+  /// The type of the option, if its text differs from that in a file.
   package let optionType: SettingType<Value>
-  /// What holds if nobody sets it; nil for a setting that must be given.
+  /// The default; nil for a required setting.
   package let fallback: Value?
   package let isRequired: Bool
   package let effects: SettingEffects
@@ -36,10 +36,10 @@ package final class Setting<Value: Sendable>: SettingDescription {
   /// A setting with a default.
   ///
   /// - Parameters:
-  ///   - key: its keys within the section of its group, such as `warm_up.batches`; nil for a setting
-  ///     of the command line alone.
-  ///   - option: how the command line gives it; nil for a setting of the file alone.
-  ///   - help: one sentence or two, in Markdown.
+  ///   - key: its keys within the section of its group, such as `warm_up.batches`; nil if only the command line has
+  /// the setting.
+  ///   - option: its form on the command line; nil if only the file has the setting.
+  ///   - help: one or two sentences, in Markdown.
   package convenience init(
     _ key: String?, _ type: SettingType<Value>, default fallback: Value,
     defaultText: String? = nil, option: SettingOption? = nil,
@@ -51,7 +51,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
       help: help)
   }
 
-  /// A setting that must be given.
+  /// A required setting.
   package convenience init(
     required key: String?, _ type: SettingType<Value>, option: SettingOption? = nil,
     optionType: SettingType<Value>? = nil, effects: SettingEffects = [], help: String
@@ -61,11 +61,11 @@ package final class Setting<Value: Sendable>: SettingDescription {
       isRequired: true, effects: effects, defaultText: nil, help: help)
   }
 
-  /// A setting that has no value unless it is given.
+  /// A setting that may have no value.
   ///
   /// - Parameters:
-  ///   - defaultText: what holds then, in words.
-  ///   - isRequired: whether the reader of a stream needs it; a writer may do without.
+  ///   - defaultText: describes what happens without a value.
+  ///   - isRequired: whether a stream that reads needs it; one that only writes does not.
   package convenience init<Wrapped>(
     _ key: String?, _ type: SettingType<Wrapped>, defaultText: String? = nil,
     isRequired: Bool = false, option: SettingOption? = nil,
@@ -112,74 +112,74 @@ package final class Setting<Value: Sendable>: SettingDescription {
   }
 }
 
-/// Where a setting is written.
+/// The form in which a setting is written.
 package enum SettingPlace: Sendable {
   case file
   case commandLine
 }
 
-/// A setting whatever the type of its value.
+/// A setting without the type of its value.
 package protocol SettingDescription: AnyObject, Sendable {
-  /// Its keys within the section of its group, with dots between; nil: not in a file.
+  /// Its keys within the section of its group, joined by dots; nil if a file cannot give it.
   var key: String? { get }
-  /// How the command line gives it; nil: not at all.
+  /// Its form on the command line; nil if the command line cannot give it.
   var option: SettingOption? { get }
-  /// What is expected of its value, in the words of an error.
+  /// The expected value, in the words of an error.
   var expected: String { get }
-  /// Its values, if they are words.
+  /// Its possible values, if they are words.
   var words: [String] { get }
   /// The bounds of its value, if it is a number.
   var range: String? { get }
   var isList: Bool { get }
-  /// Whether its value is a number or a word that stands without quotes in a file.
+  /// Whether its value is a number or a word that has no quotes in a file.
   var isLiteral: Bool { get }
   var isRequired: Bool { get }
   var effects: SettingEffects { get }
-  /// What holds if nobody sets it, in words; nil: nothing does.
+  /// The default in words; nil if there is none.
   var defaultText: String? { get }
   /// The default as a value, if it is one.
   var defaultValueText: String? { get }
-  /// `defaultText` on the command line.
+  /// The default in words, on the command line.
   var optionDefaultText: String? { get }
   /// The bounds of its value on the command line, if it is a number.
   var optionRange: String? { get }
-  /// One sentence or two, in Markdown.
+  /// One or two sentences, in Markdown.
   var help: String { get }
 
-  /// The value that texts spell: one text, or the elements of a list.
+  /// Parses a value from one text, or from the elements of a list.
   func parse(_ texts: [String], as place: SettingPlace) throws(SettingRefusal) -> any Sendable
   func expected(at place: SettingPlace) -> String
-  /// The value in force as a user would write it; nil if there is none.
+  /// The value in force as a user writes it; nil if there is none.
   func text(in values: SettingValues) -> String?
 }
 
-/// What depends on a setting, apart from how the stream runs.
+/// The stored data that a setting affects, besides how the stream runs.
 package struct SettingEffects: OptionSet, Sendable {
   package let rawValue: Int
 
   package init(rawValue: Int) { self.rawValue = rawValue }
 
-  /// The form of the output: bytes that were written under another value do not go into the same file.
+  /// The form of the output. Output of another value must not go into the same file.
   package static let outputForm = SettingEffects(rawValue: 1)
-  /// The meaning of what a checkpoint holds.
+  /// The meaning of the state in a checkpoint.
   package static let state = SettingEffects(rawValue: 2)
 }
 
-/// How the command line gives a setting.
+/// The form of a setting on the command line.
 package struct SettingOption: Sendable, Equatable {
   enum Form: Sendable, Equatable {
-    /// `--name VALUE` or `--name=VALUE`; help calls the value so.
+    /// `--name VALUE` or `--name=VALUE`. `called` is the name of the value in the help.
     case value(called: String)
-    /// `--name` alone, which stands for a text.
+    /// `--name` without a value. It stands for the text `meaning`.
     case flag(meaning: String)
   }
 
-  /// Without the dashes.
+  /// The name without the dashes.
   package let name: String
-  /// One letter, given as `-o`.
+  /// One letter, given as `-o`, for example.
   package let short: Character?
   let form: Form
-  /// What the option does, if that is not what the setting does.
+  /// The help of the option, if it differs from that of the setting.
   let help: String?
 
   /// `--name VALUE`.
@@ -189,24 +189,24 @@ package struct SettingOption: Sendable, Equatable {
     SettingOption(name: name, short: short, form: .value(called: valueName), help: help)
   }
 
-  /// `--name`, which sets to true, or to another text.
+  /// `--name`, which means true, or another text.
   package static func flag(
     _ name: String, means meaning: String = "true", help: String? = nil
   ) -> SettingOption {
     SettingOption(name: name, short: nil, form: .flag(meaning: meaning), help: help)
   }
 
-  /// As it stands in messages.
+  /// The spelling in messages.
   package var spelling: String { "--" + name }
 }
 
-/// Why a text is no value of a setting.
+/// The reason why a text is not a value of a setting.
 package struct SettingRefusal: Error, Equatable, Sendable {
-  /// What is expected, if the description of the setting does not say it.
+  /// The expected value, if it differs from the description of the setting.
   package var expected: String?
-  /// What was found, if it is not the text itself.
+  /// The found value, if it is not the text itself.
   package var found: String?
-  /// What the author may have meant.
+  /// A correction that the author may have meant.
   package var hint: String?
 
   package init(expected: String? = nil, found: String? = nil, hint: String? = nil) {

@@ -1,13 +1,13 @@
-/// The part of a command's help that described settings make up.
+/// The part of a command's help that is made from the described settings.
 package enum SettingHelp {
   private static let labelWidth = 24
 
-  /// The settings of groups that have options, each group under its title.
+  /// The settings that have options, each group under its title.
   package static func sections(_ groups: [SettingGroup], columns: Int) -> String {
     groups.compactMap { section($0, columns: columns) }.joined(separator: "\n")
   }
 
-  /// A group's options; nil if it has none.
+  /// The options of a group; nil if it has none.
   private static func section(_ group: SettingGroup, columns: Int) -> String? {
     let entries = group.settings.compactMap { setting in
       setting.option.map { entry(setting, $0, columns: columns) }
@@ -29,7 +29,7 @@ package enum SettingHelp {
     return label + padding + lines.joined(separator: "\n" + indent) + "\n"
   }
 
-  /// What a setting does, its values and its default, without the marks of Markdown.
+  /// The help of a setting, its values and its default, without the marks of Markdown.
   private static func text(_ setting: any SettingDescription, _ option: SettingOption) -> String {
     var notes: [String] = []
     if case .value = option.form {
@@ -44,7 +44,7 @@ package enum SettingHelp {
     return help + (notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))")
   }
 
-  /// A text in lines of at most `columns` characters, broken at spaces.
+  /// Breaks a text at spaces into lines of at most `columns` characters.
   static func wrapped(_ text: String, columns: Int) -> [String] {
     var lines: [String] = []
     var line = ""
@@ -63,7 +63,7 @@ package enum SettingHelp {
 }
 
 extension SettingOption {
-  /// The option with its value, as help shows it.
+  /// The option with its value, as the help shows it.
   var synopsis: String {
     switch form {
     case .value(let called): "\(spelling) <\(called)>"

@@ -1,6 +1,6 @@
-/// The tables of settings in the documents, in Markdown.
+/// Makes the tables of settings in the documents, in Markdown.
 package enum SettingTable {
-  /// The settings of groups that a file can give: key, option, default and meaning.
+  /// The settings that a file can give: key, option, default and meaning.
   package static func ofKeys(_ groups: [SettingGroup]) -> String {
     let rows = groups.flatMap { group in
       group.settings.compactMap { setting in
@@ -16,7 +16,7 @@ package enum SettingTable {
     return table([["key", "option", "default", "meaning"]] + rows)
   }
 
-  /// The settings of several kinds: the kind, key, default and meaning.
+  /// The settings of several kinds: kind, key, default and meaning.
   package static func ofKinds(_ kinds: [(name: String, settings: SettingGroup)]) -> String {
     let rows = kinds.flatMap { name, group -> [[String]] in
       let settings = group.settings.filter { $0.key != nil }
@@ -31,7 +31,7 @@ package enum SettingTable {
     return table([["kind", "key", "default", "meaning"]] + rows)
   }
 
-  /// The presets of a group: the name, and the keys that each sets.
+  /// The presets of a group: the name, and the values that each sets.
   package static func ofPresets(_ group: SettingGroup) -> String {
     let rows = group.presets.map { preset in
       let values = preset.texts.map { code("\($0.setting.key ?? ""): \($0.text)") }
@@ -43,11 +43,11 @@ package enum SettingTable {
   private static func fallback(_ setting: any SettingDescription) -> String {
     if setting.isRequired { return "required" }
     guard let text = setting.defaultText else { return "none" }
-    // A default in words is no value.
+    // A default in words gets no code marks.
     return text == setting.defaultValueText ? code(text) : text
   }
 
-  /// What a setting does, with its range and with words that the sentence does not name.
+  /// The help of a setting, its range, and its words unless the help names all of them.
   private static func meaning(_ setting: any SettingDescription) -> String {
     var text = setting.help
     let unnamed = setting.words.filter { !text.contains(code($0)) && $0 != "true" && $0 != "false" }

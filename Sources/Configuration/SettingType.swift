@@ -1,17 +1,17 @@
 internal import Records
 
-/// What the value of a setting may be, and how it is spelled.
+/// The possible values of a setting and their spelling.
 package struct SettingType<Value: Sendable>: Sendable {
-  /// In the words of an error: "expected …".
+  /// The expected value, in the words of an error: "expected …".
   package let expected: String
   package let form: SettingForm
-  /// The values, if they are words.
+  /// The possible values, if they are words.
   package let words: [String]
-  /// The bounds of a number, in words; nil if there are none worth telling.
+  /// The bounds of a number, in words; nil if it has none to mention.
   package let range: String?
-  /// The value that texts spell; one text, unless the form is a list.
+  /// Parses a value from texts: one text, unless the form is a list.
   package let parse: @Sendable ([String]) throws(SettingRefusal) -> Value
-  /// The value as a user would write it; nil for the absence of one.
+  /// The value as a user writes it; nil if there is none.
   package let text: @Sendable (Value) -> String?
 
   package init(
@@ -27,7 +27,7 @@ package struct SettingType<Value: Sendable>: Sendable {
     self.parse = parse
   }
 
-  /// A type whose values are spelled by one text.
+  /// A type with values of one text.
   package init(
     expected: String, form: SettingForm = .text, words: [String] = [], range: String? = nil,
     text: @escaping @Sendable (Value) -> String?,
@@ -41,7 +41,7 @@ package struct SettingType<Value: Sendable>: Sendable {
       })
   }
 
-  /// The type of a setting that need not have a value.
+  /// The same type for a setting that may have no value.
   var optional: SettingType<Value?> {
     let (text, parse) = (text, parse)
     let parseOptional: @Sendable ([String]) throws(SettingRefusal) -> Value? = {
@@ -54,10 +54,10 @@ package struct SettingType<Value: Sendable>: Sendable {
 }
 
 extension SettingType<String> {
-  /// Any text but the empty one.
+  /// Any text that is not empty.
   package static let text = SettingType.text(called: "text")
 
-  /// Any text but the empty one, called so in errors.
+  /// Any text that is not empty. Errors call it `name`.
   package static func text(called name: String) -> SettingType {
     SettingType(
       expected: name, text: { $0 },
@@ -79,7 +79,7 @@ extension SettingType<String> {
 }
 
 extension SettingType<String> {
-  /// The path of a file or directory, as a file gives it: no shell replaces `~` or `$NAME` there.
+  /// The path of a file or directory in a configuration file, where no shell replaces `~` or `$NAME`.
   package static let path = SettingType(
     expected: "a path", text: { $0 },
     parse: { (text) throws(SettingRefusal) in
@@ -88,12 +88,12 @@ extension SettingType<String> {
       if text.hasPrefix("~") || text.hasPrefix("$") && second.map(isNameStart) ?? false {
         throw SettingRefusal(
           expected: "a path without ~ and $NAME",
-          hint: "write the whole path; ${HOME} stands for the home directory")
+          hint: "write the complete path; ${HOME} is the home directory")
       }
       return text
     })
 
-  /// A path that a shell has read already.
+  /// A path on the command line, where a shell has replaced `~` and `$NAME`.
   package static let shellPath = SettingType.text(called: "a path")
 
   private static func isNameStart(_ character: Character) -> Bool {
@@ -133,7 +133,7 @@ extension SettingType<Int> {
 
   /// A number of bytes with its unit, such as `64MiB`.
   ///
-  /// - Parameter plain: whether a number without a unit is one of bytes.
+  /// - Parameter plain: whether a number without a unit is a number of bytes.
   package static func size(in range: ClosedRange<Int>, plain: Bool = false) -> SettingType {
     let bounds = (sizeText(range.lowerBound), sizeText(range.upperBound))
     return SettingType(
@@ -149,9 +149,9 @@ extension SettingType<Int> {
 }
 
 extension SettingType<Double> {
-  /// A finite number that `allows`, in the words of `expected`.
+  /// A finite number for which `allows` returns true. `expected` describes it in errors.
   ///
-  /// - Parameter range: its bounds, as a table tells them.
+  /// - Parameter range: its bounds, as a table shows them.
   package static func number(
     expected: String, range: String? = nil, allows: @escaping @Sendable (Double) -> Bool
   ) -> SettingType {
@@ -193,15 +193,15 @@ extension SettingType<Double> {
 }
 
 extension SettingType<[String]> {
-  /// A list of texts, empty ones allowed.
+  /// A list of texts. A text may be empty.
   package static let texts = SettingType(
     expected: "a list of texts", form: .list, text: listText, list: { $0 })
 }
 
 extension SettingType<[String]> {
-  /// The same on the command line, where commas part the texts.
+  /// A list of texts on the command line, separated by commas.
   package static let commaSeparated = SettingType(
-    expected: "texts with commas between", form: .list, text: { $0.joined(separator: ",") },
+    expected: "texts separated by commas", form: .list, text: { $0.joined(separator: ",") },
     list: { $0 })
 }
 
@@ -219,7 +219,7 @@ extension SettingType where Value: RawRepresentable<String> & CaseIterable {
 }
 
 extension SettingRefusal {
-  /// The refusal of a word that is none of several.
+  /// Refuses a word that is none of several. Suggests the nearest one.
   package static func nearest(to word: String, in words: [String]) -> SettingRefusal {
     SettingRefusal(hint: nearestName(to: word, in: words).map { "did you mean '\($0)'?" })
   }
@@ -231,12 +231,12 @@ private func span(_ least: some CustomStringConvertible, _ most: some CustomStri
   "from \(least) to \(most)"
 }
 
-/// A number as a user would write it: `3`, `0.1`, `1e-5`.
+/// A number as a user writes it: `3`, `0.1`, `1e-5`.
 package func numberText(_ number: Double) -> String {
   Int(exactly: number).map(String.init) ?? number.description.replacing("e-0", with: "e-")
 }
 
-/// A list as a file spells it, such as `[a, ""]`; two lists with the same text are the same.
+/// A list as a file spells it, such as `[a, ""]`. Two lists with the same text are equal.
 package func listText(_ elements: [String]) -> String {
   let texts = elements.map { element in
     let isPlain =
@@ -249,7 +249,7 @@ package func listText(_ elements: [String]) -> String {
   return "[" + texts.joined(separator: ", ") + "]"
 }
 
-/// A count with a comma after each group of three digits, as in 1,048,576.
+/// A count with commas between groups of three digits, as in 1,048,576.
 func grouped(_ count: Int) -> String {
   var digits = String(count.magnitude)
   var place = digits.count - 3
@@ -260,12 +260,12 @@ func grouped(_ count: Int) -> String {
   return (count < 0 ? "-" : "") + digits
 }
 
-/// How the value of a setting is written in a file.
+/// The form of the value in a file.
 package enum SettingForm: Sendable {
-  /// With or without quotes.
+  /// A text with or without quotes.
   case text
-  /// Without quotes: a number, true or false.
+  /// A number, true or false, without quotes.
   case literal
-  /// As a list of texts; one text alone is a list of it. On the command line with commas between.
+  /// A list of texts. A single text is a list of one. On the command line, commas separate the texts.
   case list
 }

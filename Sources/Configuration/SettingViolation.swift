@@ -1,21 +1,21 @@
-/// A setting that makes no sense, by itself or beside another.
+/// A setting whose value is not allowed, by itself or together with another setting.
 package struct SettingViolation: Error, Sendable {
-  /// What would make sense.
+  /// The allowed values.
   package enum Expectation: Sendable {
     /// A value of the setting, in words.
     case value(String)
     /// A value of another setting.
     case other(any SettingDescription, is: String)
-    /// That the setting is not given beside a value of another one.
+    /// No value of the setting, while another one has the given value.
     case absence(beside: any SettingDescription, String)
-    /// What is wrong, in full; `found` is not told then.
+    /// A complete message, which does not tell `found`.
     case said(String)
   }
 
   package var setting: any SettingDescription
   package var expected: Expectation
   package var found: String
-  /// Whether it concerns the section that holds the setting.
+  /// Whether the error belongs to the section that holds the setting.
   package var concernsSection = false
 
   package init(
@@ -28,9 +28,9 @@ package struct SettingViolation: Error, Sendable {
     self.concernsSection = concernsSection
   }
 
-  /// The violation without the setting that it concerns.
+  /// The message without the name of the setting that it concerns.
   ///
-  /// - Parameter name: a setting with the mark that stands before a value: `mode:`, `--mode`.
+  /// - Parameter name: returns the name of a setting with the mark before its value: `mode:`, `--mode`.
   package func message(naming name: (any SettingDescription) -> String) -> String {
     switch expected {
     case .value(let words): "expected \(words), found \(found)"
@@ -41,7 +41,7 @@ package struct SettingViolation: Error, Sendable {
     }
   }
 
-  /// The violation in one line, as a file names settings.
+  /// The message in one line, with the names that a file uses.
   package var inFile: String {
     "\(setting.key ?? ""): \(message(naming: fileName))"
   }
@@ -51,12 +51,12 @@ package struct SettingViolation: Error, Sendable {
   }
 }
 
-/// The last key of a setting with its colon.
+/// The last key of a setting, with a colon.
 func fileName(_ setting: any SettingDescription) -> String {
   "\(setting.key?.split(separator: ".").last ?? ""):"
 }
 
-/// Something that must hold among the values of a group.
+/// A rule about the values of a group.
 package struct SettingRule: Sendable {
   let violations: @Sendable (SettingValues) -> [SettingViolation]
 
@@ -64,7 +64,7 @@ package struct SettingRule: Sendable {
     self.violations = violations
   }
 
-  /// Refuses settings that do nothing unless another one has a value.
+  /// Refuses settings that have an effect only if another one has a given value.
   package static func only<Value: Equatable>(
     _ settings: [any SettingDescription], when other: Setting<Value>, is value: Value
   ) -> SettingRule {
@@ -78,7 +78,7 @@ package struct SettingRule: Sendable {
     }
   }
 
-  /// Refuses settings that mean nothing while another one has a value.
+  /// Refuses settings that have no meaning if another one has a given value.
   package static func never<Value: Equatable>(
     _ settings: [any SettingDescription], beside other: Setting<Value>, is value: Value
   ) -> SettingRule {

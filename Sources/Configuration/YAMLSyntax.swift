@@ -33,14 +33,14 @@ extension YAMLReading {
     }
   }
 
-  /// The message for a common mistake, if one stands at the place where the parser gave up.
+  /// The message for a common mistake, if there is one at the position where the parser stopped.
   private func commonMistake(
     in text: String, at place: SourceMark
   ) -> (message: String, hint: String)? {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     guard lines.indices.contains(place.line - 1) else { return nil }
     let line = Array(lines[place.line - 1].unicodeScalars)
-    // The parser stands at a character that it cannot take, or just after it.
+    // The parser stops at the character that it refuses, or just after it.
     let here = [place.column - 1, place.column - 2].filter(line.indices.contains).map { line[$0] }
     if here.first == "\t" {
       return ("expected spaces, found a tab", "YAML is indented with spaces")
@@ -54,18 +54,18 @@ extension YAMLReading {
     return nil
   }
 
-  /// Whether a line refers to a variable, whose braces YAML may have taken for its own.
+  /// Whether a line refers to a variable. YAML may take its braces for a mapping.
   private func hasVariable(_ text: String, inLine line: Int) -> Bool {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     return lines.indices.contains(line - 1) && lines[line - 1].contains("${")
   }
 
-  /// The place of the character at an offset.
+  /// The position of the character at an offset.
   private func place(of offset: Int?, in text: String) -> SourceMark {
     place(after: text.prefix(offset ?? 0).unicodeScalars)
   }
 
-  /// The place of the first byte that is no UTF-8.
+  /// The position of the first byte that is not UTF-8.
   func placeOfBadUTF8(in bytes: [UInt8]) -> SourceMark {
     var decoder = UTF8()
     var iterator = bytes.makeIterator()
@@ -86,11 +86,13 @@ extension YAMLReading {
     return mark
   }
 
-  /// Where a key may be, or hold, an alias; nil where none does.
+  /// The position of a key that is or contains an alias, or may be one; nil if there is none.
   ///
-  /// The parser compares keys by value, which takes exponential time if aliases lead to aliases, so such
-  /// a text must not reach it. No configuration needs one. In a text with an alias, keys after `?` and
-  /// keys that are collections are refused, even within a comment.
+  /// The parser compares keys by value. This takes exponential time if aliases lead to aliases, so such a text must
+  /// not
+  /// reach the parser. No configuration needs one. In a text with an alias, this function therefore finds every key
+  /// after
+  /// `?` and every key that is a collection, even in a comment.
   func aliasInKey(of text: String) -> SourceMark? {
     let bytes = Array(text.utf8)
     var hasAlias = false

@@ -1,7 +1,7 @@
 package import Configuration
 internal import Records
 
-/// Where a connector is, by its settings: what operators are shown, and what two streams must not share.
+/// The location of a connector, by its settings. Operators see it, and two streams must not share it.
 package struct ConnectorPlace: Sendable {
   package enum Kind: String, Sendable {
     /// A file or socket.
@@ -9,19 +9,19 @@ package struct ConnectorPlace: Sendable {
     case address
     /// A socket that the service manager opened, by its name.
     case systemd
-    /// A stream of the process.
+    /// A standard stream of the process.
     case process
   }
 
   package let kind: Kind
-  /// The path, the address or the name; nil for a stream of the process.
+  /// The path, the address or the name; nil for a standard stream.
   package let text: String?
-  /// The setting that says it.
+  /// The setting that gives the location.
   package let setting: (any SettingDescription)?
-  /// Whether others may have the same place.
+  /// Whether several connectors may have the same location.
   package let isShareable: Bool
 
-  /// A stream of the process.
+  /// A standard stream of the process.
   package static let process = ConnectorPlace(
     kind: .process, text: nil, setting: nil, isShareable: false)
 
@@ -29,7 +29,7 @@ package struct ConnectorPlace: Sendable {
     ConnectorPlace(kind: .path, text: values[setting], setting: setting, isShareable: false)
   }
 
-  /// The place of a socket: its own, or that of the service manager.
+  /// The location of a socket: its own path or address, or the name of a socket of the service manager.
   static func socket(
     _ setting: Setting<String?>, _ kind: Kind, or systemd: Setting<String?>,
     in values: SettingValues, isShareable: Bool = false
@@ -44,7 +44,7 @@ package struct ConnectorPlace: Sendable {
 }
 
 extension SettingType<String> {
-  /// The path of a Unix socket, which the kernel holds in 108 bytes, the last of them 0.
+  /// The path of a Unix socket. The kernel keeps it in 108 bytes, with a 0 at the end.
   static let socketPath = SettingType(
     expected: "a path of at most 107 bytes", text: { $0 },
     parse: { (text) throws(SettingRefusal) in
@@ -81,7 +81,7 @@ extension SettingType<UInt32> {
 }
 
 extension SettingType<Glob> {
-  /// A pattern of names.
+  /// A pattern of file names.
   static let glob = SettingType(
     expected: "a pattern", text: { $0.text },
     parse: { (text) throws(SettingRefusal) in
@@ -91,7 +91,7 @@ extension SettingType<Glob> {
 }
 
 extension SettingRule {
-  /// Asks for exactly one of two settings.
+  /// Requires exactly one of two settings.
   static func oneOf(
     _ first: any SettingDescription, _ second: any SettingDescription
   ) -> SettingRule {
@@ -107,7 +107,7 @@ extension SettingRule {
     }
   }
 
-  /// Refuses settings that mean nothing beside another one, whatever its value.
+  /// Refuses settings that have no meaning if another one is given, whatever its value is.
   static func never(
     _ settings: [any SettingDescription], beside other: any SettingDescription
   ) -> SettingRule {
@@ -120,7 +120,7 @@ extension SettingRule {
     }
   }
 
-  /// Refuses an address that other machines reach, unless that is allowed.
+  /// Refuses an address that other machines can reach, unless that is allowed.
   static func loopback(
     _ address: Setting<String?>, unless isAllowed: @escaping @Sendable (SettingValues) -> Bool
   ) -> SettingRule {

@@ -1,8 +1,8 @@
 package import Synchronization
 
-/// What the source and the sink of one stream count; written by them, read from any thread.
+/// The counts of a stream's source and sink. The source and the sink write them; any thread may read them.
 package final class ConnectorStatistics: Sendable {
-  /// A number that means nothing for some kinds of connectors, and is nil for those.
+  /// A number that only some kinds of connectors have; nil for the others.
   package struct Gauge: ~Copyable, Sendable {
     private let number = Atomic(-1)
 
@@ -21,20 +21,20 @@ package final class ConnectorStatistics: Sendable {
   package let producers = Gauge()
   /// Connections that take the output.
   package let subscribers = Gauge()
-  /// Bytes that wait for the subscriber that is furthest behind.
+  /// Bytes that wait for the subscriber with the most of them.
   package let subscriberLag = Gauge()
-  /// Bytes of a followed file that are still to be read.
+  /// Bytes of a followed file that were not read yet.
   package let backlogBytes = Gauge()
-  /// Files of a directory that are still to be read.
+  /// Files of a directory that were not read yet.
   package let backlogFiles = Gauge()
-  /// Connections that were turned away.
+  /// Connections that were closed because there were too many.
   package let refusedConnections = Atomic(0)
-  /// Files that were given their final name.
+  /// Files that got their final name.
   package let rotatedFiles = Atomic(0)
 
   package init() {}
 
-  /// Forgets the gauges of a run that has ended; the counts go on.
+  /// Resets the gauges of a run that has ended. The counts continue.
   package func beginRun() {
     producers.clear()
     subscribers.clear()

@@ -1,21 +1,21 @@
 package import Storage
 
-/// How a connector is tried by `evenkeel check --connect`, so that nobody at its other end notices and
-/// no data is taken or lost.
+/// The way in which `evenkeel check --connect` tries a connector. No process at the other end may notice it, and no
+/// data may be taken or lost.
 package enum ConnectorTrial: Sendable {
-  /// It is opened and let go.
+  /// Opens and closes the connector.
   case opening
-  /// It is only looked for: to open a FIFO wakes whoever waits at its other end.
+  /// Only looks for the file, since opening a FIFO wakes the process at its other end.
   case looking
-  /// A file is made beside it and removed again: to open it would replace or rotate what is there.
+  /// Makes and removes a file beside it, since opening the file would replace or rotate it.
   case replacing
-  /// There is nothing to try: the process has it open.
+  /// Does nothing: the process has the connector open.
   case none
 
   /// Tries the connector.
   ///
   /// - Parameters:
-  ///   - path: where it is, if it is a file.
+  ///   - path: its path, if it is a file.
   ///   - open: opens it.
   package func run(
     path: String?, in fileSystem: any FileSystem, open: () throws(FileError) -> Void
@@ -27,12 +27,12 @@ package enum ConnectorTrial: Sendable {
       do throws(FileError) {
         _ = try fileSystem.status(of: path)
       } catch  where error.isMissing {
-        // It may be the connector's to make.
+        // The connector may create the file itself.
         _ = try fileSystem.status(of: parentDirectory(of: path))
       }
     case (.replacing, let path?):
       if let kind = try? fileSystem.status(of: path).kind, kind == .fifo || kind == .other { break }
-      // Removed again when it is let go.
+      // The temporary file is removed when it is released.
       _ = try AtomicFile(replacing: path, in: fileSystem)
     }
   }

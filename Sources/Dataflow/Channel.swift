@@ -1,16 +1,16 @@
 // Invariants:
 // - Elements leave in the order in which they came.
-// - Nothing is added after `end`; the end is seen only after the last element was taken.
-// - A cancelled channel is empty, stays so, and swallows what is put.
+// - No element is added after `end`. The consumer sees the end only after it has taken the last element.
+// - A cancelled channel is empty, stays empty, and drops what is put.
 // - A consumer that was told "empty" is woken once: when `wakingBytes` were put, by `flush` after
-//   anything was, by an element from outside, or by the end.
-// - A producer that was told "full" is woken once: when the channel is half empty, so that it has
-//   something to do. A cancel always wakes it.
+// an element was put, by an element from outside, or by the end.
+// - A producer that was told "full" is woken once, when the channel is half empty, so that it can take several
+// steps. A cancel always wakes it.
 
-/// What joins two stages: a queue bounded in elements and in bytes.
+/// A queue between two stages, bounded in elements and in bytes.
 ///
-/// The producer asks for room *before* it works. What one step emits is then always taken, so the
-/// most a channel holds is its bound and the output of one step.
+/// The producer asks for room *before* it works, and `put` takes what that step emits. So a channel holds at most its
+/// bound and the output of one step.
 package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
@@ -26,7 +26,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     case ended((any Error)?)
   }
 
-  /// So many bytes are worth waking the consumer for before the producer pauses.
+  /// The number of queued bytes that wakes the consumer before the producer pauses.
   private static var wakingBytes: Int { 256 << 10 }
 
   private let lock = Lock()
@@ -55,7 +55,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     lock.withLock { wakeConsumer = wake }
   }
 
-  /// Whether the producer may work; after `full` it is woken when it may.
+  /// Whether the producer may work. After `full`, the channel wakes it when it may.
   func room(reserved: Int = 0) -> Room {
     lock.withLock {
       if isCancelled { return .cancelled }
@@ -65,20 +65,20 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     }
   }
 
-  /// Puts an element in. The consumer is told once there is something worth waking it for, which
-  /// costs as much as a small batch does, or by `flush`.
+  /// Adds an element. Wakes the consumer only when `wakingBytes` are queued, since a wake costs as much as a small
+  /// batch; `flush` wakes it for less.
   func put(_ element: consuming Element) {
     let isOpen = append(consume element, wakingAt: Self.wakingBytes)
     precondition(isOpen || lock.withLock { isCancelled }, "an element after the end")
   }
 
-  /// Wakes the consumer if it waits for what was put.
+  /// Wakes the consumer if it waits and an element is queued.
   func flush(_ wake: Wake) {
     let consumer = lock.withLock { elements.isEmpty ? nil : consumerToWake() }
     consumer?(wake)
   }
 
-  /// Takes an element from anyone, room or not; false where the channel takes none any more.
+  /// Adds an element from any caller, even if the channel is full. Returns false if the channel has ended.
   func offer(_ element: consuming Element) -> Bool {
     append(consume element, wakingAt: 0)
   }
@@ -90,7 +90,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
       return false
     }
     bytes += element.byteCount
-    // Moved, not copied: the consumer must be the only owner, so that it may change it in place.
+    // Moved, not copied: the consumer must be the only owner, so that it can change the element in place.
     elements.append(consume element)
     let consumer = bytes < wakingBytes ? nil : consumerToWake()
     lock.unlock()
@@ -98,7 +98,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     return true
   }
 
-  /// Says that no element follows, and why if the producer failed.
+  /// Ends the channel. `failure` is the reason if the producer failed.
   func end(_ failure: (any Error)?) {
     let consumer = lock.withLock {
       guard !isCancelled, ending == nil else { return nil as (@Sendable (Wake) -> Void)? }
@@ -108,7 +108,7 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     consumer?(.now)
   }
 
-  /// The next element; after `empty` the consumer is woken when there is something to take.
+  /// Takes the next element. After `empty`, the channel wakes the consumer when there is one.
   func take() -> Intake {
     let (intake, wake): (Intake, (@Sendable () -> Void)?) = lock.withLock {
       guard let element = elements.removeFirst() else {
@@ -123,14 +123,14 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     return intake
   }
 
-  /// Says that the consumer takes nothing more.
+  /// Ends the channel for the consumer: it takes no more elements.
   func cancel() {
     let wake = lock.withLock {
       isCancelled = true
       elements.removeAll()
       bytes = 0
       producerWaits = false
-      // Whatever the producer waits for: it is to let go of what it holds.
+      // Wakes the producer in any case, so that it releases what it holds.
       return wakeProducer
     }
     wake?()

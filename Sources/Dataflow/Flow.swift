@@ -1,17 +1,17 @@
-// Invariant: the completion is called once, after every part has released its stage.
+// Invariant: the completion is called once, after every runner has released its stage.
 
-/// A way into the middle of a flow.
+/// An entry for elements from outside into the middle of a flow.
 package struct Inlet<Element: Sendable & Sized>: Sendable {
   let channel: Channel<Element>
 
-  /// Puts an element in, even if there is no room; returns false if none can come any more.
+  /// Adds an element, even if the channel is full. Returns false if the channel has ended.
   package func put(_ element: Element) -> Bool { channel.offer(element) }
 }
 
-/// A chain of stages from a source to its end, each on a serial queue, joined by bounded channels.
+/// A chain of stages from a source to a sink. Each stage has a serial queue; bounded channels join them.
 ///
-/// A failure travels in band: everything emitted before it reaches the end first. A stage that fails cancels
-/// the stages before it. A flow that was started lives until it has completed.
+/// A failure travels with the elements: everything emitted before it reaches the last stage first. A stage that fails
+/// cancels the stages before it. A started flow keeps itself alive until it completes.
 package final class Flow: @unchecked Sendable {
   // @unchecked because `running` and `failure` are only touched with `lock` held.
   private let runners: [any Runner]
@@ -31,7 +31,7 @@ package final class Flow: @unchecked Sendable {
     running = runners.count
   }
 
-  /// Starts every part; to be called once. If the threads cannot be made, the flow completes with the
+  /// Starts every stage. Must be called once. If the threads cannot be made, the flow completes with the
   /// `ThreadError`.
   package func start() {
     do {
@@ -45,7 +45,7 @@ package final class Flow: @unchecked Sendable {
     }
   }
 
-  /// The flow ends as its last part does, which every failure reaches.
+  /// Records that a stage has ended. The flow fails if its last stage does, because every failure reaches it.
   private func partHasEnded(isLast: Bool, _ failure: (any Error)?) {
     let isOver = lock.withLock {
       if isLast { self.failure = failure }
@@ -55,30 +55,30 @@ package final class Flow: @unchecked Sendable {
     if isOver { completion(lock.withLock { self.failure }) }
   }
 
-  /// Stops reading. What was read still reaches the end, then the flow completes.
+  /// Stops reading. The flow completes after everything that was read has reached the last stage.
   package func stop() {
     for runner in runners { runner.stop() }
   }
 
-  /// Gives the source a step, though what it waits for has not come: it was given something to look at.
+  /// Lets the source take a step although it waits: there is something new for it, such as a request.
   package func wakeSource() { runners.first?.wake() }
 
-  /// Completes the flow with a failure and drops everything on its way.
+  /// Completes the flow with a failure, and drops all elements in it.
   package func cancel(_ failure: any Error) {
     runners.last?.cancel(failure)
   }
 
-  /// How the stages of a flow share threads with those of other flows.
+  /// How the stages of a flow share threads with the stages of other flows.
   package enum Kind: Sendable {
-    /// Of a stream whose records must not wait for the stages of streams from files.
+    /// A live stream. Its records must not wait for the stages of streams from files.
     case live
-    /// Of a stream from files: does most in a time, and its source waits while there is enough to do.
+    /// A stream from files. It favours throughput; its source waits while the stages after it have enough work.
     case bulk
   }
 
-  /// The first piece of a flow.
+  /// The first stage of a flow.
   ///
-  /// - Parameter disk: what any step of the source may wait for, so that all run on that disk's threads.
+  /// - Parameter disk: the disk that the source may wait for. All its steps run on the threads of that disk.
   package static func from<S: Stage>(
     _ source: S, on disk: Disk? = nil, buffer: Buffer, as kind: Kind = .bulk,
     threads: StageThreads = .shared
@@ -111,7 +111,7 @@ package final class Flow: @unchecked Sendable {
     }
   }
 
-  /// A flow whose last stage still emits something.
+  /// A flow whose last stage so far has outputs to take.
   package struct Open<Element: Sendable & Sized> {
     private let runners: [any Runner]
     private let channel: Channel<Element>
@@ -134,11 +134,11 @@ package final class Flow: @unchecked Sendable {
       }
     }
 
-    /// Spreads the elements over equal workers; the order stays.
+    /// Spreads the elements over equal workers, and restores their order after them.
     package func spread<W: Worker>(
       over workers: [W], buffer: Buffer
     ) -> Open<W.Output> where W.Input == Element {
-      // One worker needs no way there and back.
+      // One worker is a stage like any other.
       if workers.count == 1, let worker = workers.first {
         return through(WorkerStage(worker: worker), buffer: buffer)
       }
@@ -147,14 +147,14 @@ package final class Flow: @unchecked Sendable {
       }
     }
 
-    /// A way for elements from outside, after those that wait already.
+    /// An entry for elements from outside. They come after the elements that are queued already.
     package var inlet: Inlet<Element> { Inlet(channel: channel) }
 
-    /// The last piece.
+    /// Adds the last stage.
     ///
     /// - Parameters:
-    ///   - disk: what any of its steps may wait for, so that all run on that disk's threads.
-    ///   - completion: called once, with the failure if there was one, when every stage was released.
+    ///   - disk: the disk that the stage may wait for. All its steps run on the threads of that disk.
+    ///   - completion: called once, after every stage was released; with the failure, if there was one.
     package func into<S: Stage>(
       _ sink: S, on disk: Disk? = nil, completion: @escaping @Sendable ((any Error)?) -> Void
     ) -> Flow where S.Input == Element, S.Output == Nothing {

@@ -2,16 +2,16 @@ internal import CLinux
 internal import Glibc
 
 // Invariants:
-// - Everything mutable is touched with `lock` held.
-// - A wait is resumed at most once, and not after `forget`. An event of a wait that is gone means
-//   nothing, because its number does not come again.
-// - A wait is forgotten before its descriptor is closed: the number may be another wait's by then.
-// - `timers` is sorted, the earliest last. The thread sleeps no longer than until `wakesAt`.
+// - All mutable state is only touched with `lock` held.
+// - A wait is resumed at most once, and never after `forget`. Numbers are not used again, so an event of a forgotten
+// wait has no effect.
+// - A wait is forgotten before its descriptor is closed, because another wait may get the same descriptor.
+// - `timers` is sorted, the earliest last. The thread sleeps until `wakesAt` at most.
 
-/// Waits for descriptors and times on behalf of every runner, on one thread, with epoll(7).
+/// Waits for descriptors and times for all runners, on one thread, with epoll(7).
 ///
-/// Not with `DispatchSource`: on Linux it corrupts its table of descriptors if some are registered while
-/// others are cancelled, and then crashes or never fires (swift-corelibs-libdispatch issue 949).
+/// It does not use `DispatchSource`. On Linux that corrupts its table of descriptors if one thread registers while
+/// another cancels; then it crashes or never fires (swift-corelibs-libdispatch issue 949).
 final class ReadinessWatch: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
@@ -25,7 +25,7 @@ final class ReadinessWatch: @unchecked Sendable {
     var call: @Sendable () -> Void
   }
 
-  /// Of the event that wakes the thread.
+  /// The number of the event that wakes the thread.
   private static let wakeNumber: UInt64 = 0
 
   private let clock: Clock
@@ -56,10 +56,10 @@ final class ReadinessWatch: @unchecked Sendable {
     close(waker)
   }
 
-  /// How many threads `start` has made.
+  /// The number of threads that `start` has made.
   var made: Int { lock.withLock { isStarted ? 1 : 0 } }
 
-  /// Makes the thread, unless it was made already.
+  /// Makes the thread, unless it exists.
   func start() throws(ThreadError) {
     lock.lock()
     defer { lock.unlock() }
@@ -74,7 +74,7 @@ final class ReadinessWatch: @unchecked Sendable {
     wake()
   }
 
-  /// Calls `resume` with the number returned when the descriptor is ready, failed or hung up.
+  /// Calls `resume` with the returned number when the descriptor is ready, has failed or was hung up.
   func wait(for readiness: Readiness, resume: @escaping @Sendable (Int) -> Void) -> Int {
     let (descriptor, events) =
       switch readiness {
@@ -91,7 +91,7 @@ final class ReadinessWatch: @unchecked Sendable {
     let isWatched =
       epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0
       || errno == EEXIST && epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0
-    // What cannot be watched (a regular file, a closed descriptor) never makes anyone wait.
+    // epoll cannot watch a regular file or a closed descriptor. Neither makes a read wait.
     if !isWatched { waits[number] = nil }
     lock.unlock()
     if !isWatched { resume(number) }
@@ -108,7 +108,7 @@ final class ReadinessWatch: @unchecked Sendable {
   /// Calls `body` once, at `time` or up to a few milliseconds later.
   func call(at time: Instant, _ body: @escaping @Sendable () -> Void) {
     let isEarlier = lock.withLock {
-      // Most timers end after those that were set before.
+      // Most new timers fire after the others.
       let index = timers.firstIndex { $0.time <= time } ?? timers.count
       timers.insert(Timer(time: time, call: body), at: index)
       guard time < wakesAt else { return false }
@@ -120,7 +120,7 @@ final class ReadinessWatch: @unchecked Sendable {
 
   private func wake() { eventfd_write(waker, 1) }
 
-  /// Resumes what is ready and calls what is due.
+  /// Resumes waits that are ready, and calls timers that are due.
   private func watch() {
     var events = [epoll_event](repeating: epoll_event(), count: 64)
     while true {
@@ -139,12 +139,12 @@ final class ReadinessWatch: @unchecked Sendable {
     }
   }
 
-  /// How long to sleep, in milliseconds; -1 is until an event.
+  /// The time to sleep, in milliseconds; -1 is without limit.
   private func timeout() -> CInt {
     lock.withLock {
       wakesAt = timers.last?.time ?? Instant(nanoseconds: .max)
       guard let next = timers.last?.time else { return -1 }
-      // Rounded up: a timer that is asked too early is asked again and again.
+      // Rounded up, so that the thread does not wake too early and spin.
       let milliseconds = (next.seconds(since: clock.now()) * 1000).rounded(.up)
       return CInt(min(max(0, milliseconds), 3_600_000))
     }

@@ -1,29 +1,28 @@
 internal import Synchronization
 
 // Invariants:
-// - `queued` counts the jobs of stages after sources that were queued and have not ended. None of them
-//   waits for a source.
-// - While a source waits, such a job is queued, or a source that reads will call the next one when it
-//   pauses.
+// - `queued` is the number of queued or running jobs of stages that are no sources. None of them waits for a source.
+// - While a source waits, such a job is queued, or a source that reads will call the next one when it pauses.
 
-/// Makes the sources of streams from files wait while the stages after them have enough to do.
+/// Makes the sources of streams from files wait while the stages after them have enough work.
 ///
-/// What a source reads meanwhile would only be held in memory. Sources take turns: one that waits within its
-/// turn goes on before the others, so that a few streams at a time hold records, not all of them.
+/// Otherwise the records that they read would only fill memory. Sources take turns: a source that must wait within
+/// its
+/// turn goes before the others. So only a few streams at a time hold records.
 final class SourceGate: @unchecked Sendable {
   // @unchecked because `waiting` is only touched with `lock` held.
 
-  /// A source emits so many bytes before the sources of other streams go first. That is large compared with
-  /// what a stream holds at work, and takes a fraction of a second.
+  /// The bytes that a source emits before the sources of other streams go first. The number is large compared with
+  /// the records that a stream holds, and takes a fraction of a second.
   static let bytesOfATurn = 64 << 20
 
-  /// So many queued jobs are enough to do.
+  /// The number of queued jobs that is enough work.
   private let limit: Int
   private let queued = Atomic(0)
   private let lock = Lock()
   private var waiting: [@Sendable () -> Void] = []
 
-  /// - Parameter threads: the threads that the jobs take turns on.
+  /// - Parameter threads: the number of threads that run the jobs.
   init(threads: Int) {
     limit = 2 * threads
   }
@@ -37,20 +36,20 @@ final class SourceGate: @unchecked Sendable {
     callNext()
   }
 
-  /// Whether a source may take a step. If not, `resume` is called when it may.
+  /// Whether a source may take a step. If not, the gate calls `resume` when it may.
   ///
-  /// - Parameter beforeOthers: whether it is called before the sources that wait already, or after them.
+  /// - Parameter beforeOthers: whether `resume` is called before those of the sources that wait already.
   func mayRead(beforeOthers: Bool, orElse resume: @escaping @Sendable () -> Void) -> Bool {
     guard isBusy else { return true }
     return lock.withLock {
-      // Look again: a job that ended since then called only those that waited already.
+      // Look again: a job may have ended meanwhile, and it called only sources that waited before.
       guard isBusy else { return true }
       waiting.insert(resume, at: beforeOthers ? 0 : waiting.count)
       return false
     }
   }
 
-  /// Records that a source takes no steps for now, so another one may, even if this one emitted nothing.
+  /// Records that a source takes no steps for now. Another source may then read, even if this one emitted nothing.
   func sourcePauses() { callNext() }
 
   private var isBusy: Bool { queued.load(ordering: .sequentiallyConsistent) >= limit }

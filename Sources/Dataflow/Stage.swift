@@ -1,7 +1,8 @@
 /// One step of a flow: a value with one method that does one bounded piece of work.
 ///
-/// A stage owns no thread and no lock, and it never waits: it returns what it waits for. A `StageRunner` or a
-/// test drives it, and gives it the next signal when there is room for what it may emit.
+/// A stage owns no thread and no lock, and it never waits. It returns what it waits for. A `StageRunner` or a test
+/// drives
+/// it: it sends the next signal when there is room for the output.
 package protocol Stage<Input, Output>: Sendable {
   associatedtype Input: Sendable
   associatedtype Output: Sendable
@@ -9,49 +10,50 @@ package protocol Stage<Input, Output>: Sendable {
   /// Does one step.
   ///
   /// - Parameters:
-  ///   - signal: an element or another reason to go on. It belongs to the stage, which may change it.
+  ///   - signal: an element, or another reason to continue. The stage owns it and may change it.
   ///   - emit: takes the outputs, in order.
-  /// - Returns: what the stage needs to go on.
-  /// - Throws: the failure that ends the flow. What was emitted before it still reaches the end.
+  /// - Returns: what the stage needs next.
+  /// - Throws: the failure that ends the flow. Outputs emitted before it still reach the last stage.
   mutating func step(
     _ signal: consuming Signal<Input>, emit: (consuming Output) -> Void
   ) throws -> Progress
 }
 
-/// What a stage is told.
+/// A reason for a stage to take a step.
 package enum Signal<Input: Sendable>: Sendable {
   /// The next element of the input.
   case element(Input)
-  /// What the stage asked for has come: room for more output, or what it waited for.
+  /// There is room for more output, or what the stage waited for has happened.
   case resume
-  /// No element follows; emit the rest. A source gets it when it is to stop early.
+  /// No element follows, so the stage emits the rest. A source gets this signal to stop early.
   case end
 }
 
-/// What a stage needs to go on.
+/// A stage's need for its next step.
 package enum Progress: Sendable, Equatable {
   /// The next element.
   case next
   /// Another step with the same input, as soon as there is room for more output.
   case again
-  /// The next element, or another step if what is waited for comes before it.
+  /// The next element. If what the stage waits for happens first, a step without an element.
   case nextOr(Awaiting)
-  /// Another step when what is waited for has come.
+  /// Another step when what the stage waits for has happened.
   case waits(Awaiting)
   /// Nothing: the stage has emitted its last output.
   case finished
 }
 
-/// What a stage, a source or a sink waits for: a descriptor, a time, or the first of the two; or a thread that
-/// may wait for a disk.
+/// The condition that a stage, a source or a sink waits for: a descriptor, a time or the first of the two, or a
+/// thread that may wait for a disk.
 ///
-/// A connector of many connections gives the descriptor of an epoll(7) instance over all of them, which can be
-/// read from when one of them is ready.
+/// A connector with many connections gives the descriptor of one epoll(7) instance, which is readable when one of the
+/// connections is ready.
 package struct Awaiting: Sendable, Equatable {
   package var readiness: Readiness?
-  /// The longest to wait, in seconds from now; nil is without limit.
+  /// The longest time to wait, in seconds from now; nil is without limit.
   package var seconds: Double?
-  /// The disk whose thread takes the next step, which may wait for it. Only with `.waits`, and alone.
+  /// The disk whose threads must take the next step, because the step may wait for that disk. Only with `.waits`, and
+  /// without the other two.
   package var disk: Disk?
 
   package init(_ readiness: Readiness?, seconds: Double? = nil) {
@@ -59,7 +61,7 @@ package struct Awaiting: Sendable, Equatable {
     self.seconds = seconds
   }
 
-  /// A thread that may wait for `disk`, for one step.
+  /// Waits for a thread that may wait for `disk`, for one step.
   package init(threadOf disk: Disk) {
     self.disk = disk
   }
@@ -77,7 +79,7 @@ package enum Readiness: Sendable, Equatable {
   }
 }
 
-/// A disk, by the device number of its files (stat(2)). Stages that wait for the same disk share its threads.
+/// A disk, by the device number of its files (stat(2)). Stages that use the same disk share its threads.
 package struct Disk: Sendable, Hashable {
   package let device: UInt64
 
@@ -85,11 +87,11 @@ package struct Disk: Sendable, Hashable {
     self.device = device
   }
 
-  /// Stands for a disk, or another thing that makes a thread wait, that is not known.
+  /// An unknown disk, or another thing that can block a thread.
   package static let unknown = Disk(device: 0)
 }
 
-/// A piece of work on one element that depends on no other, so that many may run at once.
+/// Work on single elements, each independent of the others, so that several can run at once.
 package protocol Worker<Input, Output>: Sendable {
   associatedtype Input: Sendable
   associatedtype Output: Sendable
@@ -99,6 +101,6 @@ package protocol Worker<Input, Output>: Sendable {
 
 /// An element whose size counts against the byte bound of a channel.
 package protocol Sized {
-  /// The memory that the element holds, in bytes, approximately.
+  /// The memory that the element uses, in bytes, approximately.
   var byteCount: Int { get }
 }

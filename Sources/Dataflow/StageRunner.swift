@@ -1,45 +1,45 @@
 // Invariants:
-// - Everything mutable is touched on `queue` only.
-// - A step is taken only when the output has room, so back-pressure is "no step".
-// - After `isDone` nothing is taken, emitted or waited for.
-// - A step for which the stage asked a disk's thread is taken on one, and on no other.
+// - All mutable state is only touched on `queue`.
+// - A step is taken only if the output has room. So back-pressure is "no step".
+// - After `isDone` the runner takes, emits and waits for nothing.
+// - A step that needs a disk's thread runs on a thread of that disk.
 
-/// A runner takes so many steps at most before others get their turn.
+/// The most steps that a runner takes before others get their turn.
 let mostStepsOfARun = 64
 
-/// Drives one part of a flow.
+/// Drives one stage, or one group of workers, of a flow.
 protocol Runner: AnyObject, Sendable {
-  /// Begins. `onEnd` is called once, when the part has released what it held.
+  /// Starts the runner. It calls `onEnd` once, after it has released what it held.
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void)
-  /// Ends the input early; what was read still reaches the end. Only a source does anything.
+  /// Ends the input early. What was read still reaches the last stage. Only the runner of a source reacts.
   func stop()
-  /// Ends the wait of a source.
+  /// Ends the wait of a source. Only the runner of a source reacts.
   func wake()
   /// Ends the work at once, as if the stage had failed.
   func cancel(_ failure: any Error)
 }
 
-/// A turn that takes as long is a long one.
+/// A turn of at least this length is a long one.
 private let longTurnSeconds = 0.001
 
-/// Where a runner's jobs run.
+/// The threads that run the jobs of a runner.
 struct RunnerPlace: Sendable {
   let threads: StageThreads
-  /// The share for short turns.
+  /// Runs short turns.
   let share: ThreadShare
-  /// The share for long turns.
+  /// Runs long turns.
   let longShare: ThreadShare
-  /// Nil for the stages of live streams, whose sources never wait.
+  /// Nil for the stages of live streams, because their sources never wait for the gate.
   let gate: SourceGate?
 
-  /// The place of a stage whose every step may wait for a disk; this one if there is none.
+  /// The place for a stage that may wait for a disk in each step; this place if `disk` is nil.
   func moved(to disk: Disk?, gate: SourceGate?) -> RunnerPlace {
     guard let disk else { return self }
     let share = threads.share(of: disk)
     return RunnerPlace(threads: threads, share: share, longShare: share, gate: gate)
   }
 
-  /// A job of a stage that is no source, which the gate counts from now until it ends.
+  /// Wraps a job of a stage that is no source. The gate counts it from now until it ends.
   func counted(_ job: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
     guard let gate else { return job }
     gate.jobWasQueued()
@@ -50,7 +50,7 @@ struct RunnerPlace: Sendable {
   }
 }
 
-/// Drives one stage on a serial queue of its own.
+/// Drives one stage on its own serial queue.
 final class StageRunner<S: Stage>: Runner, @unchecked Sendable
 where S.Input: Sized, S.Output: Sized {
   // @unchecked because every stored variable is only touched on `queue`.
@@ -59,23 +59,23 @@ where S.Input: Sized, S.Output: Sized {
   private let place: RunnerPlace
   private let input: Channel<S.Input>?
   private let outlet: Outlet<S.Output>
-  /// Released when done, so that what it holds open is closed before the flow completes.
+  /// Released at the end, so that the files it holds are closed before the flow completes.
   private var stage: S?
   private var need: Progress
   private var isStopping = false
-  /// Whether a source waits for the gate.
+  /// Whether this source waits for the gate.
   private var isHeldBack = false
-  /// By a source, in bytes.
+  /// The bytes that this source has emitted in its turn.
   private var emittedInTurn = 0
   private var inputHasEnded = false
   private var isDone = false
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
   private var wait = RunnerWait()
-  /// How many turns in a row were long.
+  /// The number of long turns in a row.
   private var longTurns = 0
 
-  /// A runner with no input drives a source: its stage is resumed until it has finished.
+  /// A runner without an input drives a source: it resumes the stage until the stage has finished.
   init(_ stage: S, input: Channel<S.Input>?, outlet: Outlet<S.Output>, at place: RunnerPlace) {
     queue = SerialQueue(on: place.share)
     self.place = place
@@ -127,9 +127,9 @@ where S.Input: Sized, S.Output: Sized {
     }
   }
 
-  /// Takes steps while there is something to do, but not so many that a stop or other stages wait long.
+  /// Takes steps while there is work, but only so many that a stop and other stages need not wait long.
   ///
-  /// - Parameter disk: whose thread this is, or nil for one of the runner's own share.
+  /// - Parameter disk: the share of the disk whose thread this is; nil for a thread of the runner's own share.
   private func run(onThreadOf disk: ThreadShare? = nil) {
     let atEnd = Wake.atEnd(of: disk ?? place.share)
     let start = Clock.system.now()
@@ -164,21 +164,21 @@ where S.Input: Sized, S.Output: Sized {
       }
       if need == .finished || wantsElement && inputHasEnded { return done(nil) }
       if case .waits(let awaiting) = need { begin(awaiting) }
-      // The steps after it compute.
+      // The next steps compute, so they run on the runner's own share.
       if disk != nil { break }
     }
     schedule(atEnd)
   }
 
-  /// Moves a stage whose turns are long to the share for them. One long turn may be a short one that the kernel
-  /// interrupted.
+  /// Moves a stage with long turns to `longShare`. Two long turns in a row are needed, since the kernel may have
+  /// interrupted a short one.
   private func turnHasEnded(afterSeconds seconds: Double) {
     guard place.share !== place.longShare else { return }
     longTurns = seconds < longTurnSeconds ? 0 : longTurns + 1
     queue.move(to: longTurns < 2 ? place.share : place.longShare)
   }
 
-  /// Whether there is a thread to spare for a source, which goes on later otherwise.
+  /// Whether this source may take a step. If not, it continues when the gate calls.
   private func mayGoOn() -> Bool {
     guard isSource, let gate = place.gate else { return true }
     guard !isHeldBack else { return false }
@@ -193,7 +193,7 @@ where S.Input: Sized, S.Output: Sized {
     return !isHeldBack
   }
 
-  /// What to tell the stage, or nil if there is nothing; throws the failure that the input ends by.
+  /// The next signal for the stage; nil if there is none. Throws the failure that ended the input.
   private func nextSignal() throws -> Signal<S.Input>? {
     if isStopping, !inputHasEnded {
       inputHasEnded = true
@@ -206,12 +206,12 @@ where S.Input: Sized, S.Output: Sized {
       return .element(element)
     case .empty:
       guard case .nextOr(let awaiting) = need else { return nil }
-      // A wait that is over is a step; one that is not yet on begins.
+      // If the wait is over, the stage takes a step. If it is not on yet, it begins.
       if wait.isOver { return .resume }
       if !wait.isOn { begin(awaiting) }
       return nil
     case .ended(let failure):
-      // The stage may close the descriptor it waits for, and another may get its number.
+      // The stage may close the descriptor that it waits for, and another wait may get the same descriptor.
       forgetWait()
       if let failure { throw failure }
       inputHasEnded = true
@@ -242,20 +242,20 @@ where S.Input: Sized, S.Output: Sized {
 
 // MARK: Waits
 
-/// What a runner waits for on behalf of its stage.
+/// The wait of a runner for its stage.
 private struct RunnerWait {
   var isOn = false
-  /// Whether the wait that the stage asked for last has ended by itself.
+  /// Whether the last wait has ended because its condition came true.
   var isOver = false
   /// The number of the wait for a descriptor.
   var number: Int?
-  /// When the wait ends at the latest.
+  /// The latest end of the wait.
   var deadline: Instant?
-  /// Whose thread the next step needs.
+  /// The share whose thread must take the next step.
   var disk: ThreadShare?
-  /// Whether a job for it is queued.
+  /// Whether a job on that share is queued.
   var hasDiskJob = false
-  /// The earliest timer that is set; it serves every wait until then.
+  /// The earliest timer that is set. It serves every wait until then.
   var timer: Instant?
 }
 
@@ -289,7 +289,7 @@ extension StageRunner {
   }
 
   private func resume(after number: Int) {
-    // It may have been forgotten meanwhile.
+    // The wait may have been forgotten meanwhile.
     guard wait.number == number else { return }
     endWait()
     run()
@@ -312,7 +312,7 @@ extension StageRunner {
     run()
   }
 
-  /// Ends the wait because what the stage waits for has come.
+  /// Ends the wait because its condition came true.
   private func endWait() {
     forgetWait()
     wait.isOver = true
@@ -328,7 +328,7 @@ extension StageRunner {
   }
 }
 
-/// Where a runner puts what its stage emits: the next channel, or nowhere at the end of the flow.
+/// The output of a runner: the next channel, or nothing after the last stage.
 struct Outlet<Element: Sendable & Sized>: Sendable {
   private let channel: Channel<Element>?
 
@@ -350,7 +350,7 @@ struct Outlet<Element: Sendable & Sized>: Sendable {
   func end(_ failure: (any Error)?) { channel?.end(failure) }
 }
 
-/// What the first stage takes and the last one emits.
+/// The input of a source and the output of the last stage. It has no values.
 package enum Nothing: Sized, Sendable {
   package var byteCount: Int { 0 }
 }

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The operating system refused to make a thread.
 package struct ThreadError: Error, Equatable, CustomStringConvertible {
-  /// The threads that were to be made, and those that were.
+  /// The number of threads to make, and the number that were made.
   package let needed: Int
   package let made: Int
   /// The error number of errno(3), EAGAIN in most cases.
@@ -25,10 +25,10 @@ package struct ThreadError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Starts a thread that runs `body` and then ends. Nobody can join it.
+/// Starts a thread that runs `body` and then ends. No caller can join it.
 ///
-/// - Parameter name: what ps(1) and top(1) show, at most 15 bytes.
-/// - Throws: the error number of pthread_create(3) in `ThreadError`, which counts this thread alone.
+/// - Parameter name: the name in ps(1) and top(1), at most 15 bytes.
+/// - Throws: a `ThreadError` with the error number of pthread_create(3), which counts this thread only.
 package func startThread(
   _ name: String, _ body: @escaping @Sendable () -> Void
 ) throws(ThreadError) {
@@ -53,7 +53,7 @@ package func startThread(
   }
 }
 
-/// What a new thread is handed.
+/// The name and the body that a new thread gets.
 private final class ThreadStart: Sendable {
   let name: String
   let body: @Sendable () -> Void

@@ -79,11 +79,11 @@ package enum NormalizeSettings {
   package static let halfLifeRecords = Setting(
     "half_life.records", .positive, option: .value("half-life-records", "n"),
     help:
-      "In place of `momentum`: after this many values of a feature, a value's weight has halved.")
+      "Instead of `momentum`: after this many values of a feature, a value's weight has halved.")
 
   package static let halfLifeSeconds = Setting(
     "half_life.seconds", .seconds(in: 0.001...3_153_600_000),
-    help: "In place of `momentum`: after this time, such as `10m`, a value's weight has halved.")
+    help: "Instead of `momentum`: after this time, such as `10m`, a value's weight has halved.")
 
   package static let epsilon = Setting(
     "epsilon", .positive, default: defaults.epsilon, option: .value("epsilon", "e"),

@@ -1,5 +1,5 @@
 extension FeatureColumns {
-  /// Takes records of another batch of the same features and width behind its own.
+  /// Appends records of another batch with the same features and the same width.
   ///
   /// There must be room for them.
   package mutating func append(_ other: FeatureColumns, records: Range<Int>) {
@@ -14,7 +14,7 @@ extension FeatureColumns {
     count += records.count
   }
 
-  /// Copies values of every column to those of a batch with another capacity.
+  /// Copies the values of records into the columns of a batch with another capacity.
   private func copy<Value>(
     _ records: Range<Int>, of values: [Value], to columns: inout [Value],
     capacity otherCapacity: Int, at start: Int

@@ -1,8 +1,8 @@
-/// The features of a stream by name; the position of a name is the feature's index everywhere.
+/// The names of a stream's features. The position of a name is the index of the feature in all code.
 package struct FeatureSchema: Sendable, Equatable {
   package let names: [String]
 
-  /// - Throws: `FeatureError.duplicateName` when two features share a name.
+  /// - Throws: `FeatureError.duplicateName` if two features have the same name.
   package init(_ names: [String]) throws(FeatureError) {
     var seen = Set<String>(minimumCapacity: names.count)
     for name in names where !seen.insert(name).inserted {
@@ -11,7 +11,7 @@ package struct FeatureSchema: Sendable, Equatable {
     self.names = names
   }
 
-  /// The names `f0`, `f1`, … that columns without names get, as Apache Arrow gives them.
+  /// The names `f0`, `f1`, … for columns without names, as in Apache Arrow.
   package static func unnamed(count: Int) -> [String] {
     (0..<count).map { "f\($0)" }
   }
@@ -19,7 +19,7 @@ package struct FeatureSchema: Sendable, Equatable {
   package var count: Int { names.count }
 }
 
-/// What can be wrong with the choice of features.
+/// A choice of features that cannot be used.
 package enum FeatureError: Error, Equatable, CustomStringConvertible {
   case duplicateName(String)
   case matchesNothing(pattern: String, nearest: String?)

@@ -10,16 +10,17 @@ package struct SinkID: Hashable, Sendable {
   package static let deadLetters = SinkID("dead_letters")
 }
 
-/// A place in an output of files, between two writes.
+/// A position in an output of files, between two writes.
 package struct OutputPosition: Sendable, Equatable, Codable {
-  /// In the file that grows.
+  /// The length of the growing file.
   package var byteCount: Int
-  /// The number of the last file that was rotated; 0 before the first.
+  /// The number of the last rotated file; 0 before the first.
   package var sequence: Int
-  /// When the growing file got its first write, in seconds since 1970; nil while it is empty.
+  /// The time of the first write to the growing file, in seconds since 1970; nil while it is empty.
   package var firstWriteSeconds: Double?
-  /// Where the files are and what they hold, as far as their writer tells them apart: a place in others is
-  /// none in these. Nil is not told.
+  /// Identifies the files and the form of the output. A position of another destination is no position in these
+  /// files.
+  /// Nil means any destination.
   package var destination: String?
 
   package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {

@@ -1,18 +1,19 @@
-/// Consecutive records on their way from a decoder to an encoder: the features as columns, everything else
-/// as a payload.
+/// Consecutive records on their way from a decoder to an encoder: the features as columns, everything else as a
+/// payload.
 ///
-/// A block holds the end of a mini-batch, several mini-batches, the start of one, or a part of one:
-/// `cuts` says which records belong together.
+/// A block contains the end of a mini-batch, several mini-batches, the start of one, or a part of one. `cuts` tells
+/// which
+/// records belong together.
 ///
 /// Invariants:
-/// - `keys` and `weights`, if set, have one entry a record.
-/// - `cuts` and `seams` ascend; none is beyond `end`.
+/// - `keys` and `weights`, if set, have one entry for each record.
+/// - `cuts` and `seams` ascend, and none is after `end`.
 package struct RecordBlock: Sendable {
   /// The end of a mini-batch.
   package struct Cut: Sendable {
-    /// After its last record.
+    /// The position after its last record.
     package let end: BlockOffset
-    /// Its records, those that left in earlier blocks included.
+    /// The number of its records, with those in earlier blocks.
     package let records: Int
     /// The position in the stream after its last record.
     package let position: StreamPosition
@@ -20,19 +21,19 @@ package struct RecordBlock: Sendable {
 
   package var columns: FeatureColumns
   package var payload: any Payload
-  /// The row of each record in a table of states; nil if all records share one.
+  /// The row of each record in the state table; nil if all records share one row.
   package var keys: [Int32]?
-  /// How much each record counts in the moments; nil if all count 1.
+  /// The weight of each record in the moments; nil if all are 1.
   package var weights: [Double]?
   /// The ends of whole mini-batches.
   package private(set) var cuts: [Cut] = []
-  /// Offsets at which a large mini-batch may be divided between two units of output.
+  /// Offsets at which a large mini-batch may be divided into two units of output.
   package private(set) var seams: [BlockOffset] = []
   /// The position in the stream after the last record.
   package var position: StreamPosition
   /// Whether the records are written as they were read (`warm_up.emit: pass`).
   package var isPassedThrough = false
-  /// The part that a unit of output takes; nil if it takes all.
+  /// The part that a unit of output writes; nil for all.
   private var selected: Range<BlockOffset>?
 
   package init(
@@ -44,40 +45,40 @@ package struct RecordBlock: Sendable {
     self.position = position
   }
 
-  /// After the last record.
+  /// The position after the last record.
   package var end: BlockOffset { BlockOffset(records: columns.count, payload: payload.end) }
 
   /// All of the block.
   package var all: Range<BlockOffset> { BlockOffset()..<end }
 
-  /// The part that is to be written: all of it, unless `selecting` chose less.
+  /// The part to write: the whole block, unless `selecting` chose a part.
   package var selection: Range<BlockOffset> { selected ?? all }
 
-  /// The numbers of the records in the selection.
+  /// The indices of the selected records.
   package var selectedRecords: Range<Int> {
     selection.lowerBound.records..<selection.upperBound.records
   }
 
-  /// The same block, of which a unit of output takes a part.
+  /// The same block, with a part selected for a unit of output.
   package func selecting(_ part: Range<BlockOffset>) -> RecordBlock {
     var block = self
     block.selected = part
     return block
   }
 
-  /// Where the open mini-batch starts: after the last cut.
+  /// The start of the open mini-batch: the last cut, or the start of the block.
   package var tailStart: BlockOffset { cuts.last?.end ?? BlockOffset() }
 
   /// The records of the open mini-batch.
   package var tail: Int { columns.count - tailStart.records }
 
-  /// Whether anything of an open mini-batch is in the block, a blank line included.
+  /// Whether the block contains anything of an open mini-batch, even only a blank line.
   package var hasTail: Bool { tailStart != end }
 
-  /// About the memory that it holds, in bytes; channels are bounded by it.
+  /// The approximate memory of the block, in bytes. Channels are bounded by it.
   package var byteCount: Int { columns.byteCount + payload.byteCount }
 
-  /// About the size of a part of it in the output: of its payload, or of its values if they are larger.
+  /// The approximate size of a part in the output, in bytes: that of its payload, or that of its values if larger.
   package func byteCount(of part: Range<BlockOffset>, _ precision: Precision) -> Int {
     let records = part.upperBound.records - part.lowerBound.records
     return max(
@@ -89,17 +90,17 @@ package struct RecordBlock: Sendable {
 
   /// Ends a mini-batch after the last record.
   ///
-  /// - Parameter earlier: records of it that left in earlier blocks.
+  /// - Parameter earlier: the number of its records in earlier blocks.
   package mutating func cut(earlier: Int = 0) {
     cuts.append(Cut(end: end, records: earlier + tail, position: position))
   }
 
-  /// Lets a unit of output end after the last record.
+  /// Allows a unit of output to end after the last record.
   package mutating func markSeam() {
     seams.append(end)
   }
 
-  /// Visits the block in parts: up to each seam, and after the last one.
+  /// Visits the parts of the block: up to each seam, and after the last one.
   package func forEachPart(_ visit: (Range<BlockOffset>) -> Void) {
     var start = BlockOffset()
     for seam in seams where seam.records < columns.count {
@@ -111,7 +112,7 @@ package struct RecordBlock: Sendable {
 
   // MARK: Moving records
 
-  /// Appends all records of another block of the stream; there must be room.
+  /// Appends all records of another block of the stream. There must be room.
   package mutating func append(_ other: RecordBlock) {
     append(other, other.all)
     position = other.position
@@ -125,7 +126,7 @@ package struct RecordBlock: Sendable {
     }
     precondition((keys == nil) == (other.keys == nil), "records with and without keys")
     precondition((weights == nil) == (other.weights == nil), "records with and without weights")
-    // An empty block takes the payload's type of the records that enter it.
+    // An empty block gets the payload type of its first records.
     if type(of: payload) == NoPayload.self { payload = type(of: other.payload).init() }
     other.keys.map { keys?.append(contentsOf: $0[records]) }
     other.weights.map { weights?.append(contentsOf: $0[records]) }
@@ -137,7 +138,7 @@ package struct RecordBlock: Sendable {
     columns.append(other.columns, records: records)
   }
 
-  /// A part of the records in no more memory than they need, without cuts and seams.
+  /// A copy of some records, in no more memory than they need, without cuts and seams.
   package func part(_ part: Range<BlockOffset>) -> RecordBlock {
     var copy = RecordBlock(
       columns: FeatureColumns(
@@ -147,7 +148,7 @@ package struct RecordBlock: Sendable {
     return copy
   }
 
-  /// The same records in no more memory than they need, for a block that leaves before it is full.
+  /// A copy of all records, in no more memory than they need. For a block that leaves before it is full.
   package func compacted() -> RecordBlock {
     var compact = part(all)
     compact.position = position
@@ -167,7 +168,7 @@ package struct RecordBlock: Sendable {
     if let cut = cuts.last { position = cut.position }
   }
 
-  /// Removes all records; the memory stays for the next.
+  /// Removes all records. Keeps the memory for the next ones.
   package mutating func removeRecords() {
     columns.count = 0
     payload.removeAll()

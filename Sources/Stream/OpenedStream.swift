@@ -3,24 +3,24 @@ package import Connectors
 internal import Records
 package import Storage
 
-/// A stream whose source and outputs are open and where its newest checkpoint is; nothing is read or
-/// written yet.
+/// A stream after it was opened: its source, outputs and newest checkpoint. Nothing was read yet.
 ///
-/// The rule of recovery: output is taken back only if its input will certainly be read again. Otherwise
-/// output and state stay, cut to the last whole frame or record, and a warning tells how much may be lost.
+/// The rule of recovery: output is taken back only if its input will certainly be read again. Otherwise output and
+/// state
+/// stay; the output is cut to its last whole frame or record, and a warning tells how much may be lost.
 package struct OpenedStream: Sendable {
   private(set) package var configuration: StreamConfiguration
   let schedule: CheckpointSchedule?
   let source: any Source
   private(set) var state = InitialState()
   private(set) var output: StreamOutput
-  /// Held as long as the stream.
+  /// The lock of the state directory, held as long as the stream.
   private(set) var stateLock: StateDirectoryLock?
-  /// The checkpoint's file; nil if there is none.
+  /// The file of the checkpoint; nil if there is none.
   private(set) package var checkpointPath: String?
-  /// What is amiss, though the stream goes on.
+  /// Problems that do not stop the stream.
   private(set) package var warnings: [String] = []
-  /// The parameters file as it was read.
+  /// The status of the parameters file when it was read.
   private(set) package var parametersVersion: FileStatus?
 
   package init(_ plan: StreamPlan, in context: ConnectorContext) throws(StreamError) {
@@ -62,10 +62,10 @@ package struct OpenedStream: Sendable {
       throw StreamError(error)
     }
     checkpointPath = found?.path
-    warnings = found?.skipped.map { "passed over a damaged checkpoint: \($0)" } ?? []
+    warnings = found?.skipped.map { "skipped a damaged checkpoint: \($0)" } ?? []
     let isStrict = plan.isStrict
     if isStrict {
-      // A run that was complete opens no stream, which would look at the features too.
+      // A completed run opens no input, so it would not check the settings later.
       try state.checkpoint?.checkSettings(configuration)
     } else if case .directory(let directory) = plan.state {
       let wanted = configuration.fittingSettings
@@ -94,7 +94,7 @@ package struct OpenedStream: Sendable {
     }
     if let found, let store = kept?.store { try recover(from: found, in: store) }
     do throws(FileError) {
-      // Nothing precedes dead letters that the stream would give them.
+      // Dead letters have no prologue.
       if isStrict { try output.deadLetters?.begin([]) }
     } catch {
       throw .outputRefused(error)
@@ -116,7 +116,7 @@ package struct OpenedStream: Sendable {
     }
   }
 
-  /// Refuses a run that would not go on exactly where an earlier one was killed.
+  /// Refuses a run that cannot resume exactly where an earlier run was killed.
   private static func checkStrictly(
     _ plan: StreamPlan, _ directory: String, _ source: any Source, _ checkpoint: Checkpoint?
   ) throws(StreamError) {
@@ -140,8 +140,9 @@ package struct OpenedStream: Sendable {
 
   // MARK: Recovery
 
-  /// Brings the outputs to where the checkpoint is, or where they can go on, and keeps that as the newest
-  /// checkpoint before anything is written after it.
+  /// Brings the outputs to the positions of the checkpoint, or to positions at which they can continue. If these
+  /// differ
+  /// from the checkpoint, saves them as the newest checkpoint before anything else is written.
   private mutating func recover(
     from found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
@@ -172,7 +173,7 @@ package struct OpenedStream: Sendable {
     state.checkpoint = checkpoint
     guard state.cursor != nil else { return }
     do throws(FileError) {
-      // Nothing tells any more of what is taken back now.
+      // The checkpoint is saved, so the output after it may be removed now.
       if let position = checkpoint.outputs[.output] { try output.sink.resume(at: position) }
       if let position = checkpoint.outputs[.deadLetters] {
         try output.deadLetters?.resume(at: position)
@@ -182,29 +183,29 @@ package struct OpenedStream: Sendable {
     }
   }
 
-  /// Finds where the outputs of a checkpoint are that the stream goes on from: other outputs begin anew, and
-  /// a file that is gone as too old is not gone back into.
+  /// Finds the output positions to resume at. An output of another destination starts as a new one. With an older
+  /// checkpoint as a fallback, a file that was removed as too old is not resumed.
   private mutating func findOutputs(
     of checkpoint: inout Checkpoint, isFallback: Bool
   ) throws(FileError) {
     if let position = checkpoint.outputs[.output], position.isIn(output.destination) {
       if isFallback {
-        checkpoint.outputs[.output] = try output.sink.place(toResumeAt: position)
+        checkpoint.outputs[.output] = try output.sink.position(toResumeAt: position)
       }
     } else {
-      checkpoint.outputs[.output] = try output.sink.beginAnew()
+      checkpoint.outputs[.output] = try output.sink.startNewOutput()
       checkpoint.outputs[.output]?.destination = output.destination
     }
     if let position = checkpoint.outputs[.deadLetters] {
       if isFallback {
-        checkpoint.outputs[.deadLetters] = try output.deadLetters?.place(toResumeAt: position)
+        checkpoint.outputs[.deadLetters] = try output.deadLetters?.position(toResumeAt: position)
       }
     } else {
       checkpoint.outputs[.deadLetters] = output.deadLetters?.outputPosition
     }
   }
 
-  /// Keeps what was written after a checkpoint whose input cannot be read again, and goes on after it.
+  /// Keeps the output that was written after the checkpoint, because its input cannot be read again.
   private mutating func keepOutputs(
     of checkpoint: inout Checkpoint, because gap: String
   ) throws(FileError) {
@@ -214,9 +215,9 @@ package struct OpenedStream: Sendable {
       let end = try output.sink.trim(after: position, wholeEnd: wholeEnd)
       kept = max(0, (end?.byteCount ?? 0) - position.byteCount)
       checkpoint.outputs[.output] = end
-      if end == nil { checkpoint.outputs[.output] = try output.sink.beginAnew() }
+      if end == nil { checkpoint.outputs[.output] = try output.sink.startNewOutput() }
     } else {
-      checkpoint.outputs[.output] = try output.sink.beginAnew()
+      checkpoint.outputs[.output] = try output.sink.startNewOutput()
     }
     checkpoint.outputs[.output]?.destination = output.destination
     if let position = checkpoint.outputs[.deadLetters] {
@@ -231,8 +232,7 @@ package struct OpenedStream: Sendable {
         + "\(kept) bytes that the state does not know of")
   }
 
-  /// Removes a last write that was cut off from the output of a stream whose input cannot be read again at
-  /// all.
+  /// Removes an incomplete last write from the output. For a source that can never be read again.
   private mutating func trimOutput(of checkpoint: Checkpoint) throws(FileError) {
     guard let position = checkpoint.outputs[.output], position.isIn(output.destination) else {
       return
@@ -244,7 +244,7 @@ package struct OpenedStream: Sendable {
 }
 
 extension StreamPlan {
-  /// The directory or file that checkpoints and dead letters are written to.
+  /// The directory or file of checkpoints and dead letters.
   fileprivate var statePath: String? {
     if case .directory(let directory) = state { directory.path } else { filesBeside }
   }
@@ -255,7 +255,7 @@ extension StreamPlan {
 }
 
 extension Source {
-  /// The cursors of the splits that the source goes on with.
+  /// The cursors of the splits that the source resumes.
   fileprivate func openCursors() throws(FileError) -> [SplitCursor] {
     var cursors: [SplitCursor] = []
     for split in openSplits {

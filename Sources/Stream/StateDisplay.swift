@@ -2,25 +2,25 @@ internal import Dataflow
 internal import Operators
 internal import Records
 
-/// Shows the state of a stage to other threads, but not so often that copying it costs.
+/// Copies the state of a stage to a snapshot for other threads. Limits how often, because a copy costs time.
 struct StateDisplay: Sendable {
-  /// The least time between two looks that nobody waits for.
+  /// The least time between two copies, unless `atOnce`.
   private static let pauseSeconds = 0.1
 
-  let board: StreamBoard?
+  let snapshot: StreamSnapshot?
   /// Whether there is something new to show.
   var hasChanged = false
   private var next: Instant?
 
-  init(_ board: StreamBoard?) {
-    self.board = board
+  init(_ snapshot: StreamSnapshot?) {
+    self.snapshot = snapshot
   }
 
   mutating func show(
     _ operators: OperatorChain, position: StreamPosition, at now: Instant, atOnce: Bool
   ) {
-    guard let board, hasChanged, atOnce || now >= next ?? now else { return }
-    board.show(operators, position: position)
+    guard let snapshot, hasChanged, atOnce || now >= next ?? now else { return }
+    snapshot.show(operators, position: position)
     hasChanged = false
     next = now + Self.pauseSeconds
   }

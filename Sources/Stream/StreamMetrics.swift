@@ -3,7 +3,7 @@ package import Dataflow
 internal import Operators
 internal import Synchronization
 
-/// What a running stream counts; read from any thread, written by its stages.
+/// The counts of a running stream. Its stages write them; any thread may read them.
 package final class StreamMetrics: Sendable {
   let recordCount = Atomic(0)
   let batchCount = Atomic(0)
@@ -14,12 +14,12 @@ package final class StreamMetrics: Sendable {
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
   let droppedWriteCount = Atomic(0)
-  /// In nanoseconds of the monotonic clock; 0 is never.
+  /// In nanoseconds of the monotonic clock; 0 before the first record.
   let lastRecordTime = Atomic<UInt64>(0)
   let lastCheckpointTime = Atomic<UInt64>(0)
   let deadLetterCount = Atomic(0)
   let checkpointFailureCount = Atomic(0)
-  /// Of the last checkpoint; 0 before the first.
+  /// The duration of the last checkpoint; 0 before the first.
   let checkpointNanoseconds = Atomic<UInt64>(0)
   let checkpointByteCount = Atomic(0)
   package let connectors = ConnectorStatistics()
@@ -35,15 +35,15 @@ package final class StreamMetrics: Sendable {
   package var records: Int { recordCount.load(ordering: .relaxed) }
   /// Batches emitted.
   package var batches: Int { batchCount.load(ordering: .relaxed) }
-  /// Records left out.
+  /// Records dropped.
   package var badRecords: Int { badRecordCount.load(ordering: .relaxed) }
-  /// Bytes read from the source, as compressed as they came.
+  /// Bytes read from the source, before decompression.
   package var bytesIn: Int { inputByteCount.load(ordering: .relaxed) }
-  /// Bytes of the source that were not read, since an earlier run had.
+  /// Bytes of the source that were skipped, because an earlier run had read them.
   package var bytesPassedOver: Int { soughtByteCount.load(ordering: .relaxed) }
   /// Bytes given to the sink.
   package var bytesOut: Int { outputByteCount.load(ordering: .relaxed) }
-  /// Writes of the present run that no reader got.
+  /// Writes of the current run that no reader got.
   package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
   package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
   /// Records read and not yet emitted.
@@ -54,10 +54,10 @@ package final class StreamMetrics: Sendable {
   package var checkpointAgeSeconds: Double? {
     age(of: lastCheckpointTime.load(ordering: .relaxed))
   }
-  /// Records left out that were written to the dead letters.
+  /// Dropped records that were written to the dead letters.
   package var deadLetters: Int { deadLetterCount.load(ordering: .relaxed) }
   package var checkpointFailures: Int { checkpointFailureCount.load(ordering: .relaxed) }
-  /// How long the last checkpoint took, outputs synced; nil before the first.
+  /// The duration of the last checkpoint, with the sync of the outputs; nil before the first.
   package var checkpointSeconds: Double? {
     let nanoseconds = checkpointNanoseconds.load(ordering: .relaxed)
     return nanoseconds == 0 ? nil : Double(nanoseconds) / 1e9
@@ -67,21 +67,21 @@ package final class StreamMetrics: Sendable {
     let count = checkpointByteCount.load(ordering: .relaxed)
     return count == 0 ? nil : count
   }
-  /// From the cut of a batch to its emission, in seconds.
+  /// The time from the cut of a batch to its emission, in seconds.
   package var batchLatency: Histogram { histograms.both.latency }
-  /// Records in a batch.
+  /// The number of records in a batch.
   package var batchSize: Histogram { histograms.both.size }
 
   /// In nanoseconds of the monotonic clock.
   var now: UInt64 { clock.now().nanoseconds }
 
-  /// Forgets what an earlier run had read and not emitted.
+  /// Resets the number of records that an earlier run had read and not emitted.
   package func beginRun() {
     connectors.beginRun()
     ingestedRecordCount.store(records, ordering: .relaxed)
   }
 
-  /// How often operators raised each kind of event, by its name.
+  /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] { raised.withLock { $0 } }
 
   func count(_ event: StreamEvent) {
@@ -103,7 +103,7 @@ package final class StreamMetrics: Sendable {
   }
 }
 
-/// The distributions of batches, behind a lock.
+/// The distributions of batches, protected by a lock.
 private final class BatchHistograms: @unchecked Sendable {
   // @unchecked because the histograms are only touched with `lock` held.
   private let lock = Lock()

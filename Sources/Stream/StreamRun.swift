@@ -4,21 +4,21 @@ package import Dataflow
 internal import Records
 package import Storage
 
-/// One stream on its way from its source to its sink.
+/// One run of a stream, from its source to its sink.
 package final class StreamRun: Sendable {
   package let metrics: StreamMetrics
-  package let board = StreamBoard()
-  /// The size of the input in bytes, where it is known.
+  package let snapshot = StreamSnapshot()
+  /// The size of the input in bytes, if it is known.
   package let inputByteCount: Int?
-  /// What was amiss, though the run goes on.
+  /// Problems that did not stop the run.
   package let warnings: [String]
   private let name: String
   private let flow: Flow
   private let requests: RequestInbox
-  /// Held as long as the run.
+  /// The lock of the state directory, held as long as the run.
   private let stateLock: StateDirectoryLock?
 
-  /// A run of `evenkeel normalize`: opens everything and puts the stages together; nothing is read yet.
+  /// A run of `evenkeel normalize`. Opens everything and connects the stages. Reads nothing before `start`.
   package convenience init(
     _ configuration: StreamConfiguration, files: StreamFiles, threads: Int,
     fileSystem: any FileSystem = POSIXFileSystem(),
@@ -32,12 +32,12 @@ package final class StreamRun: Sendable {
       report: report, completion: completion)
   }
 
-  /// Puts the stages of a stream together.
+  /// Connects the stages of a stream.
   ///
   /// - Parameters:
   ///   - threads: how many units are encoded at once.
-  ///   - warn: called with what is amiss though the stream goes on.
-  ///   - report: called with each event once its batch is written.
+  ///   - warn: called with problems that do not stop the stream.
+  ///   - report: called with each event after its batch was written.
   ///   - completion: called once, with the failure if there was one.
   package init(
     _ opened: OpenedStream, threads: Int, metrics: StreamMetrics, clock: Clock = .system,
@@ -57,7 +57,7 @@ package final class StreamRun: Sendable {
       IngestContext(
         configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
         inbox: requests, clock: clock, warn: warn), source: opened.source, pool: pool)
-    let operate = OperateStage(configuration, from: opened.state, board: board, clock: clock)
+    let operate = OperateStage(configuration, from: opened.state, snapshot: snapshot, clock: clock)
     operate.showStart()
     var workers: [EncodeWorker] = []
     do {
@@ -68,7 +68,7 @@ package final class StreamRun: Sendable {
       throw .configuration("\(error)")
     }
     let emit = EmitStage(streamName: name, opened.output, metrics: metrics, report: report)
-    // The bounds of memory: what waits between two stages. docs/ARCHITECTURE.md adds them up.
+    // The bounds of memory between two stages. docs/OPERATIONS.md adds them up.
     flow =
       Flow.from(
         ingest, on: opened.source.pathOnDisk.map(Disk.init(of:)),
@@ -81,13 +81,13 @@ package final class StreamRun: Sendable {
 
   package func start() { flow.start() }
 
-  /// Stops reading; what was read is normalised and emitted, then the run completes.
+  /// Stops reading. The run completes after it has emitted everything that was read.
   package func stop() { flow.stop() }
 
-  /// Completes the run with a failure; its output is dropped.
+  /// Completes the run with a failure, and drops its output.
   package func cancel(_ failure: StreamError) { flow.cancel(failure) }
 
-  /// Carries out a command between two batches; `reply` is called once it has taken effect.
+  /// Runs a command between two batches. Calls `reply` when the command has taken effect.
   package func request(
     _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
   ) {
@@ -96,15 +96,15 @@ package final class StreamRun: Sendable {
   }
 }
 
-/// What a run starts from.
+/// The state at the start of a run.
 struct InitialState {
   var checkpoint: Checkpoint?
-  /// γ and β, in place of the checkpoint's.
+  /// γ and β, instead of those of the checkpoint.
   var parameters: Parameters?
-  /// Where the input goes on; nil at the start of an input, and of one that cannot be read again.
+  /// The cursor to resume at; nil at the start of an input, or if the input cannot be read again.
   var cursor: InputCursor?
 
-  /// The same, as it is shown.
+  /// The cursor in the form that is shown.
   var position: StreamPosition {
     guard let last = cursor?.splits.last else { return StreamPosition() }
     return StreamPosition(
@@ -114,10 +114,10 @@ struct InitialState {
   }
 }
 
-/// Where a run's output goes.
+/// The outputs of a run.
 struct StreamOutput {
   var sink: any ByteSink
-  /// Tells the sink's files from others.
+  /// Identifies the files of the sink.
   var destination: String?
   var deadLetters: (any ByteSink)?
   var keeper: (any CheckpointKeeper)?
@@ -126,9 +126,9 @@ struct StreamOutput {
   /// The disk of the dead letters and checkpoints; nil if there are none.
   private(set) var stateDisk: Disk?
 
-  /// Finds out on which disks the sink and the state are.
+  /// Finds the disks of the sink and of the state.
   ///
-  /// - Parameter state: the directory or file that dead letters and checkpoints are written to.
+  /// - Parameter state: the directory or file of dead letters and checkpoints.
   mutating func findDisks(state: String?) {
     sinkDisk = sink.pathOnDisk.map(Disk.init(of:))
     stateDisk = state.map(Disk.init(of:))

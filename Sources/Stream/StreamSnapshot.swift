@@ -3,8 +3,8 @@ internal import Dataflow
 internal import Operators
 package import Records
 
-/// The latest state of a running stream, for other threads: the stage writes it, anybody reads it.
-package final class StreamBoard: @unchecked Sendable {
+/// A snapshot of the state of a running stream. The stage writes it; any thread may read it.
+package final class StreamSnapshot: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
   private let lock = Lock()
   private var operators: OperatorChain?
@@ -20,14 +20,13 @@ package final class StreamBoard: @unchecked Sendable {
   }
 
   package var position: StreamPosition { lock.withLock { shownPosition } }
-  /// How the stream normalises now; nil before it has begun.
+  /// The settings in force; nil before the stream has begun.
   package var settings: NormalizationSettings? { shown?.normalization }
   /// 0 before the stream has begun.
   package var stateVersion: Int { shown?.stateVersion ?? 0 }
   package var parametersVersion: Int { shown?.parametersVersion ?? 0 }
 
-  /// The metrics of every feature, as of the last batch; before the first those of the checkpoint, or
-  /// empty.
+  /// The metrics of every feature after the last batch. Before the first batch, those of the checkpoint, or none.
   package var features: [FeatureStatus] { shown.map(FeatureStatus.all) ?? [] }
 
   private var shown: OperatorChain? { lock.withLock { operators } }

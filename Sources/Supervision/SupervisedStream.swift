@@ -20,7 +20,7 @@ final class SupervisedStream: @unchecked Sendable {
   /// The parts of a status that are no counters.
   private struct Shown {
     var state = StreamStatus.State.starting
-    var board: StreamBoard?
+    var snapshot: StreamSnapshot?
     /// As configured, then as operators changed it: their changes last across runs.
     var normalization: NormalizationSettings
     var restarts = 0
@@ -109,20 +109,20 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  var features: [FeatureStatus] { lock.withLock { shown.board }?.features ?? [] }
+  var features: [FeatureStatus] { lock.withLock { shown.snapshot }?.features ?? [] }
 
   var state: StreamStatus.State { lock.withLock { shown.state } }
 
   var status: StreamStatus {
     let shown = lock.withLock { self.shown }
-    let settings = shown.board?.settings ?? shown.normalization
+    let settings = shown.snapshot?.settings ?? shown.normalization
     return StreamStatus(
       name: definition.name, state: shown.state,
       source: Self.shown(definition.source.kind.name, definition.source.location),
       sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
-      isFrozen: settings.isFrozen, stateVersion: shown.board?.stateVersion ?? 0,
-      parametersVersion: shown.board?.parametersVersion ?? 0, events: metrics.events,
-      position: shown.board?.position ?? StreamPosition(), records: metrics.records,
+      isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
+      parametersVersion: shown.snapshot?.parametersVersion ?? 0, events: metrics.events,
+      position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
       bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
       recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
@@ -159,7 +159,7 @@ final class SupervisedStream: @unchecked Sendable {
       }
       self.run = run
       show {
-        $0.board = run.board
+        $0.snapshot = run.snapshot
         $0.state = .running
       }
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
@@ -200,7 +200,7 @@ final class SupervisedStream: @unchecked Sendable {
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
     guard attempt == self.attempt, run != nil else { return }
     run = nil
-    show { $0.normalization = $0.board?.settings ?? $0.normalization }
+    show { $0.normalization = $0.snapshot?.settings ?? $0.normalization }
     if let failure {
       failed(failure)
     } else {

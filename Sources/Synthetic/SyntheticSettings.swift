@@ -1,6 +1,6 @@
 package import Records
 
-/// What a synthetic stream looks like; the same settings give the same bytes everywhere.
+/// The settings of a synthetic stream. The same settings give the same bytes on every machine.
 package struct SyntheticSettings: Sendable, Equatable {
   /// The number of records.
   package var rows = 100_000
@@ -10,9 +10,9 @@ package struct SyntheticSettings: Sendable, Equatable {
   package var format = SyntheticFormat.csv
   /// The share of values that are missing, 0…1.
   package var missingRatio = 0.01
-  /// How far a mean typically walks at random in a day, in deviations of its feature, 0…1000.
+  /// The standard deviation of the random walk of the mean in a day, in standard deviations of the feature, 0…1000.
   package var drift = 0.2
-  /// The amplitude of the daily sinusoid, in deviations of its feature, 0…1000.
+  /// The amplitude of the daily sine, in standard deviations of the feature, 0…1000.
   package var season = 1.0
   package var unitChange: UnitChange?
   /// Digits after the decimal point, 0…9; binary formats hold the same rounded values.
@@ -20,7 +20,7 @@ package struct SyntheticSettings: Sendable, Equatable {
 
   package init() {}
 
-  /// A device that reports °F in place of °C from some record on: x · 1.8 + 32.
+  /// A device that reports °F in place of °C from one record on: x · 1.8 + 32.
   package struct UnitChange: Sendable, Equatable {
     /// The first record in the new unit, counted from 0.
     package var row: Int
@@ -33,7 +33,7 @@ package struct SyntheticSettings: Sendable, Equatable {
     }
   }
 
-  /// - Throws: the first setting that is out of its range.
+  /// - Throws: an error for the first setting that is out of its range.
   func validate() throws(SyntheticError) {
     guard rows >= 0 else { throw .outOfRange(setting: "rows", expected: "0 or more") }
     guard (1...1_000_000).contains(features) else {
@@ -63,7 +63,7 @@ package struct SyntheticSettings: Sendable, Equatable {
   }
 }
 
-/// How synthetic records are spelled.
+/// The form of synthetic records.
 package enum SyntheticFormat: Sendable, Equatable {
   /// A header line, a leading column `time`, an empty field for a missing value.
   case csv
@@ -73,7 +73,7 @@ package enum SyntheticFormat: Sendable, Equatable {
   case raw(Precision)
 }
 
-/// What can be wrong with the settings of a synthetic stream.
+/// A setting of a synthetic stream that cannot be used.
 package enum SyntheticError: Error, Equatable, CustomStringConvertible {
   case outOfRange(setting: String, expected: String)
 

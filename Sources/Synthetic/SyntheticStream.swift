@@ -1,24 +1,24 @@
 import Records
 
-/// A seeded stream of made records, one a minute from 2025-01-01T00:00:00Z on.
+/// A seeded stream of synthetic records, one a minute from 2025-01-01T00:00:00Z on.
 ///
-/// The bytes depend on the settings alone, never on how they are asked for.
+/// The bytes depend only on the settings, not on the sizes in which a caller asks for them.
 package struct SyntheticStream: Sendable {
   private let settings: SyntheticSettings
   private var processes: [FeatureProcess]
   private let day = DailyCycle()
-  /// What stands before each value of a record, the record's first bytes aside.
+  /// The text before each value: the delimiter, and in NDJSON the key.
   private let separators: [[UInt8]]
   /// 10^decimals.
   private let resolution: Double
   private var prologue: [UInt8]
-  /// The number of records given so far.
+  /// The number of records returned so far.
   package private(set) var row = 0
 
-  /// The size that a chunk has when it is full, in bytes; it ends with the record that fills it.
+  /// The size of a full chunk, in bytes. A chunk ends with the record that reaches it.
   private static let chunkByteCount = 64 << 10
 
-  /// - Throws: the first setting that is out of its range.
+  /// - Throws: an error for the first setting that is out of its range.
   package init(_ settings: SyntheticSettings) throws(SyntheticError) {
     try settings.validate()
     self.settings = settings
@@ -39,10 +39,10 @@ package struct SyntheticStream: Sendable {
     }
   }
 
-  /// Replaces `chunk` with the next whole records, about 64 KiB of them, at most `recordLimit`; a
-  /// header comes with the first.
+  /// Replaces `chunk` by the next whole records: about 64 KiB, at most `recordLimit` records. The first chunk begins
+  /// with the header, if there is one.
   ///
-  /// - Returns: the number of bytes in `chunk`, 0 when the stream has ended.
+  /// - Returns: the number of bytes in `chunk`; 0 at the end of the stream.
   package mutating func next(into chunk: inout [UInt8], recordLimit: Int = .max) -> Int {
     chunk.removeAll(keepingCapacity: true)
     chunk.append(contentsOf: prologue)
@@ -91,14 +91,14 @@ package struct SyntheticStream: Sendable {
     }
   }
 
-  /// The feature's value in the current record in units of its last decimal, or nil if missing.
+  /// The value of a feature in the current record, in units of its last decimal; nil if missing.
   private mutating func nextValue(of feature: Int) -> Int64? {
     var (value, chance) = processes[feature].next(row: row, day: day, settings: settings)
     if let change = settings.unitChange, change.feature == feature, row >= change.row {
       value = value * 1.8 + 32
     }
     guard chance >= settings.missingRatio else { return nil }
-    // The bound keeps absurd drifts within Int64; the conversion cuts towards zero.
+    // The bounds keep extreme drifts within Int64. The conversion to Int64 cuts towards zero.
     let scaled = min(max(value * resolution, -9e18), 9e18)
     return Int64(scaled + (scaled < 0 ? -0.5 : 0.5))
   }

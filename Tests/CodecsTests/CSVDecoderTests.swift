@@ -89,7 +89,9 @@ import Testing
   }
 
   @Test(arguments: [";", "|", "\t", " ", ":", "~", "'", "_"])
-  func `any delimiter that stands in no number parts the fields`(delimiter: String) throws {
+  func `any delimiter that cannot be part of a number separates the fields`(delimiter: String)
+    throws
+  {
     let lines = "a#b#k\n1.5#\"2\"#\"x#y\"\n#-3#\n".replacing("#", with: delimiter)
     let reading = try FormatReading(csv: lines) {
       $0.settings[CSVSettings.delimiter] = Array(delimiter.utf8)[0]

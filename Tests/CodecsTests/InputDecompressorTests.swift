@@ -151,8 +151,8 @@ import Testing
     for dictionary in [nil, Array("raw contents are a dictionary too".utf8)] {
       #expect(
         try ZstdInput.read(input, dictionary: dictionary).error
-          == "frame at byte 0 of the input: expected a zstd frame of the dictionary given, "
-          + "or of none, found one of another; --dictionary gives it")
+          == "frame at byte 0 of the input: expected a zstd frame with the given dictionary, "
+          + "or without one, found a frame with another dictionary; --dictionary sets it")
     }
   }
 

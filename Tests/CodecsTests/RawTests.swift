@@ -214,7 +214,7 @@ import Testing
     #expect(
       throws: FormatError(
         RecordSettings.precision,
-        "expected float32, the width of the columns that are no features and pass as they are, "
+        "expected float32, the width of the columns that are no features and pass unchanged, "
           + "found float64; or make every column a feature")
     ) {
       try RecordFormat.raw.makeEncoder(encoderOptions(reading, 2, .float32, .float64))

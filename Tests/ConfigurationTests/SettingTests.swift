@@ -125,7 +125,7 @@ private func read(_ arguments: [String]) throws -> SettingValues {
     ),
     (
       "name: n\ntokens: [a, {b: c}]",
-      ["2:1: tokens: expected a list of texts, found a mapping in it"]
+      ["2:1: tokens: expected a list of texts, found a mapping in the list"]
     ),
     (
       "name: n\nwindow: 1KiB\ncolour: green",
@@ -206,7 +206,7 @@ private func read(_ arguments: [String]) throws -> SettingValues {
     #expect(
       failure?.description
         == "f.yaml:1:7: path: expected a path without ~ and $NAME, found '\(text)'; "
-        + "write the whole path; ${HOME} stands for the home directory")
+        + "write the complete path; ${HOME} is the home directory")
     let given = try CommandLineSettings(["--path", text], of: [group], others: [])
     #expect(try given.read([group])[path] == text)
   }

@@ -54,7 +54,7 @@ import Testing
   @Test func `keys and comments are left alone`() {
     #expect(
       errors("# ${NONE}\n${NAME}: 1\n", Self.variables) == [
-        "2:1: ${NAME}: unknown key; nothing is set here"
+        "2:1: ${NAME}: unknown key; no key is known here"
       ])
   }
 

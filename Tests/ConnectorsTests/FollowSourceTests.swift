@@ -275,7 +275,7 @@ extension LiveSourceTests {
       var second = try follow(at: cursor)
       #expect(
         try second.drain() == [
-          "cannot decompress, and passes over: \(folder("log.1.gz"))", "0 ended", "1:three\n",
+          "skips files that it cannot decompress: \(folder("log.1.gz"))", "0 ended", "1:three\n",
         ])
     }
 

@@ -140,14 +140,14 @@ import Testing
     for text in ["b\n", "c\n", "d\n", "e\n"] { try sink.write(bytes(text)) }
     for _ in 0..<2 { try sink.sync() }
     var second = try letters(keep: 1)
-    let next = try second.place(toResumeAt: place)
+    let next = try second.position(toResumeAt: place)
     #expect(next == OutputPosition(byteCount: 0, sequence: place.sequence))
     try second.resume(at: place)
     #expect(try directory.names == ["letters"])
     #expect(try directory.text("letters") == "")
     // Nothing tells any more that the file is gone; whoever goes back again must know the place.
     var third = try letters(keep: 1)
-    #expect(try third.place(toResumeAt: next) == next)
+    #expect(try third.position(toResumeAt: next) == next)
     try third.resume(at: next)
     #expect(throws: FileError(operation: .seek, path: directory.file("letters"), errno: ENODATA)) {
       try third.resume(at: place)
@@ -158,9 +158,9 @@ import Testing
     var sink = try letters(keep: 2)
     try sink.write(bytes("a\n"))
     let place = try #require(sink.outputPosition)
-    #expect(try sink.place(toResumeAt: place) == place)
+    #expect(try sink.position(toResumeAt: place) == place)
     for text in ["b\n", "c\n"] { try sink.write(bytes(text)) }
-    #expect(try sink.place(toResumeAt: place) == place)
+    #expect(try sink.position(toResumeAt: place) == place)
   }
 
   @Test func `what stands there at the start is rotated away, not overwritten`() throws {

@@ -38,7 +38,7 @@ private final class TestServer {
     settings.whenFull = whenFull
     let socket = try ListeningSocket(anyPort, backlog: SubscriberSink.backlog)
     let address = try #require(socket.localAddress)
-    var sink = try SubscriberSink(name: "tcp", door: .listening(socket), settings: settings)
+    var sink = try SubscriberSink(name: "tcp", endpoint: .listening(socket), settings: settings)
     try sink.begin(bytes("head;"))
     return (sink, address)
   }
@@ -96,7 +96,8 @@ private final class TestServer {
   ) throws -> SubscriberSink {
     var settings = SubscriberSettings()
     settings.whenFull = whenFull
-    var sink = try SubscriberSink(name: "server", door: .dialing(Dialer(dial)), settings: settings)
+    var sink = try SubscriberSink(
+      name: "server", endpoint: .dialing(Dialer(dial)), settings: settings)
     try sink.begin(bytes("head;"))
     return sink
   }

@@ -21,7 +21,7 @@ import Testing
     settings.limit = limit
     settings.queueByteLimit = queue
     let socket = try ListeningSocket(path: path, mode: 0o600, backlog: SubscriberSink.backlog)
-    var sink = try SubscriberSink(name: path, door: .listening(socket), settings: settings)
+    var sink = try SubscriberSink(name: path, endpoint: .listening(socket), settings: settings)
     try sink.begin(bytes("head;"))
     return sink
   }
@@ -44,7 +44,7 @@ import Testing
   @Test func `who comes before the stream has begun gets the prologue too`() throws {
     let socket = try ListeningSocket(path: path, mode: 0o600, backlog: 8)
     var sink = try SubscriberSink(
-      name: path, door: .listening(socket), settings: SubscriberSettings())
+      name: path, endpoint: .listening(socket), settings: SubscriberSettings())
     let reader = try TestReader(unix: path)
     #expect(try sink.push() == nil)
     #expect(sink.attention == nil)

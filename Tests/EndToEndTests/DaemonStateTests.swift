@@ -61,7 +61,7 @@ import Testing
     let daemon = try Daemon(in: place, stream())
     expectRecords(40, from: daemon)
     #expect(
-      daemon.log.contains("error passed over a damaged checkpoint: \(newest): "), "\(daemon.log)")
+      daemon.log.contains("error skipped a damaged checkpoint: \(newest): "), "\(daemon.log)")
     let warnings = try daemon.status("warnings", as: [String].self)
     #expect(warnings.count == 1 && warnings[0].contains(newest), "\(warnings)")
     #expect(try daemon.status("state", as: String.self) == "running")

@@ -82,7 +82,7 @@ import Testing
     #expect(finished.exitCode == 0, "\(finished.errors)")
     let said = finished.errors.split(separator: "\n")
     #expect(
-      said.first?.hasPrefix("evenkeel: warning: passed over a damaged checkpoint: state/" + newest)
+      said.first?.hasPrefix("evenkeel: warning: skipped a damaged checkpoint: state/" + newest)
         == true, "\(finished.errors)")
     try expectWhole()
   }

@@ -296,8 +296,8 @@ private struct LateSyncSink: ByteSink {
   var name: String { sink.name }
   var outputPosition: OutputPosition? { sink.outputPosition }
 
-  func place(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition {
-    try sink.place(toResumeAt: position)
+  func position(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition {
+    try sink.position(toResumeAt: position)
   }
 
   mutating func resume(at position: OutputPosition) throws(FileError) {

@@ -12,13 +12,13 @@ import Testing
 
 /// What an operator asks of a stream, and what is shown of it.
 @Suite struct CommandTests {
-  private let board = StreamBoard()
+  private let snapshot = StreamSnapshot()
 
   private func stage(
     from initial: InitialState = InitialState()
   ) -> OperateStage {
     OperateStage(
-      csvConfiguration { $0.normalization.mode = .running }, from: initial, board: board)
+      csvConfiguration { $0.normalization.mode = .running }, from: initial, snapshot: snapshot)
   }
 
   private func openedStage() throws -> OperateStage {
@@ -55,12 +55,12 @@ import Testing
     let replies = Mutex(0)
     var stage = try openedStage()
     try pass(.element(.records(batch(3, endingAt: 1))), to: &stage)
-    func command(_ command: StreamCommand, _ isShown: @escaping @Sendable (StreamBoard) -> Bool)
+    func command(_ command: StreamCommand, _ isShown: @escaping @Sendable (StreamSnapshot) -> Bool)
       throws
     {
-      let request = StreamRequest(command, of: "test") { [board] answer in
+      let request = StreamRequest(command, of: "test") { [snapshot] answer in
         #expect(throws: Never.self) { try answer.get() }
-        #expect(isShown(board), "\(command)")
+        #expect(isShown(snapshot), "\(command)")
         replies.withLock { $0 += 1 }
       }
       try pass(.element(.request(request)), to: &stage)
@@ -107,7 +107,7 @@ import Testing
       }
     }
     #expect(hasOpened && replies.withLock { $0 } == [true])
-    #expect(board.settings?.isFrozen == true)
+    #expect(snapshot.settings?.isFrozen == true)
     // In a run that ends before, it is refused.
     source = try ingest("")
     freeze()
@@ -123,16 +123,16 @@ import Testing
     let checkpoint = try #require(run.checkpoint)
     var initial = InitialState(checkpoint: checkpoint, cursor: checkpoint.input)
     stage(from: initial).showStart()
-    #expect(board.position.records == 5)
-    #expect(board.settings?.mode == .running)
-    #expect(board.features.map(\.name) == ["x"])
-    #expect(board.features[0]["mean"] == checkpoint.runningMean[0])
-    #expect(board.features[0]["values"] == 5)
+    #expect(snapshot.position.records == 5)
+    #expect(snapshot.settings?.mode == .running)
+    #expect(snapshot.features.map(\.name) == ["x"])
+    #expect(snapshot.features[0]["mean"] == checkpoint.runningMean[0])
+    #expect(snapshot.features[0]["values"] == 5)
     // γ and β that are given count.
     initial.parameters = Parameters(features: ["x"], weight: [2], bias: [5])
     stage(from: initial).showStart()
-    #expect(board.features[0]["weight"] == 2 && board.features[0]["bias"] == 5)
-    #expect(board.features[0]["values"] == 5)
+    #expect(snapshot.features[0]["weight"] == 2 && snapshot.features[0]["bias"] == 5)
+    #expect(snapshot.features[0]["values"] == 5)
   }
 
   @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
@@ -140,7 +140,7 @@ import Testing
       try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
     checkpoint.settings["momentum"] = "0.5"
     stage(from: InitialState(checkpoint: checkpoint, cursor: checkpoint.input)).showStart()
-    #expect(board.features.isEmpty && board.position.records == 0)
+    #expect(snapshot.features.isEmpty && snapshot.position.records == 0)
   }
 
   @Test func `moments that a command lets move again are of the run's own settings`() throws {
@@ -172,7 +172,7 @@ import Testing
     }
     try pass(.element(.ended(goesOn: false)), to: &stage)
     try pass(.end, to: &stage)
-    #expect(board.position.records == 3)
-    #expect(board.features[0]["values"] == 3)
+    #expect(snapshot.position.records == 3)
+    #expect(snapshot.features[0]["values"] == 3)
   }
 }

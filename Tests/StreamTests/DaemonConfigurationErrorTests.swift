@@ -65,7 +65,7 @@ private let wrongSettings = [
     "expected one ASCII character, found ';;'"),
   Wrong(
     "format: { csv: { delimiter: 1 } }", "6:33", ".format.csv.delimiter",
-    "expected a delimiter that stands in no number, found '1'"),
+    "expected a delimiter that cannot be part of a number, found '1'"),
   Wrong(
     "format: { csv: { header: maybe } }", "6:30", ".format.csv.header",
     "expected true or false, found 'maybe'"),
@@ -77,13 +77,13 @@ private let wrongSettings = [
     "expected one of float32, float64, found 'float16'", "did you mean 'float32'?"),
   Wrong(
     "format: { ndjson: { header: true } }", "6:25", ".format.ndjson.header", "unknown key",
-    "nothing is set here"),
+    "no key is known here"),
   Wrong(
     "format: csv\nfeatures: []", "7:5", ".features",
     "expected names, or no such key for every column of numbers, found none"),
   Wrong(
     "format: csv\nfeatures: [{a: b}]", "7:5", ".features",
-    "expected a list of texts, found a mapping in it"),
+    "expected a list of texts, found a mapping in the list"),
   Wrong("format: ndjson\nfeatures: ['a[']", "7:5", ".features", "'a[' is not a JSON path"),
   Wrong(
     "format: csv\nnormalize: { mode: runing }", "7:24", ".normalize.mode",

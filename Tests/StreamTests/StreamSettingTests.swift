@@ -42,7 +42,8 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     (["--epsilon", "0"], "--epsilon: expected a finite number above 0, found '0'"),
     (["--clip", "nan"], "--clip: expected a finite number above 0, found 'nan'"),
     (
-      ["--delimiter", "1"], "--delimiter: expected a delimiter that stands in no number, found '1'"
+      ["--delimiter", "1"],
+      "--delimiter: expected a delimiter that cannot be part of a number, found '1'"
     ),
     (
       ["--warm-up-emit", "hold", "--warm-up-batches", "\(Int.max)"],

@@ -1,29 +1,30 @@
 internal import Records
 
-/// How the buffers of a record batch are compressed, each by itself.
+/// The compression of the buffers of a record batch. Each buffer is compressed by itself.
 enum ArrowCompression: Equatable, Sendable {
   case none, lz4Frame, zstd
 }
 
-/// Where in a record batch the features stand.
+/// The offsets of the features in a record batch.
 ///
-/// Offsets of nodes and buffer structs count from the start of the metadata, those of buffers from the
-/// start of the body.
+/// Offsets of nodes and buffer structs count from the start of the metadata. Offsets of buffers count from the start
+/// of
+/// the body.
 struct ArrowBatchLayout: Equatable, Sendable {
-  /// The places of one column's values.
+  /// The buffers of one column.
   struct Column: Equatable, Sendable {
-    /// Offset of the node of the values, in the metadata.
+    /// The offset of the node of the values, in the metadata.
     var node: Int
     var nullCount: Int
-    /// Indices of the buffers.
+    /// Index of the validity buffer.
     var validityIndex: Int
     var valuesIndex: Int { validityIndex + 1 }
-    /// Nil where no value is null.
+    /// Nil if no value is null.
     var validity: Range<Int>?
     var values: Range<Int>
-    /// Bitmaps of the fields above that hold a null.
+    /// The bitmaps of those parent fields that contain a null.
     var parents: [Range<Int>] = []
-    /// Indices of the buffers of `parents`.
+    /// The indices of the buffers of `parents`.
     var parentIndices: [Int] = []
   }
 
@@ -31,7 +32,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
 
   private(set) var records = 0
   private(set) var compression = ArrowCompression.none
-  /// Offset of the first buffer struct, in the metadata.
+  /// The offset of the first buffer struct, in the metadata.
   private(set) var buffersPlace = 0
   private(set) var bufferCount = 0
   private(set) var bodyBytes = 0
@@ -39,7 +40,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
 
   /// Reads a record batch and checks it against its schema.
   ///
-  /// - Parameter byteLimit: the most bytes that the values of one column may have.
+  /// - Parameter byteLimit: the most bytes of the values of one column.
   init(
     _ message: ArrowMessage, schema: ArrowSchema, features: ArrowFeatures, byteLimit: Int
   ) throws(RecordFault) {
@@ -92,7 +93,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
     return codec == 0 ? .lz4Frame : .zstd
   }
 
-  /// For each view column, the sum of the further buffers up to its own; empty without view columns.
+  /// For each view column, the number of variadic buffers up to and with its own. Empty without view columns.
   private static func viewBuffers(
     of table: FlatTable, _ schema: ArrowSchema
   ) throws(RecordFault) -> [Int] {
@@ -114,7 +115,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
     return sums
   }
 
-  /// Checks that buffers lie within the body and that together they are no longer than it.
+  /// Checks that all buffers are within the body, and that together they are not longer than the body.
   private func checkBuffers(_ buffers: FlatVector) throws(RecordFault) {
     var left = bodyBytes
     for index in 0..<buffers.count {
@@ -144,7 +145,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
   }
 }
 
-/// Finds the places of a column.
+/// Finds the buffers of a column.
 private struct Reader {
   let nodes: FlatVector
   let buffers: FlatVector
@@ -209,7 +210,7 @@ private struct Reader {
     return Int(nullCount)
   }
 
-  /// The bitmap of validity at a buffer; nil where no value is null.
+  /// The validity bitmap in a buffer; nil if no value is null.
   private func bitmap(
     _ index: Int, nullCount: Int, bits: Int, _ name: String
   ) throws(RecordFault) -> Range<Int>? {

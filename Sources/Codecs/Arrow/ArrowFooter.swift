@@ -1,11 +1,11 @@
 internal import Records
 
-/// The end of an Arrow file: the schema, and where its dictionaries and record batches stand.
+/// The footer of an Arrow file: the schema, and the positions of its dictionaries and record batches.
 struct ArrowFooter {
-  /// What a file begins with, padding included; it ends with the first six bytes.
+  /// The magic bytes at the end of a file. At its start, two bytes of padding follow them.
   static let magic = Array("ARROW1".utf8)
   static let fileStart = magic + [0, 0]
-  /// The length of the footer and the magic bytes: what a file ends with.
+  /// The size of the end of a file: the length of the footer and the magic bytes.
   static let tailBytes = 10
 
   /// A dictionary or a record batch.
@@ -16,10 +16,10 @@ struct ArrowFooter {
 
   /// The metadata of a schema message.
   let schemaMessage: [UInt8]
-  /// In the order of their offsets.
+  /// Sorted by their offsets.
   let messages: [Message]
 
-  /// The length of the footer, from the last bytes of a file.
+  /// The length of the footer, read from the last bytes of a file.
   static func length(fromTail tail: FlatBytes, fileBytes: Int) throws(RecordFault) -> Int {
     let length: Int32 = try tail.integer(at: 0)
     let end = try tail.slice(at: 4, count: magic.count)
@@ -78,7 +78,7 @@ struct ArrowFooter {
           expected: "an Arrow message within its file",
           found: "\(headBytes) and \(bodyBytes) bytes at byte \(offset)")
       }
-      // In order already, but for files that were made to confuse.
+      // Every writer lists them in order. Only a hostile file does not.
       guard blocks.last.map({ $0.offset < Int(offset) }) ?? true else {
         throw RecordFault(
           expected: "an Arrow footer that names messages in the order of their offsets",

@@ -1,6 +1,6 @@
 internal import Records
 
-/// A message of an Arrow stream: its metadata, and the length of the body that follows.
+/// A message of an Arrow stream: its metadata, and the length of the body after it.
 struct ArrowMessage {
   /// The kinds of header that Evenkeel reads (`MessageHeader` in Message.fbs).
   enum Kind: UInt8 {
@@ -9,19 +9,19 @@ struct ArrowMessage {
     case recordBatch = 3
   }
 
-  /// `MetadataVersion` of format 0.8 to 0.17, and since 1.0.
+  /// The `MetadataVersion` of the formats 0.8 to 0.17 (3), and since 1.0 (4).
   static let versions: ClosedRange<Int16> = 3...4
 
   let table: FlatTable
   let version: Int16
-  /// Whether unions have a validity buffer, as before format 1.0.
+  /// Whether unions have a validity buffer, as in formats before 1.0.
   var hasUnionValidity: Bool { version < 4 }
   let kind: Kind
   let header: FlatTable
-  /// Bytes of the body.
+  /// The size of the body, in bytes.
   let bodyBytes: Int
 
-  /// Reads the metadata of one message, without the prefix that frames it.
+  /// Reads the metadata of one message, without its prefix.
   init(_ bytes: FlatBytes, bodyLimit: Int) throws(RecordFault) {
     table = try FlatTable(rootOf: bytes)
     version = try table.integer(0, absent: 0)
@@ -49,29 +49,29 @@ struct ArrowMessage {
   }
 }
 
-/// Where a message stands in a stream: a prefix, metadata and a body, one after another.
+/// The sizes of a message in a stream: a prefix, metadata and a body, one after another.
 struct ArrowFrame: Equatable {
-  /// The most bytes of metadata that are read.
+  /// The greatest size of metadata, in bytes.
   static let metadataLimit = 256 << 20
-  /// Marks a length that follows; streams before format 0.15 lack it.
+  /// The mark before a length. Streams before format 0.15 do not have it.
   static let continuation: UInt32 = 0xFFFF_FFFF
 
   /// 8; 4 before format 0.15.
   var prefixBytes: Int
-  /// With the padding after it.
+  /// Includes the padding after the metadata.
   var metadataBytes: Int
   var bodyBytes: Int
 
   var headBytes: Int { prefixBytes + metadataBytes }
   var byteCount: Int { headBytes + bodyBytes }
 
-  /// What a stream begins with at some place.
+  /// The item at a position of a stream.
   enum Start: Equatable {
-    /// More bytes are needed: so many in all.
+    /// Too few bytes to decide; this number is needed.
     case needs(Int)
-    /// A message with so many bytes of prefix and of metadata.
+    /// A message, with the sizes of its prefix and metadata in bytes.
     case message(prefixBytes: Int, metadataBytes: Int)
-    /// The end mark, of so many bytes.
+    /// The end mark, with its size in bytes.
     case end(Int)
   }
 

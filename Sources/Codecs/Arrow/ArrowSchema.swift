@@ -1,17 +1,19 @@
 internal import Records
 
-/// The fields of an Arrow stream, with the places of their nodes and buffers in a record batch.
+/// The fields of an Arrow stream, with the positions of their nodes and buffers in a record batch.
 ///
-/// Two schemas are equal if record batches of one may follow those of the other: names, types, order
-/// and dictionaries are compared, custom metadata is not.
+/// Two schemas are equal if record batches of one may follow those of the other. The comparison includes names,
+/// types,
+/// order and dictionaries, but not custom metadata.
 struct ArrowSchema: Equatable, Sendable {
-  /// Top-level fields, in order.
+  /// The top-level fields, in order.
   private(set) var fields: [ArrowField] = []
-  /// Nodes of a record batch: one a field, but none for the children of a dictionary-encoded one.
+  /// The number of nodes of a record batch: one for each field, but none for the children of a dictionary-encoded
+  /// field.
   private(set) var nodeCount = 0
-  /// Buffers of a record batch, those of views aside.
+  /// The number of buffers of a record batch, without the variadic buffers of views.
   private(set) var bufferCount = 0
-  /// View columns; each has further buffers, as many as the record batch says.
+  /// The number of view columns. Each has variadic buffers; the record batch tells how many.
   private(set) var viewCount = 0
 
   /// - Parameters:
@@ -33,26 +35,26 @@ struct ArrowSchema: Equatable, Sendable {
 struct ArrowField: Equatable, Sendable {
   var name: String
   var isNullable: Bool
-  /// Of the values; a dictionary-encoded field has that of its dictionary.
+  /// The type of the values. For a dictionary-encoded field, that of its dictionary.
   var type: ArrowType
-  /// Nil where the values stand in the record batch themselves.
+  /// Nil if the record batch contains the values themselves.
   var dictionary: ArrowDictionary?
   var place: ArrowPlace
   var children: [ArrowField] = []
 }
 
-/// Says that a field holds indices into a dictionary.
+/// The dictionary of a field whose values are indices.
 struct ArrowDictionary: Equatable, Sendable {
   var id: Int64
   var indexType: ArrowType
 }
 
-/// Where a field stands in record batches.
+/// The position of a field in record batches.
 struct ArrowPlace: Equatable, Sendable {
   var node: Int
-  /// Its first buffer, not counting those of views before it.
+  /// The index of its first buffer, not counting the variadic buffers of views before it.
   var buffer: Int
-  /// View columns before it.
+  /// The number of view columns before it.
   var views: Int
 }
 
@@ -65,9 +67,9 @@ private struct Walk {
   var nodes = 0
   var buffers = 0
   var views = 0
-  /// Fields that were read, again where tables share them.
+  /// The number of fields read. A field that several tables share counts each time.
   var visited = 0
-  /// Whether a dictionary-encoded field is above, whose children stand in the dictionary.
+  /// Whether a parent field is dictionary-encoded. Its children are in the dictionary.
   var isInDictionary = false
 
   mutating func fields(
@@ -122,7 +124,7 @@ private struct Walk {
 }
 
 extension ArrowSchema {
-  /// The table of a field in the flatbuffer of a schema, by the indices that lead to it.
+  /// The table of a field in the flatbuffer of a schema. `path` has the indices that lead to it.
   static func table(
     at path: [Int], ofSchema schema: FlatTable
   ) throws(RecordFault) -> FlatTable {

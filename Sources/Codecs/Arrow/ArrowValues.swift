@@ -1,29 +1,31 @@
 internal import CArrowValues
 internal import Records
 
-/// Moves values between the arrays of a record batch and the columns of a block: the one Swift file
-/// that calls the C functions for it.
+/// Moves values between the arrays of a record batch and the columns of a block. This is the only Swift file that
+/// calls the C functions for it.
 enum ArrowValues {
-  /// Values of a list are moved so many records at a time, which stay in the cache meanwhile; a multiple
-  /// of 8, so that bitmaps are cut between bytes.
+  /// The number of records of a list that are moved at a time, so that they stay in the cache. A multiple of 8, so
+  /// that
+  /// bitmaps are divided between bytes.
   private static let recordsTogether = 32
 
-  /// What is among the values that were read.
+  /// Tells which special values a read has met.
   struct Findings {
     var hasInfinite = false
     var hasMissing = false
   }
 
-  /// Bytes that hold the values of a column, and the bitmaps that say which are null.
+  /// The values of a column, and the bitmaps of its nulls.
   struct Arrays {
     var values: UnsafeRawBufferPointer
     var validity: UnsafeRawBufferPointer?
-    /// Of the fields above; a bit a record.
+    /// The bitmaps of parent fields, with one bit for each record.
     var parents: [UnsafeRawBufferPointer] = []
   }
 
-  /// Reads the features of a column into a block, from record `first` on, which does not count them yet.
-  /// A null becomes NaN.
+  /// Reads the features of a column into a block, from record `first` on. Does not change the count of the block. A
+  /// null
+  /// becomes NaN.
   static func read(
     _ column: ArrowColumn, _ arrays: Arrays, records: Int, into features: inout FeatureColumns,
     from first: Int
@@ -55,7 +57,7 @@ enum ArrowValues {
     return findings
   }
 
-  /// Writes the features of a column over its values; what stands in the place of a NaN stays.
+  /// Writes the features of a column over its values. Where a feature is NaN, the old value stays.
   static func write(
     _ column: ArrowColumn, _ features: FeatureColumns, records: Range<Int>,
     over values: UnsafeMutableRawBufferPointer
@@ -97,7 +99,7 @@ extension ArrowValues.Findings {
   }
 }
 
-/// Some records of one feature.
+/// Several records of one feature.
 private struct Piece {
   let shape: ArrowShape
   let byteOffset: Int

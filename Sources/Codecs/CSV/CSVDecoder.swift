@@ -31,7 +31,8 @@ struct CSVDecoder: RecordDecoder {
     guard CSVSettings.isDelimiter(delimiter) else {
       throw FormatError(
         CSVSettings.delimiter,
-        "expected a delimiter that stands in no number, found \(RecordFault.quote([delimiter]))")
+        "expected a delimiter that cannot be part of a number, found \(RecordFault.quote([delimiter]))"
+      )
     }
     self.options = options
     values = CSVValues(options)

@@ -1,15 +1,15 @@
 internal import Glibc
 
-/// Finds where CSV records end (RFC 4180): at a line feed that is not within quotes.
+/// Finds the ends of CSV records (RFC 4180): the line feeds that are not in quotes.
 ///
-/// It remembers how far it has looked, so that a record that arrives byte by byte is still looked
-/// through once.
+/// Remembers how far it has scanned, so that it scans each byte of a record once, even if the record arrives byte by
+/// byte.
 struct CSVRecordScanner {
-  /// One record within a window.
+  /// One record in a window.
   struct Record {
-    /// Just after the last byte of the last field.
+    /// The position after the last byte of the last field.
     var contentEnd: Int
-    /// Just after the line end.
+    /// The position after the line end.
     var end: Int
     var hasQuotes: Bool
   }
@@ -17,22 +17,22 @@ struct CSVRecordScanner {
   enum Result {
     case record(Record)
     case incomplete
-    /// The stream ends within quotes.
+    /// The stream ends inside quotes.
     case unterminatedQuote
   }
 
-  private enum Place {
+  private enum State {
     case fieldStart
     case unquoted
     case quoted
-    /// After a quote within a quoted field: the end of the field, or half of a doubled quote.
+    /// After a quote in a quoted field: the end of the field, or half of a doubled quote.
     case quoteInQuoted
   }
 
   private let delimiter: UInt8
   private var scanned = 0
-  /// Where in a record with quotes the scan stands; nil while no quote was met.
-  private var place: Place?
+  /// The state of the scan in a record with quotes; nil before the first quote.
+  private var state: State?
 
   init(delimiter: UInt8) {
     self.delimiter = delimiter
@@ -44,7 +44,7 @@ struct CSVRecordScanner {
     guard let base = bytes.baseAddress, start < bytes.count else { return .incomplete }
     let count = bytes.count - start
     let record = base + start
-    if place == nil {
+    if state == nil {
       let lineEnd = memchr(record + scanned, 0x0A, count - scanned)
         .map { UnsafeRawPointer($0) - UnsafeRawPointer(record) }
       let lineCount = lineEnd ?? count
@@ -56,7 +56,7 @@ struct CSVRecordScanner {
         return found(
           record, start: start, lineEnd: lineCount, hasQuotes: false, terminated: lineEnd != nil)
       }
-      place = .fieldStart
+      state = .fieldStart
       scanned = 0
     }
     return scanQuoted(record, count: count, start: start, isLast: isLast)
@@ -65,27 +65,27 @@ struct CSVRecordScanner {
   private mutating func scanQuoted(
     _ record: UnsafePointer<UInt8>, count: Int, start: Int, isLast: Bool
   ) -> Result {
-    var place = self.place ?? .fieldStart
+    var state = self.state ?? .fieldStart
     for index in scanned..<count {
       let byte = record[index]
-      switch place {
+      switch state {
       case .quoted:
-        if byte == 0x22 { place = .quoteInQuoted }
+        if byte == 0x22 { state = .quoteInQuoted }
         continue
       case .fieldStart where byte == 0x22, .quoteInQuoted where byte == 0x22:
-        place = .quoted
+        state = .quoted
         continue
       case .fieldStart, .unquoted, .quoteInQuoted:
         if byte == 0x0A {
           return found(record, start: start, lineEnd: index, hasQuotes: true, terminated: true)
         }
-        place = byte == delimiter ? .fieldStart : .unquoted
+        state = byte == delimiter ? .fieldStart : .unquoted
       }
     }
-    self.place = place
+    self.state = state
     scanned = count
     guard isLast else { return .incomplete }
-    if place == .quoted { return .unterminatedQuote }
+    if state == .quoted { return .unterminatedQuote }
     return found(record, start: start, lineEnd: count, hasQuotes: true, terminated: false)
   }
 
@@ -93,7 +93,7 @@ struct CSVRecordScanner {
     _ record: UnsafePointer<UInt8>, start: Int, lineEnd: Int, hasQuotes: Bool, terminated: Bool
   ) -> Result {
     scanned = 0
-    place = nil
+    state = nil
     let endsInReturn = terminated && lineEnd > 0 && record[lineEnd - 1] == 0x0D
     return .record(
       Record(

@@ -1,7 +1,7 @@
 package import Configuration
 internal import Records
 
-/// What can be set of CSV.
+/// The settings of CSV.
 package enum CSVSettings {
   package static let group = SettingGroup("CSV", [header, delimiter, missingTokens])
 
@@ -9,19 +9,19 @@ package enum CSVSettings {
     "header", .bool, default: true,
     option: .flag(
       "no-header", means: "false",
-      help: "The first line is a record; the columns are called `f0`, `f1`, …."),
+      help: "The first line is a record. The columns are called `f0`, `f1`, …."),
     effects: .outputForm,
-    help: "Whether the first line names the columns; else they are called `f0`, `f1`, ….")
+    help: "Whether the first line names the columns. Otherwise they are called `f0`, `f1`, ….")
 
   package static let delimiter = Setting(
     "delimiter", delimiterType, default: UInt8(ascii: ","), option: .value("delimiter", "c"),
     effects: .outputForm,
-    help: "One ASCII character that stands in no number; `\\t` is the tabulator.")
+    help: "One ASCII character that cannot be part of a number. `\\t` is the tab character.")
 
   package static let missingTokens = Setting(
     "missing_tokens", .texts, default: ["NA"], option: .value("missing-tokens", "list"),
     optionType: .commaSeparated,
-    help: "Spellings of a missing value, besides the empty field and NaN.")
+    help: "Texts that mean a missing value, besides the empty field and NaN.")
 
   private static let delimiterType = SettingType<UInt8>(
     expected: "one ASCII character",
@@ -32,12 +32,12 @@ package enum CSVSettings {
         throw SettingRefusal(found: RecordFault.quote(text.utf8))
       }
       guard isDelimiter(only) else {
-        throw SettingRefusal(expected: "a delimiter that stands in no number")
+        throw SettingRefusal(expected: "a delimiter that cannot be part of a number")
       }
       return only
     })
 
-  /// Whether a byte can part fields: it stands in no number, no quotes and no line end.
+  /// Whether a byte can separate fields: it is not part of a number, a quote or a line end.
   static func isDelimiter(_ byte: UInt8) -> Bool {
     let isPlain = (0x20...0x7E).contains(byte) || byte == 0x09
     let character = Character(UnicodeScalar(byte))

@@ -1,8 +1,8 @@
 package import Records
 
 // Invariants:
-// - `frames` ascend. The last frame that starts at or before the offset last asked for is kept.
-// - `inputOffset` and `byteOffset` are the offsets of the next byte, compressed and decompressed.
+// - `frames` ascend. The last frame that starts at or before the last requested offset is kept.
+// - `inputOffset` and `byteOffset` are the compressed and the decompressed offset of the next byte.
 
 /// Decompresses the bytes of a split, if they are compressed.
 ///
@@ -18,7 +18,7 @@ package struct InputDecompressor: Sendable {
     case frames(any CompressionCodec)
   }
 
-  /// The offsets at which a frame starts, compressed and decompressed.
+  /// The compressed and the decompressed offset at which a frame starts.
   private struct Frame {
     var offset: Int
     var byteOffset: Int
@@ -31,13 +31,13 @@ package struct InputDecompressor: Sendable {
   private var isWithinFrame = false
   package private(set) var inputOffset = 0
   private var byteOffset = 0
-  /// Whether the last call filled its output, so that there may be more without more input.
+  /// Whether the last call filled its output, so that more output may follow without more input.
   package private(set) var mayHoldMore = false
 
   /// - Parameters:
-  ///   - container: where in the compressed bytes the first one given is; nil for the start of the split,
-  ///     and for bytes that are not compressed.
-  ///   - byteOffset: the decompressed bytes before the cursor from which the split is read.
+  ///   - container: the position of the first input byte in the compressed bytes. Nil at the start of the split, and
+  /// for bytes that are not compressed.
+  ///   - byteOffset: the number of decompressed bytes before the cursor from which the split is read.
   package init(
     _ options: CodecOptions, at container: ContainerOffset? = nil, byteOffset: Int = 0,
     codecs: [any CompressionCodec.Type] = BuiltInCodecs.all
@@ -56,11 +56,12 @@ package struct InputDecompressor: Sendable {
     }
   }
 
-  /// The offset of the next decompressed byte: before the cursor, as long as bytes of its frame precede it.
+  /// The offset of the next decompressed byte. It is before the cursor while bytes of the cursor's frame precede it.
   package var nextByteOffset: Int { byteOffset }
 
-  /// Decompresses `input` to the end of `output`: `limit` bytes at most, and three quarters of them while
-  /// there are as many.
+  /// Decompresses `input` to the end of `output`: at most `limit` bytes, and at least three quarters of `limit` if
+  /// there
+  /// are as many.
   ///
   /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
   /// - Throws: for bytes that the codec refuses, with the offset of the frame.
@@ -112,7 +113,7 @@ package struct InputDecompressor: Sendable {
     var consumed = 0
     var produced = 0
     repeat {
-      // Not all the room there is: the output would grow beyond what it ever holds at once.
+      // Limits the room, so that the output does not grow beyond the bytes that it holds at once.
       let left = limit - produced
       let room = UnsafeMutableRawBufferPointer(
         rebasing: output.room(min(left, 64 << 10)).prefix(left))
@@ -173,7 +174,7 @@ package struct InputDecompressor: Sendable {
     }
   }
 
-  /// The position of a decompressed byte; may only be asked for in order.
+  /// The position of a decompressed byte. Offsets must not decrease from call to call.
   package mutating func position(atByte offset: Int, records: Int) -> StreamPosition {
     if frames.count > 1 {
       let next = frames.firstIndex { $0.byteOffset > offset } ?? frames.endIndex
@@ -184,14 +185,14 @@ package struct InputDecompressor: Sendable {
       byteOffsetInFrame: offset - frames[0].byteOffset)
   }
 
-  /// Where decompressing starts to come to a position; nil for bytes that are not compressed.
+  /// The container offset for resuming at a position; nil for bytes that are not compressed.
   package func container(of position: StreamPosition) -> ContainerOffset? {
     guard isCompressed else { return nil }
     return ContainerOffset(offset: position.frameOffset, bytesWithin: position.byteOffsetInFrame)
   }
 
   private mutating func frameStarts() {
-    // No byte of the stream is in an empty frame.
+    // An empty frame contains no byte of the stream.
     if frames.last?.byteOffset == byteOffset { frames.removeLast() }
     frames.append(Frame(offset: inputOffset, byteOffset: byteOffset))
   }

@@ -1,10 +1,10 @@
 internal import CNumberText
 internal import Records
 
-/// A place of the first record that can be a feature: a number, or a vector of so many values.
+/// A leaf of the first record that can be a feature: a number, or a vector of `vectorLength` values.
 struct JSONLeaf: Equatable {
   var keys: [String]
-  /// Nil for a number by itself.
+  /// Nil for a number.
   var vectorLength: Int?
 
   /// The paths of its values: one, or one for each value of the vector.
@@ -14,21 +14,21 @@ struct JSONLeaf: Equatable {
   }
 }
 
-/// A feature to be read: its name, its place, and the length of the vector it is in, if any.
+/// A feature to read: its name, its path, and the length of its vector, if it is in one.
 struct JSONFeature: Equatable, Sendable {
   var name: String
   var path: JSONPath
   var vectorLength: Int?
 }
 
-/// One value found in a record, with its bytes in the record's text.
+/// One value of a record, and the bytes that spell it in the record's text.
 struct JSONFeatureValue {
   enum Kind {
     case number
     case null
-    /// Not a number, or one beyond Double's range.
+    /// Not a number, or a number beyond the range of Double.
     case invalid
-    /// An object or vector on the path is something else.
+    /// A value on the path is not the object or vector that the path needs.
     case misplaced
   }
 
@@ -39,17 +39,17 @@ struct JSONFeatureValue {
   var kind: Kind
 }
 
-/// What was read from one line; valid until the reader reads the next.
+/// The values of one line. Valid until the reader reads the next line.
 struct JSONRecord: RandomAccessCollection {
   fileprivate let record: JsonRecord
 
   var startIndex: Int { 0 }
   var endIndex: Int { record.value_count }
 
-  /// The number of features found, null or not.
+  /// The number of features found, as null or not.
   var foundCount: Int { record.found_count }
 
-  /// The line, absent features put in if that was asked for; what spans are offsets into.
+  /// The line, with absent features inserted if requested. Spans are offsets into it.
   var text: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: record.text, count: record.text_length)
   }
@@ -73,16 +73,17 @@ struct JSONRecord: RandomAccessCollection {
   }
 }
 
-/// Reads features from lines of JSON: the one Swift file that calls the C functions for it.
+/// Reads features from lines of JSON. This is the only Swift file that calls the C functions for it.
 ///
-/// Unchecked because it owns memory of the C side that a read changes; a reader belongs to one
-/// decoder, and a decoder is used by one stage at a time.
+/// @unchecked because it owns memory of the C side that a read changes. A reader belongs to one decoder, and one
+/// stage
+/// at a time uses a decoder.
 final class JSONRecordReader: @unchecked Sendable {
   let features: [JSONFeature]
   private let limits: DecoderLimits
   private let handle: OpaquePointer
 
-  /// - Throws: where two features cannot both be in a record, such as `a` and `a.b`.
+  /// - Throws: an error if one record cannot contain two of the features, such as `a` and `a.b`.
   init(features: [JSONFeature], limits: DecoderLimits) throws(RecordFault) {
     self.features = features
     self.limits = limits
@@ -94,7 +95,7 @@ final class JSONRecordReader: @unchecked Sendable {
         keys.append(contentsOf: key.utf8)
         lengths.append(key.utf8.count)
       }
-      // So that the array has an address even where every key is empty.
+      // Makes sure that the array has an address even if every key is empty.
       keys.append(0)
       let isTaken = keys.withUnsafeBytes { bytes in
         guard let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self) else {
@@ -106,7 +107,7 @@ final class JSONRecordReader: @unchecked Sendable {
       }
       guard isTaken else {
         throw RecordFault(
-          expected: "features none of which holds another", found: "'\(feature.name)' besides")
+          expected: "features of which none contains another", found: "'\(feature.name)' too")
       }
     }
   }
@@ -117,7 +118,7 @@ final class JSONRecordReader: @unchecked Sendable {
 
   /// Reads and checks one line.
   ///
-  /// - Parameter completes: whether features that are absent are put in, spelled `null`.
+  /// - Parameter completes: whether to insert absent features as `null`.
   func read(_ line: UnsafeRawBufferPointer, completes: Bool) throws(RecordFault) -> JSONRecord {
     var record = JsonRecord()
     var fault = JsonFault()
@@ -130,10 +131,11 @@ final class JSONRecordReader: @unchecked Sendable {
     return JSONRecord(record: record)
   }
 
-  /// Appends lines that differ from one that was read in their scalars alone, from the start of
-  /// `bytes` until `columns` hold `limit`.
+  /// Appends lines from the start of `bytes` until `columns` contain `limit` records. Stops at a line that differs
+  /// from
+  /// one that was read in more than its scalars.
   ///
-  /// - Returns: how many were taken, and their bytes; none of them is blank.
+  /// - Returns: the number of lines and their bytes. None of them is blank.
   func readAlike(
     _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
     _ text: inout SplicedText, limit: Int, _ rows: PlainRows, allowsNull: Bool
@@ -143,12 +145,12 @@ final class JSONRecordReader: @unchecked Sendable {
     }
   }
 
-  /// Whether any line so far had the feature, null or not.
+  /// Whether any line so far contained the feature, as null or not.
   func hasSeen(_ feature: Int) -> Bool {
     json_record_reader_has_seen(handle, Int32(feature))
   }
 
-  /// The numbers and vectors of a record, in the order in which they stand.
+  /// The numbers and vectors of a record, in the order of the text.
   static func leaves(
     of line: UnsafeRawBufferPointer, limits: DecoderLimits
   ) throws(RecordFault) -> [JSONLeaf] {

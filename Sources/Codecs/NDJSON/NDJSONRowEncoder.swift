@@ -1,13 +1,13 @@
 internal import Records
 
-/// Writes an object of the features for each record, for input of another format.
+/// Writes a JSON object of the features for each record, for input of another format.
 ///
-/// A missing value is `null`, and so is one beyond the range of the precision: JSON has no infinity.
+/// A missing value is `null`. So is a value beyond the range of the precision, because JSON has no infinity.
 struct NDJSONRowEncoder: RecordEncoder {
   static let null = Array("null".utf8)
 
   private let precision: Precision
-  /// What precedes each value: `{"a":`, then `,"b":`, and so on.
+  /// The text before each value: `{"a":`, then `,"b":`, and so on.
   private let leads: [[UInt8]]
 
   init(schema: FeatureSchema, precision: Precision) {

@@ -2,7 +2,7 @@ internal import Configuration
 internal import Records
 
 extension RecordFormat {
-  /// Rows of little-endian floating-point numbers, all of one width, without a header.
+  /// Rows of little-endian floating-point numbers of one width, without a header.
   package static let raw = RecordFormat(
     name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
     precision: { $0[RawSettings.scalar] }, featureCount: RawSettings.featureCount,
@@ -15,7 +15,7 @@ extension RecordFormat {
     makeEncoder: { options throws(FormatError) in try RawEncoder(options) })
 }
 
-/// Reads raw rows; the columns are called `f0`, `f1`, ….
+/// Reads raw rows. The columns are called `f0`, `f1`, ….
 struct RawDecoder: RecordDecoder {
   /// The most rows that are read at once.
   private static let mostRows = 1024
@@ -24,9 +24,9 @@ struct RawDecoder: RecordDecoder {
   private let scalar: Precision
   private let names: [String]
   private var rows: RawRows
-  /// So many rows are read at once: one behind a bad one, then ever more.
+  /// The number of rows that are read at once: one after a bad row, then twice as many each time.
   private var blockRows = mostRows
-  /// Whether the rows hold what their columns do not.
+  /// Whether to keep the rows, because the columns do not contain all of their bits.
   private var keepsText = true
 
   init(_ options: DecoderOptions) throws(FormatError) {
@@ -114,7 +114,7 @@ struct RawDecoder: RecordDecoder {
 
   func finish() throws(RecordFault) {}
 
-  /// How many rows precede the first bad one, and why that is bad.
+  /// The number of rows before the first bad one, and the fault of that row.
   private func firstFault(of block: UnsafeRawBufferPointer) -> (goodCount: Int, RecordFault?) {
     for start in stride(from: 0, to: block.count, by: rows.rowBytes) {
       let row = UnsafeRawBufferPointer(rebasing: block[start..<start + rows.rowBytes])
@@ -123,7 +123,7 @@ struct RawDecoder: RecordDecoder {
     return (block.count / rows.rowBytes, nil)
   }
 
-  /// Why a row is bad, if it is.
+  /// The fault of a row; nil if it is good.
   private func fault(of row: UnsafeRawBufferPointer) -> RecordFault? {
     for column in rows.columns.lazy.map(Int.init) {
       let value =
@@ -143,15 +143,15 @@ struct RawDecoder: RecordDecoder {
   }
 }
 
-/// Writes raw rows: those that were read with the features in place, or the features alone.
+/// Writes raw rows: the input rows with new features, or only the features.
 struct RawEncoder: RecordEncoder {
   private let rows: RawRows
-  /// Whether rows are written over those that were read, which have the same width.
+  /// Whether to write into the input rows, which have the same width.
   private let keepsRows: Bool
 
   init(_ options: EncoderOptions) throws(FormatError) {
     guard let rawColumns = options.settings[RawSettings.columns], options.prologue != nil else {
-      // The features alone, in order.
+      // Writes only the features, in order.
       let count = options.schema.count
       rows = RawRows(columns: Array(0..<count), of: count, scalar: options.precision)
       keepsRows = false
@@ -179,18 +179,18 @@ struct RawEncoder: RecordEncoder {
     let part = block.selection
     let records = block.selectedRecords
     let size = records.count * rows.rowBytes
-    let place = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
-    // Without their bytes, the columns hold every bit of the rows.
+    let target = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
+    // If the rows were not kept, the columns contain every bit of them.
     let kept = keepsRows ? block.payload.typed(RowBytes.self) : nil
     if let kept {
       kept.bytes.withUnsafeBytes {
         let bytes = $0[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]
-        place.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
       }
     }
     if !block.isPassedThrough || kept == nil {
-      // A missing value keeps the bits that it was read with.
-      rows.write(records, of: block.columns, keepsMissing: kept != nil, over: place)
+      // A missing value keeps the bits of the input.
+      rows.write(records, of: block.columns, keepsMissing: kept != nil, over: target)
     }
     output.advance(size)
   }

@@ -3,7 +3,7 @@ internal import Records
 
 /// Moves features between raw rows and the columns of a batch.
 struct RawRows: Sendable {
-  /// The column of each feature within a row.
+  /// The column of each feature in a row.
   let columns: [Int32]
   /// The width of the values in a row.
   let scalar: Precision
@@ -19,10 +19,11 @@ struct RawRows: Sendable {
     self.scalar = scalar
   }
 
-  /// Stores whole rows behind the records of `batch`, which does not count them yet; an infinity
-  /// becomes NaN. The columns of the batch are as wide as the rows, or Double.
+  /// Stores whole rows after the records of `batch`, without changing its count. An infinity becomes NaN. The columns
+  /// of
+  /// the batch are as wide as the rows, or Double.
   ///
-  /// - Returns: whether the values held an infinity, and whether one was missing.
+  /// - Returns: whether there was an infinity, and whether a value was missing.
   func read(
     _ rows: UnsafeRawBufferPointer, into batch: inout FeatureColumns
   ) -> (hasInfinite: Bool, hasMissing: Bool) {
@@ -46,9 +47,9 @@ struct RawRows: Sendable {
     return (found.has_infinite, found.has_missing)
   }
 
-  /// Writes records of `batch` over as many rows.
+  /// Writes records of `batch` over the same number of rows.
   ///
-  /// - Parameter keepsMissing: whether what stands in the place of a missing value stays.
+  /// - Parameter keepsMissing: whether a missing value leaves the old bytes in its place.
   func write(
     _ records: Range<Int>, of batch: FeatureColumns, keepsMissing: Bool,
     over rows: UnsafeMutableRawBufferPointer
@@ -71,7 +72,7 @@ struct RawRows: Sendable {
     }
   }
 
-  /// Nil where there is no feature.
+  /// Nil if there is no feature.
   private func shape(
     _ records: Range<Int>, _ stride: Int, _ columns: UnsafeBufferPointer<Int32>
   ) -> RawShape? {

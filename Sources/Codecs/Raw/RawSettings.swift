@@ -1,20 +1,20 @@
 package import Configuration
 package import Records
 
-/// What can be set of raw rows.
+/// The settings of raw rows.
 package enum RawSettings {
   package static let group = SettingGroup("Raw rows", [columns, scalar])
 
-  /// Only a decoder needs it: an encoder that writes features alone counts those.
+  /// Only a decoder needs it. An encoder that writes only features counts those.
   package static let columns = Setting(
     "columns", .integer(in: DecoderLimits.fieldRange), isRequired: true,
-    option: .value("columns", "n"), effects: .outputForm, help: "Numbers in a row.")
+    option: .value("columns", "n"), effects: .outputForm, help: "The number of columns in a row.")
 
   package static let scalar = Setting<Precision>(
     "scalar", .choice, default: .float32, option: .value("scalar", "width"), effects: .outputForm,
     help: "The width of the numbers, which are little-endian.")
 
-  /// How many features the settings choose; nil if they are wrong, which `violations` tells.
+  /// The number of features that the settings select; nil if the settings are wrong, which `violations` reports.
   static func featureCount(in values: SettingValues) -> Int? {
     guard let count = values[columns], let features = values[RecordSettings.features],
       !features.isEmpty
@@ -22,11 +22,11 @@ package enum RawSettings {
     return try? FeaturePattern.select(features, from: FeatureSchema.unnamed(count: count)).count
   }
 
-  /// What no stream of raw rows can be started with.
+  /// Checks settings with which no stream of raw rows can start.
   static func violations(
     in values: SettingValues, keepsFormat: Bool
   ) -> [SettingViolation] {
-    // Its absence was told when the settings were read.
+    // Reading the settings has reported its absence.
     guard let count = values[columns] else { return [] }
     let limit = values[RecordSettings.fields]
     guard count <= limit else {
@@ -52,9 +52,9 @@ package enum RawSettings {
     ]
   }
 
-  /// Why rows cannot be written in another width.
+  /// The message if rows cannot be written in another width.
   static func passingColumns(_ width: Precision, found: Precision) -> String {
-    "expected \(width.rawValue), the width of the columns that are no features and pass as they are, "
+    "expected \(width.rawValue), the width of the columns that are no features and pass unchanged,  "
       + "found \(found.rawValue); or make every column a feature"
   }
 }

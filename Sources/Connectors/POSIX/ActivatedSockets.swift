@@ -2,16 +2,16 @@ internal import Glibc
 
 /// The sockets that the service manager opened for this process, as sd_listen_fds(3) defines.
 struct ActivatedSockets: Sendable {
-  /// What the process was started with.
+  /// The sockets that this process inherited.
   static let inherited = ActivatedSockets(
     processIdentifier: Int(getpid()),
     variable: { name in getenv(name).map { String(cString: $0) } })
 
-  /// The names of the descriptors, which follow one another.
+  /// The names of the descriptors, in the order of the descriptors.
   private let names: [String]
   private let firstDescriptor: CInt
 
-  /// - Parameter variable: gives the value of an environment variable.
+  /// - Parameter variable: returns the value of an environment variable.
   init(processIdentifier: Int, firstDescriptor: CInt = 3, variable: (String) -> String?) {
     self.firstDescriptor = firstDescriptor
     guard variable("LISTEN_PID").flatMap({ Int($0) }) == processIdentifier,
@@ -25,7 +25,7 @@ struct ActivatedSockets: Sendable {
     names = (0..<count).map { $0 < given.count ? String(given[$0]) : "unknown" }
   }
 
-  /// The descriptor of that name, the first if there are several; nil where there is none.
+  /// The descriptor with this name; the first if there are several, nil if there is none.
   func descriptor(named name: String) -> CInt? {
     names.firstIndex(of: name).map { firstDescriptor + CInt($0) }
   }

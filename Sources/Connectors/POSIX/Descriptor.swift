@@ -1,24 +1,24 @@
 internal import Glibc
 internal import Storage
 
-/// An open descriptor that waits for nothing; closed once, when it is let go.
+/// An open descriptor that never blocks. It is closed once, when it is released.
 final class Descriptor: Sendable {
   let number: CInt
-  /// What it leads to, in messages.
+  /// The path or address, for messages.
   let path: String
 
-  /// Takes over an open descriptor.
+  /// Takes ownership of an open descriptor.
   init(adopting number: CInt, path: String) {
     self.number = number
     self.path = path
   }
 
   deinit {
-    // Not tried again after a signal: Linux has freed the descriptor even then.
+    // Not repeated after a signal: Linux has freed the descriptor even then.
     _ = close(number)
   }
 
-  /// Opens the end of a FIFO that is read, whether anybody writes or not.
+  /// Opens a FIFO for reading. Does not wait for a writer.
   static func openFIFO(_ path: String) throws(FileError) -> Descriptor {
     let number = try posix(.open, path) {
       open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
@@ -32,20 +32,20 @@ final class Descriptor: Sendable {
     return descriptor
   }
 
-  /// Makes a FIFO that only its owner may use; one that exists is no error.
+  /// Makes a FIFO that only its owner may use. A FIFO that exists is no error.
   static func makeFIFO(_ path: String) throws(FileError) {
     guard mkfifo(path, 0o600) == 0 || errno == EEXIST else {
       throw FileError(operation: .create, path: path, errno: errno)
     }
   }
 
-  /// The number of bytes that a read would give now, without waiting.
-  var bytesAtHand: Int {
+  /// The number of bytes that a read would return now.
+  var readableBytes: Int {
     var count: CInt = 0
     return ioctl(number, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
   }
 
-  /// Reads what is there; nil where a read would have to wait, 0 at the end.
+  /// Reads the available bytes. Returns nil if a read would wait, 0 at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
     do throws(FileError) {
       return try posix(.read, path) { Glibc.read(number, buffer.baseAddress, buffer.count) }

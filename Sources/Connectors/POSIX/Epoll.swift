@@ -1,20 +1,20 @@
 internal import CLinux
 internal import Storage
 
-/// An epoll(7) instance: many descriptors behind one, which is readable while one of them is.
+/// An epoll(7) instance. Its descriptor stands for many: it is readable while one of them is.
 final class Epoll: Sendable {
   private let descriptor: Descriptor
 
-  /// - Parameter path: what the descriptors belong to, in messages.
+  /// - Parameter path: the path or address of the connector, for messages.
   init(path: String) throws(FileError) {
     let number = try posix(.open, path) { epoll_create1(CInt(EPOLL_CLOEXEC)) }
     descriptor = Descriptor(adopting: number, path: path)
   }
 
-  /// Readable while one of the descriptors is.
+  /// The descriptor of the instance.
   var number: CInt { descriptor.number }
 
-  /// Adds a descriptor, to be reported as `key` while it can be read from.
+  /// Adds a descriptor. `ready` reports it as `key` while it is readable.
   func add(_ added: Descriptor, key: Int) throws(FileError) {
     var event = epoll_event()
     event.events = EPOLLIN.rawValue
@@ -25,12 +25,11 @@ final class Epoll: Sendable {
   }
 
   func remove(_ removed: Descriptor) {
-    // One that is gone already is as good.
+    // A descriptor that is removed already is no error.
     _ = epoll_ctl(number, EPOLL_CTL_DEL, removed.number, nil)
   }
 
-  /// The keys of the descriptors that can be read from now, at most `limit`, in the order in which
-  /// they became so.
+  /// The keys of the descriptors that are readable now, at most `limit`, in the order in which they became readable.
   func ready(limit: Int) throws(FileError) -> [Int] {
     var events = [epoll_event](repeating: epoll_event(), count: limit)
     let count = try posix(.read, descriptor.path) {

@@ -11,11 +11,11 @@ struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
     self.port = port
   }
 
-  /// What an address has to look like.
+  /// The form of an address, for messages.
   static let expected = "HOST:PORT, where HOST is localhost, an IPv4 address or an [IPv6] address"
 
-  /// Reads `HOST:PORT`; nil where the text is no such address. Names are not looked up, so that what
-  /// is listened on does not depend on what a name server says.
+  /// Reads `HOST:PORT`. Returns nil if the text has another form. Does not look names up, so that the address to
+  /// listen at does not depend on a name server.
   init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":") else { return nil }
     let portText = text[text.index(after: colon)...]
@@ -33,7 +33,7 @@ struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
 
   var isIPv6: Bool { bytes.count == 16 }
 
-  /// Whether only this machine reaches it: 127.0.0.0/8 or ::1.
+  /// Whether only this machine can reach it: 127.0.0.0/8 or ::1.
   var isLoopback: Bool {
     isIPv6 ? bytes == Array(repeating: 0, count: 15) + [1] : bytes[0] == 127
   }

@@ -1,10 +1,10 @@
 internal import Glibc
 internal import Storage
 
-/// A socket that takes connections; a Unix socket's file goes with it.
+/// A socket that accepts connections. Removes the file of a Unix socket when it is released.
 final class ListeningSocket: Sendable {
   let descriptor: Descriptor
-  /// The file that this socket made.
+  /// The file that this socket created.
   private let file: (path: String, inode: ino_t)?
   private let isInherited: Bool
 
@@ -17,20 +17,20 @@ final class ListeningSocket: Sendable {
   }
 
   deinit {
-    // A socket of that name may be another's by now.
+    // Another process may have replaced the file, so compare the inode.
     var status = stat()
     guard let file, lstat(file.path, &status) == 0, status.st_ino == file.inode else { return }
     _ = unlink(file.path)
   }
 
-  /// Listens at an address; port 0 is a free one, which `localAddress` tells.
+  /// Listens at an address. Port 0 selects a free port; `localAddress` tells which.
   convenience init(_ address: InternetAddress, backlog: Int) throws(FileError) {
     let path = address.description
     let descriptor = try Descriptor.streamSocket(
       address.isIPv6 ? AF_INET6 : AF_INET, path: path)
-    // A server that starts again need not wait for the connections of the last one to be forgotten.
+    // Lets a restarted server listen at once, while connections of the last one are in TIME_WAIT.
     try descriptor.set(SO_REUSEADDR)
-    // Accepted connections inherit it: a peer that fell silent for good is noticed after hours.
+    // Accepted connections inherit it. The kernel then detects a dead peer after about two hours.
     try descriptor.set(SO_KEEPALIVE)
     try address.withSocketAddress { address, length throws(FileError) in
       try posix(.open, path) { bind(descriptor.number, address, length) }
@@ -39,13 +39,13 @@ final class ListeningSocket: Sendable {
     self.init(descriptor)
   }
 
-  /// Listens at a path, with the permissions of `mode`.
+  /// Listens at a path. The socket file gets the permissions `mode`.
   ///
-  /// The socket file of a process that is gone is replaced.
-  /// - Throws: EADDRINUSE where somebody listens there, ENOTSOCK where something else stands there.
+  /// Replaces the socket file of a process that is gone.
+  /// - Throws: EADDRINUSE if another process listens there, ENOTSOCK if the file is no socket.
   convenience init(path: String, mode: mode_t, backlog: Int) throws(FileError) {
     let descriptor = try Descriptor.streamSocket(AF_UNIX, path: path)
-    // Linux gives the file the socket's own mode, less the umask, so that it is never wider.
+    // Linux creates the file with the socket's own mode, less the umask. So the file is never too permissive.
     try posix(.open, path) { fchmod(descriptor.number, mode) }
     do throws(FileError) {
       try descriptor.bind(toPath: path)
@@ -56,16 +56,16 @@ final class ListeningSocket: Sendable {
     var status = stat()
     try posix(.inspect, path) { lstat(path, &status) }
     self.init(descriptor, file: (path, status.st_ino))
-    // What the umask took away.
+    // Adds the permissions that the umask removed.
     try posix(.open, path) { chmod(path, mode) }
     try posix(.open, path) { listen(descriptor.number, CInt(backlog)) }
   }
 
-  /// Takes over a descriptor that was passed by the service manager, which keeps the socket's file.
+  /// Takes a socket that the service manager passed. The service manager keeps the socket's file.
   ///
-  /// - Throws: EINVAL where it does not listen.
+  /// - Throws: EINVAL if the socket does not listen.
   convenience init(inherited number: CInt, name: String) throws(FileError) {
-    // A copy, so that the stream can be started again.
+    // A copy, so that a restart of the stream can use the original again.
     let copy = try posix(.open, name) { fcntl(number, F_DUPFD_CLOEXEC, 3) }
     let descriptor = Descriptor(adopting: copy, path: name)
     var isListening: CInt = 0
@@ -78,23 +78,23 @@ final class ListeningSocket: Sendable {
     self.init(descriptor, isInherited: true)
   }
 
-  /// Takes the connections that wait to be taken, as the last ones.
+  /// Accepts the connections that wait, and no later ones.
   ///
-  /// A Unix socket refuses every later connection. A TCP socket cannot, so producers may go on
-  /// connecting; `limit` ends the loop. Connections that wait at the service manager's socket are left
-  /// to the next process that listens there.
+  /// A Unix socket refuses every later connection. A TCP socket cannot, so producers may connect further; `limit`
+  /// ends
+  /// the loop. Connections that wait at an inherited socket are left to the next process that listens there.
   func acceptLast(atMost limit: Int) -> [Descriptor] {
     guard !isInherited else { return [] }
     if file != nil { _ = shutdown(descriptor.number, CInt(SHUT_RD)) }
     var last: [Descriptor] = []
-    // Any failure means that no more can be had.
+    // A failure means that there are no more.
     while last.count < limit, case .connection(let connection)? = try? accept() {
       last.append(connection)
     }
     return last
   }
 
-  /// What became of an attempt to take a connection.
+  /// The result of an attempt to accept a connection.
   enum Accepted {
     case connection(Descriptor)
     case nothing
@@ -102,13 +102,13 @@ final class ListeningSocket: Sendable {
     case exhausted
   }
 
-  /// Takes the next connection, if there is one.
+  /// Accepts the next connection, if one waits.
   func accept() throws(FileError) -> Accepted {
     do throws(FileError) {
       let number = try posix(.read, descriptor.path) {
         Glibc.accept(descriptor.number, nil, nil)
       }
-      // Glibc's module has no accept4(2); no other program is started here that could inherit it.
+      // Glibc's module has no accept4(2). This process starts no other program that could inherit the descriptor.
       let connection = Descriptor(adopting: number, path: descriptor.path)
       try connection.setNonblocking()
       try posix(.open, descriptor.path) { fcntl(number, F_SETFD, FD_CLOEXEC) }
@@ -116,7 +116,7 @@ final class ListeningSocket: Sendable {
     } catch {
       switch error.errno {
       case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
-      // The connection failed before it was taken, as accept(2) lists.
+      // The connection failed before it was accepted; see accept(2).
       case EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
         EOPNOTSUPP, ENETUNREACH, EPERM:
         return .nothing
@@ -152,7 +152,7 @@ final class ListeningSocket: Sendable {
     }
   }
 
-  /// Removes the file of a socket that nobody listens on.
+  /// Removes the socket file at `path` if no process listens there.
   private static func removeStale(_ path: String) throws(FileError) {
     var status = stat()
     try posix(.inspect, path) { lstat(path, &status) }
@@ -166,14 +166,14 @@ final class ListeningSocket: Sendable {
       try posix(.remove, path) { unlink(path) }
       return
     } catch {
-      // Whatever else it says, somebody listens.
+      // Any other error means that a process listens.
     }
     throw FileError(operation: .open, path: path, errno: EADDRINUSE)
   }
 }
 
 extension Descriptor {
-  /// A stream socket of a family, not bound or connected yet.
+  /// A stream socket, neither bound nor connected.
   static func streamSocket(_ family: CInt, path: String) throws(FileError) -> Descriptor {
     let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
     let number = try posix(.open, path) { socket(family, CInt(flags), 0) }
@@ -187,14 +187,14 @@ extension Descriptor {
     }
   }
 
-  /// Gives the socket a file at a path, which must be free.
+  /// Binds the socket to a path that is free.
   fileprivate func bind(toPath target: String) throws(FileError) {
     try withUnixAddress(target) { address, length throws(FileError) in
       try posix(.open, path) { Glibc.bind(number, address, length) }
     }
   }
 
-  /// Turns an option of the socket layer on.
+  /// Turns on an option of the socket layer.
   fileprivate func set(_ option: CInt) throws(FileError) {
     var on: CInt = 1
     try posix(.open, path) {
@@ -202,8 +202,9 @@ extension Descriptor {
     }
   }
 
-  /// Ends what is received behind what has come: the peer's next write to a Unix socket fails, so it
-  /// knows what was taken.
+  /// Refuses bytes that the peer sends from now on. The peer's next write to a Unix socket fails, so it knows what
+  /// was
+  /// received.
   func endReceiving() {
     _ = shutdown(number, CInt(SHUT_RD))
   }
@@ -215,7 +216,7 @@ extension Descriptor {
 }
 
 extension InternetAddress {
-  /// Calls `body` with the address as the system takes it.
+  /// Calls `body` with the address in the form of the system.
   @discardableResult
   func withSocketAddress<Result>(
     _ body: (UnsafePointer<sockaddr>, socklen_t) throws(FileError) -> Result
@@ -242,7 +243,7 @@ private func withUnixAddress<Result>(
 ) throws(FileError) -> Result {
   var address = sockaddr_un()
   address.sun_family = sa_family_t(AF_UNIX)
-  // One byte is left for the zero at the end.
+  // One byte is for the zero at the end.
   guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
     throw FileError(operation: .open, path: path, errno: ENAMETOOLONG)
   }
@@ -250,7 +251,7 @@ private func withUnixAddress<Result>(
   return try withRebound(address, body)
 }
 
-/// Calls `body` with an address of one family as one of any.
+/// Calls `body` with a pointer to an address of a family as `sockaddr`.
 private func withRebound<Address, Result>(
   _ address: Address, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(FileError) -> Result
 ) throws(FileError) -> Result {

@@ -4,53 +4,53 @@ internal import Glibc
 package import Records
 package import Storage
 
-/// Where the bytes of a stream go.
+/// The destination of a stream's bytes.
 ///
 /// A new sink is one file beside this one and one line in `BuiltInSinks.all`.
 package protocol ByteSink: Sendable {
   /// The name of the sink in messages.
   var name: String { get }
-  /// The file or directory whose disk the sink may wait for; nil if it waits for none.
+  /// The file or directory on the disk that the sink may wait for; nil if it waits for none.
   var pathOnDisk: String? { get }
-  /// Whole writes that no reader got, because none was there or it was too slow.
+  /// The number of whole writes that no reader got, because there was none or it was too slow.
   var droppedWrites: Int { get }
-  /// What is worth a `push` even though the sink can take more: a reader that comes or goes, one that
-  /// catches up, a file that comes of age. Nil where there is nothing of the kind.
+  /// The condition on which `push` should be called although the sink can take more: a reader connects, disconnects
+  /// or
+  /// catches up, or a file reaches its maximum age. Nil if there is no such condition.
   var attention: Awaiting? { get }
-  /// How far the output has come, where a later sink could go on from there; nil where it could not.
+  /// The end of the output so far, if a later sink can resume there; nil otherwise.
   var outputPosition: OutputPosition? { get }
-  /// The position that `resume(at: position)` leads to: another one where that file is gone as too old.
-  func place(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition
-  /// Goes on from where an earlier sink had come to: what was written behind it is taken back. Before
-  /// `begin`.
+  /// The position to which `resume(at: position)` really leads. It differs if the file was removed as too old.
+  func position(toResumeAt position: OutputPosition) throws(FileError) -> OutputPosition
+  /// Resumes at the end of an earlier sink: removes the output after `position`. Call it before `begin`.
   mutating func resume(at position: OutputPosition) throws(FileError)
-  /// Goes on where nothing of this output is yet: what is found is put aside. Before `resume`,
-  /// or in its place.
+  /// Starts a new output, and puts aside the output that it finds. Call it before `resume`, or instead of it.
   ///
-  /// - Returns: the place for a later sink to go on from; nil where there is none.
-  mutating func beginAnew() throws(FileError) -> OutputPosition?
-  /// Removes a last write that a crash cut off. Before `begin` and `resume`.
+  /// - Returns: the position at which a later sink can resume; nil if there is none.
+  mutating func startNewOutput() throws(FileError) -> OutputPosition?
+  /// Removes a last write that a crash cut off. Call it before `begin` and `resume`.
   ///
   /// - Parameters:
-  ///   - position: where an earlier sink had come to; all before it is whole.
+  ///   - position: the end of an earlier sink. The output before it is intact.
   ///   - wholeEnd: finds the end of the last whole write.
-  /// - Returns: the end of what is left, for `resume`; nil where there is none.
+  /// - Returns: the end of the remaining output, for `resume`; nil if there is none.
   mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition?
-  /// Takes what precedes the records (a header, already compressed; possibly nothing), first, and again
-  /// when other records follow: every reader gets it before its first record, and every file starts with
-  /// it.
+  /// Takes the prologue: the bytes before the records, such as a compressed header, possibly empty. It is called
+  /// first,
+  /// and again when the columns change. Every reader gets the prologue before its first record, and every file starts
+  /// with it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
-  /// Takes bytes that hold whole records (and whole zstd frames); `push` has said `nil` before.
+  /// Takes bytes with whole records (and whole zstd frames). The last `push` must have returned nil.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
-  /// Passes on what was taken, without waiting.
+  /// Passes on the bytes that were taken, without waiting.
   ///
-  /// - Returns: nil when the sink can take more; else what to wait for before `push` is called again.
+  /// - Returns: nil if the sink can take more; otherwise what to wait for before the next `push`.
   mutating func push() throws(FileError) -> Awaiting?
-  /// Makes what was passed on durable, as far as the sink can.
+  /// Makes the bytes that were passed on durable, if the sink can.
   mutating func sync() throws(FileError)
-  /// Completes the output, durably where it is a file.
+  /// Completes the output; durably if it is a file.
   mutating func finish() throws(FileError)
 }
 
@@ -59,17 +59,17 @@ extension ByteSink {
   package var droppedWrites: Int { 0 }
   package var attention: Awaiting? { nil }
   package var outputPosition: OutputPosition? { nil }
-  package func place(
+  package func position(
     toResumeAt position: OutputPosition
   ) throws(FileError) -> OutputPosition { position }
   package mutating func resume(at position: OutputPosition) throws(FileError) {}
-  package mutating func beginAnew() throws(FileError) -> OutputPosition? { nil }
+  package mutating func startNewOutput() throws(FileError) -> OutputPosition? { nil }
   package mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? { nil }
   package mutating func sync() throws(FileError) {}
 
-  /// Passes on what was taken, and waits for that; for callers with a thread of their own.
+  /// Passes on the bytes that were taken, and waits for that. For callers that have their own thread.
   package mutating func pushAll() throws(FileError) {
     while let awaited = try push() {
       var query = pollfd(fd: awaited.readiness?.descriptor ?? -1, events: 0, revents: 0)
@@ -78,7 +78,7 @@ extension ByteSink {
       } else {
         query.events = CShort(POLLIN)
       }
-      // A signal ends the wait early, and the next push tells whether it was in vain.
+      // A signal ends the wait early. The next push tells whether the sink is ready.
       _ = poll(&query, 1, awaited.seconds.map { CInt($0 * 1000) } ?? -1)
     }
   }
@@ -87,7 +87,7 @@ extension ByteSink {
 /// Finds the end of the last whole record, or compressed frame, of a file.
 ///
 /// - Parameters:
-///   - start: an offset at which one starts.
+///   - start: an offset at which a record or frame starts.
 ///   - end: the end of the file.
 package typealias WholeEnd =
   @Sendable (
@@ -97,19 +97,18 @@ package typealias WholeEnd =
 /// Opens a sink.
 package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink
 
-/// A kind of sink: its name in a configuration, which locations on the command line mean it, and how it
-/// is configured.
+/// A kind of sink: its name in a configuration, the locations of the command line that select it, and its settings.
 package struct SinkKind: Sendable {
   package let name: String
-  /// What can be set of it, in the section under its name and by options.
+  /// Its settings, in the section with its name and as options.
   package let settings: SettingGroup
-  /// How it is tried by `check --connect`.
+  /// The way in which `check --connect` tries it.
   package let trial: ConnectorTrial
-  /// How a location on the command line is opened; nil if it does not mean this kind.
+  /// Opens a location of the command line; nil if the location does not select this kind.
   package let locate: @Sendable (_ location: String, SettingValues) -> SinkFactory?
-  /// Where the values of its settings lead to.
+  /// The location that its settings give.
   package let place: @Sendable (SettingValues) -> ConnectorPlace
-  /// How the place that the values of its settings lead to is opened.
+  /// Opens the location that its settings give.
   package let open: @Sendable (SettingValues) -> SinkFactory
 
   package init(
@@ -127,16 +126,16 @@ package struct SinkKind: Sendable {
   }
 }
 
-/// Every sink that Evenkeel writes to.
+/// All sinks of Evenkeel.
 package enum BuiltInSinks {
-  /// Asked in order; the last one takes what no other wants.
+  /// The kinds, in the order in which they are asked. The last one takes every location.
   package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .file]
 }
 
 extension [SinkKind] {
-  /// How a location of the command line is opened.
+  /// The factory for a location of the command line.
   ///
-  /// - Parameter values: those of the kinds' options.
+  /// - Parameter values: the values of the options of all kinds.
   package func factory(
     _ location: String, _ values: SettingValues = SettingValues()
   ) -> SinkFactory {

@@ -4,7 +4,7 @@ internal import Glibc
 internal import Storage
 
 extension SinkKind {
-  /// A FIFO, whose readers come and go.
+  /// A FIFO. Its readers may change.
   package static let fifo = SinkKind(
     name: "fifo", settings: FIFOSinkSettings.group, trial: .looking,
     place: { .path(FIFOSinkSettings.path, in: $0) },
@@ -14,7 +14,7 @@ extension SinkKind {
     })
 }
 
-/// What can be set of a FIFO that is written to.
+/// The settings of a FIFO that is written to.
 private enum FIFOSinkSettings {
   static let group = SettingGroup("fifo", [path, create])
   static let path = Setting(
@@ -24,32 +24,31 @@ private enum FIFOSinkSettings {
 }
 
 // Invariants:
-// - `queue` begins at the boundary of a write for the reader there is; without a reader nothing of it
-//   has been sent.
-// - `pending` is the write that no reader has taken whole.
+// - For the current reader, `queue` begins at the boundary of a write. Without a reader, nothing of it was sent.
+// - `pending` is the write that no reader has taken completely.
 
-/// Writes to one reader after another through a FIFO; each starts with the prologue and a whole write.
+/// Writes to one reader after another through a FIFO. Each reader starts with the prologue and a whole write.
 ///
-/// While nobody reads, one write is kept, and `push` waits.
+/// Without a reader, the sink keeps one write, and `push` waits.
 struct FIFOSink: ByteSink {
-  /// No descriptor tells of a reader that comes, so it is looked for this often.
+  /// The interval at which the sink looks for a reader, since no descriptor reports one.
   private static let lookoutSeconds = 0.1
 
   let name: String
   private var writer: Descriptor?
-  /// Nil until the stream has begun; readers wait until then.
+  /// Nil until the stream has begun. Readers wait until then.
   private var prologue: [UInt8]?
   private var pending: [UInt8] = []
   private var queue = SubscriberQueue(prologue: [])
 
   init(path: String, create: Bool) throws(FileError) {
     name = path
-    // Else the signal of a reader that goes would end the process; there is no MSG_NOSIGNAL here.
+    // Otherwise the signal would end the process when a reader disconnects. write(2) has no MSG_NOSIGNAL.
     signal(SIGPIPE, SIG_IGN)
     if create { try Descriptor.makeFIFO(path) }
     var status = stat()
     try posix(.inspect, path) { stat(path, &status) }
-    // What is no FIFO would be overwritten.
+    // A file that is no FIFO would be overwritten.
     guard status.st_mode & S_IFMT == S_IFIFO else {
       throw FileError(operation: .open, path: path, errno: ENOTSUP)
     }
@@ -57,7 +56,7 @@ struct FIFOSink: ByteSink {
 
   var attention: Awaiting? {
     guard prologue != nil else { return nil }
-    // The writing end of a FIFO is never readable: what wakes is that its reader has gone.
+    // The writing end of a FIFO is never readable. It wakes the stage when the reader has gone.
     return writer.map { Awaiting(.readable(descriptor: $0.number)) }
       ?? Awaiting(nil, seconds: Self.lookoutSeconds)
   }
@@ -99,7 +98,7 @@ struct FIFOSink: ByteSink {
     writer = nil
   }
 
-  /// The FIFO, opened for whoever reads it; nil where nobody does.
+  /// The FIFO, opened for its reader; nil if there is none.
   private mutating func currentWriter() throws(FileError) -> Descriptor? {
     if let writer { return writer }
     do throws(FileError) {
@@ -113,14 +112,14 @@ struct FIFOSink: ByteSink {
     }
   }
 
-  /// Closes the FIFO if its reader has gone: with its last end, the kernel drops what nobody read.
+  /// Closes the FIFO if its reader has gone. The kernel then drops the bytes that no reader took.
   private mutating func forgetGoneReader() {
     guard let writer else { return }
     var query = pollfd(fd: writer.number, events: 0, revents: 0)
     if poll(&query, 1, 0) > 0, query.revents & CShort(POLLERR) != 0 { forgetReader() }
   }
 
-  /// Begins again, for the next reader.
+  /// Starts again for the next reader.
   private mutating func forgetReader() {
     writer = nil
     queue = SubscriberQueue(prologue: prologue ?? [])

@@ -3,11 +3,11 @@ internal import Dataflow
 internal import Storage
 
 extension SinkKind {
-  /// A path.
+  /// A file at a path.
   ///
-  /// On the command line the file appears under its name when it is complete, and not before; in a
-  /// configuration it grows in place, and is rotated. A device (on the command line a FIFO too) is
-  /// written to and never replaced.
+  /// On the command line, the file gets its name only when it is complete. In a configuration it grows in place and
+  /// can be
+  /// rotated. A device is written to and never replaced; on the command line, so is a FIFO.
   package static let file = SinkKind(
     name: "file", settings: FileSinkSettings.group, trial: .replacing,
     locate: { location, _ in
@@ -27,7 +27,7 @@ extension SinkKind {
         ageLimitSeconds: values[FileSinkSettings.rotateAge])
       return { context throws(FileError) in
         let fileSystem = context.fileSystem
-        // A FIFO without a reader would hold up the whole stream here; it has a sink of its own.
+        // A FIFO without a reader would block the whole stream here. Use the sink `fifo` for it.
         if isSpecial(path, in: fileSystem, [.other]) {
           return PassingSink(try fileSystem.open(path, for: .writing))
         }
@@ -37,10 +37,10 @@ extension SinkKind {
       }
     })
 
-  /// The names that lead to what the process has open, whatever its kind.
+  /// The paths of files that the process has open, of any kind.
   private static let descriptors = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"]
 
-  /// Whether a path leads to what is to be written to as it stands.
+  /// Whether the file at a path must be written to and not replaced.
   private static func isSpecial(
     _ path: String, in fileSystem: any FileSystem, _ kinds: [FileStatus.Kind]
   ) -> Bool {
@@ -50,7 +50,7 @@ extension SinkKind {
   }
 }
 
-/// What can be set of a file that is written.
+/// The settings of a file that is written.
 private enum FileSinkSettings {
   static let group = SettingGroup("file", [path, rotateSize, rotateAge])
   static let path = Setting(
@@ -63,7 +63,7 @@ private enum FileSinkSettings {
     help: "At this age the file is complete and a new one begins.")
 }
 
-/// Writes a file that appears under its name whole, or not at all.
+/// Writes a file that gets its name only when it is complete.
 struct WholeFileSink: ByteSink {
   private let file: AtomicFile
 
@@ -89,7 +89,7 @@ struct WholeFileSink: ByteSink {
   }
 }
 
-/// Passes bytes to a device, or to whoever reads them at the other end.
+/// Passes bytes to a device, or to the reader of a FIFO.
 struct PassingSink: ByteSink {
   private let file: any File
 
@@ -98,7 +98,7 @@ struct PassingSink: ByteSink {
   }
 
   var name: String { file.path }
-  // A write waits for the reader of a FIFO.
+  // A write to a FIFO waits for its reader.
   var pathOnDisk: String? { file.path }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {

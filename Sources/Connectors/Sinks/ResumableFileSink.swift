@@ -2,20 +2,19 @@ package import Dataflow
 package import Records
 package import Storage
 
-// Invariant: the file has its name only when it is complete; until then it grows as `partial`.
+// Invariant: the file gets its name only when it is complete. Until then it grows as `partial`.
 
-/// Writes a file that appears under its name whole, and that a later run can go on with where this one
-/// was killed.
+/// Writes a file that gets its name only when it is complete. If the run is killed, a later run can resume it.
 package struct ResumableFileSink: ByteSink {
   package let name: String
   private let partial: String
   private let fileSystem: any FileSystem
   private var growing: RotatingFileSink?
   private var prologue: [UInt8] = []
-  /// The end of a file that an earlier run has completed; nothing more is written then.
+  /// The end of a file that an earlier run has completed. Nothing more is written then.
   private var completed: OutputPosition?
 
-  /// Nothing is opened before `begin` or `resume`.
+  /// Opens nothing. `begin` or `resume` does.
   package init(_ path: String, in fileSystem: any FileSystem) {
     name = path
     let last = path.split(separator: "/").last ?? ""
@@ -26,12 +25,12 @@ package struct ResumableFileSink: ByteSink {
   package var pathOnDisk: String? { parentDirectory(of: name) }
   package var outputPosition: OutputPosition? { completed ?? growing?.outputPosition }
 
-  /// - Throws: where what was written is not there any more.
+  /// - Throws: an error if the earlier output does not exist any more.
   package mutating func resume(at position: OutputPosition) throws(FileError) {
     do throws(FileError) {
       _ = try fileSystem.status(of: partial)
     } catch  where error.isMissing {
-      // Complete, and killed before it could say so.
+      // The earlier run completed the file, and was killed before it could report that.
       guard try fileSystem.status(of: name).size == position.byteCount else { throw error }
       completed = position
       return
@@ -43,7 +42,7 @@ package struct ResumableFileSink: ByteSink {
     guard completed == nil else { return }
     self.prologue = prologue
     if growing == nil {
-      // What a run left that never came to a checkpoint is of no use.
+      // The file of a run that never reached a checkpoint cannot be resumed.
       do throws(FileError) {
         try fileSystem.remove(partial)
       } catch  where error.isMissing {
@@ -67,7 +66,7 @@ package struct ResumableFileSink: ByteSink {
   package mutating func finish() throws(FileError) {
     guard var growing else { return }
     if growing.outputPosition?.byteCount == 0 {
-      // No record came: the file is what would have preceded them.
+      // There was no record, so the file contains only the prologue.
       try growing.begin([])
       try growing.write(prologue)
     }

@@ -1,9 +1,9 @@
 internal import Glibc
 
-/// The names that the files of one path get when they are complete: `weather.csv.zst` becomes
-/// `weather-20261122T091500Z-000001.csv.zst`, and so on in the order of time.
+/// The names of the complete files of one path, in the order of time: `weather.csv.zst` becomes
+/// `weather-20261122T091500Z-000001.csv.zst`.
 struct RotatedNames: Sendable {
-  /// What a name tells: when the file was rotated (UTC, to the second), and its number.
+  /// The variable parts of a name: the time of rotation (UTC, to the second), and a number.
   struct Mark: Sendable, Hashable {
     var stamp: String
     var sequence: Int
@@ -12,10 +12,10 @@ struct RotatedNames: Sendable {
   private let prefix: String
   private let suffix: String
 
-  /// - Parameter name: the last part of the path of the file that grows.
+  /// - Parameter name: the last part of the path of the growing file.
   init(of name: String) {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-    // `.csv.zst` stays together, and a hidden file has its dot at the front.
+    // Keeps `.csv.zst` together. A hidden file has a dot at the front, which starts no extension.
     let wanted = parts.last == "zst" && parts.count > 2 && !parts[parts.count - 3].isEmpty ? 2 : 1
     let extensions = parts.count > 1 && !(parts.count == 2 && parts[0].isEmpty) ? wanted : 0
     prefix = parts.dropLast(extensions).joined(separator: ".") + "-"
@@ -26,7 +26,7 @@ struct RotatedNames: Sendable {
     "\(prefix)\(mark.stamp)-\(padded(mark.sequence, to: 6))\(suffix)"
   }
 
-  /// What a name tells, or nil where it is none of these.
+  /// The variable parts of a name; nil if the name has another form.
   func mark(of name: String) -> Mark? {
     guard name.hasPrefix(prefix), name.hasSuffix(suffix),
       name.count > prefix.count + suffix.count

@@ -5,22 +5,23 @@ package import Storage
 internal import Synchronization
 
 // Invariants:
-// - `position.byteCount` is the length of the file at `path`: whole writes, behind the prologue.
-// - A file without a record is empty: the prologue goes ahead of the first write.
-// - A file under a rotated name is complete, closed and durable.
-// - No file is removed that going back to `lastSynced` needs: the checkpoint behind it may be the newest.
+// - `position.byteCount` is the length of the file at `path`: the prologue and whole writes.
+// - A file without records is empty. The prologue is written with the first write.
+// - A file with a rotated name is complete, closed and durable.
+// - No file is removed that a return to `lastSynced` needs, since the newest checkpoint may be at that position.
 
-/// Appends to a file that grows in place and, at a size or an age, gets a final name beside it, whereupon
-/// the next one begins.
+/// Appends to a file that grows in place. At a maximum size or age, the file gets a final name, and a new file
+/// begins.
 package struct RotatingFileSink: ByteSink {
-  /// When a file is complete.
+  /// The limits at which a file is complete.
   package struct Rotation: Sendable, Equatable {
-    /// The most bytes of a file; a larger one holds a single write.
+    /// The maximum size in bytes. A larger file contains a single write.
     package var byteLimit: Int?
-    /// Since the first write to the file, in seconds.
+    /// The maximum time since the first write to the file, in seconds.
     package var ageLimitSeconds: Double?
-    /// How many complete files stay, the newest ones; nil is all. Those that are younger than the last
-    /// sync but one stay too.
+    /// The number of complete files that stay, the newest ones; nil keeps all. Files that are newer than the last
+    /// sync but
+    /// one stay too.
     package var keep: Int?
 
     package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {
@@ -33,7 +34,7 @@ package struct RotatingFileSink: ByteSink {
   package typealias Position = OutputPosition
 
   package let name: String
-  /// The end of what was written.
+  /// The end of the output so far.
   package private(set) var position: Position
   private let rotation: Rotation
   private let fileSystem: any FileSystem
@@ -41,21 +42,21 @@ package struct RotatingFileSink: ByteSink {
   private let statistics: ConnectorStatistics
   private let directory: String
   private let names: RotatedNames
-  /// Where the output stood when it was last synced or resumed; nil before, when nobody goes back.
+  /// The end of the output at the last sync or resume; nil before the first, when no checkpoint names this output.
   private var lastSynced: Position?
-  /// The latest time in a name; names go on from it even where the clock goes back.
+  /// The latest time in a name. Later names never have an earlier time, even if the clock is set back.
   private var lastStamp: String
   private var file: any File
   private var prologue: [UInt8] = []
-  /// Whether what stands in the file is ours; what an earlier run left is rotated first.
+  /// Whether the contents of the file belong to this output. Otherwise the file is rotated first.
   private var goesOn = false
   private var hasBegun = false
 
   /// Opens the file at `path`.
   ///
-  /// - Parameter position: where an earlier run has come to. What was written behind it is taken back,
-  ///   files rotated since included, and the output goes on there. Without it a file that holds
-  ///   something is rotated first, and an empty one begins.
+  /// - Parameter position: the end of an earlier run. The output after it is removed, with the files that were
+  ///   rotated
+  /// since, and the output continues there. If nil, a file with contents is rotated first, and an empty file begins.
   package init(
     path: String, rotation: Rotation, in fileSystem: any FileSystem, at position: Position? = nil,
     clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()
@@ -81,22 +82,22 @@ package struct RotatingFileSink: ByteSink {
   package var pathOnDisk: String? { directory }
   package var outputPosition: OutputPosition? { position }
 
-  package func place(
+  package func position(
     toResumeAt position: OutputPosition
   ) throws(FileError) -> OutputPosition {
-    // Where its file was removed as too old since, what would stand in it is past.
-    guard let first = try rotated(behind: position).map(\.mark.sequence).min(),
+    // If the file of the position was removed as too old, its contents are not needed any more.
+    guard let first = try rotated(after: position).map(\.mark.sequence).min(),
       first > position.sequence + 1
     else { return position }
-    var place = position
-    place.byteCount = 0
-    place.firstWriteSeconds = nil
-    return place
+    var next = position
+    next.byteCount = 0
+    next.firstWriteSeconds = nil
+    return next
   }
 
   package mutating func resume(at position: OutputPosition) throws(FileError) {
-    let later = try rotated(behind: position)
-    let position = try place(toResumeAt: position)
+    let later = try rotated(after: position)
+    let position = try self.position(toResumeAt: position)
     try file.close()
     try Self.takeBack(later, into: name, in: fileSystem)
     self.position = position
@@ -107,7 +108,7 @@ package struct RotatingFileSink: ByteSink {
     goesOn = true
   }
 
-  package mutating func beginAnew() throws(FileError) -> OutputPosition? {
+  package mutating func startNewOutput() throws(FileError) -> OutputPosition? {
     if position.byteCount > 0 { try rotate() }
     goesOn = true
     return position
@@ -116,7 +117,7 @@ package struct RotatingFileSink: ByteSink {
   package mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? {
-    // A file that was begun since is whole from its start on.
+    // A file that was begun after `position` is checked from its start.
     let start = self.position.sequence > position.sequence ? 0 : position.byteCount
     guard self.position.byteCount >= start else { return nil }
     self.position.byteCount = try wholeEnd(file, start, self.position.byteCount)
@@ -133,9 +134,9 @@ package struct RotatingFileSink: ByteSink {
 
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     if !goesOn {
-      _ = try beginAnew()
+      _ = try startNewOutput()
     } else if hasBegun, prologue != self.prologue, position.byteCount > 0 {
-      // Other records follow, which the file's own prologue does not fit.
+      // The records that follow need another prologue than that of the file.
       try rotate()
     }
     self.prologue = prologue
@@ -150,7 +151,7 @@ package struct RotatingFileSink: ByteSink {
     do throws(FileError) {
       try file.write(bytes)
     } catch {
-      // Half a write (on a full disk) would be no whole record; the error stands either way.
+      // An incomplete write (on a full disk) would be no whole record. The first error is the one to report.
       try? file.truncate(to: position.byteCount)
       try? file.seek(to: position.byteCount)
       throw error
@@ -166,7 +167,7 @@ package struct RotatingFileSink: ByteSink {
 
   package mutating func sync() throws(FileError) {
     try file.sync()
-    // Whoever syncs again has kept what the last sync was for.
+    // A second sync means that the caller has kept the position of the first one.
     if lastSynced != nil { try prune() }
     lastSynced = position
   }
@@ -177,7 +178,7 @@ package struct RotatingFileSink: ByteSink {
     if lastSynced != nil { try prune() }
   }
 
-  /// Until the file is of age; nil where it is empty or has no age limit.
+  /// The seconds until the file reaches its maximum age; nil if it is empty or has no limit.
   private var secondsLeft: Double? {
     guard let limit = rotation.ageLimitSeconds, let first = position.firstWriteSeconds else {
       return nil
@@ -187,14 +188,14 @@ package struct RotatingFileSink: ByteSink {
 
   private var isOfAge: Bool { secondsLeft.map { $0 <= 0 } ?? false }
 
-  /// Gives the file its final name, durably, and begins the next.
+  /// Gives the file its final name, durably, and begins the next file.
   private mutating func rotate() throws(FileError) {
     try file.sync()
     try file.close()
     lastStamp = max(lastStamp, RotatedNames.stamp(clock.wallSeconds()))
     let mark = RotatedNames.Mark(stamp: lastStamp, sequence: position.sequence + 1)
     try fileSystem.rename(name, to: "\(directory)/\(names.name(mark))")
-    // A new file under the old name must not be there without the old one under its new name.
+    // The rename must be durable before a new file has the old name.
     try fileSystem.syncDirectory(directory)
     file = try fileSystem.open(name, for: .creating)
     try fileSystem.syncDirectory(directory)
@@ -203,7 +204,7 @@ package struct RotatingFileSink: ByteSink {
     if lastSynced == nil { try prune() }
   }
 
-  /// Removes the oldest files beyond those that stay.
+  /// Removes the oldest complete files, except those to keep.
   private func prune() throws(FileError) {
     guard let keep = rotation.keep else { return }
     let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
@@ -215,7 +216,7 @@ package struct RotatingFileSink: ByteSink {
     try fileSystem.syncDirectory(directory)
   }
 
-  /// Drops what stands behind a position in the file that grows.
+  /// Removes the contents of the growing file after a position.
   private func cut(to position: Position) throws(FileError) {
     guard try file.status().size >= position.byteCount else {
       throw FileError(operation: .seek, path: name, errno: ENODATA)
@@ -225,10 +226,10 @@ package struct RotatingFileSink: ByteSink {
     try file.sync()
   }
 
-  /// Undoes rotations: the first of the files becomes the growing one again, the others go.
+  /// Undoes rotations: the first of the files becomes the growing one again, the others are removed.
   ///
-  /// The last goes first, and durably before the first is renamed, so that a crash in between leaves
-  /// what can be taken back again.
+  /// The last file is removed first. All removals are durable before the first file is renamed. So after a crash in
+  /// between, the rest can still be undone.
   private static func takeBack(
     _ files: [(path: String, mark: RotatedNames.Mark)], into path: String,
     in fileSystem: any FileSystem
@@ -240,7 +241,7 @@ package struct RotatingFileSink: ByteSink {
   }
 
   private func rotated(
-    behind position: Position
+    after position: Position
   ) throws(FileError) -> [(path: String, mark: RotatedNames.Mark)] {
     try Self.rotatedFiles(names, in: directory, of: fileSystem)
       .filter { $0.mark.sequence > position.sequence }
@@ -254,7 +255,7 @@ package struct RotatingFileSink: ByteSink {
     }
   }
 
-  /// The size of the file at `path`, or nil where there is none; what is no file is refused.
+  /// The size of the file at `path`; nil if there is none. Refuses what is not a regular file.
   private static func sizeOfRegularFile(
     _ path: String, in fileSystem: any FileSystem
   ) throws(FileError) -> Int? {

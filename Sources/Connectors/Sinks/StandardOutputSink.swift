@@ -16,14 +16,14 @@ extension SinkKind {
   }
 }
 
-/// Passes bytes to whoever reads the standard output, never waiting for a reader that is behind.
+/// Passes bytes to the reader of the standard output. Never waits for a slow reader.
 struct StandardOutputSink: ByteSink {
   let name: String
   let pathOnDisk: String?
   private let descriptor: CInt
-  /// What may be written at once where a reader may be behind: after poll(2) said so, a pipe takes
-  /// that much without waiting. The descriptor is shared with other processes, so `O_NONBLOCK`,
-  /// which would hold for them too, is not for us to set.
+  /// The most bytes of one write(2) to a pipe. After poll(2) has reported room, a pipe takes this number without
+  /// waiting.
+  /// The sink cannot set `O_NONBLOCK`, because other processes share the descriptor.
   private let stride: Int
   private var pending: [UInt8] = []
   private var written = 0

@@ -2,29 +2,29 @@ internal import Dataflow
 internal import Glibc
 internal import Storage
 
-/// How subscribers are come by.
+/// The way in which a sink gets its subscribers.
 enum SubscriberEndpoint: Sendable {
-  /// They connect to us.
+  /// They connect to this socket.
   case listening(ListeningSocket)
-  /// We connect to the one there is.
+  /// The sink connects to a server, its only subscriber.
   case dialing(Dialer)
 }
 
-/// Connects to a server again and again, with pauses that double from 0.1 s up to 5 s.
+/// Connects to a server, and again when the connection is lost, with pauses that double from 0.1 s up to 5 s.
 struct Dialer: Sendable {
   static let pauseSeconds = 0.1...5.0
 
   private let dial: @Sendable () throws(FileError) -> Descriptor
   private var pause = pauseSeconds.lowerBound
-  /// The next try comes no earlier.
+  /// The earliest time of the next attempt.
   private(set) var nextAttempt = Instant(nanoseconds: 0)
 
-  /// - Parameter dial: begins to connect, without waiting.
+  /// - Parameter dial: starts to connect, without waiting.
   init(_ dial: @escaping @Sendable () throws(FileError) -> Descriptor) {
     self.dial = dial
   }
 
-  /// A connection that is made or under way; nil where it is too early or nobody is there.
+  /// A connection that is open or opening. Nil if it is too early, or if no server is there.
   mutating func attempt(at now: Instant) throws(FileError) -> Descriptor? {
     guard now >= nextAttempt else { return nil }
     do throws(FileError) {
@@ -35,18 +35,18 @@ struct Dialer: Sendable {
     }
   }
 
-  /// Notes that there is no connection any more.
+  /// Records that the connection is lost.
   mutating func lost(at now: Instant) {
     nextAttempt = now + pause
     pause = min(2 * pause, Self.pauseSeconds.upperBound)
   }
 
-  /// Notes that the server takes what it is sent.
+  /// Records that the server has taken bytes.
   mutating func succeeded() {
     pause = Self.pauseSeconds.lowerBound
   }
 
-  /// What a server that starts, restarts or is busy looks like; anything else is the operator's.
+  /// The errors of a server that starts, restarts or is busy. The operator must mend all others.
   private static let passing: Set<CInt> = [
     ECONNREFUSED, ENOENT, EAGAIN, ETIMEDOUT, ECONNRESET, ECONNABORTED, EPIPE, ENETDOWN, ENETUNREACH,
     EHOSTDOWN, EHOSTUNREACH, EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM,
@@ -54,7 +54,7 @@ struct Dialer: Sendable {
 }
 
 extension Descriptor {
-  /// Begins to connect to an address.
+  /// Starts to connect to an address.
   static func dial(_ address: InternetAddress) throws(FileError) -> Descriptor {
     let path = address.description
     let socket = try streamSocket(address.isIPv6 ? AF_INET6 : AF_INET, path: path)
@@ -63,7 +63,7 @@ extension Descriptor {
         _ = try posix(.open, path) { Glibc.connect(socket.number, pointer, length) }
       }
     } catch  where error.errno == EINPROGRESS {
-      // It fails or succeeds later, and until then takes no bytes.
+      // The connection opens or fails later. Until then it takes no bytes.
     }
     return socket
   }
@@ -75,7 +75,7 @@ extension Descriptor {
     return socket
   }
 
-  /// Sends small writes at once, which a TCP socket would else hold back; no other socket does.
+  /// Makes a TCP socket send small writes at once. Has no effect on other sockets.
   func disableDelay() {
     var on: CInt = 1
     setsockopt(number, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))

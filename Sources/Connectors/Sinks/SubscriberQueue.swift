@@ -1,14 +1,14 @@
 // Invariants:
-// - `current` is under way: it goes out to its end, whatever is dropped.
-// - `sent` is within `current`, and below its count whenever something is left to send.
-// - `waitingBytes` is the cost of `waiting[head...]`, at most `byteLimit` or that of a single write.
+// - `current` is being sent. It is sent to its end, whatever is dropped.
+// - `sent` is an offset in `current`, and is less than its count if there are bytes to send.
+// - `waitingBytes` is the cost of `waiting[head...]`. It is at most `byteLimit`, or the cost of a single write.
 
-/// What a subscriber is still to get: whole writes in order, the oldest of which give way when there are
-/// more than a bound allows.
+/// The bytes that a subscriber has not got yet: whole writes in order. If they exceed a bound, the oldest are
+/// dropped.
 ///
 /// The arrays are shared with the queues of other subscribers, not copied.
 struct SubscriberQueue: Sendable {
-  /// What keeping a write costs beside its bytes.
+  /// The memory for each waiting write, besides its bytes.
   static let overhead = 48
 
   private let byteLimit: Int
@@ -19,8 +19,8 @@ struct SubscriberQueue: Sendable {
   private(set) var waitingBytes = 0
 
   /// - Parameters:
-  ///   - prologue: what goes before everything else; it is never dropped.
-  ///   - byteLimit: how much may wait behind the write under way, in bytes; one write always may.
+  ///   - prologue: the bytes before everything else. They are never dropped.
+  ///   - byteLimit: how many bytes may wait after the current write. A single write may always wait.
   init(prologue: [UInt8], byteLimit: Int = .max) {
     current = prologue
     self.byteLimit = byteLimit
@@ -28,12 +28,12 @@ struct SubscriberQueue: Sendable {
 
   var isEmpty: Bool { sent == current.count && head == waiting.count }
 
-  /// The writes (and the prologue) that are not wholly sent.
+  /// The number of writes (and the prologue) that were not sent completely.
   var writeCount: Int { waiting.count - head + (sent < current.count ? 1 : 0) }
 
-  /// Takes a write.
+  /// Adds a write.
   ///
-  /// - Returns: how many of the oldest writes gave way to it.
+  /// - Returns: how many of the oldest writes were dropped for it.
   mutating func append(_ write: [UInt8]) -> Int {
     guard !write.isEmpty else { return 0 }
     if isEmpty {
@@ -50,15 +50,15 @@ struct SubscriberQueue: Sendable {
     return dropped
   }
 
-  /// What is still to be sent, in bytes.
+  /// The number of bytes to send.
   var unsentBytes: Int {
     current.count - sent + waitingBytes - (waiting.count - head) * Self.overhead
   }
 
-  /// The rest of the write under way; empty when nothing is left to send.
+  /// The rest of the current write; empty if there is nothing to send.
   var unsent: ArraySlice<UInt8> { current[sent...] }
 
-  /// Notes that so many bytes of `unsent` have gone.
+  /// Records that `count` bytes of `unsent` were sent.
   mutating func advance(by count: Int) {
     sent += count
     guard sent == current.count else { return }
@@ -70,7 +70,7 @@ struct SubscriberQueue: Sendable {
     waiting[head] = []
     head += 1
     waitingBytes -= write.count + Self.overhead
-    // The places of what has gone are given back once they are half of all: a constant cost a write.
+    // Removes the used entries when they are half of all, so that the cost per write is constant.
     if head * 2 >= waiting.count {
       waiting.removeFirst(head)
       head = 0

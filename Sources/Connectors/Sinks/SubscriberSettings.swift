@@ -1,19 +1,20 @@
 internal import Configuration
 
-/// How a sink with many readers treats them.
+/// The settings of a sink with many subscribers.
 struct SubscriberSettings: Sendable {
-  /// What happens when a subscriber does not read as fast as the stream runs.
+  /// The action if a subscriber does not read as fast as the stream writes.
   enum WhenFull: String, Sendable, CaseIterable {
-    /// The stream waits for it; without a subscriber, for one to come.
+    /// The stream waits for the subscriber. Without any subscriber, it waits for one.
     case block
-    /// It loses the oldest whole writes that wait for it; without a subscriber, writes go nowhere.
+    /// The oldest whole writes that wait for the subscriber are dropped. Without any subscriber, all writes are
+    /// dropped.
     case dropOldest = "drop_oldest"
   }
 
   var whenFull = WhenFull.block
-  /// How much may wait for a subscriber behind the write under way, in bytes, when the oldest give way.
+  /// With `dropOldest`: how many bytes may wait for a subscriber after the current write.
   var queueByteLimit = 4 << 20
-  /// How many subscribers there may be at once; more are turned away.
+  /// The most subscribers at once. More are refused.
   var limit = 200
 
   init() {}
@@ -24,7 +25,7 @@ struct SubscriberSettings: Sendable {
     limit = values[Self.maxSubscribers]
   }
 
-  /// The settings that every such sink has, `connect` aside.
+  /// The settings of every such sink, except `connect`.
   static let settings: [any SettingDescription] = [whenFull, queue, maxSubscribers]
   static let rules: [SettingRule] = [
     .only([queue], when: whenFull, is: .dropOldest),
@@ -33,7 +34,7 @@ struct SubscriberSettings: Sendable {
 
   static let connect = Setting(
     "connect", .bool, default: false,
-    help: "Connect, and again whenever the connection is lost, instead of listening.")
+    help: "Connect instead of listening, and connect again when the connection is lost.")
   private static let whenFull = Setting<WhenFull>(
     "when_full", .choice, default: SubscriberSettings().whenFull,
     help:
@@ -41,8 +42,8 @@ struct SubscriberSettings: Sendable {
       + "writes for it, and counts them.")
   private static let queue = Setting(
     "queue", .size(in: 4 << 10...1 << 30), default: SubscriberSettings().queueByteLimit,
-    help: "Under `drop_oldest`: how much may wait for a subscriber.")
+    help: "With `drop_oldest`: how many bytes may wait for a subscriber.")
   private static let maxSubscribers = Setting(
     "max_subscribers", .integer(in: 1...100_000), default: SubscriberSettings().limit,
-    help: "The most subscribers at once; more are turned away.")
+    help: "The most subscribers at once; more are refused.")
 }

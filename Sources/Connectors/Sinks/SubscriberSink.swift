@@ -4,16 +4,19 @@ internal import Storage
 internal import Synchronization
 
 // Invariants:
-// - A subscriber's queue begins with the prologue and holds whole writes, so that what it reads begins
-//   at a boundary and has none cut but by its own end.
-// - Blocking: `pending` is the last write until one subscriber has taken it whole; those that have it
-//   in their queue are marked `holdsPending`. No other write is in any queue.
-// - A subscriber that is not `isWritable` is reported by `epoll` when it is again.
+// - A subscriber's queue begins with the prologue and contains whole writes. So a subscriber starts at a boundary,
+//   and
+// gets whole writes until it disconnects.
+// - With `block`: `pending` is the last write until one subscriber has taken it completely. Subscribers with this
+//   write
+// in their queue have `holdsPending`. No queue contains another write.
+// - If a subscriber is not `isWritable`, `epoll` reports when it is again.
 
 /// Writes to every subscriber of a socket; the common part of the sinks `unix` and `tcp`.
 ///
-/// A subscriber gets the prologue, then every write from the next one on. One that goes, however it
-/// goes, is forgotten, and never fails the stream.
+/// A subscriber gets the prologue, and then every write from the next one on. A subscriber that disconnects, for
+/// whatever
+/// reason, is removed and never fails the stream.
 struct SubscriberSink: ByteSink {
   private struct Subscriber: Sendable {
     let key: Int
@@ -23,8 +26,8 @@ struct SubscriberSink: ByteSink {
     var holdsPending = false
   }
 
-  private static let doorKey = 0
-  /// How long the listening socket is left alone when the process has run out of descriptors.
+  private static let endpointKey = 0
+  /// How long the sink ignores the listening socket after the process has run out of descriptors.
   private static let exhaustedSeconds = 1.0
   private static let eventsAtOnce = 64
 
@@ -33,35 +36,37 @@ struct SubscriberSink: ByteSink {
   private let settings: SubscriberSettings
   private let epoll: Epoll
   private let clock: Clock
-  /// Nil once finished.
-  private var door: SubscriberEndpoint?
-  /// When the listening socket is looked at again, where it is left alone.
+  /// Nil after `finish`.
+  private var endpoint: SubscriberEndpoint?
+  /// When the sink looks at the listening socket again, if it ignores it now.
   private var reopening: Instant?
   private var subscribers: [Subscriber] = []
-  private var lastKey = doorKey
-  /// Nil until the stream has begun; subscribers are left in the backlog until then.
+  private var lastKey = endpointKey
+  /// Nil until the stream has begun. Until then, subscribers wait in the backlog.
   private var prologue: [UInt8]?
   private var pending: [UInt8] = []
   private let statistics: ConnectorStatistics
 
   init(
-    name: String, door: SubscriberEndpoint, settings: SubscriberSettings,
+    name: String, endpoint: SubscriberEndpoint, settings: SubscriberSettings,
     clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws(FileError) {
     self.name = name
     self.statistics = statistics
-    self.door = door
+    self.endpoint = endpoint
     self.settings = settings
     self.clock = clock
     epoll = try Epoll(path: name)
-    if case .listening(let socket) = door { try epoll.add(socket.descriptor, key: Self.doorKey) }
+    if case .listening(let socket) = endpoint {
+      try epoll.add(socket.descriptor, key: Self.endpointKey)
+    }
   }
 
   var subscriberCount: Int { subscribers.count }
-  /// What waits in all queues together, in bytes, each write counted as often as it waits.
+  /// The bytes that wait in all queues. A write counts once for each queue that contains it.
   var waitingBytes: Int { subscribers.map(\.queue.waitingBytes).reduce(0, +) }
 
-  var attention: Awaiting? { door == nil || prologue == nil ? nil : awaited }
+  var attention: Awaiting? { endpoint == nil || prologue == nil ? nil : awaited }
 
   mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     self.prologue = prologue
@@ -83,7 +88,7 @@ struct SubscriberSink: ByteSink {
   }
 
   mutating func push() throws(FileError) -> Awaiting? {
-    guard door != nil, prologue != nil else { return nil }
+    guard endpoint != nil, prologue != nil else { return nil }
     try noticeEvents()
     sendQueued()
     defer {
@@ -91,7 +96,7 @@ struct SubscriberSink: ByteSink {
       statistics.subscriberLag.set(subscribers.map(\.queue.unsentBytes).max() ?? 0)
     }
     guard settings.whenFull == .block else { return nil }
-    // Those that had it are gone: whoever is left gets it. Each turn but the last loses a subscriber.
+    // The subscribers with the write have disconnected, so offer it to the others. Each turn but the last loses one.
     while !pending.isEmpty, !subscribers.isEmpty, !subscribers.contains(where: \.holdsPending) {
       offerPending()
       sendQueued()
@@ -108,12 +113,12 @@ struct SubscriberSink: ByteSink {
     }
     subscribers = []
     pending = []
-    door = nil
+    endpoint = nil
   }
 
   private var awaited: Awaiting {
     var deadline = reopening
-    if case .dialing(let dialer) = door, subscribers.isEmpty { deadline = dialer.nextAttempt }
+    if case .dialing(let dialer) = endpoint, subscribers.isEmpty { deadline = dialer.nextAttempt }
     return Awaiting(
       .readable(descriptor: epoll.number),
       seconds: deadline.map { max(0, $0.seconds(since: clock.now())) })
@@ -126,24 +131,24 @@ struct SubscriberSink: ByteSink {
     }
   }
 
-  /// Takes in who has come, who has gone, and who reads again.
+  /// Handles subscribers that connect, disconnect, or can be written to again.
   private mutating func noticeEvents() throws(FileError) {
     while true {
       let keys = try epoll.ready(limit: Self.eventsAtOnce)
-      for key in keys where key != Self.doorKey { notice(key) }
-      if keys.contains(Self.doorKey) { try acceptAll() }
+      for key in keys where key != Self.endpointKey { notice(key) }
+      if keys.contains(Self.endpointKey) { try acceptAll() }
       if keys.count < Self.eventsAtOnce { break }
     }
-    switch door {
+    switch endpoint {
     case .listening(let socket):
       guard let time = reopening, clock.now() >= time else { break }
       reopening = nil
-      try epoll.add(socket.descriptor, key: Self.doorKey)
+      try epoll.add(socket.descriptor, key: Self.endpointKey)
       try acceptAll()
     case .dialing(var dialer):
       guard subscribers.isEmpty else { break }
       let socket = try dialer.attempt(at: clock.now())
-      door = .dialing(dialer)
+      endpoint = .dialing(dialer)
       if let socket { try welcome(socket) }
     case nil: break
     }
@@ -152,17 +157,17 @@ struct SubscriberSink: ByteSink {
   private mutating func notice(_ key: Int) {
     guard let index = subscribers.firstIndex(where: { $0.key == key }) else { return }
     subscribers[index].isWritable = true
-    // A server that closes its direction has closed; a subscriber that does so may still read.
-    let half = if case .dialing = door { true } else { false }
+    // A server that closes its direction has closed the connection. A subscriber may do so and still read.
+    let half = if case .dialing = endpoint { true } else { false }
     if subscribers[index].socket.isHungUp(half: half) { forget(index) }
   }
 
   private mutating func acceptAll() throws(FileError) {
-    guard case .listening(let socket) = door else { return }
+    guard case .listening(let socket) = endpoint else { return }
     while true {
       switch try socket.accept() {
       case .connection(let connection):
-        // Turned away by being closed: to be left in the backlog would look like a silent stream.
+        // Closes the connection at once. In the backlog it would look like a silent stream.
         if subscribers.count < settings.limit {
           try welcome(connection)
         } else {
@@ -170,7 +175,7 @@ struct SubscriberSink: ByteSink {
         }
       case .nothing: return
       case .exhausted:
-        // It stays readable, and would be reported for ever.
+        // The socket stays readable, so epoll would report it again and again.
         epoll.remove(socket.descriptor)
         reopening = clock.now() + Self.exhaustedSeconds
         return
@@ -191,15 +196,15 @@ struct SubscriberSink: ByteSink {
 
   private mutating func forget(_ index: Int) {
     let subscriber = subscribers.remove(at: index)
-    guard case .dialing(var dialer) = door else { return }
+    guard case .dialing(var dialer) = endpoint else { return }
     dialer.lost(at: clock.now())
-    door = .dialing(dialer)
+    endpoint = .dialing(dialer)
     if settings.whenFull == .dropOldest { droppedWrites += subscriber.queue.writeCount }
   }
 
-  /// Sends to each subscriber what it takes now.
+  /// Sends to each subscriber as much as it takes now.
   private mutating func sendQueued() {
-    // From the last to the first, so that those that go do not move those to come.
+    // From the last to the first, because `send` may remove a subscriber.
     for index in subscribers.indices.reversed() {
       while subscribers[index].isWritable, !subscribers[index].queue.isEmpty {
         guard send(to: index) else { break }
@@ -207,7 +212,7 @@ struct SubscriberSink: ByteSink {
     }
   }
 
-  /// Sends some; false where the subscriber is gone.
+  /// Sends some bytes. Returns false if the subscriber has disconnected.
   private mutating func send(to index: Int) -> Bool {
     let socket = subscribers[index].socket
     let sent: Int?
@@ -222,15 +227,15 @@ struct SubscriberSink: ByteSink {
       return true
     }
     subscribers[index].queue.advance(by: count)
-    if case .dialing(var dialer) = door {
+    if case .dialing(var dialer) = endpoint {
       dialer.succeeded()
-      door = .dialing(dialer)
+      endpoint = .dialing(dialer)
     }
     if subscribers[index].queue.isEmpty, subscribers[index].holdsPending { delivered() }
     return true
   }
 
-  /// Notes that a subscriber has taken the write that was pending.
+  /// Records that a subscriber has taken the pending write.
   private mutating func delivered() {
     pending = []
     for index in subscribers.indices { subscribers[index].holdsPending = false }

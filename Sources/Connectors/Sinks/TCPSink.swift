@@ -22,18 +22,18 @@ extension SinkKind {
         guard let address = InternetAddress(text) else {
           throw FileError(operation: .open, path: text, errno: EINVAL)
         }
-        let door: SubscriberEndpoint =
+        let endpoint: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
           : .listening(try ListeningSocket(address, backlog: SubscriberSink.backlog))
         return try SubscriberSink(
-          name: address.description, door: door, settings: settings, clock: context.clock,
+          name: address.description, endpoint: endpoint, settings: settings, clock: context.clock,
           statistics: context.statistics)
       }
     })
 }
 
-/// What can be set of a TCP socket that is written to.
+/// The settings of a TCP socket that is written to.
 private enum TCPSinkSettings {
   static let group = SettingGroup(
     "tcp",
@@ -49,7 +49,7 @@ private enum TCPSinkSettings {
     help: "The address and port to listen on for subscribers, or to connect to.")
   static let allowRemote = Setting(
     "allow_remote", .bool, default: false,
-    help: "Whether the address to listen on may be other than a loopback one.")
+    help: "Whether to listen on an address that is not a loopback one.")
   static let systemd = Setting(
-    "systemd", .text, help: "In place of `address`: the name of a socket of the service manager.")
+    "systemd", .text, help: "Instead of `address`: the name of a socket of the service manager.")
 }

@@ -20,19 +20,19 @@ extension SinkKind {
       let mode = mode_t(values[UnixSinkSettings.mode])
       let path = values[UnixSinkSettings.path] ?? ""
       return { context throws(FileError) in
-        let door: SubscriberEndpoint =
+        let endpoint: SubscriberEndpoint =
           connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(path: path) })
           : .listening(
             try ListeningSocket(path: path, mode: mode, backlog: SubscriberSink.backlog))
         return try SubscriberSink(
-          name: path, door: door, settings: settings, clock: context.clock,
+          name: path, endpoint: endpoint, settings: settings, clock: context.clock,
           statistics: context.statistics)
       }
     })
 }
 
-/// What can be set of a Unix socket that is written to.
+/// The settings of a Unix socket that is written to.
 private enum UnixSinkSettings {
   static let group = SettingGroup(
     "unix", [path, mode, SubscriberSettings.connect, systemd] + SubscriberSettings.settings,
@@ -46,16 +46,18 @@ private enum UnixSinkSettings {
     help: "The Unix socket to listen on for subscribers, or to connect to.")
   static let mode = Setting(
     "mode", .permissions, default: 0o600,
-    help: "The permissions of the socket's file, in octal digits: who may write to it may connect.")
+    help:
+      "The permissions of the socket's file, in octal digits. A process that may write to the file "
+      + "may connect.")
   static let systemd = Setting(
-    "systemd", .text, help: "In place of `path`: the name of a socket of the service manager.")
+    "systemd", .text, help: "Instead of `path`: the name of a socket of the service manager.")
 }
 
 extension SubscriberSink {
-  /// How many subscribers may come before they are looked at.
+  /// How many subscribers may wait to be accepted.
   static let backlog = 256
 
-  /// A sink on the listening socket that the service manager passed under a name.
+  /// A sink on a listening socket that the service manager passed under `name`.
   static func activated(_ name: String, _ settings: SubscriberSettings) -> SinkFactory {
     { context throws(FileError) in
       guard let descriptor = ActivatedSockets.inherited.descriptor(named: name) else {
@@ -63,7 +65,7 @@ extension SubscriberSink {
       }
       let socket = try ListeningSocket(inherited: descriptor, name: "systemd socket \(name)")
       return try SubscriberSink(
-        name: name, door: .listening(socket), settings: settings, clock: context.clock,
+        name: name, endpoint: .listening(socket), settings: settings, clock: context.clock,
         statistics: context.statistics)
     }
   }

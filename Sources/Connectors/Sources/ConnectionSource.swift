@@ -3,13 +3,13 @@ internal import Dataflow
 internal import Glibc
 package import Storage
 
-/// The bounds of a source that takes connections.
+/// The bounds of a source with connections.
 package struct ConnectionLimits: Sendable, Equatable {
-  /// The most connections at once; more have to wait until one ends.
+  /// The most connections at once. More must wait until one ends.
   package var connections: Int
-  /// A connection that sends nothing for so many seconds is closed; nil lets it be.
+  /// A connection that sends nothing for this many seconds is closed; nil never closes one.
   package var idleSeconds: Double?
-  /// The most connections that wait to be taken.
+  /// The most connections that wait to be accepted.
   package var backlog: Int
 
   package init(connections: Int = 200, idleSeconds: Double? = nil, backlog: Int = 128) {
@@ -18,7 +18,7 @@ package struct ConnectionLimits: Sendable, Equatable {
     self.backlog = backlog
   }
 
-  /// The settings that every such source has.
+  /// The settings of every such source.
   static let settings: [any SettingDescription] = [connections, idleTimeout, backlog]
 
   private static let connections = Setting(
@@ -39,23 +39,23 @@ package struct ConnectionLimits: Sendable, Equatable {
 }
 
 // Invariants:
-// - A connection is in `epoll` and in `connections`, or closed; its split is its key.
-// - The listener is in `epoll` while `listens`; with the most connections open, none is taken.
-// - `ready` may name connections that are gone.
+// - An open connection is in `connections` and in `epoll`, with its split as the key.
+// - The listener is in `epoll` while `listens`. With the maximum of connections, `listens` is false.
+// - `ready` may contain keys of connections that are closed already.
 
-/// Reads from many producers at once, each connection as a split.
+/// Reads from many producers at once. Each connection is a split.
 ///
-/// Connections that are ready are read from in turn, once each. A connection that is reset ends like
-/// one that was closed. The source ends only when it is drained.
+/// The source reads from ready connections in turn, one read each. A connection that is reset ends like one that is
+/// closed. The source ends only after `drain`.
 package struct ConnectionSource: Source {
-  /// What epoll reports the listener as; splits count from 0.
+  /// The key of the listener in epoll. Splits count from 0.
   private static let listenerKey = -1
-  /// The most connections taken in one turn.
+  /// The most connections that are accepted in one turn.
   private static let mostAccepted = 64
-  /// How long taking connections rests when there are no descriptors left.
+  /// The pause before the source accepts again, after the descriptors have run out.
   private static let pauseSeconds = 0.1
 
-  /// What a read says when the peer, or the way to it, is gone.
+  /// The errors of a read that mean that the peer, or the way to it, is gone.
   private static let lostPeer: Set<Int32> = [
     ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, ENETDOWN, ENETRESET, ENETUNREACH, EHOSTDOWN,
     EHOSTUNREACH,
@@ -73,7 +73,7 @@ package struct ConnectionSource: Source {
   private var ended: [SplitID] = []
   private var nextSplit: SplitID = 0
   private var listens = true
-  /// When taking connections is tried again.
+  /// When the source accepts connections again.
   private var pausedUntil: Instant?
   private var isDraining = false
   private var statistics = ConnectorStatistics()
@@ -82,7 +82,7 @@ package struct ConnectionSource: Source {
     let descriptor: Descriptor
     var lastReady: Instant
     var hasGiven = false
-    /// Bytes that a drain still takes from it; nil while the source is not draining.
+    /// The bytes that `drain` still reads from the connection; nil before `drain`.
     var bytesLeft: Int?
   }
 
@@ -97,7 +97,7 @@ package struct ConnectionSource: Source {
     try epoll.add(listener.descriptor, key: Self.listenerKey)
   }
 
-  /// The same source, counting its producers there.
+  /// The same source. It counts its producers in `statistics`.
   func counting(in statistics: ConnectorStatistics) -> ConnectionSource {
     var source = self
     source.statistics = statistics
@@ -105,7 +105,7 @@ package struct ConnectionSource: Source {
     return source
   }
 
-  /// The port that is listened on, where it is one of TCP.
+  /// The port, if the source listens on TCP.
   package var port: Int? { listener.localAddress.map { Int($0.port) } }
 
   package mutating func read(
@@ -132,20 +132,20 @@ package struct ConnectionSource: Source {
     ended.removeAll { $0 == split }
   }
 
-  /// Stops listening, and ends each connection after the bytes that have arrived by now.
+  /// Stops listening. Each connection ends after the bytes that have arrived by now.
   ///
-  /// The bound is a count of bytes because `shutdown` does not stop a TCP producer on Linux: the
-  /// kernel goes on taking what it sends.
+  /// The end is a number of bytes because on Linux `shutdown` does not stop a TCP producer: the kernel accepts more
+  /// bytes.
   package mutating func drain() -> Bool {
     if listens { stopListening() }
     isDraining = true
     for descriptor in listener.acceptLast(atMost: limits.backlog + 1) {
-      // A connection that cannot be watched for lack of memory is closed.
+      // Without memory to watch the connection, it is closed.
       guard (try? welcome(descriptor)) != nil else { break }
     }
     for (split, connection) in connections {
       connection.descriptor.endReceiving()
-      let bytesLeft = connection.descriptor.bytesAtHand
+      let bytesLeft = connection.descriptor.readableBytes
       if bytesLeft == 0 { close(split) } else { connections[split]?.bytesLeft = bytesLeft }
     }
     return true
@@ -153,7 +153,7 @@ package struct ConnectionSource: Source {
 
   // MARK: Connections
 
-  /// Reads from a connection; nil where it gave nothing, possibly since it has ended.
+  /// Reads from a connection. Returns nil if there were no bytes; the connection may have ended.
   private mutating func read(
     _ split: SplitID, into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> Int? {
@@ -169,13 +169,13 @@ package struct ConnectionSource: Source {
         return count
       }
     } catch  where Self.lostPeer.contains(error.errno) {
-      // An end like any other.
+      // The end of the connection, like any other.
     }
     close(split)
     return nil
   }
 
-  /// Closes a connection; its split has ended where there was something of it.
+  /// Closes a connection. Its split ends if it has given bytes.
   private mutating func close(_ split: SplitID) {
     guard let connection = connections.removeValue(forKey: split) else { return }
     epoll.remove(connection.descriptor)
@@ -219,11 +219,11 @@ package struct ConnectionSource: Source {
 
   // MARK: Readiness
 
-  /// Finds out which connections are ready, and ends those that have been silent for too long.
+  /// Finds the connections that are ready, and closes those that were silent for too long.
   private mutating func look() throws(FileError) {
     if let until = pausedUntil, clock.now() >= until { pausedUntil = nil }
     try listenAgain()
-    // All that are ready, so that none of those that are silent in truth has something to say.
+    // Asks for all ready connections, so that every other connection is really silent.
     ready = try epoll.ready(limit: connections.count + 1)[...]
     guard let idleSeconds = limits.idleSeconds else { return }
     let lookedAt = clock.now()
@@ -232,7 +232,7 @@ package struct ConnectionSource: Source {
     where connection.lastReady + idleSeconds <= lookedAt {
       close(split)
     }
-    // There may be room for those that had to wait.
+    // Connections that wait may be accepted now.
     try listenAgain()
   }
 

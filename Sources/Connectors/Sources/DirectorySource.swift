@@ -5,7 +5,7 @@ package import Records
 package import Storage
 
 extension SourceKind {
-  /// The files of a directory, each read once, as they are complete.
+  /// The files of a directory. Each is read once, when it is complete.
   package static let directory = SourceKind(
     name: "directory", isLive: true, settings: DirectorySettings.group, isShareable: true,
     place: { .path(DirectorySettings.path, in: $0) },
@@ -17,32 +17,36 @@ extension SourceKind {
     })
 }
 
-/// What can be set of a directory.
+/// The settings of a directory.
 private enum DirectorySettings {
   static let group = SettingGroup("directory", [path, pattern])
   static let path = Setting(
     required: "path", .path,
-    help: "A directory, whose complete files are read in the order of their names.")
+    help: "A directory. Its complete files are read in the order of their names.")
   static let pattern = Setting(
     "pattern", .glob, default: Glob("*"), help: "The names of the files to read, with `*` and `?`.")
 }
 
 // Invariants:
-// - Events are taken before a file is chosen.
-// - `resumed` goes before `waiting`, which holds names that stand in the directory as far as the events
-//   told.
-// - A file is current, then in `ended` until the stream has finished it, then in `finished` for as long
-//   as its name stands in the directory.
+// - Events are handled before a file is chosen.
+// - `resumed` is read before `waiting`. `waiting` contains names that, by the events so far, exist in the directory.
+// - A file is `current`, then in `ended` until the stream has finished it. Then its name is in `finished` while the
+//   name
+// exists in the directory.
 
-/// Reads the files of a directory in the order of their names, each as a split.
+/// Reads the files of a directory in the order of their names. Each is a split.
 ///
-/// A file is complete when it was closed after writing or moved in; those that are there at the start
-/// are taken as complete. Names that begin with a dot are never taken. Subdirectories are not entered.
+/// A file is complete when its writer closes it or moves it in. Files that exist at the start count as complete.
+/// Names that
+/// begin with a dot are ignored. Subdirectories are not searched.
 ///
-/// A file that was read is known by a hash of its inode and name, for as long as the name stands in the
-/// directory: a file that arrives late is read whatever its name, and a file that is moved over an old
-/// name is a new one. A file that is written to again in place is not. What changes of these hashes is
-/// told to the list beside the checkpoints (`takeDoneChanges`), so that neither grows with every file.
+/// The source knows a file that was read by a hash of its inode and name, while the name exists in the directory. So
+/// it
+/// reads a late file whatever its name is, and a file that replaces an old name is new. It does not read a file again
+/// that
+/// was written to in place. `takeDoneChanges` returns the changes of these hashes for the list beside the
+/// checkpoints,
+/// so that a checkpoint does not grow with each file.
 package struct DirectorySource: Source {
   package let name: String
   package let size: Int? = nil
@@ -57,7 +61,7 @@ package struct DirectorySource: Source {
   private let watch: any FileWatch
   private let statistics: ConnectorStatistics
   private var waiting = NameQueue()
-  /// The files that an earlier source was in.
+  /// The open files of an earlier source.
   private var resumed: [ListedFile] = []
   private var current: ListedFile?
   private var ended: [SplitID: ListedFile] = [:]
@@ -66,7 +70,7 @@ package struct DirectorySource: Source {
   private var changes = DoneChanges()
   private var nextSplit = 0
 
-  /// - Parameter pattern: which names are taken, with `*` and `?`.
+  /// - Parameter pattern: a pattern of the names to read, with `*` and `?`.
   package init(
     _ path: String, pattern: Glob = Glob("*"), in context: SourceContext
   ) throws(FileError) {
@@ -88,7 +92,7 @@ package struct DirectorySource: Source {
         if left.remove(hash) != nil { finished[name] = hash }
       }
     }
-    // Their names have left the directory meanwhile.
+    // The names of these files have left the directory meanwhile.
     changes.removed = left
     for cursor in context.cursor?.splits ?? [] { try resume(cursor, names) }
     list(names)
@@ -118,7 +122,7 @@ package struct DirectorySource: Source {
     }
   }
 
-  /// Opens the first of the files that wait; nil if there is none.
+  /// Opens the next file; nil if none waits.
   private mutating func openNext() throws(FileError) -> ListedFile? {
     if !resumed.isEmpty { return resumed.removeFirst() }
     while let next = waiting.popFirst() {
@@ -131,13 +135,13 @@ package struct DirectorySource: Source {
         nextSplit += 1
         return try ListedFile(file, split: nextSplit - 1, start: SplitStart(name: next))
       } catch  where error.isMissing {
-        // Gone before its turn.
+        // The file is gone.
       }
     }
     return nil
   }
 
-  /// Finds the file of a cursor and goes on there, or records that it is gone.
+  /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
   private mutating func resume(
     _ cursor: SplitCursor, _ names: [String]
   ) throws(FileError) {
@@ -167,7 +171,7 @@ package struct DirectorySource: Source {
     return try FileMark(found.file, at: offset).opaque
   }
 
-  /// The file counts as read.
+  /// Counts the file as read.
   package mutating func abandon(_ split: SplitID) {
     guard let open = current, open.split == split else { return }
     current = nil
@@ -214,15 +218,14 @@ package struct DirectorySource: Source {
     }
   }
 
-  /// Whether the name still leads to a file that is being read.
+  /// Whether the name still belongs to a file that is being read.
   private func isOpen(_ name: String) throws(FileError) -> Bool {
     let open = [current].compactMap(\.self) + ended.values + resumed
     guard let file = open.first(where: { $0.start.name == name }) else { return false }
     return try identity(of: name) == file.identity
   }
 
-  /// Takes every name in the directory as if it were complete; those that were read are told apart when
-  /// their turn comes.
+  /// Lists every name as if its file were complete. `openNext` skips files that were read already.
   private mutating func list(_ names: [String]) {
     let present = Set(names)
     for name in Array(finished.keys) where !present.contains(name) { forget(name) }
@@ -244,12 +247,12 @@ package struct DirectorySource: Source {
   }
 }
 
-/// A file of a directory while it is read, and until the stream has finished it.
+/// A file of a directory while it is being read, and until the stream has finished it.
 private struct ListedFile {
   let file: any File
   let identity: FileIdentity
   let split: SplitID
-  /// Its name is that in the directory.
+  /// Its name is the one in the directory.
   let start: SplitStart
   var hasGiven = false
 
@@ -260,7 +263,7 @@ private struct ListedFile {
     self.start = start
   }
 
-  /// What a file that was read is known by.
+  /// The hash by which the source knows a file that was read.
   static func hash(_ name: String, _ identity: FileIdentity) -> UInt64 {
     xxh3(Array("\(identity.inode)/\(name)".utf8))
   }

@@ -4,7 +4,7 @@ internal import Glibc
 package import Storage
 
 extension SourceKind {
-  /// A FIFO, whose writers come and go.
+  /// A FIFO. Its writers may change.
   package static let fifo = SourceKind(
     name: "fifo", isLive: true, settings: FIFOSourceSettings.group, trial: .looking,
     place: { .path(FIFOSourceSettings.path, in: $0) },
@@ -14,7 +14,7 @@ extension SourceKind {
     })
 }
 
-/// What can be set of a FIFO that is read.
+/// The settings of a FIFO that is read.
 private enum FIFOSourceSettings {
   static let group = SettingGroup("fifo", [path, create])
   static let path = Setting(
@@ -23,12 +23,13 @@ private enum FIFOSourceSettings {
     "create", .bool, default: false, help: "Whether to make the FIFO if it is not there.")
 }
 
-// Invariant: the FIFO always has a reader, since it is opened anew before it is closed; a writer
-// between two splits is never broken off.
+// Invariant: the FIFO always has a reader, since a new descriptor is opened before the old one is closed. So no
+// writer
+// gets SIGPIPE between two splits.
 
-/// Reads a FIFO for ever: from when it has a writer until it has none is one split.
+/// Reads a FIFO for ever. A split lasts while the FIFO has a writer.
 package struct FIFOSource: Source {
-  /// Of an abandoned split, so many reads at most are thrown away before the caller has its turn.
+  /// The most reads of an abandoned split that are dropped in one call.
   private static let mostDiscardedReads = 16
 
   package let name: String
@@ -38,10 +39,10 @@ package struct FIFOSource: Source {
   private var split: SplitID = 0
   private var hasGiven = false
   private var isAbandoned = false
-  /// Bytes that a drain still takes; nil while the source is not draining.
+  /// The bytes that `drain` still reads; nil before `drain`.
   private var bytesLeft: Int?
 
-  /// - Parameter create: makes the FIFO where nothing stands at the path, for its owner alone.
+  /// - Parameter create: whether to make the FIFO, only for its owner, if there is no file at the path.
   package init(_ path: String, create: Bool) throws(FileError) {
     name = path
     if create { try Descriptor.makeFIFO(path) }
@@ -61,7 +62,7 @@ package struct FIFOSource: Source {
         if isAbandoned { continue }
         return .data(split, .bytes(count))
       }
-      // The hang-up of writers that are gone stays with a descriptor: a new one waits for new writers.
+      // A descriptor keeps reporting the hang-up of its last writer. A new descriptor waits for new writers.
       descriptor = try Descriptor.openFIFO(descriptor.path)
       guard hasGiven else { break }
       defer { (hasGiven, isAbandoned) = (false, false) }
@@ -71,9 +72,9 @@ package struct FIFOSource: Source {
     return bytesLeft != nil ? .end : .idle(Awaiting(.readable(descriptor: descriptor.number)))
   }
 
-  /// Ends the source after the bytes that are in the pipe now; the next reader gets later ones.
+  /// Ends the source after the bytes that are in the pipe now. The next reader gets later ones.
   package mutating func drain() -> Bool {
-    bytesLeft = descriptor.bytesAtHand
+    bytesLeft = descriptor.readableBytes
     return true
   }
 

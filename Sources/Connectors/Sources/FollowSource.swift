@@ -5,7 +5,7 @@ package import Records
 package import Storage
 
 extension SourceKind {
-  /// A growing file, read on as it grows and across its rotations.
+  /// A file that grows. It is read across rotations.
   package static let follow = SourceKind(
     name: "follow", isLive: true, settings: FollowSettings.group, isShareable: true,
     place: { .path(FollowSettings.path, in: $0) },
@@ -17,35 +17,38 @@ extension SourceKind {
     })
 }
 
-/// What can be set of a followed file.
+/// The settings of a followed file.
 private enum FollowSettings {
   static let group = SettingGroup("follow", [path, start])
   static let path = Setting(
-    required: "path", .path, help: "A file, read on as it grows and across rotations.")
+    required: "path", .path, help: "A file that grows. It is read across rotations.")
   static let start = Setting<FollowSource.Start>(
     "start", .choice, default: .beginning,
-    help: "Where to begin in a file that no checkpoint names: `beginning` or `end`.")
+    help: "The start in a file that no checkpoint knows: `beginning` or `end`.")
 }
 
 // Invariants:
-// - Events are taken before a file is looked at, so that nothing that happens between a look and a
-//   wait is missed.
-// - `waiting` holds the files after `current`, the oldest first. They are open, so that they are read
-//   whatever becomes of their names. `newest` is the last of all that were opened.
-// - A split is in `current`, then in `ended` until the stream has finished it, then it is `last`.
+// - Events are handled before a file is looked at, so that no change between a look and a wait is missed.
+// - `waiting` contains the files after `current`, the oldest first. They are open, so that they can be read even if
+//   they
+// are renamed or deleted. `newest` is the last file that was opened.
+// - A split is in `current`, then in `ended` until the stream has finished it. Then it is `last`.
 
-/// Reads a file as it grows; each file that comes to stand at the path is a split.
+/// Reads a file as it grows. Each file that appears at the path is a split.
 ///
-/// When the path leads to another file, the old one is read to its end, then every sibling that was
-/// written later, then the new one. The old file's split ends when a later one holds something: a writer
-/// may go on with the old file for a moment after a rotation. A file that was emptied (`copytruncate`)
-/// ends its split, which is finished from the copy if there is one, and begins another. A path that leads
-/// nowhere is waited for. A file system that tells nothing of changes made elsewhere (NFS) cannot be
-/// followed.
+/// When another file appears at the path, the source reads the old one to its end, then every sibling that was
+/// written
+/// later, then the new one. The split of the old file ends when a later file has contents, since a writer may still
+/// write
+/// to the old file for a moment after a rotation. If the file was emptied (`copytruncate`), its split ends; the
+/// source
+/// finishes it from the copy, if there is one, and begins another split. If there is no file at the path, the source
+/// waits.
+/// It cannot follow a file on a file system that reports no changes by other machines (NFS).
 ///
 /// A later source finds the file of its cursor among the siblings: renamed, copied or compressed.
 package struct FollowSource: Source {
-  /// Where reading begins in the file that is there first; later ones are read from their beginning.
+  /// The start in the first file. Later files are read from their beginning.
   package enum Start: String, Sendable, CaseIterable {
     case beginning
     case end
@@ -67,12 +70,12 @@ package struct FollowSource: Source {
   private var waiting: [FollowedFile] = []
   private var newest: FollowedFile?
   private var ended: [SplitID: FollowedFile] = [:]
-  /// The end of the last split that is done, or is gone.
+  /// The end of the last split that is done or gone.
   private var last: FileMark?
   private var nextSplit = 0
-  /// What is to be told before anything else is read.
+  /// A gap to report before anything else is read.
   private var untoldGap: String?
-  /// Whether the source said that there is nothing, so that the file may have been cut since.
+  /// Whether the source has reported that it is idle. The file may have been cut since.
   private var hasWaited = false
 
   /// - Throws: if the directory of the file cannot be watched.
@@ -116,7 +119,7 @@ package struct FollowSource: Source {
       } else if try current?.wasCut() == true {
         if let ended = try startOver(open) { return ended }
       } else if try hasFollowers() {
-        // Something may have been added before them.
+        // The old file may have got more bytes before the new ones appeared.
         current?.isReplaced = true
       } else {
         return idle()
@@ -138,7 +141,7 @@ package struct FollowSource: Source {
     }
   }
 
-  /// Ends the split of the current file, if anything of it was given.
+  /// Ends the split of the current file, if it has given bytes.
   private mutating func endCurrent() -> SourceEvent? {
     guard let old = current.take() else { return nil }
     if let number = currentWatch.take() { watch.forget(number) }
@@ -147,8 +150,8 @@ package struct FollowSource: Source {
     return old.isAbandoned ? nil : .ended(old.split)
   }
 
-  /// Goes on after the current file was cut: with the rest of it in a copy, if there is one, and then
-  /// from its beginning.
+  /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
+  /// its beginning.
   private mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
     hasWaited = false
     if let copy = try siblings.copies(of: cut).last {
@@ -194,10 +197,10 @@ package struct FollowSource: Source {
 
   // MARK: Files
 
-  /// Finds the file of a cursor and goes on there, or records that it is gone.
+  /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
   private mutating func resume(_ cursor: SplitCursor) throws(FileError) {
     guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else { return }
-    // Before the first record, the mark says too little to tell a copy from another file.
+    // Before the first record, the mark cannot tell a copy from another file.
     let match = try siblings.find(mark, acceptsCopy: cursor.records > 0)
     guard let match, !match.found.isCompressed || cursor.container == nil else {
       gap = "\(cursor.split): the file that was read up to byte \(mark.offset) is gone"
@@ -220,7 +223,7 @@ package struct FollowSource: Source {
     newest = file
   }
 
-  /// Begins with a file, after all that are open.
+  /// Adds a file after all open ones.
   private mutating func append(
     _ found: FileSiblings.Found, splitStart: Int = 0, isContinued: Bool = false
   ) throws(FileError) {
@@ -242,7 +245,7 @@ package struct FollowSource: Source {
     guard try hasFollowers() else { return }
     let next = waiting.removeFirst()
     current = next
-    // After opening: if the path leads elsewhere by now, the watch is on the newer file.
+    // The watch is set after the file is opened. If the path has another file by now, it watches the newer one.
     currentWatch = next.isFinal ? nil : try watchFile(next.path)
   }
 
@@ -254,11 +257,11 @@ package struct FollowSource: Source {
     }
   }
 
-  /// Whether there is a file after the current one; opens those that there are.
+  /// Whether there is a file after the current one. Opens the files that exist.
   private mutating func hasFollowers() throws(FileError) -> Bool {
     if !waiting.isEmpty { return true }
     if let newest, !newest.isFinal, try identityAtPath() == newest.identity { return false }
-    // Its first bytes are to end the wait, and they may come before the watch.
+    // Wakes the source at the first bytes of the next file. They may come before the watch.
     _ = try watchFile(name)
     let live = try openLive()
     let before = FileSiblings.Predecessor(
@@ -266,7 +269,7 @@ package struct FollowSource: Source {
     if let before {
       let (later, unreadable) = try siblings.later(than: before)
       if !unreadable.isEmpty {
-        untoldGap = "cannot decompress, and passes over: " + unreadable.joined(separator: ", ")
+        untoldGap = "skips files that it cannot decompress: " + unreadable.joined(separator: ", ")
       }
       for found in later { try append(found) }
     }

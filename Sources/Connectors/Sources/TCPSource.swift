@@ -26,7 +26,7 @@ extension SourceKind {
     })
 }
 
-/// What can be set of a TCP port that is read.
+/// The settings of a TCP port that is read.
 enum TCPSourceSettings {
   static let group = SettingGroup(
     "tcp", [address, allowRemote, systemd] + ConnectionLimits.settings,
@@ -40,17 +40,18 @@ enum TCPSourceSettings {
 
   static let allowRemote = Setting(
     "allow_remote", .bool, default: false,
-    help: "Whether the address may be other than a loopback one.")
+    help: "Whether to listen on an address that is not a loopback one.")
 
   static let systemd = Setting(
-    "systemd", .text, help: "In place of `address`: the name of a socket of the service manager.")
+    "systemd", .text, help: "Instead of `address`: the name of a socket of the service manager.")
 }
 
 extension ConnectionSource {
-  /// Listens on a TCP port; 0 is a free one, which `port` tells.
+  /// Listens on a TCP port. Port 0 selects a free one; `port` tells which.
   ///
-  /// - Throws: EINVAL for what is no address, EACCES for one that is not loopback unless
-  ///   `allowsRemote`: whoever reaches the port can send records.
+  /// - Throws: EINVAL if the text is no address. EACCES if it is not a loopback address and `allowsRemote` is false,
+  ///   since
+  /// every process that reaches the port can send records.
   package init(
     tcp text: String, allowsRemote: Bool = false, limits: ConnectionLimits = ConnectionLimits(),
     clock: Clock = .system

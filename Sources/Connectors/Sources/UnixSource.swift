@@ -25,7 +25,7 @@ extension SourceKind {
     })
 }
 
-/// What can be set of a Unix socket that is read.
+/// The settings of a Unix socket that is read.
 enum UnixSourceSettings {
   static let group = SettingGroup(
     "unix", [path, mode, systemd] + ConnectionLimits.settings, rules: [.oneOf(path, systemd)])
@@ -36,17 +36,19 @@ enum UnixSourceSettings {
 
   static let mode = Setting(
     "mode", .permissions, default: 0o600,
-    help: "The permissions of the socket's file, in octal digits: who may write to it may connect.")
+    help:
+      "The permissions of the socket's file, in octal digits. A process that may write to the file "
+      + "may connect.")
 
   static let systemd = Setting(
-    "systemd", .text, help: "In place of `path`: the name of a socket of the service manager.")
+    "systemd", .text, help: "Instead of `path`: the name of a socket of the service manager.")
 }
 
 extension ConnectionSource {
-  /// Listens on a Unix socket; its file is removed with the source.
+  /// Listens on a Unix socket. Removes its file when the source is released.
   ///
   /// - Parameters:
-  ///   - mode: the permission bits of the socket's file; who may write to it may connect.
+  ///   - mode: the permission bits of the socket's file. A process that may write to the file may connect.
   package init(
     unix path: String, mode: UInt32 = 0o600, limits: ConnectionLimits = ConnectionLimits(),
     clock: Clock = .system
@@ -55,7 +57,7 @@ extension ConnectionSource {
     try self.init(listener, name: path, limits: limits, clock: clock)
   }
 
-  /// Listens on a socket of the service manager, whose unit says where it is and who may connect.
+  /// Listens on a socket of the service manager. Its unit sets the address and the permissions.
   init(
     activated name: String, among sockets: ActivatedSockets = .inherited, limits: ConnectionLimits,
     clock: Clock = .system

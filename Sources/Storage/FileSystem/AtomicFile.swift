@@ -1,15 +1,18 @@
 internal import Glibc
 internal import Synchronization
 
-/// A file that appears under its name whole and durable, or not at all.
+/// A file that appears under its name complete and durable, or not at all.
 ///
-/// The bytes go to `.evenkeel-PID-N.tmp` in the same directory, a name that the exclusive creation
-/// makes this file's own. `commit()` syncs it, renames it and syncs the directory. Until then, and
-/// when anything fails before the rename, a file that was there stays as it was. What a process that
-/// was killed leaves behind is never read and never in the way.
+/// The bytes go to `.evenkeel-PID-N.tmp` in the same directory; exclusive creation makes sure that no other file has
+/// that name. `commit()` syncs this file, renames it and syncs the directory. Until the rename, an existing file at
+/// the
+/// path stays unchanged, also when a step fails. If the process is killed, the temporary file stays. It is never
+/// read,
+/// and it does not disturb later files.
 ///
-/// A symbolic link at the path is replaced, not followed. What is no regular file (a directory, a
-/// FIFO, a device) is refused, since replacing it would destroy it.
+/// A symbolic link at the path is replaced, not followed. A directory, a FIFO or a device at the path is refused,
+/// since
+/// the rename would destroy it.
 package final class AtomicFile: Sendable {
   package let path: String
   private let temporaryPath: String
@@ -17,7 +20,7 @@ package final class AtomicFile: Sendable {
   private let fileSystem: any FileSystem
   private let isFinished = Atomic(false)
   private let written = Atomic(0)
-  /// So many bytes at a time go to the disk while more are written.
+  /// After each such number of bytes, the disk starts to write what it got, while more bytes are written.
   private static let syncedBytes = 4 << 20
   private static let sequence = Atomic(0)
   private static let prefix = ".evenkeel-"
@@ -37,9 +40,9 @@ package final class AtomicFile: Sendable {
         temporaryPath = name
         return
       } catch  where error.errno == EEXIST {
-        // Left by a dead process of the same number: leave it and take the next name.
+        // A dead process with the same number left it. Leave it and take the next name.
       } catch {
-        // The name the user knows says more than the temporary one.
+        // Names the path that the user knows, not the temporary one.
         throw FileError(operation: .create, path: path, errno: error.errno)
       }
     }
@@ -64,9 +67,9 @@ package final class AtomicFile: Sendable {
     if total.oldValue / Self.syncedBytes < total.newValue / Self.syncedBytes { file.startSync() }
   }
 
-  /// Puts the file in its place, durably; it takes no more writes then.
+  /// Syncs the file and renames it to its path, durably. It takes no more writes after that.
   ///
-  /// An error of the last step, the sync of the directory, leaves the new file in place.
+  /// If only the last step fails, the sync of the directory, the new file is in place already.
   package func commit() throws(FileError) {
     guard finish() else { return }
     do throws(FileError) {
@@ -80,7 +83,7 @@ package final class AtomicFile: Sendable {
     try fileSystem.syncDirectory(parentDirectory(of: path))
   }
 
-  /// Forgets what was written; does nothing after `commit()`.
+  /// Removes the temporary file. Does nothing after `commit()`.
   package func discard() {
     if finish() { removeTemporary() }
   }
@@ -91,12 +94,12 @@ package final class AtomicFile: Sendable {
   }
 
   private func removeTemporary() {
-    // Nothing depends on it: what is left behind is harmless.
+    // Errors do not matter: a temporary file that stays is harmless.
     try? file.close()
     try? fileSystem.remove(temporaryPath)
   }
 
-  /// Whether a file of this name is one that is not yet committed, or was left by a dead process.
+  /// Whether a file of this name is temporary: not yet committed, or left by a dead process.
   static func isTemporary(_ name: String) -> Bool {
     name.hasPrefix(prefix) && name.hasSuffix(suffix)
   }

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// A file operation that the operating system refused.
 package struct FileError: Error, Equatable, CustomStringConvertible {
-  /// What was tried; the raw value is the verb of the message.
+  /// The operation that failed. The raw value is the verb of the message.
   package enum Operation: String, Sendable, CaseIterable {
     case open
     case create
@@ -34,10 +34,10 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     self.errno = errno
   }
 
-  /// Whether the file, or a directory on its way, does not exist.
+  /// Whether the file, or a directory of its path, does not exist.
   package var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
 
-  /// Whether it is a lock that somebody else holds.
+  /// Whether another file object or process holds the lock.
   package var isLockedElsewhere: Bool { operation == .lock && errno == EWOULDBLOCK }
 
   package var description: String {

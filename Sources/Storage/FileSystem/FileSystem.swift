@@ -1,56 +1,58 @@
-/// The files of a machine: the one seam through which Evenkeel touches them, so that a simulated
-/// file system can stand in its place.
+/// The files of the machine. All code reaches them through this protocol, so that tests can put a simulated file
+/// system in their place.
 ///
-/// What was written survives a crash only after `File.sync()`, and a name that was created, renamed
-/// or removed only after `syncDirectory(_:)` on its directory.
+/// Written bytes survive a crash only after `File.sync()`. A name that was created, renamed or removed survives only
+/// after `syncDirectory(_:)` on its directory.
 package protocol FileSystem: Sendable {
   func open(_ path: String, for use: FileUse) throws(FileError) -> any File
   /// Opens a file for reading, and returns at once even if it is a FIFO without a writer.
   func openWithoutWaiting(_ path: String) throws(FileError) -> any File
-  /// What stands at `path`; symbolic links are followed.
+  /// The status of the file at `path`. Follows symbolic links.
   func status(of path: String) throws(FileError) -> FileStatus
-  /// Whether a symbolic link stands at `path` itself.
+  /// Whether `path` itself is a symbolic link.
   func isSymbolicLink(_ path: String) -> Bool
-  /// Gives a file another name, in one step; a file of that name is replaced.
+  /// Renames a file in one step. Replaces a file that has the new name.
   func rename(_ path: String, to newPath: String) throws(FileError)
   func remove(_ path: String) throws(FileError)
-  /// The names in a directory, sorted, `.` and `..` left out.
+  /// The names in a directory, sorted, without `.` and `..`.
   func list(_ directory: String) throws(FileError) -> [String]
-  /// Makes a directory and those above it; one that exists is no error.
+  /// Makes a directory and its parents. A directory that exists is no error.
   func createDirectories(_ directory: String) throws(FileError)
-  /// Opens a file for reading and writing, empty if there was none, and holds it locked until it is
-  /// closed, by the death of the process too. One lock at a time: a second one, of this process or
-  /// another, is an error for which `isLockedElsewhere` holds.
+  /// Opens a file for reading and writing, and locks it. Makes an empty file if there is none.
+  ///
+  /// The lock lasts until the file is closed or the process dies. A second lock, of this process or of another,
+  /// throws an
+  /// error with `isLockedElsewhere`.
   func lock(_ path: String) throws(FileError) -> any File
   /// Makes the names in a directory durable.
   func syncDirectory(_ directory: String) throws(FileError)
-  /// Makes a watch that watches nothing yet; it ends when it is let go.
+  /// Makes a watch that watches nothing yet. It ends when it is released.
   func watch() throws(FileError) -> any FileWatch
 }
 
-/// An open file; closed when it is let go. One caller at a time uses it.
+/// An open file. It is closed when it is released. One caller at a time uses it.
 package protocol File: AnyObject, Sendable {
-  /// The path it was opened by, for messages.
+  /// The path that it was opened with, for messages.
   var path: String { get }
   func status() throws(FileError) -> FileStatus
-  /// The descriptor to wait for where a read would have to wait now; nil where it would not.
+  /// The descriptor to wait for if a read would wait now; nil if a read would return at once.
   func unreadyDescriptor() -> Int32?
-  /// Reads what is there at the file's own position, which moves on.
+  /// Reads at the file's own position, and moves the position.
   ///
-  /// - Returns: the number of bytes; 0 at the end, and otherwise possibly fewer than asked for.
+  /// - Returns: the number of bytes: 0 at the end, otherwise 1 up to the size of `buffer`.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int
-  /// Reads at `offset` in bytes; the file's own position stays.
+  /// Reads at `offset`, in bytes. Does not move the file's own position.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int
-  /// Writes all of `bytes` at the file's own position, which moves on.
+  /// Writes all of `bytes` at the file's own position, and moves the position.
   func write(_ bytes: UnsafeRawBufferPointer) throws(FileError)
   /// Moves the file's own position to `offset`, in bytes from the start.
   func seek(to offset: Int) throws(FileError)
-  /// Cuts or lengthens the file to `size` bytes; its own position stays.
+  /// Cuts or lengthens the file to `size` bytes. Does not move its own position.
   func truncate(to size: Int) throws(FileError)
-  /// Sets what was written on its way to the disk, so that a later `sync` takes less time; waits for
-  /// nothing and promises nothing.
+  /// Starts to write what was written to the disk, so that a later `sync` takes less time. Does not wait, and
+  /// guarantees nothing.
   func startSync()
-  /// Makes what was written durable.
+  /// Makes the written bytes durable.
   func sync() throws(FileError)
   /// Closes the file; a second call does nothing.
   func close() throws(FileError)
@@ -60,19 +62,19 @@ extension File {
   package func startSync() {}
 }
 
-/// What a file is opened for.
+/// The purpose for which a file is opened.
 package enum FileUse: Sendable, CaseIterable {
-  /// Reading a file that exists.
+  /// Read a file that exists.
   case reading
-  /// Writing from the start; what was there is lost.
+  /// Write from the start. Old contents are lost.
   case writing
-  /// Writing a file that must not exist yet.
+  /// Write a file that must not exist yet.
   case creating
-  /// Reading and writing what is there, from the start; an empty file is made if there is none.
+  /// Read and write the contents, from the start. Makes an empty file if there is none.
   case updating
 }
 
-/// What stands at a path.
+/// The kind, identity, size and age of the file at a path.
 package struct FileStatus: Sendable, Equatable {
   /// The raw value is its name in messages.
   package enum Kind: String, Sendable {
@@ -84,7 +86,7 @@ package struct FileStatus: Sendable, Equatable {
 
   package var kind: Kind
   package var identity: FileIdentity
-  /// In bytes; means something for regular files only.
+  /// In bytes. Meaningful for regular files only.
   package var size: Int
   /// When the contents last changed, in nanoseconds since 1970.
   package var modifiedNanoseconds: Int
@@ -97,7 +99,7 @@ package struct FileStatus: Sendable, Equatable {
   }
 }
 
-/// Which file it is, whatever its name: two names of one file share it.
+/// The identity of a file, whatever its name is. Two names of one file have the same identity.
 package struct FileIdentity: Sendable, Hashable {
   package var device: UInt64
   package var inode: UInt64
@@ -116,9 +118,9 @@ extension File {
     }
   }
 
-  /// Moves the file's own position to `offset`, in bytes from the start, unless the file ends before it.
+  /// Moves the file's own position to `offset`, in bytes from the start. Does nothing if the file is shorter.
   ///
-  /// - Returns: whether it did.
+  /// - Returns: whether the file is long enough.
   package func seek(within offset: Int) throws(FileError) -> Bool {
     guard try status().size >= offset else { return false }
     try seek(to: offset)
@@ -135,8 +137,9 @@ extension FileSystem {
 
   /// The whole of a regular file, if it has at most `limit` bytes.
   ///
-  /// Anything else is refused before a byte is read: a FIFO could keep the reader waiting for ever. A pipe
-  /// that this process was given, such as `/dev/stdin` or `/dev/fd/63`, is read all the same.
+  /// Refuses other files before it reads a byte, since a FIFO could block the reader for ever. A pipe of this
+  /// process,
+  /// such as `/dev/stdin` or `/dev/fd/63`, is an exception: it is read.
   package func contents(of path: String, limit: Int) throws(StorageError) -> [UInt8] {
     var contents: [UInt8] = []
     let kind: FileStatus.Kind
@@ -165,7 +168,7 @@ extension FileSystem {
 }
 
 extension File {
-  /// Reads on to the end, or until there are `limit` bytes.
+  /// Reads to the end of the file, or until `contents` has `limit` bytes.
   fileprivate func read(
     upTo limit: Int, expecting size: Int, into contents: inout [UInt8]
   ) throws(FileError) {
@@ -181,7 +184,7 @@ extension File {
   }
 }
 
-/// The directory that holds `path`, by its spelling: `.` for a bare name.
+/// The directory of `path`, taken from its text: `.` for a bare name.
 package func parentDirectory(of path: String) -> String {
   let trimmed = path.dropLast(path.count > 1 && path.hasSuffix("/") ? 1 : 0)
   guard let slash = trimmed.lastIndex(of: "/") else { return "." }
@@ -189,7 +192,7 @@ package func parentDirectory(of path: String) -> String {
 }
 
 extension File {
-  /// The bytes from an offset on, fewer at the end of the file; the file's own position stays.
+  /// The bytes from `offset` on; fewer if the file ends before. Does not move the file's own position.
   package func bytes(from offset: Int, count: Int) throws(FileError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var filled = 0

@@ -2,15 +2,15 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A file descriptor of the operating system.
+/// A file of the operating system, by its descriptor.
 ///
-/// The descriptor is -1 once closed, and only who swaps it out closes it: never twice.
+/// `descriptor` is -1 after the close. The caller that exchanges it for -1 closes it, so it is closed once.
 package final class POSIXFile: File {
   package let path: String
   private let descriptor: Atomic<CInt>
   private let closesWhenReleased: Bool
 
-  /// Takes over an open descriptor, which is closed with the file.
+  /// Takes ownership of an open descriptor, and closes it with the file.
   package init(adopting descriptor: CInt, path: String) {
     self.path = path
     self.descriptor = Atomic(descriptor)
@@ -27,17 +27,17 @@ package final class POSIXFile: File {
     if closesWhenReleased { try? close() }
   }
 
-  /// The process's standard input; letting it go leaves it open.
+  /// The process's standard input. Releasing this object leaves it open.
   package static func standardInput() -> POSIXFile {
     POSIXFile(borrowing: STDIN_FILENO, path: "stdin")
   }
 
-  /// The process's standard output; letting it go leaves it open.
+  /// The process's standard output. Releasing this object leaves it open.
   package static func standardOutput() -> POSIXFile {
     POSIXFile(borrowing: STDOUT_FILENO, path: "stdout")
   }
 
-  /// The process's standard error; letting it go leaves it open.
+  /// The process's standard error. Releasing this object leaves it open.
   package static func standardError() -> POSIXFile {
     POSIXFile(borrowing: STDERR_FILENO, path: "stderr")
   }
@@ -50,7 +50,7 @@ package final class POSIXFile: File {
 
   package func unreadyDescriptor() -> Int32? {
     var query = pollfd(fd: open, events: Int16(POLLIN), revents: 0)
-    // An error or a hang-up is ready too, and so is a closed file: the read tells which.
+    // An error, a hang-up and a closed file count as ready: the read reports them.
     guard query.fd >= 0 else { return nil }
     return poll(&query, 1, 0) > 0 ? nil : query.fd
   }
@@ -85,7 +85,7 @@ package final class POSIXFile: File {
   }
 
   package func startSync() {
-    // What goes wrong is told by the sync itself.
+    // The later `sync` reports errors.
     _ = sync_file_range(open, 0, 0, UInt32(SYNC_FILE_RANGE_WRITE))
   }
 
@@ -96,12 +96,12 @@ package final class POSIXFile: File {
   package func close() throws(FileError) {
     let descriptor = descriptor.exchange(-1, ordering: .acquiringAndReleasing)
     guard descriptor >= 0 else { return }
-    // Not tried again after a signal: Linux has freed the descriptor even then.
+    // Not repeated after a signal: Linux has freed the descriptor even then.
     guard Glibc.close(descriptor) == 0 || errno == EINTR else {
       throw FileError(operation: .close, path: path, errno: errno)
     }
   }
 
-  /// The descriptor, or -1, which every call answers with EBADF.
+  /// The descriptor; -1 after the close, and then every call fails with EBADF.
   private var open: CInt { descriptor.load(ordering: .acquiring) }
 }

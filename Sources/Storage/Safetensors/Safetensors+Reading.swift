@@ -1,8 +1,8 @@
 internal import Records
 
 extension Safetensors {
-  /// Reads the bytes of a file, which may be hostile: every length, offset and shape is checked
-  /// before it is used, and the memory taken is bounded by a multiple of the file's size.
+  /// Reads the bytes of a file, which may be hostile. Checks every length, offset and shape before it uses it. The
+  /// memory is at most a multiple of the file's size.
   package init(serialized file: [UInt8]) throws(ContentError) {
     let header = try Self.headerRange(of: file)
     guard let first = file[header].first, first == UInt8(ascii: "{") else {
@@ -39,7 +39,7 @@ extension Safetensors {
     }
   }
 
-  /// Where in the file its header stands.
+  /// The range of the header in the file.
   static func headerRange(of file: [UInt8]) throws(ContentError) -> Range<Int> {
     guard file.count >= 8 else {
       throw .unexpected(
@@ -96,7 +96,7 @@ private struct Header: Decodable {
   }
 }
 
-/// What the header says of one tensor, checked.
+/// One tensor of the header, checked.
 private struct Entry {
   let name: String
   var elementType = Safetensors.ElementType.f64
@@ -104,7 +104,7 @@ private struct Entry {
   /// In bytes from the start of the data.
   var offsets = 0..<0
 
-  /// - Parameter size: the number of bytes of data in the file.
+  /// - Parameter size: the number of data bytes in the file.
   init(name: String, _ tensor: Header.Tensor, data size: Int) throws(ContentError) {
     self.name = name
     shape = tensor.shape

@@ -1,11 +1,13 @@
 internal import Records
 
-/// What a safetensors file holds: tensors by name, and a map of strings.
+/// The contents of a safetensors file: tensors by name, and a map of strings.
 ///
-/// The format (github.com/huggingface/safetensors): 8 bytes, the length N of the header as a
-/// little-endian number; N bytes, the header, a JSON object of `{"dtype", "shape", "data_offsets"}`
-/// by tensor name and of strings under `__metadata__`; then the data, which the tensors cover
-/// without holes or overlap.
+/// The format (github.com/huggingface/safetensors) has three parts:
+/// - 8 bytes: the length N of the header, little-endian;
+/// - N bytes: the header, a JSON object. It has an entry `{"dtype", "shape", "data_offsets"}` for each tensor name,
+///   and
+/// strings under `__metadata__`;
+/// - the data. The tensors cover it without holes or overlap.
 package struct Safetensors: Sendable, Equatable {
   package var tensors: [String: Tensor]
   package var metadata: [String: String]
@@ -22,10 +24,10 @@ package struct Safetensors: Sendable, Equatable {
     self.metadata = metadata
   }
 
-  /// The bytes of the file, laid out as the reference implementation does it: the widest types
-  /// first, then by name, the data aligned to 8 bytes. Equal values give equal bytes.
+  /// The bytes of the file, in the layout of the reference implementation: the widest types first, then by name, the
+  /// data aligned to 8 bytes. Equal values give equal bytes.
   ///
-  /// - Throws: when the header would be too long to be read.
+  /// - Throws: an error if the header would be longer than `headerLimit`.
   package func serialized() throws(ContentError) -> [UInt8] {
     let ranks = Dictionary(
       uniqueKeysWithValues: ElementType.allCases.enumerated().map { ($1, $0) })
@@ -33,7 +35,7 @@ package struct Safetensors: Sendable, Equatable {
       let (a, b) = (ranks[left.value.elementType, default: 0], ranks[right.value.elementType] ?? 0)
       return a != b ? a < b : left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
     }
-    // An encoder has no order but the alphabet's, so the outer object is put together here.
+    // JSONEncoder can only sort keys by name, so this code writes the outer object.
     var members: [String] = []
     if !metadata.isEmpty {
       members.append("\"\(Self.metadataName)\":\(try JSON.encode(metadata))")

@@ -2,30 +2,30 @@ package import Configuration
 package import Logging
 package import Storage
 
-/// Everything that a configuration file says: what the daemon does, and the streams that it runs.
+/// The contents of a configuration file: the settings of the daemon, and its streams.
 package struct DaemonConfiguration: Sendable {
-  /// Checkpoints and dead letters live under it, one directory a stream.
+  /// The directory of all checkpoints and dead letters, with one directory for each stream.
   package var stateDirectory: String
   package var control = ControlOptions()
   package var metrics = MetricsOptions()
-  /// How long a stop may take to drain the streams.
+  /// The longest time in which a stop drains the streams.
   package var shutdownTimeoutSeconds = 20.0
   package var log = LogOptions()
-  /// By name.
+  /// Sorted by name.
   package var streams: [StreamDefinition]
   let places: Places
 
-  /// Where things stand in the file.
+  /// The positions of settings in the file.
   struct Places: Sendable {
     let stateDirectory: ConfigurationPlace
     let tokenFile: ConfigurationPlace
   }
 }
 
-/// Where the control plane listens.
+/// The address and the token of the control plane.
 package struct ControlOptions: Sendable, Equatable {
   package enum Address: Sendable, Equatable {
-    /// An IPv6 address stands without its brackets.
+    /// `host` of an IPv6 address has no brackets.
     case tcp(host: String, port: Int)
     case unix(path: String)
   }
@@ -43,15 +43,15 @@ package struct ControlOptions: Sendable, Equatable {
   }
 }
 
-/// What metrics tell.
+/// The settings of the metrics.
 package struct MetricsOptions: Sendable, Equatable {
-  /// Whether there are series for each feature; nil leaves it to the number of features.
+  /// Whether each feature has its own series; nil decides by the number of features.
   package var perFeature: Bool?
 
   package init() {}
 }
 
-/// What is logged, and how.
+/// The level and the format of the log.
 package struct LogOptions: Sendable, Equatable {
   package var level = Logger.Level.info
   package var format = LogFormat.text
@@ -59,18 +59,18 @@ package struct LogOptions: Sendable, Equatable {
   package init() {}
 }
 
-/// How messages are written.
+/// The format of log messages.
 package enum LogFormat: String, Sendable, CaseIterable {
   case text
   case json
 }
 
-/// Why there is no configuration.
+/// The reason why a configuration cannot be used.
 package enum DaemonConfigurationError: Error, CustomStringConvertible {
   case unreadable(StorageError)
   case wrong(ConfigurationFailure)
 
-  /// One line an error.
+  /// One line for each error.
   package var description: String {
     switch self {
     case .unreadable(let error): "\(error)"
@@ -78,10 +78,10 @@ package enum DaemonConfigurationError: Error, CustomStringConvertible {
     }
   }
 
-  /// The code of sysexits(3) that tells a script what went wrong.
+  /// The exit code, of sysexits(3).
   package var exitCode: Int32 {
     switch self {
-    // A restart cannot mend these.
+    // A restart does not help.
     case .unreadable(.notRegular), .unreadable(.tooLarge), .wrong: 78
     case .unreadable(let error): StreamError(error).exitCode
     }
@@ -89,12 +89,11 @@ package enum DaemonConfigurationError: Error, CustomStringConvertible {
 }
 
 extension DaemonConfiguration {
-  /// Reads a file and checks everything in it that can be checked without opening another file than
-  /// the dictionaries that it names.
+  /// Reads a file and checks it. Opens no other files than the dictionaries that it names.
   ///
   /// - Parameters:
-  ///   - catalogue: what streams can be made of.
-  ///   - environment: gives the value of a variable, or nil if it is not set.
+  ///   - catalogue: the formats, connectors and operators that streams can use.
+  ///   - environment: returns the value of a variable, or nil if it is not set.
   package static func load(
     _ path: String, from catalogue: Catalogue = .builtIn,
     in fileSystem: any FileSystem = POSIXFileSystem(),
@@ -110,14 +109,16 @@ extension DaemonConfiguration {
       let document = try ConfigurationDocument(bytes, file: path, environment: environment)
       let configuration = DaemonConfiguration(document.root, from: catalogue, in: fileSystem)
       try document.check()
-      guard let configuration else { preconditionFailure("what is wrong was reported") }
+      guard let configuration else {
+        preconditionFailure("no configuration, but no error was reported")
+      }
       return configuration
     } catch {
       throw .wrong(error)
     }
   }
 
-  /// Nil if something is wrong, which is reported.
+  /// Returns nil if something is wrong; the error is reported.
   private init?(
     _ root: ConfigurationSection, from catalogue: Catalogue, in fileSystem: any FileSystem
   ) {
@@ -161,7 +162,7 @@ extension ControlOptions.Address: CustomStringConvertible {
   init?(_ text: String) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst("unix:".count))
-      // The longest that sun_path holds, with its end.
+      // The longest path that fits into sun_path with its final zero.
       guard path.hasPrefix("/"), path.utf8.count <= 107 else { return nil }
       self = .unix(path: path)
     } else {

@@ -3,7 +3,7 @@ internal import Configuration
 internal import Records
 
 extension StreamConfiguration {
-  /// The encoder of the stream's output, once the start of the stream is known.
+  /// Makes the encoder of the output, after the stream was opened.
   func makeEncoder(for opening: StreamOpening) throws(FormatError) -> any RecordEncoder {
     var options = EncoderOptions(
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
@@ -12,7 +12,7 @@ extension StreamConfiguration {
     return try (outputFormat ?? format).makeEncoder(options)
   }
 
-  /// The form of the output, as text: bytes of another form do not go into the same file.
+  /// The form of the output, as text. Output of another form must not go into the same file.
   var outputForm: String {
     let written = outputFormat ?? format
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
@@ -21,7 +21,7 @@ extension StreamConfiguration {
     return form.joined(separator: " ")
   }
 
-  /// What the opening of a stream depends on, as text.
+  /// The settings that determine how a stream is opened, as text.
   var inputForm: String {
     var form = [format.name]
     form += decoder.settings.texts(of: format.settings).map { "\($0.key)=\($0.text)" }

@@ -5,24 +5,24 @@ package import Operators
 package import Records
 package import Storage
 
-/// Everything that says how one stream is read, normalised and written.
+/// All settings that determine how one stream is read, normalised and written.
 package struct StreamConfiguration: Sendable {
-  /// The stream in messages.
+  /// The name of the stream in messages.
   package var name: String
   /// The format of the input.
   package var format: RecordFormat
   package var decoder = DecoderOptions()
   package var batch = BatchOptions()
   package var normalization = NormalizationSettings()
-  /// What happens to mini-batches, in the order in which the operators commit.
+  /// The operators on mini-batches, in the order in which they commit.
   package var operators = BuiltInOperators.all
   /// The settings of all operators.
   package var operatorSettings = SettingValues()
   package var badRecords = BadRecordPolicy.fail
-  /// Whether the source has no end: records are passed on as they come, and batches cut by time too.
+  /// Whether the source has no end. Records then leave as they come, and batches are also cut by time.
   package var isLive = false
   package var decompression = DecompressionOptions()
-  /// The format of the output; nil is that of the input.
+  /// The format of the output; nil for the format of the input.
   package var outputFormat: RecordFormat?
   package var precision = Precision.float32
   /// The zstd level of the output; nil leaves it uncompressed.
@@ -30,8 +30,8 @@ package struct StreamConfiguration: Sendable {
   package var onMismatch = MismatchPolicy.fail
   package var onSchemaChange = SchemaChangePolicy.fail
   package var onBadSplit = BadSplitPolicy.fail
-  /// Whether state in a checkpoint that no operator of this program declares is dropped. Otherwise the
-  /// checkpoint is refused.
+  /// Whether to drop state of a checkpoint that no operator of this program declares. Otherwise such a checkpoint is
+  /// refused.
   package var dropsUnknownState = false
 
   /// A stream with the defaults of all settings.
@@ -40,9 +40,9 @@ package struct StreamConfiguration: Sendable {
     self.format = format
   }
 
-  /// A stream with the settings that values say, once `violations` finds none in them.
+  /// A stream with the given settings. `violations` must have found no error in them.
   ///
-  /// - Throws: if the dictionary cannot be read, or zstd cannot load it.
+  /// - Throws: an error if the dictionary cannot be read, or if zstd cannot load it.
   package init(
     name: String, format: RecordFormat, _ values: SettingValues, from catalogue: Catalogue,
     in fileSystem: any FileSystem
@@ -84,70 +84,70 @@ package struct StreamConfiguration: Sendable {
     }
   }
 
-  /// Whether records are written in the format they were read in, so that all else can pass.
+  /// Whether the output has the format of the input, so that the payload can be kept.
   var keepsFormat: Bool { outputFormat.map { $0.name == format.name } ?? true }
 }
 
-/// How mini-batches are cut.
+/// The limits of a mini-batch.
 package struct BatchOptions: Sendable {
-  /// In records.
+  /// The greatest value of `size`.
   package static let greatestSize = 1 << 20
   /// The number of records in a batch; the last one may be shorter.
   package var size = 256
-  /// Live streams: a batch is cut so long after its first record at the latest.
+  /// In live streams, the most seconds between the first record of a batch and its cut.
   package var maxDelaySeconds = 1.0
-  /// The most memory that one batch may take, in bytes.
+  /// The most memory of one batch, in bytes.
   package var maxBytes = 1 << 30
 
   package init() {}
 }
 
-/// How the input is decompressed.
+/// The limits and the dictionary for decompressing the input.
 package struct DecompressionOptions: Sendable {
   package static let windowLogRange = 10...ZstdDecompressor.greatestWindowLog
   package var codec = CodecOptions(maxWindowLog: 27)
   package static let growthRange = 1...1_000_000
-  /// How many times as large as its compressed bytes a record of more than 1 MiB may be.
+  /// The greatest ratio of a record above 1 MiB to its compressed bytes.
   package var maxGrowth = 1000
-  /// The most bytes that a dictionary file may have.
+  /// The greatest size of a dictionary file, in bytes.
   package static let greatestDictionary = 64 << 20
 
   package init() {}
 }
 
-/// What happens to a record that cannot be read.
+/// The action on a record that cannot be read.
 package enum BadRecordPolicy: String, Sendable, CaseIterable {
   /// The stream stops.
   case fail
-  /// The record is left out and counted.
+  /// The record is dropped and counted.
   case skip
-  /// The record is left out, counted, and kept in a file with the reason.
+  /// The record is dropped, counted, and kept in a file with the reason.
   case deadLetter = "dead_letter"
 }
 
-/// What happens to a split whose columns are not those of the stream.
+/// The action on a split whose columns differ from those of the stream.
 package enum SchemaChangePolicy: String, Sendable, CaseIterable {
   /// The stream stops.
   case fail
-  /// The split is passed over and counted as a bad record.
+  /// The split is skipped and counted as a bad record.
   case skip
-  /// Its features are read by name, and the output goes on in a new file with the split's header.
+  /// The features are matched by name. The output continues in a new file with the header of the split.
   case newFile = "new_file"
 }
 
-/// What happens to a split that cannot be read any further, such as a file with a damaged frame.
+/// The action on a split that cannot be read to its end, such as a file with a damaged frame.
 package enum BadSplitPolicy: String, Sendable, CaseIterable {
   /// The stream stops.
   case fail
-  /// The rest of it is passed over and counted as a bad record.
+  /// The rest of the split is skipped and counted as a bad record.
   case skip
 }
 
-/// What happens to a checkpoint that does not fit the stream.
+/// The action on a checkpoint that does not fit the stream.
 package enum MismatchPolicy: String, Sendable, CaseIterable {
   case fail
-  /// Features that it knows are taken over, others start afresh.
+  /// Features of the checkpoint keep their state. Other features start with their initial state.
   case matchByName = "match_by_name"
-  /// It is not used.
+  /// The checkpoint is ignored.
   case reset
 }

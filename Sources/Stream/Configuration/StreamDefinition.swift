@@ -3,7 +3,7 @@ package import Connectors
 
 /// One stream of the daemon: its settings, source and sink, checkpoints and restarts.
 package struct StreamDefinition: Sendable {
-  /// Also the name of its directory: letters, digits, `.`, `_` and `-`, no `.` first, at most 64.
+  /// Also the name of its directory: at most 64 letters, digits, `.`, `_` and `-`; the first is not `.`.
   package var name: String
   package var stream: StreamConfiguration
   package var source: SourceDefinition
@@ -12,10 +12,10 @@ package struct StreamDefinition: Sendable {
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
   package var restart: RestartOptions
-  /// Where the stream stands in the file.
+  /// The position of the stream in the file.
   package var place: ConfigurationPlace
-  /// The values of all settings, the same for two definitions if and only if they mean the same. It
-  /// holds values of variables, so it must not be shown.
+  /// The values of all settings. Two definitions with the same meaning have the same fingerprint, and no others. It
+  /// contains values of variables, so it must not be shown.
   package var fingerprint: [String]
 
   /// The stream's directory for checkpoints and dead letters.
@@ -38,64 +38,64 @@ package struct SinkDefinition: Sendable {
   package var location: ConnectorLocation
 }
 
-/// When checkpoints are written, and how many stay.
+/// The schedule of checkpoints, and how many are kept.
 package struct CheckpointOptions: Sendable, Equatable {
   package var schedule = CheckpointSchedule(intervalSeconds: 10)
-  /// Generations.
+  /// How many generations are kept.
   package var keep = 5
 }
 
-/// Where γ and β come from.
+/// The file with γ and β.
 package struct ParametersOptions: Sendable, Equatable {
   package var file: String
   package var place: ConfigurationPlace
-  /// Whether a new file is taken while the stream runs.
+  /// Whether the stream reads the file again when it changes.
   package var watches: Bool
 }
 
-/// How bad records are kept.
+/// The limits of the dead letters.
 package struct DeadLetterOptions: Sendable, Equatable {
-  /// The most bytes of one file.
+  /// The greatest size of one file, in bytes.
   package var maxBytes = 64 << 20
-  /// How many full files stay.
+  /// How many full files are kept.
   package var keep = 5
 }
 
-/// How long a stream that failed waits before it starts again.
+/// The pauses before a failed stream starts again.
 package struct RestartOptions: Sendable, Equatable {
   package var initialSeconds = 0.5
-  /// The pause doubles with each failure, up to this.
+  /// The pause doubles with each failure, up to this value.
   package var maxSeconds = 60.0
-  /// After running this long a stream has recovered: its next pause is the first one again.
+  /// After a run of this length, the next pause is the initial one again.
   package var resetAfterSeconds = 60.0
 }
 
-/// The place of a connector, which two streams must not share.
+/// The location of a connector. Two streams must not share it.
 package struct ConnectorLocation: Sendable {
-  /// The path, the address, or the name that the service manager has for it, as operators see it.
+  /// The path, the address, or the name of a socket of the service manager, for operators.
   package var text: String?
   /// The path of a file or socket.
   package var path: String?
-  /// A name that is the same for every spelling; nil if others may have the same place.
+  /// A name that is the same for every spelling of the location; nil if several connectors may share it.
   package var claim: String?
-  /// Whether the service manager opens it.
+  /// Whether the service manager opened it.
   package var isInherited: Bool
   package var place: ConfigurationPlace
-  /// The setting that gives the place; nil for a stream of the process.
+  /// The setting with the location; nil for a standard stream of the process.
   let setting: (any SettingDescription)?
 }
 
-/// The places that are taken by the streams read so far.
+/// The locations of the streams read so far.
 struct ConnectorClaims {
   private var sources: [String: String] = [:]
   private var sinks: [String: String] = [:]
 
-  /// - Returns: the stream that has the source already.
+  /// - Returns: the stream that has this source already.
   mutating func takeSource(_ location: ConnectorLocation, for stream: String) -> String? {
     Self.take(location, for: stream, in: &sources)
   }
 
-  /// - Returns: the stream that has the sink already.
+  /// - Returns: the stream that has this sink already.
   mutating func takeSink(_ location: ConnectorLocation, for stream: String) -> String? {
     Self.take(location, for: stream, in: &sinks)
   }
@@ -126,7 +126,7 @@ extension ConnectorLocation {
   }
 }
 
-/// A path without `//`, `/./` and a `/` at the end, which mean nothing.
+/// A path without `//`, `/./` and a final `/`, which do not change its meaning.
 private func plainPath(_ path: String) -> String {
   let parts = path.split(separator: "/").filter { $0 != "." }
   return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")

@@ -4,10 +4,10 @@ package import Configuration
 internal import Operators
 internal import Records
 
-// The settings of a stream that belong to no format, connector or operator; keys stand within the
-// section of the stream.
+// The settings of a stream that belong to no format, connector or operator. Their keys are within the section of the
+// stream.
 
-/// How mini-batches are cut.
+/// The settings of mini-batches.
 package enum BatchSettings {
   package static let group = SettingGroup(
     "Batches", [size, maxDelay, minSize],
@@ -47,7 +47,7 @@ package enum BatchSettings {
     help: "Batches with fewer records are normalised by the running moments.")
 }
 
-/// What happens to records that cannot be read.
+/// The settings for records that cannot be read.
 package enum BadRecordSettings {
   package static let group = SettingGroup(
     "Bad records", [onBadRecord, maxBytes, keep],
@@ -65,7 +65,7 @@ package enum BadRecordSettings {
 
   package static let onBadRecord = Setting<BadRecordPolicy>(
     "on_bad_record", .choice, default: .fail, option: .value("on-bad-record", "policy"),
-    help: "A bad record stops the stream (`fail`), is left out (`skip`), or is left out and kept "
+    help: "A bad record stops the stream (`fail`), is dropped (`skip`), or is dropped and kept "
       + "in a file with the reason (`dead_letter`).")
 
   package static let maxBytes = Setting(
@@ -74,10 +74,10 @@ package enum BadRecordSettings {
 
   package static let keep = Setting(
     "dead_letters.keep", .integer(in: 0...1000), default: DeadLetterOptions().keep,
-    help: "How many full files stay.")
+    help: "How many full files are kept.")
 }
 
-/// How the output is written.
+/// The settings of the output's compression.
 package enum OutputSettings {
   package static let compression = Setting(
     "compression", compressionType, defaultText: "on",
@@ -95,7 +95,7 @@ package enum OutputSettings {
     })
 }
 
-/// How compressed input is read, and the bounds of what it holds.
+/// The settings of compressed input, and its limits.
 package enum InputSettings {
   package static let dictionary = Setting(
     "dictionary", .path, option: .value("dictionary", "file"), optionType: .shellPath,
@@ -119,7 +119,7 @@ package enum InputSettings {
     "limits.batch_bytes", .size(in: 1 << 20...1 << 40), default: BatchOptions().maxBytes,
     help: "The most memory that a batch may take.")
 
-  /// The exponent of a window that a file gives in bytes.
+  /// The exponent of a window whose size the file gives in bytes.
   private static let windowType = SettingType<Int>(
     expected: bytes.expected, range: bytes.range, text: { bytes.text(1 << $0) },
     parse: { (text) throws(SettingRefusal) in
@@ -138,7 +138,7 @@ package enum InputSettings {
   private static let windowLogType = SettingType.integer(in: DecompressionOptions.windowLogRange)
 }
 
-/// What a stream starts from, and what it keeps.
+/// The settings of parameters, checkpoints and schema changes.
 package enum StateSettings {
   package static let group = SettingGroup(
     "State",
@@ -157,11 +157,11 @@ package enum StateSettings {
 
   package static let parameters = Setting(
     "parameters.file", .path, option: .value("parameters", "file"), optionType: .shellPath,
-    help: "Where γ and β come from: a safetensors file with `weight` and `bias`.")
+    help: "A safetensors file with γ and β, as `weight` and `bias`.")
 
   package static let watchesParameters = Setting(
     "parameters.watch", .bool, default: false,
-    help: "Whether a new file is taken over while the stream runs.")
+    help: "Whether the file is read again when it changes, while the stream runs.")
 
   package static let interval = Setting(
     "checkpoint.interval", .seconds(in: waits),
@@ -178,7 +178,7 @@ package enum StateSettings {
 
   package static let keep = Setting(
     "checkpoint.keep", .integer(in: 1...1000), default: CheckpointOptions().keep,
-    help: "How many checkpoints stay.")
+    help: "How many checkpoints are kept.")
 
   package static let onMismatch = Setting<MismatchPolicy>(
     "on_mismatch", .choice, default: .fail, option: .value("on-mismatch", "policy"),
@@ -189,25 +189,26 @@ package enum StateSettings {
   package static let onSchemaChange = Setting<SchemaChangePolicy>(
     "on_schema_change", .choice, default: .fail,
     help:
-      "A file (of `directory` or `follow`) with other columns than the stream began with stops the "
-      + "stream (`fail`), is passed over (`skip`), or is read by the names of the features and begins "
-      + "a new output file with its own header (`new_file`).")
+      "A file (of `directory` or `follow`) with other columns than the stream stops the stream "
+      + "(`fail`), is skipped (`skip`), or begins a new output file with its own header (`new_file`). "
+      + "`new_file` matches the features by name.")
 
   package static let onBadSplit = Setting<BadSplitPolicy>(
     "on_bad_split", .choice, default: .fail,
     help:
-      "A file (of `directory` or `follow`) that cannot be read any further, such as one with a damaged "
-      + "frame, stops the stream (`fail`), or the rest of it is passed over (`skip`).")
+      "A file (of `directory` or `follow`) that cannot be read to its end, such as one with a damaged "
+      + "frame, stops the stream (`fail`), or its rest is skipped (`skip`).")
 
   package static let dropsUnknown = Setting(
     "drop_unknown_state", .bool, default: false,
     option: .flag(
-      "drop-unknown-state", help: "Read a checkpoint without the state that this version lacks."),
-    help: "Whether a checkpoint is read without the state that no operator of this version knows. "
-      + "Otherwise it is refused.")
+      "drop-unknown-state", help: "Drop state of a checkpoint that this version does not know."),
+    help:
+      "Whether state of a checkpoint that no operator of this version knows is dropped. Otherwise "
+      + "such a checkpoint is refused.")
 }
 
-/// How a stream that failed starts again.
+/// The settings of restarts after a failure.
 package enum RestartSettings {
   package static let group = SettingGroup(
     "Restart after a failure", [initial, max, resetAfter],
@@ -232,8 +233,8 @@ package enum RestartSettings {
 
   package static let resetAfter = Setting(
     "restart.reset_after", .seconds(in: waits), default: RestartOptions().resetAfterSeconds,
-    help: "After running this long, the next failure is the first one again.")
+    help: "After a run of this length, the next failure counts as the first one.")
 }
 
-/// Durations that something may wait, in seconds.
+/// The range of durations to wait, in seconds.
 private let waits = 0.001...86_400.0

@@ -1,22 +1,22 @@
 internal import Records
 internal import Storage
 
-/// Where checkpoints are kept.
+/// Stores checkpoints.
 protocol CheckpointKeeper: Sendable {
-  /// Takes the state after all that was passed on.
+  /// Stores the state after all output that was passed on.
   ///
-  /// - Parameter changes: what changed since the last one of the splits that are done.
-  /// - Returns: the bytes that were written; 0 if the state is written at the end.
+  /// - Parameter changes: the changes of the list of done splits since the last call.
+  /// - Returns: the number of bytes written; 0 if the state is written at the end.
   mutating func keep(
     _ checkpoint: Checkpoint, _ changes: DoneChanges
   ) throws(StorageError) -> Int
-  /// Does what may fail before the output has its name.
+  /// Does the steps that may fail before the output gets its name.
   mutating func prepare() throws(StorageError)
-  /// Makes the last state durable, after the output.
+  /// Makes the last state durable. Call it after the output is complete.
   mutating func finish() throws(StorageError)
 }
 
-/// Keeps the last state in one file, which appears after the output has.
+/// Stores the last state in one file, which appears after the output.
 struct FinalCheckpoint: CheckpointKeeper {
   private let file: AtomicFile
   private var last: Checkpoint?
@@ -55,8 +55,8 @@ struct FinalCheckpoint: CheckpointKeeper {
   }
 }
 
-/// Keeps every state as the next generation of a store, at once, after the list of the splits that are
-/// done; and the last one in a file of its own too if that is wanted.
+/// Stores every state at once as the next generation of a store, after the list of done splits. Optionally stores
+/// the last state in a separate file too.
 struct StoredCheckpoints: CheckpointKeeper {
   let store: CheckpointStore
   var list: DoneList

@@ -2,23 +2,23 @@ internal import Codecs
 internal import Dataflow
 internal import Records
 
-/// What IngestStage hands to OperateStage.
+/// An item from IngestStage to OperateStage.
 enum IngestedItem: Sized, Sendable {
-  /// The opening of the stream; comes first, and again before records with other columns.
+  /// The opening of the stream. It is first, and comes again before records with other columns.
   case opened(StreamOpening)
-  /// Consecutive records: whole mini-batches, small ones together, or, without a cut, a piece of the one
-  /// under way.
+  /// Consecutive records: whole mini-batches, several small ones together; or, without a cut, a part of the open
+  /// mini-batch.
   case records(RecordBlock)
-  /// Records that were left out.
+  /// Records that were dropped.
   case rejected([RejectedRecord])
-  /// Nothing more is at hand: what was gathered is to be passed on.
+  /// The source has no more records for now, so the gathered ones leave.
   case idle
-  /// Something an operator asks for; all records before it belong to batches that are cut.
+  /// A request of an operator. All records before it belong to batches that are cut.
   case request(StreamRequest)
-  /// A checkpoint is to be taken here: all records before it belong to batches that are cut.
+  /// A checkpoint must be taken here. All records before it belong to batches that are cut.
   case barrier(Barrier)
-  /// Reading has ended; a last barrier may follow. If it `goesOn`, the batch under way was not cut: a later
-  /// run reads its records again.
+  /// Reading has ended; a last barrier may follow. If `goesOn`, the open batch was not cut, because a later run reads
+  /// its records again.
   case ended(goesOn: Bool)
 
   var byteCount: Int {
@@ -31,14 +31,14 @@ enum IngestedItem: Sized, Sendable {
   }
 }
 
-/// A bad record that was left out of its stream.
+/// A bad record that was dropped from its stream.
 package struct RejectedRecord: Sendable {
-  /// Counted from 1.
+  /// The number of the record, from 1.
   var record: Int
   /// The offset of its first byte in the decompressed stream.
   var byteOffset: Int
   var fault: RecordFault
-  /// The record as it came, line end included; empty where nobody will look at it.
+  /// The record with its line end; empty if no consumer needs it.
   var bytes: [UInt8]
 }
 
@@ -46,24 +46,24 @@ extension [RejectedRecord] {
   var byteCount: Int { reduce(0) { $0 + $1.bytes.count } }
 }
 
-/// Normalised records that are worth a frame of their own, and all that leaves with them.
+/// Normalised records that fill a frame, and the events and barriers that leave with them.
 struct RecordUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
-  /// Whether a prologue precedes the records: in the first unit, and where the columns change.
+  /// Whether a prologue comes before the records: in the first unit, and when the columns change.
   var startsStream = false
-  /// The parts of blocks that are written: the selection of each.
+  /// The blocks whose selections are written.
   var blocks: [RecordBlock] = []
   var events: [StreamEvent] = []
-  /// When each mini-batch was cut, and its size; those that were passed on in pieces among them.
+  /// The mini-batches that end in this unit, with their sizes and the times of their cuts.
   var cuts: [BatchCut] = []
-  /// Stands after all the records.
+  /// Comes after all records of the unit.
   var barrier: Barrier?
 
   var isEmpty: Bool {
     blocks.isEmpty && events.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
   }
 
-  /// The size of what is to be written.
+  /// The size of the output, in bytes.
   var byteCount = 0
 }
 
@@ -74,9 +74,9 @@ struct BatchCut: Sendable {
   var time: UInt64
 }
 
-/// The bytes of a unit as they are written, and all that leaves with them.
+/// The encoded bytes of a unit, and the events and barriers that leave with them.
 struct EncodedBlock: Sized, Sendable {
-  /// What precedes the records, in the first unit and where the columns change.
+  /// The bytes before the records, in the first unit and when the columns change.
   var prologue: [UInt8]?
   var bytes: [UInt8]
   var records = 0

@@ -5,19 +5,20 @@ internal import Storage
 internal import Synchronization
 
 // Invariants:
-// - `written` is the unit that the sink was given and that is not yet settled.
-// - The sink is used in the stage's own share, dead letters and checkpoints on a thread of the state's disk:
-//   neither disk makes the threads of the other one wait.
+// - `written` is the unit that the sink has taken and that is not settled yet.
+// - The sink runs in the stage's own share. Dead letters and checkpoints run on a thread of the state's disk. So
+//   neither
+// disk blocks the threads of the other one.
 
-/// Writes encoded units to the sink and gives their events to those that consume them: the dead letters, the
-/// metrics and the log. Commits a checkpoint at each
-/// barrier, after all that came before it is written.
+/// Writes encoded units to the sink, and gives their events to the consumers: dead letters, metrics and log.
+///
+/// Commits a checkpoint at each barrier, after everything before it was written.
 struct EmitStage: Stage {
-  /// What is done on a thread of a disk.
+  /// A step on a thread of a disk.
   private enum DiskStep {
     /// Writes the dead letters and the checkpoint of `written`, which began at `start`.
     case record(start: UInt64)
-    /// Does what may fail before the output has its name.
+    /// Does the steps that may fail before the output gets its name.
     case prepare
     case finishSink
     case finishState
@@ -25,7 +26,7 @@ struct EmitStage: Stage {
 
   private let streamName: String
   private let metrics: StreamMetrics
-  /// Called with each event once its batch is written.
+  /// Called with each event after its batch was written.
   private let report: @Sendable (StreamEvent) -> Void
   private var output: StreamOutput
   private var written: EncodedBlock?
@@ -67,7 +68,7 @@ struct EmitStage: Stage {
     written = unit
   }
 
-  /// Counts the unit that the sink has passed on, and has its dead letters and its checkpoint written.
+  /// Counts the unit that the sink has passed on, and then writes its dead letters and its checkpoint.
   private mutating func settle() throws -> Progress {
     guard let unit = written else { return idle }
     metrics.recordCount.add(unit.records, ordering: .relaxed)
@@ -93,12 +94,12 @@ struct EmitStage: Stage {
     return try take(.record(start: start), on: output.stateDisk)
   }
 
-  /// What the stage needs while it has nothing to write.
+  /// The need of the stage while it has nothing to write.
   private var idle: Progress { output.sink.attention.map { .nextOr($0) } ?? .next }
 
   // MARK: Disks
 
-  /// Takes a step on a thread of `disk`, or at once if there is none to wait for.
+  /// Takes a step on a thread of `disk`; at once if `disk` is nil.
   private mutating func take(_ step: DiskStep, on disk: Disk?) throws -> Progress {
     guard let disk else { return try take(step) }
     diskStep = step
@@ -142,7 +143,7 @@ struct EmitStage: Stage {
     }
   }
 
-  /// Makes a checkpoint of all that came before a barrier. The sink is synced already.
+  /// Commits a checkpoint of everything before a barrier. The sink is synced already.
   private mutating func commit(_ barrier: Barrier, since start: UInt64) throws {
     guard var checkpoint = barrier.checkpoint else { return }
     try output.deadLetters?.sync()

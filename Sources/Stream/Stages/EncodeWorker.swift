@@ -2,9 +2,9 @@ internal import Codecs
 internal import Dataflow
 internal import Records
 
-/// Formats a unit of records and compresses it into a zstd frame of its own.
+/// Formats a unit of records and compresses it into its own zstd frame.
 ///
-/// A unit depends on no other, so any number of workers give the same bytes.
+/// No unit depends on another, so the bytes do not depend on the number of workers.
 struct EncodeWorker: Worker {
   private let level: Int?
   private let pool: BlockPool?
@@ -15,7 +15,7 @@ struct EncodeWorker: Worker {
   init(level: Int?, pool: BlockPool? = nil) throws(CompressionError) {
     self.level = level
     self.pool = pool
-    // A level that zstd refuses is told at once.
+    // Reports a level that zstd refuses before the stream starts.
     WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
 
@@ -27,7 +27,7 @@ struct EncodeWorker: Worker {
     if input.startsStream {
       text.removeAll()
       input.encoder?.encodePrologue(into: text)
-      // A frame even when empty: what has no frame is no zstd file.
+      // Makes a frame even if it is empty: a file without any frame is not a zstd file.
       prologue = try workspace.frame(keepsEmpty: true)
     }
     text.removeAll()
@@ -41,7 +41,7 @@ struct EncodeWorker: Worker {
     let unit = EncodedBlock(
       prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
       cuts: input.cuts, events: input.events, barrier: input.barrier)
-    // The unit lets go of them first: memory with two owners would be copied by its next user.
+    // Releases the blocks before they go to the pool: the next user would copy memory with two owners.
     let spent = input.blocks
     input.blocks = []
     pool?.giveBack(spent)
@@ -49,7 +49,7 @@ struct EncodeWorker: Worker {
   }
 }
 
-/// What encoding takes besides the unit, some megabytes.
+/// The buffers and the compressor for encoding one unit, some megabytes.
 private struct Workspace {
   let level: Int?
   let compressor: ZstdCompressor?
@@ -68,13 +68,13 @@ private struct Workspace {
   }
 }
 
-/// The workspaces of all streams: as many as work at once, however many streams there are.
+/// The workspaces of all streams. There are as many as units are encoded at once, not as many as streams.
 private final class WorkspacePool: @unchecked Sendable {
   // @unchecked because `idle` is only touched with `lock` held.
 
   static let shared = WorkspacePool()
 
-  /// So many of a level are kept for the next.
+  /// The most idle workspaces that are kept for each level.
   private static let mostIdle = 16
 
   private let lock = Lock()
@@ -82,7 +82,7 @@ private final class WorkspacePool: @unchecked Sendable {
 
   func take(level: Int?) throws(CompressionError) -> Workspace {
     let idleOne: Workspace? = lock.withLock {
-      // Taken out: a change in place would allocate frames on the heap.
+      // Removes the array first, since a change in place would allocate on the heap.
       guard var idle = idle.removeValue(forKey: level) else { return nil }
       defer { self.idle[level] = idle }
       return idle.popLast()

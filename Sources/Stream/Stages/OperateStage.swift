@@ -34,18 +34,18 @@ struct OperateStage: Stage {
 
   /// - Parameters:
   ///   - initial: the state to start from.
-  ///   - board: shows the state of the features.
+  ///   - snapshot: shows the state of the features.
   ///   - unitBytes: the bytes after which a unit is sent.
   init(
     _ configuration: StreamConfiguration, from initial: InitialState,
-    board: StreamBoard? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
+    snapshot: StreamSnapshot? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
   ) {
     self.configuration = configuration
     self.initial = initial
     position = initial.position
     units = UnitBuilder(precision: configuration.precision, greatestBytes: unitBytes)
     times = BatchTimes(clock)
-    display = StateDisplay(board)
+    display = StateDisplay(snapshot)
   }
 
   mutating func step(
@@ -86,7 +86,7 @@ struct OperateStage: Stage {
     guard let state = initial.checkpoint?.state,
       let start = try? initial.open(configuration, for: state.features)
     else { return }
-    display.board?.show(start.operators, position: position)
+    display.snapshot?.show(start.operators, position: position)
   }
 
   /// Begins the stream, or a part of it whose records have other columns.
