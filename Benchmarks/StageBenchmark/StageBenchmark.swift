@@ -9,8 +9,7 @@ internal import Records
 /// `StageBenchmark FORMAT COLUMNS MODE BATCH FILE`. Only raw rows use COLUMNS.
 ///
 /// Prints a line for each stage, `name nanoseconds-per-value`. Each stage finds its input in the caches, because the
-/// stage
-/// before has just written it. The times do not include reading and writing files, threads, or channels.
+/// stage before has just written it. The times do not include reading and writing files, threads, or channels.
 @main
 struct StageBenchmark {
   static func main() throws {

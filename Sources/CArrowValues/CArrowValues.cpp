@@ -7,7 +7,7 @@
 
 namespace {
 
-// Read by memcpy: Arrow promises an alignment that not every writer keeps.
+// Loads with memcpy, because not every writer keeps the alignment that Arrow promises.
 template <class Value>
 Value load(const char *place) {
   Value value;
@@ -24,7 +24,7 @@ template <class Value, class Stored>
 ArrowFindings read(const ArrowShape &shape, const char *values, Stored *column) {
   values += shape.element * sizeof(Value);
   const size_t step = shape.per_record * sizeof(Value);
-  // Sums of bits, which a loop can keep in vectors; a bool that is set under a condition it cannot.
+  // Counts bits, because a loop can keep sums in vector registers, but not a bool that it sets conditionally.
   unsigned infinite = 0;
   unsigned missing = 0;
   const auto take = [&](size_t record, size_t step) __attribute__((always_inline)) {
@@ -68,7 +68,7 @@ bool mask(const ArrowShape &shape, const uint8_t *bitmap, Stored *column) {
     }
     return found;
   }
-  // Nulls are few most often: whole words of valid values are passed over.
+  // Skips whole words of valid values, because nulls are rare.
   const size_t words = shape.record_count / 64;
   for (size_t word = 0; word < words; ++word) {
     uint64_t nulls;

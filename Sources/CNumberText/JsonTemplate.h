@@ -32,9 +32,9 @@ class Template {
 
   bool is_empty() const { return slots_.empty(); }
 
-  // Reads one line from `begin` on. `limit` is just after a line end; bytes up to `end` may be read.
-  // `writer` takes the value of each feature; null is NaN.
-  // Returns the position after the line end, or NULL if the line does not match the template.
+  // Reads one line from `begin` on. `limit` is just after a line end; bytes up to `end` may be read. `writer` takes
+  // the value of each feature; null is NaN. Returns the position after the line end, or NULL if the line does not
+  // match the template.
   const char *read(const char *begin, const char *limit, const char *end, bool allows_null,
                    number_text::RowWriter &writer) const {
     const char *cursor = begin;

@@ -13,7 +13,7 @@ const char *number_text_parse(const char *begin, const char *end, double *value)
   }
   const std::from_chars_result result = std::from_chars(digits, end, *value);
   if (result.ec == std::errc::result_out_of_range) {
-    // from_chars does not say on which side the range was left; strtod does.
+    // from_chars does not tell on which side the value left the range; strtod does.
     *value = std::strtod(std::string(digits, result.ptr).c_str(), nullptr);
   } else if (result.ec != std::errc()) {
     return nullptr;

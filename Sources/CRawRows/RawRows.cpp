@@ -4,16 +4,16 @@
 #include <cstring>
 #include <limits>
 
-// Invariant: every value is moved, and converted, by itself; in squares of four by four or one by
-// one makes no difference to its bits.
+// Invariant: every value is moved and converted by itself. Whether it is in a square of four by four or alone does
+// not change its bits.
 
-// All that takes or gives vectors is inlined, so how they would be passed does not matter.
+// All functions with vector arguments are inlined, so the ABI of these arguments does not matter.
 #pragma clang diagnostic ignored "-Wpsabi"
 #define INLINED inline __attribute__((always_inline))
 
 namespace {
 
-// So many columns stay in the nearest cache, whatever the distance between them.
+// This number of columns stays in the first-level cache, whatever the distance between them is.
 constexpr size_t tile_columns = 16;
 
 template <class Value>
@@ -26,7 +26,7 @@ INLINED Four<Value> load(const void *place) {
   return four;
 }
 
-// Turns four rows of four into four columns, or back.
+// Transposes four rows of four values.
 template <class Value>
 INLINED void transpose(Four<Value> (&lines)[4]) {
   const Four<Value> a = __builtin_shufflevector(lines[0], lines[1], 0, 4, 1, 5);
@@ -39,8 +39,8 @@ INLINED void transpose(Four<Value> (&lines)[4]) {
   lines[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
 }
 
-// Visits every value once: `square(row, feature)` four by four of them where four features stand
-// side by side, `single(row, feature)` the others.
+// Visits every value once: `square(row, feature)` for four rows of four adjacent features, `single(row, feature)` for
+// the others.
 template <class Square, class Single>
 INLINED void for_each_square(const RawShape &shape, Square square, Single single) {
   for (size_t tile = 0; tile < shape.feature_count; tile += tile_columns) {

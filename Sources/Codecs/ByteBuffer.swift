@@ -9,8 +9,7 @@ package final class ByteBuffer: @unchecked Sendable {
   // @unchecked because a buffer belongs to one stage, and one thread at a time runs a stage.
 
   /// The alignment of the memory, in bytes. The kernel copies to a buffer with this alignment four times as fast as
-  /// to
-  /// one with the 16 bytes of the heap (docs/PERFORMANCE.md).
+  /// to one with the 16 bytes of the heap (docs/PERFORMANCE.md).
   private static let alignment = 64
 
   private var base: UnsafeMutablePointer<UInt8>

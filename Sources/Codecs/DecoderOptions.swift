@@ -1,22 +1,22 @@
 package import Configuration
 package import Records
 
-/// How records are read; a format uses the parts that concern it.
+/// The options for reading records. Each format uses those that concern it.
 package struct DecoderOptions: Sendable {
   /// The features to normalise; empty means every column whose first record holds a number.
   package var features: [FeaturePattern] = []
   /// The width of the columns: `float32` only if both input and output are 4-byte floats.
   package var columns = Precision.float64
-  /// Whether blocks carry the records' bytes, for an output of the same format.
+  /// Whether blocks keep the bytes of the records, for an output of the same format.
   package var keepsText = true
   package var onMissing = MissingPolicy.keep
   package var onInvalid = InvalidPolicy.reject
   /// The values of the format's own settings.
   package var settings = SettingValues()
   package var limits = DecoderLimits()
-  /// The opening of the stream, once another split, or an earlier run, has told it.
+  /// The opening of the stream, if an earlier split or run has determined it.
   package var opening: StreamOpening?
-  /// The place of the header in this split, for a format that has headers.
+  /// Whether this split begins with a header, for formats that have headers.
   package var header = HeaderPlace.expected
 
   package init() {}
@@ -29,9 +29,9 @@ package struct DecoderLimits: Sendable, Equatable {
   package static let depthRange = 1...1024
   /// The most bytes that one record (or the header) may have.
   package var recordBytes = 16 << 20
-  /// The most columns or members that a record may have.
+  /// The most columns or members of a record.
   package var fields = 100_000
-  /// The deepest that JSON may nest.
+  /// The deepest nesting of JSON.
   package var depth = 256
 
   package init() {}

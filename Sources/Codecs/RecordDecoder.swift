@@ -2,25 +2,27 @@ package import Records
 
 /// Cuts decompressed bytes into records and reads their features.
 ///
-/// A decoder sees the bytes through a window. It gives the same records however the stream is divided into
-/// windows. A window starts at the first byte that was not consumed.
+/// A decoder sees the bytes through a window, which starts at the first byte that was not consumed. The records must
+/// not depend on how the stream is divided into windows.
 package protocol RecordDecoder: Sendable {
-  /// Reads the bytes before the first record of the split, and chooses the features.
+  /// Reads the bytes before the first record of the split, and selects the features.
   ///
-  /// - Returns: nil if it must see more bytes; asked again with a longer window then. The prologue is that
-  ///   of this split, and is consumed. If the options name another opening that the split does not fit,
+  /// - Returns: nil if it needs more bytes; then it is called again with a longer window. The prologue is that of
+  ///   this
+  /// split, and is consumed. If the options have another opening, and the split does not fit it, the result has the
+  /// columns that were found, and nothing is decoded.
   ///   the columns found tell, and nothing is decoded.
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
 
-  /// Appends records to `block` until it holds `limit` of them, the window has no other whole record, or a
+  /// Appends records to `block` until the block contains `limit` records, the window has no other whole record, or a
   /// record is bad.
   ///
-  /// Adds each record to `progress` as it is taken, be it good or bad.
+  /// Adds each record to `progress` when it is taken, good or bad.
   mutating func decode(
     _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome
 
-  /// Checks what needs the whole stream, after its end.
+  /// Checks what can only be checked at the end of the stream.
   func finish() throws(RecordFault)
 }
 
@@ -38,28 +40,28 @@ package struct InputWindow {
 
 /// The progress of a decoder in its window.
 package struct DecodeProgress {
-  /// Bytes consumed.
+  /// The number of bytes consumed.
   package var consumed = 0
-  /// Records taken, bad ones included; blank lines are none.
+  /// The number of records taken, with bad ones. Blank lines are no records.
   package var records = 0
-  /// Whether the last of them was one of a unit that goes on: of an Arrow record batch, of a message with
-  /// many records. No checkpoint divides such a unit, and its end ends the open mini-batch if that began
-  /// within it. A decoder begins a unit only when the window holds all of it.
+  /// Whether the last record belongs to a unit that continues: an Arrow record batch, or a message with many records.
+  /// No checkpoint divides such a unit. Its end also ends the open mini-batch, if that began within it. A decoder
+  /// begins a unit only if the window contains all of it.
   package var isInsideUnit = false
 
   package init() {}
 }
 
-/// Why a decoder stopped.
+/// The reason why a decoder stopped.
 package enum DecodeOutcome {
-  /// The block holds `limit` records.
+  /// The block contains `limit` records.
   case limitReached
   /// A unit of several records has ended.
   case unitEnded
-  /// No whole record is left in the window. At the end of the stream, no byte is left.
+  /// The window has no other whole record. At the end of the stream, it has no other byte.
   case needsInput
-  /// A record is bad; its bytes, the line end among them, count as consumed.
+  /// A record is bad. Its bytes, with the line end, are consumed.
   case rejected(RecordFault, byteCount: Int)
-  /// Nothing more can be read: the record's end is unknown, or beyond a limit.
+  /// Decoding cannot continue: the end of the record is unknown, or beyond a limit.
   case failed(RecordFault)
 }

@@ -12,7 +12,7 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
     self.found = found
   }
 
-  /// The same fault, of a record at an offset of the window.
+  /// The same fault, for a record at an offset of the window.
   func at(_ offset: Int) -> RecordFault {
     var fault = self
     fault.offset = offset
@@ -33,7 +33,7 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
 
   package var description: String { "expected \(expected), found \(found)" }
 
-  /// The start of a text from the stream, in quotes and fit for one line of a terminal.
+  /// The start of a text from the stream, in quotes, with control characters escaped.
   package static func quote(_ bytes: some Sequence<UInt8>) -> String {
     let start = Array(bytes.prefix(41))
     let text = String(decoding: start.prefix(40), as: UTF8.self).unicodeScalars.map {

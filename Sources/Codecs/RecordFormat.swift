@@ -6,19 +6,19 @@ package import Records
 /// A new format is a folder with such a value, and one line in `BuiltInFormats.all`.
 package struct RecordFormat: Sendable {
   package let name: String
-  /// File-name extensions, without the dot, that mean this format.
+  /// The file-name extensions of this format, without the dot.
   package let fileExtensions: [String]
-  /// Its own settings, in the section under its name and as options.
+  /// Its own settings, in the section with its name and as options.
   package let settings: SettingGroup
   /// The width of the numbers that it reads.
   package let precision: @Sendable (SettingValues) -> Precision
-  /// The number of features, if the settings alone tell it; nil if the stream does.
+  /// The number of features, if the settings determine it; nil if the stream does.
   package let featureCount: @Sendable (SettingValues) -> Int?
-  /// Finds the values of the stream's and the format's settings with which no stream can start;
-  /// `keepsFormat` tells whether records are written in the format too.
+  /// Finds the settings of the stream and of the format with which no stream can start. `keepsFormat` tells whether
+  /// the output has this format too.
   package let check: @Sendable (_ values: SettingValues, _ keepsFormat: Bool) -> [SettingViolation]
-  /// Tells how the records end that it writes: by the settings of records that are passed on in this format,
-  /// else by the number and the width of the features.
+  /// The form in which written records end. Records that keep their format have settings. For others, the number and
+  /// the width of the features determine it.
   package let recordEnds: @Sendable (SettingValues?, _ features: Int, Precision) -> RecordEnds
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
@@ -45,7 +45,7 @@ package struct RecordFormat: Sendable {
 }
 
 extension RecordFormat {
-  /// Everything among the values of settings with which a stream of this format would not start.
+  /// All settings with which a stream of this format cannot start.
   package func violations(
     in values: SettingValues, keepsFormat: Bool
   ) -> [SettingViolation] {
@@ -60,15 +60,15 @@ extension RecordFormat {
   }
 }
 
-/// How the end of a record is found in the output of a format.
+/// The form of the end of a record, in the output of a format.
 package enum RecordEnds: Sendable, Equatable {
-  /// At a line end, unless it is within quotes.
+  /// A line end that is not within quotes.
   case lines(quote: UInt8?)
-  /// After so many bytes.
+  /// A fixed number of bytes.
   case rows(byteCount: Int)
 }
 
-/// Every format that Evenkeel reads and writes.
+/// All formats of Evenkeel.
 package enum BuiltInFormats {
   package static let all: [RecordFormat] = [.csv, .ndjson, .raw]
 }
@@ -78,7 +78,7 @@ extension [RecordFormat] {
     first { $0.name == name }
   }
 
-  /// The format of a file by its name; a `.zst` at the end does not count.
+  /// The format of a file by its name, without a final `.zst`.
   package func ofFile(named path: String) -> RecordFormat? {
     let name = path.lowercased()
     let plain = name.hasSuffix(".zst") ? name.dropLast(4) : name[...]
@@ -89,7 +89,7 @@ extension [RecordFormat] {
 /// A setting that a format cannot work with.
 package struct FormatError: Error, Equatable, CustomStringConvertible {
   package let setting: any SettingDescription
-  /// The fault, in full.
+  /// The complete message.
   package let message: String
 
   package init(_ setting: any SettingDescription, _ message: String) {

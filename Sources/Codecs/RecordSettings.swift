@@ -1,7 +1,7 @@
 package import Configuration
 package import Records
 
-/// The settings of reading and writing records that every format has.
+/// The settings for reading and writing records that every format has.
 package enum RecordSettings {
   package static let records = SettingGroup("Records", [features, onMissing, onInvalid])
   package static let limits = SettingGroup("Limits of a record", [recordBytes, fields, depth])
@@ -33,36 +33,36 @@ package enum RecordSettings {
     "limits.record_bytes", .size(in: DecoderLimits.recordByteRange),
     default: DecoderLimits().recordBytes, option: .value("max-record-bytes", "bytes"),
     optionType: .size(in: DecoderLimits.recordByteRange, plain: true),
-    help: "The most bytes that a record may have.")
+    help: "The most bytes of a record.")
 
   package static let fields = Setting(
     "limits.fields", .integer(in: DecoderLimits.fieldRange), default: DecoderLimits().fields,
     option: .value("max-fields", "n"),
-    help: "The most fields, or members of a JSON object, that a record may have.")
+    help: "The most fields of a record, or members of its JSON objects.")
 
   package static let depth = Setting(
     "limits.depth", .integer(in: DecoderLimits.depthRange), default: DecoderLimits().depth,
-    option: .value("max-depth", "n"), help: "The deepest that JSON may nest.")
+    option: .value("max-depth", "n"), help: "The deepest nesting of JSON.")
 
   private static let featuresType = SettingType<[FeaturePattern]>(
     expected: "a list of texts", form: .list, text: { listText($0.map(\.text)) },
     list: { (names) throws(SettingRefusal) in
       guard !names.isEmpty, !names.contains("") else {
         throw SettingRefusal(
-          expected: "names, or no such key for every column of numbers",
+          expected: "names, or omit the key to use every column of numbers",
           found: names.isEmpty ? "none" : "an empty one")
       }
       return names.map { FeaturePattern($0) }
     })
 
-  /// An empty option is none: scripts pass what they were given.
+  /// An empty option selects nothing, because scripts may pass an empty variable.
   private static let optionalFeaturesType = SettingType<[FeaturePattern]>(
-    expected: "names with commas between", form: .list, text: { listText($0.map(\.text)) },
+    expected: "names separated by commas", form: .list, text: { listText($0.map(\.text)) },
     list: { names in names.map { FeaturePattern($0) } })
 }
 
 extension DecoderOptions {
-  /// The options that settings say.
+  /// Takes the options from settings.
   package init(_ values: SettingValues) {
     self.init()
     settings = values

@@ -1,4 +1,4 @@
-/// A configuration file, parsed: its root section, and everything that is wrong with it.
+/// A parsed configuration file: its root section and its faults.
 package final class ConfigurationDocument {
   /// The most bytes that a file may have.
   package static let greatestSize = 1 << 20
@@ -12,8 +12,8 @@ package final class ConfigurationDocument {
   /// - Parameters:
   ///   - bytes: the contents of the file, in UTF-8.
   ///   - file: its name in errors.
-  ///   - environment: gives the value of a variable, or nil if it is not set.
-  /// - Throws: if the file cannot be read at all; `check` throws all other errors.
+  ///   - environment: returns the value of a variable, or nil if it is not set.
+  /// - Throws: an error if the file cannot be parsed. `check` throws all other errors.
   package init(
     _ bytes: [UInt8], file: String, environment: @escaping (String) -> String?
   ) throws(ConfigurationFailure) {
@@ -26,7 +26,7 @@ package final class ConfigurationDocument {
 
   /// Checks the file after every setting was read.
   ///
-  /// - Throws: all errors, with the keys that nobody asked for.
+  /// - Throws: all errors, with the keys that no code has read.
   package func check() throws(ConfigurationFailure) {
     root.reportUnknownKeys()
     try errors.check()

@@ -169,8 +169,7 @@ extension ConfigurationSection {
   }
 
   /// The kind that a key selects, and the section with its settings. The file has `{ name: {…} }`, or only the name
-  /// if
-  /// all settings have defaults.
+  /// if all settings have defaults.
   package func kind(
     _ key: String, of names: [String]
   ) -> (name: String, section: ConfigurationSection)? {

@@ -1,9 +1,8 @@
-/// The settings of one thing (a format, a connector, an operator, a part of a stream) and what must hold
-/// among them.
+/// The settings of a format, a connector, an operator or a part of a stream, with their rules.
 package struct SettingGroup: Sendable {
-  /// The heading in help and tables.
+  /// The heading in the help and in tables.
   package let title: String
-  /// The key of its section within that of its owner; nil: its settings stand in the owner's section.
+  /// The key of its section within that of its owner. If nil, its settings are in the owner's section.
   package let section: String?
   package let settings: [any SettingDescription]
   package let presets: [SettingPreset]
@@ -20,15 +19,15 @@ package struct SettingGroup: Sendable {
     self.rules = rules
   }
 
-  /// Everything that makes no sense among the values of the group.
+  /// All rules of the group that the values break.
   package func violations(in values: SettingValues) -> [SettingViolation] {
     rules.flatMap { $0.violations(values) }
   }
 }
 
-/// A value of a setting that stands for the values of several others.
+/// A value of a setting that sets several other settings.
 package struct SettingPreset: Sendable {
-  /// The setting that chooses it, and the text that does.
+  /// The setting that selects the preset, and the text that does.
   let chooser: any SettingDescription
   package let name: String
   let values: [(any SettingDescription, any Sendable)]
@@ -41,20 +40,20 @@ package struct SettingPreset: Sendable {
     values = assignments.map { ($0.setting, $0.value) }
   }
 
-  /// The settings that it sets, with their values as a user would write them.
+  /// The settings that it sets, with their values as a user writes them.
   package var texts: [(setting: any SettingDescription, text: String)] {
     var assigned = SettingValues()
     for (setting, value) in values { assigned.give(setting, value) }
     return values.map { ($0.0, $0.0.text(in: assigned) ?? "") }
   }
 
-  /// Whether the values choose it.
+  /// Whether the values select the preset.
   func isChosen(in values: SettingValues) -> Bool {
     values.isGiven(chooser) && chooser.text(in: values) == name
   }
 }
 
-/// A setting and a value of it.
+/// A setting and its value.
 package struct SettingAssignment: Sendable {
   let setting: any SettingDescription
   let value: any Sendable

@@ -1,17 +1,17 @@
-/// The values of settings: those that were given, and the defaults of all others.
+/// The values of settings: the given ones, and the defaults of all others.
 package struct SettingValues: Sendable {
-  /// The setting with its value: an identifier is one setting's only as long as that lives.
+  /// The values by setting. Keeps the setting too, because its identifier is unique only while it exists.
   private var stored: [ObjectIdentifier: (setting: any SettingDescription, value: any Sendable)] =
     [:]
   private var given: Set<ObjectIdentifier> = []
-  /// The sections of a file that are there, even if nothing is set in them.
+  /// The sections that the file has, even if they are empty.
   var sections: Set<String> = []
 
   package init() {}
 
   /// The value of a setting.
   ///
-  /// A setting without a default must have been given; a reader of settings makes sure of that.
+  /// A required setting must have been given. The readers of settings check that.
   package subscript<Value>(_ setting: Setting<Value>) -> Value {
     get {
       if let value = stored[ObjectIdentifier(setting)]?.value as? Value { return value }
@@ -23,15 +23,15 @@ package struct SettingValues: Sendable {
     set { give(setting, newValue) }
   }
 
-  /// Whether the user set it.
+  /// Whether the user gave the setting.
   package func isGiven(_ setting: any SettingDescription) -> Bool {
     given.contains(ObjectIdentifier(setting))
   }
 
-  /// Whether the section of a file is there, such as `half_life`.
+  /// Whether the file has a section, such as `half_life`.
   package func isGiven(section: String) -> Bool { sections.contains(section) }
 
-  /// Whether it has a value of its own: one that the user gave, or that of a preset.
+  /// Whether the setting has its own value: given by the user or by a preset.
   func isSet(_ setting: any SettingDescription) -> Bool {
     stored[ObjectIdentifier(setting)] != nil
   }
@@ -41,21 +41,21 @@ package struct SettingValues: Sendable {
     given.insert(ObjectIdentifier(setting))
   }
 
-  /// Takes over the values of other groups.
+  /// Adds the values of other groups.
   package mutating func merge(_ other: SettingValues) {
     stored.merge(other.stored) { $1 }
     given.formUnion(other.given)
     sections.formUnion(other.sections)
   }
 
-  /// Sets what a preset says, unless the user did.
+  /// Applies a preset, except to settings that the user gave.
   mutating func apply(_ preset: SettingPreset) {
     for (setting, value) in preset.values where !isGiven(setting) {
       stored[ObjectIdentifier(setting)] = (setting, value)
     }
   }
 
-  /// The settings of a group with the values in force, as text, by key.
+  /// The values in force of a group, as text, by key.
   package func texts(
     of group: SettingGroup, with effects: SettingEffects = []
   ) -> [(key: String, text: String)] {

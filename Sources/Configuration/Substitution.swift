@@ -1,22 +1,21 @@
-/// A text in which variables were looked for.
+/// A text after the substitution of variables.
 struct SubstitutedText: Equatable {
   var value: String
-  /// Whether anything in it came from a variable or its default.
+  /// Whether a part of it came from a variable or its default.
   var isSubstituted: Bool
 }
 
-/// A reference to a variable that cannot be followed; says nothing of any value.
+/// A reference to a variable that cannot be resolved. Contains no value.
 struct SubstitutionFault: Error {
   var message: String
   var hint: String?
 }
 
-/// Replaces `${NAME}` and `${NAME:-default}` by the environment's values, and `$${` by `${`.
+/// Replaces `${NAME}` and `${NAME:-default}` by values of the environment, and `$${` by `${`.
 ///
-/// As in a shell, a default also stands in for a variable that is set to nothing. The value of a variable
-/// is not looked at again.
+/// As in a shell, the default also replaces an empty value. The value of a variable is not substituted again.
 ///
-/// - Returns: nil if the text refers to nothing.
+/// - Returns: nil if the text has no reference.
 func substituted(
   _ text: String, from environment: (String) -> String?
 ) throws(SubstitutionFault) -> SubstitutedText? {

@@ -2,7 +2,7 @@ internal import Yams
 
 /// Reads the YAML of a file into nodes, within bounds.
 struct YAMLReading {
-  /// The most values that a file may hold, counted as often as aliases lead to them.
+  /// The most values of a file. A value counts each time that an alias refers to it.
   static let mostNodes = 100_000
   static let greatestDepth = 32
 
@@ -15,7 +15,7 @@ struct YAMLReading {
     self.environment = environment
   }
 
-  /// The entries of the mapping that the file consists of.
+  /// The entries of the mapping at the root of the file.
   mutating func rootEntries(
     of bytes: [UInt8]
   ) throws(ConfigurationFailure) -> [ConfigurationNode.Entry] {
@@ -42,7 +42,7 @@ struct YAMLReading {
       try errors.check()
       return nil
     }
-    // A byte order mark, which some editors write, is no part of the text.
+    // Skips a byte order mark, which some editors write.
     let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     guard let text = String(validating: bytes, as: UTF8.self) else {
       errors.report("expected UTF-8", path: "", at: placeOfBadUTF8(in: bytes))
@@ -62,7 +62,7 @@ struct YAMLReading {
     }
   }
 
-  /// A node with aliases followed and variables substituted.
+  /// A node with aliases resolved and variables substituted.
   private mutating func convert(
     _ node: Node, path: String, depth: Int
   ) -> ConfigurationNode {
@@ -70,7 +70,7 @@ struct YAMLReading {
     let unusable = ConfigurationNode(content: .unusable, mark: mark)
     nodes += 1
     guard nodes <= Self.mostNodes else {
-      // Said once: everything that follows is beyond the bound too.
+      // Reported once: every later value exceeds the bound too.
       if nodes == Self.mostNodes + 1 {
         errors.report(
           "expected at most \(Self.mostNodes) values, aliases followed", path: path, at: mark)
@@ -146,7 +146,7 @@ struct YAMLReading {
       entries.append(
         ConfigurationNode.Entry(key: key.string, mark: keyMark, value: value))
     }
-    // Keys of the mapping itself win over those merged in, and earlier mappings over later ones.
+    // Keys of the mapping itself override merged ones, and earlier mappings override later ones.
     for entry in merged where places.updateValue(entries.count, forKey: entry.key) == nil {
       entries.append(entry)
     }

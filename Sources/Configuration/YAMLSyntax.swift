@@ -89,10 +89,8 @@ extension YAMLReading {
   /// The position of a key that is or contains an alias, or may be one; nil if there is none.
   ///
   /// The parser compares keys by value. This takes exponential time if aliases lead to aliases, so such a text must
-  /// not
-  /// reach the parser. No configuration needs one. In a text with an alias, this function therefore finds every key
-  /// after
-  /// `?` and every key that is a collection, even in a comment.
+  /// not reach the parser. No configuration needs one. In a text with an alias, this function therefore finds every
+  /// key after `?` and every key that is a collection, even in a comment.
   func aliasInKey(of text: String) -> SourceMark? {
     let bytes = Array(text.utf8)
     var hasAlias = false

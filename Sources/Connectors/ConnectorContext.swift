@@ -1,8 +1,7 @@
 package import Dataflow
 package import Storage
 
-/// The outside world, as a connector is given it when it is opened: a test or the simulator gives
-/// another one.
+/// The environment of a connector: file system, clock and statistics. Tests and the simulator pass another one.
 package struct ConnectorContext: Sendable {
   package let fileSystem: any FileSystem
   package let clock: Clock

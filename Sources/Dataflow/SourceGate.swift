@@ -7,8 +7,7 @@ internal import Synchronization
 /// Makes the sources of streams from files wait while the stages after them have enough work.
 ///
 /// Otherwise the records that they read would only fill memory. Sources take turns: a source that must wait within
-/// its
-/// turn goes before the others. So only a few streams at a time hold records.
+/// its turn goes before the others. So only a few streams at a time hold records.
 final class SourceGate: @unchecked Sendable {
   // @unchecked because `waiting` is only touched with `lock` held.
 

@@ -1,8 +1,7 @@
 /// One step of a flow: a value with one method that does one bounded piece of work.
 ///
 /// A stage owns no thread and no lock, and it never waits. It returns what it waits for. A `StageRunner` or a test
-/// drives
-/// it: it sends the next signal when there is room for the output.
+/// drives it: it sends the next signal when there is room for the output.
 package protocol Stage<Input, Output>: Sendable {
   associatedtype Input: Sendable
   associatedtype Output: Sendable

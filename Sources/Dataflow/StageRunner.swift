@@ -11,7 +11,7 @@ let mostStepsOfARun = 64
 protocol Runner: AnyObject, Sendable {
   /// Starts the runner. It calls `onEnd` once, after it has released what it held.
   func start(onEnd: @escaping @Sendable ((any Error)?) -> Void)
-  /// Ends the input early. What was read still reaches the last stage. Only the runner of a source reacts.
+  /// Ends the input early. Elements that were read still reach the last stage. Only the runner of a source reacts.
   func stop()
   /// Ends the wait of a source. Only the runner of a source reacts.
   func wake()

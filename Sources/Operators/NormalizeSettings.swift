@@ -60,16 +60,17 @@ package enum NormalizeSettings {
   package static let mode = Setting<NormalizationMode>(
     "mode", .choice, default: defaults.mode, option: .value("mode", "name"),
     help: "The moments that normalise a batch: its own (`batch`), the running ones (`running`), or "
-      + "its own, corrected towards the running ones (`renorm`).")
+      + "its own ones corrected towards the running ones (`renorm`).")
 
   package static let updateFirst = Setting(
     "update_first", .bool, default: defaults.updateFirst,
-    option: .flag("update-first", help: "Mode `running`: update the moments with a batch first."),
+    option: .flag(
+      "update-first", help: "Mode `running`: update the moments with each batch first."),
     help: "Mode `running`: whether the moments are updated with a batch before they normalise it.")
 
   package static let preset = Setting<NormalizationPreset?>(
     "preset", .choice, option: .value("preset", "name"),
-    help: "Start from the settings of `pytorch` or `keras`. Other settings still count.")
+    help: "Start from the settings of `pytorch` or `keras`. Other settings override them.")
 
   package static let momentum = Setting(
     "momentum", momentumType, default: defaults.momentum, option: .value("momentum", "a"),
@@ -79,11 +80,13 @@ package enum NormalizeSettings {
   package static let halfLifeRecords = Setting(
     "half_life.records", .positive, option: .value("half-life-records", "n"),
     help:
-      "Instead of `momentum`: after this many values of a feature, a value's weight has halved.")
+      "Instead of `momentum`: the number of values of a feature after which a value's weight has halved."
+  )
 
   package static let halfLifeSeconds = Setting(
     "half_life.seconds", .seconds(in: 0.001...3_153_600_000),
-    help: "Instead of `momentum`: after this time, such as `10m`, a value's weight has halved.")
+    help: "Instead of `momentum`: the time, such as `10m`, after which a value's weight has halved."
+  )
 
   package static let epsilon = Setting(
     "epsilon", .positive, default: defaults.epsilon, option: .value("epsilon", "e"),
@@ -104,23 +107,24 @@ package enum NormalizeSettings {
   package static let biasCorrection = Setting(
     "bias_correction", .bool, default: defaults.biasCorrection,
     option: .value("bias-correction", "true|false"),
-    help: "Whether early batches weigh more, so that nothing is left of the initial values.")
+    help: "Whether early batches have more weight, so that the initial values have no effect.")
 
   package static let warmUpBatches = Setting(
     "warm_up.batches", .integer(in: 0...Int.max), default: defaults.warmUp.batches,
-    option: .value("warm-up-batches", "n"), help: "Batches until the running moments count.")
+    option: .value("warm-up-batches", "n"),
+    help: "The number of batches before the running moments are used.")
 
   package static let warmUpEmission = Setting<WarmUp.Emission>(
     "warm_up.emit", .choice, default: defaults.warmUp.emission,
     option: .value("warm-up-emit", "what"),
     help:
-      "Until then, records are normalised by their own `batch`, `pass` as they are, or are held "
-      + "back (`hold`), at most 1,048,576 of them.")
+      "Before that, records are normalised by their own `batch`, `pass` unchanged, or are held "
+      + "(`hold`), at most 1,048,576 of them.")
 
   package static let frozen = Setting(
     "frozen", .bool, default: defaults.isFrozen,
     option: .flag("frozen", help: "Do not update the running moments (inference)."),
-    help: "Whether the running moments are no longer updated (inference).")
+    help: "Whether to stop updates of the running moments (inference).")
 
   package static let clip = Setting(
     "clip", .positive, option: .value("clip", "z"),
@@ -151,7 +155,7 @@ package enum NormalizeSettings {
 }
 
 extension NormalizationSettings {
-  /// The settings that values say; those of missing values and small batches are of the whole stream.
+  /// Takes the settings from values. Those of missing values and small batches belong to the whole stream.
   package init(_ values: SettingValues) {
     self.init()
     mode = values[NormalizeSettings.mode]

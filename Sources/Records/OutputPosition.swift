@@ -19,8 +19,7 @@ package struct OutputPosition: Sendable, Equatable, Codable {
   /// The time of the first write to the growing file, in seconds since 1970; nil while it is empty.
   package var firstWriteSeconds: Double?
   /// Identifies the files and the form of the output. A position of another destination is no position in these
-  /// files.
-  /// Nil means any destination.
+  /// files. Nil means any destination.
   package var destination: String?
 
   package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {

@@ -2,8 +2,7 @@
 /// payload.
 ///
 /// A block contains the end of a mini-batch, several mini-batches, the start of one, or a part of one. `cuts` tells
-/// which
-/// records belong together.
+/// which records belong together.
 ///
 /// Invariants:
 /// - `keys` and `weights`, if set, have one entry for each record.

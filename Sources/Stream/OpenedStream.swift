@@ -6,8 +6,7 @@ package import Storage
 /// A stream after it was opened: its source, outputs and newest checkpoint. Nothing was read yet.
 ///
 /// The rule of recovery: output is taken back only if its input will certainly be read again. Otherwise output and
-/// state
-/// stay; the output is cut to its last whole frame or record, and a warning tells how much may be lost.
+/// state stay; the output is cut to its last whole frame or record, and a warning tells how much may be lost.
 package struct OpenedStream: Sendable {
   private(set) package var configuration: StreamConfiguration
   let schedule: CheckpointSchedule?
@@ -141,8 +140,7 @@ package struct OpenedStream: Sendable {
   // MARK: Recovery
 
   /// Brings the outputs to the positions of the checkpoint, or to positions at which they can continue. If these
-  /// differ
-  /// from the checkpoint, saves them as the newest checkpoint before anything else is written.
+  /// differ from the checkpoint, saves them as the newest checkpoint before anything else is written.
   private mutating func recover(
     from found: CheckpointStore.Found, in store: CheckpointStore
   ) throws(StreamError) {
@@ -228,7 +226,7 @@ package struct OpenedStream: Sendable {
     checkpoint.input?.done = source.done
     state.cursor = checkpoint.input
     warnings.append(
-      "\(gap). What was read after the checkpoint and not written is lost; the output stays, with "
+      "\(gap). Records that were read after the checkpoint and not written are lost; the output stays, with "
         + "\(kept) bytes that the state does not know of")
   }
 

@@ -4,10 +4,8 @@ let recordsPerDay = 1440
 /// The random process of one feature: noise around a mean that follows the day and wanders.
 ///
 /// Every process has its own generator and draws the same number of random numbers for every record. So the values of
-/// a
-/// feature depend neither on the other features nor on format, season or missing ratio. The process uses only
-/// operations
-/// that IEEE 754 rounds correctly, so the values do not depend on the machine.
+/// a feature depend neither on the other features nor on format, season or missing ratio. The process uses only
+/// operations that IEEE 754 rounds correctly, so the values do not depend on the machine.
 struct FeatureProcess {
   private var random: SplitMix64
   private let offset: Double

@@ -120,7 +120,7 @@ final class Daemon: @unchecked Sendable {
       }
     } catch {
       let reason = printable("\(error)")
-      logger.error("configuration refused, everything runs on as before: \(reason)")
+      logger.error("configuration refused, all streams continue with the old one: \(reason)")
       supervisor.noteReload(refusedBecause: reason)
       return serviceNotifier.notify("READY=1\nSTATUS=\(statusLine(supervisor))")
     }

@@ -44,7 +44,7 @@ bool arrow_values_mask_doubles(ArrowShape shape, const uint8_t *_Nonnull bitmap,
                                double *_Nonnull column);
 
 // Writes a column over the values of one feature. An integer feature is written as the float of the same width.
-// Where the column has NaN, the old value stays.
+// A NaN in the column leaves the old value.
 void arrow_values_write_floats(ArrowShape shape, const float *_Nonnull column,
                                void *_Nonnull values);
 void arrow_values_write_doubles(ArrowShape shape, const double *_Nonnull column,

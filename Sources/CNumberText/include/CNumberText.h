@@ -13,10 +13,9 @@ extern "C" {
 // The longest text that the formatting functions write.
 #define NUMBER_TEXT_CAPACITY 32
 
-// Reads the decimal number at the start of [begin, end): optional '+' or '-', digits, fraction,
-// exponent, or inf/infinity/nan in any case. The result is correctly rounded. A number beyond the range gives an
-// infinity; one below it gives zero or a subnormal.
-// Returns the position after the number, or NULL if no number starts at `begin`.
+// Reads the decimal number at the start of [begin, end): optional '+' or '-', digits, fraction, exponent, or
+// inf/infinity/nan in any case. The result is correctly rounded. A number beyond the range gives an infinity; one
+// below it gives zero or a subnormal. Returns the position after the number, or NULL if no number starts at `begin`.
 const char *_Nullable number_text_parse(const char *_Nonnull begin, const char *_Nonnull end,
                                         double *_Nonnull value);
 
@@ -45,8 +44,8 @@ typedef struct CsvPlan {
   size_t record_bytes;  // the longest record, line end included
 } CsvPlan;
 
-// The columns that take the values: feature j of record i goes to
-// values[j * stride + first_record + i], NaN if it is missing.
+// The columns that take the values: feature j of record i goes to values[j * stride + first_record + i], NaN if it is
+// missing.
 typedef struct RowTarget {
   double *_Nonnull values;
   size_t stride;
@@ -169,9 +168,9 @@ typedef struct JsonRecordReader JsonRecordReader;
 JsonRecordReader *_Nonnull json_record_reader_create(JsonLimits limits);
 void json_record_reader_destroy(JsonRecordReader *_Nonnull reader);
 
-// Adds a feature; the first one has the index 0. `element` is the index in a vector of
-// `vector_length` values, or -1 if the feature is a number by itself.
-// Returns false if the path conflicts with that of another feature: the same path, or a and a.b.
+// Adds a feature; the first one has the index 0. `element` is the index in a vector of `vector_length` values, or -1
+// if the feature is a number by itself. Returns false if the path conflicts with that of another feature: the same
+// path, or a and a.b.
 bool json_record_reader_add(JsonRecordReader *_Nonnull reader, const char *_Nonnull keys,
                             const size_t *_Nonnull key_lengths, size_t key_count,
                             ptrdiff_t element, size_t vector_length);

@@ -8,8 +8,7 @@ enum ArrowCompression: Equatable, Sendable {
 /// The offsets of the features in a record batch.
 ///
 /// Offsets of nodes and buffer structs count from the start of the metadata. Offsets of buffers count from the start
-/// of
-/// the body.
+/// of the body.
 struct ArrowBatchLayout: Equatable, Sendable {
   /// The buffers of one column.
   struct Column: Equatable, Sendable {

@@ -16,23 +16,23 @@ enum ArrowNumber: Int32, Equatable, Sendable {
 
   var byteCount: Int { self == .float32 || self == .int32 ? 4 : 8 }
 
-  /// Whether its type changes in the output: to the float of its width.
+  /// Whether the output has another type: the float of the same width.
   var isInteger: Bool { self == .int32 || self == .int64 }
 }
 
-/// An array of numbers in record batches that holds one feature, or those of a fixed-size list.
+/// An array of numbers in record batches: one feature, or the features of a fixed-size list.
 struct ArrowColumn: Equatable, Sendable {
   var number: ArrowNumber
-  /// The array that holds the values.
+  /// The position of the array with the values.
   var place: ArrowPlace
-  /// Struct and list fields above it, outermost first. A record that is null there is null here.
+  /// The struct and list fields around it, outermost first. If such a record is null, its value is null.
   var parents: [ArrowPlace]
-  /// Values a record: 1, or the length of the list.
+  /// The number of values in a record: 1, or the length of the list.
   var valuesPerRecord: Int
   var isNullable: Bool
-  /// Indices that lead to the field of the values in the schema.
+  /// The indices that lead to the field of the values in the schema.
   var path: [Int]
-  /// For each feature, its value in the list; 0 where there is none.
+  /// For each feature, the index of its value in the list; 0 without a list.
   var elements: [Int32] = []
   /// For each feature, its index in the stream's schema.
   var features: [Int] = []
@@ -41,14 +41,14 @@ struct ArrowColumn: Equatable, Sendable {
 /// The features of an Arrow stream.
 struct ArrowFeatures: Equatable, Sendable {
   let schema: FeatureSchema
-  /// In the order of the first feature of each.
+  /// Sorted by the first feature of each.
   let columns: [ArrowColumn]
 
-  /// Whether every value fits into Float without a loss.
+  /// Whether Float can hold every value without loss.
   var fitsFloat: Bool { columns.allSatisfy { $0.number == .float32 } }
 
-  /// Chooses features by name: `a`, `e[3]` of a fixed-size list, `s.a` of a struct. Without patterns
-  /// all floats are features, and no integer.
+  /// Selects features by name: `a`, `e[3]` of a fixed-size list, `s.a` of a struct. Without patterns, all floats are
+  /// features, and no integer.
   init(
     _ patterns: [FeaturePattern], of schema: ArrowSchema, limits: DecoderLimits
   ) throws(RecordFault) {
@@ -90,14 +90,14 @@ struct ArrowFeatures: Equatable, Sendable {
   }
 }
 
-/// All that may be a feature.
+/// All values that can be a feature.
 private struct Candidates {
   let limits: DecoderLimits
   var columns: [ArrowColumn] = []
   var names: [String] = []
-  /// For each name, its column and the element in that.
+  /// For each name, its column and the element in that column.
   var numbers: [(column: Int, element: Int)] = []
-  /// Fields that would be numbers of another type, for the error.
+  /// Fields with numbers of another type, for the error.
   var unfit: [(name: String, type: ArrowType)] = []
 
   func column(of number: Int) -> ArrowColumn { columns[numbers[number].column] }
@@ -149,7 +149,7 @@ private struct Candidates {
     RecordFault(expected: "at most \(limits.fields) numbers in an Arrow record", found: "more")
   }
 
-  /// Says of a pattern that matches only numbers of another type how to change that.
+  /// The refusal of a pattern. If it matches only numbers of another type, tells how to change that.
   func refusal(of error: FeatureError) -> RecordFault {
     guard case .matchesNothing(let pattern, _) = error,
       let field = unfit.first(where: { FeaturePattern(pattern).matches($0.name) })
@@ -161,7 +161,7 @@ private struct Candidates {
 }
 
 extension ArrowType {
-  /// The name of a number's type in errors.
+  /// The name of the number type in errors.
   fileprivate var name: String {
     switch self {
     case .integer(let bits, let isSigned): (isSigned ? "Int" : "UInt") + "\(bits)"

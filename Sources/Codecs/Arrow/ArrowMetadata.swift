@@ -1,22 +1,22 @@
 internal import Records
 
-/// A piece of an Arrow file that its footer names: a message with its body.
+/// The position of a message with its body in an Arrow file, from the footer.
 struct ArrowBlock: Equatable, Sendable {
-  /// Of its first byte, in the file.
+  /// The offset of its first byte in the file.
   var offset: Int
-  /// Prefix, metadata and padding.
+  /// The size of prefix, metadata and padding.
   var headBytes: Int
   var bodyBytes: Int
 
   var end: Int { offset + headBytes + bodyBytes }
 }
 
-/// Changes of metadata that leave all else in it where it is: values are written over values, and new
-/// tables stand before or after the old bytes.
+/// Changes Arrow metadata without moving the rest of it: writes values over values, and puts new tables before or
+/// after the old bytes.
 enum ArrowMetadata {
-  /// The message of a schema, framed, in which integer features have become floats of their width.
+  /// The message of a schema, with its prefix, in which integer features are floats of the same width.
   ///
-  /// - Parameter metadata: that of a schema message.
+  /// - Parameter metadata: the metadata of a schema message.
   static func withFloats(
     _ metadata: [UInt8], for features: ArrowFeatures
   ) throws(RecordFault) -> [UInt8] {
@@ -25,7 +25,7 @@ enum ArrowMetadata {
     var writer = FlatWriter(metadata)
     var types: [ArrowNumber: Int] = [:]
     for column in integers where types[column.number] == nil {
-      // `FloatingPoint`, whose one field is the precision.
+      // `FloatingPoint` has one field, the precision.
       let table = writer.appendTable([4], tableBytes: 8)
       writer.set(Int16(column.number == .int32 ? 1 : 2), at: table + 4)
       types[column.number] = table
@@ -47,9 +47,9 @@ enum ArrowMetadata {
     return writer.bytes
   }
 
-  /// The metadata of a schema message around a flatbuffer that holds the schema, such as a footer.
+  /// Makes the metadata of a schema message from a flatbuffer that contains the schema, such as a footer.
   ///
-  /// - Parameter schema: the place of the `Schema` table in `buffer`.
+  /// - Parameter schema: the offset of the `Schema` table in `buffer`.
   static func message(aroundSchemaAt schema: Int, in buffer: [UInt8], version: Int16) -> [UInt8] {
     var writer = FlatWriter()
     writer.append(UInt32(0))
@@ -63,7 +63,7 @@ enum ArrowMetadata {
     return writer.bytes
   }
 
-  /// The footer of a file around the metadata of its schema message.
+  /// Makes the footer of a file from the metadata of its schema message.
   static func footer(
     around metadata: [UInt8], dictionaries: [ArrowBlock], batches: [ArrowBlock]
   ) throws(RecordFault) -> [UInt8] {
@@ -77,7 +77,7 @@ enum ArrowMetadata {
     writer.setOffset(at: 0, to: table)
     writer.set(schemaVersion, at: table + 16)
     for (place, blocks) in [(table + 8, dictionaries), (table + 12, batches)] {
-      // The elements, after a count of 4 bytes, are aligned to 8.
+      // Aligns the elements, after a count of 4 bytes, to 8.
       writer.append(repeatElement(0, count: (4 - writer.count) & 7))
       writer.setOffset(at: place, to: writer.count)
       writer.append(UInt32(blocks.count))
@@ -94,7 +94,7 @@ enum ArrowMetadata {
     return writer.bytes
   }
 
-  /// Metadata with further pairs of custom metadata: a new `Message` table in front of the old bytes.
+  /// Adds pairs of custom metadata: puts a new `Message` table before the old bytes.
   static func adding(
     _ pairs: [(key: String, value: String)], to metadata: [UInt8]
   ) throws(RecordFault) -> [UInt8] {
@@ -137,7 +137,7 @@ enum ArrowMetadata {
     return writer.bytes
   }
 
-  /// Metadata with its prefix, and padded so that what follows is aligned to 8.
+  /// The metadata with its prefix, padded so that the bytes after it are aligned to 8.
   static func framed(_ metadata: [UInt8]) -> [UInt8] {
     var writer = FlatWriter()
     writer.append(ArrowFrame.continuation)

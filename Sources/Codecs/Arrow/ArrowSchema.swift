@@ -3,8 +3,7 @@ internal import Records
 /// The fields of an Arrow stream, with the positions of their nodes and buffers in a record batch.
 ///
 /// Two schemas are equal if record batches of one may follow those of the other. The comparison includes names,
-/// types,
-/// order and dictionaries, but not custom metadata.
+/// types, order and dictionaries, but not custom metadata.
 struct ArrowSchema: Equatable, Sendable {
   /// The top-level fields, in order.
   private(set) var fields: [ArrowField] = []

@@ -1,6 +1,6 @@
 internal import Records
 
-/// The type of an Arrow field, as far as its values are laid out by it or shown as text.
+/// The type of an Arrow field, as far as it determines the layout of values or their text.
 enum ArrowType: Equatable, Sendable {
   enum Unit: Int16, Sendable {
     case seconds, milliseconds, microseconds, nanoseconds
@@ -37,7 +37,7 @@ enum ArrowType: Equatable, Sendable {
     }
   }
 
-  /// The types that nothing but their number tells.
+  /// The types that only have a number.
   private static func plain(_ number: UInt8) -> ArrowType? {
     switch number {
     case 1: .null
@@ -84,7 +84,7 @@ enum ArrowType: Equatable, Sendable {
     }
   }
 
-  /// An `Int` table.
+  /// Reads an `Int` table.
   static func integer(_ table: FlatTable) throws(RecordFault) -> ArrowType {
     let bits: Int32 = try table.integer(0, absent: 0)
     guard [8, 16, 32, 64].contains(bits) else {
@@ -122,7 +122,7 @@ enum ArrowType: Equatable, Sendable {
     return Int(size)
   }
 
-  /// The number of buffers of a field, its children's and those of views aside.
+  /// The number of buffers of a field, without those of its children and the variadic buffers of views.
   ///
   /// - Parameter hasUnionValidity: whether the format is older than 1.0.
   func bufferCount(hasUnionValidity: Bool) -> Int {
@@ -137,6 +137,6 @@ enum ArrowType: Equatable, Sendable {
     }
   }
 
-  /// Whether further buffers follow, as many as the record batch says.
+  /// Whether variadic buffers follow. The record batch tells how many.
   var isView: Bool { self == .binaryView || self == .utf8View }
 }

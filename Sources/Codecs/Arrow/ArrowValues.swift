@@ -5,8 +5,7 @@ internal import Records
 /// calls the C functions for it.
 enum ArrowValues {
   /// The number of records of a list that are moved at a time, so that they stay in the cache. A multiple of 8, so
-  /// that
-  /// bitmaps are divided between bytes.
+  /// that bitmaps are divided between bytes.
   private static let recordsTogether = 32
 
   /// Tells which special values a read has met.
@@ -24,8 +23,7 @@ enum ArrowValues {
   }
 
   /// Reads the features of a column into a block, from record `first` on. Does not change the count of the block. A
-  /// null
-  /// becomes NaN.
+  /// null becomes NaN.
   static func read(
     _ column: ArrowColumn, _ arrays: Arrays, records: Int, into features: inout FeatureColumns,
     from first: Int
@@ -57,7 +55,7 @@ enum ArrowValues {
     return findings
   }
 
-  /// Writes the features of a column over its values. Where a feature is NaN, the old value stays.
+  /// Writes the features of a column over its values. A NaN leaves the old value.
   static func write(
     _ column: ArrowColumn, _ features: FeatureColumns, records: Range<Int>,
     over values: UnsafeMutableRawBufferPointer

@@ -1,6 +1,6 @@
 internal import Records
 
-/// The bytes of a flatbuffer. Each access is checked against their end.
+/// The bytes of a flatbuffer. Each access is checked against its end.
 struct FlatBytes {
   private let bytes: UnsafeRawBufferPointer
 
@@ -8,7 +8,7 @@ struct FlatBytes {
     self.bytes = bytes
   }
 
-  /// Calls `body` with a view of `bytes`, which it must not keep.
+  /// Calls `body` with a view of `bytes`. `body` must not keep the view.
   static func read<Result>(
     _ bytes: [UInt8], _ body: (FlatBytes) throws(RecordFault) -> Result
   ) throws(RecordFault) -> Result {
@@ -29,7 +29,7 @@ struct FlatBytes {
     return Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
   }
 
-  /// Bytes `offset ..< offset + count`.
+  /// The bytes `offset ..< offset + count`.
   func slice(at offset: Int, count: Int) throws(RecordFault) -> UnsafeRawBufferPointer {
     try check(offset, byteCount: count)
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
@@ -45,15 +45,15 @@ struct FlatBytes {
 }
 
 // Invariants:
-// - The vtable and the table lie within `bytes`; `field` gives only places within both.
+// - The vtable and the table are within `bytes`; `field` returns only offsets within both.
 // - An offset to another object points forward, so a walk that follows offsets ends.
 
 /// A table of a flatbuffer.
 ///
-/// It holds its fields by number: a vtable before or after it names the offset of each field.
+/// It contains its fields by number: a vtable before or after it has the offset of each field.
 struct FlatTable {
   let bytes: FlatBytes
-  /// Offset of the table in `bytes`.
+  /// The offset of the table in `bytes`.
   let start: Int
   private let vtable: Int
   private let fieldCount: Int
@@ -76,12 +76,12 @@ struct FlatTable {
     fieldCount = (vtableBytes - 4) / 2
   }
 
-  /// The table that a flatbuffer begins with.
+  /// The root table of a flatbuffer.
   init(rootOf bytes: FlatBytes) throws(RecordFault) {
     try self.init(in: bytes, at: Self.target(ofOffsetAt: 0, in: bytes))
   }
 
-  /// Offset of a field's value in `bytes`; nil if the field is absent.
+  /// The offset of a field's value in `bytes`; nil if the field is absent.
   func place(ofField field: Int, byteCount fieldBytes: Int) throws(RecordFault) -> Int? {
     guard field < fieldCount else { return nil }
     let offset = Int(try bytes.integer(at: vtable + 4 + 2 * field, as: UInt16.self))
@@ -104,7 +104,7 @@ struct FlatTable {
     return try bytes.integer(at: place)
   }
 
-  /// The object that a field refers to; nil if the field is absent.
+  /// The offset of the object that a field refers to; nil if the field is absent.
   private func target(ofField field: Int) throws(RecordFault) -> Int? {
     guard let place = try place(ofField: field, byteCount: 4) else { return nil }
     return try Self.target(ofOffsetAt: place, in: bytes)
@@ -115,7 +115,7 @@ struct FlatTable {
     return try FlatTable(in: bytes, at: start)
   }
 
-  /// A text of at most `limit` bytes, repaired if it is no UTF-8.
+  /// A text of at most `limit` bytes. Invalid UTF-8 is repaired.
   func string(_ field: Int, limit: Int) throws(RecordFault) -> String? {
     guard let text = try vector(field, stride: 1) else { return nil }
     guard text.count <= limit else {
@@ -150,12 +150,12 @@ struct FlatTable {
 /// The elements of a vector in a flatbuffer: numbers, structs, or offsets of tables.
 struct FlatVector {
   let bytes: FlatBytes
-  /// Offset of the first element in `bytes`.
+  /// The offset of the first element in `bytes`.
   let start: Int
   let count: Int
   let stride: Int
 
-  /// Offset of an element in `bytes`; traps beyond the end.
+  /// The offset of an element in `bytes`. Traps beyond the end.
   func place(_ index: Int) -> Int {
     precondition(0 <= index && index < count)
     return start + index * stride

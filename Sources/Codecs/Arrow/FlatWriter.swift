@@ -1,4 +1,4 @@
-/// Writes flatbuffer objects one after another, and sets offsets once their targets are placed.
+/// Writes flatbuffer objects one after another, and sets the offsets to an object after it has been written.
 struct FlatWriter {
   private(set) var bytes: [UInt8]
 
@@ -30,16 +30,15 @@ struct FlatWriter {
     }
   }
 
-  /// Lets the offset at `place` point to `target`, which stands after it.
+  /// Makes the offset at `place` point to `target`, which is after it.
   mutating func setOffset(at place: Int, to target: Int) {
     precondition(place < target)
     set(UInt32(target - place), at: place)
   }
 
-  /// Appends a vtable, and a table of `tableBytes` zeros with its fields at `offsets`; the table is aligned
-  /// to 8.
+  /// Appends a vtable, and a table of `tableBytes` zeros with its fields at `offsets`. Aligns the table to 8.
   ///
-  /// - Returns: the place of the table.
+  /// - Returns: the offset of the table.
   mutating func appendTable(_ offsets: [Int], tableBytes: Int) -> Int {
     let vtableBytes = 4 + 2 * offsets.count
     bytes.append(contentsOf: repeatElement(0, count: -(bytes.count + vtableBytes) & 7))
@@ -53,7 +52,7 @@ struct FlatWriter {
     return table
   }
 
-  /// Appends a text; returns its place.
+  /// Appends a text. Returns its offset.
   mutating func appendString(_ text: String) -> Int {
     pad(to: 4)
     let place = bytes.count

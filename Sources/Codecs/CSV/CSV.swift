@@ -2,7 +2,7 @@ internal import Configuration
 internal import Records
 
 extension RecordFormat {
-  /// Comma-separated values as RFC 4180 has them, with any one-byte delimiter.
+  /// Comma-separated values of RFC 4180, with any one-byte delimiter.
   package static let csv = RecordFormat(
     name: "csv", fileExtensions: ["csv", "tsv", "txt"], settings: CSVSettings.group,
     recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
@@ -16,7 +16,7 @@ extension RecordFormat {
     })
 }
 
-/// Writes the features alone as CSV: a header line, then one line a record, missing values empty.
+/// Writes only the features as CSV: a header line, then one line for each record. A missing value is empty.
 struct CSVRowEncoder: RecordEncoder {
   private let header: [UInt8]
   private let delimiter: UInt8

@@ -1,11 +1,11 @@
 /// Compares the first line of a split with the columns of its stream.
 enum CSVColumns {
-  /// Whether two lines name the same columns in the same order; blanks around the names do not count.
+  /// Whether two lines name the same columns in the same order. Ignores blanks around the names.
   static func areSame(_ a: [String], _ b: [String]) -> Bool {
     a.count == b.count && zip(a, b).allSatisfy { trimmed($0) == trimmed($1) }
   }
 
-  /// Whether a line that may be a record is a header, if of other columns: it holds the name of some column.
+  /// Whether a line that may be a record is a header, possibly of other columns: it contains the name of a column.
   static func isHeader(_ fields: [String], of columns: [String]) -> Bool {
     let names = Set(columns.map(trimmed))
     return fields.contains { names.contains(trimmed($0)) }

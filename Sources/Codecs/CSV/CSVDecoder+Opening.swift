@@ -54,9 +54,9 @@ extension CSVDecoder {
   ) throws(RecordFault) -> [[UInt8]]? {
     while let record = try peekAtStart(window, at: firstRecord) {
       let isBlank = record.contentEnd == firstRecord && columnCount != 1
-      // Without a header the first line that is not blank tells the number of columns. With one, a record of
-      // another length, or one that cannot be read, does not tell which columns hold numbers. It is refused
-      // when its turn comes.
+      // Without a header, the first line that is not blank tells the number of columns. With a header, a record of
+      // another length, or one that cannot be read, does not tell which columns contain numbers; `decode` refuses it
+      // later.
       if !isBlank, !hasHeader {
         return try values.fields.fields(of: record, at: firstRecord, in: window.bytes)
       }
@@ -67,7 +67,7 @@ extension CSVDecoder {
         return fields
       }
       firstRecord = record.end
-      // Such lines without end are refused like a record without end.
+      // An endless run of such lines is refused like a record without an end.
       guard firstRecord <= options.limits.recordBytes else { throw tooLong.at(header?.end ?? 0) }
     }
     return nil
@@ -107,7 +107,7 @@ extension CSVDecoder {
     }
   }
 
-  /// The record at `start`, as `peek` finds it; a fault tells where the record begins.
+  /// Finds the record at `start`, like `peek`. A fault tells where the record begins.
   private mutating func peekAtStart(
     _ window: InputWindow, at start: Int
   ) throws(RecordFault) -> CSVRecordScanner.Record? {

@@ -6,7 +6,7 @@ struct CSVFields: Sendable {
   /// The most fields of a record.
   let limit: Int
 
-  /// The bytes of a field within its quotes, if any, and the offset of the delimiter after it.
+  /// The bytes of a field, without quotes, and the offset of the delimiter after it.
   struct Field {
     var start: Int
     var end: Int

@@ -4,8 +4,8 @@ internal import Records
 
 /// Reads runs of plain CSV records at once.
 ///
-/// A record that is not plain (quotes, blanks around a number, a blank line, a fault) is left to
-/// `CSVDecoder`, which reads any record, and plain ones alike.
+/// A plain record has no quotes, no blanks around numbers, no blank line and no fault. `CSVDecoder` reads all other
+/// records, and reads plain ones in the same way.
 struct CSVRowReader: Sendable {
   private let features: [Int32]
   private let delimiter: UInt8
@@ -27,9 +27,9 @@ struct CSVRowReader: Sendable {
       featureCount: features.count { $0 >= 0 }, keepsText: options.keepsText)
   }
 
-  /// Appends whole plain records from the start of `bytes` until `columns` hold `limit`.
+  /// Appends whole plain records from the start of `bytes` until `columns` contain `limit` records.
   ///
-  /// - Returns: how many were taken, and their bytes.
+  /// - Returns: the number of records and their bytes.
   func read(
     _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
     _ text: inout SplicedText, limit: Int
@@ -37,7 +37,7 @@ struct CSVRowReader: Sendable {
     features.withUnsafeBufferPointer { features in
       tokens.withUnsafeBytes { tokens in
         tokenLengths.withUnsafeBufferPointer { lengths in
-          // A stream of blank lines alone has no columns.
+          // A stream that has only blank lines has no columns.
           guard let first = features.baseAddress, !features.isEmpty else { return (0, 0) }
           let plan = CsvPlan(
             features: first, column_count: features.count,

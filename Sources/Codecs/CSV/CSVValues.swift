@@ -6,7 +6,7 @@ internal import Records
 struct CSVValues: Sendable {
   let fields: CSVFields
   let missingTokens: [[UInt8]]
-  /// Whether some missing token reads as a number, so that tokens must be looked at before numbers.
+  /// Whether a missing token is also a number. Then tokens must be checked before numbers.
   let tokensLookNumeric: Bool
   private let onMissing: MissingPolicy
   private let onInvalid: InvalidPolicy
@@ -18,7 +18,7 @@ struct CSVValues: Sendable {
     tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
-        // A NaN or an infinity never takes the short way.
+        // A NaN or an infinity never takes the fast path.
         return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
       }
     }
@@ -26,7 +26,7 @@ struct CSVValues: Sendable {
     onInvalid = options.onInvalid
   }
 
-  /// A value of a feature, NaN if it is missing; the bytes that spell it; the offset of the delimiter after it.
+  /// A value of a feature, NaN if it is missing; the bytes that spell it; and the offset of the delimiter after it.
   struct Value {
     var number: Double
     var start: Int
@@ -34,16 +34,16 @@ struct CSVValues: Sendable {
     var next: Int
   }
 
-  /// Reads the value whose field is at `start`.
+  /// Reads the value of the field at `start`.
   ///
-  /// - Parameter name: that of the feature.
+  /// - Parameter name: the name of the feature.
   @inline(__always)
   func value(
     _ base: UnsafePointer<UInt8>, at start: Int, in record: CSVRecordScanner.Record,
     name: @autoclosure () -> String
   ) throws(RecordFault) -> Value {
     let end = record.contentEnd
-    // The common case: a number that starts here and ends at a delimiter.
+    // The fast path: a number that starts here and ends at a delimiter.
     if !tokensLookNumeric, let (number, after) = NumberText.parse(base + start, base + end) {
       let next = after - base
       if next == end || base[next] == fields.delimiter, number.isFinite {

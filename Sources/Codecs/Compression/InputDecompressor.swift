@@ -60,8 +60,7 @@ package struct InputDecompressor: Sendable {
   package var nextByteOffset: Int { byteOffset }
 
   /// Decompresses `input` to the end of `output`: at most `limit` bytes, and at least three quarters of `limit` if
-  /// there
-  /// are as many.
+  /// there are as many.
   ///
   /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
   /// - Throws: for bytes that the codec refuses, with the offset of the frame.

@@ -1,13 +1,13 @@
 internal import Records
 
 // Invariants:
-// - `found` has the places of the first record, then the vectors that later records showed.
-// - `waiting` are the patterns of vectors that match nothing in `found`.
+// - `found` contains the leaves of the first record, then the vectors that later records showed.
+// - `waiting` contains the patterns of vectors that match nothing in `found`.
 
-/// Finds the features of a stream: in its first record, and, for a vector that is null or empty there, in
-/// the first record that has its values.
+/// Finds the features of a stream in its first record. If a vector is null or empty there, finds it in the first
+/// record that has its values.
 struct JSONFeatureSearch: Sendable {
-  /// The most records that are looked at, and about the most bytes.
+  /// The most records to look at. Its bytes are bounded too, approximately.
   static let mostRecords = 1000
   static let mostBytes = 1 << 20
 
@@ -15,13 +15,13 @@ struct JSONFeatureSearch: Sendable {
   /// The paths of the patterns without wildcards, by their text.
   private let exactPaths: [String: JSONPath]
   private let limits: DecoderLimits
-  /// The features of vectors whose length the user said.
+  /// The features of vectors whose length the user has given.
   private let said: [JSONFeature]
   private var found: [JSONFeature] = []
   private var waiting: [FeaturePattern] = []
   private(set) var records = 0
 
-  /// - Throws: for a feature name that is no path.
+  /// - Throws: an error for a feature name that is not a path.
   init(_ options: DecoderOptions) throws(FormatError) {
     limits = options.limits
     var patterns: [FeaturePattern] = []
@@ -56,13 +56,13 @@ struct JSONFeatureSearch: Sendable {
     self.said = said
   }
 
-  /// Whether no other record is to be looked at.
+  /// Whether the search ends before the next record.
   ///
-  /// - Parameter byteCount: of the lines before the next one.
+  /// - Parameter byteCount: the number of bytes before the next line.
   func isOver(after byteCount: Int) -> Bool {
     guard records > 0 else { return false }
     if waiting.isEmpty || records >= Self.mostRecords || byteCount >= Self.mostBytes { return true }
-    // A vector that was found has not the value that is waited for, and will not get it.
+    // A vector in `found` lacks the awaited value, and will not get it.
     return waiting.contains { pattern in
       exactPaths[pattern.text].map { hasVector($0.keys) } ?? false
     }
@@ -72,7 +72,7 @@ struct JSONFeatureSearch: Sendable {
     found.contains { $0.vectorLength != nil && $0.path.keys == keys }
   }
 
-  /// Takes the next record of the stream; one that cannot be read tells nothing, and is none.
+  /// Looks at the next record of the stream. Ignores one that cannot be read.
   mutating func take(_ line: UnsafeRawBufferPointer) throws(RecordFault) {
     guard let leaves = try? JSONRecordReader.leaves(of: line, limits: limits) else { return }
     records += 1
@@ -99,14 +99,14 @@ struct JSONFeatureSearch: Sendable {
     }
   }
 
-  /// Adds the vectors whose length the user said, whatever length the record has.
+  /// Adds the vectors whose length the user has given, whatever their length in the record is.
   private mutating func addSaid() {
     let vectors = Set(said.map(\.path.keys))
     found.removeAll { $0.vectorLength != nil && vectors.contains($0.path.keys) }
     found += said
   }
 
-  /// Whether a pattern can match nothing but a value of a vector.
+  /// Whether a pattern can only match values of a vector.
   private func isVector(_ pattern: FeaturePattern) -> Bool {
     if let path = exactPaths[pattern.text] { return path.element != nil }
     // An escaped bracket belongs to a key.
@@ -128,9 +128,9 @@ struct JSONFeatureSearch: Sendable {
 
   // MARK: The choice
 
-  /// The features by the patterns, in their order.
+  /// The features that the patterns select, in the order of the patterns.
   ///
-  /// - Throws: if a pattern matches nothing.
+  /// - Throws: an error if a pattern matches nothing.
   func features() throws(RecordFault) -> [JSONFeature] {
     if patterns.isEmpty {
       guard !found.isEmpty || records == 0 else {
@@ -146,14 +146,14 @@ struct JSONFeatureSearch: Sendable {
     }
     var candidates = records == 0 ? said : found
     var names = Set(candidates.map(\.name))
-    // A number may come later.
+    // A number may appear in a later record.
     for pattern in patterns {
       guard let path = exactPaths[pattern.text], path.element == nil,
         names.insert(pattern.text).inserted
       else { continue }
       candidates.append(JSONFeature(name: pattern.text, path: path))
     }
-    // Without a record there is nothing to choose from, and nothing to read.
+    // Without a record there is nothing to select, and nothing to read.
     if records == 0 { return candidates }
     do {
       return try FeaturePattern.select(patterns, from: candidates.map(\.name)).map {
@@ -166,9 +166,9 @@ struct JSONFeatureSearch: Sendable {
 }
 
 extension JSONFeature {
-  /// The features of a stream whose opening is known.
+  /// The features of a stream with a known opening.
   ///
-  /// - Throws: if a name is no path.
+  /// - Throws: an error if a name is not a path.
   static func known(_ opening: StreamOpening) throws(FormatError) -> [JSONFeature] {
     var lengths: [[String]: Int] = [:]
     for column in opening.columns + opening.schema.names {
@@ -185,7 +185,7 @@ extension JSONFeature {
     return features
   }
 
-  /// The columns that the features tell of: each number, and all values of each vector.
+  /// The columns of the features: each number, and all values of each vector.
   static func columns(of features: [JSONFeature]) -> [String] {
     var vectors = Set<[String]>()
     return features.flatMap { feature -> [String] in

@@ -1,9 +1,9 @@
-/// The place of a feature in a JSON record: member keys from the outside in, and, for one value of
-/// an array of numbers, its index.
+/// The path of a feature in a JSON record: member keys from the outside in. For a value of an array of numbers, also
+/// its index.
 ///
-/// Its spelling is the feature's name: keys joined by dots and the index in brackets, as in
-/// `engine.rpm` and `embedding[3]`. A dot, bracket `[` or backslash that belongs to a key is
-/// written with a backslash before it, so that every path has one spelling and no two the same.
+/// Its spelling is the feature's name: keys joined by dots, and the index in brackets, as in `engine.rpm` and
+/// `embedding[3]`. A dot, a bracket `[` or a backslash in a key has a backslash before it. So every path has one
+/// spelling, and no two paths have the same.
 struct JSONPath: Hashable, Sendable, CustomStringConvertible {
   var keys: [String]
   var element: Int?
@@ -24,9 +24,9 @@ struct JSONPath: Hashable, Sendable, CustomStringConvertible {
 
   /// A path, or all values of a vector, as in `embedding[0..127]`.
   struct Spelling {
-    /// That of the first value of a vector.
+    /// The path of the value, or of the first value of the vector.
     var path: JSONPath
-    /// Nil for one value.
+    /// Nil for a single value.
     var vectorLength: Int?
   }
 

@@ -76,8 +76,7 @@ struct JSONRecord: RandomAccessCollection {
 /// Reads features from lines of JSON. This is the only Swift file that calls the C functions for it.
 ///
 /// @unchecked because it owns memory of the C side that a read changes. A reader belongs to one decoder, and one
-/// stage
-/// at a time uses a decoder.
+/// stage at a time uses a decoder.
 final class JSONRecordReader: @unchecked Sendable {
   let features: [JSONFeature]
   private let limits: DecoderLimits
@@ -132,8 +131,7 @@ final class JSONRecordReader: @unchecked Sendable {
   }
 
   /// Appends lines from the start of `bytes` until `columns` contain `limit` records. Stops at a line that differs
-  /// from
-  /// one that was read in more than its scalars.
+  /// from one that was read in more than its scalars.
   ///
   /// - Returns: the number of lines and their bytes. None of them is blank.
   func readAlike(

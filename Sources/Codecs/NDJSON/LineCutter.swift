@@ -2,15 +2,15 @@ internal import Glibc
 
 /// Finds the lines of a stream in a window that grows at its end.
 ///
-/// Invariant: the first `scannedCount` bytes of the line asked for hold no newline, so that a line
-/// that comes byte by byte is looked through only once.
+/// Invariant: the first `scannedCount` bytes of the requested line contain no newline. So each byte is scanned once,
+/// even if the line arrives byte by byte.
 struct LineCutter {
   enum Line {
-    /// A line whose newline, if it has one, is the last of these bytes.
+    /// A whole line. Its newline, if it has one, is the last byte.
     case whole(Range<Int>)
     /// The window ends before the line does.
     case incomplete
-    /// The line has more bytes than the limit, its newline aside.
+    /// The line has more bytes than the limit, without its newline.
     case tooLong
     /// The stream has no more lines.
     case none
@@ -23,13 +23,13 @@ struct LineCutter {
     self.limit = limit
   }
 
-  /// The line that starts at `start`, which must be the same until a whole line was given.
+  /// The line that starts at `start`. `start` must stay the same until a whole line was returned.
   mutating func line(at start: Int, of window: InputWindow) -> Line {
     let bytes = window.bytes
     guard let base = bytes.baseAddress, start < bytes.count else {
       return window.isLast ? .none : .incomplete
     }
-    // One byte more than the limit tells whether the line keeps it.
+    // One byte more than the limit tells whether the line fits.
     let scanEnd = min(bytes.count, start + limit + 1)
     let scanStart = min(start + scannedCount, scanEnd)
     if let newline = memchr(base + scanStart, 0x0A, scanEnd - scanStart) {

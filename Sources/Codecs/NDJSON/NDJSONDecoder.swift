@@ -2,12 +2,12 @@ internal import Records
 
 /// Reads the features of newline-delimited JSON: an object in each line.
 ///
-/// Lines end with a newline (a carriage return before it is JSON's white space) or with the stream.
-/// A line of white space is no record; its bytes go with the record that follows it, or last.
+/// A line ends with a newline, or with the stream. A carriage return before the newline is white space of JSON. A
+/// line of white space is no record; its bytes belong to the next record, or to the end.
 ///
-/// Features are numbers by their path, as `JSONPath` spells it, or the values of an array of numbers: a
-/// vector. A vector keeps the length that the stream began with, or that the user said. A record with
-/// another length is a bad one; a null or empty vector is missing.
+/// A feature is a number at a path, as `JSONPath` spells it, or a value of an array of numbers: a vector. A vector
+/// keeps the length that it has first in the stream, or that the user gives. A record with another length is a bad
+/// record. A null or empty vector is missing.
 ///
 /// Invariants:
 /// - `reader` is set by `open` and has one feature for each name of the schema, in that order.
@@ -22,14 +22,14 @@ struct NDJSONDecoder: RecordDecoder {
   private var rows: PlainRows?
   private var soundRecords = 0
 
-  /// - Throws: for a feature name that is no path, and for limits that JSON cannot be read within.
+  /// - Throws: an error for a feature name that is not a path, and for limits that are out of range for JSON.
   init(_ options: DecoderOptions) throws(FormatError) {
     self.options = options
     lines = LineCutter(limit: options.limits.recordBytes)
     guard (1...1024).contains(options.limits.depth) else {
       throw FormatError(RecordSettings.depth, "expected 1 to 1024 levels of JSON")
     }
-    // Spans are 32 bits wide, and putting in absent members takes room too.
+    // Spans are 32 bits wide, and absent members that are inserted need room too.
     guard (1...(1 << 30)).contains(options.limits.recordBytes) else {
       throw FormatError(RecordSettings.recordBytes, "expected 1B to 1GiB for a line of JSON")
     }
@@ -62,14 +62,14 @@ struct NDJSONDecoder: RecordDecoder {
     }
   }
 
-  /// Looks at records until the features are found, or the bounds of the search are reached.
+  /// Looks at records until the features are found, or until the search reaches its bounds.
   ///
-  /// - Returns: false if it must see more bytes.
+  /// - Returns: false if it needs more bytes.
   private mutating func look(
     into window: InputWindow, after prologueBytes: Int
   ) throws(RecordFault) -> Bool {
     while !search.isOver(after: openingOffset - prologueBytes) {
-      // Lines without end that are no records are refused like a line without end.
+      // An endless run of lines that are no records is refused like a line without an end.
       guard search.records > 0 || openingOffset <= options.limits.recordBytes else {
         throw tooLong.at(prologueBytes)
       }
@@ -147,7 +147,7 @@ struct NDJSONDecoder: RecordDecoder {
     return .limitReached
   }
 
-  /// Reads the records that are spelled like an earlier one, if the next is.
+  /// Reads records that have the form of an earlier one, if the next one does.
   private mutating func takeAlike(
     _ bytes: UnsafeBufferPointer<UInt8>, into columns: inout FeatureColumns,
     _ text: inout SplicedText, _ limit: Int
@@ -202,7 +202,7 @@ struct NDJSONDecoder: RecordDecoder {
     columns.count += 1
   }
 
-  /// Throws where the options do not allow a value that is no number.
+  /// Throws an error if the options do not allow a value that is not a number.
   private func check(
     _ value: JSONFeatureValue, in record: JSONRecord, of reader: JSONRecordReader
   ) throws(RecordFault) {
@@ -221,7 +221,7 @@ struct NDJSONDecoder: RecordDecoder {
     }
   }
 
-  /// Throws where the options do not allow a feature to be absent.
+  /// Throws an error if the options do not allow an absent feature.
   private func checkAbsent(
     _ record: JSONRecord, of reader: JSONRecordReader
   ) throws(RecordFault) {

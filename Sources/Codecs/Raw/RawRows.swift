@@ -20,8 +20,7 @@ struct RawRows: Sendable {
   }
 
   /// Stores whole rows after the records of `batch`, without changing its count. An infinity becomes NaN. The columns
-  /// of
-  /// the batch are as wide as the rows, or Double.
+  /// of the batch are as wide as the rows, or Double.
   ///
   /// - Returns: whether there was an infinity, and whether a value was missing.
   func read(

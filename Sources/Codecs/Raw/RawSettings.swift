@@ -54,7 +54,7 @@ package enum RawSettings {
 
   /// The message if rows cannot be written in another width.
   static func passingColumns(_ width: Precision, found: Precision) -> String {
-    "expected \(width.rawValue), the width of the columns that are no features and pass unchanged,  "
+    "expected \(width.rawValue), the width of the columns that are no features and pass unchanged, "
       + "found \(found.rawValue); or make every column a feature"
   }
 }

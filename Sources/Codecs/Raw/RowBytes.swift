@@ -1,6 +1,6 @@
 package import Records
 
-/// Raw rows as they were read, columns that are no features among them.
+/// Raw rows as they were read, with the columns that are no features.
 package struct RowBytes: Payload {
   package var bytes: [UInt8] = []
 

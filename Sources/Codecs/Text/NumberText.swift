@@ -1,16 +1,17 @@
 internal import CNumberText
 internal import Records
 
-/// Decimal text to numbers and back: the one Swift file that calls the C functions for it.
+/// Converts decimal text to numbers and back. This is the only Swift file that calls the C functions for it.
 package enum NumberText {
-  /// The most bytes that a number is written in.
+  /// The greatest length of a written number, in bytes.
   package static let capacity = Int(NUMBER_TEXT_CAPACITY)
 
-  /// Reads the decimal number (or `inf`, `infinity`, `nan` in any case) at the start of
-  /// `begin ..< end`, correctly rounded; beyond Double's range it is an infinity, below it zero or
-  /// a subnormal.
+  /// Reads the decimal number (or `inf`, `infinity`, `nan` in any case) at the start of `begin ..< end`.
   ///
-  /// - Returns: the value and the place just after its last byte, or nil where no number starts.
+  /// The result is correctly rounded. A number beyond Double's range gives an infinity; one below it gives zero or a
+  /// subnormal.
+  ///
+  /// - Returns: the value and the position after its last byte; nil if no number starts at `begin`.
   @inline(__always)
   package static func parse(
     _ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
@@ -24,10 +25,10 @@ package enum NumberText {
 }
 
 extension NumberText {
-  /// Appends a part of a text to `output`, with the values of the columns in place of its spans. A missing
-  /// value leaves its span as it is.
+  /// Appends a part of a text to `output`, with the values of the columns in place of its spans. A missing value
+  /// leaves its span unchanged.
   ///
-  /// - Parameter overflow: the spelling of a value beyond the range of the precision; else `inf`.
+  /// - Parameter overflow: the spelling of a value beyond the range of the precision; nil for `inf`.
   static func splice(
     _ text: SplicedText, _ part: Range<BlockOffset>, _ columns: FeatureColumns,
     _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
@@ -71,7 +72,7 @@ extension NumberText {
 
 /// A number that can be written as the shortest text that reads back as the same number.
 package protocol FormattableNumber {
-  /// Writes the text to a place with room for `NumberText.capacity` bytes; returns its length.
+  /// Writes the text to memory with room for `NumberText.capacity` bytes. Returns its length.
   func writeText(to place: UnsafeMutablePointer<UInt8>) -> Int
 }
 

@@ -1,9 +1,9 @@
 internal import CNumberText
 internal import Records
 
-/// Appends runs of records that a C function reads at once to the columns and the text of a block.
+/// Appends runs of records, which a C function reads at once, to the columns and the text of a block.
 struct PlainRows: Sendable {
-  /// About as many spans are gathered before they go to the batch.
+  /// The approximate number of spans that are gathered before they are added to the batch.
   private static let spanCount = 4096
 
   let featureCount: Int
@@ -15,10 +15,10 @@ struct PlainRows: Sendable {
     self.keepsText = keepsText
   }
 
-  /// Appends records from the start of `bytes` until `columns` hold `limit` or `read` takes no more.
+  /// Appends records from the start of `bytes` until `columns` contain `limit` records, or `read` takes no more.
   ///
-  /// - Parameter read: reads records between two addresses, as `csv_rows_read` does.
-  /// - Returns: how many were taken, and their bytes.
+  /// - Parameter read: reads records between two addresses, like `csv_rows_read`.
+  /// - Returns: the number of records and their bytes.
   func append(
     _ bytes: UnsafeBufferPointer<UInt8>, to columns: inout FeatureColumns,
     _ text: inout SplicedText, limit: Int,
@@ -66,7 +66,7 @@ struct PlainRows: Sendable {
       }
     }
     if keepsText {
-      // The same three numbers under another name.
+      // The same three numbers, as another type.
       text.spans.append(
         contentsOf: UnsafeRawBufferPointer(
           start: spanBytes, count: rows.records * featureCount * ValueSpan.byteCount

@@ -1,12 +1,12 @@
 internal import Records
 
-/// Writes text records as they were read, with the new numbers in place of the old ones.
+/// Writes text records as they were read, with new numbers in place of the old ones.
 ///
-/// Every byte outside the spans of the features, and the spelling of every missing value, stays.
+/// Every byte outside the spans of the features stays, and so does the spelling of every missing value.
 struct SpliceEncoder: RecordEncoder {
   let prologue: [UInt8]
   let precision: Precision
-  /// The spelling of a number beyond the range of the precision, in formats that know no `inf`.
+  /// The spelling of a number beyond the range of the precision, for formats without `inf`.
   var overflow: [UInt8]?
 
   func encodePrologue(into output: ByteBuffer) {

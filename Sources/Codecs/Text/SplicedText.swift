@@ -1,13 +1,13 @@
 package import Records
 
-/// The text that records were read from, with the bytes that spell each feature's value: an encoder of
-/// the same format copies the text and writes the new values in place of the old ones.
+/// The text of records, with the bytes that spell each feature's value. An encoder of the same format copies the text
+/// and writes the new values in place of the old ones.
 ///
 /// Invariants:
-/// - `spans` ascend and do not overlap; each names the bytes of `bytes` that spell one value.
+/// - `spans` ascend and do not overlap. Each is the range of the bytes that spell one value.
 /// - A value without a span (an absent JSON key) is NaN.
 package struct SplicedText: Payload {
-  /// The records' own bytes, line ends included, one after another.
+  /// The bytes of the records, line ends included, one after another.
   package var bytes: [UInt8] = []
   package var spans: [ValueSpan] = []
 

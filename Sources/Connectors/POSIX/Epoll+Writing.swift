@@ -3,8 +3,8 @@ internal import Glibc
 internal import Storage
 
 extension Epoll {
-  /// Adds a socket, to be reported as `key` each time it has become writable, failed or hung up: once,
-  /// unlike `add`, because a writable socket would be reported for ever.
+  /// Adds a socket. `ready` reports it as `key` once each time when it becomes writable, fails or is hung up. `add`
+  /// would report a writable socket for ever.
   func addOnce(_ socket: Descriptor, key: Int) throws(FileError) {
     var event = epoll_event()
     event.events = EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
@@ -18,7 +18,7 @@ extension Epoll {
 extension Descriptor {
   /// Whether the peer has closed the connection, or, with `half`, its own direction of it.
   func isHungUp(half: Bool) -> Bool {
-    // POLLRDHUP, which Glibc's module leaves out, has the same value.
+    // Glibc's module has no POLLRDHUP. Its value is that of EPOLLRDHUP.
     let half = half ? CShort(EPOLLRDHUP.rawValue) : 0
     var query = pollfd(fd: number, events: half, revents: 0)
     return poll(&query, 1, 0) > 0

@@ -81,8 +81,7 @@ final class ListeningSocket: Sendable {
   /// Accepts the connections that wait, and no later ones.
   ///
   /// A Unix socket refuses every later connection. A TCP socket cannot, so producers may connect further; `limit`
-  /// ends
-  /// the loop. Connections that wait at an inherited socket are left to the next process that listens there.
+  /// ends the loop. Connections that wait at an inherited socket are left to the next process that listens there.
   func acceptLast(atMost limit: Int) -> [Descriptor] {
     guard !isInherited else { return [] }
     if file != nil { _ = shutdown(descriptor.number, CInt(SHUT_RD)) }
@@ -203,8 +202,7 @@ extension Descriptor {
   }
 
   /// Refuses bytes that the peer sends from now on. The peer's next write to a Unix socket fails, so it knows what
-  /// was
-  /// received.
+  /// was received.
   func endReceiving() {
     _ = shutdown(number, CInt(SHUT_RD))
   }

@@ -15,8 +15,7 @@ package protocol ByteSink: Sendable {
   /// The number of whole writes that no reader got, because there was none or it was too slow.
   var droppedWrites: Int { get }
   /// The condition on which `push` should be called although the sink can take more: a reader connects, disconnects
-  /// or
-  /// catches up, or a file reaches its maximum age. Nil if there is no such condition.
+  /// or catches up, or a file reaches its maximum age. Nil if there is no such condition.
   var attention: Awaiting? { get }
   /// The end of the output so far, if a later sink can resume there; nil otherwise.
   var outputPosition: OutputPosition? { get }
@@ -38,9 +37,8 @@ package protocol ByteSink: Sendable {
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition?
   /// Takes the prologue: the bytes before the records, such as a compressed header, possibly empty. It is called
-  /// first,
-  /// and again when the columns change. Every reader gets the prologue before its first record, and every file starts
-  /// with it.
+  /// first, and again when the columns change. Every reader gets the prologue before its first record, and every file
+  /// starts with it.
   mutating func begin(_ prologue: [UInt8]) throws(FileError)
   /// Takes bytes with whole records (and whole zstd frames). The last `push` must have returned nil.
   mutating func write(_ bytes: [UInt8]) throws(FileError)

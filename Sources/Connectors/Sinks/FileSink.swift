@@ -6,8 +6,7 @@ extension SinkKind {
   /// A file at a path.
   ///
   /// On the command line, the file gets its name only when it is complete. In a configuration it grows in place and
-  /// can be
-  /// rotated. A device is written to and never replaced; on the command line, so is a FIFO.
+  /// can be rotated. A device is written to and never replaced; on the command line, so is a FIFO.
   package static let file = SinkKind(
     name: "file", settings: FileSinkSettings.group, trial: .replacing,
     locate: { location, _ in

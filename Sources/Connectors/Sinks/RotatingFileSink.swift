@@ -20,8 +20,7 @@ package struct RotatingFileSink: ByteSink {
     /// The maximum time since the first write to the file, in seconds.
     package var ageLimitSeconds: Double?
     /// The number of complete files that stay, the newest ones; nil keeps all. Files that are newer than the last
-    /// sync but
-    /// one stay too.
+    /// sync but one stay too.
     package var keep: Int?
 
     package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {

@@ -1,10 +1,10 @@
 internal import Glibc
 internal import Storage
 
-/// Writes some of `bytes`: as many as there is room for.
+/// Writes as many of `bytes` as there is room for.
 ///
-/// - Returns: how many, or nil where there is no room now.
-/// - Throws: `EPIPE` among others where nobody reads.
+/// - Returns: the number of bytes; nil if there is no room now.
+/// - Throws: an error such as `EPIPE` if there is no reader.
 func writeSome(
   _ bytes: ArraySlice<UInt8>, to descriptor: CInt, path: String
 ) throws(FileError) -> Int? {
@@ -13,7 +13,7 @@ func writeSome(
   }
 }
 
-/// Sends some of `bytes` to a socket, without `SIGPIPE`; else as `writeSome`.
+/// Sends bytes to a socket without `SIGPIPE`; otherwise like `writeSome`.
 func sendSome(
   _ bytes: ArraySlice<UInt8>, to descriptor: CInt, path: String
 ) throws(FileError) -> Int? {

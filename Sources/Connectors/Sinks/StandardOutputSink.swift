@@ -22,8 +22,7 @@ struct StandardOutputSink: ByteSink {
   let pathOnDisk: String?
   private let descriptor: CInt
   /// The most bytes of one write(2) to a pipe. After poll(2) has reported room, a pipe takes this number without
-  /// waiting.
-  /// The sink cannot set `O_NONBLOCK`, because other processes share the descriptor.
+  /// waiting. The sink cannot set `O_NONBLOCK`, because other processes share the descriptor.
   private let stride: Int
   private var pending: [UInt8] = []
   private var written = 0

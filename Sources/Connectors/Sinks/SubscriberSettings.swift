@@ -38,8 +38,8 @@ struct SubscriberSettings: Sendable {
   private static let whenFull = Setting<WhenFull>(
     "when_full", .choice, default: SubscriberSettings().whenFull,
     help:
-      "A subscriber that does not read: `block` slows the stream down; `drop_oldest` drops whole "
-      + "writes for it, and counts them.")
+      "The action for a slow subscriber: `block` slows the stream down; `drop_oldest` drops the "
+      + "oldest whole writes for it, and counts them.")
   private static let queue = Setting(
     "queue", .size(in: 4 << 10...1 << 30), default: SubscriberSettings().queueByteLimit,
     help: "With `drop_oldest`: how many bytes may wait for a subscriber.")

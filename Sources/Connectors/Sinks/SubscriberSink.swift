@@ -15,8 +15,7 @@ internal import Synchronization
 /// Writes to every subscriber of a socket; the common part of the sinks `unix` and `tcp`.
 ///
 /// A subscriber gets the prologue, and then every write from the next one on. A subscriber that disconnects, for
-/// whatever
-/// reason, is removed and never fails the stream.
+/// whatever reason, is removed and never fails the stream.
 struct SubscriberSink: ByteSink {
   private struct Subscriber: Sendable {
     let key: Int

@@ -29,7 +29,7 @@ package struct ConnectionLimits: Sendable, Equatable {
     help: "A producer that sends nothing for this long is disconnected.")
   private static let backlog = Setting(
     "backlog", .integer(in: 1...65_535), default: ConnectionLimits().backlog,
-    help: "How many producers may wait to be accepted.")
+    help: "The most producers that wait to be accepted.")
 
   init(_ values: SettingValues) {
     connections = values[Self.connections]

@@ -37,16 +37,12 @@ private enum DirectorySettings {
 /// Reads the files of a directory in the order of their names. Each is a split.
 ///
 /// A file is complete when its writer closes it or moves it in. Files that exist at the start count as complete.
-/// Names that
-/// begin with a dot are ignored. Subdirectories are not searched.
+/// Names that begin with a dot are ignored. Subdirectories are not searched.
 ///
 /// The source knows a file that was read by a hash of its inode and name, while the name exists in the directory. So
-/// it
-/// reads a late file whatever its name is, and a file that replaces an old name is new. It does not read a file again
-/// that
-/// was written to in place. `takeDoneChanges` returns the changes of these hashes for the list beside the
-/// checkpoints,
-/// so that a checkpoint does not grow with each file.
+/// it reads a late file whatever its name is, and a file that replaces an old name is new. It does not read a file
+/// again that was written to in place. `takeDoneChanges` returns the changes of these hashes for the list beside the
+/// checkpoints, so that a checkpoint does not grow with each file.
 package struct DirectorySource: Source {
   package let name: String
   package let size: Int? = nil

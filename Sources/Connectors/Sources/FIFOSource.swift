@@ -24,8 +24,7 @@ private enum FIFOSourceSettings {
 }
 
 // Invariant: the FIFO always has a reader, since a new descriptor is opened before the old one is closed. So no
-// writer
-// gets SIGPIPE between two splits.
+// writer gets SIGPIPE between two splits.
 
 /// Reads a FIFO for ever. A split lasts while the FIFO has a writer.
 package struct FIFOSource: Source {

@@ -1,10 +1,10 @@
 package import Records
 package import Storage
 
-/// An offset in a file, by which a later process finds the file again whatever its name is then.
+/// An offset in a file. A later process finds the file by it, even under another name.
 ///
-/// Inodes are used again, and a file can be copied and emptied, so the file is also known by what it
-/// holds: its first KiB, and the KiB before the offset.
+/// Inodes are reused, and a file can be copied and emptied. So the mark also contains hashes of the file's first KiB
+/// and of the KiB before the offset.
 package struct FileMark: Sendable, Equatable {
   private static let mostBytes = 1024
 
@@ -16,15 +16,15 @@ package struct FileMark: Sendable, Equatable {
 
   package var identity: FileIdentity
   package var offset: Int
-  /// When the file was last written to, in nanoseconds since 1970.
+  /// The time of the last write to the file, in nanoseconds since 1970.
   package var modifiedNanoseconds: Int
   /// The offset in the file at which its split starts.
   package var splitStart = 0
-  /// Whether the file was emptied before its split, so that it may begin without a header.
+  /// Whether the file was emptied before this split, so that it may have no header.
   package var isContinued = false
-  /// Of the first bytes before the offset.
+  /// The hash of the first bytes before the offset.
   var head: Digest
-  /// Of the last ones.
+  /// The hash of the last bytes before the offset.
   var tail: Digest
 
   package init(_ file: any File, at offset: Int) throws(FileError) {
@@ -37,13 +37,13 @@ package struct FileMark: Sendable, Equatable {
     tail = try Self.digest(of: file, from: offset - count, count: count)
   }
 
-  /// Whether the mark is that of a cursor.
+  /// Whether this is the mark of a cursor.
   func isOf(_ cursor: SplitCursor) -> Bool {
-    // In a compressed copy, the cursor counts other bytes.
+    // In a compressed copy, the cursor counts compressed bytes.
     offset == splitStart + cursor.sourceOffset
   }
 
-  /// Whether a file holds the bytes before the offset, whichever file it is.
+  /// Whether a file contains the same bytes before the offset.
   package func fits(_ file: any File) throws(FileError) -> Bool {
     guard try file.status().size >= offset else { return false }
     let tailStart = offset - tail.byteCount
@@ -51,7 +51,7 @@ package struct FileMark: Sendable, Equatable {
     return try Self.digest(of: file, from: tailStart, count: tail.byteCount) == tail
   }
 
-  /// Whether bytes begin like the file; nothing can be said of none.
+  /// Whether bytes begin like the file. True for no bytes.
   package func begins(_ bytes: [UInt8]) -> Bool {
     head.byteCount > 0 && bytes.count >= head.byteCount
       && xxh3(Array(bytes.prefix(head.byteCount))) == head.hash
@@ -66,7 +66,7 @@ package struct FileMark: Sendable, Equatable {
 }
 
 extension FileMark {
-  /// As text: numbers with a space between.
+  /// As text: numbers separated by spaces.
   package var opaque: OpaqueBytes {
     let numbers: [UInt64] = [
       identity.device, identity.inode, UInt64(offset), UInt64(modifiedNanoseconds),
@@ -76,7 +76,7 @@ extension FileMark {
     return OpaqueBytes(numbers.map(String.init).joined(separator: " "))
   }
 
-  /// Reads what `opaque` wrote; nil for anything else.
+  /// Parses the output of `opaque`; nil for other bytes.
   package init?(_ opaque: OpaqueBytes) {
     let numbers = opaque.text.split(separator: " ").map { UInt64($0) }
     let known = numbers.compactMap(\.self)

@@ -1,42 +1,42 @@
 internal import Records
 internal import Storage
 
-/// The files that stand beside a file that is rotated, and which of them were it.
+/// The files beside a rotated file. Some of them are earlier versions of it.
 ///
-/// The siblings of `log.csv` are called `log.csv.1`, `log.csv-20261127`, `log-20261127.csv` and the like,
-/// also with `.zst`, or another compression's extension, at the end.
+/// The siblings of `log.csv` have names such as `log.csv.1`, `log.csv-20261127` and `log-20261127.csv`, optionally
+/// with `.zst` or the extension of another compression.
 struct FileSiblings: Sendable {
-  /// Extensions of compressed files; whether one can be read, its first bytes tell.
+  /// Extensions of compressed files. The first bytes tell whether a file can be decompressed.
   private static let compressions = ["zst", "gz", "xz", "bz2", "lz4", "Z", "lzma"]
 
-  /// A sibling that was opened.
+  /// An opened sibling.
   struct Found {
     let path: String
     let file: any File
     let status: FileStatus
-    /// Whether decompressing gives the bytes of the rotated file.
+    /// Whether the file must be decompressed to get the bytes of the rotated file.
     let isCompressed: Bool
 
     var name: String { path.split(separator: "/").last.map(String.init) ?? path }
   }
 
-  /// The file that was read before those that are looked for.
+  /// The last file that was read. The siblings to find are newer.
   struct Predecessor {
-    /// Nil if it is known by its mark alone.
+    /// Nil if only its mark is known.
     let file: FollowedFile?
     let mark: FileMark?
-    /// The files whose splits have ended, which a writer may have gone on with.
+    /// The files whose splits have ended. A writer may have written further to them.
     let read: [FollowedFile]
-    /// The file at the path, which is no sibling.
+    /// The file at the path. It is no sibling.
     let live: FileIdentity?
 
-    /// Nil if no file was read before.
+    /// Returns nil if no file was read before.
     init?(file: FollowedFile?, mark: FileMark?, read: [FollowedFile], live: FileIdentity?) {
       guard file != nil || mark != nil else { return nil }
       (self.file, self.mark, self.read, self.live) = (file, mark, read, live)
     }
 
-    /// The file that the bytes were first read from, of which `file` may be a copy.
+    /// The file that the bytes were first read from. `file` may be a copy of it.
     var original: FileIdentity? { file?.original ?? mark?.identity }
 
     /// Whether a sibling was read, or is a copy of the last file that was.
@@ -56,7 +56,7 @@ struct FileSiblings: Sendable {
 
     private func isMarked(_ found: Found) throws(FileError) -> Bool {
       guard let mark, !found.isCompressed else { return false }
-      // Without a byte read, only the file itself is known.
+      // If no byte was read, only the identity tells.
       guard mark.offset > 0 || mark.identity == found.status.identity else { return false }
       return try mark.fits(found.file)
     }
@@ -74,19 +74,19 @@ struct FileSiblings: Sendable {
     decompressedStart = context.decompressedStart
   }
 
-  /// An earlier file that was found again.
+  /// An earlier file that was found.
   struct Match {
     let found: Found
-    /// Whether the file is that itself, and not a copy of it.
+    /// Whether it is the file itself, not a copy.
     let isItself: Bool
   }
 
-  /// Finds the file of a mark: the file itself under any name in the directory, else a sibling that holds
-  /// the same bytes.
+  /// Finds the file of a mark: the file itself under any name in the directory, otherwise a sibling with the same
+  /// bytes.
   ///
-  /// - Parameter acceptsCopy: whether the mark says enough to tell a copy by.
+  /// - Parameter acceptsCopy: whether the mark contains enough to recognise a copy.
   func find(_ mark: FileMark, acceptsCopy: Bool) throws(FileError) -> Match? {
-    // The file most often stands where it stood.
+    // Most files still have their old name.
     for name in [name] + (try fileSystem.list(directory)) {
       guard try identity(of: name) == mark.identity, let found = try open(name),
         try mark.fits(found.file)
@@ -103,8 +103,8 @@ struct FileSiblings: Sendable {
     return nil
   }
 
-  /// The siblings that were last written after another file, the oldest first, and the paths of those that
-  /// cannot be decompressed.
+  /// The siblings that were written after another file, the oldest first, and the paths of those that cannot be
+  /// decompressed.
   func later(
     than before: Predecessor
   ) throws(FileError) -> (found: [Found], unreadable: [String]) {
@@ -130,7 +130,7 @@ struct FileSiblings: Sendable {
     return (later, unreadable)
   }
 
-  /// The copies of a file that was cut, up to where it was read at least, the oldest first.
+  /// The copies of a file that was cut, which contain at least the bytes that were read; the oldest first.
   func copies(of cut: FollowedFile) throws(FileError) -> [Found] {
     var copies: [Found] = []
     for found in try all() where try cut.isCopied(in: found) { copies.append(found) }
@@ -143,14 +143,14 @@ struct FileSiblings: Sendable {
     let present = Set(names)
     var found: [Found] = []
     for name in names where isSibling(name) {
-      // While a file is being compressed, both are there.
+      // While a tool compresses a file, both files exist.
       if let plain = withoutCompression(name), present.contains(plain) { continue }
       if let sibling = try open(name) { found.append(sibling) }
     }
     return found
   }
 
-  /// Opens a regular file; nil for anything else, and for what is gone.
+  /// Opens a regular file; nil if the file is of another kind or does not exist.
   func open(_ name: String) throws(FileError) -> Found? {
     let path = directory == "." ? name : directory + "/" + name
     do throws(FileError) {
@@ -165,7 +165,7 @@ struct FileSiblings: Sendable {
     }
   }
 
-  /// The start of what a compressed file holds; nil if it cannot be decompressed.
+  /// The first decompressed bytes of a compressed file; nil if it cannot be decompressed.
   private func start(of found: Found) -> [UInt8]? {
     (try? found.file.bytes(from: 0, count: 128 << 10)).flatMap { decompressedStart($0) }
   }
@@ -180,7 +180,7 @@ struct FileSiblings: Sendable {
 
   // MARK: Names
 
-  /// Whether a name is one that a rotation gives.
+  /// Whether a name has the form of a rotated file's name.
   func isSibling(_ candidate: String) -> Bool {
     let plain = withoutCompression(candidate) ?? candidate
     guard plain != name else { return candidate != name }
@@ -192,8 +192,7 @@ struct FileSiblings: Sendable {
     return isRotation(plain.dropFirst(parts[0].count).dropLast(parts[1].count + 1))
   }
 
-  /// Whether a text is what a rotation puts into a name: `.1`, `-20261127`, `-20261127T091500Z-000001`,
-  /// `.old`.
+  /// Whether a text has the form of a rotation's suffix: `.1`, `-20261127`, `-20261127T091500Z-000001`, `.old`.
   private func isRotation(_ text: Substring) -> Bool {
     guard let first = text.first, ".-_".contains(first), text.count > 1 else { return false }
     if text.dropFirst() == "old" { return true }
@@ -209,8 +208,8 @@ struct FileSiblings: Sendable {
     return String(name.dropLast(last.count + 1))
   }
 
-  /// Of two files that were written at the same time: whether the first is the older by its name. A number
-  /// counts rotations, so that the greater is the older; a date counts time.
+  /// For two files with the same time: whether the name of the first is older. A number counts rotations, so the
+  /// greater is older. A date counts time.
   private func isOlder(_ a: String, _ b: String) -> Bool {
     if let x = rotationNumber(a), let y = rotationNumber(b) { return x > y }
     return a < b

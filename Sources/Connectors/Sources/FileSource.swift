@@ -4,7 +4,7 @@ package import Records
 package import Storage
 
 extension SourceKind {
-  /// A path: a file, read to its end, or a FIFO or device, read until it is closed.
+  /// A path: a file that is read to its end, or a FIFO or device that is read until it is closed.
   package static let file = SourceKind(
     name: "file", isLive: false, settings: SettingGroup("file", [filePath]), isShareable: true,
     locate: { location, _ in factory(location) },
@@ -32,8 +32,8 @@ extension SourceKind {
   }
 }
 
-/// Reads an open file to its end, as one split. Of a pipe or a terminal it reads as far as there is
-/// something, and nobody can read it again.
+/// Reads an open file to its end, as one split. A pipe or a terminal is read as bytes arrive, and cannot be read
+/// again.
 package struct FileSource: Source {
   private static let split: SplitID = 0
 
@@ -48,8 +48,9 @@ package struct FileSource: Source {
   private let isResumed: Bool
   private var hasEnded = false
 
-  /// - Parameter cursor: where an earlier source had come to. If the file is another one now, or is not
-  ///   what it was before the cursor, it is read from its beginning.
+  /// - Parameter cursor: the cursor of an earlier source. If the file is another one, or was changed before the
+  ///   cursor, the
+  /// source reads it from its beginning.
   package init(_ file: any File, cursor: InputCursor? = nil) throws(FileError) {
     let status = try file.status()
     let isReplayable = status.kind == .regular
@@ -65,7 +66,7 @@ package struct FileSource: Source {
       let mark = FileMark(done) ?? split?.source.flatMap { FileMark($0) }
       self.done = OpaqueBytes()
       if let mark, let split, FileMark(done) != nil || mark.isOf(split) {
-        // A file of another name may be a copy, but it is another input.
+        // A file with another name may be a copy, but it is another input.
         let isSame = mark.identity == status.identity || split.split == name && split.records > 0
         if isSame, try mark.fits(file) {
           if FileMark(done) != nil {

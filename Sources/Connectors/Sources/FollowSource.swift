@@ -37,14 +37,10 @@ private enum FollowSettings {
 /// Reads a file as it grows. Each file that appears at the path is a split.
 ///
 /// When another file appears at the path, the source reads the old one to its end, then every sibling that was
-/// written
-/// later, then the new one. The split of the old file ends when a later file has contents, since a writer may still
-/// write
-/// to the old file for a moment after a rotation. If the file was emptied (`copytruncate`), its split ends; the
-/// source
-/// finishes it from the copy, if there is one, and begins another split. If there is no file at the path, the source
-/// waits.
-/// It cannot follow a file on a file system that reports no changes by other machines (NFS).
+/// written later, then the new one. The split of the old file ends when a later file has contents, since a writer may
+/// still write to the old file for a moment after a rotation. If the file was emptied (`copytruncate`), its split
+/// ends; the source finishes it from the copy, if there is one, and begins another split. If there is no file at the
+/// path, the source waits. It cannot follow a file on a file system that reports no changes by other machines (NFS).
 ///
 /// A later source finds the file of its cursor among the siblings: renamed, copied or compressed.
 package struct FollowSource: Source {

@@ -1,35 +1,35 @@
 internal import Records
 internal import Storage
 
-/// A file that is followed, and how far it was read.
+/// A followed file, and the position in it.
 ///
-/// Invariant: `first` and `last` are the bytes at the start of the file and before `offset`, up to 1 KiB
-/// each, as they were when they were read.
+/// Invariant: `first` and `last` are the bytes at the start of the file and before `offset`, at most 1 KiB each, as
+/// they were when they were read.
 struct FollowedFile: Sendable {
   private static let mostBytes = 1024
 
   let file: any File
   let path: String
   let identity: FileIdentity
-  /// The file that the split was first read from, of which this one may be a copy.
+  /// The file that the split was first read from. This one may be a copy of it.
   let original: FileIdentity
   let split: SplitID
-  /// How the first bytes that are given are read.
+  /// The start of the split, for its first bytes.
   let start: SplitStart
   /// The offset in the file at which the split starts.
   let splitStart: Int
-  /// Whether nobody writes to the file any more: a copy, or a compressed file.
+  /// Whether no process writes to the file any more: a copy, or a compressed file.
   let isFinal: Bool
-  /// The file's own position.
+  /// The position in the file.
   private(set) var offset: Int
   private(set) var hasGiven = false
   var isAbandoned = false
-  /// Whether another file with contents was seen to follow.
+  /// Whether a later file has contents.
   var isReplaced = false
   private var first: [UInt8] = []
   private var last: [UInt8] = []
 
-  /// Goes on where a split starts.
+  /// Starts or resumes a split.
   ///
   /// - Parameter splitStart: the offset in the file at which the whole split starts.
   init(
@@ -55,7 +55,7 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
-  /// Goes on with a copy of the file, from the same offset.
+  /// Continues with a copy of the file, at the same offset.
   func moved(to copy: FileSiblings.Found) throws(FileError) -> FollowedFile {
     var moved = try FollowedFile(
       copy, split: split, start: start, splitStart: splitStart, original: original, isFinal: true)
@@ -65,9 +65,9 @@ struct FollowedFile: Sendable {
     return moved
   }
 
-  /// Reads on.
+  /// Reads the next bytes.
   ///
-  /// - Returns: the number of bytes; 0 at the end, and always of a file that was abandoned.
+  /// - Returns: the number of bytes; 0 at the end, and always 0 for an abandoned file.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
     guard !isAbandoned else { return 0 }
     let count = try file.read(into: buffer)
@@ -83,11 +83,11 @@ struct FollowedFile: Sendable {
     return count
   }
 
-  /// Whether the file was cut since it was read: it is shorter, or holds other bytes there.
+  /// Whether the file was cut since it was read: it is shorter, or has other bytes before the offset.
   mutating func wasCut() throws(FileError) -> Bool {
     let size = try file.status().size
     if isAbandoned {
-      // Its bytes are not read, so only a file that becomes shorter is seen to be cut.
+      // An abandoned file is not read, so only a smaller size shows that it was cut.
       defer { offset = size }
       return size < offset
     }
@@ -95,17 +95,17 @@ struct FollowedFile: Sendable {
     return try file.bytes(from: offset - last.count, count: last.count) != last
   }
 
-  /// Whether the bytes that were read are at the start of another file too.
+  /// Whether another file begins with the bytes that were read.
   func isCopied(in other: FileSiblings.Found) throws(FileError) -> Bool {
     guard offset > 0, other.status.size >= offset, !other.isCompressed else { return false }
     guard try other.file.bytes(from: 0, count: first.count) == first else { return false }
     return try other.file.bytes(from: offset - last.count, count: last.count) == last
   }
 
-  /// The mark of all that was read.
+  /// The mark after all bytes that were read.
   func endMark() throws(FileError) -> FileMark { try mark(at: offset - splitStart) }
 
-  /// The mark of an offset in the bytes that are given of the split.
+  /// The mark at an offset in the bytes of the split.
   func mark(at sourceOffset: Int) throws(FileError) -> FileMark {
     var mark = try FileMark(file, at: splitStart + sourceOffset)
     mark.splitStart = splitStart

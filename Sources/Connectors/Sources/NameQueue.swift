@@ -1,15 +1,14 @@
-/// Names in their order, each once. To put one in or take one out costs the logarithm of their number,
-/// most of the time.
+/// Sorted names without duplicates. Adding or removing one usually takes logarithmic time.
 ///
 /// Invariants:
 /// - `names[head...]` ascend, and so do `late`; no name is in both.
 struct NameQueue: Sendable {
-  /// More late names than this are merged into the others.
+  /// The most late names before they are merged into the others.
   private static let mostLate = 256
 
   private var names: [String]
   private var head = 0
-  /// Names that came since, few.
+  /// The few names that were added later.
   private var late: [String] = []
 
   /// - Parameter names: in any order.
@@ -66,7 +65,7 @@ struct NameQueue: Sendable {
     }
   }
 
-  /// The index of the first name that does not come before `name`.
+  /// The index of the first name that is not less than `name`.
   private static func place(of name: String, in names: [String], from start: Int) -> Int {
     var (low, high) = (start, names.count)
     while low < high {

@@ -3,58 +3,55 @@ package import Dataflow
 package import Records
 package import Storage
 
-/// The source of a stream's records: splits of bytes, each compressed and cut into records by
-/// itself.
+/// The source of a stream's records: splits of bytes. Each split is compressed, and cut into records, by itself.
 ///
-/// A split is a file, a connection, a writer of a FIFO. A source is opened at the cursors of an earlier
-/// one (`SourceContext.cursor`) and gives what follows them. Then its life is:
+/// A split is a file, a connection, or a writer of a FIFO. A source is opened at the cursors of an earlier one
+/// (`SourceContext.cursor`), and continues there. Then, for each split:
 ///
-/// 1. `read` gives bytes of a split; `start(of:)` tells how the first of them are to be read.
-/// 2. `read` says that the split has ended, or the stream gives it up (`abandon`).
+/// 1. `read` returns its bytes; `start(of:)` tells how to read the first of them.
+/// 2. `read` returns its end, or the stream gives it up (`abandon`).
 /// 3. The stream has cut the batch of its last record (`finish`): the split is done.
 ///
 /// A new source is one file beside this one and one line in `BuiltInSources.all`.
 package protocol Source: Sendable {
   /// The name of the source in messages.
   var name: String { get }
-  /// The number of bytes there are, if the source has an end of its own; nil for a live one.
+  /// The size in bytes, if the source has an end; nil for a live source.
   var size: Int? { get }
-  /// The file or directory whose disk the source may wait for at any read; nil if it waits for none, or
-  /// hardly ever.
+  /// The file or directory on the disk that any read may wait for; nil if reads wait for no disk, or almost never.
   var pathOnDisk: String? { get }
-  /// Whether a split that stops in the middle of a record is an everyday thing (a producer that died)
-  /// that costs that record, not the stream.
+  /// Whether a split may normally end in the middle of a record, such as when a producer dies. Then only that record
+  /// is lost.
   var endsAnywhere: Bool { get }
-  /// The part of the input after the cursors that cannot be read again, in words; nil if it reads all of
-  /// it again. If so, the source begins with what there is.
+  /// The part of the input after the cursors that cannot be read again, in words; nil if there is none. If there is a
+  /// gap, the source begins with the bytes that it has.
   var gap: String? { get }
-  /// Whether the reason for the gap is that the input was changed in place, which may be undone.
+  /// Whether the gap exists because the input was changed in place, which can be undone.
   var isChangedInPlace: Bool { get }
-  /// The splits of the cursors that it goes on with, in their order.
+  /// The splits of the cursors that the source resumes, in their order.
   var openSplits: [SplitID] { get }
-  /// Reads what is there, without waiting.
+  /// Reads the available bytes, without waiting.
   mutating func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> SourceEvent
-  /// How a split starts whose first bytes were just read.
+  /// The start of a split whose first bytes were just read.
   func start(of split: SplitID) -> SplitStart
-  /// Leads a later source to the split and to an offset in its bytes; nil if it could not.
+  /// Identifies the split and an offset in its bytes for a later source; nil if a later source cannot resume there.
   func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes?
-  /// Tells a later source which splits are done; nil if this source cannot be read
-  /// again. `nil` and not `nil` do not change during a run.
+  /// Tells a later source which splits are done; nil if this source cannot be read again. Whether it is nil does not
+  /// change during a run.
   var done: OpaqueBytes? { get }
-  /// Takes the splits that were done, and those that may be forgotten, since the last call; for a source
-  /// of so many that a list of them is kept beside the checkpoints.
+  /// Returns the splits that were done, and those that may be forgotten, since the last call. For a source with so
+  /// many splits that a list of them is kept beside the checkpoints.
   mutating func takeDoneChanges() -> DoneChanges
-  /// Gives up a split that cannot be read; no more of its bytes are given.
+  /// Gives up a split that cannot be read. The source returns no more of its bytes.
   mutating func abandon(_ split: SplitID)
-  /// Takes note that all that a checkpoint must know of a split that has ended or was abandoned is in
-  /// batches that are cut: the split is done.
+  /// Records that a split is done: it has ended or was abandoned, and the batches with all of its records are cut.
   mutating func finish(_ split: SplitID) throws(FileError)
-  /// Begins to end: nothing new is taken from anyone.
+  /// Starts to end the source: it accepts nothing new.
   ///
-  /// - Returns: whether what was handed over already is still to be read, up to `.end`; false if nothing
-  ///   is lost by not reading it.
+  /// - Returns: whether there are received bytes to read, up to `.end`; false if nothing is lost without reading
+  ///   them.
   mutating func drain() -> Bool
 }
 
@@ -71,18 +68,18 @@ extension Source {
   package mutating func drain() -> Bool { false }
 }
 
-/// The number of a split within one run of a stream. It is given once, and ascends.
+/// The number of a split in one run of a stream. Numbers ascend and are not reused.
 package typealias SplitID = Int
 
-/// One thing that a source tells.
+/// An event of a source.
 package enum SourceEvent: Sendable, Equatable {
   /// Bytes or messages of a split.
   case data(SplitID, Chunk)
   /// No more bytes of the split follow.
   case ended(SplitID)
-  /// Something of the input is lost, in words; the source goes on after it.
+  /// A part of the input is lost, in words. The source continues after it.
   case gap(String)
-  /// There is nothing now.
+  /// There are no bytes for now.
   case idle(Awaiting)
   /// The source has ended, and so have all its splits.
   case end
@@ -90,24 +87,24 @@ package enum SourceEvent: Sendable, Equatable {
 
 /// A piece of a split.
 package enum Chunk: Sendable, Equatable {
-  /// So many bytes, at the start of the buffer that was read into.
+  /// The number of bytes at the start of the buffer.
   case bytes(Int)
 }
 
-/// How a split starts: at the beginning, or at the cursor of an earlier run.
+/// The start of a split: its beginning, or the cursor of an earlier run.
 package struct SplitStart: Sendable, Equatable {
-  /// Survives a restart, if the split does.
+  /// The name stays the same after a restart, if the split still exists.
   package var name: String
-  /// The offset of the first byte given in the compressed bytes; nil if they are not compressed.
+  /// The offset of the first byte in the compressed bytes; nil if they are not compressed.
   package var container: ContainerOffset?
-  /// The decompressed bytes before the first record to be read.
+  /// The number of decompressed bytes before the first record to read.
   package var byteOffset = 0
-  /// The records before it.
+  /// The number of records before it.
   package var records = 0
-  /// The format's own note at the cursor.
+  /// The data of the format's decoder at the cursor.
   package var decoder = OpaqueBytes()
   package var header = HeaderPlace.expected
-  /// Whether the bytes were compressed since the cursor was taken, in other frames.
+  /// Whether the bytes were compressed after the cursor was taken, so that the frames differ.
   package var isReframed = false
 
   package init(name: String) {
@@ -125,15 +122,14 @@ package struct SplitStart: Sendable, Equatable {
   }
 }
 
-/// Everything that a source is opened with.
+/// The data with which a source is opened.
 package struct SourceContext: Sendable {
   package var connector: ConnectorContext
   /// The cursors of an earlier source; nil for the first.
   package var cursor: InputCursor?
-  /// The splits that are done, by hash, of a source that has a list of them.
+  /// The done splits, by hash, for a source that keeps a list of them.
   package var doneSplits: Set<UInt64> = []
-  /// The start of what compressed bytes hold, given their first ones; nil if they are in no container
-  /// that is known.
+  /// Returns the first decompressed bytes, from the first compressed ones; nil if the container is unknown.
   package var decompressedStart: @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }
 
   package init(_ connector: ConnectorContext, cursor: InputCursor? = nil) {
@@ -149,21 +145,20 @@ package struct SourceContext: Sendable {
 /// Opens a source.
 package typealias SourceFactory = @Sendable (SourceContext) throws(FileError) -> any Source
 
-/// A kind of source: its name in a configuration, which locations on the command line mean it, and how
-/// it is configured.
+/// A kind of source: its name in a configuration, the locations of the command line that select it, and its settings.
 package struct SourceKind: Sendable {
   package let name: String
   /// Whether the source has no end, so that batches are also cut by time.
   package let isLive: Bool
-  /// Its settings, in the section under its name and by options.
+  /// Its settings, in the section with its name and as options.
   package let settings: SettingGroup
-  /// The place that the values of its settings lead to.
+  /// The location that its settings give.
   package let place: @Sendable (SettingValues) -> ConnectorPlace
-  /// How a location on the command line is opened; nil if it does not mean this kind.
+  /// Opens a location of the command line; nil if the location does not select this kind.
   package let locate: @Sendable (_ location: String, SettingValues) -> SourceFactory?
-  /// How the place that the values of its settings lead to is opened.
+  /// Opens the location that its settings give.
   package let open: @Sendable (SettingValues) -> SourceFactory
-  /// Whether several streams may read the same one, since reading takes nothing from it.
+  /// Whether several streams may read the same source, since reading does not consume it.
   package let isShareable: Bool
   package let trial: ConnectorTrial
 
@@ -185,18 +180,18 @@ package struct SourceKind: Sendable {
   }
 }
 
-/// Every source that Evenkeel reads from.
+/// All sources of Evenkeel.
 package enum BuiltInSources {
-  /// Asked in order; the last one takes what no other wants.
+  /// The kinds, in the order in which they are asked. The last one takes every location.
   package static let all: [SourceKind] = [
     .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
   ]
 }
 
 extension [SourceKind] {
-  /// How a location of the command line is opened.
+  /// The factory for a location of the command line.
   ///
-  /// - Parameter values: those of the kinds' options.
+  /// - Parameter values: the values of the options of all kinds.
   package func factory(
     _ location: String, _ values: SettingValues = SettingValues()
   ) -> SourceFactory {

@@ -5,14 +5,11 @@ internal import Synchronization
 ///
 /// The bytes go to `.evenkeel-PID-N.tmp` in the same directory; exclusive creation makes sure that no other file has
 /// that name. `commit()` syncs this file, renames it and syncs the directory. Until the rename, an existing file at
-/// the
-/// path stays unchanged, also when a step fails. If the process is killed, the temporary file stays. It is never
-/// read,
-/// and it does not disturb later files.
+/// the path stays unchanged, also when a step fails. If the process is killed, the temporary file stays. It is never
+/// read, and it does not disturb later files.
 ///
 /// A symbolic link at the path is replaced, not followed. A directory, a FIFO or a device at the path is refused,
-/// since
-/// the rename would destroy it.
+/// since the rename would destroy it.
 package final class AtomicFile: Sendable {
   package let path: String
   private let temporaryPath: String

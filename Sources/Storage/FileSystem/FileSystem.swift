@@ -21,8 +21,7 @@ package protocol FileSystem: Sendable {
   /// Opens a file for reading and writing, and locks it. Makes an empty file if there is none.
   ///
   /// The lock lasts until the file is closed or the process dies. A second lock, of this process or of another,
-  /// throws an
-  /// error with `isLockedElsewhere`.
+  /// throws an error with `isLockedElsewhere`.
   func lock(_ path: String) throws(FileError) -> any File
   /// Makes the names in a directory durable.
   func syncDirectory(_ directory: String) throws(FileError)
@@ -138,8 +137,7 @@ extension FileSystem {
   /// The whole of a regular file, if it has at most `limit` bytes.
   ///
   /// Refuses other files before it reads a byte, since a FIFO could block the reader for ever. A pipe of this
-  /// process,
-  /// such as `/dev/stdin` or `/dev/fd/63`, is an exception: it is read.
+  /// process, such as `/dev/stdin` or `/dev/fd/63`, is an exception: it is read.
   package func contents(of path: String, limit: Int) throws(StorageError) -> [UInt8] {
     var contents: [UInt8] = []
     let kind: FileStatus.Kind

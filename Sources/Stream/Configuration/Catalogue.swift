@@ -37,7 +37,9 @@ package struct Catalogue: Sendable {
     outputFormat = Setting(
       "output.format", names, defaultText: "that of the input",
       option: .value("output-format", "name"), effects: .outputForm,
-      help: "The format of the output. Another one than the input's carries the features alone.")
+      help:
+        "The format of the output. If it differs from that of the input, the output contains only "
+        + "the features.")
   }
 
   /// The settings of a stream, those of its source, sink and format aside.

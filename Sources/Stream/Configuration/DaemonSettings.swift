@@ -9,12 +9,12 @@ package enum DaemonSettings {
 
   package static let stateDirectory = Setting(
     required: "state_directory", .path,
-    help: "Where checkpoints and dead letters are kept, one directory a stream.")
+    help: "The directory of checkpoints and dead letters, with one directory for each stream.")
 
   package static let listen = Setting(
     "control.listen", listenType, default: ControlOptions().listen,
     help:
-      "Where the control plane listens: `host:port`, `[IPv6]:port` or `unix:PATH`, several in a list, or "
+      "The address of the control plane: `host:port`, `[IPv6]:port` or `unix:PATH`; a list of these; or "
       + "`off`.")
 
   package static let tokenFile = Setting(
@@ -27,15 +27,15 @@ package enum DaemonSettings {
 
   package static let shutdownTimeout = Setting(
     "shutdown_timeout", .seconds(in: 0...3600), default: 20,
-    help: "How long a stop may take to drain the streams.")
+    help: "The longest time for a stop to drain the streams.")
 
   package static let logLevel = Setting<Logger.Level>(
     "log.level", .choice, default: LogOptions().level,
-    help: "The least important messages that are logged.")
+    help: "The lowest level of messages to log.")
 
   package static let logFormat = Setting<LogFormat>(
     "log.format", .choice, default: LogOptions().format, option: .value("log-format", "name"),
-    help: "How messages are written.")
+    help: "The format of log messages.")
 
   /// The most addresses of one daemon.
   private static let mostAddresses = 8

@@ -35,7 +35,7 @@ package enum BatchSettings {
 
   package static let size = Setting(
     "batch.size", .integer(in: 1...BatchOptions.greatestSize), default: BatchOptions().size,
-    option: .value("batch-size", "n"), help: "Records in a mini-batch.")
+    option: .value("batch-size", "n"), help: "The number of records in a mini-batch.")
 
   package static let maxDelay = Setting(
     "batch.max_delay", .seconds(in: 0...86_400), default: BatchOptions().maxDelaySeconds,

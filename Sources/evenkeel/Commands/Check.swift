@@ -7,10 +7,10 @@ internal import Stream
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Checks a configuration file and tells every error in it.",
+    abstract: "Checks a configuration file and reports every error in it.",
     discussion: """
-      Each error is one line on stderr: FILE:LINE:COLUMN: KEY: expected …, found …. Exits with 0 if the \
-      file is fine and with 78 if it is not.
+      Each error is one line on stderr: FILE:LINE:COLUMN: KEY: expected …, found …. The exit code is 0 if \
+      there is no error, and 78 otherwise.
       """)
 
   @Option(help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
@@ -19,7 +19,7 @@ struct Check: ParsableCommand {
   @Flag(
     help: ArgumentHelp(
       "Also try sources, sinks, parameters and checkpoints.",
-      discussion: "Nothing is taken from a source, and nothing that is there is changed."))
+      discussion: "It takes nothing from a source, and changes nothing."))
   var connect = false
 
   func run() throws {

@@ -3,7 +3,7 @@ internal import Dataflow
 internal import Glibc
 internal import Stream
 
-/// The settings that commands have and a configuration file has not.
+/// The settings of commands that a configuration file does not have.
 enum CommandSettings {
   static let files = SettingGroup(
     "Files", [output, checkpointIn, checkpointOut, deadLetters, resume])
@@ -12,15 +12,15 @@ enum CommandSettings {
   static let output = Setting(
     nil, .shellPath, default: "-", option: .value("output", "path", short: "o"),
     help:
-      "Where the output goes; `-` is stdout. It is compressed if the name ends in `.zst`, or if "
-      + "it is stdout and no terminal.")
+      "The output file; `-` is stdout. The output is compressed if the name ends in `.zst`, or if it "
+      + "is stdout and stdout is no terminal.")
 
   static let checkpointIn = Setting(
     nil, .shellPath, option: .value("checkpoint-in", "file"), help: "The checkpoint to start from.")
 
   static let checkpointOut = Setting(
     nil, .shellPath, option: .value("checkpoint-out", "file"),
-    help: "Where the checkpoint of the end goes.")
+    help: "The file for the checkpoint at the end.")
 
   static let deadLetters = Setting(
     nil, .shellPath, option: .value("dead-letters", "file"),
@@ -28,14 +28,15 @@ enum CommandSettings {
 
   static let resume = Setting(
     nil, .shellPath, option: .value("resume", "directory"),
-    help: "Keep the state in this directory, and resume exactly if a run with it was killed.")
+    help: "Keep the state in this directory. If the run is killed, the next one resumes it exactly."
+  )
 
   static let noCompress = Setting(
     nil, .bool, default: false, option: .flag("no-compress"), help: "Write stdout uncompressed.")
 
   static let threads = Setting(
     nil, .integer(in: 1...mostThreads), default: min(StageThreads.usableProcessors, mostThreads),
-    option: .value("threads", "n"), help: "How many units are encoded at once.")
+    option: .value("threads", "n"), help: "How many units are encoded in parallel.")
 
   static let jsonSummary = Setting(
     nil, .bool, default: false, option: .flag("json-summary"),

@@ -10,7 +10,7 @@ struct Export: ParsableCommand {
     discussion: """
       pytorch: a safetensors file with the five tensors of BatchNorm1d.state_dict().
       folded: a safetensors file with scale and shift: y = scale · x + shift.
-      json: everything, readable; import takes it back.
+      json: everything, readable for people; import reads it.
       """)
 
   @Argument(help: "A checkpoint.")

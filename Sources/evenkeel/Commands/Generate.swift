@@ -8,11 +8,12 @@ internal import Storage
 internal import Stream
 internal import Synthetic
 
-/// `evenkeel generate`: a made stream to try things on.
+/// `evenkeel generate`: writes a synthetic stream, for tests.
 struct Generate: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate",
-    abstract: "Writes a made stream: drifting, seasonal, with missing values and a unit change.",
+    abstract:
+      "Writes a synthetic stream: drifting, seasonal, with missing values and a unit change.",
     usage: "evenkeel generate [<options>]",
     discussion: "The same options give the same bytes on every machine.")
 
@@ -34,9 +35,9 @@ struct Generate: DescribedCommand {
     help: "The number of records.")
   private static let features = Setting(
     nil, .integer(in: 1...1_000_000), default: defaults.features, option: .value("features", "n"),
-    help: "The number of features, called `f0`, `f1`, ….")
+    help: "The number of features, named `f0`, `f1`, ….")
   private static let rate = Setting(
-    nil, .positive, defaultText: "as fast as it goes", option: .value("rate", "n"),
+    nil, .positive, defaultText: "as fast as possible", option: .value("rate", "n"),
     help: "Records a second.")
   private static let seed = Setting(
     nil, .integer(in: 0...Int.max), default: Int(defaults.seed), option: .value("seed", "n"),
@@ -46,18 +47,19 @@ struct Generate: DescribedCommand {
     help: "The share of missing values.")
   private static let drift = Setting(
     nil, deviations, default: defaults.drift, option: .value("drift", "d"),
-    help: "How far means walk in a day, in standard deviations.")
+    help: "How far means wander in a day, in standard deviations.")
   private static let season = Setting(
     nil, deviations, default: defaults.season, option: .value("season", "a"),
     help: "The amplitude of the daily season, in standard deviations.")
   private static let unitChangeAt = Setting(
     nil, .integer(in: 0...Int.max), option: .value("unit-change-at", "row"),
-    help: "From this record on (counted from 0), `f0` comes in another unit: x · 1.8 + 32.")
+    help: "From this record on (counted from 0), `f0` has another unit: x · 1.8 + 32.")
   private static let decimals = Setting(
     nil, .integer(in: 0...9), default: defaults.decimals, option: .value("decimals", "n"),
     help: "Digits after the decimal point.")
   private static let format = Setting(
-    nil, .word(of: ["csv", "ndjson", "raw"]), defaultText: "by the output's name, else csv",
+    nil, .word(of: ["csv", "ndjson", "raw"]),
+    defaultText: "by the name of the output, otherwise csv",
     option: .value("format", "name"), help: "The format of the records.")
 
   private static let ratio = SettingType.number(
@@ -85,7 +87,7 @@ struct Generate: DescribedCommand {
     let start = ContinuousClock.now
     let frame = ByteBuffer()
     var chunk: [UInt8] = []
-    // A rate is kept in steps of a tenth of a second.
+    // With a rate, each step writes the records of a tenth of a second.
     let recordLimit = rate.map { max(1, Int($0 / 10)) } ?? .max
     while stream.next(into: &chunk, recordLimit: recordLimit) > 0 {
       frame.append(chunk)

@@ -9,8 +9,8 @@ struct Import: ParsableCommand {
     abstract: "Makes a checkpoint from another tool's state.",
     discussion: """
       pytorch: a safetensors file with running_mean and running_var, and weight, bias and \
-      num_batches_tracked if they are there.
-      json: what export --to json wrote.
+      num_batches_tracked if the file has them.
+      json: a file that export --to json wrote.
       """)
 
   @Argument(help: "The file to read.")
@@ -23,10 +23,12 @@ struct Import: ParsableCommand {
   var output: String
 
   @Option(
-    help: "pytorch: the names of the features, in order; else those in the file, or f0, f1, ….")
+    help:
+      "pytorch: the names of the features, in order. The default is those in the file, or f0, f1, …."
+  )
   var features: String?
 
-  @Option(help: "pytorch: what stands before the tensors' names, such as 'bn1.'.")
+  @Option(help: "pytorch: the prefix of the tensors' names, such as 'bn1.'.")
   var prefix = ""
 
   @Option(

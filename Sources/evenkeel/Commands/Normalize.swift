@@ -12,9 +12,9 @@ struct Normalize: DescribedCommand {
     abstract: "Normalises one stream from INPUT to OUTPUT.",
     usage: "evenkeel normalize [<options>] [<input>]",
     discussion: """
-      Reads CSV, NDJSON or raw floats, zstd-compressed or not, cuts mini-batches, updates a running \
-      mean and variance per feature, and writes the stream with its features normalised; all else \
-      passes byte for byte.
+      Reads CSV, NDJSON or raw floats, zstd-compressed or not. Cuts the records into mini-batches, updates a \
+      running mean and variance of each feature, and writes the stream with its features normalised. All other \
+      bytes pass unchanged.
       """)
 
   private static let catalogue = Catalogue.builtIn

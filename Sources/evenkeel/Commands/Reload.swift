@@ -5,15 +5,15 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Stream
 
-/// `evenkeel reload`: has a running daemon apply its changed configuration, and tells how that ended.
+/// `evenkeel reload`: makes a running daemon apply its changed configuration, and reports the result.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reload",
-    abstract: "Has a running daemon apply its changed configuration, and waits for the outcome.",
+    abstract: "Makes a running daemon apply its changed configuration, and waits for the result.",
     discussion: """
-      Exits with 0 if the daemon has applied the file and with 78 if it has refused it; then everything \
-      runs on as before. The daemon is asked over the control plane that the file names; with control.listen: \
-      off, the file is checked, the signal is sent, and the outcome is in the daemon's log.
+      The exit code is 0 if the daemon has applied the file. It is 78 if the daemon has refused the file; then all \
+      streams continue with the old one. The command asks the daemon over the control plane that the file names. \
+      With control.listen: off, the command checks the file and sends the signal, and the daemon's log has the result.
       """)
 
   @Option(help: ArgumentHelp("The configuration of the daemon.", valueName: "file"))
@@ -71,7 +71,8 @@ struct Reload: ParsableCommand {
       // A daemon that is busy may miss a look.
       if let daemon = try? client.daemon(), daemon.reloads > count, let last = daemon.lastReload {
         guard let error = last.error else { return }
-        throw CommandFailure("refused, everything runs on as before: \(error)", exitCode: 78)
+        throw CommandFailure(
+          "refused, all streams continue with the old configuration: \(error)", exitCode: 78)
       }
       usleep(UInt32(Self.secondsBetweenLooks * 1e6))
     }

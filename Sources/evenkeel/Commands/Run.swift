@@ -5,7 +5,8 @@ internal import Stream
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Runs every stream of a configuration until SIGTERM or SIGINT; SIGHUP reloads it.")
+    abstract:
+      "Runs every stream of a configuration until SIGTERM or SIGINT. SIGHUP reloads the file.")
 
   @Option(help: ArgumentHelp("The configuration.", valueName: "file"))
   var config: String

@@ -10,7 +10,7 @@ struct Top: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "top",
     abstract: "Shows the streams of a running daemon, live.",
-    discussion: "Where stdout is no terminal, one table is printed, as with --once.")
+    discussion: "If stdout is no terminal, it prints one table, as with --once.")
 
   @Option(help: "The daemon's control plane: http://HOST:PORT or unix:PATH.")
   var url = "http://127.0.0.1:9600"
@@ -18,7 +18,7 @@ struct Top: ParsableCommand {
   @Flag(help: "Print one table and stop.")
   var once = false
 
-  @Option(help: ArgumentHelp("Seconds between two looks.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Seconds between two updates.", valueName: "seconds"))
   var interval = 1.0
 
   func validate() throws {

@@ -2,7 +2,7 @@ internal import CLZ4
 
 /// Compresses and decompresses LZ4 frames (LZ4 frame format 1.6), each held in memory as a whole.
 final class LZ4Frames: @unchecked Sendable {
-  // @unchecked because a context belongs to one worker, which is run by one thread at a time.
+  // @unchecked because a context belongs to one worker, and one thread at a time runs a worker.
   private let context: OpaquePointer
 
   init() throws(CompressionError) {
@@ -16,7 +16,7 @@ final class LZ4Frames: @unchecked Sendable {
     LZ4F_freeDecompressionContext(context)
   }
 
-  /// Decompresses one frame to exactly as many bytes as `output` has.
+  /// Decompresses one frame, which must have exactly as many bytes as `output`.
   func decompress(
     _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(CompressionError) {

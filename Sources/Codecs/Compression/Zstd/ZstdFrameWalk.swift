@@ -8,7 +8,7 @@ package enum ZstdFrameWalk {
   /// - Parameters:
   ///   - start: an offset at which a frame starts.
   ///   - end: the end of the bytes.
-  ///   - read: gives so many bytes at an offset, fewer at the end.
+  ///   - read: returns this number of bytes at an offset, fewer at the end.
   package static func wholeEnd<Failure: Error>(
     from start: Int, to end: Int,
     read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
@@ -21,7 +21,7 @@ package enum ZstdFrameWalk {
     return whole
   }
 
-  /// The end of the frame at an offset; nil if it is not there as a whole, or is no frame.
+  /// The end of the frame at an offset; nil if the frame is incomplete, or if there is none.
   private static func frameEnd<Failure: Error>(
     at start: Int, to end: Int,
     read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
@@ -43,7 +43,7 @@ package enum ZstdFrameWalk {
       guard offset + 3 <= end else { return nil }
       let block = number(try read(offset, 3)[...])
       let (isLast, type, size) = (block & 1 == 1, block >> 1 & 3, block >> 3)
-      // A block of one repeated byte holds that byte alone; type 3 is reserved.
+      // A block of one repeated byte contains only that byte. Type 3 is reserved.
       guard type != 3 else { return nil }
       offset += 3 + (type == 1 ? 1 : size)
       if isLast { break }

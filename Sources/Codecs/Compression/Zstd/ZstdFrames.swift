@@ -1,8 +1,8 @@
 internal import CZstd
 
-/// Compresses and decompresses zstd frames, each held in memory as a whole.
+/// Compresses and decompresses zstd frames. Each frame is in memory as a whole.
 final class ZstdFrames: @unchecked Sendable {
-  // @unchecked because the contexts belong to one worker, which is run by one thread at a time.
+  // @unchecked because the contexts belong to one worker, and one thread at a time runs a worker.
   private let decompressor: OpaquePointer
   private let compressor: OpaquePointer
 
@@ -21,7 +21,7 @@ final class ZstdFrames: @unchecked Sendable {
     ZSTD_freeCCtx(compressor)
   }
 
-  /// Decompresses frames to exactly as many bytes as `output` has.
+  /// Decompresses frames, which together must have exactly as many bytes as `output`.
   func decompress(
     _ frames: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(CompressionError) {
