@@ -37,7 +37,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
   ///
   /// - Parameters:
   ///   - key: its keys within the section of its group, such as `warm_up.batches`; nil if only the command line has
-  /// the setting.
+  ///     the setting.
   ///   - option: its form on the command line; nil if only the file has the setting.
   ///   - help: one or two sentences, in Markdown.
   package convenience init(

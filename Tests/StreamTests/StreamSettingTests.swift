@@ -74,8 +74,8 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     ),
     (
       ["--columns", "2", "--features", "f1", "--scalar", "float64"],
-      "--precision: expected float64, the width of the columns that are no features and pass as they "
-        + "are, found float32; or make every column a feature"
+      "--precision: expected float64, the width of the columns that are no features and pass "
+        + "unchanged, found float32; or make every column a feature"
     ),
     (["--columns", "2", "--features", "f1", "--scalar=float64", "--precision=float64"], nil),
     (["--columns", "2", "--features", "f1", "--scalar=float64", "--output-format=csv"], nil),

@@ -1,36 +1,35 @@
 /// A codec of compressed input: decompresses frames that follow one another, piece by piece.
 ///
-/// A frame is what can be decompressed by itself: a zstd or LZ4 frame, a gzip member. A stream resumes at
-/// the start of one. A codec of single frames without end, such as most gzip files, makes it resume at the
-/// start of the split.
+/// A frame can be decompressed by itself: a zstd or LZ4 frame, a gzip member. A stream resumes at the start of a
+/// frame. If the whole split is a single frame, as in most gzip files, it resumes at the start of the split.
 package protocol CompressionCodec: Sendable {
   /// The name in messages.
   static var name: String { get }
-  /// The first bytes of a frame; any of them.
+  /// The possible first bytes of a frame.
   static var magics: [Magic] { get }
 
   init(_ options: CodecOptions) throws(CompressionError)
 
   /// Decompresses as much of `input` as `output` has room for, at most to the end of a frame.
   ///
-  /// After an end, the next byte is the first of another frame. `input` may be empty: there may be output
-  /// from input that was taken before.
+  /// After the end of a frame, the next byte is the first of another frame. `input` may be empty, because input that
+  /// was taken before may still give output.
   mutating func decompress(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(CompressionError) -> DecompressedPiece
 }
 
-/// Every codec of compressed input that Evenkeel reads.
+/// All codecs of compressed input.
 package enum BuiltInCodecs {
-  /// Asked in order: the first whose magic number the input begins with reads it.
+  /// The codecs, in the order in which they are asked. The first one with a matching magic number reads the input.
   package static let all: [any CompressionCodec.Type] = [ZstdDecompressor.self]
 }
 
-/// The settings of compressed input; a codec uses those that concern it.
+/// The settings of compressed input. Each codec uses those that concern it.
 package struct CodecOptions: Sendable {
   /// Frames that need a window of more than 2^maxWindowLog bytes are refused.
   package var maxWindowLog: Int
-  /// A dictionary that frames may refer to, as `zstd --train` makes it.
+  /// The dictionary of the frames, as `zstd --train` makes it.
   package var dictionary: [UInt8]?
 
   package init(maxWindowLog: Int, dictionary: [UInt8]? = nil) {
@@ -41,11 +40,11 @@ package struct CodecOptions: Sendable {
 
 /// The progress of one call of a codec.
 package struct DecompressedPiece: Sendable, Equatable {
-  /// Bytes of the input.
+  /// The number of input bytes taken.
   package var consumed: Int
-  /// Bytes of the output.
+  /// The number of output bytes written.
   package var produced: Int
-  /// Whether a frame ended there.
+  /// Whether a frame ended after them.
   package var frameEnded: Bool
 
   package init(consumed: Int, produced: Int, frameEnded: Bool) {
@@ -57,7 +56,7 @@ package struct DecompressedPiece: Sendable, Equatable {
 
 /// The first bytes of a frame.
 package struct Magic: Sendable {
-  /// The most bytes that one may have: so many are looked at.
+  /// The most bytes of a magic number. The first bytes of the input that are compared.
   package static let greatestCount = 4
 
   let bytes: [UInt8]
@@ -70,8 +69,8 @@ package struct Magic: Sendable {
     self.firstByteMask = firstByteMask
   }
 
-  /// Whether the input begins with these bytes, or ends within them: at least two of them then, among them
-  /// one that no text has.
+  /// Whether the input begins with these bytes. If it ends inside them, it must have at least two of them, and one of
+  /// those must not be a byte of text.
   func begins(_ input: UnsafeRawBufferPointer) -> Bool {
     guard let first = input.first, first & firstByteMask == bytes[0],
       zip(input, bytes).dropFirst().allSatisfy({ $0 == $1 })

@@ -6,14 +6,14 @@ package import Records
 
 /// Decompresses the bytes of a split, if they are compressed.
 ///
-/// The first bytes tell: frames of a codec are decompressed, anything else is passed on. Frames that follow
-/// one another are one stream.
+/// The first bytes decide: frames of a codec are decompressed; other bytes are passed on unchanged. Consecutive
+/// frames are one stream.
 package struct InputDecompressor: Sendable {
   private enum Contents {
-    /// The first bytes tell.
+    /// The first bytes were not seen yet. They decide.
     case unknown
     case plain
-    /// Frames, as the cursor says; the first bytes tell of which codec.
+    /// Frames, by the cursor. The first bytes tell the codec.
     case unknownFrames
     case frames(any CompressionCodec)
   }
@@ -36,7 +36,7 @@ package struct InputDecompressor: Sendable {
 
   /// - Parameters:
   ///   - container: the position of the first input byte in the compressed bytes. Nil at the start of the split, and
-  /// for bytes that are not compressed.
+  ///     for bytes that are not compressed.
   ///   - byteOffset: the number of decompressed bytes before the cursor from which the split is read.
   package init(
     _ options: CodecOptions, at container: ContainerOffset? = nil, byteOffset: Int = 0,
@@ -62,8 +62,8 @@ package struct InputDecompressor: Sendable {
   /// Decompresses `input` to the end of `output`: at most `limit` bytes, and at least three quarters of `limit` if
   /// there are as many.
   ///
-  /// - Returns: the bytes of `input` taken; the rest is to be given again, with what follows it.
-  /// - Throws: for bytes that the codec refuses, with the offset of the frame.
+  /// - Returns: the number of input bytes taken. Give the rest again, together with the bytes after it.
+  /// - Throws: an error for bytes that the codec refuses, with the offset of the frame.
   package mutating func decompress(
     _ input: UnsafeRawBufferPointer, isLast: Bool, limit: Int, into output: ByteBuffer
   ) throws(CompressionError) -> Int {
@@ -85,7 +85,7 @@ package struct InputDecompressor: Sendable {
       byteOffset += count
       return count
     case .frames(var codec):
-      // No codec is copied when it changes.
+      // Removes the codec from `contents`, so that it has one owner and is not copied.
       contents = .plain
       defer { contents = .frames(codec) }
       return try decompress(input, limit: limit, by: &codec, into: output)
@@ -140,8 +140,8 @@ package struct InputDecompressor: Sendable {
       description: "frame at byte \(frames.last?.offset ?? 0) of the input: \(error)")
   }
 
-  /// The start of what compressed bytes hold, given their first ones; nil if they are not compressed, or in
-  /// no way that is known.
+  /// The first decompressed bytes, from the first compressed ones. Nil if the bytes are not compressed, or if no
+  /// codec knows them.
   package static func start(of bytes: [UInt8], _ options: CodecOptions) -> [UInt8]? {
     let output = ByteBuffer()
     var decompressor = InputDecompressor(options)
@@ -161,10 +161,10 @@ package struct InputDecompressor: Sendable {
     }
   }
 
-  /// Whether the input, if it ended here, ended with a whole frame.
+  /// Whether the input so far ends with a whole frame.
   package var endsWithFrame: Bool { isCompressed && !isWithinFrame && !mayHoldMore }
 
-  /// Checks that the input did not end within a frame.
+  /// Checks that the input does not end inside a frame.
   package func finish() throws(CompressionError) {
     if case .frames(let codec) = contents, isWithinFrame {
       throw refused(

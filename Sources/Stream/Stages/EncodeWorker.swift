@@ -11,7 +11,7 @@ struct EncodeWorker: Worker {
 
   /// - Parameters:
   ///   - level: the zstd level; nil leaves the output uncompressed.
-  ///   - pool: takes the batches that are done with.
+  ///   - pool: takes the blocks that are not needed any more.
   init(level: Int?, pool: BlockPool? = nil) throws(CompressionError) {
     self.level = level
     self.pool = pool
@@ -61,7 +61,7 @@ private struct Workspace {
     }
   }
 
-  /// The text as a frame, or as it is.
+  /// The text as a zstd frame, or unchanged without compression.
   func frame(keepsEmpty: Bool) throws(CompressionError) -> [UInt8] {
     guard text.count > 0 || keepsEmpty else { return [] }
     return try compressor?.compress(text.readable) ?? Array(text.readable)

@@ -1,6 +1,6 @@
 internal import CLZ4
 
-/// Compresses and decompresses LZ4 frames (LZ4 frame format 1.6), each held in memory as a whole.
+/// Compresses and decompresses LZ4 frames (LZ4 frame format 1.6). Each frame is in memory as a whole.
 final class LZ4Frames: @unchecked Sendable {
   // @unchecked because a context belongs to one worker, and one thread at a time runs a worker.
   private let context: OpaquePointer
@@ -43,7 +43,7 @@ final class LZ4Frames: @unchecked Sendable {
     }
   }
 
-  /// Appends one frame with these contents, and their size, to `output`.
+  /// Compresses bytes to one frame with their size, and appends it to `output`.
   func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
     var preferences = LZ4F_preferences_t()
     preferences.frameInfo.contentSize = UInt64(bytes.count)

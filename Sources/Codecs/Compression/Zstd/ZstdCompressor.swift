@@ -2,9 +2,9 @@ internal import CZstd
 
 /// Compresses whole frames, each with its content checksum and size.
 package final class ZstdCompressor: @unchecked Sendable {
-  // @unchecked because a context belongs to one worker, which is run by one thread at a time.
+  // @unchecked because a context belongs to one worker, and one thread at a time runs a worker.
   private let context: OpaquePointer
-  /// Takes a frame, whose size is known only then.
+  /// Takes the output of a frame, since its size is known only after compressing.
   private let frame = ByteBuffer()
 
   package static let levels = Int(ZSTD_minCLevel())...Int(ZSTD_maxCLevel())
@@ -22,7 +22,7 @@ package final class ZstdCompressor: @unchecked Sendable {
     ZSTD_freeCCtx(context)
   }
 
-  /// One frame with these contents.
+  /// Compresses the bytes into one frame.
   package func compress(_ bytes: UnsafeBufferPointer<UInt8>) throws(CompressionError) -> [UInt8] {
     frame.removeAll()
     let room = frame.room(ZSTD_compressBound(bytes.count))
@@ -34,7 +34,7 @@ package final class ZstdCompressor: @unchecked Sendable {
   }
 }
 
-/// Throws for a status of libzstd that is an error.
+/// Throws an error if a status of libzstd is one.
 func checkZstd(_ status: Int) throws(CompressionError) {
   if ZSTD_isError(status) != 0 {
     throw CompressionError(

@@ -1,8 +1,8 @@
 internal import CZstd
 
-/// Decompresses zstd frames piece by piece (RFC 8878), checking their content checksums.
+/// Decompresses zstd frames piece by piece (RFC 8878), and checks their content checksums.
 package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
-  // @unchecked because a context belongs to one stage, and a stage is run by one thread at a time.
+  // @unchecked because a context belongs to one stage, and one thread at a time runs a stage.
   private let context: OpaquePointer
   private let maxWindowLog: Int
 
@@ -13,7 +13,7 @@ package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
     Magic([0x50, 0x2A, 0x4D, 0x18], firstByteMask: 0xF0),
   ]
 
-  /// The longest window that libzstd takes, as a power of two.
+  /// The base-2 logarithm of the longest window that libzstd accepts.
   package static let greatestWindowLog = 31
 
   package init(_ options: CodecOptions) throws(CompressionError) {
@@ -50,8 +50,8 @@ package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
       throw CompressionError(description: "expected the checksum of the frame, found another")
     case ZSTD_error_dictionary_wrong:
       throw CompressionError(
-        description: "expected a zstd frame of the dictionary given, or of none, "
-          + "found one of another; --dictionary gives it")
+        description: "expected a zstd frame with the given dictionary, or without one, "
+          + "found a frame with another dictionary; --dictionary sets it")
     default:
       throw CompressionError(
         description: "broken zstd frame: " + String(cString: ZSTD_getErrorName(status)).lowercased()

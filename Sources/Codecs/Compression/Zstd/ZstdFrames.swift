@@ -6,7 +6,7 @@ final class ZstdFrames: @unchecked Sendable {
   private let decompressor: OpaquePointer
   private let compressor: OpaquePointer
 
-  /// - Parameter level: of what is compressed.
+  /// - Parameter level: the level for compressing.
   init(level: Int) throws(CompressionError) {
     guard let decompressor = ZSTD_createDCtx(), let compressor = ZSTD_createCCtx() else {
       throw CompressionError(description: "out of memory")
@@ -34,7 +34,7 @@ final class ZstdFrames: @unchecked Sendable {
     }
   }
 
-  /// Appends one frame with these contents, and their size, to `output`.
+  /// Compresses bytes to one frame with their size, and appends it to `output`.
   func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
     let room = output.room(ZSTD_compressBound(bytes.count))
     let count = ZSTD_compress2(
