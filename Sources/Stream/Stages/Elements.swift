@@ -46,12 +46,13 @@ extension [RejectedRecord] {
   var byteCount: Int { reduce(0) { $0 + $1.bytes.count } }
 }
 
-/// Normalised records that fill a frame, and the events and barriers that leave with them.
-struct RecordUnit: Sized, Sendable {
+/// Normalised records that fill a frame, and the events and barriers that leave with them. It holds blocks
+/// and their encoder first, then the bytes that an EncodeWorker made of them.
+struct OutputUnit: Sized, Sendable {
   var encoder: (any RecordEncoder)?
   /// Whether a prologue comes before the records: in the first unit, and when the columns change.
   var startsStream = false
-  /// The blocks whose selections are written.
+  /// The blocks whose selections are written. Empty once they are encoded.
   var blocks: [RecordBlock] = []
   var events: [StreamEvent] = []
   /// The mini-batches that end in this unit, with their sizes and the times of their cuts.
@@ -59,12 +60,19 @@ struct RecordUnit: Sized, Sendable {
   /// Comes after all records of the unit.
   var barrier: Barrier?
 
+  /// The prologue as it is written, if the unit starts the stream and is encoded.
+  var prologue: [UInt8]?
+  /// The blocks as they are written.
+  var bytes: [UInt8] = []
+  /// The number of records in `bytes`.
+  var records = 0
+
+  /// The size of the output in bytes: about, and once it is encoded exactly.
+  var byteCount = 0
+
   var isEmpty: Bool {
     blocks.isEmpty && events.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
   }
-
-  /// The size of the output, in bytes.
-  var byteCount = 0
 }
 
 /// The end of a mini-batch.
@@ -72,17 +80,4 @@ struct BatchCut: Sendable {
   var records: Int
   /// In nanoseconds of the monotonic clock.
   var time: UInt64
-}
-
-/// The encoded bytes of a unit, and the events and barriers that leave with them.
-struct EncodedBlock: Sized, Sendable {
-  /// The bytes before the records, in the first unit and when the columns change.
-  var prologue: [UInt8]?
-  var bytes: [UInt8]
-  var records = 0
-  var cuts: [BatchCut] = []
-  var events: [StreamEvent] = []
-  var barrier: Barrier?
-
-  var byteCount: Int { (prologue?.count ?? 0) + bytes.count + events.byteCount }
 }

@@ -29,7 +29,7 @@ struct EmitStage: Stage {
   /// Called with each event after its batch was written.
   private let report: @Sendable (StreamEvent) -> Void
   private var output: StreamOutput
-  private var written: EncodedBlock?
+  private var written: OutputUnit?
   private var diskStep: DiskStep?
 
   init(
@@ -43,7 +43,7 @@ struct EmitStage: Stage {
   }
 
   mutating func step(
-    _ signal: consuming Signal<EncodedBlock>, emit: (consuming Nothing) -> Void
+    _ signal: consuming Signal<OutputUnit>, emit: (consuming Nothing) -> Void
   ) throws -> Progress {
     do {
       switch consume signal {
@@ -61,7 +61,7 @@ struct EmitStage: Stage {
     }
   }
 
-  private mutating func write(_ unit: EncodedBlock) throws(FileError) {
+  private mutating func write(_ unit: OutputUnit) throws(FileError) {
     if let prologue = unit.prologue { try output.sink.begin(prologue) }
     if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)

@@ -19,31 +19,29 @@ struct EncodeWorker: Worker {
     WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
 
-  mutating func work(_ input: consuming RecordUnit) throws -> EncodedBlock {
+  mutating func work(_ input: consuming OutputUnit) throws -> OutputUnit {
+    var unit = input
     let workspace = try WorkspacePool.shared.take(level: level)
     defer { WorkspacePool.shared.giveBack(workspace) }
     let text = workspace.text
-    var prologue: [UInt8]?
-    if input.startsStream {
+    if unit.startsStream {
       text.removeAll()
-      input.encoder?.encodePrologue(into: text)
+      unit.encoder?.encodePrologue(into: text)
       // Makes a frame even if it is empty: a file without any frame is not a zstd file.
-      prologue = try workspace.frame(keepsEmpty: true)
+      unit.prologue = try workspace.frame(keepsEmpty: true)
     }
     text.removeAll()
-    var records = 0
-    if let encoder = input.encoder {
-      for index in input.blocks.indices {
-        encoder.encode(input.blocks[index], into: text)
-        records += input.blocks[index].selectedRecords.count
+    if let encoder = unit.encoder {
+      for index in unit.blocks.indices {
+        encoder.encode(unit.blocks[index], into: text)
+        unit.records += unit.blocks[index].selectedRecords.count
       }
     }
-    let unit = EncodedBlock(
-      prologue: prologue, bytes: try workspace.frame(keepsEmpty: false), records: records,
-      cuts: input.cuts, events: input.events, barrier: input.barrier)
+    unit.bytes = try workspace.frame(keepsEmpty: false)
+    unit.byteCount = (unit.prologue?.count ?? 0) + unit.bytes.count + unit.events.byteCount
     // Releases the blocks before they go to the pool: the next user would copy memory with two owners.
-    let spent = input.blocks
-    input.blocks = []
+    let spent = unit.blocks
+    unit.blocks = []
     pool?.giveBack(spent)
     return unit
   }

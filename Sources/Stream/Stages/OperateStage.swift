@@ -49,7 +49,7 @@ struct OperateStage: Stage {
   }
 
   mutating func step(
-    _ signal: consuming Signal<IngestedItem>, emit: (consuming RecordUnit) -> Void
+    _ signal: consuming Signal<IngestedItem>, emit: (consuming OutputUnit) -> Void
   ) throws -> Progress {
     times.beginStep()
     switch consume signal {
@@ -91,7 +91,7 @@ struct OperateStage: Stage {
 
   /// Begins the stream, or a part of it whose records have other columns.
   private mutating func begin(
-    _ opening: StreamOpening, _ emit: (consuming RecordUnit) -> Void
+    _ opening: StreamOpening, _ emit: (consuming OutputUnit) -> Void
   ) throws(StreamError) {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
@@ -128,7 +128,7 @@ struct OperateStage: Stage {
   /// Pieces that are ready are added to a unit together, as late as possible: a unit that held a part of the
   /// block would make the next change copy the rest.
   private mutating func operate(
-    on block: inout RecordBlock, _ emit: (consuming RecordUnit) -> Void
+    on block: inout RecordBlock, _ emit: (consuming OutputUnit) -> Void
   ) throws(StreamError) {
     var ready = BlockOffset()..<BlockOffset()
     var start = BlockOffset()

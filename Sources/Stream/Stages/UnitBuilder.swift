@@ -9,9 +9,9 @@ struct UnitBuilder: Sendable {
   private let greatestBytes: Int
   var encoder: (any RecordEncoder)?
   /// The unit that grows.
-  var unit = RecordUnit()
+  var unit = OutputUnit()
   /// Units that are large enough, and not sent yet.
-  private var full: [RecordUnit] = []
+  private var full: [OutputUnit] = []
 
   /// - Parameters:
   ///   - precision: the width of the numbers in the output.
@@ -58,7 +58,7 @@ struct UnitBuilder: Sendable {
   }
 
   /// Sends the units that are due.
-  mutating func sendDue(_ emit: (consuming RecordUnit) -> Void) {
+  mutating func sendDue(_ emit: (consuming OutputUnit) -> Void) {
     if isDue {
       send(emit)
     } else {
@@ -67,7 +67,7 @@ struct UnitBuilder: Sendable {
   }
 
   /// Sends all units.
-  mutating func send(_ emit: (consuming RecordUnit) -> Void) {
+  mutating func send(_ emit: (consuming OutputUnit) -> Void) {
     endUnit()
     sendFull(emit)
   }
@@ -76,12 +76,12 @@ struct UnitBuilder: Sendable {
   private mutating func endUnit() {
     let (blocks, cuts) = (unit.blocks.count, unit.cuts.count)
     full.append(unit)
-    unit = RecordUnit()
+    unit = OutputUnit()
     unit.blocks.reserveCapacity(blocks)
     unit.cuts.reserveCapacity(cuts)
   }
 
-  private mutating func sendFull(_ emit: (consuming RecordUnit) -> Void) {
+  private mutating func sendFull(_ emit: (consuming OutputUnit) -> Void) {
     for var unit in full {
       unit.encoder = encoder
       emit(unit)
