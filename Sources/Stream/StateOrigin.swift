@@ -31,7 +31,8 @@ enum StateOrigin: Sendable {
 extension InitialState {
   /// The operators of a stream with the state that it starts from.
   ///
-  /// - Throws: `StreamError.configuration` if the checkpoint, γ and β, or the settings do not fit.
+  /// - Throws: `StreamError.configuration` if the checkpoint does not fit, `.operators` if γ and β, or the
+  ///   settings, do not.
   func open(
     _ configuration: StreamConfiguration, for schema: FeatureSchema
   ) throws(StreamError) -> (operators: OperatorChain, origin: StateOrigin) {
@@ -55,7 +56,7 @@ extension InitialState {
         if changed.parametersAreOther(than: operators) { operators = changed }
       }
     } catch {
-      throw .configuration("\(configuration.name): \(error)")
+      throw .operators(stream: configuration.name, error)
     }
     guard let checkpoint, adopted != nil, configuration.normalization.isFrozen else {
       return (operators, .ownSettings)

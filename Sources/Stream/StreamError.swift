@@ -1,4 +1,5 @@
 package import Codecs
+package import Dataflow
 package import Operators
 package import Storage
 
@@ -22,6 +23,14 @@ package enum StreamError: Error, CustomStringConvertible {
   case inputMissing(FileError)
   case outputRefused(FileError)
   case inputOutput(FileError)
+  /// Settings with which the format cannot read or write.
+  case format(stream: String, FormatError)
+  /// A level or a dictionary that the codec of the output refuses.
+  case compression(stream: String, CompressionError)
+  /// Settings, or a state, that an operator refuses.
+  case operators(stream: String, OperatorError)
+  /// A thread that the system does not give.
+  case threads(ThreadError)
   case configuration(String)
   /// A drain took longer than it may, because the reader of the output did not take it in time.
   case notDrained(stream: String)
@@ -45,7 +54,7 @@ package enum StreamError: Error, CustomStringConvertible {
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
-    case .configuration: 78
+    case .format, .compression, .operators, .threads, .configuration: 78
     case .interrupted(_, _, let signal): 128 + signal
     }
   }
@@ -82,6 +91,10 @@ package enum StreamError: Error, CustomStringConvertible {
     case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"
+    case .format(let stream, let error): "\(stream): \(error)"
+    case .compression(let stream, let error): "\(stream): \(error)"
+    case .operators(let stream, let error): "\(stream): \(error)"
+    case .threads(let error): "\(error)"
     case .configuration(let reason): reason
     case .notDrained(let stream):
       "\(stream): stopped before all records that were read could be emitted"

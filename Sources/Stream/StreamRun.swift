@@ -60,12 +60,12 @@ package final class StreamRun: Sendable {
     let operate = OperateStage(configuration, from: opened.state, snapshot: snapshot, clock: clock)
     operate.showStart()
     var workers: [EncodeWorker] = []
-    do {
+    do throws(CompressionError) {
       for _ in 0..<threads {
         workers.append(try EncodeWorker(level: configuration.compressionLevel, pool: pool))
       }
     } catch {
-      throw .configuration("\(error)")
+      throw .compression(stream: name, error)
     }
     let emit = EmitStage(streamName: name, opened.output, metrics: metrics, report: report)
     // The bounds of memory between two stages. docs/OPERATIONS.md adds them up.

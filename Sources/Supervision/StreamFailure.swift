@@ -30,7 +30,10 @@ struct StreamFailure: Sendable, Equatable {
       case .inputMissing: ("input_missing", false)
       case .outputRefused: ("output", false)
       case .inputOutput: ("io", false)
-      case .configuration: ("configuration", true)
+      case .format, .compression, .operators, .threads, .configuration:
+        (
+          "configuration", true
+        )
       case .notDrained: ("not_drained", false)
       case .interrupted: ("interrupted", false)
       }

@@ -66,11 +66,11 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     } catch {
       throw StreamError(error)
     }
-    do {
+    do throws(ThreadError) {
       try StageThreads.shared.start()
       thread = try SerialThread(name: "supervisor", clock: clock)
     } catch {
-      throw .configuration("\(error)")
+      throw .threads(error)
     }
     thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in self?.lookAtStateDirectory() }
   }

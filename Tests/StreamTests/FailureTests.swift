@@ -78,6 +78,15 @@ import Testing
       (.inputOutput(fileError), 74, "cannot read in.csv: Input/output error"),
       (.configuration("batch.size: expected 1"), 78, "batch.size: expected 1"),
       (
+        .format(stream: "in", FormatError(RecordSettings.depth, "expected 1 to 9")), 78,
+        "in: limits.depth: expected 1 to 9"
+      ),
+      (.compression(stream: "in", CompressionError(description: "no level")), 78, "in: no level"),
+      (
+        .notDrained(stream: "in"), 75,
+        "in: stopped before all records that were read could be emitted"
+      ),
+      (
         .interrupted(stream: "in.csv", records: 12345, signal: SIGTERM), 143,
         "in.csv: interrupted after 12 345 records; no output was made"
       ),

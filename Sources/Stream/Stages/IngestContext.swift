@@ -64,14 +64,15 @@ struct IngestContext: Sendable {
     options.header = isReopened ? .expected : start.header
     // The features of the first split are those of all others.
     if let opening { options.features = opening.schema.names.map { FeaturePattern($0) } }
-    do {
-      return SplitReader(
-        split, at: start, shownName: configuration.isLive ? start.name : "",
-        decoder: try format.makeDecoder(options),
-        decompression: configuration.decompression, prologue: isReopened ? prologue : [])
+    let decoder: any RecordDecoder
+    do throws(FormatError) {
+      decoder = try format.makeDecoder(options)
     } catch {
-      throw .configuration("\(error)")
+      throw .format(stream: configuration.name, error)
     }
+    return SplitReader(
+      split, at: start, shownName: configuration.isLive ? start.name : "", decoder: decoder,
+      decompression: configuration.decompression, prologue: isReopened ? prologue : [])
   }
 
   /// - Throws: if a batch of so many features would be too large.

@@ -101,10 +101,10 @@ struct OperateStage: Stage {
       try releaseHeld()
       units.send(emit)
     }
-    do {
+    do throws(FormatError) {
       units.encoder = try configuration.makeEncoder(for: opening)
     } catch {
-      throw .configuration("\(configuration.name): \(error)")
+      throw .format(stream: configuration.name, error)
     }
     display.hasChanged = true
     units.unit.startsStream = true
