@@ -8,7 +8,7 @@ package import Storage
 extension StateReading {
   /// Reads the state of the operators that this program has.
   package static let ofOperators = StateReading(
-    OperatorChain.stateGroups(of: BuiltInOperators.all))
+    OperatorChain.stateGroups(of: Catalogue.builtIn.operators))
   /// The same, for a file that is only shown.
   package static let toShow = StateReading(ofOperators.groups, unknown: .keep)
 }

@@ -71,6 +71,19 @@ package enum SyntheticFormat: Sendable, Equatable {
   case ndjson
   /// Little-endian floats, features only, NaN for a missing value.
   case raw(Precision)
+
+  /// The names of the formats.
+  package static let names = ["csv", "ndjson", "raw"]
+
+  /// - Parameter precision: the width of raw floats.
+  package init?(named name: String, precision: Precision) {
+    switch name {
+    case "csv": self = .csv
+    case "ndjson": self = .ndjson
+    case "raw": self = .raw(precision)
+    default: return nil
+    }
+  }
 }
 
 /// A setting of a synthetic stream that cannot be used.

@@ -6,7 +6,7 @@ package import Storage
 
 /// The destination of a stream's bytes.
 ///
-/// A new sink is one file beside this one and one line in `BuiltInSinks.all`.
+/// A new sink is one file and one line in `BuiltInSinks.all`.
 package protocol ByteSink: Sendable {
   /// The name of the sink in messages.
   var name: String { get }
@@ -96,7 +96,8 @@ package typealias WholeEnd =
 package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink
 
 /// A kind of sink: its name in a configuration, the locations of the command line that select it, and its settings.
-package struct SinkKind: Sendable {
+package struct SinkKind: ConnectorKind {
+  package static let role = ConnectorRole.sink
   package let name: String
   /// Its settings, in the section with its name and as options.
   package let settings: SettingGroup
@@ -108,6 +109,8 @@ package struct SinkKind: Sendable {
   package let place: @Sendable (SettingValues) -> ConnectorPlace
   /// Opens the location that its settings give.
   package let open: @Sendable (SettingValues) -> SinkFactory
+  /// No two streams write to one place.
+  package let isShareable = false
 
   package init(
     name: String, settings: SettingGroup, trial: ConnectorTrial = .opening,
@@ -131,17 +134,6 @@ package enum BuiltInSinks {
 }
 
 extension [SinkKind] {
-  /// The factory for a location of the command line.
-  ///
-  /// - Parameter values: the values of the options of all kinds.
-  package func factory(
-    _ location: String, _ values: SettingValues = SettingValues()
-  ) -> SinkFactory {
-    let factory = lazy.compactMap { $0.locate(location, values) }.first
-    guard let factory else { preconditionFailure("the last kind takes every location") }
-    return factory
-  }
-
   /// Opens a location of the command line.
   package func open(
     _ location: String, _ values: SettingValues = SettingValues(), in context: ConnectorContext

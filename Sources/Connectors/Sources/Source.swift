@@ -12,7 +12,7 @@ package import Storage
 /// 2. `read` returns its end, or the stream gives it up (`abandon`).
 /// 3. The stream has cut the batch of its last record (`finish`): the split is done.
 ///
-/// A new source is one file beside this one and one line in `BuiltInSources.all`.
+/// A new source is one file and one line in `BuiltInSources.all`.
 package protocol Source: Sendable {
   /// The name of the source in messages.
   var name: String { get }
@@ -146,7 +146,8 @@ package struct SourceContext: Sendable {
 package typealias SourceFactory = @Sendable (SourceContext) throws(FileError) -> any Source
 
 /// A kind of source: its name in a configuration, the locations of the command line that select it, and its settings.
-package struct SourceKind: Sendable {
+package struct SourceKind: ConnectorKind {
+  package static let role = ConnectorRole.source
   package let name: String
   /// Whether the source has no end, so that batches are also cut by time.
   package let isLive: Bool
@@ -186,17 +187,4 @@ package enum BuiltInSources {
   package static let all: [SourceKind] = [
     .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
   ]
-}
-
-extension [SourceKind] {
-  /// The factory for a location of the command line.
-  ///
-  /// - Parameter values: the values of the options of all kinds.
-  package func factory(
-    _ location: String, _ values: SettingValues = SettingValues()
-  ) -> SourceFactory {
-    let factory = lazy.compactMap { $0.locate(location, values) }.first
-    guard let factory else { preconditionFailure("the last kind takes every location") }
-    return factory
-  }
 }

@@ -20,7 +20,7 @@ package struct Catalogue: Sendable {
     formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: BuiltInSinks.all,
     operators: BuiltInOperators.all)
 
-  private static let outputTitle = "Output"
+  static let outputTitle = "Output"
 
   package init(
     formats: [RecordFormat], sources: [SourceKind], sinks: [SinkKind],
@@ -87,19 +87,6 @@ package struct Catalogue: Sendable {
     (sources.map(\.settings) + sinks.map(\.settings)).compactMap { group in
       let settings = group.settings.filter { $0.option != nil }
       return settings.isEmpty ? nil : SettingGroup(group.title, settings)
-    }
-  }
-
-  /// The settings of a stream and of its formats, as the help of a command lists them.
-  ///
-  /// - Parameter output: settings of the output that the command has besides.
-  package func commandLineSettings(output: [any SettingDescription]) -> [SettingGroup] {
-    streamSettings.flatMap { group -> [SettingGroup] in
-      switch group.title {
-      case RecordSettings.records.title: [group] + formats.map(\.settings)
-      case Self.outputTitle: [SettingGroup(group.title, group.settings + output)]
-      default: [group]
-      }
     }
   }
 }

@@ -16,8 +16,8 @@ extension StreamDefinition {
         "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, since it "
           + "names a directory", at: nil)
     }
-    let source = SourceDefinition(section, of: name, from: catalogue, claims: &claims)
-    let sink = SinkDefinition(section, of: name, from: catalogue, claims: &claims)
+    let source = SourceDefinition(section, of: name, from: catalogue.sources, claims: &claims)
+    let sink = SinkDefinition(section, of: name, from: catalogue.sinks, claims: &claims)
     let read = Self.settings(section, from: catalogue)
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
@@ -99,13 +99,14 @@ extension StreamDefinition {
   }
 }
 
-extension SourceDefinition {
+extension ConnectorDefinition {
+  /// Reads the section of a source or a sink; nil if something is wrong in it, which is reported.
   fileprivate init?(
-    _ stream: ConfigurationSection, of name: String, from catalogue: Catalogue,
+    _ stream: ConfigurationSection, of name: String, from kinds: [Kind],
     claims: inout ConnectorClaims
   ) {
-    let kinds = catalogue.sources
-    guard let (chosen, section) = stream.kind("source", of: kinds.map(\.name)),
+    let role = Kind.role
+    guard let (chosen, section) = stream.kind(role.rawValue, of: kinds.map(\.name)),
       let kind = kinds.first(where: { $0.name == chosen }),
       let values = section.values(of: kind.settings)
     else { return nil }
@@ -114,31 +115,10 @@ extension SourceDefinition {
     open = kind.open(values)
     location = ConnectorLocation(
       kind.place(values), of: chosen, in: section, isShareable: kind.isShareable)
-    if let holder = claims.takeSource(location, for: name) {
+    if let holder = claims.take(location, as: role, for: name) {
       section.report(
-        "expected a source of its own, found that of stream '\(holder)'", at: location.setting)
-    }
-  }
-}
-
-extension SinkDefinition {
-  fileprivate init?(
-    _ stream: ConfigurationSection, of name: String, from catalogue: Catalogue,
-    claims: inout ConnectorClaims
-  ) {
-    let kinds = catalogue.sinks
-    guard let (chosen, section) = stream.kind("sink", of: kinds.map(\.name)),
-      let kind = kinds.first(where: { $0.name == chosen }),
-      let values = section.values(of: kind.settings)
-    else { return nil }
-    self.kind = kind
-    self.values = values
-    open = kind.open(values)
-    location = ConnectorLocation(
-      kind.place(values), of: chosen, in: section, isShareable: false)
-    if let holder = claims.takeSink(location, for: name) {
-      section.report(
-        "expected a sink of its own, found that of stream '\(holder)'", at: location.setting)
+        "expected a \(role.rawValue) of its own, found that of stream '\(holder)'",
+        at: location.setting)
     }
   }
 }

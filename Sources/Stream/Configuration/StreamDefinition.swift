@@ -22,21 +22,16 @@ package struct StreamDefinition: Sendable {
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
 }
 
-/// The source that a stream reads.
-package struct SourceDefinition: Sendable {
-  package var kind: SourceKind
+/// The source or the sink of a stream: its kind, the values of its settings, and its place.
+package struct ConnectorDefinition<Kind: ConnectorKind>: Sendable {
+  package var kind: Kind
   let values: SettingValues
-  package var open: SourceFactory
+  package var open: Kind.Factory
   package var location: ConnectorLocation
 }
 
-/// The sink that a stream writes to.
-package struct SinkDefinition: Sendable {
-  package var kind: SinkKind
-  let values: SettingValues
-  package var open: SinkFactory
-  package var location: ConnectorLocation
-}
+package typealias SourceDefinition = ConnectorDefinition<SourceKind>
+package typealias SinkDefinition = ConnectorDefinition<SinkKind>
 
 /// The schedule of checkpoints, and how many are kept.
 package struct CheckpointOptions: Sendable, Equatable {
@@ -87,25 +82,17 @@ package struct ConnectorLocation: Sendable {
 
 /// The locations of the streams read so far.
 struct ConnectorClaims {
-  private var sources: [String: String] = [:]
-  private var sinks: [String: String] = [:]
+  private var holders: [String: String] = [:]
 
-  /// - Returns: the stream that has this source already.
-  mutating func takeSource(_ location: ConnectorLocation, for stream: String) -> String? {
-    Self.take(location, for: stream, in: &sources)
-  }
-
-  /// - Returns: the stream that has this sink already.
-  mutating func takeSink(_ location: ConnectorLocation, for stream: String) -> String? {
-    Self.take(location, for: stream, in: &sinks)
-  }
-
-  private static func take(
-    _ location: ConnectorLocation, for stream: String, in taken: inout [String: String]
+  /// - Parameter role: the part that the connector plays: one stream may write to the place that another one
+  ///   reads.
+  /// - Returns: the stream that has the place already.
+  mutating func take(
+    _ location: ConnectorLocation, as role: ConnectorRole, for stream: String
   ) -> String? {
-    guard let claim = location.claim else { return nil }
-    if let holder = taken[claim] { return holder }
-    taken[claim] = stream
+    guard let claim = location.claim.map({ "\(role.rawValue) \($0)" }) else { return nil }
+    if let holder = holders[claim] { return holder }
+    holders[claim] = stream
     return nil
   }
 }

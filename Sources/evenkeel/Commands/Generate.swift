@@ -58,7 +58,7 @@ struct Generate: DescribedCommand {
     nil, .integer(in: 0...9), default: defaults.decimals, option: .value("decimals", "n"),
     help: "Digits after the decimal point.")
   private static let format = Setting(
-    nil, .word(of: ["csv", "ndjson", "raw"]),
+    nil, .word(of: SyntheticFormat.names),
     defaultText: "by the name of the output, otherwise csv",
     option: .value("format", "name"), help: "The format of the records.")
 
@@ -80,7 +80,7 @@ struct Generate: DescribedCommand {
   private func generate(_ values: SettingValues) throws {
     let (rate, output) = (values[Self.rate], values[CommandSettings.output])
     var stream = try SyntheticStream(settings(values))
-    var sink = try BuiltInSinks.all.open(
+    var sink = try Catalogue.builtIn.sinks.open(
       output, in: ConnectorContext(fileSystem: POSIXFileSystem()))
     try sink.begin([])
     let compressor = try CommandSettings.outputLevel(values).map { try ZstdCompressor(level: $0) }
@@ -125,11 +125,10 @@ struct Generate: DescribedCommand {
     settings.unitChange = values[Self.unitChangeAt].map { .init(row: $0) }
     settings.decimals = values[Self.decimals]
     let byName = Catalogue.builtIn.formats.ofFile(named: values[CommandSettings.output])?.name
-    switch values[Self.format] ?? byName {
-    case "ndjson": settings.format = .ndjson
-    case "raw": settings.format = .raw(values[RawSettings.scalar])
-    default: settings.format = .csv
-    }
+    settings.format =
+      (values[Self.format] ?? byName).flatMap {
+        SyntheticFormat(named: $0, precision: values[RawSettings.scalar])
+      } ?? .csv
     return settings
   }
 }

@@ -54,7 +54,7 @@ struct Inspect: ParsableCommand {
   /// A row a feature: the metrics of all operators that have a heading, then the columns of state that no
   /// operator of this version knows.
   private func table(of checkpoint: Checkpoint) -> String {
-    let metrics = BuiltInOperators.all.flatMap { $0.declaration.metrics }
+    let metrics = Catalogue.builtIn.operators.flatMap { $0.declaration.metrics }
       .filter { $0.heading != nil }
     let known = Set(StateReading.ofOperators.groups.map(\.name))
     let unknown = checkpoint.state.groups.filter {

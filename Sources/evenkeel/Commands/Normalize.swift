@@ -12,16 +12,17 @@ struct Normalize: DescribedCommand {
     abstract: "Normalises one stream from INPUT to OUTPUT.",
     usage: "evenkeel normalize [<options>] [<input>]",
     discussion: """
-      Reads CSV, NDJSON or raw floats, zstd-compressed or not. Cuts the records into mini-batches, updates a \
-      running mean and variance of each feature, and writes the stream with its features normalised. All other \
-      bytes pass unchanged.
+      Reads records (\(catalogue.formats.map(\.name).joined(separator: ", "))), compressed \
+      (\(BuiltInCodecs.all.map { $0.name }.joined(separator: ", "))) or not. Cuts the records into \
+      mini-batches, updates a running mean and variance of each feature, and writes the stream with its \
+      features normalised. All other bytes pass unchanged.
       """)
 
   private static let catalogue = Catalogue.builtIn
-  /// The groups that are read for every format.
-  private static let common =
-    [CommandSettings.files] + catalogue.streamSettings
-    + [SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running]
+  /// The groups that only the command has.
+  private static let own = [
+    CommandSettings.files, SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running,
+  ]
 
   static let settings =
     [CommandSettings.files] + catalogue.commandLineSettings(output: [CommandSettings.noCompress])
@@ -47,33 +48,12 @@ struct Normalize: DescribedCommand {
   private func streamConfiguration(
     _ given: CommandLineSettings
   ) throws -> (StreamConfiguration, SettingValues) {
-    let catalogue = Self.catalogue
-    var values = try given.read(Self.common)
-    values.merge(try given.read(catalogue.connectorSettings, requiring: false))
-    let format = try inputFormat(values)
-    values.merge(try given.read([format.settings]))
-    let output = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) } ?? format
-    if output.name != format.name {
-      values.merge(try given.read([output.settings], requiring: false))
-    }
-    try given.check(Self.common + [format.settings], values)
-    if let violation = catalogue.violations(of: format, in: values).first {
-      throw CommandLineError(violation)
-    }
+    let (format, values) = try Self.catalogue.settings(of: input, in: given, besides: Self.own)
     let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
     var configuration = try StreamConfiguration(
-      name: name, format: format, values, from: catalogue, in: POSIXFileSystem())
+      name: name, format: format, values, from: Self.catalogue, in: POSIXFileSystem())
     configuration.compressionLevel = CommandSettings.outputLevel(values)
     return (configuration, values)
-  }
-
-  private func inputFormat(_ values: SettingValues) throws -> RecordFormat {
-    let catalogue = Self.catalogue
-    let named = values[catalogue.inputFormat].flatMap { catalogue.formats.named($0) }
-    if let format = named ?? catalogue.formats.ofFile(named: input) { return format }
-    throw CommandFailure(
-      "\(input == "-" ? "stdin" : input): the name does not tell the format: pass --format "
-        + catalogue.formats.map(\.name).joined(separator: "|"), exitCode: 64)
   }
 
   private func streamFiles(_ values: SettingValues) throws -> StreamFiles {
