@@ -2,7 +2,7 @@ internal import FoundationEssentials
 internal import Glibc
 internal import Storage
 
-/// The secret that allows changes over TCP. It appears in no message.
+/// The secret that allows changes over TCP. No message contains it.
 struct BearerToken: Sendable {
   private let bytes: [UInt8]
 
@@ -12,11 +12,11 @@ struct BearerToken: Sendable {
     bytes = Array(text.utf8)
   }
 
-  /// Reads a token file; blanks and line ends around the token do not count.
+  /// Reads a token file. Ignores blanks and line ends around the token.
   ///
   /// - Throws: `ControlError.tokenFile`, `.unfitToken`, or `.openToken` if every user can read it.
   init(path: String) throws(ControlError) {
-    // Root can read every file, so the mode of the token is the only thing that keeps others out.
+    // Root can read every file, so only the mode of the token keeps other users out.
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & (S_IROTH | S_IWOTH) != 0 {
       throw .openToken(path: path)
@@ -37,7 +37,7 @@ struct BearerToken: Sendable {
     bytes = Array(token)
   }
 
-  /// Whether a candidate is the token, in a time that depends on the candidate's length alone.
+  /// Whether a candidate is the token. The time depends only on the candidate's length.
   func matches(_ candidate: String) -> Bool {
     let candidate = Array(candidate.utf8)
     var difference = candidate.count ^ bytes.count
@@ -52,13 +52,13 @@ struct BearerToken: Sendable {
 struct AccessPolicy {
   /// Nil without a token file.
   var token: BearerToken?
-  /// Whether the server may be reached by names that are not this machine's own.
+  /// Whether clients may reach the server by names of other machines.
   var allowsOtherMachines: Bool
 
-  /// Refuses what a web page of another site could make a browser send.
+  /// Refuses requests that a web page of another site could make a browser send.
   ///
-  /// A page can send requests to loopback, and can read the answers if it rebinds its own name to
-  /// 127.0.0.1. The browser then still sends the page's name as `Host` or `Origin`.
+  /// A page can send requests to loopback. It can read the answers if it rebinds its own name to 127.0.0.1. The
+  /// browser then still sends the page's name as `Host` or `Origin`.
   ///
   /// - Throws: `HTTPFault` 403.
   func authorizeReading(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
@@ -73,7 +73,7 @@ struct AccessPolicy {
     }
   }
 
-  /// Lets a change pass or says why not; `authorizeReading` has let the request pass.
+  /// Allows or refuses a change. `authorizeReading` must have accepted the request before.
   ///
   /// - Throws: `HTTPFault` 401 or 403.
   func authorizeChange(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {

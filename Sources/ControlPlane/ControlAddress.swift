@@ -4,10 +4,10 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
   case ip6(String, port: UInt16)
   case unix(path: String)
 
-  /// The longest path that fits a socket's address in every system's form, in bytes.
+  /// The longest path that fits a socket's address on every system, in bytes.
   private static let maxPathBytes = 103
 
-  /// Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; HOST is a numeric address or `localhost`.
+  /// Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. HOST is a numeric address or `localhost`.
   ///
   /// - Throws: `ControlError.address`.
   package init(_ text: String) throws(ControlError) {
@@ -32,7 +32,7 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The same address with another port; a Unix socket has none.
+  /// The same address with another port. A Unix socket has none.
   func withPort(_ port: UInt16) -> ControlAddress {
     switch self {
     case .ip4(let host, _): .ip4(host, port: port)

@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 
-/// Asks a running daemon over its control plane; each call waits for the answer.
+/// Sends requests to the control plane of a running daemon. Each call waits for the answer.
 package struct ControlClient: Sendable {
   package let address: ControlAddress
 
@@ -11,7 +11,7 @@ package struct ControlClient: Sendable {
     self.address = address
   }
 
-  /// Reads `http://HOST:PORT` with a numeric HOST or `localhost`, or `unix:PATH`.
+  /// Parses `http://HOST:PORT` with a numeric HOST or `localhost`, or `unix:PATH`.
   ///
   /// - Throws: `ControlError.address`.
   package init(url: String) throws(ControlError) {

@@ -1,17 +1,17 @@
 package import Storage
 
-/// Why the control plane cannot be started or reached.
+/// The reason why the control plane cannot be started or reached.
 package enum ControlError: Error, Equatable, CustomStringConvertible {
-  /// An address that cannot be understood or may not be used.
+  /// An address that cannot be parsed or must not be used.
   case address(String, expected: String)
-  /// The system refused to listen; the reason is the system's.
+  /// The system refused to listen, for this reason.
   case cannotListen(String, reason: String)
   case tokenFile(StorageError)
-  /// A token file whose content is no token.
+  /// A token file whose contents are not a token.
   case unfitToken(path: String, expected: String)
   /// A token file that every user of the machine can read or write.
   case openToken(path: String)
-  /// A client got no usable answer.
+  /// A client got no valid answer.
   case noAnswer(String, reason: String)
 
   package var description: String {
@@ -26,12 +26,12 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The code of sysexits(3) that tells a script what went wrong.
+  /// The exit code, of sysexits(3).
   package var exitCode: Int32 {
     switch self {
-    // A restart cannot mend these.
+    // A restart does not help.
     case .address, .tokenFile, .unfitToken, .openToken: 78
-    // Another process may leave the address.
+    // Another process may release the address.
     case .cannotListen: 75
     case .noAnswer: 69
     }

@@ -4,14 +4,14 @@ internal import Logging
 internal import Synchronization
 
 // Invariants:
-// - Everything but `mail` is touched on the loop's own thread alone, from `run()` on.
-// - A client is in `clients` from its accept until its socket is closed; a higher key is a younger client.
-// - A reply to an exchange that no client waits for any more is dropped.
+// - Everything except `mail` is only touched on the loop's own thread, from `run()` on.
+// - A client is in `clients` from its accept until its socket is closed. A higher key is a younger client.
+// - A reply to an exchange for which no client waits any more is dropped.
 
-/// Takes connections and moves bytes for the control plane, on one thread.
+/// Accepts connections and moves bytes for the control plane, on one thread.
 ///
-/// It calls nothing that waits and takes no lock that a stream holds, so it answers `/healthz` itself,
-/// however busy the streams are. All other requests go to `answer`, which replies through the mailbox.
+/// It calls nothing that waits, and takes no lock that a stream holds. So it can answer `/healthz` itself, however
+/// busy the streams are. All other requests go to `answer`, which replies through the mailbox.
 final class ControlLoop: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
@@ -32,9 +32,9 @@ final class ControlLoop: @unchecked Sendable {
   private static let reservedDescriptors = 16
   private static let acceptedInTurn = 64
   private static let pauseSeconds = 0.1
-  /// Bytes that a refused client may still send.
+  /// The most bytes that a refused client may still send.
   private static let mostDiscarded = 8 << 20
-  /// How long requests under way may take once the server is to stop.
+  /// How long current requests may take after the server was told to stop.
   private static let graceSeconds = 2.0
 
   init(
@@ -52,7 +52,7 @@ final class ControlLoop: @unchecked Sendable {
     refillReserve()
   }
 
-  /// Serves until the mailbox says stop, then lets requests under way end.
+  /// Serves until the mailbox says stop, and then finishes current requests.
   func run() {
     while !mail.isStopping { turn(listens: true, atMost: nil) }
     for listener in listeners { listener.close() }
@@ -132,7 +132,7 @@ final class ControlLoop: @unchecked Sendable {
       case .connection(let socket): welcome(socket, from: index)
       case .nothing: return
       case .exhausted:
-        // A descriptor from the reserve, else from the client that has been idle longest.
+        // Takes a descriptor from the reserve; without one, from the client that has been idle longest.
         if reserve.popLast() == nil, !evict(where: { _ in true }) {
           pausedUntil = clock.now() + Self.pauseSeconds
           return
@@ -143,7 +143,7 @@ final class ControlLoop: @unchecked Sendable {
 
   private func welcome(_ socket: ControlSocket, from index: Int) {
     statistics.accepted.add(1, ordering: .relaxed)
-    // A newcomer takes the place of a client that says nothing, so silent ones shut nobody out.
+    // A new client replaces a silent one, so silent clients cannot keep others out.
     guard
       clients.values.count(where: { $0.listener == index }) < limits.connections
         || evict(where: { $0.listener == index })
@@ -159,11 +159,11 @@ final class ControlLoop: @unchecked Sendable {
     clients[lastClient] = ControlClientConnection(
       socket, listener: index, limits: limits,
       deadline: clock.now() + limits.firstByteSeconds)
-    // Most clients send at once: those are answered in this turn.
+    // Most clients send at once, so they are answered in this turn.
     serve(lastClient, hasFailed: false)
   }
 
-  /// Closes a client that waits for nothing from us: the oldest silent one, else the oldest of all.
+  /// Closes a client that waits for no answer: the oldest silent one, otherwise the oldest.
   private func evict(where isCandidate: (ControlClientConnection) -> Bool) -> Bool {
     let idle = clients.filter { !$0.value.isUnderWay && isCandidate($0.value) }
     let silent = idle.filter { !$0.value.reader.isUnderWay }
@@ -220,7 +220,7 @@ final class ControlLoop: @unchecked Sendable {
     }
   }
 
-  /// Answers the next request of a client, if it is whole.
+  /// Answers the next request of a client, if it is complete.
   private func takeRequest(_ key: Int) {
     guard var client = clients[key] else { return }
     do throws(HTTPFault) {
@@ -276,7 +276,7 @@ final class ControlLoop: @unchecked Sendable {
       }
     }
     if client.lingers {
-      // A client that still sends would lose the answer to a reset if the socket were closed now.
+      // If the socket were closed now, a client that still sends would lose the answer to a reset.
       client.socket.endSending()
       clients[key]?.phase = .lingering(discarded: 0)
       clients[key]?.deadline = clock.now() + limits.lingerSeconds

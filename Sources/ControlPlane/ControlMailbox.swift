@@ -2,14 +2,14 @@ internal import Dataflow
 internal import Glibc
 internal import Synchronization
 
-/// Brings answers from other threads to the control plane's loop, and wakes it.
+/// Passes answers from other threads to the control plane's loop, and wakes it.
 final class ControlMailbox: @unchecked Sendable {
   // @unchecked because `letters` is only touched with `lock` held.
 
   struct Letter {
     enum Content {
       case answer(HTTPResponse)
-      /// To be sent if no answer comes in time.
+      /// The answer to send if no other comes in time.
       case fallback(HTTPResponse)
     }
 
@@ -48,7 +48,7 @@ final class ControlMailbox: @unchecked Sendable {
     wake()
   }
 
-  /// All that has come since the last call.
+  /// Takes everything that has come since the last call.
   func take() -> [Letter] {
     var drained = [UInt8](repeating: 0, count: 256)
     while Glibc.read(reading.number, &drained, drained.count) > 0 {}
@@ -58,14 +58,14 @@ final class ControlMailbox: @unchecked Sendable {
     }
   }
 
-  /// A full pipe wakes as well.
+  /// A full pipe also wakes the loop.
   private func wake() {
     var byte: UInt8 = 1
     _ = Glibc.write(writing.number, &byte, 1)
   }
 }
 
-/// The way back to the client of one request; the first answer counts.
+/// Replies to the client of one request. Only the first answer counts.
 struct ControlReply: Sendable {
   let exchange: Int
   let mail: ControlMailbox
@@ -74,7 +74,7 @@ struct ControlReply: Sendable {
     mail.put(.init(exchange: exchange, content: .answer(response)))
   }
 
-  /// Names what is sent if no answer comes in time.
+  /// Sets the answer to send if no other comes in time.
   func expect(orElse response: HTTPResponse) {
     mail.put(.init(exchange: exchange, content: .fallback(response)))
   }
@@ -82,7 +82,7 @@ struct ControlReply: Sendable {
 
 /// Counts connections to the control plane.
 final class ControlStatistics: Sendable {
-  /// Connections taken.
+  /// Accepted connections.
   let accepted = Atomic(0)
   /// Connections refused, or closed to make room for another.
   let refused = Atomic(0)

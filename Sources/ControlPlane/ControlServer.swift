@@ -6,10 +6,10 @@ package import Supervision
 
 /// The daemon's HTTP server: health, metrics, the JSON API and the live page.
 ///
-/// It has two threads, which exist while it runs: `ControlLoop` moves bytes and answers `/healthz`, and a
-/// `SerialThread` makes all other answers.
+/// It has two threads, which exist while it runs. `ControlLoop` moves bytes and answers `/healthz`. A `SerialThread`
+/// makes all other answers.
 package final class ControlServer: Sendable {
-  /// The addresses that it listens on, with the ports that the system chose for port 0.
+  /// The addresses at which it listens, with the ports that the system chose for port 0.
   package var addresses: [ControlAddress] { listeners.map(\.address) }
 
   private let settings: ControlSettings
@@ -19,7 +19,7 @@ package final class ControlServer: Sendable {
   private let answers: ControlAnswers
   private let hasEnded = DispatchSemaphore(value: 0)
 
-  /// Reads the token file and listens; `start()` begins to answer.
+  /// Reads the token file and listens. `start()` begins to answer.
   ///
   /// - Throws: `ControlError`.
   package convenience init(
@@ -63,7 +63,7 @@ package final class ControlServer: Sendable {
     }
   }
 
-  /// Reads the token file again; after a failure the token stays what it was.
+  /// Reads the token file again. After a failure, the old token stays.
   ///
   /// - Throws: `ControlError.tokenFile`, `.unfitToken`, `.openToken`.
   package func reloadToken() throws(ControlError) {
@@ -72,7 +72,7 @@ package final class ControlServer: Sendable {
 
   /// Answers from now on until `stop()`. A server runs once.
   ///
-  /// - Throws: `ControlError.cannotListen` if the system gives no thread.
+  /// - Throws: `ControlError.cannotListen` if the system refuses a thread.
   package func start() throws(ControlError) {
     sampleRates()
     do {
@@ -86,7 +86,7 @@ package final class ControlServer: Sendable {
     }
   }
 
-  /// Stops listening, and returns when the requests under way have ended, after 3 seconds at most.
+  /// Stops listening. Returns when the current requests have ended, at most after 3 seconds.
   package func stop() {
     loop.mail.stop()
     _ = hasEnded.wait(timeout: .now() + 3)
@@ -103,10 +103,10 @@ package final class ControlServer: Sendable {
   }
 }
 
-/// Makes the answers of a server, all on one thread but for those that a stream sends later.
+/// Makes the answers of a server on one thread, except those that a stream sends later.
 final class ControlAnswers: @unchecked Sendable {
-  // @unchecked because `token` is only touched with `lock` held, and `rates` and what is counted for the
-  // log on the worker's thread alone.
+  // @unchecked because `token` is only touched with `lock` held; `rates` and the counts for the log are only touched
+  // on the worker's thread.
 
   private let settings: ControlSettings
   private let supervision: any StreamSupervision
@@ -119,7 +119,7 @@ final class ControlAnswers: @unchecked Sendable {
   private var refusalsToldAt: Instant?
   private var untoldRefusals = 0
 
-  /// Refused requests are told at most once in so many seconds: a web page could send thousands.
+  /// The seconds between two log messages about refused requests, because a web page could send thousands.
   private static let secondsBetweenRefusals = 10.0
 
   init(

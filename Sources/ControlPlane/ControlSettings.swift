@@ -1,13 +1,13 @@
-/// How the control plane is set up.
+/// The settings of the control plane.
 package struct ControlSettings: Sendable, Equatable {
-  /// Empty means that there is none.
+  /// Empty means that there is no control plane.
   package var addresses: [ControlAddress]
-  /// The file with the token that changes over TCP need; without one they are refused.
+  /// The file with the token for changes over TCP. Without one, such changes are refused.
   package var tokenFile: String?
   /// Whether an address may be reachable from other machines.
   package var allowsOtherMachines = false
   package var featureMetrics = FeatureMetrics.automatic
-  /// The version that the metrics and the API tell.
+  /// The version in the metrics and the API.
   package var version: String
 
   package init(addresses: [ControlAddress], tokenFile: String? = nil, version: String) {
@@ -17,9 +17,9 @@ package struct ControlSettings: Sendable, Equatable {
   }
 }
 
-/// Which streams' features appear in the metrics.
+/// The streams whose features have metrics.
 package enum FeatureMetrics: Sendable, Equatable, CaseIterable {
-  /// Those of streams with at most `automaticLimit` features.
+  /// Streams with at most `automaticLimit` features.
   case automatic
   case all
   case none

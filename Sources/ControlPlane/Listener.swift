@@ -1,9 +1,9 @@
 internal import Glibc
 
-/// A socket that listens; a Unix socket's file is this process' own while it lives.
+/// A listening socket. The file of a Unix socket belongs to this process while it lives.
 struct Listener: Sendable {
   let socket: ControlSocket
-  /// As bound: a port 0 is replaced by the one that the system chose.
+  /// The bound address, with the port that the system chose for port 0.
   let address: ControlAddress
   /// The inode of a Unix socket.
   private let inode: UInt64?
@@ -19,7 +19,7 @@ struct Listener: Sendable {
       socket = try ControlSocket.stream(address.family)
       self.address = try socket.bind(to: address)
       if case .unix(let path) = address {
-        // Nobody can connect before listen(2), so the socket is never open to others.
+        // No client can connect before listen(2), so other users never have access.
         guard chmod(path, 0o600) == 0 else { throw SocketFailure(call: "chmod", errno: errno) }
         inode = Self.status(of: path)?.inode
       } else {
@@ -31,7 +31,7 @@ struct Listener: Sendable {
     }
   }
 
-  /// Stops listening and removes the Unix socket's file, unless another process has that path by now.
+  /// Stops listening. Removes the file of a Unix socket, unless another process has replaced it.
   func close() {
     _ = shutdown(socket.number, CInt(SHUT_RDWR))
     if case .unix(let path) = address, let inode, Self.status(of: path)?.inode == inode {
@@ -39,7 +39,7 @@ struct Listener: Sendable {
     }
   }
 
-  /// Removes the file of a daemon that died; a socket with a listener stays.
+  /// Removes the socket file of a dead daemon. A socket with a listener stays.
   private static func removeStaleSocket(_ path: String) throws(ControlError) {
     guard let status = status(of: path) else { return }
     guard status.isSocket else {

@@ -1,8 +1,8 @@
-/// The page at `/`: one file, built in, that asks the JSON API each second.
+/// The page at `/`: one built-in file that requests the JSON API each second.
 enum LivePage {
   private static let template = String(decoding: PackageResources.index_html, as: UTF8.self)
 
-  /// The page under a policy that lets in its own script and style and nothing from elsewhere.
+  /// The page, with a policy that only allows its own script and style.
   static func response() -> HTTPResponse {
     var generator = SystemRandomNumberGenerator()
     let nonce = String(generator.next(), radix: 36) + String(generator.next(), radix: 36)

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// A moment of the monotonic clock; it means nothing outside this process.
+/// A moment of the monotonic clock. It has no meaning outside this process.
 package struct Instant: Comparable, Hashable, Sendable {
-  /// Since an arbitrary start.
+  /// Nanoseconds since an arbitrary start.
   package let nanoseconds: UInt64
 
   package init(nanoseconds: UInt64) {
@@ -11,7 +11,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 
   package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-  /// The moment `seconds` later; a delay that does not fit is the latest moment there is.
+  /// The moment `seconds` later. If it does not fit, the latest moment.
   package static func + (instant: Instant, seconds: Double) -> Instant {
     let delay = max(0, seconds) * 1e9
     guard delay < Double(UInt64.max - instant.nanoseconds) else {
@@ -28,12 +28,12 @@ package struct Instant: Comparable, Hashable, Sendable {
   }
 }
 
-/// Tells the time. Code that needs the time is given a clock, so that a test or the simulator can give
-/// it another one.
+/// Tells the time. Code that needs the time gets a clock as an argument, so that tests and the simulator can pass
+/// another one.
 package struct Clock: Sendable {
   /// The monotonic clock: for delays and ages.
   package let now: @Sendable () -> Instant
-  /// The wall clock in seconds since 1970, UTC: for names and timestamps alone, since it may jump.
+  /// The wall clock, in seconds since 1970, UTC. Use it only for names and timestamps, since it may jump.
   package let wallSeconds: @Sendable () -> Double
 
   package init(

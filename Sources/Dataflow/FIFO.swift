@@ -12,7 +12,7 @@ struct FIFO<Element> {
     elements.append(consume element)
   }
 
-  /// Removes the first element. The others move only when as many were removed as are left.
+  /// Removes the first element. Moves the others only when half of the array was removed.
   mutating func removeFirst() -> Element? {
     guard head < elements.count else { return nil }
     let element = elements[head].take()

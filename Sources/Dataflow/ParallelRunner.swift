@@ -1,9 +1,9 @@
 // Invariants:
-// - Everything mutable is touched on `queue` only, except a worker that is working.
-// - Elements get ascending numbers as they are taken; outputs are put in that order.
-// - At most `most` elements, two for each worker, were taken and are not yet put.
+// - All mutable state is only touched on `queue`, except a worker that is working.
+// - Elements get ascending numbers when they are taken. Outputs are put in that order.
+// - At most `most` elements, two for each worker, were taken and not put yet.
 
-/// Drives equal workers side by side and puts their outputs back in the order of the inputs.
+/// Drives equal workers in parallel, and restores the order of the inputs in their outputs.
 final class ParallelRunner<W: Worker>: Runner, @unchecked Sendable
 where W.Input: Sized, W.Output: Sized {
   // @unchecked because every stored variable is only touched on `queue`.
@@ -12,7 +12,7 @@ where W.Input: Sized, W.Output: Sized {
   private let place: RunnerPlace
   private let input: Channel<W.Input>
   private let outlet: Outlet<W.Output>
-  /// One slow element must not let the others run on without bound.
+  /// Limits how many elements the other workers process while one element is slow.
   private let most: Int
   private var idle: [W]
   private var nextTaken = 0
@@ -130,7 +130,7 @@ where W.Input: Sized, W.Output: Sized {
     letGo()
   }
 
-  /// Reports the end of the part once no worker is working.
+  /// Reports the end of the runner when no worker is working.
   private func letGo() {
     guard isDone, working == 0, let onEnd else { return }
     self.onEnd = nil
@@ -138,9 +138,9 @@ where W.Input: Sized, W.Output: Sized {
   }
 }
 
-/// An element on its way to a worker, which must be its only owner. A closure would be another one.
+/// An element on its way to a worker, which must be its only owner. A closure would be a second one.
 private final class Handover<Element>: @unchecked Sendable {
-  // @unchecked because the runner that makes it never touches it after the worker was queued.
+  // @unchecked because the runner that makes it does not touch it after it has queued the worker.
   private var element: Element?
 
   init(_ element: consuming Element) {

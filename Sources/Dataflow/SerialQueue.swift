@@ -1,8 +1,8 @@
 // Invariants:
 // - Jobs run in the order in which they came, one at a time.
-// - `isScheduled` says that a thread runs the jobs or that a pool will; nobody else schedules the queue then.
+// - `isScheduled` means that a thread runs the jobs or that a pool will. No other caller schedules the queue then.
 
-/// A queue that runs one job at a time, on whichever thread of a share is free.
+/// A queue that runs one job at a time, on a free thread of a share.
 package final class SerialQueue: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
@@ -25,7 +25,7 @@ package final class SerialQueue: @unchecked Sendable {
 
   /// Runs `body` after the jobs that came before it.
   ///
-  /// - Parameter share: whose thread runs it, or nil for the queue's own share.
+  /// - Parameter share: the share whose thread runs it; nil for the queue's own share.
   func async(
     on share: ThreadShare? = nil, _ wake: Wake = .now, _ body: @escaping @Sendable () -> Void
   ) {
@@ -39,7 +39,7 @@ package final class SerialQueue: @unchecked Sendable {
     if let firstShare { schedule(on: firstShare, wake) }
   }
 
-  /// Runs the jobs that come from now on in another share.
+  /// Runs later jobs in another share.
   func move(to share: ThreadShare) {
     lock.withLock { home = share }
   }
@@ -48,7 +48,7 @@ package final class SerialQueue: @unchecked Sendable {
     share.run(wake) { self.runJobs(on: share) }
   }
 
-  /// Runs the jobs that are queued now. Those that come meanwhile wait for other queues to have their turn.
+  /// Runs the jobs that are queued now. Jobs that come meanwhile wait until other queues have had their turn.
   private func runJobs(on share: ThreadShare) {
     var left = lock.withLock { jobs.count }
     while true {

@@ -1,14 +1,14 @@
 // Invariants:
-// - Everything mutable, of the pool and of its shares, is touched with `lock` held.
+// - All mutable state, of the pool and of its shares, is only touched with `lock` held.
 // - `running` of a share is at most its `most`.
-// - While a job is runnable (its share may have one more running) and a thread sleeps, another thread is
-//   about to look for jobs: one that was woken (`wakes` counts them), or the one that queued the job.
+// - If a job is runnable (its share may have one more running) and a thread sleeps, then another thread is about to
+//   look for jobs: one that was woken (`wakes` counts them), or the one that queued the job.
 
 /// A fixed number of threads that run queued jobs.
 ///
-/// Each job belongs to a share, which bounds how many of its jobs run at once. Among the shares that have a
-/// job, the one with the fewest running goes first, then the one that was served least recently. So each share
-/// gets its turn however much the others queue, and one whose running jobs are all stuck stops no other.
+/// Each job belongs to a share, which bounds how many of its jobs run at once. The next job is one of the share with
+/// the fewest running jobs; among equals, of the share that was served least recently. So each share gets its turn,
+/// however much the others queue. A share whose running jobs are all blocked stops no other share.
 final class ThreadPool: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
@@ -20,20 +20,20 @@ final class ThreadPool: @unchecked Sendable {
   private let hasWork = Condition()
   private var shares: [ThreadShare] = []
   private var madeCount = 0
-  /// Threads that wait for `hasWork` and were not woken.
+  /// The number of threads that wait for `hasWork` and were not woken.
   private var sleeping = 0
   private var wakes = 0
   private var jobsStarted = 0
   private var isStopped = false
 
-  /// - Parameter name: of its threads, at most 15 bytes.
+  /// - Parameter name: the name of its threads, at most 15 bytes.
   init(_ name: String, count: Int) {
     precondition(count > 0)
     self.name = name
     self.count = count
   }
 
-  /// Makes the threads. A second call makes those that an earlier one could not.
+  /// Makes the threads. A second call makes those that an earlier call could not make.
   func start() throws(ThreadError) {
     lock.lock()
     defer { lock.unlock() }
@@ -47,16 +47,16 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// How many threads `start` has made.
+  /// The number of threads that `start` has made.
   var made: Int { lock.withLock { madeCount } }
 
-  /// Ends the threads once nothing is queued.
+  /// Ends the threads after all queued jobs.
   func stop() {
     lock.withLock { isStopped = true }
     hasWork.broadcast()
   }
 
-  /// A new share, of which at most `most` jobs run at once.
+  /// A new share, which runs at most `most` jobs at once.
   func share(most: Int) -> ThreadShare {
     precondition(most > 0)
     return lock.withLock {
@@ -66,7 +66,7 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Queues a job after those of its share.
+  /// Queues a job after the other jobs of its share.
   fileprivate func run(_ job: @escaping Job, in share: ThreadShare, _ wake: Wake) {
     let wakesOne = lock.withLock {
       share.queued.append(QueuedJob(body: job))
@@ -80,7 +80,7 @@ final class ThreadPool: @unchecked Sendable {
     lock.withLock { share.queued.isEmpty && share.running == 0 }
   }
 
-  /// Whether there is a thread to be signalled.
+  /// Whether there is a thread to signal.
   private func wakeOne() -> Bool {
     guard sleeping > 0 else { return false }
     sleeping -= 1
@@ -105,14 +105,15 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Runs the first job of a share. Releases the lock before, and the job after: it may hold the last reference
-  /// to a runner, whose stage must not be released while the lock is held.
+  /// Runs the first job of a share. Releases the lock before it runs the job, and takes it again only after it has
+  /// released the job: the job may hold the last reference to a runner, whose stage must not be released under the
+  /// lock.
   private func runJob(of share: ThreadShare) {
     let job = share.queued.removeFirst()
     share.running += 1
     jobsStarted += 1
     share.lastStart = jobsStarted
-    // The next job may have been queued without waking anyone.
+    // The next job may have been queued without waking a thread.
     let wakesOne = wakes == 0 && sleeping > 0 && nextShare() != nil && wakeOne()
     lock.unlock()
     if wakesOne { hasWork.signal() }
@@ -128,21 +129,21 @@ final class ThreadPool: @unchecked Sendable {
   }
 }
 
-/// A job in a queue. A closure that stood in a generic container by itself would be wrapped in another, on the
-/// heap, each time it goes in and out.
+/// A job in a queue. The struct avoids allocations: a closure alone in a generic container would be wrapped in
+/// another closure on the heap each time.
 private struct QueuedJob {
   let body: ThreadPool.Job
 }
 
-/// Whether a job that is queued wakes a thread.
+/// Whether queueing a job wakes a thread.
 struct Wake {
-  /// A thread of this pool queues the job as the last thing that its own job does.
+  /// The pool of the thread that queues the job as the last action of its own job.
   fileprivate let caller: ThreadPool?
 
   /// Wakes a sleeping thread, if there is one.
   static let now = Wake(caller: nil)
-  /// Wakes none if the caller is a thread of the same pool: it looks for jobs next. Saves a switch to another
-  /// thread.
+  /// Wakes no thread if the caller is a thread of the same pool, because that thread looks for jobs next. Saves a
+  /// switch to another thread.
   static func atEnd(of share: ThreadShare) -> Wake { Wake(caller: share.pool) }
 }
 
@@ -152,7 +153,7 @@ final class ThreadShare: @unchecked Sendable {
   let most: Int
   fileprivate var queued = FIFO<QueuedJob>()
   fileprivate var running = 0
-  /// The number of the job that was started last, counted over all shares.
+  /// The number of the last started job, counted over all shares.
   fileprivate var lastStart = 0
   fileprivate let pool: ThreadPool
 
@@ -161,7 +162,7 @@ final class ThreadShare: @unchecked Sendable {
     self.most = most
   }
 
-  /// Runs a job on one of the pool's threads, after those of this share that were given earlier.
+  /// Runs a job on one of the pool's threads, after the earlier jobs of this share.
   func run(_ job: @escaping @Sendable () -> Void) { pool.run(job, in: self, .now) }
 
   func run(_ wake: Wake, _ job: @escaping @Sendable () -> Void) { pool.run(job, in: self, wake) }

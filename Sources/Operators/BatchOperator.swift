@@ -3,44 +3,43 @@ package import Configuration
 package import Records
 package import State
 
-/// Takes part in what happens to the mini-batches of a stream.
+/// A part of the processing of mini-batches.
 ///
-/// For each batch the chain calls `plan` of every operator, from the last to the first, and then `commit`
-/// of every operator, from the first to the last. All of them share one summary of the batch, which is
-/// computed before its values change. Between two batches the chain calls `apply` for a change that a user
-/// asks for.
+/// For each batch, the chain calls `plan` of every operator, from the last to the first, and then `commit` of every
+/// operator, from the first to the last. They share one summary of the batch, which is computed before its values
+/// change. Between two batches, the chain calls `apply` for a change that a user requests.
 ///
-/// An operator is one file: it declares its settings, state, updates, metrics and events, and a line in a
-/// list of operators adds it to a program. Its state is in the table of the stream, where checkpoints and
-/// merges find it; stored properties hold settings and scratch memory alone.
+/// An operator is one file: it declares its settings, state, updates, metrics and events. One line in a list of
+/// operators adds it to a program. Its state is in the table of the stream, where checkpoints and merges find it. Its
+/// stored properties only contain settings and scratch memory.
 package protocol BatchOperator: Sendable {
   static var declaration: OperatorDeclaration { get }
 
   /// - Parameter state: the table of the stream, with the groups of all operators.
-  /// - Throws: `OperatorError` for settings that make no sense.
+  /// - Throws: `OperatorError` for settings that cannot be used.
   init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError)
 
-  /// Whether `plan` reads the moments in the summary of so many records.
+  /// Whether `plan` needs the moments in the summary of a batch with this number of records.
   func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool
 
-  /// Decides what the batch changes. May veto the update of a feature, and may refuse the batch. Changes
-  /// nothing that a later batch sees: another operator may refuse it too.
+  /// Decides what the batch changes. May veto the update of a feature, and may refuse the batch. Must not change
+  /// anything that a later batch sees, because another operator may refuse this batch.
   mutating func plan(
     _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
   ) throws(OperatorError)
 
-  /// Makes the changes that were planned, and adds events that leave with the batch.
+  /// Makes the planned changes, and adds events that leave with the batch.
   mutating func commit(
     _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable,
     _ events: inout [OperatorEvent]
   )
 
-  /// Makes a change that a user asks for, between two batches.
+  /// Makes a change that a user requests, between two batches.
   ///
-  /// - Parameter update: one of those that the operator declares.
-  /// - Throws: `OperatorError`; the chain then drops all that was changed.
+  /// - Parameter update: one of the updates that the operator declares.
+  /// - Throws: `OperatorError`. The chain then drops all changes.
   mutating func apply(
     _ update: StreamUpdate, _ state: inout StateTable
   ) throws(OperatorError)
@@ -48,7 +47,7 @@ package protocol BatchOperator: Sendable {
   /// Whether records may be transformed and emitted before their batch is cut.
   func emitsBeforeCut(_ state: borrowing StateTable) -> Bool
 
-  /// Whether batches that were held may be emitted now.
+  /// Whether held batches may be emitted now.
   func releasesHeld(_ state: borrowing StateTable) -> Bool
 }
 
@@ -72,7 +71,7 @@ extension BatchOperator {
   package func releasesHeld(_ state: borrowing StateTable) -> Bool { true }
 }
 
-/// Everything that an operator brings with it.
+/// The declarations of an operator.
 package struct OperatorDeclaration: Sendable {
   package var name: String
   package var settings: SettingGroup
@@ -94,14 +93,14 @@ package struct OperatorDeclaration: Sendable {
   }
 }
 
-/// The stream that an operator works for.
+/// The stream for which an operator works.
 package struct OperatorContext: Sendable {
   package var schema: FeatureSchema
-  /// The width in which values are written; every value must be finite in it.
+  /// The width of written values. Every value must be finite in this width.
   package var outputPrecision: Precision
-  /// How the stream normalises, as operators read it.
+  /// The normalisation settings of the stream, for other operators.
   package var normalization: NormalizationSettings
-  /// The settings of the stream, those of all operators among them.
+  /// All settings of the stream, with those of all operators.
   package var settings: SettingValues
 
   package init(
@@ -115,7 +114,7 @@ package struct OperatorContext: Sendable {
   }
 }
 
-/// Why an operator refuses a batch, an update or its settings.
+/// The reason why an operator refuses a batch, an update or its settings.
 package struct OperatorError: Error, CustomStringConvertible {
   /// The name of the operator.
   package let origin: String
@@ -130,20 +129,20 @@ package struct OperatorError: Error, CustomStringConvertible {
 }
 
 extension OperatorError: Equatable {
-  /// Two errors are equal if they say the same of the same operator.
+  /// Two errors are equal if they have the same operator and the same text.
   package static func == (left: OperatorError, right: OperatorError) -> Bool {
     left.origin == right.origin && left.description == right.description
   }
 }
 
-/// No operator of the stream declares such an update.
+/// An update that no operator of the stream declares.
 package struct UnknownUpdate: Error, Equatable, CustomStringConvertible {
   package let name: String
 
   package var description: String { "expected an update of the stream, found \(quoted(name))" }
 }
 
-/// Every operator that Evenkeel has, in the order in which batches are committed.
+/// All operators of Evenkeel, in the order in which they commit.
 package enum BuiltInOperators {
   package static let all: [any BatchOperator.Type] = [Normalize.self]
 }

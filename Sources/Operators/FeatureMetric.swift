@@ -2,19 +2,19 @@ package import BatchNormalization
 internal import Records
 package import State
 
-/// A number that an operator shows of every feature: in the API, on the page, to Prometheus, and in
-/// `evenkeel inspect`.
+/// A number of every feature that an operator shows: in the API, on the page, to Prometheus, and in `evenkeel
+/// inspect`.
 package struct FeatureMetric: Sendable {
   /// The member in the API, in snake case.
   package let name: String
-  /// The heading in `evenkeel inspect`; nil leaves it out there.
+  /// The heading in `evenkeel inspect`; nil to omit it there.
   package let heading: String?
-  /// The name of the Prometheus family; nil leaves it out there.
+  /// The name of the Prometheus family; nil to omit it there.
   package let series: String?
   package let help: String
   /// Whether it is an integer of at least 0.
   package let isCount: Bool
-  /// One value a feature; nil where there is none.
+  /// One value for each feature; nil if a feature has none.
   package let values: @Sendable (OperatorView) -> [Double?]
 
   package init(
@@ -40,7 +40,7 @@ package struct OperatorView: Sendable {
     self.last = last
   }
 
-  /// One value a feature of the last batch; nil before the first.
+  /// One value for each feature of the last batch; nil before the first batch.
   package func ofLastBatch(
     _ value: (_ summary: FeatureSummary, _ plan: FeaturePlan) -> Double?
   ) -> [Double?] {

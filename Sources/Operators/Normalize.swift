@@ -2,7 +2,7 @@ package import BatchNormalization
 internal import Records
 package import State
 
-/// The operator that normalises: the arithmetic is that of `Normalizer`.
+/// The operator that normalises. `Normalizer` does the arithmetic.
 package struct Normalize: BatchOperator {
   private var normalizer: Normalizer
 

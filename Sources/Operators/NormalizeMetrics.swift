@@ -1,7 +1,7 @@
 internal import BatchNormalization
 internal import State
 
-/// The numbers that the normalising operator shows of a feature.
+/// The metrics of the normalising operator.
 enum NormalizeMetrics {
   static let all = state + lastBatch
 
@@ -67,6 +67,6 @@ extension OperatorView {
 }
 
 extension FeatureSummary {
-  /// The moments; nil if the feature was missing in all of the batch, or if they were not computed.
+  /// The moments; nil if the feature was missing in the whole batch, or if they were not computed.
   fileprivate var present: Moments? { moments.weight > 0 ? moments : nil }
 }

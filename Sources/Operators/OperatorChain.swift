@@ -3,13 +3,13 @@ package import Records
 package import State
 
 // Invariants:
-// - A batch or an update that is refused leaves state, operators and values as they were.
-// - `last` is the last batch that was cut with records in it. `scratch` is the memory of the next.
+// - If a batch or an update is refused, state, operators and values are unchanged.
+// - `last` is the last batch that was cut with records in it. `scratch` is the memory for the next.
 
 /// The operators of one stream, and the state that they share.
 package struct OperatorChain: Sendable {
   package private(set) var state: StateTable
-  /// Events of the last calls; the caller takes them out and emits them in band.
+  /// The events of the last calls. The caller takes them out and emits them with the batch.
   package private(set) var events: [OperatorEvent] = []
   private var operators: [any BatchOperator]
   private let versions: StreamVersions
@@ -31,8 +31,8 @@ package struct OperatorChain: Sendable {
 
   /// - Parameters:
   ///   - kinds: the operators, in the order in which they commit.
-  ///   - state: the table to go on from, with whatever groups; nil starts with the initial values.
-  /// - Throws: `OperatorError` for settings that make no sense or a state that is not valid.
+  ///   - state: the table to continue from, with any groups; nil starts with the initial values.
+  /// - Throws: `OperatorError` for settings that cannot be used, or for a state that is not valid.
   package init(
     _ kinds: [any BatchOperator.Type], _ context: OperatorContext, state: StateTable? = nil
   ) throws(OperatorError) {
@@ -60,7 +60,7 @@ package struct OperatorChain: Sendable {
     last = scratch
   }
 
-  /// The state groups of some operators, and those of every stream.
+  /// The state groups of operators, with those of every stream.
   package static func stateGroups(of kinds: [any BatchOperator.Type]) -> [StateGroup] {
     kinds.flatMap { $0.declaration.stateGroups } + [StreamVersions.group]
   }
@@ -73,16 +73,16 @@ package struct OperatorChain: Sendable {
     OperatorView(state: state, last: hasLast ? (last.summary, last.plan) : nil)
   }
   package var declarations: [OperatorDeclaration] { operators.map { type(of: $0).declaration } }
-  /// How the stream normalises now; nil without that operator.
+  /// The normalisation settings in force; nil without that operator.
   package var normalization: NormalizationSettings? {
     operators.lazy.compactMap { ($0 as? Normalize)?.settings }.first
   }
   /// Whether records may be emitted before their batch is cut.
   package var emitsBeforeCut: Bool { operators.allSatisfy { $0.emitsBeforeCut(state) } }
-  /// Whether batches that were held may be emitted now.
+  /// Whether held batches may be emitted now.
   package var releasesHeld: Bool { operators.allSatisfy { $0.releasesHeld(state) } }
 
-  /// Takes the events that were added since the last call.
+  /// Takes the events since the last call.
   package mutating func takeEvents() -> [OperatorEvent] {
     defer { events = [] }
     return events
@@ -91,10 +91,10 @@ package struct OperatorChain: Sendable {
   /// Lets the operators plan, checks the plan, transforms the records in place, and commits.
   ///
   /// - Parameters:
-  ///   - records: the records of the block that are meant; all by default.
-  ///   - elapsedSeconds: the time since the cut of the batch before; nil if there was none.
-  /// - Returns: what is to become of the records.
-  /// - Throws: `OperatorError`; nothing has changed then.
+  ///   - records: the records of the block to operate on; all by default.
+  ///   - elapsedSeconds: the time since the cut of the previous batch; nil if there was none.
+  /// - Returns: what happens to the records.
+  /// - Throws: `OperatorError`. Then nothing has changed.
   package mutating func operate(
     on columns: inout FeatureColumns, _ records: Range<Int>? = nil, as role: BatchRole = .whole,
     elapsedSeconds: Double? = nil
@@ -110,7 +110,7 @@ package struct OperatorChain: Sendable {
     } catch {
       throw OperatorError(Normalize.declaration.name, error)
     }
-    // Last to first: normalising, the first, sees every veto.
+    // From last to first, so that normalising, the first, sees every veto.
     for index in operators.indices.reversed() {
       try operators[index].plan(scratch.summary, state, &scratch.plan)
     }
@@ -133,14 +133,14 @@ package struct OperatorChain: Sendable {
     return emission
   }
 
-  /// Whether γ or β of a feature is another than in the other chain, which has the same features.
+  /// Whether γ or β of a feature differs from that in the other chain, which has the same features.
   package func parametersAreOther(than other: OperatorChain) -> Bool {
     ["weight", "bias"].contains { state[real: $0] != other.state[real: $0] }
   }
 
-  /// Makes a change that a user asks for.
+  /// Makes a change that a user requests.
   ///
-  /// - Throws: `OperatorError`; nothing has changed then.
+  /// - Throws: `OperatorError`. Then nothing has changed.
   package mutating func apply(_ update: StreamUpdate) throws(OperatorError) {
     let before = self
     let owner = operators.firstIndex { each in

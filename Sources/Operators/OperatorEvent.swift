@@ -2,7 +2,7 @@ internal import Records
 
 /// A kind of event that an operator can raise.
 package struct EventKind: Sendable, Equatable {
-  /// How loudly it is told.
+  /// The severity of an event.
   package enum Level: Int, Sendable, Comparable {
     case info, notice, warning, error
 
@@ -22,10 +22,10 @@ package struct EventKind: Sendable, Equatable {
   }
 }
 
-/// Something that an operator saw or did. It leaves the stream in band, with the batch it belongs to.
+/// An event of an operator. It leaves the stream with its batch.
 package struct OperatorEvent: Sendable, Equatable, CustomStringConvertible {
   package let kind: EventKind
-  /// The feature it concerns; nil if it concerns the stream.
+  /// The feature of the event; nil if it concerns the whole stream.
   package let feature: String?
   /// A sentence for people.
   package let text: String

@@ -1,5 +1,4 @@
-/// A kind of change that users can ask of a running stream. The API and the command line offer it by its
-/// name.
+/// A kind of change that users can request of a running stream. The API and the command line offer it by its name.
 package struct UpdateKind: Sendable {
   package let name: String
   /// Its effect, in one sentence.
@@ -16,20 +15,20 @@ package struct UpdateKind: Sendable {
 
 /// The body of an update: a JSON object in the API.
 ///
-/// `init(from:)` may throw an `UpdateBodyError`, whose text is shown to the user.
+/// `init(from:)` may throw an `UpdateBodyError`; the user sees its text.
 package protocol UpdateBody: Sendable, Equatable, Decodable {
-  /// The names of all members; an object with others is refused.
+  /// The names of all members. An object with other members is refused.
   static var members: [String] { get }
 }
 
-/// Why a body cannot be used.
+/// The reason why a body cannot be used.
 package struct UpdateBodyError: Error, Equatable, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }
 }
 
-/// A change that a user asks for.
+/// A change that a user requests.
 package struct StreamUpdate: Sendable {
   package let name: String
   package let body: (any UpdateBody)?

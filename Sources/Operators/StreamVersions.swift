@@ -2,7 +2,7 @@ internal import State
 
 /// The versions of a stream's state. `OperatorChain` owns them; no operator changes them.
 struct StreamVersions: Sendable {
-  /// Rises with each batch that moves the moments and with each update.
+  /// Increases with each batch that moves the moments, and with each update.
   let state: CountColumn
   /// The state version at which γ or β last changed.
   let parameters: CountColumn
@@ -22,7 +22,7 @@ struct StreamVersions: Sendable {
           found: "\(parameters)")
       }
     },
-    // The merged state has seen all changes of both.
+    // The merged state has all changes of both states.
     merge: { rows, other throws(StateError) in
       rows[count: "state"][0] += other[count: "state"][0]
       rows[count: "parameters"][0] = max(

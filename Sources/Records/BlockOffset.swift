@@ -1,11 +1,11 @@
-/// A place between two records of a block: how much of the block precedes it.
+/// A position between two records of a block, as the amount of the block before it.
 package struct BlockOffset: Sendable, Comparable {
-  /// Records before it.
+  /// The number of records before it.
   package var records: Int
   /// The part of the payload before it.
   package var payload: PayloadOffset
 
-  /// The start of a block, unless told otherwise.
+  /// The start of a block by default.
   package init(records: Int = 0, payload: PayloadOffset = PayloadOffset()) {
     self.records = records
     self.payload = payload
@@ -17,14 +17,14 @@ package struct BlockOffset: Sendable, Comparable {
   }
 }
 
-/// A place in a payload, in the two units that payloads count in.
+/// A position in a payload, in the two units of payloads.
 package struct PayloadOffset: Sendable, Equatable {
-  /// Bytes before it: of text, of rows, of messages.
+  /// The number of bytes before it: of text, rows or messages.
   package var bytes: Int
-  /// Items before it: spans of text, messages.
+  /// The number of items before it: spans of text, or messages.
   package var items: Int
 
-  /// The start of a payload, unless told otherwise.
+  /// The start of a payload by default.
   package init(bytes: Int = 0, items: Int = 0) {
     self.bytes = bytes
     self.items = items

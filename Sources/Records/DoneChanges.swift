@@ -1,7 +1,7 @@
-/// Changes of the set of splits that are done, each known by a hash.
+/// Changes of the set of done splits. Each split is known by a hash.
 package struct DoneChanges: Sendable, Equatable {
   package var added: Set<UInt64>
-  /// Those that the source does not meet again.
+  /// The splits that the source does not meet again.
   package var removed: Set<UInt64>
 
   package init(added: Set<UInt64> = [], removed: Set<UInt64> = []) {
@@ -19,7 +19,7 @@ package struct DoneChanges: Sendable, Equatable {
     if added.remove(hash) == nil { removed.insert(hash) }
   }
 
-  /// Takes changes that came after these.
+  /// Adds changes that came after these.
   package mutating func append(_ later: DoneChanges) {
     for hash in later.removed { remove(hash) }
     for hash in later.added { add(hash) }

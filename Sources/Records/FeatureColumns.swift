@@ -1,9 +1,9 @@
-/// The values of a mini-batch, column by column: one column a feature, one row a record.
+/// The values of a mini-batch, column by column: one column for each feature, one row for each record.
 ///
-/// A missing value is NaN; infinities never enter. The value of feature `j` in record `i` stands at
-/// `values[j * capacity + i]`.
+/// A missing value is NaN. There are no infinities. The value of feature `j` in record `i` is at `values[j * capacity
+/// + i]`.
 package struct FeatureColumns: Sendable {
-  /// Column-major values in the width they came in: text as Double, raw floats as they are.
+  /// Column-major values, with the width of the input: Double for text, the width of the floats for raw input.
   package enum Values: Sendable {
     case float32([Float])
     case float64([Double])
@@ -11,7 +11,7 @@ package struct FeatureColumns: Sendable {
 
   /// d, the number of columns.
   package let featureCount: Int
-  /// The number of records that fit; the distance between two columns.
+  /// The most records that fit, which is the distance between two columns.
   package let capacity: Int
   /// The number of records in the batch.
   package var count: Int
@@ -44,7 +44,7 @@ package struct FeatureColumns: Sendable {
     }
   }
 
-  /// Changes Double columns in place; traps where they are Float.
+  /// Changes Double columns in place. Traps if they are Float.
   @inline(__always)
   package mutating func withFloat64Columns<Result, Failure: Error>(
     _ body: (inout [Double]) throws(Failure) -> Result
@@ -56,7 +56,7 @@ package struct FeatureColumns: Sendable {
     return try body(&moved)
   }
 
-  /// Changes Float columns in place; traps where they are Double.
+  /// Changes Float columns in place. Traps if they are Double.
   @inline(__always)
   package mutating func withFloat32Columns<Result, Failure: Error>(
     _ body: (inout [Float]) throws(Failure) -> Result
@@ -67,7 +67,7 @@ package struct FeatureColumns: Sendable {
     return try body(&moved)
   }
 
-  /// One value, for callers that are in no hurry.
+  /// One value, for callers that need not be fast.
   package subscript(record record: Int, feature feature: Int) -> Double {
     switch values {
     case .float32(let values): Double(values[feature * capacity + record])

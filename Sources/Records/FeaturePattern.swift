@@ -1,4 +1,4 @@
-/// A choice of features by name, where `*` stands for any text and `?` for any one character.
+/// Selects features by name. `*` matches any text, and `?` any character.
 package struct FeaturePattern: Sendable, Equatable {
   private let glob: Glob
 
@@ -8,22 +8,22 @@ package struct FeaturePattern: Sendable, Equatable {
 
   package var text: String { glob.text }
 
-  /// Whether the pattern can match more than the one name it spells.
+  /// Whether the pattern can match other names than its own text.
   package var isGlob: Bool { glob.hasWildcard }
 
   package func matches(_ name: String) -> Bool { glob.matches(name) }
 
-  /// Chooses columns: in the order of `patterns`, those of one pattern in the order of `names`,
-  /// each column once.
+  /// Selects columns in the order of `patterns`. The columns of one pattern are in the order of `names`. Each column
+  /// is selected once.
   ///
   /// - Returns: indices into `names`.
-  /// - Throws: `FeatureError.matchesNothing` for a pattern that fits no name.
+  /// - Throws: `FeatureError.matchesNothing` for a pattern that matches no name.
   package static func select(
     _ patterns: [FeaturePattern], from names: [String]
   ) throws(FeatureError) -> [Int] {
     var chosen: [Int] = []
     var taken = Set<Int>()
-    // Names are looked up: thousands may be given, one by one, for as many columns.
+    // Looks names up in a dictionary, because the patterns may name thousands of columns one by one.
     let columns = Dictionary(grouping: names.indices) { names[$0] }
     for pattern in patterns {
       let fitting =
@@ -39,9 +39,9 @@ package struct FeaturePattern: Sendable, Equatable {
   }
 }
 
-/// The name in `names` that a misspelt `word` most likely meant, if one is near enough.
+/// The name in `names` that a misspelt `word` most likely means, if one is near enough.
 ///
-/// Near is a distance of at most a third of the word's length.
+/// Near means a distance of at most a third of the word's length.
 package func nearestName(to word: String, in names: some Sequence<String>) -> String? {
   let limit = max(1, word.count / 3)
   var best: (name: String, distance: Int)?

@@ -1,4 +1,4 @@
-/// A pattern of names, where `*` stands for any text and `?` for any one character.
+/// A pattern of names. `*` matches any text, and `?` any character.
 package struct Glob: Sendable, Equatable {
   package let text: String
 
@@ -6,13 +6,13 @@ package struct Glob: Sendable, Equatable {
     self.text = text
   }
 
-  /// Whether it can match more than the one name that it spells.
+  /// Whether it can match other names than its own text.
   package var hasWildcard: Bool {
     text.contains { $0 == "*" || $0 == "?" }
   }
 
   package func matches(_ name: String) -> Bool {
-    // The usual greedy match with one step back to the last star: linear for real patterns.
+    // The usual greedy match, which goes back to the last star. It is linear for real patterns.
     let pattern = Array(text)
     let name = Array(name)
     var (p, n) = (0, 0)

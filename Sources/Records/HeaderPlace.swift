@@ -1,9 +1,9 @@
-/// Whether a header precedes the records of a split, in a format that has headers.
+/// Whether a header comes before the records of a split, for formats with headers.
 package enum HeaderPlace: Sendable {
-  /// The split begins with one.
+  /// The split begins with a header.
   case expected
-  /// The split may begin with one: a file that was emptied and is written on.
+  /// The split may begin with a header: a file that was emptied and continues.
   case optional
-  /// The bytes that are given come after it.
+  /// The first bytes of the split come after the header.
   case passed
 }

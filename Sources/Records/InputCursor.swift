@@ -1,14 +1,14 @@
-/// The position from which a later run goes on with the input: all that a checkpoint says of it.
+/// The position at which a later run resumes the input: everything that a checkpoint contains about it.
 package struct InputCursor: Sendable, Equatable, Codable {
-  /// The splits that are open, in the order in which they are read on.
+  /// The open splits, in the order in which they are resumed.
   package var splits: [SplitCursor]
-  /// The opening of the stream, once it is known.
+  /// The opening of the stream, if it is known.
   package var opening: StreamOpening?
-  /// The format, its settings and the choice of features that the opening was read by, as text.
+  /// The format, its settings and the selected features with which the stream was opened, as text.
   package var form: String
-  /// The source's own note of the splits that are done; nil if nothing can be read again.
+  /// The data of the source about done splits; nil if the source cannot be read again.
   package var done: OpaqueBytes?
-  /// How far the list of the splits that are done had come, if the source keeps one.
+  /// The length of the list of done splits, if the source keeps one.
   package var doneList: DoneListMark?
 
   package init(
@@ -22,10 +22,10 @@ package struct InputCursor: Sendable, Equatable, Codable {
     self.doneList = doneList
   }
 
-  /// Whether a later source can read again what follows the cursors.
+  /// Whether a later source can read the bytes after the cursors again.
   package var isReplayable: Bool { done != nil }
 
-  /// The records taken from the open splits.
+  /// The number of records taken from the open splits.
   package var records: Int { splits.reduce(0) { $0 + $1.records } }
 
   enum CodingKeys: String, CodingKey {
@@ -34,19 +34,19 @@ package struct InputCursor: Sendable, Equatable, Codable {
   }
 }
 
-/// The position from which a later run goes on with one split: between two of its records.
+/// The position at which a later run resumes one split: between two of its records.
 package struct SplitCursor: Sendable, Equatable, Codable {
-  /// The name of the split within its source, such as that of a file.
+  /// The name of the split in its source, such as the name of a file.
   package var split: String
-  /// Leads the source to the split and the offset in it; nil if it cannot read it again.
+  /// The data by which the source finds the split and the offset in it; nil if it cannot read the split again.
   package var source: OpaqueBytes?
   /// The offset at which decompressing starts; nil for bytes that are not compressed.
   package var container: ContainerOffset?
-  /// The decompressed bytes before the cursor.
+  /// The number of decompressed bytes before the cursor.
   package var byteOffset: Int
-  /// The records taken, rejected ones included.
+  /// The number of records taken, rejected ones included.
   package var records: Int
-  /// The format's own note, which it needs to go on.
+  /// The data with which the format's decoder resumes.
   package var decoder: OpaqueBytes
 
   package init(
@@ -61,7 +61,7 @@ package struct SplitCursor: Sendable, Equatable, Codable {
     self.decoder = decoder
   }
 
-  /// The offset in the bytes of the source, from which it must give them again.
+  /// The offset in the bytes of the source from which the source must read again.
   package var sourceOffset: Int { container?.offset ?? byteOffset }
 
   enum CodingKeys: String, CodingKey {
@@ -70,10 +70,10 @@ package struct SplitCursor: Sendable, Equatable, Codable {
   }
 }
 
-/// An offset at which decompressing can start, such as that of a zstd frame, and the decompressed bytes
+/// An offset at which decompressing can start, such as that of a zstd frame, and the number of decompressed bytes
 /// between it and a cursor.
 package struct ContainerOffset: Sendable, Equatable, Codable {
-  /// In the compressed bytes.
+  /// The offset in the compressed bytes.
   package var offset: Int
   package var bytesWithin: Int
 
@@ -88,7 +88,7 @@ package struct ContainerOffset: Sendable, Equatable, Codable {
   }
 }
 
-/// A length of one of the files in which the splits that are done are listed.
+/// The length of one file of the list of done splits.
 package struct DoneListMark: Sendable, Equatable, Codable {
   /// The number of the file.
   package var file: Int

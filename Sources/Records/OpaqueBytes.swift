@@ -1,5 +1,4 @@
-/// Bytes that only their writer understands. In JSON they are a string if they are UTF-8, else
-/// `{"hex": "…"}`.
+/// Bytes that only their writer understands. In JSON they are a string if they are UTF-8, otherwise `{"hex": "…"}`.
 package struct OpaqueBytes: Sendable, Equatable {
   package var bytes: [UInt8]
 
@@ -11,7 +10,7 @@ package struct OpaqueBytes: Sendable, Equatable {
     bytes = Array(text.utf8)
   }
 
-  /// The bytes as text; bytes that are no UTF-8 are replaced.
+  /// The bytes as text. Invalid UTF-8 is replaced.
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 

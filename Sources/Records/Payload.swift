@@ -1,10 +1,9 @@
-/// Everything of a block's records that is no feature: the text that they were read from, raw rows,
-/// messages.
+/// Everything in a block's records that is no feature: the text of the records, raw rows, or messages.
 ///
-/// A decoder fills it, and an encoder of the same format reads it. The stages between them only move
-/// parts of it: they know its offsets, never its contents. They call it once a block.
+/// A decoder fills it, and an encoder of the same format reads it. The stages between them only move parts of it:
+/// they know its offsets, but not its contents. They call it once for each block.
 package protocol Payload: Sendable {
-  /// An empty one.
+  /// An empty payload.
   init()
   /// The end of its contents.
   var end: PayloadOffset { get }
@@ -15,23 +14,23 @@ package protocol Payload: Sendable {
   ///
   /// - Parameters:
   ///   - part: offsets in `other`.
-  ///   - move: where the records of that part were, and where they are now.
+  ///   - move: the positions of the records in that part before and after.
   mutating func append(_ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove)
-  /// Removes what follows an offset.
+  /// Removes the contents after an offset.
   mutating func truncate(to end: PayloadOffset)
-  /// Removes the contents, and keeps the memory for the next.
+  /// Removes the contents. Keeps the memory for the next ones.
   mutating func removeAll()
   /// Makes room for contents up to an offset.
   mutating func reserve(_ end: PayloadOffset)
 }
 
-/// Records that move from one block's columns to the end of another's: cells of those columns are
-/// numbered `feature · capacity + record`.
+/// Records that move from one block's columns to the end of another's. The cells of columns have the numbers `feature
+/// · capacity + record`.
 package struct RecordMove: Sendable {
-  /// The capacities of the columns that they leave and enter.
+  /// The capacity of the old and the new columns.
   package var oldCapacity: Int
   package var newCapacity: Int
-  /// The number of the first of them, there and here.
+  /// The index of the first record in the old and the new columns.
   package var oldRecord: Int
   package var newRecord: Int
 
@@ -42,7 +41,7 @@ package struct RecordMove: Sendable {
   }
 }
 
-/// The payload of records that are features alone.
+/// The payload of records that only have features.
 package struct NoPayload: Payload {
   package init() {}
 
@@ -57,19 +56,19 @@ package struct NoPayload: Payload {
 }
 
 extension Payload {
-  /// The payload, if it is of a type.
+  /// The payload, if it has a given type.
   ///
-  /// `self as? Kind` would say the same, in some thousand instructions: more than a small block costs.
+  /// `self as? Kind` would take some thousand instructions, which is more than a small block costs.
   package func typed<Kind: Payload>(_ kind: Kind.Type) -> Kind? {
-    // Two values of one type have the same memory.
+    // Both types are the same, so the values have the same memory.
     Self.self == kind ? unsafeBitCast(self, to: kind) : nil
   }
 }
 
 extension RecordBlock {
-  /// Takes the payload out, so that it has one owner while it grows; `payload` is to be set again.
+  /// Takes the payload out, so that it has one owner while it grows. The caller must set `payload` again.
   ///
-  /// - Returns: an empty one if the block has none of the type.
+  /// - Returns: an empty payload if the block has none of this type.
   package mutating func takePayload<Kind: Payload>(_ kind: Kind.Type) -> Kind {
     guard let taken = payload.typed(kind) else { return Kind() }
     payload = NoPayload()

@@ -1,5 +1,5 @@
-/// A text without control characters, which would steer a terminal or pass for lines of a log: each is
-/// spelt as `\u{1B}` instead.
+/// The text with control characters written as `\u{1B}`, because they could control a terminal or look like lines of
+/// a log.
 ///
 /// - Parameter keepsLines: whether line ends stay.
 package func printable(_ text: some StringProtocol, keepsLines: Bool = false) -> String {
@@ -10,8 +10,8 @@ package func printable(_ text: some StringProtocol, keepsLines: Bool = false) ->
   }.joined()
 }
 
-/// JSON without control characters that RFC 8259 lets stand as they are: DEL and those from U+0080 on,
-/// some of which steer a terminal. `json` is UTF-8.
+/// JSON with all control characters escaped. RFC 8259 allows DEL and those from U+0080 on without escapes, but some
+/// of them control a terminal. `json` is UTF-8.
 package func printable(json: [UInt8]) -> [UInt8] {
   var printed: [UInt8] = []
   printed.reserveCapacity(json.count)

@@ -1,4 +1,4 @@
-/// A name as it may stand in a message: in quotes, on one line and not too long.
+/// A name for a message: in quotes, on one line and not too long.
 package func quoted(_ name: some StringProtocol) -> String {
   let limit = 64
   let start = name.unicodeScalars.prefix(limit).map { scalar in
@@ -7,7 +7,7 @@ package func quoted(_ name: some StringProtocol) -> String {
   return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
 }
 
-/// Some names for a message: the first three, and how many more there are.
+/// Several names for a message: the first three, and how many others there are.
 package func listed(_ names: [String]) -> String {
   let first = names.prefix(3).map { quoted($0) }.joined(separator: ", ")
   return names.count > 3 ? "\(first) and \(names.count - 3) more" : first

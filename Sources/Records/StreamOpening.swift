@@ -2,10 +2,10 @@
 package struct StreamOpening: Sendable, Equatable, Codable {
   /// The features, in the order in which they are in blocks.
   package var schema: FeatureSchema
-  /// All columns by name, those that are no feature too, in the order of the records. If records name their
-  /// own values: the places of features, all values of a vector among them.
+  /// The names of all columns, in the order of the records. If records name their own values: the positions of
+  /// features, with all values of a vector.
   package var columns: [String]
-  /// The bytes before the first record, passed on as they are: a byte order mark, a header line.
+  /// The bytes before the first record, which pass unchanged: a byte order mark, a header line.
   package var prologue: [UInt8]
 
   package init(schema: FeatureSchema, columns: [String] = [], prologue: [UInt8]) {

@@ -1,16 +1,15 @@
-/// A position between two records of a split, as it is shown.
+/// A position between two records of a split, in the form that is shown.
 ///
-/// Decompressing cannot start inside a zstd frame, so the position in the compressed bytes is that of the
-/// frame and the decompressed bytes within it. If the bytes are not compressed, the one "frame" is all of
-/// them, at offset 0.
+/// Decompressing cannot start inside a zstd frame. So the position in the compressed bytes is the offset of the frame
+/// and the number of decompressed bytes in it. Bytes that are not compressed are one "frame" at offset 0.
 package struct StreamPosition: Sendable, Equatable, Codable {
-  /// The number of records before the place, bad ones included.
+  /// The number of records before the position, bad ones included.
   package var records: Int
-  /// Decompressed bytes before the place.
+  /// The number of decompressed bytes before the position.
   package var byteOffset: Int
-  /// The offset in the input, in bytes, at which the frame of the next byte starts.
+  /// The offset in the input at which the frame of the next byte starts, in bytes.
   package var frameOffset: Int
-  /// Decompressed bytes before the place within that frame.
+  /// The number of decompressed bytes before the position in that frame.
   package var byteOffsetInFrame: Int
 
   package init(

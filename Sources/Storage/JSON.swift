@@ -1,11 +1,11 @@
 internal import FoundationEssentials
 internal import Records
 
-/// JSON through Foundation's coders.
+/// Reads and writes JSON with Foundation's coders.
 enum JSON {
-  /// The text of `value`, members sorted by name so that equal values give equal bytes.
+  /// The text of `value`, with members sorted by name, so that equal values give equal bytes.
   ///
-  /// - Throws: for a number that is not finite.
+  /// - Throws: an error for a number that is not finite.
   static func encode(
     _ value: some Encodable, indented: Bool = false
   ) throws(ContentError) -> String {
@@ -19,11 +19,11 @@ enum JSON {
     }
   }
 
-  /// Reads a text that is one JSON value; of a member that stands there twice, the first counts.
+  /// Reads a text with one JSON value. If an object has two members with one name, the first counts.
   ///
   /// - Parameters:
-  ///   - part: what an error message calls the text.
-  ///   - userInfo: for the value's `init(from:)`, which may throw a `ContentError` of its own.
+  ///   - part: the name of the text in errors.
+  ///   - userInfo: passed to the value's `init(from:)`, which may throw a `ContentError`.
   static func decode<Value: Decodable>(
     _ type: Value.Type = Value.self, from text: some Sequence<UInt8>, part: String,
     userInfo: [CodingUserInfoKey: any Sendable] = [:]
@@ -41,7 +41,7 @@ enum JSON {
 }
 
 extension ContentError {
-  /// A coder's error, with the path of the member that is wrong.
+  /// Converts an error of a coder. Adds the path of the wrong member.
   fileprivate init(_ error: any Error, in part: String) {
     var path: [any CodingKey] = []
     var reason = "expected valid JSON, with whole integers and numbers within range"

@@ -1,19 +1,19 @@
 package import Records
 package import State
 
-/// Why a file could not be read or written.
+/// The reason why a file could not be read or written.
 package enum StorageError: Error, Equatable, CustomStringConvertible {
   case file(FileError)
-  /// Something that cannot be read as a whole, such as a FIFO.
+  /// A file that cannot be read as a whole, such as a FIFO.
   case notRegular(path: String, found: FileStatus.Kind)
   /// Sizes in bytes.
   case tooLarge(path: String, size: Int, limit: Int)
   case content(path: String, ContentError)
-  /// There are checkpoints, and none can be used; the errors say why, the newest file's first.
+  /// There are checkpoints, but none can be used. The errors tell why, that of the newest file first.
   case noWholeCheckpoint(directory: String, [StorageError])
-  /// The highest number that a checkpoint's name can hold is taken.
+  /// The highest possible number of a checkpoint is used.
   case noNumberLeft(path: String)
-  /// Another process, of the number `holder` if that is known, has the state directory.
+  /// Another process holds the state directory; `holder` is its number, if known.
   case stateDirectoryInUse(lock: String, holder: Int?)
 
   package var description: String {
@@ -36,11 +36,11 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Why the bytes of a file cannot be used.
+/// The reason why the bytes of a file cannot be used.
 package enum ContentError: Error, Equatable, CustomStringConvertible {
-  /// A part of the file, such as a tensor, is not what it must be.
+  /// A part of the file, such as a tensor, differs from what is expected.
   case unexpected(part: String, expected: String, found: String)
-  /// A text that is not JSON, or a member that is absent or of another type.
+  /// A text that is not JSON, or a member that is absent or has another type.
   case invalidJSON(part: String, reason: String)
   case newerVersion(found: String, supported: Int)
   case olderVersion(found: String, supported: Int)
@@ -48,7 +48,7 @@ package enum ContentError: Error, Equatable, CustomStringConvertible {
   case unknownState([String])
   case state(StateError)
   case features(FeatureError)
-  /// Sums in hexadecimal digits.
+  /// The checksums in hexadecimal digits.
   case checksumMismatch(recorded: String, computed: String)
 
   package var description: String {

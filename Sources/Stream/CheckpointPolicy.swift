@@ -1,10 +1,10 @@
 internal import Dataflow
 
-/// When checkpoints of a running stream are taken, besides the one at its end.
+/// The times of checkpoints while a stream runs, besides the one at its end.
 package struct CheckpointSchedule: Sendable, Equatable {
-  /// So long after the last one; nil is not by time.
+  /// The seconds after the last checkpoint; nil for none by time.
   package var intervalSeconds: Double?
-  /// After so many batches; nil is not by number.
+  /// The number of batches after the last checkpoint; nil for none by number.
   package var everyBatches: Int?
 
   package init(intervalSeconds: Double? = nil, everyBatches: Int? = nil) {
@@ -12,21 +12,21 @@ package struct CheckpointSchedule: Sendable, Equatable {
     self.everyBatches = everyBatches
   }
 
-  /// At the end of the stream alone.
+  /// Only one checkpoint, at the end of the stream.
   package static let atEnd = CheckpointSchedule()
 }
 
-/// Decides when IngestStage emits a barrier. Nothing else brings a checkpoint about.
+/// Decides when IngestStage emits a barrier. Only barriers cause checkpoints.
 ///
 /// A checkpoint is due
-/// - when the stream has been opened, so that the place of its first output is known;
-/// - `everyBatches` batches, or `intervalSeconds` seconds, after the last one: at a cut, or while the
-///   source is idle if anything has left since;
-/// - after a split's end, since its file may soon be gone, but ten times a second at most;
-/// - when an operator asks for it or changes the state;
+/// - when the stream has been opened, so that the position of its first output is known;
+/// - `everyBatches` batches, or `intervalSeconds` seconds, after the last one: at a cut, or while the source is idle
+///   if anything has left since;
+/// - after a split's end, since its file may soon disappear, but at most ten times a second;
+/// - when an operator requests it or changes the state;
 /// - at the end.
 struct CheckpointPolicy: Sendable {
-  /// Splits that end faster than this share a checkpoint.
+  /// Splits that end within this time share a checkpoint.
   private static let splitEndSeconds = 0.1
 
   /// Nil takes no checkpoints.
@@ -34,11 +34,11 @@ struct CheckpointPolicy: Sendable {
   private let clock: Clock
   private var last: Instant
   private var batches = 0
-  /// Whether anything has left that the last checkpoint does not know of.
+  /// Whether the last checkpoint contains everything that has left.
   private(set) var isSettled = true
   private var splitHasEnded = false
   private(set) var isDue = false
-  /// Those that are answered when the next checkpoint is committed.
+  /// The requests that are answered when the next checkpoint is committed.
   private var requests: [StreamRequest] = []
 
   init(_ schedule: CheckpointSchedule?, clock: Clock) {
@@ -49,10 +49,10 @@ struct CheckpointPolicy: Sendable {
 
   var isEnabled: Bool { schedule != nil }
 
-  /// Whether checkpoints are taken before the end, so that a later run can go on from them.
+  /// Whether there are checkpoints before the end, so that a later run can resume.
   var letsRunsGoOn: Bool { schedule.map { $0 != .atEnd } ?? false }
 
-  /// Records that something has left.
+  /// Records that something has left the stage.
   mutating func left() { isSettled = false }
 
   mutating func splitEnded() {
@@ -60,7 +60,7 @@ struct CheckpointPolicy: Sendable {
     isSettled = false
   }
 
-  /// Makes a checkpoint due, on behalf of a request if one is given.
+  /// Makes a checkpoint due, for a request if there is one.
   mutating func demand(_ request: StreamRequest? = nil) {
     guard isEnabled else { return }
     if let request { requests.append(request) }
@@ -75,13 +75,13 @@ struct CheckpointPolicy: Sendable {
     lookAtClock()
   }
 
-  /// Makes a checkpoint due if it is by time.
+  /// Makes a checkpoint due if its time has come.
   mutating func lookAtClock() {
     guard !isDue, let time = dueTime else { return }
     isDue = clock.now() >= time
   }
 
-  /// When a checkpoint is due by time; nil if none is.
+  /// The time at which a checkpoint is due; nil if none is.
   private var dueTime: Instant? {
     guard let schedule, !isSettled else { return nil }
     let pauses = [
@@ -94,7 +94,7 @@ struct CheckpointPolicy: Sendable {
   /// How long an idle source may wait before a checkpoint is due.
   var secondsUntilDue: Double? { dueTime?.seconds(since: clock.now()) }
 
-  /// Records that a barrier is emitted.
+  /// Records that a barrier leaves the stage.
   ///
   /// - Returns: the requests that it answers.
   mutating func barrierLeaves() -> [StreamRequest] {

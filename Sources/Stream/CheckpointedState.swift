@@ -6,7 +6,7 @@ internal import State
 package import Storage
 
 extension StateReading {
-  /// Reads the state of the operators that this program has.
+  /// Reads the state of this program's operators.
   package static let ofOperators = StateReading(
     OperatorChain.stateGroups(of: Catalogue.builtIn.operators))
   /// The same, for a file that is only shown.
@@ -14,10 +14,10 @@ extension StateReading {
 }
 
 extension Checkpoint {
-  /// The state to go on from under a configuration, or nil if it is to start afresh.
+  /// The state to start from with a configuration; nil to start with the initial state.
   ///
-  /// - Throws: `StreamError.configuration` with the differences, if the checkpoint does not fit and the
-  ///   configuration does not say what to do then.
+  /// - Throws: `StreamError.configuration` with the differences, if the checkpoint does not fit and the configuration
+  ///   does not allow that.
   func state(
     for schema: FeatureSchema, _ configuration: StreamConfiguration
   ) throws(StreamError) -> StateTable? {
@@ -25,20 +25,20 @@ extension Checkpoint {
     return configuration.onMismatch == .matchByName ? state.matched(to: schema) : nil
   }
 
-  /// Checks the settings alone, while the features are not known yet.
+  /// Checks only the settings, while the features are not known.
   ///
-  /// - Throws: as `state(for:_:)` does.
+  /// - Throws: the same errors as `state(for:_:)`.
   func checkSettings(_ configuration: StreamConfiguration) throws(StreamError) {
     _ = try fits(features, configuration)
   }
 
-  /// Whether the checkpoint is one of these features and settings.
+  /// Whether the checkpoint has these features and settings.
   private func fits(
     _ names: [String], _ configuration: StreamConfiguration
   ) throws(StreamError) -> Bool {
     var compared = self
     if configuration.normalization.isFrozen {
-      // Frozen moments do not depend on the settings that would move them.
+      // Frozen moments do not depend on the settings for updates.
       compared.settings = settings.filter {
         NormalizationSettings.transformSettingNames.contains($0.key)
       }
@@ -56,13 +56,13 @@ extension Checkpoint {
 }
 
 extension StreamConfiguration {
-  /// How the stream reads its checkpoints.
+  /// The way in which the stream reads its checkpoints.
   package var stateReading: StateReading {
     StateReading(
       OperatorChain.stateGroups(of: operators), unknown: dropsUnknownState ? .drop : .refuse)
   }
 
-  /// The settings and features that a checkpoint must fit, as text.
+  /// The settings and features that a checkpoint must have, as text.
   var fittingSettings: [String: String] {
     var settings = normalization.checkpointSettings
     settings["features"] = decoder.features.map(\.text).joined(separator: ",")
@@ -71,7 +71,7 @@ extension StreamConfiguration {
 }
 
 extension NormalizationSettings {
-  /// The settings that the meaning of running moments depends on, as a checkpoint records them.
+  /// The settings on which the meaning of running moments depends, as a checkpoint records them.
   var checkpointSettings: [String: String] {
     var settings = transformSettings
     settings["estimator"] = estimator.rawValue
@@ -88,7 +88,7 @@ extension NormalizationSettings {
   }
   static let transformSettingNames = ["epsilon", "variance_floor"]
 
-  /// The settings that moments are applied with, which folding needs.
+  /// The settings for applying moments, which folding needs.
   var transformSettings: [String: String] {
     var settings = ["epsilon": "\(epsilon)"]
     if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }

@@ -9,7 +9,7 @@ struct DeadLetter {
     var byteOffset: Int
     var expected: String
     var found: String
-    /// The record as it came, if it is UTF-8; else it stands in `base64`.
+    /// The record as text, if it is UTF-8. Otherwise `base64` contains it.
     var text: String?
     var base64: String?
 
@@ -31,7 +31,7 @@ struct DeadLetter {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Strings and integers always encode.
+    // Strings and integers can always be encoded.
     let object = (try? encoder.encode(fields)) ?? Data("{}".utf8)
     line = Array(object) + [0x0A]
   }

@@ -18,12 +18,12 @@ package struct FeatureStatus: Sendable {
     readings.first { $0.metric.name == metric }?.value
   }
 
-  /// Every feature of the operators' state.
+  /// The metrics of all features.
   package static func all(_ operators: OperatorChain) -> [FeatureStatus] {
     all(operators.declarations.flatMap(\.metrics), of: operators.view)
   }
 
-  /// Some metrics of every feature of a state.
+  /// Some metrics of all features of a state.
   package static func all(_ metrics: [FeatureMetric], of view: OperatorView) -> [FeatureStatus] {
     let columns = metrics.map { $0.values(view) }
     return view.state.features.names.enumerated().map { index, name in
@@ -37,7 +37,7 @@ package struct FeatureStatus: Sendable {
 /// A metric and its value.
 package struct FeatureReading: Sendable {
   package let metric: FeatureMetric
-  /// nil if there is none, as that of a feature that is missing in all of the last batch.
+  /// Nil if there is none, for example if the feature is missing in the whole last batch.
   package var value: Double?
 
   package init(metric: FeatureMetric, value: Double?) {

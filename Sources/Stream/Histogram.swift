@@ -1,8 +1,8 @@
-/// Counts of observations by upper bound, as Prometheus has them.
+/// The counts of observations by upper bound, as in Prometheus.
 package struct Histogram: Sendable, Equatable {
-  /// Ascending; an observation counts in the first bucket whose bound is not below it.
+  /// Ascending. An observation counts in the first bucket with a bound that is not less.
   package let bounds: [Double]
-  /// One more than `bounds`: the last counts what is above them all. Not cumulative.
+  /// One more than `bounds`: the last one counts observations above all bounds. Not cumulative.
   package private(set) var counts: [Int]
   package private(set) var sum = 0.0
 

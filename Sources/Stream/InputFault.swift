@@ -1,12 +1,12 @@
 package import Codecs
 
-/// Why a split of the input cannot be read.
+/// The reason why a split of the input cannot be read.
 package enum InputFault: Error, Equatable, Sendable, CustomStringConvertible {
   /// Its bytes cannot be decompressed.
   case container(split: String, CompressionError)
-  /// It makes no sense as a whole, or its start does not.
+  /// The decoder refuses its start, or its contents as a whole.
   case format(split: String, RecordFault)
-  /// It does not hold the bytes before the cursor from which it is read.
+  /// It does not contain the bytes before the cursor at which it is resumed.
   case shorter(split: String, expected: Int, found: Int)
   /// The compressed frame of the cursor ends before it.
   case shorterFrame(split: String, expected: Int)
@@ -28,10 +28,10 @@ package enum InputFault: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// The name of a split that is not the only one.
+  /// The name of a split, if there are others.
   private static func prefix(_ split: String) -> String { split.isEmpty ? "" : split + ": " }
 
-  /// The start of a list of names, fit for one line.
+  /// The start of a list of names, on one line.
   private static func listed(_ names: [String]) -> String {
     let shown = names.prefix(8).map { RecordFault.quote($0.utf8) }.joined(separator: ", ")
     return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown

@@ -5,9 +5,9 @@ internal import Records
 internal import Storage
 
 extension StreamConfiguration {
-  /// Finds the end of the last whole frame, or record, of an output that a crash may have cut off.
+  /// Finds the end of the last whole frame or record of an output. A crash may have cut it off.
   ///
-  /// - Parameter featureCount: the number of features, for rows of them alone.
+  /// - Parameter featureCount: the number of features, for rows that contain only features.
   func wholeOutputEnd(featureCount: Int) -> WholeEnd {
     if compressionLevel != nil {
       return { file, start, end throws(FileError) in
@@ -34,7 +34,7 @@ let wholeLineEnd: WholeEnd = { file, start, end throws(FileError) in
   try lineEnd(of: file, from: start, to: end, quote: nil)
 }
 
-/// The end of the last whole line; within quotes, a line end is none.
+/// The end of the last whole line. A line end within quotes ends no line.
 private func lineEnd(
   of file: any File, from start: Int, to end: Int, quote: UInt8?
 ) throws(FileError) -> Int {

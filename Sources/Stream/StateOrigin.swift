@@ -4,20 +4,20 @@ internal import Records
 internal import State
 internal import Storage
 
-/// The settings that made the running moments.
+/// The settings with which the running moments were made.
 enum StateOrigin: Sendable {
   /// Those of the run: its batches move the moments.
   case ownSettings
-  /// Those of the checkpoint that the run starts from: its moments are frozen, and may only be adopted.
+  /// Those of the checkpoint from which the run starts. Its moments are frozen, and may only be adopted.
   case checkpoint(Checkpoint)
 
-  /// The checkpoint of the operators' state.
+  /// Makes the checkpoint of the operators' state.
   func checkpoint(of operators: OperatorChain, _ configuration: StreamConfiguration) -> Checkpoint {
     let settings = configuration.normalization
     guard case .checkpoint(let start) = self else {
       return Checkpoint(operators.state, settings: settings.checkpointSettings)
     }
-    // The run chooses how the moments are applied; how they were made stays as it was.
+    // The run decides how the moments are applied. How they were made does not change.
     let made = start.settings.filter {
       !NormalizationSettings.transformSettingNames.contains($0.key)
     }
@@ -29,7 +29,7 @@ enum StateOrigin: Sendable {
 }
 
 extension InitialState {
-  /// The operators of a stream with the state that it starts from.
+  /// The operators of a stream, with the state from which it starts.
   ///
   /// - Throws: `StreamError.configuration` if the checkpoint does not fit, `.operators` if γ and β, or the
   ///   settings, do not.
@@ -52,7 +52,7 @@ extension InitialState {
             "parameters",
             ParametersBody(
               weight: parameters.weight, bias: parameters.bias, features: parameters.features)))
-        // If the state has them already, nothing has changed.
+        // If the state has the same parameters already, nothing changes.
         if changed.parametersAreOther(than: operators) { operators = changed }
       }
     } catch {

@@ -1,6 +1,6 @@
 package import Operators
 
-/// A request to a running stream. It takes effect between two batches.
+/// A command to a running stream. It takes effect between two batches.
 package enum StreamCommand: Sendable, Equatable {
   /// Writes a checkpoint now.
   case checkpoint
@@ -8,14 +8,14 @@ package enum StreamCommand: Sendable, Equatable {
   case update(StreamUpdate)
 }
 
-/// Why a command was not carried out.
+/// The reason why a command was not run.
 package enum CommandRefusal: Error, Equatable, CustomStringConvertible {
   case noSuchStream(String)
   /// The stream does not run now.
   case notRunning(String)
   /// An operator refuses the update.
   case refused(OperatorError)
-  /// The command does not fit the stream; expected and found, in one line.
+  /// The command does not fit the stream. The text tells the expected and the found value, in one line.
   case unfit(String)
 
   package var description: String {

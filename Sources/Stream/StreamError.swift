@@ -3,22 +3,22 @@ package import Dataflow
 package import Operators
 package import Storage
 
-/// Why a stream stopped: one line for the user and an exit code.
+/// The reason why a stream stopped: one line for the user, and an exit code.
 package enum StreamError: Error, CustomStringConvertible {
-  /// A record that cannot be read. Records count from 1; the offset is that of the record's first
-  /// byte in the decompressed stream, from 0.
+  /// A record that cannot be read. Records count from 1. The offset, from 0, is that of the record's first byte in
+  /// the decompressed stream.
   case badRecord(stream: String, record: Int, byteOffset: Int, fault: RecordFault)
-  /// Input that cannot be decompressed or makes no sense as a whole.
+  /// Input that cannot be decompressed, or that the decoder refuses as a whole.
   case badInput(stream: String, InputFault)
-  /// Input that is not what it was when the checkpoint was taken, from which the stream is to go on.
+  /// Input that has changed since the checkpoint was taken, so that the stream cannot resume.
   case inputChanged(stream: String, String)
   /// Records that cannot be normalised.
   case badNumbers(stream: String, records: ClosedRange<Int>, OperatorError)
-  /// Records that would have to be held until the stream is warm, and take too much memory.
+  /// Records to hold until the stream is warm that take too much memory.
   case heldTooMany(stream: String, mostBytes: Int)
   /// A file beside the stream, such as a checkpoint, that cannot be used.
   case badFile(StorageError)
-  /// A state directory that another process has, or that can take no more.
+  /// A state directory that another process holds, or that cannot take another checkpoint.
   case stateRefused(StorageError)
   case inputMissing(FileError)
   case outputRefused(FileError)
@@ -32,9 +32,9 @@ package enum StreamError: Error, CustomStringConvertible {
   /// A thread that the system does not give.
   case threads(ThreadError)
   case configuration(String)
-  /// A drain took longer than it may, because the reader of the output did not take it in time.
+  /// A drain took too long, because the reader did not take the output in time.
   case notDrained(stream: String)
-  /// The signal is that of signal(7).
+  /// The stream was interrupted by a signal of signal(7).
   case interrupted(stream: String, records: Int, signal: Int32)
 
   /// A file beside the stream that could not be read or written.
@@ -46,7 +46,7 @@ package enum StreamError: Error, CustomStringConvertible {
     }
   }
 
-  /// The code of sysexits(3) that tells a script what went wrong.
+  /// The exit code, of sysexits(3).
   package var exitCode: Int32 {
     switch self {
     case .badRecord, .badInput, .inputChanged, .badNumbers, .heldTooMany, .badFile: 65
@@ -59,7 +59,7 @@ package enum StreamError: Error, CustomStringConvertible {
     }
   }
 
-  /// Whether records, or a split, cannot be read: each run that reads them fails alike.
+  /// Whether records or a split cannot be read. Then every run that reads them fails in the same way.
   var isInput: Bool {
     switch self {
     case .badRecord, .badInput: true
@@ -67,7 +67,7 @@ package enum StreamError: Error, CustomStringConvertible {
     }
   }
 
-  /// The description without what records hold, for a log that others than their owner may read.
+  /// The description without the contents of records, for a log that other users may read.
   package var withoutContents: String {
     guard case .badRecord(let stream, let record, let byteOffset, let fault) = self else {
       return description

@@ -1,16 +1,16 @@
 package import Operators
 
-/// Something that happened in a stream. It travels in band with the batch that it belongs to; the dead
-/// letters, the log and the metrics consume it once that batch is written.
+/// An event of a stream. It travels with its batch. Dead letters, log and metrics consume it when that batch is
+/// written.
 package enum StreamEvent: Sendable {
-  /// A record was left out.
+  /// A record was dropped.
   case badRecord(RejectedRecord)
-  /// An update was applied, which made the state version this one.
+  /// An update was applied. `stateVersion` is the state version after it.
   case applied(update: String, stateVersion: Int)
   /// An operator raised an event that it declares.
   case raised(OperatorEvent)
 
-  /// About the memory that it takes besides its own, in bytes.
+  /// Its approximate additional memory, in bytes.
   var byteCount: Int {
     switch self {
     case .badRecord(let record): record.bytes.count
@@ -22,7 +22,7 @@ package enum StreamEvent: Sendable {
 extension [StreamEvent] {
   var byteCount: Int { reduce(0) { $0 + $1.byteCount } }
 
-  /// The records that were left out.
+  /// The records that were dropped.
   var badRecords: [RejectedRecord] {
     compactMap { if case .badRecord(let record) = $0 { record } else { nil } }
   }

@@ -4,7 +4,7 @@ internal import Connectors
 internal import Records
 internal import Storage
 
-/// The input and the output of a stream and the files beside them; all by path.
+/// The input and the output of a stream and the files beside them, by path.
 package struct StreamFiles: Sendable {
   /// `-` is standard input.
   package var input: String
@@ -15,11 +15,11 @@ package struct StreamFiles: Sendable {
   /// γ and β.
   package var parameters: String?
   package var deadLetters: String?
-  /// The directory of the state that lets a run go on where an earlier one was killed.
+  /// The state directory of a run that can be resumed.
   package var resume: String?
-  /// With `resume`: when checkpoints are taken.
+  /// With `resume`: the times of checkpoints.
   package var schedule = CheckpointSchedule(intervalSeconds: 10)
-  /// The kinds that input and output are opened by, and the values of their options.
+  /// The kinds with which input and output are opened, and the values of their options.
   package var catalogue = Catalogue.builtIn
   package var values = SettingValues()
 
@@ -29,51 +29,52 @@ package struct StreamFiles: Sendable {
   }
 }
 
-/// Everything that a stream is opened from, whether a command or the daemon runs it.
+/// Everything with which a stream is opened, by a command or by the daemon.
 package struct StreamPlan: Sendable {
-  /// The place of the state: the one it comes from and the one it is kept in.
+  /// The source and the destination of the state.
   enum State: Sendable {
-    /// It comes from a file, if one is given, and is kept nowhere but in a file at the end.
+    /// It comes from a file, if one is given, and is only stored in a file at the end.
     case file(String?)
     case directory(StateDirectory)
   }
 
-  /// A directory of checkpoints, from the newest of which the stream goes on.
+  /// A directory of checkpoints. The stream resumes from the newest.
   struct StateDirectory: Sendable {
     var path: String
-    /// The checkpoints that stay.
+    /// How many checkpoints are kept.
     var keep: Int
     /// A checkpoint to start from while the directory has none.
     var initial: String?
-    /// Whether a checkpoint of other features or settings is adopted: what fits of it is taken.
+    /// Whether the stream adopts the fitting part of a checkpoint with other features or settings.
     var adopts = false
-    /// Whether the stream is refused unless it goes on exactly where the checkpoint is.
+    /// Whether to refuse the stream unless it resumes exactly at the checkpoint.
     var isStrict = false
-    /// Whether nobody holds the lock of the directory yet.
+    /// Whether to lock the directory, because no caller holds the lock.
     var needsLock = false
   }
 
   var configuration: StreamConfiguration
   var source: SourceFactory
   var sink: SinkFactory
-  /// Tells the sink's files, and what is written into them, from others.
+  /// Identifies the files and the form of the sink.
   var destination: String
   var deadLetters: SinkFactory?
   var state: State
   /// The file of the checkpoint at the end.
   var finalCheckpoint: String?
-  /// A file that is written beside the output, if no directory is.
+  /// A file that is written beside the output, if there is no directory.
   var filesBeside: String?
   /// γ and β.
   var parameters: String?
-  /// When checkpoints are taken; nil is never.
+  /// The times of checkpoints; nil for none.
   var schedule: CheckpointSchedule?
 
   /// A stream of the daemon.
   ///
   /// - Parameters:
-  ///   - directory: where checkpoints and dead letters are kept.
-  ///   - adopts: whether a checkpoint of other features or settings is adopted, as after a reload. That is
+  ///   - directory: the directory of checkpoints and dead letters.
+  ///   - adopts: whether the stream adopts a checkpoint with other features or settings, as after a reload. The
+  ///     checkpoint records this, so that a later process does the same.
   ///     kept with the checkpoint, so that it holds for a later process too.
   package init(_ definition: StreamDefinition, directory: String, adopts: Bool) {
     configuration = definition.stream

@@ -3,8 +3,7 @@ internal import Operators
 internal import Stream
 
 extension Logger {
-  /// Logs an event of a stream. Bad records are not logged one by one: they are counted, and the dead
-  /// letters have them.
+  /// Logs an event of a stream. Does not log single bad records: they are counted, and dead letters contain them.
   func report(_ event: StreamEvent) {
     switch event {
     case .badRecord: break

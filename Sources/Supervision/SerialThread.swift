@@ -2,13 +2,13 @@ package import Dataflow
 internal import Dispatch
 
 // Invariants:
-// - `jobs` and `timers` are only touched with `lock` held; a job runs without it, one at a time.
-// - The semaphore is signalled after every change, so the thread never sleeps past a job or a due timer.
+// - `jobs` and `timers` are only touched with `lock` held. Jobs run one at a time, without the lock.
+// - The semaphore is signalled after every change, so the thread never sleeps longer than until a job or a due timer.
 
-/// Runs jobs one after another on a thread of its own, which exists from `init` on.
+/// Runs jobs one after another on its own thread, which exists from `init` on.
 ///
-/// A Dispatch queue may need a new thread when work arrives; under a limit of threads it then does
-/// nothing. This one needs none.
+/// A Dispatch queue may need a new thread when work arrives; if a limit of threads prevents it, the queue does
+/// nothing. This one needs no new thread.
 package final class SerialThread: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
@@ -35,7 +35,7 @@ package final class SerialThread: @unchecked Sendable {
     }
   }
 
-  /// Runs a job after those that were given before it.
+  /// Runs a job after all earlier ones.
   package func async(_ job: @escaping @Sendable () -> Void) {
     lock.withLock { jobs.append(job) }
     changed.signal()
@@ -47,7 +47,7 @@ package final class SerialThread: @unchecked Sendable {
     changed.signal()
   }
 
-  /// Ends the thread after the job that it runs now; other jobs are dropped.
+  /// Ends the thread after its current job. Drops all other jobs.
   package func stop() {
     lock.withLock {
       isOver = true
@@ -61,7 +61,7 @@ package final class SerialThread: @unchecked Sendable {
     changed.signal()
   }
 
-  /// Runs all that is due; nil once the thread is to end.
+  /// Runs all jobs and timers that are due. Returns nil when the thread must end.
   private func runJobs() -> (semaphore: DispatchSemaphore, seconds: Double?)? {
     while let job = nextJob() { job() }
     return lock.withLock {
@@ -85,7 +85,7 @@ package final class SerialThread: @unchecked Sendable {
 }
 
 extension DispatchSemaphore {
-  /// Waits for a signal; nil waits without end.
+  /// Waits for a signal; nil waits without limit.
   fileprivate func wait(timeout seconds: Double?) {
     guard let seconds else { return wait() }
     _ = wait(timeout: .now() + seconds)

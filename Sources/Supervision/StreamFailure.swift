@@ -1,15 +1,15 @@
 internal import Storage
 internal import Stream
 
-/// Why a stream stopped, as it is told to operators.
+/// The reason why a stream stopped, for operators.
 struct StreamFailure: Sendable, Equatable {
-  /// For those who may see what records hold.
+  /// For users who may see the contents of records.
   let text: String
-  /// Without what records hold.
+  /// Without the contents of records.
   let textForLog: String
-  /// One word for metrics, of a small fixed set.
+  /// One word for metrics, from a small fixed set.
   let reason: String
-  /// Whether a restart cannot mend it.
+  /// Whether a restart does not help.
   let isPermanent: Bool
 
   init(_ error: any Error) {

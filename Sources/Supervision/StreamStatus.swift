@@ -10,13 +10,13 @@ package struct StreamStatus: Sendable, Equatable {
     /// Its source and sink are being opened.
     case starting
     case running
-    /// It failed and starts again after a pause.
+    /// It failed, and starts again after a pause.
     case backingOff = "backing_off"
     /// It emits the records that it has read, then stops.
     case draining
-    /// Its source has ended, and all is emitted.
+    /// Its source has ended, and everything is emitted.
     case finished
-    /// It failed in a way that a restart cannot mend.
+    /// It failed, and a restart does not help.
     case failed
   }
 
@@ -26,11 +26,11 @@ package struct StreamStatus: Sendable, Equatable {
   package var sink: String
   package var mode: NormalizationMode
   package var isFrozen: Bool
-  /// Rises with each batch that moves the moments and with each update.
+  /// Increases with each batch that moves the moments, and with each update.
   package var stateVersion = 0
   /// The state version at which γ or β last changed.
   package var parametersVersion = 0
-  /// How often operators raised each kind of event, by its name.
+  /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] = [:]
   /// The position after the last batch that was normalised.
   package var position: StreamPosition
@@ -43,32 +43,32 @@ package struct StreamStatus: Sendable, Equatable {
   package var checkpoints: Int
   /// Records read and not yet emitted.
   package var recordsInFlight: Int
-  /// Seconds since the last record was read, or nil before the first.
+  /// Seconds since the last record was read; nil before the first.
   package var idleSeconds: Double?
-  /// Seconds since the last checkpoint, or nil before the first.
+  /// Seconds since the last checkpoint; nil before the first.
   package var checkpointAgeSeconds: Double?
   package var lastError: String?
-  /// One word for it, of a small fixed set; nil before the first failure.
+  /// One word, from a small fixed set; nil before the first failure.
   package var lastErrorReason: String?
-  /// From the cut of a batch to its emission.
+  /// The time from the cut of a batch to its emission.
   package var batchLatency: Histogram
   /// Records in a batch.
   package var batchSize: Histogram
-  /// Why an operator should look at the stream though it runs.
+  /// Problems that do not stop the stream.
   package var warnings: [String]
   /// Writes that a slow reader of the sink lost under `when_full: drop_oldest`.
   package var droppedWrites = 0
-  /// Records left out that were written to the dead letters; the other bad records were skipped.
+  /// Dropped records that were written to the dead letters. The other bad records were skipped.
   package var deadLetters = 0
   package var checkpointFailures = 0
-  /// How long the last checkpoint took, outputs synced; nil before the first.
+  /// The duration of the last checkpoint, with the sync of the outputs; nil before the first.
   package var checkpointSeconds: Double?
   /// The size of the last checkpoint; nil before the first.
   package var checkpointBytes: Int?
   package var connectors = ConnectorStatus()
 }
 
-/// The source and the sink of a stream, as far as their kinds have such numbers.
+/// The numbers of a stream's source and sink. Nil for kinds that do not have them.
 package struct ConnectorStatus: Sendable, Equatable {
   /// Connections that send records.
   package var producers: Int?
@@ -76,9 +76,9 @@ package struct ConnectorStatus: Sendable, Equatable {
   package var subscribers: Int?
   /// Bytes that wait for the slowest subscriber.
   package var subscriberLag: Int?
-  /// Bytes of a followed file that are still to be read.
+  /// Bytes of a followed file that were not read yet.
   package var backlogBytes: Int?
-  /// Files of a directory that are still to be read.
+  /// Files of a directory that were not read yet.
   package var backlogFiles: Int?
   package var refusedConnections = 0
   package var rotatedFiles = 0

@@ -1,45 +1,45 @@
 package import Operators
 package import Stream
 
-/// The daemon as the control plane sees it.
+/// The daemon, in the view of the control plane.
 package protocol StreamSupervision: Sendable {
-  /// All streams, by name.
+  /// The status of each stream, sorted by name.
   func statuses() -> [StreamStatus]
   /// The features of a stream; empty before its first record.
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus]
-  /// The updates that the operators of a stream offer.
+  /// The updates that the operators of a stream declare.
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind]
-  /// Calls `reply` once the command has taken effect or is refused, on any thread.
+  /// Runs a command. Calls `reply`, on any thread, when the command has taken effect or was refused.
   func request(
     _ command: StreamCommand, on stream: String,
     reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void)
-  /// Why the daemon is not ready to serve; empty when it is.
+  /// The reasons why the daemon is not ready; empty if it is.
   func unreadiness() -> [String]
   var daemonStatus: DaemonStatus { get }
 }
 
-/// The status of the daemon as a whole, as operators see it.
+/// The status of the daemon, for operators.
 package struct DaemonStatus: Sendable, Equatable {
-  /// Attempts to apply a changed configuration since the start; the start itself is none.
+  /// Attempts to apply a changed configuration since the start. The start does not count.
   package var reloads = 0
-  /// Those of them that were refused.
+  /// Refused attempts.
   package var reloadsRefused = 0
   package var lastReload: ReloadReport?
-  /// When a configuration was last applied, at the start too, in seconds since 1970.
+  /// When a configuration was last applied, in seconds since 1970. The start counts.
   package var appliedSeconds: Double?
-  /// Why an operator should look at the daemon though it runs.
+  /// Problems that do not stop the daemon.
   package var warnings: [String] = []
 
   package init() {}
 }
 
-/// How an attempt to apply a changed configuration ended.
+/// The result of an attempt to apply a changed configuration.
 package struct ReloadReport: Sendable, Equatable {
-  /// Why it was refused; nil if it was applied.
+  /// The reason for a refusal; nil if it was applied.
   package var error: String?
   /// Seconds since 1970.
   package var wallSeconds: Double

@@ -8,20 +8,20 @@ internal import Storage
 internal import Stream
 
 // Invariants:
-// - `shown` is only touched with `lock` held, everything else that changes on `queue` only.
-// - Nothing waits with `lock` held, so that a status can be told while `queue` opens a file.
-// - There is at most one run; `attempt` tells the completion of the present one from older ones.
-// - Counters go on from run to run; a run starts from the newest checkpoint.
+// - `shown` is only touched with `lock` held; all other mutable state is only touched on `queue`.
+// - No code waits with `lock` held, so the status is available while `queue` opens a file.
+// - There is at most one run. `attempt` tells the completion of the current run from older ones.
+// - Counters continue from run to run. A run starts from the newest checkpoint.
 
-/// One stream of the daemon: starts it, starts it again after a failure, stops it, and tells its status.
+/// One stream of the daemon. Starts it, starts it again after a failure, stops it, and reports its status.
 final class SupervisedStream: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
-  /// The parts of a status that are no counters.
+  /// The parts of a status that are not counters.
   private struct Shown {
     var state = StreamStatus.State.starting
     var snapshot: StreamSnapshot?
-    /// As configured, then as operators changed it: their changes last across runs.
+    /// The configured settings, with the changes of operators, which last across runs.
     var normalization: NormalizationSettings
     var restarts = 0
     var lastFailure: StreamFailure?
@@ -47,8 +47,8 @@ final class SupervisedStream: @unchecked Sendable {
   private var isStopping = false
   private var onStopped: [@Sendable () -> Void] = []
 
-  /// - Parameter takesOtherCheckpoints: whether the stream takes what fits from a checkpoint of other
-  ///   features or settings, as after a reload.
+  /// - Parameter takesOtherCheckpoints: whether the stream takes the fitting part of a checkpoint with other features
+  ///   or settings, as after a reload.
   init(
     _ definition: StreamDefinition, stateDirectory: String, takesOtherCheckpoints: Bool,
     fileSystem: any FileSystem, clock: Clock, logger: Logger
@@ -61,7 +61,7 @@ final class SupervisedStream: @unchecked Sendable {
     self.fileSystem = fileSystem
     directory = definition.directory(in: stateDirectory)
     pauseSeconds = definition.restart.initialSeconds
-    // It opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
+    // The queue opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
     let paths = [definition.source.location.path, definition.sink.location.path]
     queue = threads.queue(of: Disk(of: paths, besides: stateDirectory))
     var logger = logger
@@ -71,7 +71,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   // MARK: From any thread
 
-  /// Opens source and sink; `completion` is called when that is done or has failed.
+  /// Opens source and sink. Calls `completion` when they are open, or when that has failed.
   func start(_ completion: @escaping @Sendable () -> Void) {
     queue.async {
       self.begin()
@@ -79,7 +79,7 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  /// Drains the stream; `completion` is called when it has ended.
+  /// Drains the stream. Calls `completion` when it has ended.
   func stop(_ completion: @escaping @Sendable () -> Void) {
     queue.async {
       self.isStopping = true
@@ -90,7 +90,7 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  /// Ends a stream that takes too long to drain; what it holds is lost.
+  /// Ends a stream that takes too long to drain. Its records in flight are lost.
   func abandon() {
     queue.async {
       self.run?.cancel(
@@ -135,7 +135,7 @@ final class SupervisedStream: @unchecked Sendable {
       connectors: ConnectorStatus(metrics.connectors))
   }
 
-  /// Changes what a status is made of.
+  /// Changes the shown parts of the status.
   private func show(_ change: (inout Shown) -> Void) {
     lock.withLock { change(&shown) }
   }
@@ -180,13 +180,13 @@ final class SupervisedStream: @unchecked Sendable {
       fileSystem: fileSystem, clock: clock, statistics: metrics.connectors)
     let plan = StreamPlan(definition, directory: directory, adopts: takesOtherCheckpoints)
     let opened = try OpenedStream(plan, in: context)
-    // From here on the checkpoint says it.
+    // From here on, the checkpoint contains this.
     takesOtherCheckpoints = false
     parametersVersion = opened.parametersVersion
     let attempt = attempt
     let run = try StreamRun(
       opened,
-      // Live streams are many and small; a file is one and large.
+      // There are many live streams, each small. A stream from files has more work.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics,
       warn: { [weak self] in self?.warn($0, in: attempt) },
       report: { [logger] in logger.report($0) }, completion: completion)
@@ -211,7 +211,7 @@ final class SupervisedStream: @unchecked Sendable {
     onStopped = []
   }
 
-  /// Reports a failure and, unless a restart cannot mend it, starts again after a pause that doubles.
+  /// Reports a failure. Unless a restart does not help, starts the stream again after a pause that doubles.
   private func failed(_ failure: any Error) {
     let failure = StreamFailure(failure)
     show { $0.lastFailure = failure }
@@ -224,7 +224,7 @@ final class SupervisedStream: @unchecked Sendable {
     if clock.now().seconds(since: startedAt) >= definition.restart.resetAfterSeconds {
       pauseSeconds = definition.restart.initialSeconds
     }
-    // Jitter, so that streams that failed together do not come back together.
+    // Jitter, so that streams that failed at the same time do not restart at the same time.
     let pause = pauseSeconds * Double.random(in: 0.75...1.25)
     pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
     show {
@@ -236,8 +236,8 @@ final class SupervisedStream: @unchecked Sendable {
     threads.run(on: queue, afterSeconds: pause) { [weak self] in self?.begin() }
   }
 
-  /// Refuses state that a symbolic link leads elsewhere: who may write to the state directory could
-  /// otherwise make the daemon write to any of its files.
+  /// Refuses a symbolic link in the path of the state. Otherwise a user who can write to the state directory could make the
+  /// daemon write to any file that the daemon may write to.
   private func refuseSymbolicLinks() throws(StreamError) {
     for path in [directory, directory + "/dead-letters.ndjson"]
     where fileSystem.isSymbolicLink(path) {
@@ -245,7 +245,7 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  /// Tells of something that is amiss though the stream goes on.
+  /// Reports a problem that does not stop the stream.
   private func warn(_ warning: String, in attempt: Int) {
     queue.async {
       guard attempt == self.attempt else { return }
@@ -256,7 +256,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   // MARK: γ and β
 
-  /// Takes a new parameters file between two batches; a bad one is refused and the old stays.
+  /// Takes a new parameters file between two batches. Refuses a bad one, and keeps the old parameters.
   private func watchParameters(_ attempt: Int) {
     threads.run(on: queue, afterSeconds: 1) { [weak self] in
       guard let self, attempt == self.attempt, run != nil else { return }

@@ -5,25 +5,24 @@ package import Storage
 package import Stream
 
 // Invariants:
-// - `streams` and `daemon` are only touched with `lock` held; everything else that changes is only
-//   touched on `thread`.
-// - A stream in `leaving` is draining. It stays in `streams` until its successor starts, or until it has
-//   ended and has none.
-// - A definition in `waiting` starts once no stream in `leaving` has its name or reads or writes at one
-//   of its places. So streams wait for nothing but their own predecessors.
-// - Nobody else has the state directory.
+// - `streams` and `daemon` are only touched with `lock` held; all other mutable state is only touched on `thread`.
+// - A stream in `leaving` is draining. It stays in `streams` until its successor starts; without a successor, until
+//   it has ended.
+// - A definition in `waiting` starts when no stream in `leaving` has its name or uses one of its locations. So a
+//   stream only waits for its own predecessors.
+// - No other process holds the state directory.
 
-/// The daemon: every stream of a configuration, each supervised by itself.
+/// The daemon: all streams of a configuration, each supervised by itself.
 package final class Supervisor: StreamSupervision, @unchecked Sendable {
   // @unchecked because of the first invariant.
 
   private struct Waiting {
     let definition: StreamDefinition
-    /// Whether a reload puts it in the place of a stream that ran.
+    /// Whether it replaces a running stream in a reload.
     let replaces: Bool
   }
 
-  /// A configuration that is being applied, and the streams that it still waits for.
+  /// A configuration that is being applied, and the streams for which it still waits.
   private struct Application {
     var names: Set<String>
     let completion: @Sendable () -> Void
@@ -46,13 +45,13 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   /// Whether a stream was abandoned since the stop began.
   private var hasAbandoned = false
 
-  /// A start that takes longer no longer holds up the message that the daemon runs.
+  /// The longest time that a start delays the message that the daemon runs.
   private static let startSeconds = 10.0
-  /// How long an abandoned stream may take to end.
+  /// The longest time that an abandoned stream may take to end.
   private static let abandonSeconds = 2.0
   private static let secondsBetweenLooks = 5.0
 
-  /// Takes the state directory; nothing runs yet.
+  /// Takes the state directory. Starts no stream.
   package init(
     stateDirectory: String, fileSystem: any FileSystem = POSIXFileSystem(), clock: Clock = .system,
     logger: Logger
@@ -77,12 +76,12 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   deinit { thread.stop() }
 
-  /// Starts new streams, drains those that are gone or changed, and starts the changed ones again from
-  /// their moments; a stream that has not changed is not touched.
+  /// Starts new streams, drains removed and changed ones, and starts the changed ones again with their moments. Does
+  /// not touch streams that have not changed.
   ///
-  /// Each stream changes by itself: one that drains slowly holds up no other. A stream that takes longer
-  /// to drain than a stop may is abandoned. `completion` is called when all have changed, or when a
-  /// later configuration has overtaken this one.
+  /// Each stream changes by itself; a stream that drains slowly does not delay the others. A stream that takes longer
+  /// to drain than a stop may is abandoned. Calls `completion` when all streams have changed, or when a later
+  /// configuration has replaced this one.
   package func apply(
     _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
   ) {
@@ -115,8 +114,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     }
   }
 
-  /// Drains every stream, each within `timeoutSeconds`, and abandons those that take longer.
-  /// `completion` is told whether all were drained.
+  /// Drains every stream within `timeoutSeconds`, and abandons those that take longer. Tells `completion` whether all
+  /// were drained.
   package func stop(
     timeoutSeconds: Double, completion: @escaping @Sendable (_ isDrained: Bool) -> Void
   ) {
@@ -133,7 +132,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     }
   }
 
-  /// Records how an attempt to apply a changed configuration ended.
+  /// Records the result of an attempt to apply a changed configuration.
   package func noteReload(refusedBecause error: String?) {
     let now = clock.wallSeconds()
     lock.withLock {
@@ -143,7 +142,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     }
   }
 
-  /// Records that the configuration of the start is in force.
+  /// Records that the first configuration is in force.
   package func noteStart() {
     let now = clock.wallSeconds()
     lock.withLock { daemon.appliedSeconds = now }
@@ -215,7 +214,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     completion(!hasAbandoned)
   }
 
-  /// Notices that somebody removed or replaced the state directory.
+  /// Checks whether somebody removed or replaced the state directory.
   private func lookAtStateDirectory() {
     let isInPlace = stateLock.isInPlace(in: fileSystem)
     let warning =
@@ -277,8 +276,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 }
 
 extension StreamDefinition {
-  /// Whether this stream must have ended before the other starts: it has the same name, or reads or
-  /// writes at one of its places.
+  /// Whether this stream must end before the other starts: it has the same name, or uses one of its locations.
   fileprivate func isInTheWay(of other: StreamDefinition) -> Bool {
     let places = [source.location.claim, sink.location.claim].compactMap(\.self)
     return name == other.name

@@ -1,8 +1,8 @@
 /// Appends `number` · 10^−`decimals` in decimal digits.
 ///
-/// `Double.description` would cost ten times as much and write varying numbers of digits.
+/// `Double.description` would take ten times as long and write varying numbers of digits.
 func appendDecimal(_ number: Int64, decimals: Int, to text: inout [UInt8]) {
-  // 19 digits at most, one point, one sign.
+  // At most 19 digits, a point and a sign.
   var digits = InlineArray<21, UInt8>(repeating: UInt8(ascii: "0"))
   var start = digits.count
   var rest = number.magnitude
@@ -41,7 +41,7 @@ func appendTime(minutes: Int, to text: inout [UInt8]) {
   text.append(contentsOf: ":00Z".utf8)
 }
 
-/// The Gregorian date, by Howard Hinnant's `civil_from_days` (years that start in March).
+/// The Gregorian date, with Howard Hinnant's `civil_from_days` (years that start in March).
 private func civilDate(daysSince2025 days: Int) -> (year: Int, month: Int, day: Int) {
   // 2025-01-01 is 739,557 days after 0000-03-01, and 146,097 days make 400 years.
   let shifted = days + 739_557

@@ -1,4 +1,4 @@
-/// The generator SplitMix64 of Steele, Lea and Flood 2014: 64 bits of state, the same numbers for a
+/// The generator SplitMix64 of Steele, Lea and Flood 2014. It has 64 bits of state, and gives the same numbers for a
 /// seed on every machine.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
   private var state: UInt64
@@ -15,17 +15,17 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// A number of mean 0 and deviation 1, nearly normal and within ±4.9: the sum of eight uniform
-  /// ones (Irwin–Hall).
+  /// A number with mean 0 and standard deviation 1, nearly normal and within ±4.9: the scaled sum of eight uniform
+  /// numbers (Irwin–Hall).
   ///
-  /// Box–Muller would take a logarithm and a cosine, whose last bit differs between C libraries.
+  /// Box–Muller would need a logarithm and a cosine, whose last bit differs between C libraries.
   mutating func nextNormal() -> Double {
     let everyOther: UInt64 = 0x0000_ffff_0000_ffff
     let (a, b) = (next(), next())
     let lanes =
       (a & everyOther) + (a >> 16 & everyOther) + (b & everyOther) + (b >> 16 & everyOther)
     let sum = lanes & 0xffff_ffff + lanes >> 32
-    // The mean of the sum is 8 · (2^16 − 1)/2, its variance 8 · (2^32 − 1)/12.
+    // The mean of the sum is 8 · (2^16 − 1)/2, and its variance is 8 · (2^32 − 1)/12.
     return (Double(sum) - 262_140) * (1 / 53_509.919_921_450_08)
   }
 

@@ -6,7 +6,7 @@ internal import Records
 internal import Storage
 internal import Stream
 
-/// Why a command stops: the line that it says on stderr and its exit code.
+/// The reason why a command stops: its line on stderr and its exit code.
 struct CommandFailure: Error {
   let message: String
   let exitCode: Int32
@@ -40,7 +40,7 @@ struct CommandFailure: Error {
   }
 }
 
-/// Warns on stderr; the command goes on.
+/// Warns on stderr. The command continues.
 func warn(_ message: String, format: LogFormat) {
   say("warning: " + printable(message), LogLine(level: "warning", message: message), format)
 }
@@ -59,19 +59,19 @@ private struct LogLine: Encodable {
   var exitCode: Int32?
 }
 
-/// One line of JSON with its keys in snake case and in order.
+/// One line of JSON, with sorted keys in snake case.
 func jsonText(_ value: some Encodable) -> String {
   let encoder = JSONEncoder()
   encoder.keyEncodingStrategy = .convertToSnakeCase
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  // Only strings and finite numbers come here, and those always encode.
+  // Only strings and finite numbers come here, and these can always be encoded.
   return (try? encoder.encode(value)).map {
     String(decoding: printable(json: Array($0)), as: UTF8.self)
   } ?? "{}"
 }
 
 func writeToStandardError(_ text: String) {
-  // If stderr is closed there is nobody to tell.
+  // If stderr is closed, nobody can read the message.
   try? POSIXFile.standardError().write(Array(text.utf8))
 }
 

@@ -9,11 +9,11 @@ internal import Stream
 internal import Supervision
 
 // Invariants:
-// - The main thread waits for signals and for nothing else. It takes no lock that a stream holds and needs
-//   no new thread, so a stop is always heard.
+// - The main thread waits only for signals. It takes no lock that a stream holds and needs no new thread, so it
+//   always receives a stop.
 // - `inForce` is only touched with `lock` held.
 
-/// Drives the daemon on behalf of the service manager: signals, reloads, the control plane.
+/// Runs the daemon for the service manager: signals, reloads, the control plane.
 final class Daemon: @unchecked Sendable {
   // @unchecked because of the second invariant.
 
@@ -24,12 +24,12 @@ final class Daemon: @unchecked Sendable {
   private var inForce: DaemonConfiguration
   private let outcome = StopOutcome()
 
-  /// After `shutdown_timeout`, so much later the process ends even if nothing answers any more.
+  /// The time after `shutdown_timeout` at which the process ends, even if nothing answers any more.
   private static let graceSeconds = 5.0
-  /// The signal that other threads wake the main thread with.
+  /// The signal with which other threads wake the main thread.
   private static let wakeSignal = SIGURG
 
-  /// Reads the configuration; nothing runs yet.
+  /// Reads the configuration. Starts nothing.
   init(configurationFile: String, clock: Clock = .system) throws {
     self.configurationFile = configurationFile
     self.clock = clock
@@ -50,7 +50,7 @@ final class Daemon: @unchecked Sendable {
   /// Runs until a signal stops it.
   func run() throws {
     let signals = SignalWait([SIGTERM, SIGINT, SIGHUP, Self.wakeSignal])
-    // A write to a reader that has gone fails, and costs its stream alone.
+    // Without the signal, a write to a reader that has gone fails only its own stream.
     signal(SIGPIPE, SIG_IGN)
     raiseDescriptorLimit()
     let options = configuration.log
@@ -86,7 +86,7 @@ final class Daemon: @unchecked Sendable {
       case SIGHUP where stopsAt == nil:
         reloads.async { [self] in reload(supervisor, control, logger) }
       case SIGTERM, SIGINT:
-        // A second one ends the process at once.
+        // A second signal ends the process at once.
         guard stopsAt == nil else { _exit(75) }
         stopsAt = clock.now() + (configuration.shutdownTimeoutSeconds + Self.graceSeconds)
         stop(supervisor, logger, wakes: main)
@@ -106,7 +106,7 @@ final class Daemon: @unchecked Sendable {
 
   // MARK: Signals
 
-  /// Applies the changed file all or nothing; a bad one leaves everything running and says why.
+  /// Applies the changed file completely or not at all. If the file is bad, logs why and changes nothing.
   private func reload(_ supervisor: Supervisor, _ control: ControlServer?, _ logger: Logger) {
     serviceNotifier.notifyReloading(clock)
     let changed: DaemonConfiguration
@@ -154,7 +154,7 @@ final class Daemon: @unchecked Sendable {
   }
 }
 
-/// How the stop of the streams ended.
+/// The result of stopping the streams.
 private final class StopOutcome: @unchecked Sendable {
   // @unchecked because `drained` is only touched with `lock` held.
   private let lock = Lock()
@@ -167,21 +167,21 @@ private final class StopOutcome: @unchecked Sendable {
   }
 }
 
-/// Tells the service manager regularly that the supervisor answers, if it wants to know.
+/// Regularly tells the service manager that the supervisor answers, if the manager has a watchdog.
 private final class Watchdog {
   private let notifier: ServiceNotifier
   private let supervisor: Supervisor
   private let clock: Clock
   private let seconds: Double
   private let answer = SupervisorAnswer()
-  /// When the next sign of life is due; nil without a watchdog.
+  /// The time of the next sign of life; nil without a watchdog.
   private(set) var nextTurn: Instant?
 
   init(_ notifier: ServiceNotifier, _ supervisor: Supervisor, clock: Clock) {
     self.notifier = notifier
     self.supervisor = supervisor
     self.clock = clock
-    // Three signs within the time that the manager allows: one may be late.
+    // Three signs within the time that the manager allows, so that one may be late.
     seconds = (notifier.watchdogSeconds ?? 0) / 3
     nextTurn = notifier.watchdogSeconds.map { _ in clock.now() }
   }
@@ -189,7 +189,7 @@ private final class Watchdog {
   func turn() {
     guard let due = nextTurn, clock.now() >= due else { return }
     nextTurn = clock.now() + seconds
-    // The manager expects to hear READY first.
+    // The manager expects READY first.
     if answer.take(), supervisor.daemonStatus.appliedSeconds != nil {
       notifier.notify("WATCHDOG=1\nSTATUS=\(statusLine(supervisor))")
     }
@@ -197,7 +197,7 @@ private final class Watchdog {
   }
 }
 
-/// Whether the supervisor has answered since the last look.
+/// Whether the supervisor has answered since the last call.
 private final class SupervisorAnswer: @unchecked Sendable {
   // @unchecked because `isThere` is only touched with `lock` held.
   private let lock = Lock()
@@ -213,7 +213,7 @@ private final class SupervisorAnswer: @unchecked Sendable {
   }
 }
 
-/// One line for `systemctl status`. A refused reload stays in it until a reload succeeds.
+/// One line for `systemctl status`. It contains a refused reload until a reload succeeds.
 private func statusLine(_ supervisor: Supervisor) -> String {
   let running = supervisor.statuses().count { $0.state == .running }
   let status = supervisor.daemonStatus

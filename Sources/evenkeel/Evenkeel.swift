@@ -15,7 +15,7 @@ struct Evenkeel: ParsableCommand {
       Generate.self,
     ])
 
-  /// ArgumentParser's own `main`, but for the form of an error: one line and a code of sysexits(3).
+  /// Like ArgumentParser's `main`, except for errors: one line and an exit code of sysexits(3).
   static func main() {
     keepMemory()
     do {
@@ -42,9 +42,9 @@ struct Evenkeel: ParsableCommand {
     try described.run(Array(arguments.dropFirst()))
   }
 
-  /// The command that the first argument names, parsed by itself: from the root its options would be
-  /// gathered once more, which takes a sixth of the start. The root parses requests for help
-  /// and wrong options, because its messages know the whole command line.
+  /// Parses the command that the first argument names. Parsing from the root would collect its options once more,
+  /// which takes a sixth of the start-up time. The root parses requests for help and wrong options, because its
+  /// messages need the whole command line.
   static func parsed(
     _ arguments: [String], as named: (any ParsableCommand.Type)?
   ) throws -> any ParsableCommand {
@@ -56,9 +56,9 @@ struct Evenkeel: ParsableCommand {
     return try parseAsRoot(arguments)
   }
 
-  /// Batches and frames come and go, and from one thread to another. Below these bounds their memory
-  /// serves again instead of being given back each time, and one arena keeps it from piling up in
-  /// one thread's while another's grows.
+  /// Makes the heap keep freed memory below these bounds, because batches and frames are allocated and freed all the
+  /// time, on several threads. A single arena avoids that free memory collects for one thread while another allocates
+  /// more.
   private static func keepMemory() {
     mallopt(M_MMAP_THRESHOLD, 32 << 20)
     mallopt(M_TRIM_THRESHOLD, 64 << 20)

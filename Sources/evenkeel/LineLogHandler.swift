@@ -4,14 +4,14 @@ internal import Logging
 internal import Records
 internal import Stream
 
-/// Logs to stderr, one line a message, as text or as JSON.
+/// Logs to stderr, one line for each message, as text or as JSON.
 struct LineLogHandler: LogHandler {
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level
   private let label: String
   private let format: LogFormat
 
-  /// Whether stderr leads to systemd's journal, as JOURNAL_STREAM tells (systemd.exec(5)).
+  /// Whether stderr is connected to systemd's journal, by JOURNAL_STREAM (systemd.exec(5)).
   private static let isReadByJournal: Bool = {
     var status = stat()
     guard let stream = ProcessInfo.processInfo.environment["JOURNAL_STREAM"],
@@ -52,7 +52,7 @@ struct LineLogHandler: LogHandler {
 }
 
 extension Logger.Level {
-  /// The level as sd-daemon(3) writes it before a line.
+  /// The priority before a line, in the form of sd-daemon(3).
   fileprivate var journalPriority: Int {
     switch self {
     case .trace, .debug: 7

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Operators
 internal import Stream
 
-/// Drives one stream to its end on the main queue: signals, progress, summary.
+/// Runs one stream to its end on the main queue: signals, progress, summary.
 final class NormalizeRun {
   private let configuration: StreamConfiguration
   private let files: StreamFiles
@@ -37,7 +37,7 @@ final class NormalizeRun {
     for warning in stream.warnings { warn(warning, format: logFormat) }
     let signals = handled.map { number in
       onSignal(number) { [name = configuration.name] in
-        // A file that was read in part would look like one that was read whole.
+        // Output of a partly read file would look like that of the whole file.
         if stream.inputByteCount == nil {
           stream.stop()
         } else {
@@ -58,9 +58,9 @@ final class NormalizeRun {
     }
   }
 
-  /// Calls `handler` for the first such signal; a second one ends the process at once.
+  /// Calls `handler` for the first such signal. A second one ends the process at once.
   ///
-  /// The signal must be blocked: a signal that comes before the source is active is kept then.
+  /// The signal must be blocked, so that one that comes before the source is active is kept.
   private func onSignal(
     _ number: Int32, _ handler: @escaping @Sendable () -> Void
   ) -> any DispatchSourceSignal {
@@ -74,7 +74,7 @@ final class NormalizeRun {
     return source
   }
 
-  /// The content of `--json-summary`.
+  /// The contents of `--json-summary`.
   private struct Summary: Encodable {
     var records: Int
     var batches: Int
@@ -94,9 +94,9 @@ final class NormalizeRun {
   }
 }
 
-/// How a run ended, passed from the flow to the main thread.
+/// The result of a run. The flow passes it to the main thread.
 private final class Outcome: @unchecked Sendable {
-  // @unchecked because `failure` is written once before the semaphore is signalled, and read after.
+  // @unchecked because `failure` is written once before the semaphore is signalled, and read after that.
   private let semaphore = DispatchSemaphore(value: 0)
   private(set) var failure: (any Error)?
 

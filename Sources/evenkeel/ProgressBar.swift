@@ -2,7 +2,7 @@ internal import Dispatch
 internal import Glibc
 internal import Stream
 
-/// A line on the terminal that says how far a stream is; nothing where stderr is no terminal.
+/// Shows the progress of a stream in a line on the terminal. Shows nothing if stderr is no terminal.
 final class ProgressBar {
   private let timer: any DispatchSourceTimer
   private let queue = DispatchQueue(label: "progress")
@@ -22,16 +22,16 @@ final class ProgressBar {
     timer.activate()
   }
 
-  /// Ends the line's life; the terminal is as it was.
+  /// Removes the line from the terminal.
   func clear() {
     timer.cancel()
     queue.sync { writeToStandardError("\r\u{1B}[K") }
   }
 }
 
-/// Bytes, records a second and, where the end is known, a bar and the time to it.
+/// The bytes and the records per second. If the end is known, also a bar and the time to the end.
 ///
-/// - Parameter passedOver: bytes that took no time, since an earlier run has read them.
+/// - Parameter passedOver: the bytes that were skipped because an earlier run had read them. They took no time.
 func progressLine(
   bytes: Int, passedOver: Int, of total: Int?, records: Int, seconds: Double
 ) -> String {
@@ -50,7 +50,7 @@ func progressLine(
     + "\(grouped(records)) records  \(grouped(Int(rate)))/s  ETA \(eta)"
 }
 
-/// A size with three digits or so, in powers of 1024.
+/// A size with about three digits, in powers of 1024.
 func byteText(_ bytes: Int) -> String {
   var size = Double(bytes)
   var unit = 0

@@ -2,10 +2,10 @@ internal import Dataflow
 internal import FoundationEssentials
 internal import Glibc
 
-/// Tells the service manager how the daemon is (sd_notify(3)); does nothing if there is none.
+/// Reports the state of the daemon to the service manager (sd_notify(3)). Does nothing without a manager.
 final class ServiceNotifier: Sendable {
   private let socketPath: String?
-  /// The time within which the service manager wants a sign of life; nil if it wants none.
+  /// The time within which the service manager expects a sign of life; nil if it expects none.
   let watchdogSeconds: Double?
 
   init() {
@@ -16,13 +16,13 @@ final class ServiceNotifier: Sendable {
       isMeant ? environment["WATCHDOG_USEC"].flatMap(Double.init).map { $0 / 1e6 } : nil
   }
 
-  /// Says that a reload begins. The time, of CLOCK_MONOTONIC, lets the manager tell it from an older one.
+  /// Reports that a reload begins. The time, of CLOCK_MONOTONIC, lets the manager distinguish it from an older one.
   func notifyReloading(_ clock: Clock) {
     let microseconds = clock.now().nanoseconds / 1000
     notify("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
   }
 
-  /// Sends lines of `NAME=value`; a manager that does not listen is no reason to stop.
+  /// Sends lines of `NAME=value`. Ignores errors, because the daemon can run without the manager.
   func notify(_ text: String) {
     guard let socketPath else { return }
     let socket = Glibc.socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)

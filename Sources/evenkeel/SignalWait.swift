@@ -1,7 +1,7 @@
 internal import Dataflow
 internal import Glibc
 
-/// Waits for signals on the thread that makes it; they are blocked in this thread and in all that it
+/// Waits for signals on the thread that makes it. It blocks them in this thread and in all threads that this one
 /// starts.
 struct SignalWait {
   private var set = sigset_t()
@@ -12,7 +12,7 @@ struct SignalWait {
     block(numbers)
   }
 
-  /// The next signal; nil if none comes within `seconds`, or without end if that is nil.
+  /// The next signal; nil if none comes within `seconds`. If `seconds` is nil, waits without limit.
   func next(within seconds: Double?) -> Int32? {
     var set = set
     guard let seconds else {
@@ -27,7 +27,7 @@ struct SignalWait {
   }
 }
 
-/// Blocks signals in this thread, and so in all that it starts.
+/// Blocks signals in this thread, and in all threads that it starts.
 func block(_ numbers: [Int32]) {
   var signals = sigset_t()
   sigemptyset(&signals)
@@ -35,8 +35,8 @@ func block(_ numbers: [Int32]) {
   pthread_sigmask(SIG_BLOCK, &signals, nil)
 }
 
-/// Allows as many descriptors as the system lets this process have: every stream and every connection
-/// takes some, and the usual limit is made for select(2), which is not used here.
+/// Raises the limit of descriptors as far as the system allows. Every stream and every connection needs some, and the
+/// usual limit is made for select(2), which this program does not use.
 func raiseDescriptorLimit() {
   var limit = rlimit()
   guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }

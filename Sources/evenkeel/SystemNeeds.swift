@@ -5,23 +5,23 @@ internal import Storage
 internal import Stream
 internal import Supervision
 
-/// The least that the streams of a configuration need of the system; checked before anything starts, so
-/// that a limit that is too low is told at once and not met as a daemon that does not answer.
+/// The least resources that the streams of a configuration need. They are checked before anything starts, so that a
+/// limit that is too low gives an error, not a daemon that does not answer.
 struct SystemNeeds {
   let threads: Int
   let descriptors: Int
-  /// In bytes of address space, beside what the process has already.
+  /// Bytes of address space, in addition to what the process has.
   let memory: Int
 
-  /// Threads beside those of the stages: supervisor, reloads, two of the control plane.
+  /// Threads besides those of the stages: one for the supervisor, one for reloads, two for the control plane.
   private static let fixedThreads = 4
   private static let fixedDescriptors = 48
-  /// Source, sink, their epoll instances, dead letters, a checkpoint that is written, one connection each
-  /// way.
+  /// For a source, a sink, their epoll instances, dead letters, a checkpoint that is being written, and one
+  /// connection in each direction.
   private static let descriptorsOfStream = 10
   private static let fixedMemory = 64 << 20
   private static let memoryOfStream = 1 << 20
-  /// The stack of a thread, as glibc reserves it.
+  /// The size of a thread's stack in glibc.
   private static let stackBytes = 8 << 20
 
   init(_ configuration: DaemonConfiguration) {
@@ -39,7 +39,7 @@ struct SystemNeeds {
         "the streams need \(descriptors) descriptors at least, the limit leaves \(descriptorsLeft): "
           + "raise LimitNOFILE= or ulimit -n", exitCode: 78)
     }
-    // Tried, because limits come from many places: ulimit -u and -v, pids.max of every group above.
+    // Starts threads to find out, because there are many limits: ulimit -u and -v, pids.max of every group above.
     let started = Self.startableThreads(atMost: threads)
     guard started >= threads else {
       throw CommandFailure(
@@ -60,7 +60,7 @@ struct SystemNeeds {
     return Int(clamping: limit.rlim_cur) - open
   }
 
-  /// How many threads can live at once, at most `limit`; all of them have ended on return.
+  /// How many threads can exist at once, at most `limit`. All of them have ended on return.
   private static func startableThreads(atMost limit: Int) -> Int {
     let gate = DispatchSemaphore(value: 0)
     let ended = DispatchSemaphore(value: 0)
@@ -81,7 +81,7 @@ struct SystemNeeds {
     return started
   }
 
-  /// The bytes that a limit of address space leaves; nil without such a limit.
+  /// The bytes of address space up to the limit; nil without a limit.
   private static var memoryLeft: Int? {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0,

@@ -1,2 +1,2 @@
-/// The version of Evenkeel, and the only place that says it: packages read it from this line.
+/// The version of Evenkeel. This is the only place that defines it; packages read it from this line.
 let evenkeelVersion = "0.1.0"

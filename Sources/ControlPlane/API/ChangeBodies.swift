@@ -21,7 +21,7 @@ func decodedBody<Body: UpdateBody>(_ type: Body.Type, _ bytes: [UInt8]) throws(H
   }
 }
 
-/// A body that has no other members than those it knows: a misspelt one would be ignored.
+/// A body without unknown members. A misspelt member would otherwise be ignored.
 private struct Checked<Body: UpdateBody>: Decodable {
   let body: Body
 

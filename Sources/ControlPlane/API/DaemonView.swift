@@ -1,6 +1,6 @@
 internal import Supervision
 
-/// The daemon in the JSON API; docs/HTTP.md tells each member.
+/// The daemon in the JSON API. docs/HTTP.md explains each member.
 package struct DaemonView: Codable, Sendable, Equatable {
   /// An attempt to apply a changed configuration.
   package struct Reload: Codable, Sendable, Equatable {
@@ -11,7 +11,7 @@ package struct DaemonView: Codable, Sendable, Equatable {
   }
 
   package var version: String
-  /// Attempts since the start, the start itself not among them.
+  /// Attempts since the start. The start does not count.
   package var reloads: Int
   package var reloadsRefused: Int
   @OrNull package var lastReload: Reload?

@@ -4,14 +4,14 @@ internal import Supervision
 
 /// Rates of a stream over the last seconds.
 struct StreamRates: Codable, Equatable, Sendable {
-  /// The time that the rates are taken over; 0 until there are two samples.
+  /// The time over which the rates are computed; 0 until there are two samples.
   var windowSeconds = 0.0
   var recordsPerSecond = 0.0
   var bytesInPerSecond = 0.0
   var bytesOutPerSecond = 0.0
 }
 
-/// Keeps samples of the counters, one a second, so that a single request can be told rates.
+/// Keeps one sample of the counters for each second, so that a single request gets rates.
 struct RateSampler: Sendable {
   private struct Sample {
     var time: Instant
@@ -29,7 +29,7 @@ struct RateSampler: Sendable {
       let sample = Sample(
         time: time, records: status.records, bytesIn: status.bytesIn, bytesOut: status.bytesOut)
       let earlier = samples[status.name] ?? []
-      // Counters that go back are those of another stream of that name.
+      // Counters that decrease belong to another stream with the same name.
       let continues = earlier.last.map { $0.records <= sample.records } ?? true
       next[status.name] = (continues ? earlier.suffix(Self.window) : []) + [sample]
     }

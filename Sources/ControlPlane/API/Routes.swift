@@ -5,7 +5,7 @@ internal import Supervision
 /// The outcome of a request.
 enum RouteOutcome: Sendable {
   case response(HTTPResponse)
-  /// A change is under way; this is the answer if it takes too long.
+  /// A change that is not in effect yet. This is the answer if it takes too long.
   case pending(HTTPResponse)
 }
 
@@ -17,9 +17,9 @@ struct Routes {
   let statistics: ControlStatistics
   let policy: AccessPolicy
 
-  /// The answer to `/healthz`; nil for every other path.
+  /// The answer to `/healthz`; nil for other paths.
   ///
-  /// It says nothing but that the process lives, so it needs neither a stream nor leave.
+  /// It only tells that the process lives, so it needs neither a stream nor a permission.
   static func health(_ head: HTTPRequestHead) -> HTTPResponse? {
     guard head.path == "/healthz" else { return nil }
     do throws(HTTPFault) {
@@ -30,9 +30,9 @@ struct Routes {
     }
   }
 
-  /// Calls `reply` with the answer: at once, or for a change once its stream has made it.
+  /// Calls `reply` with the answer. For a change, waits until the stream has made it.
   ///
-  /// - Throws: `HTTPFault` for everything that is refused.
+  /// - Throws: `HTTPFault` for every refused request.
   func answer(
     _ request: HTTPRequest, _ reply: @escaping @Sendable (RouteOutcome) -> Void
   ) throws(HTTPFault) {
@@ -105,7 +105,7 @@ struct Routes {
       if update.body != nil { try Self.requireJSON(request.head) }
       command = .update(try Self.read(update, request.body))
     }
-    // A stream whose sink is absent has no next batch, and a client must not wait for ever.
+    // A stream without a reader has no next batch, and a client must not wait for ever.
     let pending = ChangeView(stream: stream, change: action, isInEffect: false)
     reply(.pending(HTTPResponse(status: 202, json: pending)))
     supervision.request(command, on: stream) { result in
@@ -118,7 +118,7 @@ struct Routes {
     }
   }
 
-  /// The update of that name that the stream's operators declare; nil if there is none.
+  /// The update with this name that the stream's operators declare; nil if there is none.
   private func update(_ name: String, of stream: String) throws(HTTPFault) -> UpdateKind? {
     do {
       return try supervision.updates(of: stream).first { $0.name == name }
@@ -146,7 +146,7 @@ struct Routes {
     var features: [String: [FeatureStatus]] = [:]
     if settings.featureMetrics != .none {
       for status in statuses {
-        // A reload may have removed the stream since.
+        // A reload may have removed the stream meanwhile.
         guard let known = try? supervision.features(of: status.name),
           settings.featureMetrics.includes(featureCount: known.count)
         else { continue }
@@ -174,7 +174,7 @@ struct Routes {
     }
   }
 
-  /// A stream's name out of a path.
+  /// The name of a stream in a path.
   static func streamName(_ encoded: Substring) throws(HTTPFault) -> String {
     guard let name = percentDecoded(encoded), !name.isEmpty, name.utf8.count <= 255,
       !name.unicodeScalars.contains(where: {
@@ -185,7 +185,7 @@ struct Routes {
   }
 }
 
-/// Text whose %XX are replaced by the bytes they spell, or nil where it is malformed or no UTF-8.
+/// Replaces each %XX by its byte. Returns nil if the text is malformed or not UTF-8.
 func percentDecoded(_ text: Substring) -> String? {
   var bytes: [UInt8] = []
   var rest = text.utf8[...]

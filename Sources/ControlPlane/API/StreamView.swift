@@ -10,7 +10,7 @@ package struct StreamsView: Codable, Sendable, Equatable {
   package var streams: [StreamView]
 }
 
-/// A stream in the JSON API; docs/HTTP.md tells each member.
+/// A stream in the JSON API. docs/HTTP.md explains each member.
 package struct StreamView: Codable, Sendable, Equatable {
   package struct Position: Codable, Sendable, Equatable {
     package var records: Int
@@ -19,7 +19,7 @@ package struct StreamView: Codable, Sendable, Equatable {
     package var byteOffsetInFrame: Int
   }
 
-  /// Over the last ten seconds or so.
+  /// Rates over about the last ten seconds.
   package struct Rates: Codable, Sendable, Equatable {
     package var windowSeconds: Double
     package var recordsPerSecond: Double
@@ -27,7 +27,7 @@ package struct StreamView: Codable, Sendable, Equatable {
     package var bytesOutPerSecond: Double
   }
 
-  /// Quantiles are upper bounds of a histogram's buckets; null above the last one and without
+  /// A distribution. Quantiles are upper bounds of a histogram's buckets; null above the last one, and without
   /// observations.
   package struct Distribution: Codable, Sendable, Equatable {
     package var count: Int
@@ -81,8 +81,8 @@ struct FeaturesView: Encodable {
   var features: [FeatureView]
 }
 
-/// A feature in the JSON API: its name, and a member a metric of the operators. A metric without a finite
-/// value is null.
+/// A feature in the JSON API: its name, and a member for each metric of the operators. A value that is not finite is
+/// null.
 struct FeatureView: Encodable {
   let feature: FeatureStatus
 
@@ -111,7 +111,7 @@ struct FeatureView: Encodable {
   }
 }
 
-/// An optional member that is written as null, not left out, so that the shape is always the same.
+/// An optional member that is written as null and not omitted, so that the members are always the same.
 @propertyWrapper
 package struct OrNull<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
   package var wrappedValue: Value?
@@ -175,7 +175,7 @@ extension StreamView.Distribution {
 }
 
 extension Histogram {
-  /// The bound of the first bucket at or below which that share of the observations lies.
+  /// The bound of the first bucket that reaches this share of the observations.
   func quantile(_ share: Double) -> Double? {
     let total = count
     guard total > 0 else { return nil }

@@ -1,27 +1,27 @@
 internal import Dataflow
 internal import Glibc
 
-/// A connection to the control plane and how far its request is.
+/// A connection to the control plane, and the state of its request.
 struct ControlClientConnection {
   enum Phase {
-    /// `hasBegun` once a byte of the request has come.
+    /// `hasBegun` after the first byte of the request.
     case reading(hasBegun: Bool)
-    /// The answer is being made; `fallback` is sent if it is not there at the deadline.
+    /// The answer is being made. `fallback` is sent if there is none at the deadline.
     case answering(exchange: Int, fallback: HTTPResponse?)
     case writing([UInt8], offset: Int, closes: Bool)
-    /// Refused; reads on so that the client gets the answer.
+    /// Refused. The connection reads further bytes, so that the client gets the answer.
     case lingering(discarded: Int)
   }
 
   let socket: ControlSocket
-  /// The index of the listener that it came by.
+  /// The index of its listener.
   let listener: Int
   var reader: HTTPRequestReader
   var phase = Phase.reading(hasBegun: false)
-  /// When the phase ends by itself; nil if it has no end.
+  /// The end of the phase; nil for none.
   var deadline: Instant?
   var keepsAlive = true
-  /// Whether the request is for a header alone.
+  /// Whether the request only asks for a header.
   var isHead = false
   /// Whether the connection lingers after the answer.
   var lingers = false
@@ -33,7 +33,7 @@ struct ControlClientConnection {
     reader = HTTPRequestReader(limits: limits)
   }
 
-  /// The events of poll(2) that it waits for.
+  /// The events of poll(2) for which it waits.
   var events: CShort {
     switch phase {
     case .reading, .lingering: CShort(POLLIN)
@@ -42,7 +42,7 @@ struct ControlClientConnection {
     }
   }
 
-  /// Whether a whole request of it has been read and its answer has not been sent.
+  /// Whether a whole request has been read and its answer has not been sent.
   var isUnderWay: Bool {
     switch phase {
     case .answering, .writing: true

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// A socket of the control plane; closed when it is let go.
+/// A socket of the control plane. It is closed when it is released.
 final class ControlSocket: Sendable {
   let number: CInt
 
-  /// How a read or a write went.
+  /// The result of a read or a write.
   enum Transfer: Equatable {
     case bytes(Int)
     /// It would have to wait.
@@ -13,7 +13,7 @@ final class ControlSocket: Sendable {
     case ended
   }
 
-  /// Takes over an open descriptor.
+  /// Takes ownership of an open descriptor.
   init(adopting number: CInt) {
     self.number = number
   }
@@ -22,7 +22,7 @@ final class ControlSocket: Sendable {
     _ = close(number)
   }
 
-  /// A stream socket that waits in no call.
+  /// A stream socket. It never blocks, unless `waits`.
   ///
   /// - Throws: `SocketFailure`.
   static func stream(_ family: CInt, waits: Bool = false) throws(SocketFailure) -> ControlSocket {
@@ -39,7 +39,7 @@ final class ControlSocket: Sendable {
     }
   }
 
-  /// Binds to an address and returns it as it was bound: port 0 becomes the one that the system chose.
+  /// Binds to an address. Returns the bound address, with the port that the system chose for port 0.
   ///
   /// - Throws: `SocketFailure`.
   func bind(to address: ControlAddress) throws(SocketFailure) -> ControlAddress {
@@ -59,7 +59,7 @@ final class ControlSocket: Sendable {
     try checked("listen") { Glibc.listen(number, CInt(backlog)) }
   }
 
-  /// The outcome of an attempt to take a connection.
+  /// The result of an attempt to accept a connection.
   enum Accepted {
     case connection(ControlSocket)
     case nothing
@@ -67,7 +67,7 @@ final class ControlSocket: Sendable {
     case exhausted
   }
 
-  /// Takes the next connection, if there is one.
+  /// Accepts the next connection, if there is one.
   func accept() -> Accepted {
     let connection = Glibc.accept(number, nil, nil)
     guard connection >= 0 else {
@@ -87,7 +87,7 @@ final class ControlSocket: Sendable {
     return .bytes(count)
   }
 
-  /// Sends what the system takes of `bytes`, from `offset` on.
+  /// Sends as many of `bytes` as the system takes, from `offset` on.
   func write(_ bytes: [UInt8], from offset: Int) -> Transfer {
     let count = bytes[offset...].withUnsafeBytes {
       send(number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
@@ -95,10 +95,10 @@ final class ControlSocket: Sendable {
     return count < 0 ? Self.failed() : .bytes(count)
   }
 
-  /// Says to the peer that nothing more comes.
+  /// Tells the peer that no more bytes come.
   func endSending() { _ = shutdown(number, CInt(SHUT_WR)) }
 
-  /// Bounds how long a call of a socket that waits may take.
+  /// Sets the longest time that a call on a blocking socket may take.
   func limitWaits(seconds: Double) throws(SocketFailure) {
     var time = timeval(
       tv_sec: Int(seconds), tv_usec: Int((seconds - seconds.rounded(.down)) * 1e6))
@@ -152,7 +152,7 @@ private func checked(_ call: String, _ body: () -> CInt) throws(SocketFailure) -
   }
 }
 
-/// Fails as the system fails for an address that is none.
+/// Fails like a system call with an invalid address.
 private func invalidAddress() -> CInt {
   errno = EINVAL
   return -1
@@ -168,7 +168,7 @@ extension ControlAddress {
     }
   }
 
-  /// Calls `body` with the address as the system takes it; nil if it is not numeric.
+  /// Calls `body` with the address in the form of the system. Returns nil if the address is not numeric.
   func withSocketAddress<Result>(
     _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
   ) -> Result? {
@@ -195,7 +195,7 @@ extension ControlAddress {
   }
 }
 
-/// Calls `body` with an address of one family as one of any.
+/// Calls `body` with a pointer to an address of a family as `sockaddr`.
 private func withRebound<Address, Result>(
   _ address: Address, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
 ) -> Result {

@@ -1,7 +1,7 @@
 /// The request line and the header fields of an HTTP/1 request (RFC 9112).
 struct HTTPRequestHead: Equatable {
   var method: String
-  /// The path as it came, percent-encoded, without the query.
+  /// The path as received, percent-encoded, without the query.
   var path: String
   /// By lower-case name.
   var fields: [String: String]
@@ -12,9 +12,9 @@ struct HTTPRequestHead: Equatable {
 
   private static let maxFields = 64
 
-  /// Reads the bytes before the empty line that ends the head, CRLF at each line's end.
+  /// Parses the bytes before the empty line that ends the head. Each line ends with CRLF.
   ///
-  /// - Throws: `HTTPFault` with the status that says what is wrong.
+  /// - Throws: `HTTPFault` with the status for the fault.
   init(parsing bytes: some Collection<UInt8>) throws(HTTPFault) {
     let text = String(decoding: bytes, as: UTF8.self)
     var lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
@@ -45,7 +45,7 @@ struct HTTPRequestHead: Equatable {
       guard !length.isEmpty, length.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else {
         throw .badRequest("malformed Content-Length")
       }
-      // Digits that do not fit are a length beyond every limit.
+      // Digits that do not fit into Int are a length beyond every limit.
       contentLength = Int(length) ?? .max
     } else {
       contentLength = 0
@@ -71,7 +71,7 @@ struct HTTPRequestHead: Equatable {
         String(trimmed).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 })
       else { throw .badRequest("malformed header") }
       let key = name.lowercased()
-      // A second Host, length or token would let two readers see two requests.
+      // With a second Host, length or token, two readers could see two different requests.
       if let earlier = fields[key] {
         let single = ["host", "content-length", "authorization", "origin", "content-type"]
         guard !single.contains(key) else { throw .badRequest("more than one \(name)") }
@@ -84,7 +84,7 @@ struct HTTPRequestHead: Equatable {
   }
 }
 
-/// A request that is refused, with the status and the words of the answer.
+/// A refused request, with the status and the text of the answer.
 struct HTTPFault: Error, Equatable {
   let status: Int
   let message: String
@@ -102,7 +102,7 @@ struct HTTPFault: Error, Equatable {
 
 private func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
 
-/// Whether a byte may stand in a method or a field's name (RFC 9110, 5.6.2).
+/// Whether a byte may be part of a method or of a field's name (RFC 9110, 5.6.2).
 private func isTokenByte(_ byte: UInt8) -> Bool {
   switch byte {
   case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

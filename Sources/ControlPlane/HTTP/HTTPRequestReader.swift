@@ -1,4 +1,4 @@
-/// Sizes in bytes and times in seconds that a client cannot exceed.
+/// The limits for clients: sizes in bytes and times in seconds.
 struct HTTPLimits: Sendable {
   var headBytes = 16 * 1024
   var bodyBytes = 1024 * 1024
@@ -8,22 +8,22 @@ struct HTTPLimits: Sendable {
   var idleSeconds = 60.0
   /// From the first byte of a request to its last.
   var requestSeconds = 10.0
-  /// To take a whole answer.
+  /// The time for the client to take a whole answer.
   var responseSeconds = 30.0
-  /// After a refusal, for the client to read it.
+  /// The time for the client to read a refusal.
   var lingerSeconds = 1.0
-  /// For a change to take effect, before the answer says that it is still to come.
+  /// The time for a change to take effect, before the answer says that it is pending.
   var changeSeconds = 10.0
-  /// Connections at once, of each address that is listened on.
+  /// The most connections at once, for each listening address.
   var connections = 128
 }
 
-/// Puts the requests of one connection together from the bytes that come.
+/// Builds the requests of one connection from its bytes.
 struct HTTPRequestReader {
-  /// The request that the bytes so far make up, if it is whole.
+  /// The state of the next request.
   enum Step {
     case request(HTTPRequestHead, body: [UInt8])
-    /// More bytes are needed; the client waits for leave to send its body if `asksForLeave`.
+    /// More bytes are needed. If `asksForLeave`, the client waits for a permission to send its body.
     case needsMore(asksForLeave: Bool)
   }
 
@@ -31,7 +31,7 @@ struct HTTPRequestReader {
   private var searched = 0
   private var head: HTTPRequestHead?
   private var hasAskedForLeave = false
-  /// Received and not yet consumed.
+  /// The bytes that were received and not consumed.
   private var buffer: [UInt8] = []
 
   init(limits: HTTPLimits) {
@@ -45,9 +45,9 @@ struct HTTPRequestReader {
     socket.read(atMost: 16 << 10, into: &buffer)
   }
 
-  /// Takes the next request out of the buffer, if it is whole.
+  /// Takes the next request out of the buffer, if it is complete.
   ///
-  /// - Throws: `HTTPFault` for what must be answered and the connection closed.
+  /// - Throws: `HTTPFault` for a fault that must be answered before the connection is closed.
   mutating func next() throws(HTTPFault) -> Step {
     if head == nil { head = try takeHead() }
     guard let head else { return .needsMore(asksForLeave: false) }

@@ -1,11 +1,11 @@
 internal import FoundationEssentials
 internal import Records
 
-/// A request as the routes see it.
+/// A request in the view of the routes.
 struct HTTPRequest {
   var head: HTTPRequestHead
   var body: [UInt8]
-  /// Whether it came over a Unix socket; the permissions of its file say who may connect.
+  /// Whether it came over a Unix socket. The permissions of the socket's file decide who may connect.
   var isOverUnixSocket: Bool
 }
 
@@ -25,12 +25,12 @@ struct HTTPResponse: Equatable {
     self.body = body
   }
 
-  /// A value as JSON, its keys in snake case.
+  /// A value as JSON, with keys in snake case.
   init(status: Int = 200, json value: some Encodable, fields: [String: String] = [:]) {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Our values map numbers that JSON cannot spell to null, so a failure would be a bug.
+    // The values write null for numbers that JSON cannot express, so a failure is a bug.
     let text = (try? encoder.encode(value)).map { printable(json: Array($0)) }
     self.init(
       status: text == nil ? 500 : status, contentType: "application/json", fields: fields,
@@ -41,7 +41,7 @@ struct HTTPResponse: Equatable {
     self.init(status: fault.status, json: ["error": fault.message], fields: fault.fields)
   }
 
-  /// The status line and the header, as sent before the body.
+  /// The status line and the header, in the form that is sent before the body.
   func head(closes: Bool) -> [UInt8] {
     var lines = [
       "HTTP/1.1 \(status) \(Self.reasons[status] ?? "Status")",

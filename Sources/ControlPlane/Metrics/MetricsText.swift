@@ -3,9 +3,9 @@ internal import Stream
 internal import Supervision
 internal import Synchronization
 
-/// All metrics in Prometheus' text format 0.0.4; docs/HTTP.md lists them.
+/// All metrics in Prometheus' text format 0.0.4. docs/HTTP.md lists them.
 ///
-/// - Parameter features: by stream; a stream that is not in it shows none.
+/// - Parameter features: the features by stream. A stream without an entry has no feature metrics.
 func metricsText(
   streams: [StreamStatus], features: [String: [FeatureStatus]], daemon: DaemonStatus,
   control: ControlStatistics, version: String, process: ProcessStatistics
@@ -59,7 +59,7 @@ func metricsText(
 }
 
 extension MetricsWriter {
-  /// Every metric of features that has a series, as the operators of the streams declare them.
+  /// The metrics of features that have a series, as the operators of the streams declare them.
   fileprivate mutating func features(_ streams: [(name: String, features: [FeatureStatus])]) {
     var told: Set<String> = []
     for metric in streams.flatMap({ $0.features.first?.readings ?? [] }).map(\.metric) {
@@ -98,7 +98,7 @@ extension MetricsWriter {
       Double(control.refused.load(ordering: .relaxed)))
   }
 
-  /// A family of one sample without labels; nothing if there is no value.
+  /// A family with one sample without labels; nothing if there is no value.
   mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double?) {
     guard let value else { return }
     family(name, kind, help)

@@ -1,7 +1,7 @@
 internal import Records
 internal import Stream
 
-/// Text in Prometheus' format 0.0.4, a family at a time.
+/// Writes text in Prometheus' format 0.0.4, family by family.
 struct MetricsWriter {
   enum Kind: String {
     case counter, gauge, histogram
@@ -68,7 +68,7 @@ struct MetricsWriter {
     for (name, kind, help, value) in values { single(name, kind, help, value) }
   }
 
-  /// A number as the format spells it; whole ones without a fraction.
+  /// A number in the spelling of the format. Whole numbers have no fraction.
   static func number(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
@@ -77,7 +77,7 @@ struct MetricsWriter {
 
   private static func escaped(_ text: String, quotes: Bool) -> String {
     var escaped = ""
-    // Other control characters have no escape in this format, and a person may read it on a terminal.
+    // The format has no escape for other control characters, and people may read it on a terminal.
     for scalar in printable(text, keepsLines: true).unicodeScalars {
       switch scalar {
       case "\\": escaped += "\\\\"

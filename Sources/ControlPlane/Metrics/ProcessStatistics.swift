@@ -2,7 +2,7 @@ internal import Dataflow
 internal import Glibc
 internal import Storage
 
-/// The values of Prometheus' `process_*` metrics, from /proc; nil if /proc does not tell.
+/// The values of Prometheus' `process_*` metrics, from /proc. A value is nil if /proc does not have it.
 struct ProcessStatistics: Equatable {
   var residentBytes: Int?
   var openDescriptors: Int?
@@ -12,11 +12,11 @@ struct ProcessStatistics: Equatable {
   var startSeconds: Double?
   var cpuSeconds: Double?
 
-  /// When the machine started, in seconds since 1970, as the clock stood at the first call.
+  /// When the machine started, in seconds since 1970, by the wall clock at the first call.
   ///
-  /// Not from /proc/stat, which a hardened service does not see (ProcSubset=pid).
+  /// Not from /proc/stat, which a hardened service cannot read (ProcSubset=pid).
   private static let bootSeconds: Double = {
-    // CLOCK_BOOTTIME is no clock of `Clock`: it counts from the start of the machine, as /proc does.
+    // `Clock` has no CLOCK_BOOTTIME, which counts from the start of the machine, as /proc does.
     var time = timespec()
     clock_gettime(CLOCK_BOOTTIME, &time)
     let uptime = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
@@ -33,14 +33,14 @@ struct ProcessStatistics: Equatable {
     statistics.residentBytes = resident.flatMap { Int($0) }.map {
       $0 * sysconf(Int32(_SC_PAGESIZE))
     }
-    // The directory's own descriptor is among those listed.
+    // The list contains the directory's own descriptor.
     statistics.openDescriptors = (try? files.list("/proc/self/fd")).map { $0.count - 1 }
 
     var limit = rlimit()
     if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
       statistics.mostDescriptors = Int(clamping: limit.rlim_cur)
     }
-    // proc_pid_stat(5): the name may hold anything, so fields count from after its parenthesis.
+    // proc_pid_stat(5): the name may contain any characters, so fields count from after its parenthesis.
     let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
     guard let stat = text("/proc/self/stat"), let end = stat.lastIndex(of: ")") else {
       return statistics

@@ -2,11 +2,10 @@ package import Records
 internal import State
 
 extension Checkpoint {
-  /// The differences between the checkpoint and a configuration, one readable line each; none if it
-  /// fits.
+  /// The differences between the checkpoint and a configuration, as lines for people. Empty if it fits.
   ///
-  /// A setting that the checkpoint does not name is not compared: an import knows none, and a
-  /// setting that a later version added had its default value.
+  /// A setting that the checkpoint does not contain is not compared. An import contains none, and a setting of a
+  /// later version had its default value.
   package func differences(
     fromFeatures expected: [String], settings expectedSettings: [String: String]
   ) -> [String] {
@@ -33,8 +32,8 @@ extension Checkpoint {
     return lines
   }
 
-  /// The checkpoint for other features: those of a known name keep their state, the others start with
-  /// the initial one.
+  /// The checkpoint for other features: features with known names keep their state, the others start with the initial
+  /// state.
   package func matchedByName(to features: FeatureSchema) -> Checkpoint {
     var matched = Checkpoint(state.matched(to: features), settings: settings)
     matched.input = input

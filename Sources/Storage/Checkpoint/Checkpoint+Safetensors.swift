@@ -15,8 +15,8 @@ enum MetadataKey {
 }
 
 extension Checkpoint {
-  /// The tensors and metadata of the checkpoint, as docs/CHECKPOINTS.md lists them. The checksum is
-  /// not among them, because it needs the file's bytes.
+  /// The tensors and metadata of the checkpoint, as docs/CHECKPOINTS.md lists them, without the checksum, which needs
+  /// the bytes of the file.
   package func safetensors() throws(ContentError) -> Safetensors {
     var file = Safetensors(tensors: state.tensors)
     file.metadata = [
@@ -34,8 +34,8 @@ extension Checkpoint {
     return file
   }
 
-  /// Reads the tensors and metadata of a checkpoint; keys and tensors that `evenkeel.state` does not
-  /// describe are ignored.
+  /// Reads the tensors and metadata of a checkpoint. Ignores keys and tensors that `evenkeel.state` does not
+  /// describe.
   package init(safetensors file: Safetensors, _ reading: StateReading) throws(ContentError) {
     guard let version = file.metadata[MetadataKey.version] else {
       throw .unexpected(part: MetadataKey.version, expected: "a checkpoint", found: "nothing")
@@ -58,7 +58,7 @@ extension Checkpoint {
 
   /// The bytes of a checkpoint file.
   ///
-  /// - Throws: when the checkpoint is not valid.
+  /// - Throws: an error if the checkpoint is not valid.
   package func serialized() throws(ContentError) -> [UInt8] {
     try validate()
     var file = try safetensors()
@@ -76,7 +76,7 @@ extension Checkpoint {
     try self.init(safetensors: file, reading)
   }
 
-  /// Refuses the files of another format version; `2` and `2.7` are version 2.
+  /// Refuses files of another format version. `2` and `2.7` are version 2.
   static func checkVersion(_ text: String) throws(ContentError) {
     guard let major = text.split(separator: ".").first.flatMap({ Int($0) }), major >= 1 else {
       throw .unexpected(
@@ -104,11 +104,11 @@ extension StateTable {
     return tensors
   }
 
-  /// Reads the columns that a file has; others start with their initial values.
+  /// Reads the columns of a file. Other columns start with their initial values.
   ///
   /// - Parameters:
-  ///   - described: the groups as the file describes them: what they list must be there.
-  ///   - groups: those of the table.
+  ///   - described: the groups that the file describes. The file must have all that they list.
+  ///   - groups: the groups of the table.
   fileprivate init(
     _ file: Safetensors, _ described: [StateDescription], _ groups: [StateGroup],
     features: FeatureSchema
@@ -124,7 +124,7 @@ extension StateTable {
       throw .unexpected(part: "state", expected: "fewer keys", found: "\(keys)")
     }
     var read: [(name: String, values: StateValues)] = []
-    // Shapes first, so that a false one allocates nothing.
+    // Checks shapes first, so that a wrong one allocates nothing.
     for (group, column) in found {
       let shape = group.scope.shape(features: features.count, keys: keys)
       read.append((column.fileName, try file.values(of: column, shape: shape)))
@@ -136,7 +136,7 @@ extension StateTable {
 }
 
 extension Safetensors {
-  /// A tensor as the values of a state column.
+  /// Converts a tensor to the values of a state column.
   fileprivate func values(of column: StateColumn, shape: [Int]) throws(ContentError) -> StateValues
   {
     switch column.kind {
@@ -146,14 +146,14 @@ extension Safetensors {
   }
 }
 
-/// The sum that covers a whole file, its header too: XXH3 with 64 bits as 16 lower-case hexadecimal
-/// digits, computed with those digits as zeros.
+/// The checksum of a whole file, with its header: XXH3 with 64 bits, as 16 lower-case hexadecimal digits. It is
+/// computed with zeros in place of these digits.
 enum FileChecksum {
   static let blank = String(repeating: "0", count: 16)
 
   /// The range of the digits in the file.
   ///
-  /// The bytes searched for have quotes that are not escaped. No string of the header can hold them.
+  /// The search text contains quotes that are not escaped, so no string of the header can contain it.
   static func range(in file: [UInt8]) throws(ContentError) -> Range<Int> {
     let header = try Safetensors.headerRange(of: file)
     let key = Array("\"\(MetadataKey.checksum)\":\"".utf8)
@@ -189,7 +189,7 @@ enum FileChecksum {
 }
 
 extension Safetensors {
-  /// The names of the features, if the metadata has them.
+  /// The names of the features, if the metadata contains them.
   func features() throws(ContentError) -> [String]? {
     try decoded(MetadataKey.features, "an array of names")
   }

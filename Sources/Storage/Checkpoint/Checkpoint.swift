@@ -1,20 +1,20 @@
 package import Records
 package import State
 
-/// The state of a stream between two batches: all that a later run needs to go on from there, and all
-/// that another tool needs to apply it.
+/// The state of a stream between two batches: everything that a later run needs to resume, and that another tool
+/// needs to apply the transform.
 ///
-/// `validate()` says what must hold. A file that does not keep to it is neither read nor written.
+/// `validate()` defines the rules. A file that breaks them is neither read nor written.
 package struct Checkpoint: Sendable, Equatable {
   package var state: StateTable
   /// The settings of the estimator as text, such as `"momentum": "0.1"`; empty if unknown.
   package var settings: [String: String]
-  /// The position from which a later run goes on with the input, if it can.
+  /// The position at which a later run resumes the input, if it can.
   package var input: InputCursor?
-  /// How far the outputs had come that are files.
+  /// The positions in those outputs that are files.
   package var outputs: [SinkID: OutputPosition] = [:]
-  /// The settings and the choice of features of the stream that adopted this state after a reload: it
-  /// takes what fits. Cleared once the stream's own batches have updated the state.
+  /// The settings and the selected features of the stream that adopted this state after a reload. The stream takes
+  /// the part that fits. Cleared when the stream's own batches have updated the state.
   package var adoptedBy: [String: String]?
 
   /// The version of the format that is written. Files of another major version are refused.
@@ -29,7 +29,7 @@ package struct Checkpoint: Sendable, Equatable {
 }
 
 extension Checkpoint {
-  /// Checks the state by the rules of its groups, and that all that counts bytes and records is 0 to 2^53.
+  /// Checks the state by the rules of its groups, and that all numbers of bytes and records are 0 to 2^53.
   package func validate() throws(ContentError) {
     do throws(StateError) {
       try state.validate()
@@ -54,7 +54,7 @@ extension Checkpoint {
 }
 
 extension FeatureSchema {
-  /// The schema of names that a file holds.
+  /// The schema for the names in a file.
   init(named names: [String]) throws(ContentError) {
     do throws(FeatureError) {
       self = try FeatureSchema(names)

@@ -1,4 +1,4 @@
-/// A checkpoint as a file of its own.
+/// Reads and writes a checkpoint as a single file.
 package enum CheckpointFile {
   package static func read(
     _ path: String, _ reading: StateReading, in fileSystem: any FileSystem = POSIXFileSystem()
@@ -11,7 +11,7 @@ package enum CheckpointFile {
     }
   }
 
-  /// Replaces the file at `path`, which is either the old one or the new one, whole, at any moment.
+  /// Replaces the file at `path`. At any moment, the path has the complete old file or the complete new one.
   package static func write(
     _ checkpoint: Checkpoint, to path: String, in fileSystem: any FileSystem = POSIXFileSystem()
   ) throws(StorageError) {
@@ -26,7 +26,7 @@ package enum CheckpointFile {
 }
 
 extension FileSystem {
-  /// Replaces the whole of a file, durably, through `AtomicFile`.
+  /// Replaces a whole file durably, through `AtomicFile`.
   package func replace(_ path: String, with bytes: [UInt8]) throws(StorageError) {
     do throws(FileError) {
       let file = try AtomicFile(replacing: path, in: self)

@@ -1,23 +1,22 @@
 internal import Glibc
 
-/// The checkpoints of one stream, one generation a file: `checkpoint-NNNNNNNNNN.safetensors` in a
-/// directory of its own.
+/// The checkpoints of one stream, one file for each generation: `checkpoint-NNNNNNNNNN.safetensors` in the stream's
+/// own directory.
 ///
-/// A number is given once: the next one follows the highest there is, whether that file is whole or
-/// not, so none is ever overwritten. Nobody else may write in the directory meanwhile, which
-/// `StateDirectoryLock` sees to between processes. Other names in the directory are left alone.
+/// A number is used once: the next number is one more than the highest of any file, even of a damaged one. So no file
+/// is ever overwritten. No other process may write in the directory meanwhile; `StateDirectoryLock` makes sure of
+/// that. The store does not touch other names in the directory.
 package struct CheckpointStore: Sendable {
   package let directory: String
   private let keep: Int
   private let reading: StateReading
   private let fileSystem: any FileSystem
 
-  /// Makes the directory, durably, if there is none, and removes the temporary files of runs that
-  /// were killed.
+  /// Makes the directory, durably, if it does not exist. Removes the temporary files of runs that were killed.
   ///
   /// - Parameters:
-  ///   - keep: how many generations stay, 1 or more.
-  ///   - reading: the state groups that checkpoints may hold.
+  ///   - keep: how many generations are kept, at least 1.
+  ///   - reading: the state groups that checkpoints may contain.
   package init(
     directory: String, keep: Int, _ reading: StateReading, in fileSystem: any FileSystem
   ) throws(StorageError) {
@@ -29,11 +28,11 @@ package struct CheckpointStore: Sendable {
     do throws(FileError) {
       try fileSystem.createDirectoriesDurably(directory)
       for name in try fileSystem.list(directory) where AtomicFile.isTemporary(name) {
-        // Nothing depends on it: such a file is never read and never in the way.
+        // Errors do not matter: such a file is never read, and disturbs no later file.
         try? fileSystem.remove(directory + "/" + name)
       }
-      // A generation whose name could not be made durable is seen all the same: before anyone goes
-      // by it, and takes back output to its place, it must be there after a crash too.
+      // The newest generation may have a name that is not durable yet. Make it durable before anybody relies on it
+      // and takes back output.
       try fileSystem.syncDirectory(directory)
     } catch {
       throw .file(error)
@@ -47,8 +46,7 @@ package struct CheckpointStore: Sendable {
     self.fileSystem = fileSystem
   }
 
-  /// The newest generation in a directory in which another process may be writing; makes and removes
-  /// nothing.
+  /// The newest generation in a directory in which another process may write. Makes and removes nothing.
   package static func newest(
     in directory: String, _ reading: StateReading, of fileSystem: any FileSystem
   ) throws(StorageError) -> Found? {
@@ -57,7 +55,7 @@ package struct CheckpointStore: Sendable {
 
   /// Writes the next generation, durably, and then removes those that are too old.
   ///
-  /// When it throws, the generations before it stand as they were.
+  /// If it throws, the earlier generations are unchanged.
   ///
   /// - Returns: the path of the file.
   @discardableResult
@@ -65,12 +63,12 @@ package struct CheckpointStore: Sendable {
     try write(checkpoint, insteadOf: [])
   }
 
-  /// Writes what was found as the next generation, and then removes those that were passed over for it:
-  /// one that could not be read for a while would know of more output than is left.
+  /// Writes the found checkpoint as the next generation, and then removes the newer ones that were skipped. If one of
+  /// them became readable later, it would describe more output than there is.
   ///
-  /// - Parameter checkpoint: that which was found, where the output is to be taken back to.
+  /// - Parameter checkpoint: the found checkpoint, with the positions to which the outputs are taken back.
   package func goBack(to found: Found, as checkpoint: Checkpoint) throws(StorageError) {
-    // Of one length, the names of newer ones are greater.
+    // All names have one length, so those of newer generations are greater.
     let damaged = try generations().filter { path($0) > found.path }
     try write(checkpoint, insteadOf: damaged)
   }
@@ -86,26 +84,26 @@ package struct CheckpointStore: Sendable {
     generations.append(next)
     generations.removeAll { damaged.contains($0) }
     for old in damaged + generations.dropLast(keep) {
-      // The new one is safe, and what stays is tried again after the next.
+      // The new generation is durable. A file that stays is removed after the next one.
       try? fileSystem.remove(path(old))
     }
     return path(next)
   }
 
-  /// A checkpoint that was found, and what is damaged of those that are newer.
+  /// A checkpoint that was found, and the errors of newer, damaged ones.
   package struct Found: Sendable, Equatable {
     package let checkpoint: Checkpoint
     package let path: String
-    /// The generations passed over, the newest first; each error names its file. If there are some, the
-    /// caller tells the user, and calls `goBack(to:as:)` before it takes back output.
+    /// The errors of the skipped generations, the newest first; each names its file. If there are any, the caller
+    /// tells the user, and calls `goBack(to:as:)` before it takes back output.
     package let skipped: [StorageError]
   }
 
-  /// The newest generation that is whole, or nil where there has never been one.
+  /// The newest intact generation; nil if there never was one.
   ///
-  /// Only damage is passed over. A file of another format version, one with unknown state, or one that may
-  /// not be read, is an error, since what is in it would silently be lost; and so is it when files are there but none
-  /// is whole, since to start afresh would be the same loss.
+  /// Only damaged files are skipped. A file of another format version, one with unknown state, or one without
+  /// permission is an error, because its state would be lost without a message. If there are files but none is
+  /// intact, that is an error too, for the same reason.
   package func newest() throws(StorageError) -> Found? {
     var skipped: [StorageError] = []
     for generation in try generations().reversed() {
@@ -120,12 +118,12 @@ package struct CheckpointStore: Sendable {
     return nil
   }
 
-  /// The size of a generation's file; 0 if that cannot be told.
+  /// The size of a generation's file; 0 if the file system does not tell.
   package func byteCount(of path: String) -> Int { (try? fileSystem.status(of: path).size) ?? 0 }
 
   private func path(_ generation: Generation) -> String { directory + "/" + generation.fileName }
 
-  /// Those that are there, the oldest first: names of one length sort as their numbers do.
+  /// The existing generations, the oldest first. All names have one length, so they sort like their numbers.
   private func generations() throws(StorageError) -> [Generation] {
     do throws(FileError) {
       return try fileSystem.list(directory).compactMap(Generation.init)
@@ -135,7 +133,7 @@ package struct CheckpointStore: Sendable {
   }
 }
 
-/// A generation's number, from 1, and the name that it gives a file.
+/// The number of a generation, from 1, which determines the name of its file.
 private struct Generation: Equatable {
   private let number: Int
 
@@ -148,7 +146,7 @@ private struct Generation: Equatable {
 
   private init(number: Int) { self.number = number }
 
-  /// The generation whose file has this name, if it is such a name.
+  /// The generation whose file has this name; nil for other names.
   init?(fileName: String) {
     guard fileName.hasPrefix(Self.prefix), fileName.hasSuffix(Self.suffix) else { return nil }
     let text = fileName.utf8.dropFirst(Self.prefix.utf8.count).dropLast(Self.suffix.utf8.count)
@@ -156,7 +154,7 @@ private struct Generation: Equatable {
       return nil
     }
     self.number = number
-    // Int takes a sign too.
+    // Int would accept a sign.
     guard self.fileName == fileName else { return nil }
   }
 
@@ -166,13 +164,12 @@ private struct Generation: Equatable {
       + Self.suffix
   }
 
-  /// The one after, while ten digits hold its number.
+  /// The next generation; nil if its number would have more than ten digits.
   var next: Generation? { number < 9_999_999_999 ? Generation(number: number + 1) : nil }
 }
 
 extension StorageError {
-  /// Whether the bytes of the file are not those that were written, or the medium does not give them
-  /// back.
+  /// Whether the file is damaged: its bytes are not those that were written, or the medium does not return them.
   fileprivate var isDamage: Bool {
     switch self {
     case .content(_, .newerVersion), .content(_, .olderVersion), .content(_, .unknownState): false

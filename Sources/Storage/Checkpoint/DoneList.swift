@@ -2,33 +2,33 @@ internal import Glibc
 package import Records
 
 // Invariants:
-// - A line is `+` or `-`, the 16 hexadecimal digits of a hash, and a line end; the hashes in force are what
-//   the lines up to `mark` leave, in their order.
-// - A file grows at its end only. Lines after the mark of the newest checkpoint belong to none, and are cut
+// - A line is `+` or `-`, the 16 hexadecimal digits of a hash, and a line end. The hashes in force are the result of
+//   the lines up to `mark`, in order.
+// - A file only grows at its end. Lines after the mark of the newest checkpoint belong to no checkpoint, and are cut
 //   off when the list is opened.
-// - A file is kept as long as one of the last `keep` checkpoints names it.
+// - A file is kept while one of the last `keep` checkpoints names it.
 
-/// The splits that are done, each known by a hash, in files beside the checkpoints of a stream:
-/// `done-NNNNNNNNNN.list`. A checkpoint names one of them and its length.
+/// The done splits, each known by a hash, in files `done-NNNNNNNNNN.list` beside the checkpoints of a stream. A
+/// checkpoint contains the number and the length of one of them.
 package struct DoneList: Sendable {
   private static let lineBytes = 18
-  /// A new file is begun when this one has so many more lines than there are hashes, and twice as many.
+  /// A new file is begun when this one has this many more lines than there are hashes, and twice as many.
   private static let mostSpareLines = 1000
 
   private let directory: String
   private let keep: Int
   private let fileSystem: any FileSystem
-  /// The hashes of the splits that are done.
+  /// The hashes of the done splits.
   package private(set) var hashes: Set<UInt64> = []
   private var file: (any File)?
   private var mark: DoneListMark
   private var lastMarks: [DoneListMark] = []
 
-  /// Reads the list as a checkpoint knows it.
+  /// Reads the list in the state of a checkpoint.
   ///
   /// - Parameters:
-  ///   - mark: that of the checkpoint; nil for an empty list.
-  ///   - keep: the number of checkpoints that may be gone back to.
+  ///   - mark: the mark in the checkpoint; nil for an empty list.
+  ///   - keep: the number of checkpoints to which the stream may go back.
   package init(
     in directory: String, at mark: DoneListMark?, keep: Int, of fileSystem: any FileSystem
   ) throws(StorageError) {
@@ -55,9 +55,9 @@ package struct DoneList: Sendable {
     self.hashes = hashes
   }
 
-  /// Takes in changes and makes them durable.
+  /// Adds changes and makes them durable.
   ///
-  /// - Returns: the mark for the checkpoint that knows of them; nil while there was never a change.
+  /// - Returns: the mark for the checkpoint with these changes; nil while there was no change.
   package mutating func commit(_ changes: DoneChanges) throws(StorageError) -> DoneListMark? {
     do throws(FileError) {
       if !changes.isEmpty {
@@ -77,7 +77,7 @@ package struct DoneList: Sendable {
     return mark.file == 0 ? nil : mark
   }
 
-  /// Removes the files that no checkpoint names any more; called when one with the last mark was written.
+  /// Removes the files that no checkpoint names any more. Call it after a checkpoint with the last mark was written.
   package mutating func prune() {
     lastMarks = lastMarks.suffix(keep - 1) + [mark]
     guard lastMarks.count == keep, let first = lastMarks.map(\.file).min(), first > 1,
@@ -85,7 +85,7 @@ package struct DoneList: Sendable {
     else { return }
     for name in names {
       guard let number = Self.number(ofFile: name), number < first else { continue }
-      // A file that stays is tried again after the next checkpoint.
+      // A file that stays is removed after the next checkpoint.
       try? fileSystem.remove(directory + "/" + name)
     }
   }
@@ -97,7 +97,7 @@ package struct DoneList: Sendable {
     mark.byteCount += bytes.count
   }
 
-  /// The file under way, which ends at the mark.
+  /// The current file, which ends at the mark.
   private mutating func openFile() throws(FileError) -> any File {
     if let file { return file }
     if mark.file == 0 { mark.file = try newestNumber() + 1 }
@@ -109,14 +109,14 @@ package struct DoneList: Sendable {
     return opened
   }
 
-  /// Begins another file with the hashes in force alone.
+  /// Begins another file, which only has the hashes in force.
   private mutating func rewrite() throws(FileError) {
     file = nil
     mark = DoneListMark(file: max(mark.file, try newestNumber()) + 1, byteCount: 0)
     try append(Self.lines(of: hashes, sign: "+"))
   }
 
-  /// The highest number of a file there is, which may belong to no checkpoint.
+  /// The highest number of an existing file, which may belong to no checkpoint.
   private func newestNumber() throws(FileError) -> Int {
     try fileSystem.list(directory).compactMap { Self.number(ofFile: $0) }.max() ?? 0
   }
@@ -146,7 +146,7 @@ package struct DoneList: Sendable {
     return lines
   }
 
-  /// The hashes that lines leave; nil if they are none.
+  /// The hashes that result from lines; nil if the bytes are no such lines.
   private static func replay(_ bytes: [UInt8]) -> Set<UInt64>? {
     guard bytes.count % lineBytes == 0 else { return nil }
     var hashes: Set<UInt64> = []

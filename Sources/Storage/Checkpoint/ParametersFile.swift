@@ -1,9 +1,9 @@
 internal import Records
 internal import State
 
-/// The affine parameters γ and β alone, one pair a feature.
+/// The affine parameters γ and β, one pair for each feature.
 package struct Parameters: Sendable, Equatable {
-  /// The names, where the file has them; else the order alone says which feature is meant.
+  /// The names of the features. If the file has none, the order decides.
   package var features: [String]?
   /// γ.
   package var weight: [Double]
@@ -17,7 +17,7 @@ package struct Parameters: Sendable, Equatable {
   }
 }
 
-/// A safetensors file with `weight` and `bias`; a whole checkpoint is one too.
+/// Reads a safetensors file with `weight` and `bias`. A checkpoint is such a file too.
 package enum ParametersFile {
   package static func read(
     _ path: String, in fileSystem: any FileSystem = POSIXFileSystem()
@@ -32,7 +32,7 @@ package enum ParametersFile {
 }
 
 extension Parameters {
-  /// Reads the bytes of a parameters file; the checksum is verified where there is one.
+  /// Reads the bytes of a parameters file. Verifies the checksum if there is one.
   package init(serialized bytes: [UInt8]) throws(ContentError) {
     let file = try Safetensors(serialized: bytes)
     if file.metadata[MetadataKey.checksum] != nil { try FileChecksum.verify(file, bytes) }

@@ -1,14 +1,14 @@
-/// The sole right to a state directory, held from `init` until `release()`, until it is let go, or
-/// until the process dies.
+/// The exclusive right to a state directory. It lasts from `init` until `release()`, until it is released, or until
+/// the process dies.
 ///
-/// The lock is on the file `STATE/lock`, which holds the number of the process that has it and is
-/// never removed: who held a removed file would not be seen by who makes a new one.
+/// The lock is on the file `STATE/lock`, which contains the number of the holder's process. The file is never
+/// removed: a lock on a removed file would not keep out a process that makes a new file.
 package final class StateDirectoryLock: Sendable {
   private let file: any File
 
-  /// Takes the state directory, which is made, durably, if there is none.
+  /// Takes the state directory. Makes it, durably, if it does not exist.
   ///
-  /// - Throws: `stateDirectoryInUse` when it is taken, by this process too.
+  /// - Throws: `stateDirectoryInUse` if it is taken, even by this process.
   package init(_ stateDirectory: String, in fileSystem: any FileSystem) throws(StorageError) {
     let path = stateDirectory + "/lock"
     do throws(FileError) {
@@ -18,13 +18,13 @@ package final class StateDirectoryLock: Sendable {
       guard error.isLockedElsewhere else { throw .file(error) }
       throw .stateDirectoryInUse(lock: path, holder: Self.holder(path, in: fileSystem))
     }
-    // For messages alone, so a full disk is no reason to do without the lock.
+    // The number is only for messages, so a full disk must not prevent the lock.
     try? file.truncate(to: 0)
     try? file.write(Array("\(processIdentifier())\n".utf8))
   }
 
-  /// Whether the locked file still stands in the state directory. If it does not, somebody removed or
-  /// replaced the directory, and another process can take it.
+  /// Whether the locked file is still in the state directory. If not, somebody removed or replaced the directory, and
+  /// another process can take it.
   package func isInPlace(in fileSystem: any FileSystem) -> Bool {
     guard let held = try? file.status(), let present = try? fileSystem.status(of: file.path) else {
       return false
@@ -32,9 +32,9 @@ package final class StateDirectoryLock: Sendable {
     return held.identity == present.identity
   }
 
-  /// Lets another process have the state directory; a second call does nothing.
+  /// Gives up the state directory. A second call does nothing.
   package func release() {
-    // A close that fails has closed all the same.
+    // Even if the close reports an error, the descriptor is closed.
     try? file.close()
   }
 

@@ -1,18 +1,18 @@
 internal import Records
 package import State
 
-/// Which state groups a file may hold, and what happens to others.
+/// The state groups that a file may contain, and the treatment of other groups.
 package struct StateReading: Sendable {
   package enum Unknown: Sendable {
-    /// The file is refused: its state would be lost.
+    /// The file is refused, because its state would be lost.
     case refuse
-    /// The file is read without it.
+    /// The file is read without the group.
     case drop
-    /// It is read as the file describes it, to be shown.
+    /// The group is read as the file describes it, to show it.
     case keep
   }
 
-  /// The groups that the program declares. One that the file lacks starts with its initial values.
+  /// The groups that the program declares. A group that the file lacks starts with its initial values.
   package var groups: [StateGroup]
   package var unknown: Unknown
 
@@ -21,10 +21,10 @@ package struct StateReading: Sendable {
     self.unknown = unknown
   }
 
-  /// The groups of a table that is read from a file.
+  /// The groups of a table to read from a file.
   ///
-  /// - Parameter described: the groups as the file describes them.
-  /// - Throws: `ContentError.unknownState`, or `.unexpected` for a known group of another scope.
+  /// - Parameter described: the groups that the file describes.
+  /// - Throws: `ContentError.unknownState`, or `.unexpected` for a known group with another scope.
   func groups(for described: [StateDescription]) throws(ContentError) -> [StateGroup] {
     var chosen = groups
     var unknown: [String] = []
@@ -81,7 +81,7 @@ struct StateDescription: Codable {
     }
   }
 
-  /// The group, of which nothing is known but this.
+  /// The group, with only the properties that the file describes.
   fileprivate func group() throws(ContentError) -> StateGroup {
     let part = "state group \(quoted(name))"
     guard let scope = StateScope(text: scope) else {

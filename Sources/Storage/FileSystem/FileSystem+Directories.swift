@@ -1,7 +1,7 @@
 internal import Glibc
 
 extension FileSystem {
-  /// Makes a directory and those above it so that their names survive a crash.
+  /// Makes a directory and its parents, so that their names survive a crash.
   func createDirectoriesDurably(_ directory: String) throws(FileError) {
     let parent = parentDirectory(of: directory)
     do throws(FileError) {
@@ -11,10 +11,10 @@ extension FileSystem {
     }
     try createDirectories(directory)
     do throws(FileError) {
-      // Even where it was there: a run may have made it and been killed before it came to this.
+      // Even if it existed: an earlier run may have been killed between making and syncing it.
       try syncDirectory(parent)
     } catch  where error.errno == EACCES {
-      // A service's state directory may stand in one that only root reads, and that root has made.
+      // The state directory of a service may be in a directory that root made and that only root can read.
     }
   }
 }

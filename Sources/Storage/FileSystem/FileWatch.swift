@@ -1,20 +1,19 @@
-/// Tells which files and directories of a file system have changed, without polling; made by
-/// `FileSystem.watch()`.
+/// Reports changed files and directories of a file system, without polling. `FileSystem.watch()` makes one.
 package protocol FileWatch: AnyObject, Sendable {
-  /// The descriptor that can be read from while an event waits to be taken.
+  /// The descriptor that is readable while an event waits.
   var descriptor: Int32 { get }
   /// Starts to watch the file or directory at `path`.
   ///
-  /// - Returns: a number for it. A second path to the same file gives the same number.
+  /// - Returns: a number for the watch. A second path of the same file gives the same number.
   @discardableResult
   func watch(_ path: String, for events: FileEvents) throws(FileError) -> Int32
-  /// Ends a watch; one that has ended by itself is no error.
+  /// Ends a watch. It is no error if the watch has ended already.
   func forget(_ watch: Int32)
-  /// Takes the events since the last call, in the order in which they happened.
+  /// Returns the events since the last call, in the order in which they happened.
   func events() throws(FileError) -> [FileEvent]
 }
 
-/// A set of things that happen to files and directories. The bits are those of inotify(7).
+/// A set of changes of files and directories. The bits are those of inotify(7).
 package struct FileEvents: OptionSet, Sendable {
   package let rawValue: UInt32
 
@@ -31,18 +30,18 @@ package struct FileEvents: OptionSet, Sendable {
   package static let deletedItself = FileEvents(rawValue: 0x400)
   /// The watched file or directory itself was renamed.
   package static let movedItself = FileEvents(rawValue: 0x800)
-  /// Events were lost, because nobody took them in time.
+  /// Events were lost, because they were not read in time.
   package static let overflow = FileEvents(rawValue: 0x4000)
-  /// The watch has ended, because what it watched was deleted or unmounted.
+  /// The watch has ended, because the watched file was deleted or unmounted.
   package static let ignored = FileEvents(rawValue: 0x8000)
 }
 
-/// One thing that happened to a watched file or directory.
+/// One change of a watched file or directory.
 package struct FileEvent: Sendable, Equatable {
   /// The number that `FileWatch.watch` returned; -1 for an overflow.
   package var watch: Int32
   package var events: FileEvents
-  /// The name within a watched directory; empty for the watched file or directory itself.
+  /// The name in a watched directory; empty for the watched file or directory itself.
   package var name: String
 
   package init(watch: Int32, events: FileEvents, name: String = "") {

@@ -10,7 +10,7 @@ final class Inotify: FileWatch {
   }
 
   deinit {
-    // Not tried again after a signal: Linux has freed the descriptor even then.
+    // Not repeated after a signal: Linux has freed the descriptor even then.
     _ = close(descriptor)
   }
 

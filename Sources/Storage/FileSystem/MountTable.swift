@@ -1,9 +1,9 @@
 internal import Glibc
 
-/// The mounted file systems of the machine, as the kernel lists them.
+/// The mounted file systems of the machine, from the kernel's list.
 ///
-/// Looking a path up asks no file system, so one that hangs (a network mount whose server is gone) makes nobody
-/// wait. Symbolic links are not followed.
+/// Looking up a path does not access any file system, so a file system that hangs (a network mount whose server is
+/// gone) does not block the caller. Symbolic links are not followed.
 package struct MountTable: Sendable {
   private struct Mount {
     let point: [UInt8]
@@ -18,7 +18,7 @@ package struct MountTable: Sendable {
     return MountTable(text ?? [])
   }
 
-  /// - Parameter text: in the form of `/proc/PID/mountinfo`, see proc(5). Lines of another form are passed over.
+  /// - Parameter text: in the form of `/proc/PID/mountinfo`, see proc(5). Lines of another form are skipped.
   package init(_ text: [UInt8]) {
     mounts = text.split(separator: UInt8(ascii: "\n")).compactMap { line in
       let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
@@ -31,12 +31,12 @@ package struct MountTable: Sendable {
     }
   }
 
-  /// A number that stands for the file system that holds `path`, a relative one seen from the working directory;
-  /// nil if the table does not say.
+  /// The device number of the file system with `path`; nil if the table does not tell. A relative path starts at the
+  /// working directory.
   package func device(of path: String) -> UInt64? {
     let absolute = path.hasPrefix("/") ? path : workingDirectory() + "/" + path
     let bytes = Array(absolute.utf8)
-    // Of several mounts at one point the last one is seen.
+    // If several file systems are mounted at one point, the last one is visible.
     var found: Mount?
     for mount in mounts where Self.holds(mount.point, bytes) {
       if mount.point.count >= found?.point.count ?? 0 { found = mount }
@@ -51,7 +51,7 @@ package struct MountTable: Sendable {
   }
 }
 
-/// Undoes the escapes of mountinfo: a blank, for example, is `\040`.
+/// Undoes the escapes of mountinfo. For example, a blank is `\040`.
 private func unescaped(_ field: ArraySlice<UInt8>) -> [UInt8] {
   var bytes: [UInt8] = []
   var rest = field

@@ -53,7 +53,7 @@ package struct POSIXFileSystem: FileSystem {
     defer { closedir(stream) }
     var names: [String] = []
     while true {
-      // readdir tells its end from an error by errno alone.
+      // readdir reports an error only in errno.
       errno = 0
       guard let entry = readdir(stream) else {
         guard errno == 0 else { throw FileError(operation: .list, path: directory, errno: errno) }
@@ -76,7 +76,7 @@ package struct POSIXFileSystem: FileSystem {
       throw FileError(operation: .createDirectory, path: directory, errno: reason)
     }
     try createDirectories(parent)
-    // Somebody else may have made it meanwhile.
+    // Another process may have made it meanwhile.
     guard mkdir(directory, 0o755) == 0 || errno == EEXIST else {
       throw FileError(operation: .createDirectory, path: directory, errno: errno)
     }
@@ -87,7 +87,7 @@ package struct POSIXFileSystem: FileSystem {
       Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0o644)
     }
     let file = POSIXFile(adopting: descriptor, path: path)
-    // Not fcntl's lock, which any other close of the file in this process would let go.
+    // Not fcntl's lock: closing any descriptor of the file in this process would release it.
     try posix(.lock, path) { flock(descriptor, LOCK_EX | LOCK_NB) }
     return file
   }
@@ -101,10 +101,10 @@ package struct POSIXFileSystem: FileSystem {
   }
 }
 
-/// The number of this process, which marks the temporary files it makes.
+/// The number of this process, which is part of the names of its temporary files.
 func processIdentifier() -> Int { Int(getpid()) }
 
-/// Runs a call that returns -1 and sets errno when it fails, again while a signal interrupts it.
+/// Runs a call that returns -1 and sets errno on failure. Repeats it while a signal interrupts it.
 @discardableResult
 package func posix<Result: SignedInteger>(
   _ operation: FileError.Operation, _ path: String, _ call: () -> Result

@@ -2,11 +2,11 @@ internal import Records
 internal import State
 
 extension ExportFormat {
-  /// The transform as one multiply-add, y = scale · x + shift, for model servers: with
-  /// scale = γ / sqrt(σ² + ε) and shift = β − scale · μ.
+  /// The transform as one multiply-add, y = scale · x + shift, for model servers: scale = γ / sqrt(σ² + ε) and shift
+  /// = β − scale · μ.
   ///
-  /// ε and a floor under σ² are taken from the settings `epsilon` and `variance_floor`. A limit on
-  /// |x̂| cannot be expressed.
+  /// ε and the floor under σ² come from the settings `epsilon` and `variance_floor`. A limit on |x̂| cannot be
+  /// expressed.
   static let folded = ExportFormat(name: "folded") { checkpoint throws(ContentError) in
     guard let epsilon = try number("epsilon", in: checkpoint) else {
       throw .unexpected(
@@ -38,7 +38,7 @@ extension ExportFormat {
     ).serialized()
   }
 
-  /// A setting that is a number of 0 or more; nil if the checkpoint does not name it.
+  /// The value of a setting, a number of 0 or more; nil if the checkpoint does not contain the setting.
   private static func number(
     _ name: String, in checkpoint: Checkpoint
   ) throws(ContentError) -> Double? {

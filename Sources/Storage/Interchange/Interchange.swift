@@ -1,14 +1,14 @@
 internal import Records
 package import State
 
-/// A form that a checkpoint can be given for other tools.
+/// A form in which a checkpoint can be exported to other tools.
 ///
-/// A new one is one file with such a value, and one line in `BuiltInExports.all`.
+/// A new form is one file with such a value, and one line in `BuiltInExports.all`.
 package struct ExportFormat: Sendable {
   package let name: String
   package let encode: @Sendable (Checkpoint) throws(ContentError) -> [UInt8]
 
-  /// Writes the checkpoint in this form, replacing the file at `path`.
+  /// Writes the checkpoint in this form. Replaces the file at `path`.
   package func write(
     _ checkpoint: Checkpoint, to path: String, in fileSystem: any FileSystem = POSIXFileSystem()
   ) throws(StorageError) {
@@ -23,7 +23,7 @@ package struct ExportFormat: Sendable {
   }
 }
 
-/// Every form that Evenkeel exports.
+/// All export forms of Evenkeel.
 package enum BuiltInExports {
   package static let all: [ExportFormat] = [.pytorch, .folded, .json]
 
@@ -32,9 +32,9 @@ package enum BuiltInExports {
   }
 }
 
-/// A form of other tools that a checkpoint can be made from.
+/// A form of another tool's state that can be imported as a checkpoint.
 ///
-/// A new one is one file with such a value, and one line in `BuiltInImports.all`.
+/// A new form is one file with such a value, and one line in `BuiltInImports.all`.
 package struct ImportFormat: Sendable {
   package let name: String
   package let decode: @Sendable ([UInt8], ImportOptions) throws(ContentError) -> Checkpoint
@@ -54,7 +54,7 @@ package struct ImportFormat: Sendable {
   }
 }
 
-/// Every form that Evenkeel imports.
+/// All import forms of Evenkeel.
 package enum BuiltInImports {
   package static let all: [ImportFormat] = [.pytorch, .json]
 
@@ -63,17 +63,17 @@ package enum BuiltInImports {
   }
 }
 
-/// Facts that the file of another tool lacks. Each format reads the options that concern it.
+/// Information that the file of another tool lacks. Each form uses the options that concern it.
 package struct ImportOptions: Sendable, Equatable {
-  /// The groups of the state that is made; those of a normaliser must be among them.
+  /// The groups of the state to make. They must include those of a normaliser.
   package var groups: [StateGroup]
-  /// The names of the features, in order; else the file's own, else `f0`, `f1`, ….
+  /// The names of the features, in order. If nil, those in the file; without them, `f0`, `f1`, ….
   package var features: [String]?
   /// The prefix of the names of the module's tensors, such as `bn1.`.
   package var prefix = ""
-  /// The values of each feature in one batch; if 0, their weight is unknown and stands at 0.
+  /// The number of values of each feature in one batch. If 0, their weight is unknown and set to 0.
   package var valuesPerBatch = 0
-  /// ε of the module, which its state lacks; the folded export needs it.
+  /// ε of the module, which its state lacks. The folded export needs it.
   package var epsilon: Double?
 
   package init(groups: [StateGroup]) {

@@ -2,8 +2,8 @@ internal import Records
 internal import State
 
 extension ExportFormat {
-  /// The five tensors of PyTorch's `BatchNorm1d.state_dict()` and no other, so that
-  /// `load_state_dict(strict=True)` takes the file.
+  /// Exactly the five tensors of PyTorch's `BatchNorm1d.state_dict()`, so that `load_state_dict(strict=True)` accepts
+  /// the file.
   static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     return try Safetensors(
@@ -14,10 +14,10 @@ extension ExportFormat {
 }
 
 extension ImportFormat {
-  /// The state of a PyTorch `BatchNorm1d`, alone or within a model's.
+  /// The state of a PyTorch `BatchNorm1d`, alone or in that of a model.
   ///
-  /// With `num_batches_tracked` = k, every feature counts as present in k batches. If the file lacks it,
-  /// k = 1: with 0, bias correction would let the first batch replace the moments.
+  /// With `num_batches_tracked` = k, every feature counts as present in k batches. If the file lacks it, k is 1: with
+  /// 0, bias correction would let the first batch replace the moments.
   static let pytorch = ImportFormat(name: "pytorch") { bytes, options throws(ContentError) in
     let file = try Safetensors(serialized: bytes)
     func name(_ tensor: String) -> String { options.prefix + tensor }
@@ -25,7 +25,7 @@ extension ImportFormat {
       throw missingMean(name("running_mean"), in: file)
     }
     let mean = try file.doubles(name("running_mean"))
-    // The names in the metadata are those of one module, not of any under a prefix.
+    // The names in the metadata belong to a single module, not to one with a prefix.
     let named = options.prefix.isEmpty ? try file.features() : nil
     let features = options.features ?? named ?? FeatureSchema.unnamed(count: mean.count)
     guard features.count == mean.count else {

@@ -2,18 +2,17 @@ internal import Records
 internal import State
 
 extension ExportFormat {
-  /// The state and settings as JSON for people and scripts. Numbers are spelled so that the nearest
-  /// Double is the same one.
+  /// The state and the settings as JSON, for people and scripts. Reading a number as the nearest Double gives the
+  /// same bits.
   package static let json = ExportFormat(name: "json") { checkpoint throws(ContentError) in
     Array(try JSON.encode(ReadableCheckpoint(checkpoint), indented: true).utf8) + [0x0A]
   }
 }
 
 extension ImportFormat {
-  /// The JSON that the export of that name wrote. Members beside the state that have other names are
-  /// ignored.
+  /// Reads the JSON of the export with this name. Ignores members with other names beside the state.
   static let json = ImportFormat(name: "json") { bytes, options throws(ContentError) in
-    // First, because a newer version may lack what this one needs.
+    // First, because a newer version may lack members of this one.
     let version = try JSON.decode(ReadableVersion.self, from: bytes, part: "file").version
     try Checkpoint.checkVersion("\(version)")
     return try JSON.decode(
@@ -23,12 +22,12 @@ extension ImportFormat {
   }
 }
 
-/// The format version, which stands in every version of the JSON.
+/// The format version, which every version of the JSON contains.
 private struct ReadableVersion: Decodable {
   let version: Double
 }
 
-/// A name of a member that is known at run time.
+/// The name of a member that is only known at run time.
 private struct MemberName: CodingKey {
   let stringValue: String
   var intValue: Int? { nil }
@@ -40,8 +39,8 @@ private struct MemberName: CodingKey {
   static let name = MemberName("name")
 }
 
-/// A checkpoint as the JSON has it: `stream` holds the groups of the stream, `features` an object a
-/// feature with its name and its groups, `keys` an object a key.
+/// A checkpoint in the form of the JSON. `stream` contains the groups of the stream, `features` an object for each
+/// feature with its name and its groups, and `keys` an object for each key.
 private struct ReadableCheckpoint: Codable {
   static let groupsKey = CodingUserInfoKey(rawValue: "groups")
 
@@ -105,14 +104,13 @@ private struct ReadableCheckpoint: Codable {
   }
 }
 
-/// The part of a state that stands in one object of the JSON: a member a group, and in it a member a
-/// column.
+/// The part of a state in one object of the JSON: a member for each group, with a member for each column.
 private enum StateObject {
   case stream
   case feature(Int)
   case key(Int)
 
-  /// The rows of a group that belong to the object; nil if the group stands in other objects.
+  /// The rows of a group that belong to the object; nil if other objects contain the group.
   private func rows(of group: StateGroup, in state: StateTable) -> [Int]? {
     let features = state.features.count
     switch (self, group.scope) {
@@ -126,7 +124,7 @@ private enum StateObject {
     }
   }
 
-  /// Whether the object has one value a column, not an array of them.
+  /// Whether the object has one value for each column, not an array.
   private func isScalar(_ scope: StateScope) -> Bool {
     scope == .stream || scope == .feature || scope == .key
   }
@@ -152,7 +150,7 @@ private enum StateObject {
     }
   }
 
-  /// Reads the groups and columns that are there; others keep their initial values.
+  /// Reads the groups and columns that the object has. Others keep their initial values.
   func decode(
     _ object: KeyedDecodingContainer<MemberName>, to state: inout StateTable
   ) throws {

@@ -1,10 +1,10 @@
 package import State
 
 extension Safetensors {
-  /// The type of a tensor's elements, by the format's own name.
+  /// The type of a tensor's elements. The raw value is its name in the format.
   ///
-  /// The order is that in which the reference implementation lays the tensors out. Types of less
-  /// than a byte (`F4`, `F6_…`) are left out.
+  /// The order is that in which the reference implementation writes the tensors. Types smaller than a byte (`F4`,
+  /// `F6_…`) are not supported.
   package enum ElementType: String, Sendable, CaseIterable {
     case u64 = "U64"
     case i64 = "I64"
@@ -40,7 +40,7 @@ extension Safetensors {
     package let elementType: ElementType
     /// The sizes of the dimensions; empty for a scalar.
     package let shape: [Int]
-    /// `elementType.byteCount` bytes for each element; part of the file's bytes, not a copy.
+    /// `elementType.byteCount` bytes for each element. A slice of the file's bytes, not a copy.
     let bytes: ArraySlice<UInt8>
 
     init(elementType: ElementType, shape: [Int], bytes: ArraySlice<UInt8>) {
@@ -78,8 +78,8 @@ extension Safetensors {
 
     package var count: Int { bytes.count / elementType.byteCount }
 
-    /// The elements of a tensor of floating-point numbers or integers, each as the nearest Double;
-    /// nil for another type.
+    /// The elements of a tensor of floating-point numbers or integers, each as the nearest Double. Nil for other
+    /// types.
     package var doubles: [Double]? {
       switch elementType {
       case .f64: bits.map { Double(bitPattern: $0) }
@@ -91,7 +91,7 @@ extension Safetensors {
       }
     }
 
-    /// The elements of a tensor of integers; nil for another type, or when one does not fit.
+    /// The elements of a tensor of integers. Nil for other types, and if an element does not fit.
     package var integers: [Int]? {
       switch elementType {
       case .i64: return bits.map { Int(Int64(bitPattern: $0)) }
@@ -105,7 +105,7 @@ extension Safetensors {
       }
     }
 
-    /// The tensor as an error message calls it: `F32 [3, 4]`.
+    /// The tensor in the words of an error: `F32 [3, 4]`.
     var summary: String {
       "\(elementType.rawValue) [\(shape.map { "\($0)" }.joined(separator: ", "))]"
     }

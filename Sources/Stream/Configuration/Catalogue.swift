@@ -4,16 +4,16 @@ package import Connectors
 package import Operators
 internal import Records
 
-/// Everything that a stream can be made of, by name, and so every setting that it can have.
+/// The formats, connectors and operators that a stream can use, by name, and so all settings that it can have.
 package struct Catalogue: Sendable {
   package let formats: [RecordFormat]
   package let sources: [SourceKind]
   package let sinks: [SinkKind]
   /// In the order in which they commit.
   package let operators: [any BatchOperator.Type]
-  /// The format of the input, on the command line; a file has the section `format`.
+  /// The format of the input, on the command line. A file has the section `format`.
   package let inputFormat: Setting<String?>
-  /// The format of the output; nil is that of the input.
+  /// The format of the output; nil for that of the input.
   package let outputFormat: Setting<String?>
 
   package static let builtIn = Catalogue(

@@ -3,21 +3,21 @@ internal import Records
 internal import Storage
 internal import Synchronization
 
-/// The request for a checkpoint, on its way through the stages: it stands between two batches.
+/// A request for a checkpoint on its way through the stages, between two batches.
 ///
-/// IngestStage says where the input stands there, the next stage adds the state, and EmitStage adds the
-/// outputs and commits.
+/// IngestStage adds the position of the input, the next stage the state, and EmitStage the positions of the outputs;
+/// then EmitStage commits.
 struct Barrier: Sendable {
-  /// The position from which a later run goes on with the input.
+  /// The position at which a later run resumes the input.
   var input: InputCursor
-  /// The changes, since the last barrier, of the splits that are done.
+  /// The changes of the set of done splits since the last barrier.
   var doneChanges = DoneChanges()
-  /// The state after all batches before the barrier; nil until it was added.
+  /// The state after all batches before the barrier; nil until OperateStage adds it.
   var checkpoint: Checkpoint?
-  /// Answered when the checkpoint is committed.
+  /// The requests that are answered when the checkpoint is committed.
   var requests: [StreamRequest] = []
 
-  /// Takes over what an earlier barrier asked for that came to no checkpoint.
+  /// Takes over the requests and changes of an earlier barrier that was not committed.
   mutating func replace(_ earlier: Barrier) {
     var changes = earlier.doneChanges
     changes.append(doneChanges)
@@ -26,8 +26,7 @@ struct Barrier: Sendable {
   }
 }
 
-/// A command on its way to the stage that carries it out. It is always answered:
-/// one that is dropped is refused.
+/// A command on its way to the stage that runs it. It is always answered: if it is dropped, it is refused.
 final class StreamRequest: Sendable {
   let command: StreamCommand
   private let stream: String
@@ -64,7 +63,7 @@ final class RequestInbox: @unchecked Sendable {
   private let isWaiting = Atomic(false)
   private var isClosed = false
 
-  /// Takes a request; one that comes after the end of the run is dropped, which refuses it.
+  /// Takes a request. After the end of the run, a request is dropped, which refuses it.
   func put(_ request: StreamRequest) {
     lock.withLock {
       guard !isClosed else { return }
@@ -85,7 +84,7 @@ final class RequestInbox: @unchecked Sendable {
     }
   }
 
-  /// Refuses what waits and all that comes.
+  /// Refuses all waiting and all later requests.
   func close() {
     let refused = lock.withLock {
       defer {
@@ -94,7 +93,7 @@ final class RequestInbox: @unchecked Sendable {
       }
       return requests
     }
-    // Outside the lock: a reply may do anything.
+    // Outside the lock, because a reply may run any code.
     _ = consume refused
   }
 }

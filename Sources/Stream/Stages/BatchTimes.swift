@@ -1,9 +1,9 @@
 internal import Dataflow
 
-/// The times that a stage tells batches by.
+/// The times by which a stage measures batches.
 struct BatchTimes: Sendable {
   private let clock: Clock
-  /// When the step began that is being taken.
+  /// The start of the current step.
   private(set) var now: Instant
   private var lastCut: Instant?
 
@@ -14,9 +14,9 @@ struct BatchTimes: Sendable {
 
   mutating func beginStep() { now = clock.now() }
 
-  /// Notes the cut of a batch.
+  /// Records the cut of a batch.
   mutating func cut() { lastCut = now }
 
-  /// The time since the cut of the batch before, for a half-life in seconds; nil before the first.
+  /// The time since the cut of the previous batch, for a half-life in seconds; nil before the first.
   var secondsSinceCut: Double? { lastCut.map { now.seconds(since: $0) } }
 }

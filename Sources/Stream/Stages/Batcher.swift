@@ -1,23 +1,23 @@
 internal import Records
 
 // Invariants:
-// - `block` holds whole mini-batches, then the records of the open one, of which `left` left earlier.
-// - `held` says what `block` holds.
+// - `block` contains whole mini-batches, then the records of the open one, of which `left` records left earlier.
+// - `held` describes the contents of `block`.
 
-/// Gathers decoded records into mini-batches of `size` records, and these into blocks.
+/// Gathers decoded records into mini-batches of `size` records, and mini-batches into blocks.
 ///
-/// The number of records decides where a mini-batch ends, unless the caller cuts it. A unit that must not be
-/// divided (an Arrow record batch, a message of many records) ends the mini-batch that it leaves open if that
-/// has `size` records or began within the unit: then no record of it waits for other units.
+/// The number of records decides where a mini-batch ends, unless the caller cuts it. Some units must not be divided:
+/// an Arrow record batch, or a message with many records. The end of such a unit also ends the open mini-batch, if
+/// that has `size` records or began within the unit. So no record of the unit waits for other units.
 struct Batcher: Sendable {
-  /// About as many values are written at once: half a megabyte of text.
+  /// The approximate number of values that are written at once: half a megabyte of text.
   private static let valuesBetweenSeams = 64 << 10
-  /// Mini-batches go together up to about as many bytes of columns, or of all that they hold: to hand over a
-  /// block costs as much as a small mini-batch does.
+  /// Mini-batches share a block up to about these bytes of columns, and up to about these bytes in all. Passing a
+  /// block on costs as much as a small mini-batch.
   private static let columnBytesTogether = 64 << 10
   private static let bytesTogether = 256 << 10
 
-  /// The contents of a block in numbers: to look into it would copy it.
+  /// The contents of a block in numbers. Looking into the block would copy it.
   private struct Contents {
     var records = 0
     var capacity = 0
@@ -28,7 +28,7 @@ struct Batcher: Sendable {
 
     init() {}
 
-    /// - Parameter block: not changed; as `inout` it is not copied either.
+    /// - Parameter block: not changed. It is `inout` so that it is not copied.
     init(of block: inout RecordBlock) {
       records = block.columns.count
       capacity = block.columns.capacity
@@ -39,20 +39,20 @@ struct Batcher: Sendable {
     }
   }
 
-  /// Of a mini-batch, in records.
+  /// The number of records in a mini-batch.
   private let size: Int
   private let precision: Precision
   private let pool: BlockPool?
-  /// Known once the stream is opened.
+  /// Known after the stream was opened.
   var featureCount = 0
   private var block: RecordBlock?
   private var held = Contents()
-  /// Records of the open mini-batch that left in earlier blocks.
+  /// The number of records of the open mini-batch that left in earlier blocks.
   private var left = 0
-  /// Whether the last records came from a unit that goes on.
+  /// Whether the last records came from a unit that continues.
   var isInsideUnit = false
   private var wasCutInsideUnit = false
-  /// The payload of the last block: the next one needs room for about as much.
+  /// The payload of the last block. The next one probably needs as much room.
   private var likely: (type: any Payload.Type, end: PayloadOffset) = (
     NoPayload.self, PayloadOffset()
   )
@@ -65,10 +65,10 @@ struct Batcher: Sendable {
 
   var byteCount: Int { held.byteCount }
 
-  /// The records of the open mini-batch that have not left.
+  /// The number of records of the open mini-batch that have not left.
   var tail: Int { held.tail }
 
-  /// Whether the open mini-batch has all its records.
+  /// Whether the open mini-batch is complete.
   var isFull: Bool { held.tail + left >= size }
 
   /// Whether records of the open mini-batch have left.
@@ -80,15 +80,15 @@ struct Batcher: Sendable {
   /// Whether whole mini-batches are held.
   var hasWhole: Bool { held.cuts > 0 }
 
-  /// Whether the whole mini-batches are to leave before another is added.
+  /// Whether the whole mini-batches should leave before another is added.
   var isWorthPassingOn: Bool {
-    // A large mini-batch, the only kind that has seams, is alone in its block, even if the one before was cut
-    // without records.
+    // A large mini-batch, the only kind with seams, is alone in its block, even if the one before was cut without
+    // records.
     held.capacity == size || held.records + size > held.capacity
       || held.byteCount >= Self.bytesTogether
   }
 
-  /// Adds records to the open mini-batch: as many as `decode` takes, up to its limit.
+  /// Adds records to the open mini-batch: as many as `decode` takes, at most its limit.
   mutating func add<Outcome>(
     _ decode: (_ block: inout RecordBlock, _ limit: Int) -> Outcome
   ) -> Outcome {
@@ -103,16 +103,16 @@ struct Batcher: Sendable {
     return outcome
   }
 
-  /// Ends the unit that the last records came from.
+  /// Ends the unit of the last records.
   ///
-  /// - Returns: whether the open mini-batch is to be cut.
+  /// - Returns: whether the open mini-batch must be cut.
   mutating func endUnit() -> Bool {
     defer { wasCutInsideUnit = false }
     isInsideUnit = false
     return !isBetweenBatches && (isFull || wasCutInsideUnit)
   }
 
-  /// Cuts the open mini-batch, which ends at a position in the stream.
+  /// Cuts the open mini-batch at a position in the stream.
   mutating func cut(at position: StreamPosition) {
     if case nil = block {
       var block = empty()
@@ -128,7 +128,7 @@ struct Batcher: Sendable {
     wasCutInsideUnit = isInsideUnit
   }
 
-  /// Takes the whole mini-batches.
+  /// Takes the whole mini-batches out.
   mutating func takeWhole() -> RecordBlock? {
     guard held.cuts > 0, var whole = block.take() else { return nil }
     likely = (type(of: whole.payload), whole.payload.end)
@@ -138,7 +138,7 @@ struct Batcher: Sendable {
       held = Contents(of: &rest)
       block = consume rest
     } else if 2 * whole.columns.count < whole.columns.capacity {
-      // The memory stays for the next.
+      // Keeps the memory for the next block.
       let compact = whole.compacted()
       whole.removeRecords()
       held = Contents(of: &whole)
@@ -150,7 +150,7 @@ struct Batcher: Sendable {
     return whole
   }
 
-  /// Takes the records of the open mini-batch, which goes on; there are no whole ones.
+  /// Takes the records of the open mini-batch, which continues. There must be no whole ones.
   mutating func takeTail(endingAt position: StreamPosition) -> RecordBlock? {
     guard held.hasTail, var block = self.block.take() else { return nil }
     block.position = position
@@ -162,7 +162,7 @@ struct Batcher: Sendable {
     return records
   }
 
-  /// Frees the memory that waits for blocks to come: nothing is to be read.
+  /// Frees the memory for later blocks, because there is nothing to read.
   func freePool() { pool?.free() }
 
   private func empty() -> RecordBlock {

@@ -2,17 +2,17 @@ internal import Dataflow
 internal import Records
 internal import Synchronization
 
-/// The memory of a stream's blocks that were written, for those to come. To allocate and free a small one
-/// on two threads costs as much as to normalise it, and a large one would be paged in each time.
+/// Keeps the memory of a stream's written blocks for later ones. To allocate a small block on one thread and free it
+/// on another takes as long as to normalise it. The pages of a large one would have to be mapped each time.
 final class BlockPool: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
 
-  /// In the pools of all streams together; a block that is given back beyond it is freed.
+  /// The most memory in the pools of all streams. A block beyond it is freed.
   private static let mostBytes = 32 << 20
   private static let heldBytes = Atomic(0)
 
   private let lock = Lock()
-  /// Of the blocks asked for, in records; blocks of another capacity left before they were full.
+  /// The capacity of the requested blocks, in records. Blocks with another capacity left before they were full.
   private var capacity = 0
   private var blocks: [RecordBlock] = []
   private var byteCount = 0 {
@@ -22,7 +22,7 @@ final class BlockPool: @unchecked Sendable {
 
   deinit { Self.heldBytes.subtract(byteCount, ordering: .relaxed) }
 
-  /// An empty block with room for `capacity` records, if there is one; each call asks for the same.
+  /// An empty block with room for `capacity` records, if there is one. Each call must have the same capacity.
   func take(capacity: Int) -> RecordBlock? {
     var spare: RecordBlock? = lock.withLock {
       isInUse = true
@@ -35,18 +35,17 @@ final class BlockPool: @unchecked Sendable {
     return spare
   }
 
-  /// Takes blocks that nobody else holds: those of which the last part was written. If somebody holds one
-  /// after all, the next to fill it copies it.
+  /// Takes blocks that were written and have no other owner. If one has another owner, the next user copies it.
   func giveBack(_ spent: consuming [RecordBlock]) {
     lock.withLock {
       guard isInUse else { return }
-      // Moved, not copied: the counts of owners have left the cache long ago.
+      // Moved, not copied: the reference counts left the cache long ago.
       while let block = spent.popLast() {
         let size = block.byteCount
         guard block.columns.capacity == capacity, block.selection.upperBound == block.end else {
           continue
         }
-        // Counted before it is looked at: other streams give back meanwhile.
+        // Added before the comparison, because other streams give blocks back at the same time.
         byteCount += size
         guard Self.heldBytes.load(ordering: .relaxed) <= Self.mostBytes else {
           byteCount -= size
@@ -57,7 +56,7 @@ final class BlockPool: @unchecked Sendable {
     }
   }
 
-  /// Frees all blocks, and those that come back before the next `take`: the stream has nothing to do.
+  /// Frees all blocks, and those that come back before the next `take`, because the stream is idle.
   func free() {
     let freed = lock.withLock {
       defer { blocks = [] }

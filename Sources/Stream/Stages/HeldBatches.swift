@@ -1,16 +1,16 @@
 internal import Records
 
-/// The batches that operators hold until the running moments mean something.
+/// The batches that operators hold until the running moments can be used.
 struct HeldBatches: Sendable {
-  /// The most records that may be held.
+  /// The most records to hold.
   static let mostRecords = 1 << 20
-  /// The most memory that they may take, in bytes.
+  /// The most memory for them, in bytes.
   static let mostBytes = 256 << 20
 
   private var batches: [RecordBlock] = []
-  /// About the memory that they take, in bytes.
+  /// Their approximate memory, in bytes.
   private(set) var byteCount = 0
-  /// A barrier that came while batches were held. The next one takes it over.
+  /// A barrier that came while batches were held. The next barrier takes it over.
   var barrier: Barrier?
 
   var isEmpty: Bool { batches.isEmpty }
@@ -26,7 +26,7 @@ struct HeldBatches: Sendable {
     return batches
   }
 
-  /// Merges the barrier that waits into a later one.
+  /// Merges the waiting barrier into a later one.
   mutating func merge(into later: inout Barrier) {
     if let earlier = barrier.take() { later.replace(earlier) }
   }

@@ -10,17 +10,17 @@ struct IngestContext: Sendable {
   let clock: Clock
   let schedule: CheckpointSchedule?
   let inbox: RequestInbox
-  /// Tells the user of something that is amiss though the stream goes on.
+  /// Reports a problem that does not stop the stream.
   let warn: @Sendable (String) -> Void
-  /// How records are read, apart from what the stream's start tells.
+  /// The options for reading records, without those that the start of the stream determines.
   let options: DecoderOptions
-  /// The opening of an earlier run, if it was read as this one reads: the stream begins with it at once.
+  /// The opening of an earlier run, if its form is the same. The stream then opens with it at once.
   let knownOpening: StreamOpening?
   /// The last cursor of an earlier run.
   let lastCursor: SplitCursor?
-  /// The prologue of an earlier run that read otherwise: what was opened by it is opened again.
+  /// The prologue of an earlier run with another form. Splits that it opened are opened again.
   private let prologue: [UInt8]
-  /// The settings that the opening depends on, as text.
+  /// The settings on which the opening depends, as text.
   let form: String
   private let format: RecordFormat
 

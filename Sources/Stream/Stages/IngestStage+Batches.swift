@@ -5,9 +5,9 @@ internal import Records
 internal import Storage
 internal import Synchronization
 
-/// Cuts batches, and passes on what belongs to them and what stands between two of them.
+/// Cuts batches, and emits them and the items between two of them.
 extension IngestStage {
-  /// Cuts the batch under way, if there is anything of it. The reader that is out was settled.
+  /// Cuts the open batch, if it is not empty. The reader that is taken out must be settled.
   mutating func cutBatch(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
@@ -26,7 +26,7 @@ extension IngestStage {
     emit(.records(consume whole))
   }
 
-  /// Emits what is at hand of the batch under way, which goes on.
+  /// Emits the records so far of the open batch, which continues.
   mutating func emitTail(_ emit: (consuming IngestedItem) -> Void) {
     guard let records = batch.records.takeTail(endingAt: position) else { return }
     count(records.columns.count)
@@ -52,14 +52,14 @@ extension IngestStage {
     hasEmittedSinceIdle = true
   }
 
-  /// Emits the records before a failure, and a checkpoint after them.
+  /// Emits the records before a failure, and then a checkpoint.
   ///
-  /// Without the checkpoint each new run would take their output back, meet the same failure, and never write
-  /// them.
+  /// Without the checkpoint, each new run would take their output back, meet the same failure, and never keep their
+  /// output.
   mutating func keepWhatPrecedes(_ error: any Error, _ emit: (consuming IngestedItem) -> Void) {
-    // A live source's batch may be cut anywhere. Another input is cut by the next run at the same record.
+    // The batch of a live source may be cut anywhere. For other sources, the next run cuts it at the same record.
     if context.configuration.isLive, let error = error as? StreamError, error.isInput {
-      // The first failure is the one that is told.
+      // The first failure is the one to report.
       try? cutBatch(emit)
     }
     emitWhole(emit)
@@ -69,7 +69,7 @@ extension IngestStage {
 
   // MARK: Between two batches
 
-  /// Lets in what operators ask for.
+  /// Emits the requests of operators.
   mutating func takeRequests(_ emit: (consuming IngestedItem) -> Void) {
     guard opening != nil, batch.hasLeftWhole else { return }
     for request in context.inbox.takeAll() {
@@ -77,7 +77,7 @@ extension IngestStage {
         emitWhole(emit)
         emit(.request(request))
         hasEmittedSinceIdle = true
-        // A replay of records would not bring this change again.
+        // Replayed records would not contain this change.
         checkpoints.demand()
         continue
       }
@@ -98,7 +98,7 @@ extension IngestStage {
     var input = InputCursor(
       opening: opening, form: context.form, done: source.done)
     do throws(FileError) {
-      // Of many connections, nobody needs to know.
+      // With many connections, nobody needs their cursors.
       if !source.endsAnywhere { input.splits = try splits.cursors(source) }
     } catch {
       throw .inputOutput(error)

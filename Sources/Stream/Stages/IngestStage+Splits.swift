@@ -4,11 +4,11 @@ internal import Dataflow
 internal import Records
 internal import Storage
 
-/// Takes records from splits, and lets go of splits that have ended or cannot go on.
+/// Takes records from splits, and releases splits that have ended or cannot continue.
 extension IngestStage {
   /// Takes one bounded step with a split.
   ///
-  /// - Returns: whether it took a batch so small that the next goes with it, which costs less at once.
+  /// - Returns: whether the step took so small a batch that the next step should follow at once, which costs less.
   mutating func advance(
     _ reader: inout SplitReader, _ emit: (consuming IngestedItem) -> Void
   ) throws(SplitFailure) -> Bool {
@@ -48,11 +48,11 @@ extension IngestStage {
 
   /// Cuts the batch after the last record of a reader.
   ///
-  /// - Returns: whether it is so small that the next goes with it.
+  /// - Returns: whether the batch is so small that the next step should follow at once.
   mutating func cutFull(
     _ reader: inout SplitReader, _ emit: (consuming IngestedItem) -> Void
   ) throws(SplitFailure) -> Bool {
-    // No later run can go on inside a unit.
+    // No later run can resume inside a unit.
     if !batch.records.isInsideUnit { reader.settle() }
     do throws(StreamError) {
       try cutBatch(emit)
@@ -82,7 +82,7 @@ extension IngestStage {
     if let fault = reader.growthFault { throw .badRecord(fault, at: 0) }
   }
 
-  /// Takes the start of the first split as that of the stream; those of the others must fit it.
+  /// Accepts the start of the first split as that of the stream. The starts of other splits must fit it.
   mutating func accept(
     _ found: StreamOpening, _ reader: inout SplitReader,
     _ emit: (consuming IngestedItem) -> Void
@@ -105,7 +105,7 @@ extension IngestStage {
     }
   }
 
-  /// Begins the stream, or a part of it that has other columns.
+  /// Begins the stream, or a part of it with other columns.
   mutating func open(
     _ opening: StreamOpening, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
@@ -115,7 +115,7 @@ extension IngestStage {
     batch.records.featureCount = opening.schema.count
     emit(.opened(opening))
     hasEmittedSinceIdle = true
-    // The checkpoint names the place after which the first output is written.
+    // The checkpoint contains the position at which the first output is written.
     if source.done != nil, checkpoints.letsRunsGoOn, opening != context.knownOpening {
       checkpoints.demand()
     }
@@ -128,7 +128,7 @@ extension IngestStage {
     let offset = reader.byteOffset - bytes.count
     guard context.configuration.badRecords != .fail else {
       let record = reader.records
-      // The next run meets it again.
+      // The next run meets this record again.
       reader.untake(byteCount: bytes.count)
       position = reader.position()
       throw .stream(
@@ -136,7 +136,7 @@ extension IngestStage {
           stream: context.configuration.name, record: record, byteOffset: offset, fault: fault))
     }
     leaveOut(fault, bytes, record: reader.records, byteOffset: offset)
-    // A run of bad records must not pile up while the batch waits for good ones.
+    // Many bad records in a row must not wait for good ones.
     guard batch.isFlooded else { return }
     if batch.records.isBetweenBatches { reader.settle() }
     do throws(StreamError) { try emitRejected(emit) } catch { throw .stream(error) }
@@ -152,9 +152,9 @@ extension IngestStage {
 
   // MARK: The end of a split
 
-  /// Lets go of a split of which all records were taken.
+  /// Releases a split of which all records were taken.
   mutating func end(_ reader: SplitReader) throws(StreamError) {
-    // Of a stream in many splits, each alone need not hold every feature.
+    // In a stream of many splits, a single one need not contain every feature.
     if !context.configuration.isLive, !reader.isTorn {
       do throws(RecordFault) {
         try reader.finish()
@@ -165,8 +165,7 @@ extension IngestStage {
     try letGo(reader)
   }
 
-  /// Gives up a split that cannot go on: the stream with it, unless splits may end anywhere or bad ones
-  /// are to be passed over.
+  /// Gives up a split that cannot continue. Fails the stream, unless splits may end anywhere or bad ones are skipped.
   mutating func giveUp(
     _ reader: SplitReader, because failure: SplitFailure
   ) throws(StreamError) {
@@ -200,7 +199,7 @@ extension IngestStage {
     try letGo(reader)
   }
 
-  /// Keeps the cursor of a split that gives no more records until their batches are cut.
+  /// Keeps the cursor of a split that gives no more records, until the batches of its records are cut.
   mutating func letGo(_ reader: SplitReader) throws(StreamError) {
     do throws(FileError) {
       try splits.end(reader, in: source)

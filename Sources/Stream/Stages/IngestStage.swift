@@ -6,22 +6,22 @@ internal import Storage
 internal import Synchronization
 
 // Invariants:
-// - A batch is cut by the number of records, or by time if the source is live; never by how the bytes
-//   came.
-// - Whole mini-batches leave before anything else does, and before a wait.
-// - Nothing is read from the source while a split can go on without more bytes.
-// - A barrier leaves only while all that has left belongs to batches that are cut. It holds the cursors
-//   after the last cut.
+// - A batch is cut by the number of records; for a live source also by time. The division of the bytes into reads has
+//   no effect.
+// - Whole mini-batches leave before any other item, and before a wait.
+// - The stage does not read from the source while a split can continue without more bytes.
+// - A barrier leaves only if everything that has left belongs to batches that are cut. It contains the cursors after
+//   the last cut.
 
-/// Reads a source, decompresses it, cuts it into records and these into mini-batches; decides when a
-/// checkpoint is taken.
+/// Reads a source, decompresses it, cuts it into records and these into mini-batches. Decides when a checkpoint is
+/// taken.
 struct IngestStage: Stage {
   private static let readBytes = 128 << 10
 
-  /// How far the stage has come towards its end.
+  /// The phase of the stage.
   private enum Phase {
     case reading
-    /// The stream stops, but the source gives what was handed over to it.
+    /// The stream stops, but the source still returns the bytes that it has received.
     case draining
     /// The stream stops at once.
     case stopping
@@ -37,7 +37,7 @@ struct IngestStage: Stage {
   var batch: OpenBatch
   var checkpoints: CheckpointPolicy
   private var phase = Phase.reading
-  /// After the last record taken.
+  /// The position after the last record taken.
   var position = StreamPosition()
   var hasEmittedSinceIdle = false
 
@@ -49,7 +49,7 @@ struct IngestStage: Stage {
       Batcher(
         batchSize: context.configuration.batch.size, precision: context.options.columns,
         pool: pool))
-    // Options that no decoder can work with are told before anything is read.
+    // Reports options that no decoder can use, before anything is read.
     _ = try context.makeReader(0, at: SplitStart(name: ""), of: nil)
     splits = OpenSplits(after: source.openSplits.isEmpty ? context.lastCursor : nil)
     for split in source.openSplits { splits.put(try makeReader(split)) }
@@ -84,7 +84,7 @@ struct IngestStage: Stage {
     if let cutsAt = batch.cutsAt, context.clock.now() >= cutsAt { try cutBatch(emit) }
     if !context.inbox.isEmpty { takeRequests(emit) }
     if checkpoints.isDue { try emitBarrier(emit) }
-    // Taken out while it works: a reader in two places would copy what it changes.
+    // Taken out while it works. A reader in two places would copy the data that it changes.
     guard var reader = splits.takeReady() else { return try read(emit) }
     do throws(SplitFailure) {
       while try advance(&reader, emit) {}
@@ -92,7 +92,7 @@ struct IngestStage: Stage {
       do throws(StreamError) {
         try giveUp(reader, because: error)
       } catch {
-        // The next run goes on within the split. It begins one of which no record was taken.
+        // The next run resumes within the split. If no record was taken, it begins the split again.
         if reader.records > 0 { splits.put(reader) }
         throw error
       }
@@ -132,8 +132,8 @@ struct IngestStage: Stage {
     case .idle(let awaiting): return try wait(awaiting, emit)
     case .end:
       phase = .ended
-      // An input without a byte is a split too, unless an earlier process was done with it: its format
-      // says whether it may be.
+      // An input without a byte is a split too, unless an earlier process was done with it. Its format decides
+      // whether it may be empty.
       if opening == nil, splits.isEmpty, !source.endsAnywhere, source.done?.bytes.isEmpty ?? true {
         splits.put(try makeReader(0))
       }
@@ -151,7 +151,7 @@ struct IngestStage: Stage {
     splits.put(reader)
   }
 
-  /// Passes on what is at hand, since nothing more is, and waits.
+  /// Emits the records so far, since there are no more for now, and waits.
   private mutating func wait(
     _ awaiting: Awaiting, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) -> Progress {
@@ -172,7 +172,7 @@ struct IngestStage: Stage {
     return .waits(awaiting)
   }
 
-  /// Cuts the last batch, unless a later run reads its records again and cuts it where it would have been.
+  /// Cuts the last batch, unless a later run reads its records again and cuts it at the same record.
   private mutating func finish(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {

@@ -1,12 +1,12 @@
 internal import Records
 
-/// The records so far of a mini-batch that is not cut yet.
+/// The records so far of an open mini-batch.
 enum OpenRecords: Sendable {
   /// There are none.
   case none
   /// They wait for the cut, with everything that is emitted with them.
   case gathered(RecordBlock)
-  /// They were emitted. Their values wait, untransformed, for the moments of the batch.
+  /// They were emitted. Their values wait, untransformed, to update the moments at the cut.
   case emitted(FeatureColumns)
 
   /// Gathers records of a batch.
@@ -21,7 +21,7 @@ enum OpenRecords: Sendable {
   /// Takes the records of the whole batch.
   mutating func takeGathered() -> RecordBlock? {
     guard case .gathered(let block) = self else { return nil }
-    // Out of the enumeration, so that the block has one owner.
+    // Removed from the enumeration, so that the block has one owner.
     self = .none
     return block
   }
@@ -44,7 +44,7 @@ enum OpenRecords: Sendable {
 }
 
 extension FeatureColumns {
-  /// No records of the same features and width, with room for some.
+  /// Empty columns with the same features and width, with room for some records.
   fileprivate func empty(capacity: Int) -> FeatureColumns {
     FeatureColumns(featureCount: featureCount, capacity: capacity, precision: precision)
   }

@@ -4,21 +4,21 @@ internal import Records
 internal import Storage
 
 // Invariants:
-// - A split is in `current`, in `waiting` or in `ended`, or its reader is out, being worked with.
-// - `ended` holds the splits of which all records were taken and not all are in batches that are cut.
+// - A split is in `current`, in `waiting` or in `ended`, or its reader is taken out.
+// - `ended` contains the splits of which all records were taken, but not all are in batches that are cut.
 
-/// The readers of the splits that are open, and what must be known of those that have ended.
+/// The readers of open splits, and the cursors of splits that have ended.
 struct OpenSplits: Sendable {
-  /// The split whose bytes are worked on, before any other is read from.
+  /// The split to work on before any other is read.
   private var current: SplitReader?
   private var waiting: [SplitID: SplitReader] = [:]
-  /// Those of `waiting` that took records since the last cut.
+  /// The splits in `waiting` that took records since the last cut.
   private var ahead: Set<SplitID> = []
   private var ended: [(split: SplitID, cursor: SplitCursor)] = []
-  /// The end of the last split that is done, which a checkpoint of an input that has ended shows.
+  /// The end of the last done split. A checkpoint after the end of the input shows it.
   private var last: SplitCursor?
 
-  /// - Parameter last: the end of the split that an earlier run was done with.
+  /// - Parameter last: the end of the last split that an earlier run was done with.
   init(after last: SplitCursor? = nil) {
     self.last = last
   }
@@ -30,14 +30,14 @@ struct OpenSplits: Sendable {
   /// Takes out the reader of a split, if there is one.
   mutating func take(_ split: SplitID) -> SplitReader? { waiting.removeValue(forKey: split) }
 
-  /// Takes out a reader that can go on without more bytes.
+  /// Takes out a reader that can continue without more bytes.
   mutating func takeReady() -> SplitReader? {
     if let reader = current.take() { return reader }
     guard let split = waiting.first(where: { !$0.value.needsBytes })?.key else { return nil }
     return waiting.removeValue(forKey: split)
   }
 
-  /// Puts a reader back, to be worked on next if it has bytes.
+  /// Puts a reader back. It is the next to work on if it has bytes.
   mutating func put(_ reader: consuming SplitReader) {
     if !reader.needsBytes, current == nil {
       current = consume reader
@@ -47,7 +47,7 @@ struct OpenSplits: Sendable {
     }
   }
 
-  /// Lets go of a split of which all records were taken, but for its cursor.
+  /// Releases a split of which all records were taken, except its cursor.
   mutating func end(
     _ reader: consuming SplitReader, in source: any Source
   ) throws(FileError) {
@@ -61,7 +61,7 @@ struct OpenSplits: Sendable {
   mutating func settle() -> [SplitID] {
     current?.settle()
     for split in ahead {
-      // Taken out: a change in place would allocate a frame on the heap.
+      // Removed first, since a change in place would allocate on the heap.
       guard var reader = waiting.removeValue(forKey: split) else { continue }
       reader.settle()
       waiting[split] = consume reader
@@ -72,12 +72,12 @@ struct OpenSplits: Sendable {
     return ended.map(\.split)
   }
 
-  /// The cursors of all splits after their last records whose batches are cut.
+  /// The cursors of all splits, after the last records whose batches are cut.
   func cursors(_ source: any Source) throws(FileError) -> [SplitCursor] {
     var cursors = ended.map(\.cursor)
     let readers = ([current].compactMap(\.self) + waiting.values).sorted { $0.split < $1.split }
     for reader in readers { cursors.append(try reader.cursor(in: source)) }
-    // The source knows that it is done; who looks at the checkpoint sees how much it was.
+    // The source knows that the split is done. The cursor shows how much was read.
     if cursors.isEmpty, source.size != nil, let last { return [last] }
     return cursors
   }

@@ -10,22 +10,22 @@ internal import Storage
 // - Records leave in the order in which they came. While batches are held, all later ones are held too.
 // - A checkpoint leaves at a barrier, after every batch before it.
 
-/// Lets the operators of a stream plan and commit each mini-batch, and gathers the records in units that are
-/// worth a frame of their own.
+/// Lets the operators of a stream plan and commit each mini-batch, and gathers the records in units of the size of a
+/// frame.
 struct OperateStage: Stage {
-  /// A unit is sent when it has about this many bytes of text or columns: large enough for a frame to
-  /// compress well, small enough to keep every worker busy.
+  /// The approximate bytes of text or columns at which a unit leaves. A frame of this size compresses well, and all
+  /// workers are busy.
   static let unitBytes = 256 << 10
 
   private let configuration: StreamConfiguration
   private let initial: InitialState
-  /// nil until the columns of the stream are known.
+  /// Nil until the columns of the stream are known.
   private var operators: OperatorChain?
   private var origin = StateOrigin.ownSettings
   private var units: UnitBuilder
   private var open = OpenRecords.none
   private var held = HeldBatches()
-  /// After the last record taken.
+  /// The position after the last record taken.
   private var position: StreamPosition
   /// Whether a later run reads the records after the last checkpoint again.
   private var comesAgain = false
@@ -35,7 +35,7 @@ struct OperateStage: Stage {
   /// - Parameters:
   ///   - initial: the state to start from.
   ///   - snapshot: shows the state of the features.
-  ///   - unitBytes: the bytes after which a unit is sent.
+  ///   - unitBytes: the number of bytes at which a unit leaves.
   init(
     _ configuration: StreamConfiguration, from initial: InitialState,
     snapshot: StreamSnapshot? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
@@ -66,9 +66,9 @@ struct OperateStage: Stage {
       if !goesOn { try releaseHeld() }
     case .resume: break
     case .end:
-      // Held records that are read again leave in a later run.
+      // If held records are read again, a later run emits them.
       if !comesAgain { try releaseHeld() }
-      // A stream that was stopped before its start was known is an empty one.
+      // If a stream was stopped before its start was known, its output is that of an empty stream.
       if operators == nil { units.unit.startsStream = true }
       show(atOnce: true)
       units.send(emit)
@@ -80,8 +80,8 @@ struct OperateStage: Stage {
 
   // MARK: Opening
 
-  /// Shows the state that the run starts from, with the features of the checkpoint. Those of the stream are
-  /// known with its first bytes, which may come much later.
+  /// Shows the state from which the run starts, with the features of the checkpoint. The features of the stream are
+  /// only known with its first bytes, which may come much later.
   func showStart() {
     guard let state = initial.checkpoint?.state,
       let start = try? initial.open(configuration, for: state.features)
@@ -89,7 +89,7 @@ struct OperateStage: Stage {
     display.snapshot?.show(start.operators, position: position)
   }
 
-  /// Begins the stream, or a part of it whose records have other columns.
+  /// Begins the stream, or a part of it with other columns.
   private mutating func begin(
     _ opening: StreamOpening, _ emit: (consuming OutputUnit) -> Void
   ) throws(StreamError) {
@@ -97,7 +97,7 @@ struct OperateStage: Stage {
       let start = try initial.open(configuration, for: opening.schema)
       (operators, origin) = (start.operators, start.origin)
     } else {
-      // Held records leave with the columns that they have.
+      // Held records leave with their own columns.
       try releaseHeld()
       units.send(emit)
     }
@@ -112,21 +112,21 @@ struct OperateStage: Stage {
 
   // MARK: Batches
 
-  /// The way on of a piece of a block.
+  /// The next step for a piece of a block.
   private enum Fate {
-    /// It was transformed in place and is emitted with the block.
+    /// It was transformed in place, and leaves with the block.
     case ready
-    /// It is a whole batch that the operators want emitted apart from the block, or held.
+    /// It is a whole batch that the operators emit apart from the block, or hold.
     case apart(BatchEmission)
     /// It waits for the cut of its batch.
     case gathered
   }
 
-  /// Operates on the pieces of a block one after another: a whole batch, the rest of one, or a segment of an
-  /// open one.
+  /// Operates on the pieces of a block one after another: a whole batch, the rest of one, or a segment of an open
+  /// one.
   ///
-  /// Pieces that are ready are added to a unit together, as late as possible: a unit that held a part of the
-  /// block would make the next change copy the rest.
+  /// Adds the pieces to a unit together, as late as possible. If a unit held a part of the block earlier, the next
+  /// change would copy the rest. block would make the next change copy the rest.
   private mutating func operate(
     on block: inout RecordBlock, _ emit: (consuming OutputUnit) -> Void
   ) throws(StreamError) {
@@ -185,7 +185,7 @@ struct OperateStage: Stage {
     return .ready
   }
 
-  /// A piece of a block by itself.
+  /// A copy of a piece of a block.
   private func copy(of piece: Range<BlockOffset>, in block: RecordBlock) -> RecordBlock {
     var copy = piece == block.all ? block : block.part(piece)
     copy.position = position
@@ -218,7 +218,7 @@ struct OperateStage: Stage {
     }
   }
 
-  /// Lets the operators work on some records of a block, all by default, and adds their events to the unit.
+  /// Lets the operators work on some records of a block (all by default), and adds their events to the unit.
   private mutating func operate(
     on columns: inout FeatureColumns, _ records: Range<Int>? = nil, as role: BatchRole
   ) throws(StreamError) -> BatchEmission {
@@ -247,7 +247,7 @@ struct OperateStage: Stage {
     units.add((operators?.takeEvents() ?? []).map(StreamEvent.raised))
   }
 
-  /// Notes the end of a batch.
+  /// Records the end of a batch.
   private mutating func cut() {
     times.cut()
     display.hasChanged = true
@@ -261,7 +261,7 @@ struct OperateStage: Stage {
 
   // MARK: Barriers and requests
 
-  /// Adds the state to a barrier. While batches are held, the barrier waits: a checkpoint would lose them.
+  /// Adds the state to a barrier. While batches are held, the barrier waits, because a checkpoint would lose them.
   private mutating func add(_ barrier: consuming Barrier) {
     held.merge(into: &barrier)
     guard let operators, held.isEmpty else {
@@ -279,18 +279,18 @@ struct OperateStage: Stage {
 
   /// Applies an update between two batches.
   private mutating func carryOut(_ request: StreamRequest) throws(StreamError) {
-    // Ingest turns the other command, a checkpoint, into a barrier.
+    // IngestStage turns the other command, a checkpoint, into a barrier.
     if case .update(let update) = request.command {
       do throws(OperatorError) {
         try operators?.apply(update)
       } catch {
         return request.answer(.failure(.refused(error)))
       }
-      // From here on the run's own settings move the moments.
+      // From here on, the settings of this run move the moments.
       if operators?.normalization?.isFrozen == false { origin = .ownSettings }
       units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
       addEvents()
-      // The one who gets the reply sees the change.
+      // The caller must see the change when it gets the reply.
       display.hasChanged = true
       show(atOnce: true)
     }

@@ -4,28 +4,28 @@ internal import Records
 internal import Storage
 
 // Invariants:
-// - `window` holds the decompressed bytes of which no record was taken. They start at `byteOffset`, less
-//   the `bytesToSkip` that precede the cursor.
+// - `window` contains the decompressed bytes of which no record was taken. They start at `byteOffset`, less the
+//   `bytesToSkip` before the cursor.
 // - While there are `bytesToSkip`, no record is taken.
 
 /// Reads one split: decompresses its bytes into a window, and lets the decoder take records from it.
 struct SplitReader: Sendable {
-  /// About as much is decompressed at once.
+  /// The approximate number of bytes that are decompressed at once.
   private static let windowBytes = 256 << 10
-  /// Taken with their buffer instead of being copied.
+  /// From this size on, bytes are taken with their buffer and not copied.
   private static let bytesWorthSwapping = 64 << 10
-  /// A record may have so many bytes, however few its compressed ones are: zstd works in blocks of up to 128 KiB.
+  /// The size that every record may have, however few its compressed bytes are: zstd has blocks of up to 128 KiB.
   private static let bytesFreeOfGrowth = 1 << 20
 
-  /// How much is known of the split's end.
+  /// How much is known about the split's end.
   private enum End {
     /// More bytes may come.
     case ahead
-    /// No more bytes come, but some are still to be decompressed.
+    /// No more bytes come, but some must still be decompressed.
     case seen
-    /// The window holds the last bytes.
+    /// The window contains the last bytes.
     case windowed
-    /// The split was cut off in the middle of a record: the rest is dropped.
+    /// The split was cut off in the middle of a record, so the rest is dropped.
     case torn
   }
 
@@ -38,24 +38,24 @@ struct SplitReader: Sendable {
   private var compressed = ByteBuffer()
   private let window = ByteBuffer()
   private var bytesToSkip: Int
-  /// The frame that the cursor is in; nil if the bytes are now compressed otherwise.
+  /// The frame of the cursor; nil if the frames are different now.
   private let frame: ContainerOffset?
   /// Bytes that the decoder sees before those of the split.
   private let prologue: [UInt8]
   private var end = End.ahead
   /// The opening that the decoder found at the start of the split.
   private(set) var opening: StreamOpening?
-  /// Whether it can go on only with more bytes.
+  /// Whether it needs more bytes to continue.
   private(set) var needsBytes = true
-  /// After the last record taken.
+  /// The number of records taken.
   private(set) var records: Int
   private(set) var byteOffset: Int
-  /// After the last record whose batch was cut.
+  /// The position after the last record whose batch was cut.
   private var settled: StreamPosition
-  /// Whether it was opened within the split, so that the decoder did not see all of it.
+  /// Whether the reader resumes within the split, so that the decoder does not see all of it.
   private let isResumed: Bool
   private let maxGrowth: Int
-  /// Since a record was last taken: the bytes that have come, and what they were decompressed from.
+  /// The compressed and decompressed bytes since the last record was taken.
   private var grown = (from: 0, to: 0)
 
   /// - Parameters:
@@ -85,9 +85,9 @@ struct SplitReader: Sendable {
 
   // MARK: Bytes
 
-  /// Takes all the bytes that came; `needsBytes` was true.
+  /// Takes all the bytes. `needsBytes` must be true.
   mutating func append(_ bytes: inout ByteBuffer) {
-    // Many small splits at once must not hold a large buffer each.
+    // Many small splits at once must not have a large buffer each.
     if compressed.count == 0, bytes.count >= Self.bytesWorthSwapping {
       swap(&compressed, &bytes)
     } else {
@@ -97,10 +97,10 @@ struct SplitReader: Sendable {
     needsBytes = false
   }
 
-  /// Records that no bytes follow.
+  /// Records that no more bytes follow.
   ///
-  /// - Parameter mayBeTorn: whether what follows the last line end, or is no whole frame, is a record
-  ///   that was cut off; it is dropped then.
+  /// - Parameter mayBeTorn: whether bytes after the last line end, or without a whole frame, are an incomplete
+  ///   record. Such a record is dropped.
   /// - Returns: the number of bytes dropped.
   mutating func end(mayBeTorn: Bool) -> Int {
     end = .seen
@@ -122,7 +122,7 @@ struct SplitReader: Sendable {
     }
   }
 
-  /// Decompresses a piece; `needsBytes` says whether there was anything to decompress.
+  /// Decompresses a piece. `needsBytes` tells whether there was anything to decompress.
   mutating func fill() throws(InputFault) {
     let before = window.count
     let skipped = bytesToSkip
@@ -136,7 +136,7 @@ struct SplitReader: Sendable {
       skip()
       guard !decompressor.mayHoldMore, compressed.count == 0 || consumed == 0 else { return }
       if end == .ahead {
-        // The new bytes are looked at before more are asked for.
+        // The decoder looks at the new bytes before more are requested.
         needsBytes = window.count == before
       } else {
         try decompressor.finish()
@@ -152,16 +152,16 @@ struct SplitReader: Sendable {
     if skipped > 0, bytesToSkip == 0 { try checkFrame() }
   }
 
-  /// Checks that the bytes dropped were of one frame, as they were before the cursor was taken.
+  /// Checks that the skipped bytes belong to one frame, as when the cursor was taken.
   private mutating func checkFrame() throws(InputFault) {
     guard let frame else { return }
     let found = decompressor.position(atByte: settled.byteOffset, records: 0)
-    // Between two frames, the cursor may be at the end of the first as well as at the start of the second.
+    // Between two frames, the cursor may be the end of the first or the start of the second.
     guard found.frameOffset != frame.offset, found.byteOffsetInFrame > 0 else { return }
     throw .shorterFrame(split: shownName, expected: frame.bytesWithin)
   }
 
-  /// Drops what precedes the cursor, as far as it is at hand.
+  /// Drops the available bytes before the cursor.
   private mutating func skip() {
     guard bytesToSkip > 0 else { return }
     let count = min(window.count, bytesToSkip)
@@ -175,7 +175,7 @@ struct SplitReader: Sendable {
     window.append(rest)
   }
 
-  /// The fault of the record under way if it is a decompression bomb.
+  /// The fault of the current record, if it is a decompression bomb.
   var growthFault: RecordFault? {
     guard grown.to > Self.bytesFreeOfGrowth, grown.to / maxGrowth > grown.from else { return nil }
     return RecordFault(
@@ -185,7 +185,7 @@ struct SplitReader: Sendable {
 
   // MARK: Records
 
-  /// Looks at the start of the split; nil while it cannot see enough of it.
+  /// Looks at the start of the split. Returns nil if it needs more bytes.
   mutating func open() throws(RecordFault) -> StreamOpening? {
     guard bytesToSkip == 0,
       let found = try decoder.open(InputWindow(bytes: window.readable, isLast: end == .windowed))
@@ -196,10 +196,10 @@ struct SplitReader: Sendable {
     return found
   }
 
-  /// Takes records into `block` up to `limit` of them.
+  /// Takes records into `block`, up to `limit`.
   ///
-  /// - Returns: why the decoder stopped, the bytes of the record that it rejected, and whether the last
-  ///   record was one of a unit that goes on.
+  /// - Returns: why the decoder stopped, the bytes of a rejected record, and whether the last record belongs to a
+  ///   unit that continues.
   mutating func decode(
     into block: inout RecordBlock, limit: Int
   ) -> (outcome: DecodeOutcome, rejected: [UInt8], isInsideUnit: Bool) {
@@ -217,25 +217,25 @@ struct SplitReader: Sendable {
     return (outcome, rejected, progress.isInsideUnit)
   }
 
-  /// Puts the cursor before the last record taken, of which it has the number of bytes; no record follows.
+  /// Puts the cursor before the last record taken, which has this number of bytes. No record may follow.
   mutating func untake(byteCount: Int) {
     records -= 1
     byteOffset -= byteCount
   }
 
-  /// Checks that need all of the split, if all of it was decoded.
+  /// Runs the checks that need the whole split, if all of it was decoded.
   func finish() throws(RecordFault) {
     if !isResumed { try decoder.finish() }
   }
 
   // MARK: Cursors
 
-  /// After the last record taken.
+  /// The position after the last record taken.
   mutating func position() -> StreamPosition {
     decompressor.position(atByte: byteOffset, records: records)
   }
 
-  /// Whether records, or blank lines, were taken whose batch is not cut.
+  /// Whether records or blank lines were taken whose batch is not cut.
   var isAhead: Bool { settled.byteOffset != byteOffset || settled.records != records }
 
   /// Records that the batch of the last record taken was cut.
@@ -250,7 +250,7 @@ struct SplitReader: Sendable {
     return cursor
   }
 
-  /// The cursor after the last record taken, for those who only look at it.
+  /// The cursor after the last record taken, to show it.
   mutating func endCursor() -> SplitCursor { cursor(at: position()) }
 
   private func cursor(at position: StreamPosition) -> SplitCursor {

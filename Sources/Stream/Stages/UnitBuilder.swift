@@ -1,27 +1,27 @@
 internal import Codecs
 internal import Records
 
-/// Gathers normalised records into units that are worth a frame of their own.
+/// Gathers normalised records into units of the size of a frame.
 ///
-/// A unit's end depends on the records alone, so that every run divides them alike.
+/// The end of a unit depends only on the records, so every run has the same units.
 struct UnitBuilder: Sendable {
   private let precision: Precision
   private let greatestBytes: Int
   var encoder: (any RecordEncoder)?
   /// The unit that grows.
   var unit = OutputUnit()
-  /// Units that are large enough, and not sent yet.
+  /// Complete units that were not sent yet.
   private var full: [OutputUnit] = []
 
   /// - Parameters:
   ///   - precision: the width of the numbers in the output.
-  ///   - greatestBytes: the bytes after which a unit is sent.
+  ///   - greatestBytes: the number of bytes at which a unit is sent.
   init(precision: Precision, greatestBytes: Int) {
     self.precision = precision
     self.greatestBytes = greatestBytes
   }
 
-  /// Adds a block that changes no more.
+  /// Adds a block that will not change.
   mutating func append(_ block: RecordBlock) {
     var part = BlockOffset()..<BlockOffset()
     block.forEachPart { next in
@@ -36,7 +36,7 @@ struct UnitBuilder: Sendable {
     add(block, part)
   }
 
-  /// Counts a part of a block that is added later.
+  /// Counts a part of a block that will be added later.
   mutating func count(_ block: RecordBlock, _ part: Range<BlockOffset>) {
     unit.byteCount += block.byteCount(of: part, precision)
   }
@@ -72,7 +72,7 @@ struct UnitBuilder: Sendable {
     sendFull(emit)
   }
 
-  /// Begins the next unit, with room for as many blocks and cuts as this one had.
+  /// Begins the next unit, with the capacity of this one for blocks and cuts.
   private mutating func endUnit() {
     let (blocks, cuts) = (unit.blocks.count, unit.cuts.count)
     full.append(unit)

@@ -29,7 +29,7 @@ struct Check: ParsableCommand {
       configuration = try DaemonConfiguration.load(config) { environment[$0] }
     } catch {
       guard case .wrong = error else { throw CommandFailure(error) }
-      // The lines start with file, line and column, as editors and terminals know them.
+      // The lines start with file, line and column, in the form that editors and terminals recognise.
       writeToStandardError("\(error)\n")
       throw ExitCode(error.exitCode)
     }

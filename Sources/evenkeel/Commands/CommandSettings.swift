@@ -44,7 +44,7 @@ enum CommandSettings {
 
   private static let mostThreads = 256
 
-  /// The zstd level for an output, or nil if it is not compressed.
+  /// The zstd level of an output; nil if it is not compressed.
   static func outputLevel(_ values: SettingValues) -> Int? {
     let (output, level) = (values[output], values[OutputSettings.level])
     if output.hasSuffix(".zst") { return level }

@@ -1,9 +1,9 @@
 internal import ArgumentParser
 internal import Configuration
 
-/// A command whose options are described settings; ArgumentParser knows its arguments.
+/// A command whose options are described settings. ArgumentParser parses its arguments.
 protocol DescribedCommand: ParsableCommand {
-  /// The settings that it takes, in the order of its help.
+  /// Its settings, in the order of its help.
   static var settings: [SettingGroup] { get }
 
   func run(_ given: CommandLineSettings) throws
@@ -18,7 +18,7 @@ extension DescribedCommand {
     ]
   }
 
-  /// Runs the command with its arguments; described settings are taken out of them first.
+  /// Runs the command with its arguments. Takes the described settings out of them first.
   static func run(_ arguments: [String]) throws {
     let name = configuration.commandName ?? ""
     guard !asksForHelp(arguments) else { return try writeToStandardOutput(help) }
@@ -33,7 +33,7 @@ extension DescribedCommand {
     if let described = command as? Self {
       try described.run(given)
     } else {
-      // One of ArgumentParser's own, such as the one that shows the version.
+      // A command of ArgumentParser, such as the one that shows the version.
       try command.run()
     }
   }

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Storage
 internal import Stream
 
-/// `evenkeel export`: a checkpoint for other tools.
+/// `evenkeel export`: writes a checkpoint for other tools.
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
@@ -34,7 +34,7 @@ struct Export: ParsableCommand {
   }
 }
 
-/// The refusal of a name that no format has.
+/// Refuses a name that no format has.
 func unknownFormat(_ option: String, _ found: String, _ known: [String]) -> CommandFailure {
   CommandFailure(
     "\(option): expected one of \(known.joined(separator: ", ")), found '\(found)'", exitCode: 64)

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Storage
 internal import Stream
 
-/// `evenkeel import`: a checkpoint out of another tool's state.
+/// `evenkeel import`: makes a checkpoint from another tool's state.
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",

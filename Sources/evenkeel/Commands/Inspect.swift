@@ -51,7 +51,7 @@ struct Inspect: ParsableCommand {
     return lines.joined(separator: "\n") + "\n\n"
   }
 
-  /// A row a feature: the metrics of all operators that have a heading, then the columns of state that no
+  /// One row for each feature: the metrics of all operators that have a heading, then the columns of state that no
   /// operator of this version knows.
   private func table(of checkpoint: Checkpoint) -> String {
     let metrics = Catalogue.builtIn.operators.flatMap { $0.declaration.metrics }
@@ -75,12 +75,12 @@ struct Inspect: ParsableCommand {
   private func count(_ value: Double?) -> String { grouped(Int(value ?? 0)) }
 }
 
-/// A number with six significant digits, as %g writes it.
+/// A number with six significant digits, as `%g` writes it.
 func short(_ value: Double) -> String {
   String(format: "%.6g", value)
 }
 
-/// Rows as a table: the first column to the left, the others to the right.
+/// Rows as a table: the first column is left-aligned, the others right-aligned.
 func aligned(_ rows: [[String]]) -> String {
   let columns = rows.first?.indices ?? 0..<0
   let widths = columns.map { column in rows.map { $0[column].count }.max() ?? 0 }

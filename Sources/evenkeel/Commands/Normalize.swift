@@ -5,7 +5,7 @@ internal import Configuration
 internal import Storage
 internal import Stream
 
-/// `evenkeel normalize`: one stream, no configuration file needed.
+/// `evenkeel normalize`: normalises one stream, without a configuration file.
 struct Normalize: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "normalize",
@@ -19,7 +19,7 @@ struct Normalize: DescribedCommand {
       """)
 
   private static let catalogue = Catalogue.builtIn
-  /// The groups that only the command has.
+  /// The groups of settings that only the command has.
   private static let own = [
     CommandSettings.files, SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running,
   ]

@@ -23,7 +23,7 @@ struct Reload: ParsableCommand {
   var pid: Int32
 
   private static let secondsBetweenLooks = 0.05
-  /// Beyond the time that the streams may take to drain.
+  /// Additional to the time that the streams may take to drain.
   private static let graceSeconds = 15.0
 
   func run() throws {
@@ -68,7 +68,7 @@ struct Reload: ParsableCommand {
     let clock = Clock.system
     let end = clock.now() + seconds
     while clock.now() < end {
-      // A daemon that is busy may miss a look.
+      // A busy daemon may fail to answer once.
       if let daemon = try? client.daemon(), daemon.reloads > count, let last = daemon.lastReload {
         guard let error = last.error else { return }
         throw CommandFailure(

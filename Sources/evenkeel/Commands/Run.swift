@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Stream
 
-/// `evenkeel run`: the daemon.
+/// `evenkeel run`: runs the daemon.
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",

@@ -5,7 +5,7 @@ internal import Glibc
 internal import Stream
 internal import Supervision
 
-/// `evenkeel top`: a live view of a running daemon.
+/// `evenkeel top`: shows a running daemon, live.
 struct Top: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "top",
@@ -42,7 +42,7 @@ struct Top: ParsableCommand {
     }
   }
 
-  /// Redraws until SIGINT or SIGTERM; a resize redraws at once.
+  /// Redraws until SIGINT or SIGTERM. A resize redraws at once.
   private func watch(_ client: ControlClient) throws {
     let awake = DispatchSemaphore(value: 0)
     let isOver = DispatchSemaphore(value: 0)
@@ -58,7 +58,7 @@ struct Top: ParsableCommand {
       return source
     }
     defer { for source in sources { source.cancel() } }
-    // The alternate screen leaves the shell's lines as they were; the cursor would only blink.
+    // The alternate screen keeps the shell's lines unchanged. The cursor is hidden, since it would only blink.
     try writeToStandardOutput("\u{1B}[?1049h\u{1B}[?25l")
     defer { try? writeToStandardOutput("\u{1B}[?25h\u{1B}[?1049l") }
     while isOver.wait(timeout: .now()) == .timedOut {
@@ -81,7 +81,7 @@ struct Top: ParsableCommand {
   }
 }
 
-/// A text of ANSI sequences that draws the lines from the top left, cut to the terminal.
+/// ANSI sequences that draw the lines from the top left, cut to the size of the terminal.
 func screen(_ lines: [String], size: (columns: Int, rows: Int)) -> String {
   var shown = lines.prefix(size.rows).map { String($0.prefix(size.columns)) }
   if lines.count > size.rows, size.rows > 0 {
@@ -97,7 +97,7 @@ private func terminalSize() -> (columns: Int, rows: Int) {
   return (Int(size.ws_col), Int(size.ws_row))
 }
 
-/// A line on the whole, a table, and what is wrong with which stream.
+/// A line about the daemon, a table of streams, and the problems of each stream.
 func topTable(_ answer: StreamsView) -> [String] {
   let streams = answer.streams
   let records = streams.reduce(0) { $0 + $1.rates.recordsPerSecond }
@@ -135,14 +135,14 @@ func topTable(_ answer: StreamsView) -> [String] {
   return lines
 }
 
-/// Text from a daemon as it may stand on a terminal: control characters would steer it.
+/// Text from a daemon without control characters, which could control the terminal.
 private func onOneLine(_ text: String) -> String {
   String(
     String.UnicodeScalarView(
       text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
 }
 
-/// A number rounded; what comes over a network may fit no Int.
+/// A rounded number. A number from the network may not fit into Int.
 private func whole(_ value: Double) -> Int {
   Int(exactly: value.rounded()) ?? (value > 0 ? .max : 0)
 }
