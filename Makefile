@@ -1,4 +1,4 @@
-# The one entry to everything; `make` alone lists what there is.
+# The entry point for all tasks. `make` without a target lists them.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -90,15 +90,15 @@ endef
 test: deps ## Run the tests.
 	$(call run-tests)
 
-simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs one seed alone.
+simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs only one seed.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
 
-lint: deps-python ## Check the form of the sources.
+lint: deps-python ## Check the format of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)
 	PYTHONPYCACHEPREFIX=.build-pycache python3 -m py_compile $(PYTHON_SOURCES)
 	for script in .ci/run Tests/Units/* $(PACKAGING_SCRIPTS); do bash -n $$script || exit 1; done
 
-format: ## Bring the Swift sources into form.
+format: ## Format the Swift sources.
 	swift format -i -r $(SWIFT_SOURCES)
 
 demo: build ## Normalise a year of hourly weather, twice.
@@ -136,15 +136,15 @@ install: build ## Install binary, unit, example configuration and docs; PREFIX, 
 print-unit:
 	@$(call configured,config/evenkeel.service)
 
-uninstall: ## Remove what `install` put there; the configuration and the state stay.
+uninstall: ## Remove the installed files; the configuration and the state stay.
 	rm -f '$(DESTDIR)$(PREFIX)/bin/evenkeel' '$(INSTALLED_UNITS)/evenkeel.service'
 	rm -rf '$(INSTALLED_DOCS)'
 
-unit-check: build ## Verify the units, and that the service is exposed to little.
+unit-check: build ## Verify the units, and that the exposure of the service is low.
 	$(call install-missing,$(DEBIAN_UNIT_PACKAGES))
 	bash Tests/Units/check-units '$(EVENKEEL)'
 
-install-check: build ## Install into a directory, look, run what was installed, and uninstall.
+install-check: build ## Install into a directory, check and run the installed files, and uninstall.
 	bash Tests/Units/check-install
 
 alerts-check: ## Test the alerts for Prometheus with promtool.
@@ -156,10 +156,10 @@ tls-check: build deps-python ## Run the documented stunnel with client certifica
 	$(call install-missing,openssl stunnel4)
 	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
 
-flood: build deps-python ## Flood the control port with 50,000 connections; health and data stay.
+flood: build deps-python ## Flood the control port with 50,000 connections; health answers and data must continue.
 	python3 Tests/Chaos/flood.py --evenkeel '$(EVENKEEL)' $(ARGS)
 
-chaos: build deps-python ## Everything goes wrong for SECONDS, ten minutes; SEED=N; an hour for a release.
+chaos: build deps-python ## Run the daemon while everything fails, for SECONDS (600); SEED=N; an hour for a release.
 	python3 Tests/Chaos/chaos.py --evenkeel '$(EVENKEEL)' --seconds $(SECONDS) --seed $(SEED)
 
 systemd-check: build deps-python ## Run the service under a real systemd on a bare Debian 12; as root.
@@ -182,7 +182,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats kernels stages growth latency
 
-bench: build ## Measure everything that follows, a quarter of an hour; ARGS='--quick'.
+bench: build ## Run all benchmarks below, a quarter of an hour; ARGS='--quick'.
 	for part in $(BENCHMARKS); do $(MAKE) --no-print-directory bench-$$part || exit 1; done
 
 bench-formats: build .venv-bench/ready ## Measure against pipes and Python peers; ARGS='--only csv'.
@@ -206,7 +206,7 @@ bench-growth: build deps-python ## Measure by records, features, batch size, str
 bench-latency: build deps-python ## Measure the latency of a record through the daemon.
 	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(ARGS)
 
-allocations: build deps-python ## Count heap allocations per record; fails where there are too many.
+allocations: build deps-python ## Count heap allocations per record; fails if there are too many.
 	python3 Tests/Allocations/allocations.py --evenkeel $(EVENKEEL)
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
@@ -215,7 +215,7 @@ parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoi
 equality: build ## Compare the output bytes with those of another version; OLD=its binary.
 	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)
 
-page: deps ## Try the live page in Chromium, the metrics with promtool; draw docs/images again.
+page: deps ## Test the live page in Chromium and the metrics with promtool; draw docs/images again.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
 	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
 	  swift test --disable-xctest --filter ControlPlaneTests
@@ -223,7 +223,7 @@ page: deps ## Try the live page in Chromium, the metrics with promtool; draw doc
 crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats the numbers of a run.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests
 
-fuzz: deps ## Feed every decoder mutated input, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
+fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
 	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FULL=1 swift test --disable-xctest \
 	  --filter 'FuzzTests|ShortestTextTests'
 

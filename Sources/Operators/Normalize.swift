@@ -20,9 +20,10 @@ package struct Normalize: BatchOperator {
     "normalize", settings: NormalizeSettings.group, stateGroups: NormalizerColumns.groups,
     updates: [
       UpdateKind("freeze", help: "Stops updating the running moments."),
-      UpdateKind("thaw", help: "Updates the running moments again."),
-      UpdateKind("reset", help: "Forgets the running moments; γ and β stay."),
-      UpdateKind("mode", body: ModeBody.self, help: "Normalises by other moments."),
+      UpdateKind("thaw", help: "Allows updates of the running moments again."),
+      UpdateKind("reset", help: "Sets the running moments to their initial values. γ and β stay."),
+      UpdateKind(
+        "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
       UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
     ], metrics: NormalizeMetrics.all)
 

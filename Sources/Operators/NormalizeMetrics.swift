@@ -27,7 +27,7 @@ enum NormalizeMetrics {
     },
     FeatureMetric(
       "missing_ratio", series: "evenkeel_feature_missing_ratio",
-      help: "Share of missing values among all seen."
+      help: "Share of missing values among all values so far."
     ) { view in
       zip(view.state[real: "evenkeel.moments.weight"], view.state[count: "evenkeel.values.missing"])
         .map { values, missing in

@@ -82,11 +82,11 @@ package enum StreamError: Error, CustomStringConvertible {
       "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
     case .badInput(let stream, let fault): "\(stream): \(fault)"
     case .inputChanged(let stream, let gap):
-      "\(stream): the input is not what it was when the checkpoint was taken: \(gap)"
+      "\(stream): the input has changed since the checkpoint was taken: \(gap)"
     case .badNumbers(let stream, let records, let reason):
       "\(stream): records \(grouped(records.lowerBound)) to \(grouped(records.upperBound)): \(reason)"
     case .heldTooMany(let stream, let mostBytes):
-      "\(stream): warm-up: expected to hold at most \(mostBytes) bytes, found more: ask for fewer "
+      "\(stream): warm-up: expected to hold at most \(mostBytes) bytes, found more; set fewer "
         + "warm-up batches"
     case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):

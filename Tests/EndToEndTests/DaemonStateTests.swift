@@ -110,7 +110,7 @@ import Testing
     let isRefused = eventually {
       let error = try? daemon.status("last_error", as: String.self)
       return error?.hasPrefix(
-        "s: the input is not what it was when the checkpoint was taken: expected byte ") == true
+        "s: the input has changed since the checkpoint was taken: expected byte ") == true
     }
     #expect(isRefused, "\(daemon.log)")
     try write(whole.dropLast(4) + Array(records(40..<44).utf8))

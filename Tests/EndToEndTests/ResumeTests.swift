@@ -172,7 +172,7 @@ import Testing
     #expect(finished.exitCode == 65)
     #expect(
       finished.errors.hasPrefix(
-        "evenkeel: in.csv.zst: the input is not what it was when the checkpoint was taken: expected "
+        "evenkeel: in.csv.zst: the input has changed since the checkpoint was taken: expected "
       ),
       "\(finished.errors)")
     #expect(finished.errors.lineCount == 1)

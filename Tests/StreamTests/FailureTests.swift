@@ -62,7 +62,7 @@ import Testing
       (
         .inputChanged(stream: "in.csv", "expected byte 9, found the end"), 65,
         """
-        in.csv: the input is not what it was when the checkpoint was taken: \
+        in.csv: the input has changed since the checkpoint was taken: \
         expected byte 9, found the end
         """
       ),

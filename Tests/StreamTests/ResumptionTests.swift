@@ -156,7 +156,7 @@ import Testing
     #expect(throws: FileError.self) { try POSIXFileSystem().status(of: files().output) }
   }
 
-  private static let changed = "test: the input is not what it was when the checkpoint was taken: "
+  private static let changed = "test: the input has changed since the checkpoint was taken: "
 
   @Test(arguments: [0, 20])
   func `an input that ends before the cursor is refused`(frames: Int) throws {

@@ -11,7 +11,7 @@ func metricsText(
   control: ControlStatistics, version: String, process: ProcessStatistics
 ) -> String {
   var text = MetricsWriter()
-  text.family("evenkeel_build_info", .gauge, "The version that runs; always 1.")
+  text.family("evenkeel_build_info", .gauge, "Always 1. The label is the version of the daemon.")
   text.sample("evenkeel_build_info", ["version": version], 1)
   text.daemon(daemon, control)
   for metric in streamMetrics {
@@ -32,7 +32,8 @@ func metricsText(
   }
   text.family(
     "evenkeel_stream_last_failure_info", .gauge,
-    "Always 1; the label says why the stream failed last. Absent before the first failure.")
+    "Always 1. The label is the reason of the stream's last failure. Absent before the first failure."
+  )
   for stream in streams {
     guard let reason = stream.lastErrorReason else { continue }
     text.sample(
@@ -81,14 +82,14 @@ extension MetricsWriter {
     sample(reloads, ["outcome": "refused"], Double(daemon.reloadsRefused))
     single(
       "evenkeel_config_last_reload_successful", .gauge,
-      "Whether the last attempt to apply a configuration succeeded, the start included.",
+      "Whether the last attempt to apply a configuration succeeded. The start counts as one.",
       daemon.lastReload.map { $0.isApplied ? 1 : 0 } ?? 1)
     single(
       "evenkeel_config_last_reload_success_timestamp_seconds", .gauge,
-      "When a configuration was last applied, at the start too.", daemon.appliedSeconds)
+      "When a configuration was last applied. The start counts.", daemon.appliedSeconds)
     single(
       "evenkeel_daemon_warnings", .gauge,
-      "Reasons to look at the daemon though it runs.", Double(daemon.warnings.count))
+      "Number of problems of the daemon that do not stop it.", Double(daemon.warnings.count))
     single(
       "evenkeel_control_connections_total", .counter, "Connections to the control plane.",
       Double(control.accepted.load(ordering: .relaxed)))
@@ -116,24 +117,25 @@ private struct StreamMetric {
 private let streamMetrics: [StreamMetric] = [
   .init(
     name: "evenkeel_stream_up", type: .gauge,
-    help: "Whether the stream runs or its source has ended."
+    help: "1 if the stream runs, drains or is finished, otherwise 0."
   ) { [.running, .draining, .finished].contains($0.state) ? 1 : 0 },
   .init(
-    name: "evenkeel_stream_frozen", type: .gauge, help: "Whether the running moments stand still."
+    name: "evenkeel_stream_frozen", type: .gauge,
+    help: "1 if updates of the running moments are stopped, otherwise 0."
   ) { $0.isFrozen ? 1 : 0 },
   .init(
     name: "evenkeel_stream_state_version", type: .gauge,
-    help: "Rises with each batch that moves the moments and with each update."
+    help: "Increases with each batch that moves the moments, and with each update."
   ) { Double($0.stateVersion) },
   .init(
     name: "evenkeel_stream_parameters_version", type: .gauge,
     help: "The state version at which γ or β last changed."
   ) { Double($0.parametersVersion) },
   .init(
-    name: "evenkeel_stream_records_total", type: .counter, help: "Records read."
+    name: "evenkeel_stream_records_total", type: .counter, help: "Records emitted."
   ) { Double($0.records) },
   .init(
-    name: "evenkeel_stream_batches_total", type: .counter, help: "Batches normalised."
+    name: "evenkeel_stream_batches_total", type: .counter, help: "Batches emitted."
   ) { Double($0.batches) },
   .init(
     name: "evenkeel_stream_bad_records_total", type: .counter,
@@ -141,11 +143,11 @@ private let streamMetrics: [StreamMetric] = [
   ) { Double($0.badRecords) },
   .init(
     name: "evenkeel_stream_input_bytes_total", type: .counter,
-    help: "Bytes read from the source, as they came."
+    help: "Bytes read from the source, before decompressing."
   ) { Double($0.bytesIn) },
   .init(
     name: "evenkeel_stream_output_bytes_total", type: .counter,
-    help: "Bytes written to the sink, as they went."
+    help: "Bytes written to the sink, after compressing."
   ) { Double($0.bytesOut) },
   .init(
     name: "evenkeel_stream_restarts_total", type: .counter, help: "Restarts after a failure."
@@ -156,7 +158,7 @@ private let streamMetrics: [StreamMetric] = [
   .init(
     name: "evenkeel_stream_dropped_writes_total", type: .counter,
     help:
-      "Writes of a sink with when_full: drop_oldest that a slow reader lost or that had no reader."
+      "Writes of a sink with when_full: drop_oldest that were dropped, because a reader was slow or there was none."
   ) { Double($0.droppedWrites) },
   .init(
     name: "evenkeel_stream_records_in_flight", type: .gauge,
@@ -172,7 +174,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.checkpointAgeSeconds },
   .init(
     name: "evenkeel_stream_dead_letters_total", type: .counter,
-    help: "Records left out that were written to the dead letters."
+    help: "Dropped records that were written to the dead letters."
   ) { Double($0.deadLetters) },
   .init(
     name: "evenkeel_stream_checkpoint_failures_total", type: .counter,
@@ -180,7 +182,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { Double($0.checkpointFailures) },
   .init(
     name: "evenkeel_stream_checkpoint_duration_seconds", type: .gauge,
-    help: "How long the last checkpoint took, outputs synced; absent before the first."
+    help: "Duration of the last checkpoint, with the sync of the outputs. Absent before the first."
   ) { $0.checkpointSeconds },
   .init(
     name: "evenkeel_stream_checkpoint_size_bytes", type: .gauge,
@@ -188,11 +190,11 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.checkpointBytes.map(Double.init) },
   .init(
     name: "evenkeel_stream_producers", type: .gauge,
-    help: "Connections that send records; absent for other sources than sockets."
+    help: "Connections that send records. Only for sources that are sockets."
   ) { $0.connectors.producers.map(Double.init) },
   .init(
     name: "evenkeel_stream_subscribers", type: .gauge,
-    help: "Connections that take the output; absent for other sinks than sockets."
+    help: "Connections that take the output. Only for sinks that are sockets."
   ) { $0.connectors.subscribers.map(Double.init) },
   .init(
     name: "evenkeel_stream_subscriber_lag_bytes", type: .gauge,
@@ -200,22 +202,22 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.connectors.subscriberLag.map(Double.init) },
   .init(
     name: "evenkeel_stream_backlog_bytes", type: .gauge,
-    help: "Bytes of a followed file that are still to be read."
+    help: "Bytes of a followed file that were not read yet."
   ) { $0.connectors.backlogBytes.map(Double.init) },
   .init(
     name: "evenkeel_stream_backlog_files", type: .gauge,
-    help: "Files of a directory that are still to be read."
+    help: "Files of a directory that were not read yet."
   ) { $0.connectors.backlogFiles.map(Double.init) },
   .init(
     name: "evenkeel_stream_refused_connections_total", type: .counter,
-    help: "Subscribers that were turned away because the sink had its most."
+    help: "Subscribers that were refused because the sink had the most."
   ) { Double($0.connectors.refusedConnections) },
   .init(
     name: "evenkeel_stream_rotated_files_total", type: .counter,
-    help: "Output files that were given their final name."
+    help: "Output files that got their final name."
   ) { Double($0.connectors.rotatedFiles) },
   .init(
     name: "evenkeel_stream_warnings", type: .gauge,
-    help: "Number of reasons to look at the stream though it runs."
+    help: "Number of problems that do not stop the stream."
   ) { Double($0.warnings.count) },
 ]

@@ -295,7 +295,7 @@ class StreamHandle:
         return self._post("thaw")
 
     def reset(self) -> Change:
-        """Forgets the running moments; γ and β stay."""
+        """Sets the running moments to their initial values. γ and β stay."""
         return self._post("reset")
 
     def checkpoint(self) -> Change:
