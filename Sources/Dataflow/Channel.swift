@@ -7,6 +7,17 @@
 // - A producer that was told "full" is woken once, when the channel is half empty, so that it can take several
 // steps. A cancel always wakes it.
 
+/// How much waits before a stage.
+package struct QueueDepth: Sendable, Equatable {
+  package var elements: Int
+  package var bytes: Int
+
+  package init(elements: Int, bytes: Int) {
+    self.elements = elements
+    self.bytes = bytes
+  }
+}
+
 /// A queue between two stages, bounded in elements and in bytes.
 ///
 /// The producer asks for room *before* it works, and `put` takes what that step emits. So a channel holds at most its
@@ -46,6 +57,9 @@ package final class Channel<Element: Sendable & Sized>: @unchecked Sendable {
     self.maxElements = maxElements
     self.maxBytes = maxBytes
   }
+
+  /// The elements in the channel now.
+  var depth: QueueDepth { lock.withLock { QueueDepth(elements: elements.count, bytes: bytes) } }
 
   func onRoom(_ wake: @escaping @Sendable () -> Void) {
     lock.withLock { wakeProducer = wake }

@@ -60,6 +60,9 @@ package final class Flow: @unchecked Sendable {
     for runner in runners { runner.stop() }
   }
 
+  /// How much waits before each part but the source, in their order.
+  package var queues: [QueueDepth] { runners.compactMap(\.inputDepth) }
+
   /// Lets the source take a step although it waits: there is something new for it, such as a request.
   package func wakeSource() { runners.first?.wake() }
 

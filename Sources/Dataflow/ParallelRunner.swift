@@ -25,6 +25,8 @@ where W.Input: Sized, W.Output: Sized {
   private var failure: (any Error)?
   private var onEnd: (@Sendable ((any Error)?) -> Void)?
 
+  var inputDepth: QueueDepth? { input.depth }
+
   init(
     _ workers: [W], input: Channel<W.Input>, outlet: Outlet<W.Output>, at place: RunnerPlace
   ) {

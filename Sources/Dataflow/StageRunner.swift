@@ -17,6 +17,8 @@ protocol Runner: AnyObject, Sendable {
   func wake()
   /// Ends the work at once, as if the stage had failed.
   func cancel(_ failure: any Error)
+  /// The elements that wait at its input; nil for a source.
+  var inputDepth: QueueDepth? { get }
 }
 
 /// A turn of at least this length is a long one.
@@ -231,6 +233,8 @@ where S.Input: Sized, S.Output: Sized {
   }
 
   private var isSource: Bool { input == nil }
+
+  var inputDepth: QueueDepth? { input?.depth }
 
   private var wantsElement: Bool {
     switch need {

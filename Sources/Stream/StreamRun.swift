@@ -79,6 +79,12 @@ package final class StreamRun: Sendable {
       .into(emit, on: opened.output.sinkDisk, completion: completion)
   }
 
+  /// The stages that have a queue before them, in the order of the records.
+  package static let queuedStages = ["operate", "encode", "emit"]
+
+  /// How much waits before each of `queuedStages`.
+  package var queues: [QueueDepth] { flow.queues }
+
   package func start() { flow.start() }
 
   /// Stops reading. The run completes after it has emitted everything that was read.

@@ -1,5 +1,6 @@
 package import BatchNormalization
 internal import Connectors
+package import Dataflow
 package import Records
 package import Stream
 internal import Synchronization
@@ -66,6 +67,8 @@ package struct StreamStatus: Sendable, Equatable {
   /// The size of the last checkpoint; nil before the first.
   package var checkpointBytes: Int?
   package var connectors = ConnectorStatus()
+  /// How much waits before a stage, by its name; empty while the stream does not run.
+  package var queues: [String: QueueDepth] = [:]
 }
 
 /// The numbers of a stream's source and sink. Nil for kinds that do not have them.

@@ -21,6 +21,8 @@ final class SupervisedStream: @unchecked Sendable {
   private struct Shown {
     var state = StreamStatus.State.starting
     var snapshot: StreamSnapshot?
+    /// Tells how much waits before each stage of the present run.
+    var queues: @Sendable () -> [QueueDepth] = { [] }
     /// The configured settings, with the changes of operators, which last across runs.
     var normalization: NormalizationSettings
     var restarts = 0
@@ -132,7 +134,8 @@ final class SupervisedStream: @unchecked Sendable {
       droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
       checkpointFailures: metrics.checkpointFailures,
       checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
-      connectors: ConnectorStatus(metrics.connectors))
+      connectors: ConnectorStatus(metrics.connectors),
+      queues: Dictionary(uniqueKeysWithValues: zip(StreamRun.queuedStages, shown.queues())))
   }
 
   /// Changes the shown parts of the status.
@@ -160,6 +163,7 @@ final class SupervisedStream: @unchecked Sendable {
       self.run = run
       show {
         $0.snapshot = run.snapshot
+        $0.queues = { [weak run] in run?.queues ?? [] }
         $0.state = .running
       }
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])

@@ -1,4 +1,5 @@
 import BatchNormalization
+import Dataflow
 import Dispatch
 import Operators
 import Records
@@ -94,7 +95,8 @@ extension StreamStatus {
         records: 615, byteOffset: 9000, frameOffset: 12, byteOffsetInFrame: 7),
       records: 615, batches: 4, badRecords: 2, bytesIn: 4000, bytesOut: 3000, restarts: 1,
       checkpoints: 3, recordsInFlight: 15, idleSeconds: 0.25, checkpointAgeSeconds: nil,
-      lastError: nil, batchLatency: latency, batchSize: size, warnings: [])
+      lastError: nil, batchLatency: latency, batchSize: size, warnings: [],
+      queues: ["emit": QueueDepth(elements: 2, bytes: 4096)])
   }
 }
 

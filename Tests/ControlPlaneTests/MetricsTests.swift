@@ -32,6 +32,10 @@ import Testing
     #expect(drift.samples.map(\.value) == [1.5, 1.5])
     #expect(drift.samples[1].labels == ["stream": "a", "feature": "y"])
     #expect(families["evenkeel_stream_checkpoint_age_seconds"]?.samples.isEmpty == true)
+    let queues = try #require(families["evenkeel_stream_queue_bytes"])
+    #expect(queues.samples.map(\.value) == [4096, 4096])
+    #expect(queues.samples[1].labels == ["stream": "b", "stage": "emit"])
+    #expect(families["evenkeel_stream_queue_elements"]?.samples.map(\.value) == [2, 2])
     let states = try #require(families["evenkeel_stream_state"]).samples
     #expect(states.count == 2 * StreamStatus.State.allCases.count)
     #expect(states.filter { $0.value == 1 }.map { $0.labels["state"] } == ["running", "running"])

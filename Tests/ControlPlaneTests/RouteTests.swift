@@ -48,7 +48,8 @@ import Testing
           "dropped_writes", "dead_letters", "checkpoint_failures", "checkpoint_seconds",
           "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "backlog_bytes",
           "backlog_files", "refused_connections", "rotated_files",
-          "records_in_flight", "idle_seconds", "checkpoint_age_seconds", "last_error", "warnings",
+          "records_in_flight", "queue_bytes", "idle_seconds", "checkpoint_age_seconds",
+          "last_error", "warnings",
           "batch_latency_seconds", "batch_size_records",
         ])
       #expect(streams[0]["checkpoint_age_seconds"] is NSNull)

@@ -20,7 +20,9 @@ import Testing
   @Test func `elements are taken in the order in which they were put`() {
     let channel = channel()
     for number in 0..<5 { channel.put(Item(number: number)) }
+    #expect(channel.depth == QueueDepth(elements: 5, bytes: 5 * Item(number: 0).byteCount))
     #expect((0..<5).map { _ in number(channel.take()) } == [0, 1, 2, 3, 4])
+    #expect(channel.depth == QueueDepth(elements: 0, bytes: 0))
   }
 
   @Test func `a channel is full at its bound of elements and wakes the producer once`() {

@@ -38,6 +38,8 @@ import Testing
     let producer = try Peer(unix: place.path("in.sock"))
     producer.send(Records.header + Records.text(0, 0..<100))
     #expect(try eventually { try daemon.count("records_in_flight") == 100 })
+    let queues = try daemon.status("queue_bytes", as: [String: Int].self)
+    #expect(Set(queues.keys) == ["operate", "encode", "emit"])
     let start = ContinuousClock.now
     let finished = try daemon.stop(SIGINT)
     // The default timeout is 20 s.

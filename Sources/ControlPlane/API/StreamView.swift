@@ -1,4 +1,5 @@
 internal import BatchNormalization
+internal import Dataflow
 internal import Operators
 internal import Records
 internal import Stream
@@ -67,6 +68,8 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var refusedConnections: Int
   package var rotatedFiles: Int
   package var recordsInFlight: Int
+  /// By the name of a stage.
+  package var queueBytes: [String: Int]
   @OrNull package var idleSeconds: Double?
   @OrNull package var checkpointAgeSeconds: Double?
   @OrNull package var lastError: String?
@@ -158,6 +161,7 @@ extension StreamView {
       refusedConnections: status.connectors.refusedConnections,
       rotatedFiles: status.connectors.rotatedFiles,
       recordsInFlight: status.recordsInFlight,
+      queueBytes: status.queues.mapValues(\.bytes),
       idleSeconds: finite(status.idleSeconds),
       checkpointAgeSeconds: finite(status.checkpointAgeSeconds), lastError: status.lastError,
       warnings: status.warnings,

@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Operators
 internal import Stream
 internal import Supervision
@@ -45,6 +46,15 @@ func metricsText(
     for stream in streams {
       for (event, count) in stream.events.sorted(by: { $0.key < $1.key }) {
         text.sample(name, ["stream": stream.name, "event": event], Double(count))
+      }
+    }
+  }
+  for metric in queueMetrics {
+    text.family(metric.name, .gauge, metric.help)
+    for stream in streams {
+      for (stage, depth) in stream.queues.sorted(by: { $0.key < $1.key }) {
+        text.sample(
+          metric.name, ["stream": stream.name, "stage": stage], Double(metric.value(depth)))
       }
     }
   }
@@ -106,6 +116,11 @@ extension MetricsWriter {
     sample(name, [:], value)
   }
 }
+
+private let queueMetrics: [(name: String, help: String, value: @Sendable (QueueDepth) -> Int)] = [
+  ("evenkeel_stream_queue_bytes", "Bytes that wait before a stage.", { $0.bytes }),
+  ("evenkeel_stream_queue_elements", "Blocks that wait before a stage.", { $0.elements }),
+]
 
 private struct StreamMetric {
   var name: String
