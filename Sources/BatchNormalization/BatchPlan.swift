@@ -14,7 +14,7 @@ package enum BatchEmission: Sendable, Equatable {
 package enum BatchRole: Sendable, Equatable {
   /// A whole batch: it updates the state and is emitted, passed or held.
   case whole
-  /// The values of a batch whose records were emitted before its cut: it updates the state alone.
+  /// The values of a batch whose records were emitted before its cut: it only updates the state.
   case emitted
   /// Records that are emitted apart from the update of their batch: a segment of an open batch, or a
   /// batch that was held.

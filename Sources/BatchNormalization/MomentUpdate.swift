@@ -10,7 +10,7 @@ struct MomentUpdate {
   var movesVariance: Bool
 }
 
-/// The running moments of all features as they stand before a batch.
+/// The running moments of all features before a batch.
 struct RunningMoments {
   let mean, variance, weight, varianceWeight: [Double]
   let batches, varianceBatches: [Int]

@@ -2,19 +2,19 @@
 /// docs/SEMANTICS.md.
 package struct NormalizationSettings: Sendable, Equatable {
   package var mode = NormalizationMode.running
-  /// Mode `running` only: use the running moments as they stand after this batch's update.
+  /// Mode `running` only: use the running moments after the update by this batch.
   package var updateFirst = false
   package var momentum = Momentum.weight(0.1)
   /// ε, in the squared unit of the feature; added to every variance before the square root.
   package var epsilon = 1e-5
   package var estimator = VarianceEstimator.batchNorm
   package var variance = BatchVariance.unbiased
-  /// Whether the weight of early batches is raised so that the initial values leave no trace.
+  /// Whether early batches have more weight, so that the initial values have no effect.
   package var biasCorrection = true
   package var warmUp = WarmUp()
-  /// Whether the running moments stand still (inference); warm-up does not apply then.
+  /// Whether updates of the running moments are stopped (inference). Then there is no warm-up.
   package var isFrozen = false
-  /// The limit on |x̂|, in deviations.
+  /// The limit on |x̂|, in standard deviations.
   package var clip: Double?
   /// The least variance that a batch is normalised by, in the squared unit of the feature.
   package var varianceFloor: Double?

@@ -31,8 +31,8 @@ package struct Normalizer: Sendable {
       || state[columns.batches][0] >= settings.warmUp.batches
   }
 
-  /// Whether records may be normalised and emitted before their batch is cut: by the running moments as
-  /// they stand, which their batch would be normalised by.
+  /// Whether records may be normalised and emitted before their batch is cut. This needs a mode in which the batch
+  /// would be normalised by the current running moments.
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {
     isWarm(state) && settings.mode == .running && !settings.updateFirst
   }
@@ -79,7 +79,7 @@ private enum Basis {
 }
 
 extension Normalizer {
-  /// Whether the plan of so many records needs their moments.
+  /// Whether the plan for this number of records needs their moments.
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool {

@@ -1,7 +1,7 @@
 package import State
 
-// The state of a normaliser, declared here and nowhere else: what a column means, where it starts, and
-// how two of them become one.
+// The only declaration of a normaliser's state: the meaning of each column, its initial value, and how two states
+// merge.
 
 /// The state groups of a normaliser, and their columns in the table of a stream.
 package struct NormalizerColumns: Sendable {
@@ -13,9 +13,8 @@ package struct NormalizerColumns: Sendable {
   package let momentWeight: RealColumn
   /// k: the number of batches that moved the mean.
   package let momentBatches: CountColumn
-  /// The same for the variance. It has numbers of its own, because a batch with a single value of a
-  /// feature can move the mean alone; with the mean's, the initial variance would leak into a corrected
-  /// one.
+  /// The same for the variance. It has its own counts, because a batch with a single value of a feature can only move
+  /// the mean. With the counts of the mean, the initial variance would leak into a corrected one.
   package let varianceWeight: RealColumn
   package let varianceBatches: CountColumn
   /// The values of each feature that were missing, and those that were limited by `clip`.

@@ -10,7 +10,7 @@ using namespace number_text;
 
 namespace {
 
-// The first delimiter, line end or quote from `text` on; there is one.
+// Finds the first delimiter, line end or quote from `text` on. There is one.
 inline const char *field_end(const char *text, const char *end, char delimiter) {
 #ifdef __SSE2__
   const __m128i delimiters = _mm_set1_epi8(delimiter);
@@ -38,7 +38,8 @@ bool is_missing(const CsvPlan &plan, const char *begin, const char *end) {
   return begin == end;
 }
 
-// Reads what is no plain number; returns just after it, or NULL where it is not for this file.
+// Reads a value that is no plain number. Returns the position after it, or NULL if this file cannot
+// read it.
 const char *read_other(const CsvPlan &plan, const char *begin, const char *end, double *value) {
   const char *after = field_end(begin, end, plan.delimiter);
   if (*after == '"') return nullptr;

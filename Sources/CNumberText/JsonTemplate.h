@@ -1,8 +1,8 @@
-// Reads lines of JSON that differ from an earlier one in their scalars alone.
+// Reads lines of JSON that differ from an earlier one only in their scalars.
 //
 // Most streams spell every record alike: the same keys in the same order, with the same spaces. The reader
 // keeps the last sound line as a template. A later line matches if the text between its scalars is the same,
-// byte for byte. Any scalars may stand between. A line that matches is sound JSON with the same members, so
+// byte for byte. The scalars between may be others. A line that matches is sound JSON with the same members, so
 // it needs no other check.
 #ifndef JSONTEMPLATE_H
 #define JSONTEMPLATE_H

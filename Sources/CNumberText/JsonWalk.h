@@ -100,8 +100,8 @@ inline const char *words(simdjson::error_code code) {
   }
 }
 
-// The walk over the line that `Line` holds. `Visitor` has these, offsets being bytes of the line;
-// each returns whether to go on, having called `refuse` if not:
+// The walk over the line in a `Line`. `Visitor` has these functions. Offsets are in bytes of the line.
+// Each returns whether to continue; if not, it has called `refuse`:
 //   bool begin(bool is_object, uint32_t offset)
 //   bool key(ondemand::field &field)
 //   bool scalar(Scalar kind, uint32_t offset, std::string_view text)
@@ -153,7 +153,7 @@ class Walk {
                   is_known ? location - line_.bytes.data() : -1);
   }
 
-  // The text of a key, unescaped where it must be; refuses a bad escape.
+  // Reads the text of a key, and unescapes it if needed. Refuses a bad escape.
   bool read_key(ondemand::field &field, std::string_view *text) {
     const char *const key = field.key().raw();
     const char *end = key;

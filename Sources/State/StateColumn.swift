@@ -58,13 +58,13 @@ package struct StateColumn: Sendable, Equatable {
 package enum StateScope: Sendable, Equatable {
   /// One row for the stream.
   case stream
-  /// One row a feature.
+  /// One row for each feature.
   case feature
-  /// `slots` rows a feature, such as the bins of a histogram; all features of one slot stand together.
+  /// `slots` rows for each feature, such as the bins of a histogram. All features of one slot are adjacent.
   case featureSlots(Int)
-  /// One row a key.
+  /// One row for each key.
   case key
-  /// One row a key and feature; all features of one key stand together.
+  /// One row for each key and feature. All features of one key are adjacent.
   case keyFeature
 
   /// The sizes of the dimensions of a column, outermost first; empty for a scalar.

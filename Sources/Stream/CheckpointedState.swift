@@ -51,7 +51,7 @@ extension Checkpoint {
     throw .configuration(
       "\(configuration.name): the checkpoint does not fit: "
         + differences.joined(separator: "; ")
-        + " (--on-mismatch match_by_name or reset would go on)")
+        + " (--on-mismatch match_by_name or reset continues)")
   }
 }
 

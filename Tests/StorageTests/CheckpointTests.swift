@@ -248,7 +248,7 @@ struct CheckpointFitTests {
   @Test func `differences name features and settings, a few of many`() {
     #expect(
       differences(["humid", "temp", "vent \"é\""])
-        == ["features: 2 stand in another order, first expected 'humid', found 'temp'"])
+        == ["features: 2 have another order, first expected 'humid', found 'temp'"])
     #expect(
       differences(["temp", "a", "b\u{1b}", "c", "d", "e"])
         == [

@@ -41,7 +41,7 @@ struct ParametersTests {
         == "weight of feature 'f1': expected a finite number, found nan")
     #expect(
       try refusal(["weight": .init([1.0]), "bias": .init([1.0])], #"["a","b"]"#)
-        == "weight: expected 2 numbers, one a feature, found 1")
+        == "weight: expected 2 numbers, one for each feature, found 1")
     #expect(
       try refusal(["weight": .init([1.0, 2]), "bias": .init([1.0, 2])], #"["a","a"]"#)
         .hasPrefix("features: expected feature names that differ"))

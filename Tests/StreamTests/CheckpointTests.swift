@@ -85,7 +85,7 @@ import Testing
       error?.description
         == """
         test: the checkpoint does not fit: settings: momentum: expected 0.5, found 0.1 \
-        (--on-mismatch match_by_name or reset would go on)
+        (--on-mismatch match_by_name or reset continues)
         """)
   }
 

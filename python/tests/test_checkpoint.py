@@ -95,7 +95,7 @@ def rewritten(path: Path, key: str, text: str) -> bytes:
         ("evenkeel.version", "99", "evenkeel.version: expected .*, found '99'"),
         ("evenkeel.version", "x", "evenkeel.version: expected .*, found 'x'"),
         ("evenkeel.features", "[1]", "expected an array of names"),
-        ("evenkeel.features", '["a"]', "expected 1 numbers, one a feature"),
+        ("evenkeel.features", '["a"]', "expected 1 numbers, one for each feature"),
         ("evenkeel.features", json.dumps(["a"] * 6), "expected names that differ"),
         ("evenkeel.features", "{", "evenkeel.features: expected JSON"),
         ("evenkeel.settings", '{"epsilon":1}', "evenkeel.settings: expected strings"),

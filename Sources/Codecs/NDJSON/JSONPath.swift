@@ -46,7 +46,7 @@ extension JSONPath.Spelling {
       switch scalar {
       case "\\":
         guard let escaped = rest.popFirst(), JSONPath.isSpecial(escaped) else {
-          throw JSONPath.error(in: text, "a backslash stands before '.', '[' or '\\' only")
+          throw JSONPath.error(in: text, "a backslash may only be before '.', '[' or '\\'")
         }
         key.append(escaped)
       case ".":

@@ -19,7 +19,7 @@ extension Checkpoint {
       let moved = zip(expected, features).filter { $0 != $1 }
       if let (name, found) = moved.first {
         lines.append(
-          "features: \(moved.count) stand in another order, first expected \(quoted(name)), "
+          "features: \(moved.count) have another order, first expected \(quoted(name)), "
             + "found \(quoted(found))")
       }
     }

@@ -62,7 +62,7 @@ package struct Catalogue: Sendable {
     ]
   }
 
-  /// Everything among the values of a stream's settings with which it would not start.
+  /// The settings of a stream with which it could not start.
   package func violations(
     of format: RecordFormat, in values: SettingValues
   ) -> [SettingViolation] {
@@ -82,7 +82,7 @@ package struct Catalogue: Sendable {
     ]
   }
 
-  /// The settings of sources and sinks that have options; the others stand in a file alone.
+  /// The settings of sources and sinks that have options. Only a file can give the others.
   package var connectorSettings: [SettingGroup] {
     (sources.map(\.settings) + sinks.map(\.settings)).compactMap { group in
       let settings = group.settings.filter { $0.option != nil }

@@ -75,7 +75,7 @@ struct IngestContext: Sendable {
       decompression: configuration.decompression, prologue: isReopened ? prologue : [])
   }
 
-  /// - Throws: if a batch of so many features would be too large.
+  /// - Throws: an error if a batch with this number of features would be too large.
   func checkBatch(of featureCount: Int) throws(StreamError) {
     let cells = featureCount.multipliedReportingOverflow(by: configuration.batch.size)
     guard !cells.overflow,
@@ -94,13 +94,13 @@ struct IngestContext: Sendable {
   }
 }
 
-/// Why a split cannot go on.
+/// The reason why a split cannot continue.
 enum SplitFailure: Error {
-  /// Its bytes are not what they should be.
+  /// Its bytes cannot be decompressed or decoded.
   case unreadable(InputFault)
   case otherColumns(InputFault)
-  /// The end of a record cannot be found; so many bytes precede it that were not taken.
+  /// The end of a record cannot be found. `at` is the number of bytes before it that were not taken.
   case badRecord(RecordFault, at: Int)
-  /// The stream cannot go on either.
+  /// The stream cannot continue either.
   case stream(StreamError)
 }

@@ -30,7 +30,7 @@ extension IngestStage {
     position = reader.position()
     let mostBytes = context.configuration.batch.maxBytes
     if batch.records.byteCount > mostBytes {
-      // Those before the one under way do not count.
+      // Whole batches before the open one do not count, so they leave first.
       emitWhole(emit)
       guard batch.records.byteCount <= mostBytes else { throw .stream(context.batchTooLarge) }
     }

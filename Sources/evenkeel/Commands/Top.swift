@@ -130,7 +130,7 @@ func topTable(_ answer: StreamsView) -> [String] {
   }
   if !notes.isEmpty { lines += [""] + notes.map(onOneLine) }
   if streams.contains(where: \.frozen) {
-    lines += ["", "* frozen: the running moments stand still"]
+    lines += ["", "* frozen: updates of the running moments are stopped"]
   }
   return lines
 }

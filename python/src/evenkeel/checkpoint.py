@@ -226,7 +226,7 @@ class Checkpoint:
             tensor = np.full(count, _COLUMNS[name])
         if tensor.shape != (count,):
             raise CheckpointError(
-                f"tensor {name!r}: expected {count} numbers, one a feature, found shape "
+                f"tensor {name!r}: expected {count} numbers, one for each feature, found shape "
                 f"{list(tensor.shape)}"
             )
         vector = tensor.astype(np.float64)
