@@ -5,19 +5,26 @@ import Testing
 
 @testable import Connectors
 
+/// Tests of a followed file, in a folder of their own.
+protocol FollowSuite {
+  var folder: SourceFolder { get }
+}
+
+extension FollowSuite {
+  func follow(
+    _ name: String = "log", from start: FollowSource.Start = .beginning,
+    at cursor: InputCursor? = nil, capacity: Int = 64 << 10
+  ) throws -> SourceDriver {
+    SourceDriver(
+      try FollowSource(folder(name), start: start, in: .real(cursor)), capacity: capacity)
+  }
+}
+
 extension LiveSourceTests {
-  struct FollowSourceTests {
+  struct FollowSourceTests: FollowSuite {
     let folder: SourceFolder
 
     init() throws { folder = try SourceFolder() }
-
-    private func follow(
-      _ name: String = "log", from start: FollowSource.Start = .beginning,
-      at cursor: InputCursor? = nil, capacity: Int = 64 << 10
-    ) throws -> SourceDriver {
-      SourceDriver(
-        try FollowSource(folder(name), start: start, in: .real(cursor)), capacity: capacity)
-    }
 
     @Test func `what is there is read, and then what is added`() throws {
       try folder.write("a\n", to: "log")
@@ -144,139 +151,6 @@ extension LiveSourceTests {
         }
       }
       #expect(log == ["0 ended", "1:b\n", "1 ended", "2:c\n", "2 ended", "3:d\n"])
-    }
-
-    // MARK: Going on
-
-    @Test func `a later source goes on where the file's split began`() throws {
-      try folder.write("old\n", to: "log")
-      var first = try follow(from: .end)
-      #expect(try first.after { try folder.append("0123", to: "log") } == ["0:0123"])
-      let cursor = try first.cursor()
-      try folder.append("456789", to: "log")
-      var second = try follow(at: cursor, capacity: 2)
-      #expect(second.source.gap == nil && second.source.openSplits == [0])
-      #expect(second.source.start(of: 0).byteOffset == 4)
-      #expect(try second.drain() == ["0:456789"])
-      #expect(try second.cursor().splits.first?.byteOffset == 10)
-      #expect(try second.after { try folder.append("x", to: "log") } == ["0:x"])
-    }
-
-    @Test(arguments: ["log.1", "log-20261127", "other"])
-    func `a later source finishes the file under another name, then the new one`(name: String)
-      throws
-    {
-      try folder.write("one\ntwo\n", to: "log")
-      var first = try follow(capacity: 4)
-      _ = try first.read()
-      let cursor = try first.cursor()
-      try folder.rename("log", to: name)
-      usleep(10_000)
-      try folder.write("three\n", to: "log")
-      var second = try follow(at: cursor)
-      #expect(second.source.gap == nil)
-      #expect(try second.drain() == ["0:two\n", "0 ended", "1:three\n"])
-    }
-
-    @Test func `every later sibling is read, the oldest first, and no earlier one`() throws {
-      try folder.write("earlier\n", to: "log.9")
-      usleep(10_000)
-      try folder.write("one\n", to: "log")
-      var first = try follow()
-      #expect(try first.drain() == ["0:one\n"])
-      let cursor = try first.cursor()
-      for (name, text) in [("log.3", "two\n"), ("log.2", "three\n"), ("log.1", "")] {
-        try folder.rename("log", to: name)
-        usleep(10_000)
-        try folder.write(text, to: "log")
-      }
-      try folder.write("no sibling\n", to: "log.txt")
-      var second = try follow(at: cursor)
-      #expect(
-        try second.drain() == ["0 ended", "1:two\n", "1 ended", "2:three\n"])
-      #expect(
-        try second.after { try folder.append("four\n", to: "log") } == ["2 ended", "3:four\n"])
-    }
-
-    @Test func `a source whose file was done goes on with those after it`() throws {
-      try folder.write("one\n", to: "log")
-      var first = try follow()
-      #expect(try first.drain() == ["0:one\n"])
-      try folder.rename("log", to: "log.1")
-      usleep(10_000)
-      try folder.write("two\n", to: "log")
-      #expect(try first.read().read == .ended(0))
-      try first.finish()
-      let cursor = InputCursor(done: first.source.done)
-      var second = try follow(at: cursor)
-      #expect(second.source.gap == nil)
-      #expect(try second.drain() == ["0:two\n"])
-      try folder.remove("log.1")
-      var third = try follow(at: cursor)
-      #expect(third.source.gap == nil)
-      #expect(try third.drain() == ["0:two\n"])
-    }
-
-    @Test func `a file that was copied and cut meanwhile is finished from the copy`() throws {
-      try folder.write("one\ntwo\n", to: "log")
-      var first = try follow(capacity: 4)
-      _ = try first.read()
-      let cursor = try first.cursor()
-      let handle = try #require(FileHandle(forWritingAtPath: folder("log")))
-      try FileManager.default.copyItem(atPath: folder("log"), toPath: folder("log.1"))
-      try handle.truncate(atOffset: 0)
-      try folder.append("one, but another\n", to: "log")
-      var second = try follow(at: cursor)
-      #expect(second.source.gap == nil)
-      #expect(try second.drain() == ["0:two\n", "0 ended", "1:one, but another\n"])
-      #expect(second.source.start(of: 1).header == .optional)
-      // So it is for one that comes after it.
-      var third = try follow(at: try second.cursor())
-      #expect(third.source.openSplits.count == 2)
-      #expect(try third.drain() == ["0 ended"])
-    }
-
-    @Test func `a file that is gone is a gap, after which later ones are read`() throws {
-      try folder.write("one\ntwo\n", to: "log")
-      var first = try follow(capacity: 4)
-      _ = try first.read()
-      let cursor = try first.cursor()
-      try folder.remove("log")
-      usleep(10_000)
-      try folder.write("three\n", to: "log")
-      var second = try follow(at: cursor)
-      #expect(
-        second.source.gap == "\(folder("log")): the file that was read up to byte 4 is gone")
-      #expect(try second.drain() == ["0:three\n"])
-    }
-
-    @Test func `another file that begins alike is not taken for the one that is gone`() throws {
-      try folder.write("x\n1\n2\n", to: "log")
-      var first = try follow(capacity: 4)
-      _ = try first.read()
-      let cursor = try first.cursor()
-      try folder.remove("log")
-      usleep(10_000)
-      try folder.write("x\n7\n8\n9\n", to: "log")
-      var second = try follow(at: cursor)
-      #expect(second.source.gap != nil)
-      #expect(try second.drain() == ["0:x\n7\n8\n9\n"])
-    }
-
-    @Test func `a later file that cannot be decompressed is told`() throws {
-      try folder.write("one\n", to: "log")
-      var first = try follow()
-      #expect(try first.drain() == ["0:one\n"])
-      let cursor = try first.cursor()
-      try folder.rename("log", to: "log.2")
-      usleep(10_000)
-      try folder.write("not gzip", to: "log.1.gz")
-      try folder.write("three\n", to: "log")
-      var second = try follow(at: cursor)
-      #expect(
-        try second.drain() == [
-          "skips files that it cannot decompress: \(folder("log.1.gz"))", "0 ended", "1:three\n",
-        ])
     }
 
     @Test func `an abandoned split gives nothing until another file or beginning`() throws {

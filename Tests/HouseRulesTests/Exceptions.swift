@@ -56,9 +56,6 @@ let oversizedFiles: Set<String> = []
 
 /// The types that are still to be cut.
 let oversizedTypes: Set<String> = [
-  "CheckpointStoreTests",
-  "InterchangeTests",
-  "LiveSourceTests",
   "SimulatedFileSystem",
 ]
 
