@@ -5,7 +5,7 @@ import Testing
 
 @testable import Codecs
 
-/// The same bytes give the same records, however they come.
+/// The same bytes give the same records, in chunks of any size.
 @Suite struct CSVChunkingTests {
   private static let pieces = [
     "1", "-2.5", "3e2", "+4", "nan", "inf", "1e400", "NA", "", "x", " 5 ", "\"6\"", "\"7\n8\"",
@@ -74,11 +74,11 @@ import Testing
         return
       }
     }
-    // Else the streams were not what this test is about.
+    // Otherwise the streams are not what this test is about.
     #expect(records > 200 && faults > 50 && failures > 20, "seed \(seed)")
   }
 
-  @Test func `all that was taken, kept and refused together is the input`() throws {
+  @Test func `the kept and the refused bytes together are the input`() throws {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     var readCount = 0
@@ -104,7 +104,7 @@ import Testing
   }
 
   @Test(arguments: ["1,yyyyyy", "1,\"yyyyy", "\"\"\"\",yyy"])
-  func `a record that comes byte by byte is looked through once`(start: String) throws {
+  func `the scanner looks at each byte of a record once`(start: String) throws {
     var scanner = CSVRecordScanner(delimiter: UInt8(ascii: ","))
     var bytes = Array(start.utf8)
     func next() -> CSVRecordScanner.Result {
@@ -112,7 +112,7 @@ import Testing
     }
     for end in "zz" {
       guard case .incomplete = next() else { return #expect(Bool(false), "no end has come") }
-      // Whoever looks again at what was there sees a record end.
+      // A scanner that looks at the earlier bytes again finds the end of a record there.
       bytes = Array(repeating: 0x0A, count: bytes.count) + Array(String(end).utf8)
     }
     guard case .incomplete = next() else { return #expect(Bool(false), "no end has come") }

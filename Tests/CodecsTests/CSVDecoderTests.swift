@@ -4,9 +4,9 @@ import Testing
 
 @testable import Codecs
 
-/// What a CSV record is (RFC 4180), and that its bytes are kept.
+/// Records of CSV (RFC 4180): their values, and their bytes, which are kept.
 @Suite struct CSVDecoderTests {
-  @Test func `numbers are read column by column, and the text is kept as it came`() throws {
+  @Test func `numbers are read by column, and the text is kept byte for byte`() throws {
     let reading = try FormatReading(csv: "a,key,b\n1.50,x,-2e1\n3,\"y, z\",+.5\n")
     #expect(reading.names == ["a", "b"])
     #expect(reading.rows == [[1.5, -20], [3, 0.5]])
@@ -17,7 +17,9 @@ import Testing
   }
 
   @Test(arguments: ["\n", "\r\n"])
-  func `a line ends with a line feed, a carriage return before it or not`(end: String) throws {
+  func `a line ends with a line feed, with or without a carriage return before it`(end: String)
+    throws
+  {
     let reading = try FormatReading(csv: "a,b\(end)1,2\(end)3,4\(end)")
     #expect(reading.names == ["a", "b"])
     #expect(reading.rows == [[1, 2], [3, 4]])
@@ -32,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: ["3,4", "3,\"4\"", "\"3\",4"])
-  func `the last line needs no end`(last: String) throws {
+  func `the last line needs no line end`(last: String) throws {
     let reading = try FormatReading(csv: "a,b\n1,2\n" + last)
     #expect(reading.rows == [[1, 2], [3, 4]])
     #expect(reading.text == "1,2\n" + last)
@@ -54,14 +56,14 @@ import Testing
     #expect(reading.outcome.recordCount == 6)
   }
 
-  @Test func `blanks around a number are no part of it`() throws {
+  @Test func `blanks around a number are ignored`() throws {
     let reading = try FormatReading(csv: "a,b\n 1 ,\t2\t\n  3,4  \n")
     #expect(reading.rows == [[1, 2], [3, 4]])
     #expect(reading.spelled == ["1", "2", "3", "4"])
     #expect(reading.text == " 1 ,\t2\t\n  3,4  \n")
   }
 
-  @Test func `a byte order mark is no part of the first name or number`() throws {
+  @Test func `a byte order mark is not part of the first name or number`() throws {
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     let named = try FormatReading(.csv, mark + Array("a,b\n1,2\n".utf8))
     #expect(named.names == ["a", "b"])
@@ -78,7 +80,7 @@ import Testing
   }
 
   @Test(arguments: [" ", "\t", ","])
-  func `blanks within quotes are no part of a number, whatever the delimiter`(delimiter: String)
+  func `blanks within quotes are ignored with every delimiter`(delimiter: String)
     throws
   {
     let reading = try FormatReading(csv: "a\(delimiter)b\n\" 1\t\"\(delimiter)\"\t 2\"\n") {
@@ -101,13 +103,13 @@ import Testing
   }
 
   @Test(arguments: ["\"", "+", "-", ".", "e", "0", "\n", "\r", "\u{0}", "\u{7f}"])
-  func `a delimiter that could stand in a number or a line end is refused`(delimiter: String) {
+  func `a delimiter that a number or a line end may contain is refused`(delimiter: String) {
     #expect(throws: FormatError.self) {
       try FormatReading(csv: "") { $0.settings[CSVSettings.delimiter] = Array(delimiter.utf8)[0] }
     }
   }
 
-  @Test func `a comma is text where tabs part the fields`() throws {
+  @Test func `a comma is text if the delimiter is a tab`() throws {
     let reading = try FormatReading(csv: "a\tb,c\n1\t2\n") {
       $0.settings[CSVSettings.delimiter] = 9
     }
@@ -115,7 +117,7 @@ import Testing
     #expect(reading.rows == [[1, 2]])
   }
 
-  @Test func `without a header columns are counted and the first line is a record`() throws {
+  @Test func `without a header the columns are numbered and the first line is a record`() throws {
     let reading = try FormatReading(csv: "1,x,3\n4,y,6\n") {
       $0.settings[CSVSettings.header] = false
     }
@@ -124,14 +126,17 @@ import Testing
     #expect(reading.rows == [[1, 3], [4, 6]])
   }
 
-  @Test func `one column needs no delimiter, and a blank line is a missing value of it`() throws {
+  @Test
+  func `with one column, a line without a delimiter is a value, and a blank line is a missing one`()
+    throws
+  {
     let reading = try FormatReading(csv: "a\n1\n\n3\n\r\n")
     #expect(reading.rows == [[1], [nil], [3], [nil]])
     #expect(reading.text == "1\n\n3\n\r\n")
     #expect(reading.outcome.recordCount == 4)
   }
 
-  @Test func `a blank line is no record where there are more columns, and it passes`() throws {
+  @Test func `with more columns, a blank line is not a record and is kept`() throws {
     let reading = try FormatReading(csv: "a,b\n1,2\n\n\r\n3,4\n\n")
     #expect(reading.rows == [[1, 2], [3, 4]])
     #expect(reading.text == "1,2\n\n\r\n3,4\n\n")
@@ -150,7 +155,7 @@ import Testing
     #expect(unnamed.text == "\n\n1,2\n")
   }
 
-  @Test func `blank lines alone are no records`() throws {
+  @Test func `blank lines alone give no records`() throws {
     let named = try FormatReading(csv: "a,b\n\n\n")
     #expect(named.rows == [])
     #expect(named.text == "\n\n")
@@ -166,7 +171,7 @@ import Testing
     #expect(reading.rows == [[1, 2], [nil, nil], [nil, nil]])
   }
 
-  @Test func `text is kept only where it is asked for`() throws {
+  @Test func `text is kept only if the options ask for it`() throws {
     let reading = try FormatReading(csv: "a,b\n1,2\n\n3,x\n5,6\n") { $0.keepsText = false }
     #expect(reading.rows == [[1, 2], [5, 6]])
     #expect(reading.text.isEmpty)
@@ -174,7 +179,9 @@ import Testing
     #expect(reading.faults.count == 1)
   }
 
-  @Test func `batches are cut by records, and blank lines go with what follows`() throws {
+  @Test func `batches are cut after records, and a blank line belongs to the record after it`()
+    throws
+  {
     let reading = try FormatReading(csv: "a,b\n1,2\n3,4\n\n5,6\n7,8\n\n", batchSize: 2)
     #expect(reading.outcome.batches.map(\.rows.count) == [2, 2, 0])
     #expect(
@@ -184,7 +191,7 @@ import Testing
     #expect(reading.outcome.batches.map(\.endByte) == [12, 21, 22])
   }
 
-  @Test func `twenty thousand columns are as good as two`() throws {
+  @Test func `twenty thousand columns are read like two`() throws {
     let count = 20_000
     let header = FeatureSchema.unnamed(count: count).joined(separator: ",")
     let line = (0..<count).map { String($0) }.joined(separator: ",")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Codecs
 
-/// What is refused, with its place, and what is read after it.
+/// Faults of CSV: their offsets, and the records after them.
 @Suite struct CSVFaultTests {
   /// Reads `line` between two good records of two features and a text.
   private func fault(_ line: String) throws -> String {
@@ -49,7 +49,7 @@ import Testing
         == "expected a delimiter after the closing quote, found '\"1\"\"2\"\"\"3,2,x'")
   }
 
-  @Test func `a quote that stays open ends the stream`() throws {
+  @Test func `a quote that is never closed ends the stream`() throws {
     let reading = try FormatReading(csv: "a,k\n1,x\n2,\"y\n3,z\n")
     #expect(reading.rows == [[1]])
     let failure = try #require(reading.outcome.failure)
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test(arguments: [1, 5, .max])
-  func `a record may be as long as the limit and no longer`(chunk: Int) throws {
+  func `a record of the greatest length is read and a longer one is refused`(chunk: Int) throws {
     var options = DecoderOptions()
     options.limits.recordBytes = 10
     options.features = [FeaturePattern("a")]
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test(arguments: [1, 5, .max])
-  func `the limit holds for the header, the first record and blank lines too`(chunk: Int) throws {
+  func `the limit also holds for the header, the first record and blank lines`(chunk: Int) throws {
     var options = DecoderOptions()
     options.limits.recordBytes = 10
     for (csv, offset) in [
@@ -93,7 +93,9 @@ import Testing
     }
   }
 
-  @Test func `a record never ends the wait for its end in more bytes than the limit`() throws {
+  @Test func `a record whose end has not come is refused as soon as it is longer than the limit`()
+    throws
+  {
     var decoder = try RecordFormat.csv.makeDecoder(
       {
         var options = DecoderOptions()
@@ -119,7 +121,7 @@ import Testing
     }
   }
 
-  @Test func `more fields than the limit are refused at the start`() throws {
+  @Test func `more fields than the limit are refused in the header`() throws {
     for hasHeader in [true, false] {
       for (csv, isGood) in [("1,2,3\n4,5,6\n", true), ("1,2,3,4\n5,6,7,8\n", false)] {
         let reading = try FormatReading(csv: csv) {
@@ -133,7 +135,7 @@ import Testing
     }
   }
 
-  @Test func `what is quoted in a fault is short and fit for a terminal`() throws {
+  @Test func `a fault quotes a short text without control characters`() throws {
     let reading = try FormatReading(
       csv: "a\n1\n\u{1B}[31m\(String(repeating: "x", count: 5000))\n\"2\n3\"\n")
     #expect(reading.faults.count == 2)
@@ -143,7 +145,7 @@ import Testing
     #expect(reading.faults[1] == "expected a number in feature 'a', found '2\\n3'")
   }
 
-  @Test func `bytes that are not UTF-8 pass, and are shown as such where they are no number`()
+  @Test func `bytes that are not UTF-8 pass, and a fault shows them escaped`()
     throws
   {
     let reading = try FormatReading(

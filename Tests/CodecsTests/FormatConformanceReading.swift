@@ -3,10 +3,11 @@ import TestSupport
 
 @testable import Codecs
 
-/// All that comes of reading a stream the way the pipeline reads one: through a window that holds
-/// the bytes of which no record was taken and that grows a chunk at a time.
+/// The results of a decoder that reads a stream as the pipeline does.
+///
+/// A window holds the bytes that belong to no record so far. It grows by a chunk at a time.
 struct FormatReading {
-  /// What must be the same whatever the chunks.
+  /// The results that must not depend on the chunks.
   struct Outcome: Equatable {
     var opening: StreamOpening?
     var openingFault: RecordFault?
@@ -61,8 +62,8 @@ struct FormatReading {
   private var byteOffset = 0
 
   /// - Parameters:
-  ///   - batchSize: the number of records at which a batch is cut.
-  ///   - nextChunk: how many bytes come next.
+  ///   - batchSize: the records of a full batch.
+  ///   - nextChunk: gives the size of the next chunk, in bytes.
   init(
     _ format: RecordFormat, _ input: [UInt8], _ options: DecoderOptions = DecoderOptions(),
     batchSize: Int = 3, nextChunk: @escaping () -> Int
@@ -90,7 +91,7 @@ struct FormatReading {
     try self.init(.csv, Array(input.utf8), options, batchSize: batchSize)
   }
 
-  /// A source says only when asked again that it has ended.
+  /// Adds a chunk. A source tells that it has ended only when it is read again.
   private mutating func grow() {
     guard taken < input.count else {
       isLast = true
@@ -187,11 +188,11 @@ struct FormatReading {
     }
   }
 
-  // MARK: What tests ask for
+  // MARK: Results
 
   var names: [String]? { outcome.opening?.schema.names }
 
-  /// The values of each record, nil where missing.
+  /// The values of each record; nil is missing.
   var rows: [[Double?]] {
     batches.flatMap { rows(of: $0) }.map { $0.map { $0.isNaN ? nil : $0 } }
   }
@@ -209,7 +210,7 @@ struct FormatReading {
 
   var faults: [String] { outcome.rejections.map(\.fault.description) }
 
-  /// What is wrong with the invariants of the batches, or nil.
+  /// Which invariant the batches break, or nil.
   var unsoundness: String? {
     for batch in batches {
       let features = batch.columns
@@ -235,7 +236,7 @@ struct FormatReading {
     return nil
   }
 
-  /// The stream that an encoder makes of the batches, after `change` was done to each value.
+  /// Changes each value and encodes the batches.
   func encoded(
     _ format: RecordFormat, _ options: EncoderOptions, _ change: (Double) -> Double = { $0 }
   ) throws -> [UInt8] {
@@ -252,7 +253,7 @@ struct FormatReading {
     return Array(output.readable)
   }
 
-  /// The options with which the records are written as they were read.
+  /// The options of an encoder that writes the records as they were read.
   func encoderOptions(_ precision: Precision) throws -> EncoderOptions {
     var options = EncoderOptions(
       schema: try outcome.opening?.schema ?? FeatureSchema([]),

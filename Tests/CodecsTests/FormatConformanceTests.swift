@@ -5,10 +5,10 @@ import Testing
 
 @testable import Codecs
 
-/// What every format must hold to; a new one is tested by its line in `BuiltInFormats.all`.
+/// The contract of every format. A line in `BuiltInFormats.all` is enough to test a new one.
 @Suite struct FormatConformanceTests {
   private static let names = BuiltInFormats.all.map(\.name)
-  /// The names that raw columns have.
+  /// The names of raw columns.
   private static let features = ["f0", "f1", "f2"]
   /// Characters that mean something in a format.
   private static let pieces = "\"\n\r,{}[]:\\ +-.eE0nN\u{FEFF}".map { Array(String($0).utf8) }
@@ -37,7 +37,7 @@ import Testing
     return RecordBlock(columns: features)
   }
 
-  /// A stream of features alone, as the format's own encoder writes it.
+  /// A stream that has only features, written by the format's own encoder.
   private static func stream(
     _ format: RecordFormat, _ batches: [[[Double]]], _ precision: Precision = .float64
   ) throws -> [UInt8] {
@@ -54,7 +54,7 @@ import Testing
     (0..<count).map { row in
       features.map { _ in
         let value = Double(bitPattern: random.next())
-        // The first record has all its features, for it is what they are chosen by.
+        // The first record has all features, because the decoder chooses the features by it.
         if row == 0 { return random.fraction(upTo: 99, over: 4) }
         return value.isFinite ? value : .nan
       }
@@ -65,7 +65,7 @@ import Testing
     rows.map { $0.map { $0.isNaN ? nil : $0 } }
   }
 
-  @Test func `formats are found by name and by the name of a file`() {
+  @Test func `formats are found by name and by the extension of a file`() {
     #expect(Set(Self.names).count == Self.names.count)
     let extensions = BuiltInFormats.all.flatMap(\.fileExtensions)
     #expect(Set(extensions).count == extensions.count)
@@ -104,7 +104,7 @@ import Testing
   }
 
   @Test(arguments: names)
-  func `4-byte floats come back as they were`(name: String) throws {
+  func `4-byte floats are written and read without a change`(name: String) throws {
     let format = try Self.format(name)
     let rows: [[Double]] = [[0.1, -1e30, 3], [.nan, 1.0 / 3, -0.0]]
     let stream = try Self.stream(format, [rows], .float32)
@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test(arguments: names)
-  func `records that were not changed are written as they were`(name: String) throws {
+  func `unchanged records are written byte for byte`(name: String) throws {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     let format = try Self.format(name)
@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(arguments: names)
-  func `without the text there are no spans`(name: String) throws {
+  func `a decoder that keeps no text gives no spans`(name: String) throws {
     let format = try Self.format(name)
     var options = Self.decoderOptions()
     options.keepsText = false
@@ -150,7 +150,8 @@ import Testing
   }
 
   @Test(arguments: names)
-  func `any bytes give records or faults, the same whatever the chunks`(name: String) throws {
+  func `any bytes give records or faults, and chunks of any size give the same`(name: String) throws
+  {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     let format = try Self.format(name)
@@ -178,13 +179,13 @@ import Testing
           return
         }
       }
-      // Whatever was read can be written.
+      // Every record that was read can be written.
       var encoding = try reading.encoderOptions(.float64)
       encoding.settings[RawSettings.columns] = Self.features.count
       encoding.settings[RawSettings.scalar] = .float64
       if reading.names != nil { _ = try reading.encoded(format, encoding) }
     }
-    // Else the mutations were not what this test is about.
+    // Otherwise the mutations are not what this test is about.
     #expect(recordCount > 500 && faultCount > 100, "seed \(seed)")
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Codecs
 
-/// Where a byte of the stream stands in the input.
+/// The position in the compressed input of a byte of the stream.
 @Suite struct InputDecompressorPositionTests {
   private func decompressor(after input: [UInt8], chunk: Int = .max) throws -> InputDecompressor {
     var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
@@ -22,13 +22,13 @@ import Testing
   }
 
   @Test(arguments: [1, 5, .max])
-  func `a byte is found by its frame and its place within it`(chunk: Int) throws {
+  func `the position of a byte is its frame and its offset within it`(chunk: Int) throws {
     let frames = try ["0123", "45", "6789"].map { try ZstdInput.frame($0) }
     let (second, third) = (frames[0].count, frames[0].count + frames[1].count)
     var decompressor = try decompressor(after: frames.flatMap { $0 }, chunk: chunk)
     #expect(position(&decompressor, 0) == [0, 0])
     #expect(position(&decompressor, 3) == [0, 3])
-    // Between two frames the place is the start of the second.
+    // Between two frames the position is the start of the second.
     #expect(position(&decompressor, 4) == [second, 0])
     #expect(position(&decompressor, 5) == [second, 1])
     #expect(position(&decompressor, 5) == [second, 1])
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test(arguments: [1, 5, .max])
-  func `frames without contents are passed over`(chunk: Int) throws {
+  func `frames without contents are skipped`(chunk: Int) throws {
     let skipped = ZstdInput.skippable([1, 2, 3])
     let empty = try ZstdInput.frame("")
     let frame = try ZstdInput.frame("01")
@@ -59,12 +59,12 @@ import Testing
     #expect(position(&decompressor, 10) == [0, 10])
   }
 
-  @Test func `before anything is read the place is the start`() throws {
+  @Test func `before the first read the position is the start`() throws {
     var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
     #expect(decompressor.position(atByte: 0, records: 0) == StreamPosition())
   }
 
-  @Test func `what follows any position gives the rest of the stream`() throws {
+  @Test func `the input after any position gives the rest of the stream`() throws {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     for _ in 0..<30 {
@@ -92,9 +92,9 @@ import Testing
     }
   }
 
-  // MARK: Going on at a cursor
+  // MARK: Resuming at a cursor
 
-  /// A stream in frames, with an empty one or a skippable one behind some of them.
+  /// A stream in frames, with empty or skippable frames between them.
   private func randomFrames(
     using random: inout SeededGenerator
   ) throws -> (input: [UInt8], stream: [UInt8]) {
@@ -112,7 +112,7 @@ import Testing
     return (input, stream)
   }
 
-  @Test func `what is read from a cursor is the rest of the stream, at the positions of the whole`()
+  @Test func `a read from a cursor gives the rest of the stream with the positions of the whole`()
     throws
   {
     let seed = testSeed
@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  @Test func `a frame that is refused is told by its offset in the whole input`() throws {
+  @Test func `an error gives the offset of the frame in the whole input`() throws {
     var narrow = InputDecompressor(
       CodecOptions(maxWindowLog: 10), at: ContainerOffset(offset: 100, bytesWithin: 0),
       byteOffset: 2)
@@ -145,7 +145,7 @@ import Testing
       error.hasPrefix("frame at byte 100 of the input: expected a zstd window of at most 2^10"))
   }
 
-  @Test func `plain input goes on at a byte, whatever the bytes look like`() throws {
+  @Test func `plain input resumes at a byte, even if a frame begins there`() throws {
     let frame = try ZstdInput.frame("abc")
     var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27), byteOffset: 7)
     #expect(ZstdInput.read(frame, &decompressor).bytes == frame)
@@ -154,7 +154,7 @@ import Testing
     #expect(decompressor.container(of: place) == nil)
   }
 
-  @Test func `the start of compressed bytes is told, and of no others`() throws {
+  @Test func `the decompressed start is given for compressed bytes only`() throws {
     let text = String(repeating: "0123456789", count: 1000)
     let frame = try ZstdInput.frame(text)
     func start(_ bytes: [UInt8]) -> [UInt8]? {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Codecs
 
-/// Whatever an input is, it becomes one stream of bytes or an error that names the place.
+/// Every input becomes one stream of bytes, or an error with an offset.
 @Suite struct InputDecompressorTests {
   private static let chunks = [1, 3, 7, .max]
 
@@ -29,7 +29,7 @@ import Testing
       gives: "a,b\n1,2\n3,4\n")
   }
 
-  @Test func `empty frames hold nothing, wherever they stand`() throws {
+  @Test func `empty frames give no bytes, at the start, in the middle and at the end`() throws {
     let empty = try ZstdInput.frame("")
     try expect(
       empty + empty + ZstdInput.frame("ab") + empty + ZstdInput.frame("c") + empty, gives: "abc")
@@ -37,7 +37,9 @@ import Testing
   }
 
   @Test(arguments: [UInt8(0), 7, 15])
-  func `skippable frames are skipped, wherever they stand`(kind: UInt8) throws {
+  func `skippable frames are skipped, at the start, in the middle and at the end`(kind: UInt8)
+    throws
+  {
     let skipped = ZstdInput.skippable(Array("not a record".utf8), kind: kind)
     let nothing = ZstdInput.skippable([], kind: kind)
     try expect(
@@ -47,7 +49,7 @@ import Testing
     try expect(skipped, gives: "")
   }
 
-  @Test func `a frame that ends too soon is refused wherever it ends`() throws {
+  @Test func `a truncated frame is refused at every length`() throws {
     let first = try ZstdInput.frame("a,b\n1,2\n")
     let second = ZstdInput.skippable([1, 2, 3])
     let third = try ZstdInput.frame(String(repeating: "3,4\n", count: 50))
@@ -83,7 +85,7 @@ import Testing
     #expect(errors > 4 * input.count)
   }
 
-  @Test func `a wrong checksum is told from other damage`() throws {
+  @Test func `a wrong checksum has a message of its own`() throws {
     var frame = try ZstdInput.frame("a,b\n1,2\n")
     frame[frame.count - 1] ^= 1
     try expect(
@@ -92,7 +94,7 @@ import Testing
         + "expected the checksum of the frame, found another")
   }
 
-  @Test func `what follows a frame and is none is refused`() throws {
+  @Test func `bytes after a frame that are not a frame are refused`() throws {
     let frame = try ZstdInput.frame("a,b\n1,2\n")
     try expect(
       frame + Array("junk".utf8),
@@ -106,11 +108,11 @@ import Testing
   // MARK: Plain input
 
   @Test(arguments: ["", "a", "ab", "a\n1", "a,b\n1,2\n", "(", "P*M", "\u{0}\u{0}\u{0}\u{0}\u{0}"])
-  func `what starts with no frame passes as it is`(text: String) throws {
+  func `input that does not begin with a frame passes unchanged`(text: String) throws {
     try expect(Array(text.utf8), gives: text)
   }
 
-  @Test func `a frame that ends within its magic number is no plain input`() throws {
+  @Test func `a truncated magic number is not plain input`() throws {
     for end in 2...3 {
       try expect(
         Array(try ZstdInput.frame("a")[..<end]),
@@ -123,7 +125,7 @@ import Testing
     #expect(try ZstdInput.decompressed(input) == input)
   }
 
-  @Test func `plain input is given a limit at a time`() throws {
+  @Test func `each call gives at most the limit of plain input`() throws {
     let input = (0..<1000).map { UInt8(truncatingIfNeeded: $0) }
     var decompressor = InputDecompressor(CodecOptions(maxWindowLog: 27))
     let outcome = ZstdInput.read(input, limit: 64, &decompressor)
@@ -146,7 +148,7 @@ import Testing
     #expect(try ZstdInput.read(plain, dictionary: dictionary).error == nil)
   }
 
-  @Test func `a frame whose dictionary is missing or another is refused`() throws {
+  @Test func `a frame is refused without its dictionary and with another one`() throws {
     let input = try ZstdInput.golden("stations.csv.zst")
     for dictionary in [nil, Array("raw contents are a dictionary too".utf8)] {
       #expect(
@@ -156,7 +158,7 @@ import Testing
     }
   }
 
-  @Test func `a broken dictionary is refused or does no harm`() throws {
+  @Test func `a damaged dictionary is refused, or gives an error or the same bytes`() throws {
     let input = try ZstdInput.golden("stations.csv.zst")
     let dictionary = try ZstdInput.golden("stations.dict")
     let stations = try ZstdInput.golden("stations.csv")
@@ -168,7 +170,7 @@ import Testing
     }
   }
 
-  @Test func `a window beyond the limit is refused, with what raises the limit`() throws {
+  @Test func `a window above the limit is refused with the option that raises it`() throws {
     let input = try ZstdInput.golden("long-window.csv.zst")
     try expect(
       input,
@@ -181,7 +183,7 @@ import Testing
 
   // MARK: Bounds
 
-  @Test func `a frame that swells is given a limit at a time`() throws {
+  @Test func `each call gives at most the limit of a frame that compresses well`() throws {
     let count = 10 << 20
     let zeros = [UInt8](repeating: 0, count: count)
     let frame = try zeros.withUnsafeBufferPointer { try ZstdCompressor(level: 1).compress($0) }
@@ -196,7 +198,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 5, 64])
-  func `no byte is lost where the output is full as a frame ends`(limit: Int) throws {
+  func `no byte is lost if the output is full when a frame ends`(limit: Int) throws {
     let text = String(repeating: "0123456789", count: 20)
     let input = try ZstdInput.frame(text) + ZstdInput.frame("") + ZstdInput.frame(text)
     for chunk in Self.chunks {

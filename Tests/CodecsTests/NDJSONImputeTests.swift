@@ -7,7 +7,7 @@ import Testing
 struct NDJSONImputeTests {
   private static let first = #"{"a":1,"o":{"b":2,"p":{"c":3}},"v":[4,5]}"#
 
-  /// A line as it is completed for the features of the first record.
+  /// Completes a line with the features of the first record.
   private func completed(_ line: String) throws -> NDJSONReading.Batch {
     let reading = try NDJSONReading(
       Self.first + "\n" + line, ndjsonOptions("a", "o.b", "o.p.c", "v[*]", onMissing: .impute),
@@ -36,7 +36,7 @@ struct NDJSONImputeTests {
       #"{"a":1,"v":[null,2],"o":{"b":3,"p":{"c":null}}}"#
     ),
   ])
-  func `absent members are put in where they belong`(line: String, expected: String) throws {
+  func `missing members are inserted in their objects`(line: String, expected: String) throws {
     let batch = try completed(line)
     #expect(batch.text == expected)
     #expect(batch.spelled.count == 5)
@@ -46,7 +46,7 @@ struct NDJSONImputeTests {
     }
   }
 
-  @Test func `line ends stay behind what is put in`() throws {
+  @Test func `inserted members come before the line end`() throws {
     let reading = try NDJSONReading(
       "{\"a\":1,\"b\":2}\r\n{\"a\":3}\r\n\r\n{ }\n", ndjsonOptions("a", "b", onMissing: .impute))
     #expect(
@@ -55,14 +55,14 @@ struct NDJSONImputeTests {
     #expect(reading.spelled == ["1", "2", "3", "null", "null", "null"])
   }
 
-  @Test func `keys are escaped where they are put in`() throws {
+  @Test func `inserted keys are escaped`() throws {
     let reading = try NDJSONReading(
       #"{"a\"\\\n\u0001ü.":1,"b":2}"# + "\n" + #"{"b":3}"#,
       ndjsonOptions("a*", "b", onMissing: .impute))
     #expect(reading.text.hasSuffix(#"{"b":3,"a\"\\\n\u0001ü.":null}"#))
   }
 
-  @Test func `what is put in does not count as having come`() {
+  @Test func `an inserted member does not count as read`() {
     #expect(throws: RecordFault.self) {
       try NDJSONReading(#"{"a":1}"#, ndjsonOptions("a", "b", onMissing: .impute))
     }
@@ -75,7 +75,7 @@ struct NDJSONImputeTests {
     #expect(reading.batches[0].cells == [[0, 1], [0, 0], [1, 1], [1, 0]])
   }
 
-  @Test func `without imputation nothing is put in`() throws {
+  @Test func `without imputation nothing is inserted`() throws {
     let input = Self.first + "\n{}\n{\"o\":null}"
     let reading = try NDJSONReading(input)
     #expect(reading.text == input)

@@ -6,7 +6,7 @@ import TestSupport
 /// Everything that comes of reading a stream of NDJSON, cut into windows and batches.
 struct NDJSONReading: Equatable {
   struct Batch: Equatable {
-    /// The values of each record, nil where missing.
+    /// The values of each record; nil is missing.
     var rows: [[Double?]] = []
     var text = ""
     /// The text of each span, in order.

@@ -46,11 +46,13 @@ struct NumberTextTests {
   }
 
   @Test(arguments: ["x", "+", "-", "+-1", "--1", " 1", "e5", ".", "NA"])
-  func `what starts no number is refused`(text: String) {
+  func `text that does not begin with a number is refused`(text: String) {
     #expect(parse(text) == nil)
   }
 
-  @Test func `numbers are read as Swift reads them and written so that they come back`() throws {
+  @Test func `numbers are read as Swift reads them, and the text of a number reads back as it`()
+    throws
+  {
     let seed = testSeed
     var generator = SeededGenerator(seed: seed)
     for _ in 0..<20_000 {
@@ -60,7 +62,7 @@ struct NumberTextTests {
       #expect(parse(swiftText)?.value == Double(swiftText), "seed \(seed): \(swiftText)")
       let text = format(double)
       #expect(Double(text)?.bitPattern == double.bitPattern, "seed \(seed): \(text)")
-      // Where the digits in full are as short as an exponent, they are written exactly.
+      // Up to 2^53 the digits are exact, because an exponent would not be shorter.
       guard double.magnitude < 0x1p53 else { continue }
       #expect(significantDigits(text) == significantDigits(swiftText), "seed \(seed): \(text)")
     }
@@ -86,7 +88,7 @@ struct NumberTextTests {
     #expect(format(Float.leastNonzeroMagnitude) == "1e-45")
   }
 
-  @Test func `nothing is written but the number`() {
+  @Test func `a number is written without anything before or after it`() {
     let output = ByteBuffer()
     output.append(Array("x=".utf8))
     Float(0.1).appendText(to: output)
@@ -94,7 +96,7 @@ struct NumberTextTests {
     #expect(String(decoding: output.readable, as: UTF8.self) == "x=0.1-2.5")
   }
 
-  /// The digits that carry the value, whatever the notation.
+  /// The digits of the value, in either notation.
   private func significantDigits(_ text: String) -> String {
     let mantissa = text.split { $0 == "e" || $0 == "E" }.first ?? ""
     var digits = mantissa.filter(\.isNumber).drop { $0 == "0" }

@@ -5,9 +5,9 @@ import Testing
 
 @testable import Codecs
 
-/// Records that are read in runs give what they give one by one.
+/// Records that are read in runs give the same values as records that are read one by one.
 @Suite struct PlainRowsTests {
-  /// A number as texts have it: mostly plain, at times not.
+  /// The text of a number, seldom with an exponent or many digits.
   private static func number(_ random: inout SeededGenerator) -> String {
     let sign = Bool.random(using: &random) ? "-" : ""
     let whole = String(UInt32.random(in: 0...UInt32.max, using: &random))
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  /// The whole part as JSON wants it.
+  /// A number without a leading zero, which JSON does not allow.
   private static func jsonNumber(_ random: inout SeededGenerator) -> String {
     let number = number(&random)
     let digits = number.drop { $0 == "-" }
@@ -32,7 +32,7 @@ import Testing
 
   // MARK: CSV
 
-  /// Rows of a key and of numbers, at times missing, bad, quoted, or with blanks.
+  /// Rows of a key and numbers. Some numbers are missing, bad, quoted or have blanks.
   private static func csv(_ random: inout SeededGenerator, columns: Int) -> [UInt8] {
     let lineEnd = Bool.random(using: &random) ? "\n" : "\r\n"
     var text = (["key"] + (0..<columns).map { "c\($0)" }).joined(separator: ",") + lineEnd
@@ -68,7 +68,7 @@ import Testing
       let batchSize = Int.random(in: 1...40, using: &random)
       let chunk = Int.random(in: 1...4000, using: &random)
       let runs = try FormatReading(.csv, input, options, batchSize: batchSize, chunk: chunk)
-      // Where a token looks like a number, every value is looked at by itself.
+      // With a missing token that looks like a number, the decoder reads every value by itself.
       options.settings[CSVSettings.missingTokens].append("-98765.4321")
       let single = try FormatReading(.csv, input, options, batchSize: batchSize, chunk: chunk)
       #expect(runs.outcome == single.outcome, "seed \(seed), round \(round)")
@@ -128,7 +128,7 @@ import Testing
       let runs = try NDJSONReading(
         records.joined(separator: "\n") + "\n", options, batchSize: 7,
         chunk: Int.random(in: 1...3000, using: &random))
-      // Each behind a line of another order: it is like none that was read before it.
+      // A line with another order of members precedes each record, so that it is not read as part of a run.
       let before = first + "\n{\"v\":[4,5],\"o\":{\"b\":2},\"a\":1}\n"
       let single = try records.map { record in
         try NDJSONReading("\(before)\(record)\n", options, batchSize: 7)
@@ -142,7 +142,7 @@ import Testing
     }
   }
 
-  @Test func `a value is no feature of a line like another because its text is`() throws {
+  @Test func `a text equal to a feature of the line before is not read as that feature`() throws {
     let reading = try NDJSONReading(
       "{\"a\":1,\"b\":\"2\"}\n{\"a\":3,\"b\":\"a\\\":9\"}\n{\"b\":\"1\",\"a\":7}\n",
       ndjsonOptions("a"))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Codecs
 
-/// Records are written as they were read, new numbers aside.
+/// An encoder that replaces numbers in the text and writes all other bytes unchanged.
 @Suite struct SpliceEncoderTests {
   private func spliced(
     _ csv: String, _ precision: Precision = .float64, options: DecoderOptions = DecoderOptions(),
@@ -22,7 +22,7 @@ import Testing
     return options
   }
 
-  @Test func `new numbers stand where the old ones stood, and nothing else changes`() throws {
+  @Test func `new numbers replace the old ones, and nothing else changes`() throws {
     #expect(
       try spliced("a,k,b\r\n 1 ,\"x,\n\",\"2\"\r\n\r\n-3.0,,4e0", .float64) { $0 * 10 }
         == "a,k,b\r\n 10 ,\"x,\n\",\"20\"\r\n\r\n-30,,40")
@@ -34,7 +34,7 @@ import Testing
         == "\u{FEFF}a,k,b\n1.5,x,2\n\n0.1,\"1.0\ny\",100\n")
   }
 
-  @Test func `columns that are no features keep their spelling`() throws {
+  @Test func `columns that are not features keep their spelling`() throws {
     #expect(
       try spliced(
         "a,k,b\n1.50,1.50,007\n2.0,\"2.0\",+8\n",
@@ -51,14 +51,14 @@ import Testing
         == "a,b\n2,3\ninf,x\n")
   }
 
-  @Test func `an imputed value takes the place of the missing one`() throws {
+  @Test func `an imputed value replaces the missing one`() throws {
     #expect(
       try spliced("a,b\n1,2\nNA,\"\"\n,\" \"\n", options: options { $0.onMissing = .impute }) {
         $0.isNaN ? 0.5 : $0
       } == "a,b\n1,2\n0.5,\"0.5\"\n0.5,\" 0.5\"\n")
   }
 
-  @Test func `a value that became missing keeps the bytes it came in`() throws {
+  @Test func `a value that becomes missing keeps its bytes`() throws {
     #expect(try spliced("a,b\n1.0,2.0\n") { $0 == 1 ? .nan : 3 } == "a,b\n1.0,3\n")
   }
 
@@ -67,7 +67,7 @@ import Testing
     #expect(try spliced("a\n1\n", .float64) { _ in 1.0 / 3 } == "a\n0.3333333333333333\n")
   }
 
-  @Test func `a batch that passes is written as it was read`() throws {
+  @Test func `a batch that passes through is written byte for byte`() throws {
     let csv = "a,b\n1.50,NA\n\"2.0\", 3\n"
     let reading = try FormatReading(csv: csv) { $0.features = [FeaturePattern("*")] }
     var batch = try #require(reading.batches.first)
@@ -83,7 +83,7 @@ import Testing
     #expect(String(decoding: output.readable, as: UTF8.self) == "1.5,NA\n\"2\", 3\n")
   }
 
-  @Test func `a batch is written behind what the output holds`() throws {
+  @Test func `a batch is appended to the output`() throws {
     let reading = try FormatReading(csv: "a\n1\n2\n3\n", batchSize: 1)
     let encoder = try RecordFormat.csv.makeEncoder(reading.encoderOptions(.float32))
     let output = ByteBuffer(capacity: 64)
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  @Test func `a number beyond the precision is spelled as the format can`() throws {
+  @Test func `a number out of range is written as infinity in CSV and as null in JSON`() throws {
     #expect(try spliced("a\n1\n", .float32) { _ in -1e300 } == "a\n-inf\n")
     let line = Array("{\"a\":1,\"b\":2}\n".utf8)
     let reading = try FormatReading(.ndjson, line)
@@ -122,7 +122,7 @@ import Testing
     #expect(String(decoding: written, as: UTF8.self) == "{\"a\":null,\"b\":2}\n")
   }
 
-  @Test func `what is written reads back as what was read`() throws {
+  @Test func `the output reads back as the values that were read`() throws {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     for _ in 0..<50 {
@@ -145,12 +145,12 @@ import Testing
       #expect(again.rows == reading.rows, "seed \(seed)")
       #expect(again.rows.count == 20, "seed \(seed)")
       #expect(try again.encoded(.csv, again.encoderOptions(.float64)) == written, "seed \(seed)")
-      // All that is no feature is where it was.
+      // All other bytes are unchanged.
       #expect(Self.frame(of: again) == Self.frame(of: reading), "seed \(seed)")
     }
   }
 
-  /// The text with every feature's number left out.
+  /// The text without the numbers of the features.
   private static func frame(of reading: FormatReading) -> [[UInt8]] {
     reading.batches.map { batch in
       var frame: [UInt8] = []

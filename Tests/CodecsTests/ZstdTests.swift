@@ -4,14 +4,14 @@ import Testing
 
 @testable import Codecs
 
-/// Frames written and read in one piece.
+/// Frames that are written and read in one piece.
 @Suite struct ZstdTests {
   private func compress(_ bytes: [UInt8], level: Int = 1) throws -> [UInt8] {
     try bytes.withUnsafeBufferPointer { try ZstdCompressor(level: level).compress($0) }
   }
 
   @Test(arguments: [0, 1, 100, 200_000])
-  func `what was compressed decompresses to the same bytes`(count: Int) throws {
+  func `a frame decompresses to the bytes that were compressed`(count: Int) throws {
     var random = SeededGenerator(seed: 1)
     for mask: UInt8 in [0x00, 0x03, 0xFF] {
       let bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) & mask }
@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(arguments: [-7, -1, 0, 1, 19, ZstdCompressor.levels.upperBound])
-  func `any level may be asked for`(level: Int) throws {
+  func `every level of zstd is accepted`(level: Int) throws {
     let bytes = Array(String(repeating: "1.25,2.5\n", count: 1000).utf8)
     let frame = try compress(bytes, level: level)
     #expect(frame.count < bytes.count)
@@ -43,7 +43,7 @@ import Testing
     #expect(descriptor & 0x20 != 0)
   }
 
-  @Test func `a window limit that zstd does not know is refused`() {
+  @Test func `a window limit out of the range of zstd is refused`() {
     for log in [1, 99] {
       #expect(throws: CompressionError.self) {
         try ZstdDecompressor(CodecOptions(maxWindowLog: log))
@@ -52,17 +52,17 @@ import Testing
   }
 }
 
-/// Compressed input, and what a decompressor makes of it.
+/// Makes compressed input and decompresses it.
 enum ZstdInput {
-  /// What came of an input that was given in chunks.
+  /// The results of input in chunks.
   struct Outcome: Equatable {
     var bytes: [UInt8]
     var error: String?
-    /// The most bytes that one call gave.
+    /// The most bytes of one call.
     var mostAtOnce = 0
   }
 
-  /// A file beside these tests.
+  /// Reads a golden file.
   static func golden(_ name: String) throws -> [UInt8] {
     let url = try #require(Bundle.module.resourceURL).appending(path: "Golden/" + name)
     return try [UInt8](Data(contentsOf: url))
@@ -73,13 +73,13 @@ enum ZstdInput {
     return try bytes.withUnsafeBufferPointer { try ZstdCompressor(level: 1).compress($0) }
   }
 
-  /// A skippable frame (RFC 8878, 3.1.2) with these contents.
+  /// Makes a skippable frame (RFC 8878, 3.1.2).
   static func skippable(_ contents: [UInt8], kind: UInt8 = 0) -> [UInt8] {
     let size = (0..<4).map { UInt8(truncatingIfNeeded: contents.count >> (8 * $0)) }
     return [0x50 + kind, 0x2A, 0x4D, 0x18] + size + contents
   }
 
-  /// Reads `input` as the pipeline does: bytes not taken are given again, with those that follow.
+  /// Reads `input` as the pipeline does: it passes bytes that were not consumed again, with the next ones.
   static func read(
     _ input: [UInt8], chunk: Int = .max, limit: Int = 1 << 16,
     _ decompressor: inout InputDecompressor

@@ -7,13 +7,13 @@ import Testing
 @testable import Connectors
 
 extension LiveSourceTests {
-  /// What concerns the process as a whole.
+  /// Descriptors of the whole process. Each test runs in a process of its own.
   struct DescriptorTests {
     private static func openDescriptors() -> Int {
       (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? -1
     }
 
-    @Test func `no source leaves a descriptor behind`() async {
+    @Test func `every source closes all its descriptors`() async {
       await #expect(processExitsWith: .success) {
         let folder = try SourceFolder()
         func useEverySource() throws {
@@ -54,7 +54,9 @@ extension LiveSourceTests {
       }
     }
 
-    @Test func `without descriptors connections are taken later, and nothing fails`() async {
+    @Test func `a source without free descriptors accepts connections later and does not fail`()
+      async
+    {
       await #expect(processExitsWith: .success) {
         let folder = try SourceFolder()
         var source = SourceDriver(try ConnectionSource(unix: folder("sock")))
@@ -99,7 +101,7 @@ extension LiveSourceTests {
       }
     }
 
-    @Test func `a socket of the service manager is listened on, again and again`() throws {
+    @Test func `sources listen on a socket of the service manager one after another`() throws {
       let folder = try SourceFolder()
       let listener = try ListeningSocket(path: folder("sock"), mode: 0o600, backlog: 5)
       let sockets = passed(listener.descriptor)
@@ -113,7 +115,7 @@ extension LiveSourceTests {
       #expect(folder.exists("sock"), "the file is the service manager's")
     }
 
-    @Test func `what is passed and does not listen is refused`() throws {
+    @Test func `a passed descriptor that does not listen is refused`() throws {
       let socket = try Descriptor.streamSocket(AF_UNIX, path: "test")
       #expect(throws: FileError(operation: .open, path: "weather", errno: EINVAL)) {
         _ = try ConnectionSource(
@@ -128,7 +130,7 @@ extension LiveSourceTests {
       }
     }
 
-    @Test func `a socket that was not passed is missing`() {
+    @Test func `a socket that was not passed is an error`() {
       #expect(
         throws: FileError(operation: .open, path: "systemd socket weather", errno: ENOENT)
       ) {
@@ -138,7 +140,7 @@ extension LiveSourceTests {
   }
 }
 
-/// Ends the process where `condition` does not hold.
+/// Ends the process unless `condition` holds.
 private func demand(_ condition: Bool, _ message: String = "") {
   precondition(condition, message)
 }

@@ -15,7 +15,7 @@ import Testing
     try? String(contentsOfFile: folder(name), encoding: .utf8)
   }
 
-  @Test func `a file has its name when it is complete`() throws {
+  @Test func `a file gets its name when it is complete`() throws {
     var sink = ResumableFileSink(folder("out"), in: files)
     try sink.begin(Array("h\n".utf8))
     try sink.write(Array("1\n".utf8))
@@ -24,7 +24,7 @@ import Testing
     #expect(read("out") == "h\n1\n")
   }
 
-  @Test func `a later run goes on behind the place it is told`() throws {
+  @Test func `a later run appends after the position`() throws {
     var first = ResumableFileSink(folder("out"), in: files)
     try first.begin(Array("h\n".utf8))
     try first.write(Array("1\n".utf8))
@@ -39,7 +39,7 @@ import Testing
     #expect(read("out") == "h\n1\n3\n")
   }
 
-  @Test func `a file that is complete stays as it is`() throws {
+  @Test func `a complete file stays unchanged`() throws {
     var first = ResumableFileSink(folder("out"), in: files)
     try first.begin(Array("h\n".utf8))
     try first.write(Array("1\n".utf8))
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `what is neither complete nor begun is an error`() throws {
+  @Test func `a position without a file, or in another file, is an error`() throws {
     var sink = ResumableFileSink(folder("out"), in: files)
     #expect(throws: FileError.self) {
       try sink.resume(at: OutputPosition(byteCount: 4, sequence: 0))

@@ -25,7 +25,7 @@ import Testing
     return sink
   }
 
-  /// The texts of all files, the rotated ones first, in the order of their names.
+  /// The texts of the rotated files in the order of their names, then that of the growing file.
   private func texts() throws -> [String] {
     let names = try directory.names
     return try (names.filter { $0 != "weather.csv" } + ["weather.csv"]).map(directory.text)
@@ -59,7 +59,7 @@ import Testing
     #expect(try texts() == ["head\na\n", "head\nbbbbbbbbbbbbb\n", "head\nc\n"])
   }
 
-  @Test func `age counts from the first write`() throws {
+  @Test func `the age of a file counts from its first write`() throws {
     var sink = try open(age: 60)
     clock.advance(by: 1000)
     #expect(sink.attention == nil)
@@ -73,7 +73,7 @@ import Testing
     #expect(try directory.names.first == "weather-20261122T093240Z-000001.csv")
   }
 
-  @Test func `a file comes of age without a write`() throws {
+  @Test func `a file is rotated by its age without another write`() throws {
     var sink = try open(age: 60)
     try sink.write(bytes("a\n"))
     clock.advance(by: 61)
@@ -105,7 +105,7 @@ import Testing
       in: POSIXFileSystem(), clock: clock.clock)
   }
 
-  @Test func `without a beginning or a place to go on from, it appends`() throws {
+  @Test func `a sink that is neither begun nor resumed appends`() throws {
     for text in ["a\n", "b\n"] {
       var sink = try letters(keep: 1)
       try sink.write(bytes(text))
@@ -114,7 +114,7 @@ import Testing
     #expect(try directory.text("letters") == "a\nb\n")
   }
 
-  @Test func `no file goes that the last checkpoint goes back to`() throws {
+  @Test func `a file that the last checkpoint needs is not removed`() throws {
     var sink = try letters(keep: 1)
     try sink.write(bytes("a\n"))
     try sink.sync()
@@ -132,7 +132,9 @@ import Testing
     #expect(try directory.names.count == 2)
   }
 
-  @Test func `where the file of a place is gone as too old, the next one begins`() throws {
+  @Test func `if the file of a position was removed as too old, resuming begins the next file`()
+    throws
+  {
     var sink = try letters(keep: 1)
     try sink.write(bytes("a\n"))
     try sink.sync()
@@ -145,7 +147,7 @@ import Testing
     try second.resume(at: place)
     #expect(try directory.names == ["letters"])
     #expect(try directory.text("letters") == "")
-    // Nothing tells any more that the file is gone; whoever goes back again must know the place.
+    // Nothing records that the file is gone, so a later run must resume at the new position.
     var third = try letters(keep: 1)
     #expect(try third.position(toResumeAt: next) == next)
     try third.resume(at: next)
@@ -154,7 +156,7 @@ import Testing
     }
   }
 
-  @Test func `a place whose file is there is the one that is gone back to`() throws {
+  @Test func `a position whose file exists is resumed as it is`() throws {
     var sink = try letters(keep: 2)
     try sink.write(bytes("a\n"))
     let place = try #require(sink.outputPosition)
@@ -163,7 +165,7 @@ import Testing
     #expect(try sink.position(toResumeAt: place) == place)
   }
 
-  @Test func `what stands there at the start is rotated away, not overwritten`() throws {
+  @Test func `a file that exists at the start is rotated and not overwritten`() throws {
     try Data("old\n".utf8).write(to: URL(filePath: directory.file("weather.csv")))
     var sink = try open()
     #expect(try texts() == ["old\n", ""])
@@ -181,7 +183,7 @@ import Testing
     #expect(try directory.text("weather.csv") == "")
   }
 
-  @Test func `other files are let alone`() throws {
+  @Test func `other files stay untouched`() throws {
     let others = [
       "weather-1.csv", "weather-20261122T091500Z-000007.json", "weather-x-000009.csv",
       "climate-20261122T091500Z-000008.csv", "weather-20261122T091500Z-7.csv",
@@ -195,7 +197,7 @@ import Testing
         == Set(others + ["weather.csv", "weather-20261122T091500Z-000001.csv"]))
   }
 
-  @Test func `opening at a position drops what stands behind it`() throws {
+  @Test func `resuming at a position removes the bytes after it`() throws {
     var sink = try open(age: 60)
     try sink.write(bytes("a\n"))
     let position = sink.position
@@ -210,7 +212,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 2, 3, 4, 5])
-  func `opening at a position takes later rotations back`(count: Int) throws {
+  func `resuming at a position undoes later rotations`(count: Int) throws {
     let numbers = (0..<6).map { "\($0)\n" }
     var sink = try open(byteLimit: 9)
     for text in numbers[..<count] { try sink.write(bytes(text)) }
@@ -231,7 +233,7 @@ import Testing
     #expect(try directory.text("weather.csv") == "head\na\n")
   }
 
-  @Test func `what is no file is not replaced`() throws {
+  @Test func `a directory or a FIFO at the path is not replaced`() throws {
     try FileManager.default.createDirectory(
       atPath: directory.file("weather.csv"), withIntermediateDirectories: false)
     #expect(throws: FileError.self) { try open() }
@@ -240,7 +242,7 @@ import Testing
     #expect(throws: FileError.self) { try open() }
   }
 
-  @Test func `no descriptor is left behind`() throws {
+  @Test func `every descriptor is closed`() throws {
     var sink = try open(byteLimit: 1)
     for number in 0..<20 { try sink.write(bytes("\(number)\n")) }
     #expect(try openDescriptors(leadingTo: directory.path) == 1)

@@ -8,28 +8,30 @@ import Testing
 
 @testable import Connectors
 
-/// The tests of live sources, one at a time: a process that is being started by one of them holds, for a
-/// moment, a copy of every descriptor, and a file or a connection is closed when the last copy is.
+/// The tests of live sources, one at a time.
+///
+/// A process that a test starts holds a copy of every descriptor for a moment. A connection is closed only when its
+/// last copy is closed.
 @Suite(.serialized) enum LiveSourceTests {}
 
-/// Drives a source as its runner would, and tells what it gave as text: `0:abc` for bytes of split 0,
-/// `0 ended`, `end`.
+/// Drives a source as its runner does, and writes its events as text: `0:abc` for bytes of split 0, `0 ended`,
+/// `end`.
 struct SourceDriver {
   var source: any Source
-  /// What the source waited for when it had nothing more.
+  /// The last wait of the source.
   private(set) var awaited: Awaiting?
-  /// The bytes given of each split.
+  /// The number of bytes of each split that the source gave.
   private var given: [SplitID: Int] = [:]
   private var ended: [SplitID] = []
   private let capacity: Int
 
-  /// - Parameter capacity: the most bytes asked for at once.
+  /// - Parameter capacity: the size of the buffer, in bytes.
   init(_ source: any Source, capacity: Int = 64 << 10) {
     self.source = source
     self.capacity = capacity
   }
 
-  /// One read.
+  /// Reads once.
   mutating func read() throws -> (read: SourceEvent, bytes: [UInt8]) {
     var buffer = [UInt8](repeating: 0, count: capacity)
     let read = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
@@ -39,7 +41,7 @@ struct SourceDriver {
     return (read, Array(buffer[..<count]))
   }
 
-  /// Reads until the source waits or ends; bytes of one split that follow one another are put together.
+  /// Reads until the source waits or ends. Successive bytes of one split are joined.
   mutating func drain() throws -> [String] {
     var log: [String] = []
     var open: Int?
@@ -63,13 +65,13 @@ struct SourceDriver {
     }
   }
 
-  /// Says that all records of the splits that have ended are in batches that are cut.
+  /// Tells the source that every record of the ended splits is in a batch that was cut.
   mutating func finish() throws {
     for split in ended { try source.finish(split) }
     ended = []
   }
 
-  /// Where a later source goes on: after all that was given, each byte a record.
+  /// The cursor after all bytes that the source gave. Each byte counts as a record.
   func cursor() throws -> InputCursor {
     var cursor = InputCursor(done: source.done)
     let open = Set(given.keys).union(ended).union(source.openSplits)
@@ -84,14 +86,16 @@ struct SourceDriver {
     return cursor
   }
 
-  /// Whether what the source waits for comes within `seconds`.
+  /// Whether the wait of the source is over within `seconds`.
   func isReady(within seconds: Double = 0) -> Bool {
     guard let descriptor = awaited?.readiness?.descriptor else { return false }
     var query = pollfd(fd: descriptor, events: CShort(POLLIN), revents: 0)
     return poll(&query, 1, CInt(seconds * 1000)) > 0
   }
 
-  /// What the source gives because of `action`, which must wake a source that had nothing to give.
+  /// Expects that the source is idle, and that `action` wakes it.
+  ///
+  /// - Returns: the events that follow.
   mutating func after(_ action: () throws -> Void) throws -> [String] {
     #expect(try drain() == [])
     #expect(!isReady(), "ready with nothing to give")
@@ -100,7 +104,7 @@ struct SourceDriver {
     return try drain()
   }
 
-  /// What the source gives until it is `expected`, or for `hangSeconds`.
+  /// Reads until the events are `expected`, at most for `hangSeconds`.
   mutating func drain(until expected: [String]) throws -> [String] {
     let deadline = ContinuousClock.now + .seconds(hangSeconds)
     var log = try drain()
@@ -112,12 +116,12 @@ struct SourceDriver {
   }
 }
 
-/// A directory of its own for a test of a source, removed with its contents.
+/// A temporary directory for a test of a source; it is removed with its contents.
 final class SourceFolder {
   let path: String
 
   init() throws {
-    // Short, for the paths of Unix sockets.
+    // Short, because the path of a Unix socket has at most 107 bytes.
     path = "/tmp/evenkeel-\(UUID().uuidString.prefix(13))"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
   }
@@ -148,13 +152,13 @@ final class SourceFolder {
   func exists(_ name: String) -> Bool { access(self(name), F_OK) == 0 }
 }
 
-/// A descriptor of a producer: the other end of a FIFO or a connection; closed when it is let go.
+/// A producer: the other end of a FIFO or a connection. It closes when it is released.
 final class Producer {
   private var descriptor: Descriptor?
 
   init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
-  /// Opens a FIFO that somebody reads.
+  /// Opens a FIFO that has a reader.
   static func writing(_ path: String) throws -> Producer {
     let number = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
     try #require(number >= 0, "no reader")
@@ -177,7 +181,9 @@ final class Producer {
     return Producer(descriptor)
   }
 
-  /// Writes as much as there is room for; returns the number of bytes, or -1 when the peer is gone.
+  /// Writes as much as there is room for.
+  ///
+  /// - Returns: the number of bytes; -1 if the peer has closed.
   @discardableResult
   func write(_ text: String) -> Int {
     signal(SIGPIPE, SIG_IGN)
@@ -205,7 +211,7 @@ final class Producer {
 }
 
 extension SourceContext {
-  /// The real file system, from the beginning or from a cursor.
+  /// Opens on the real file system, at the beginning or at a cursor.
   static func real(_ cursor: InputCursor? = nil, done: Set<UInt64> = []) -> SourceContext {
     var context = SourceContext(ConnectorContext(fileSystem: POSIXFileSystem()), cursor: cursor)
     context.doneSplits = done

@@ -4,7 +4,7 @@ import Testing
 @testable import Connectors
 
 @Suite struct SubscriberQueueTests {
-  /// Takes all that is left, in pieces of `size`.
+  /// Takes the rest in pieces of `size` bytes.
   private func drain(_ queue: inout SubscriberQueue, by size: Int = 1) -> String {
     var taken: [UInt8] = []
     while !queue.isEmpty {
@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 3, 100])
-  func `writes come out behind the prologue and in order`(size: Int) {
+  func `writes come out in order after the prologue`(size: Int) {
     var queue = SubscriberQueue(prologue: bytes("head;"))
     for text in ["one;", "two;", "three;"] { #expect(queue.append(bytes(text)) == 0) }
     #expect(queue.writeCount == 4)
@@ -24,14 +24,14 @@ import Testing
     #expect(queue.writeCount == 0)
   }
 
-  @Test func `an empty write is nothing`() {
+  @Test func `an empty write adds nothing`() {
     var queue = SubscriberQueue(prologue: [])
     #expect(queue.append([]) == 0)
     #expect(queue.isEmpty)
     #expect(queue.unsent.isEmpty)
   }
 
-  @Test func `the oldest writes give way, but not the one under way`() {
+  @Test func `the oldest writes are dropped, but not one that was sent in part`() {
     let cost = 4 + SubscriberQueue.overhead
     var queue = SubscriberQueue(prologue: [], byteLimit: 2 * cost)
     #expect(queue.append(bytes("aaaa")) == 0)
@@ -43,14 +43,14 @@ import Testing
     #expect(drain(&queue) == "aaaddddeeee")
   }
 
-  @Test func `the prologue never gives way`() {
+  @Test func `the prologue is never dropped`() {
     var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: 1)
     #expect(queue.append(bytes("one;")) == 0)
     #expect(queue.append(bytes("two;")) == 1)
     #expect(drain(&queue) == "head;two;")
   }
 
-  @Test func `a write above the bound waits alone`() {
+  @Test func `a write above the bound is kept alone`() {
     var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: 100)
     _ = queue.append(bytes("one;"))
     #expect(queue.append([UInt8](repeating: 65, count: 1000)) == 1)
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test(arguments: 0..<20)
-  func `what comes out is whole writes in order, and what does not is counted`(seed: UInt64) {
+  func `whole writes come out in order, and the dropped ones are counted`(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
     let limit = Int.random(in: 1...2000, using: &random)
     var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: limit)

@@ -4,15 +4,15 @@ import Storage
 import TestSupport
 import Testing
 
-/// What a stream has delivered: the text of its output, its dead letters and its last checkpoint.
+/// The results of a stream: the text of its output, its dead letters and its last checkpoint.
 struct Delivery {
   let text: [UInt8]
   let deadLetters: [UInt8]
   let checkpoint: Checkpoint
 
-  /// What the stream `s` of the daemon has delivered.
+  /// Reads the results of the stream `s` of the daemon.
   ///
-  /// - Parameter name: that of the output's file; files that were rotated go ahead of it.
+  /// - Parameter name: the name of the output's file. Its text follows that of the rotated files.
   init(of name: String, state: String, in place: Workplace) throws {
     try self.init(
       of: name, deadLetters: "\(state)/s/dead-letters.ndjson", checkpoints: "\(state)/s", in: place)
@@ -28,7 +28,7 @@ struct Delivery {
     #expect(found?.skipped.isEmpty == true)
   }
 
-  /// The decompressed files of an output, the header once.
+  /// The decompressed text of all files of an output, with one header.
   static func text(of name: String, in place: Workplace) throws -> [UInt8] {
     var text: [UInt8] = []
     for file in files(of: name, in: place) {
@@ -45,7 +45,7 @@ struct Delivery {
     return text
   }
 
-  /// The files that were rotated, in their order, and the one that grows.
+  /// The rotated files in their order, then the growing one.
   static func files(of name: String, in place: Workplace) -> [String] {
     let path = URL(fileURLWithPath: place.path(name))
     let stem = path.lastPathComponent.prefix { $0 != "." } + "-"
@@ -56,8 +56,8 @@ struct Delivery {
       .map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 } + [name]
   }
 
-  /// Expects what another run has delivered. What may differ is how the output is cut into frames,
-  /// and with it the lengths of its files, and when a file was begun.
+  /// Expects the same results as those of another run. The frames may differ, and so the lengths and the times
+  /// of the files.
   func expectEqual(
     to other: Delivery, output name: String, in place: Workplace, _ hint: String
   ) throws {
@@ -66,7 +66,7 @@ struct Delivery {
     #expect(difference == nil, "the output differs from byte \(difference ?? 0) on; \(hint)")
     #expect(deadLetters == other.deadLetters, "\(hint)")
     var (found, expected) = (checkpoint, other.checkpoint)
-    // How far the files have come is what stands in them, whatever the frames.
+    // The texts were compared, so the lengths of the files need not be equal.
     #expect(found.output?.byteCount == (try? place.read(name).count), "\(hint)")
     #expect(found.deadLetters?.byteCount ?? 0 == deadLetters.count, "\(hint)")
     for key in [\Checkpoint.output, \.deadLetters] {
@@ -81,7 +81,7 @@ struct Delivery {
 }
 
 extension InputCursor {
-  /// Forgets which files the splits are, of two copies of one.
+  /// Removes the identity of the files, because the two runs read two copies.
   mutating func forgetFiles() {
     if done?.bytes.isEmpty == false { done = OpaqueBytes("done") }
     for index in splits.indices { splits[index].source = nil }

@@ -5,9 +5,9 @@ import Storage
 import TestSupport
 import Testing
 
-/// Disks that fill up, refuse, or lose what was there: the stream waits, and goes on whole.
+/// Disks that are full, read-only or without the input: the stream waits, and loses nothing.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct DiskTests {
-  /// What follows the output's path or the state directory of a stream that follows `in`.
+  /// The configuration of a stream that follows `in`.
   private static func stream(_ output: String) -> String {
     """
     s:
@@ -33,7 +33,7 @@ import Testing
     try handle.close()
   }
 
-  /// What the same stream delivers where nothing fails.
+  /// The results of the same stream without a fault.
   private func reference(_ input: [UInt8]) throws -> Delivery {
     let place = try Workplace()
     try place.write("in", input)
@@ -52,7 +52,7 @@ import Testing
     #expect(isWhole, "\(daemon.log)")
   }
 
-  /// A delivery by another run over a copy of the input, whose file is another one.
+  /// Expects the results of another run, over a copy of the input.
   private func expect(
     _ found: Delivery, equals expected: Delivery, in place: Workplace, _ output: String
   )
@@ -73,7 +73,8 @@ import Testing
   }
 
   @Test(.enabled(if: mayMount), arguments: [["disk"], ["state"], ["disk", "state"]])
-  func `a stream on a full disk waits, and completes when there is room`(full: [String]) throws {
+  func `a stream waits while a disk is full, and completes when it has room`(full: [String]) throws
+  {
     let place = try Workplace()
     let disks = try full.map { try SmallDisk($0, in: place) }
     try? FileManager.default.createDirectory(
@@ -113,7 +114,7 @@ import Testing
     try place.write("in", ("n,x\n" + Self.records(0..<1000)).utf8)
     let daemon = try Daemon(in: place, Self.stream("out"))
     try expectOutput(of: "out", holds: good(try place.read("in")), from: daemon)
-    // Nothing in it is open between two checkpoints.
+    // Between two checkpoints the stream has no open file in it.
     let mounted = try place.shell(
       "mount --bind state/s state/s && mount -o remount,bind,ro state/s")
     defer { _ = try? place.shell("umount -l state/s") }
@@ -132,7 +133,7 @@ import Testing
       in: place, "out")
   }
 
-  @Test func `an input that is not there is waited for, and others go on meanwhile`() throws {
+  @Test func `a stream waits for a missing input while others run`() throws {
     let place = try Workplace()
     try place.write("in", ("n,x\n" + Self.records(0..<100)).utf8)
     let absent = """
@@ -156,10 +157,10 @@ import Testing
     #expect(finished.exitCode == 0, "\(finished.errors)")
   }
 
-  @Test func `a reader of the standard output that goes costs its stream alone`() throws {
+  @Test func `a closed standard output stops only the stream that writes to it`() throws {
     let place = try Workplace()
     try place.write("in", ("n,x\n" + Self.records(0..<30_000)).utf8)
-    // More than a pipe holds.
+    // The text is larger than a pipe.
     let printed = """
 
       printed:
@@ -184,12 +185,12 @@ import Testing
     #expect(finished.exitCode == 0, "\(finished.errors)")
   }
 
-  @Test func `a daemon out of descriptors backs off, and goes on when it has them`() throws {
+  @Test func `a daemon without free descriptors waits, and goes on when it has them`() throws {
     let place = try Workplace()
     try place.write("in", ("n,x\n" + Self.records(0..<1000)).utf8)
     let daemon = try Daemon(in: place, Self.stream("out"))
     try expectOutput(of: "out", holds: good(try place.read("in")), from: daemon)
-    // What is open stays so; nothing more is opened, a checkpoint's file included.
+    // Open files stay open. No other file can be opened, the next checkpoint included.
     let limit = "prlimit --pid \(daemon.running.identifier) --nofile="
     #expect(try place.shell(limit + "3:").exitCode == 0)
     try append(Self.records(1000..<3000), to: "in", in: place)

@@ -5,7 +5,7 @@ import Storage
 import TestSupport
 import Testing
 
-/// The real daemon, killed at moments of no choice, delivers what it would have delivered.
+/// The real daemon, killed at random moments, gives the results of a run that was not killed.
 @Suite(.serialized) struct KillTests {
   static let scenarios = [
     Scenario(source: .file, kills: 3),
@@ -18,7 +18,9 @@ import Testing
   ]
 
   @Test(.timeLimit(.minutes(10)), arguments: scenarios)
-  func `a killed daemon goes on as if nothing had happened`(_ scenario: Scenario) throws {
+  func `a killed daemon resumes, and its results are those of an undisturbed run`(
+    _ scenario: Scenario
+  ) throws {
     let place = try Workplace()
     var random = SeededGenerator()
     var input = try ScenarioInput(scenario, in: place)
@@ -31,7 +33,7 @@ import Testing
     let hint = "\(scenario.testDescription), seed \(testSeed), \(kills) kills"
     var spanMicroseconds = 500_000.0
     if scenario.source == .file {
-      // It is all there, so how long it takes can be measured.
+      // The input is complete, so the time of a run can be measured.
       let began = ContinuousClock.now
       try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
       spanMicroseconds = span(of: began.duration(to: .now), for: kills)
@@ -47,8 +49,8 @@ import Testing
       }
       running.signal(SIGKILL)
       #expect(try running.wait().exitCode == 128 + SIGKILL, "seed \(testSeed)")
-      if bytesBehindCheckpoint(scenario, in: place) { takenBack += 1 }
-      // Nothing kept yet: a little more time, so that not every start is in vain.
+      if hasBytesAfterCheckpoint(scenario, in: place) { takenBack += 1 }
+      // Without a checkpoint the next run gets more time, so that not every start is in vain.
       if !hasCheckpoint(in: place) { spanMicroseconds *= 1.5 }
     }
     while try input.grow(using: &random) {}
@@ -56,7 +58,7 @@ import Testing
     if scenario.source != .file {
       try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
     }
-    print("\(hint), \(takenBack) of them with output behind the checkpoint")
+    print("\(hint), \(takenBack) of them with output after the checkpoint")
 
     let killed = try Delivery(of: scenario.output, state: "state", in: place)
     let whole = try Delivery(of: scenario.reference, state: "reference", in: place)
@@ -69,7 +71,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(10)))
-  func `a killed normalize goes on as if nothing had happened`() throws {
+  func `a killed normalize resumes, and its results are those of an undisturbed run`() throws {
     let place = try Workplace()
     var random = SeededGenerator()
     let scenario = Scenario(source: .file, kills: 3)
@@ -93,13 +95,13 @@ import Testing
       usleep(.random(in: 20_000...UInt32(spanMicroseconds), using: &random))
       running.signal(SIGKILL)
       if try running.wait().exitCode == 128 + SIGKILL { met += 1 }
-      // The name of the output says that it is whole.
+      // An output has its name only when it is whole.
       let output = try Delivery.text(of: "killed.csv.zst", in: place)
       #expect(output.isEmpty || output.lineCount == input.outputLines, "\(hint)")
     }
     let last = try place.start(command("killed"), input: nil).wait()
     #expect(last.exitCode == 0, "\(hint)\n\(last.errors)")
-    // Once more than needed takes nothing away.
+    // One run more changes nothing.
     #expect(try place.start(command("killed"), input: nil).wait().exitCode == 0, "\(hint)")
     print("\(hint), \(met) of them before the end")
     let (killed, expected) = try (delivery("killed", in: place), delivery("whole", in: place))
@@ -108,9 +110,9 @@ import Testing
     try killed.expectEqual(to: expected, output: "killed.csv.zst", in: place, hint)
   }
 
-  /// The longest time to a kill, in µs, with which so many fall on all of the work.
+  /// The longest time to a kill, in µs, so that the kills spread over all of the work.
   private func span(of work: Duration, for kills: Int) -> Double {
-    // A start takes some time before anything is done.
+    // A process needs some time to start.
     100_000 + 2e6 * (work / .seconds(1)) / Double(kills + 1)
   }
 
@@ -126,7 +128,7 @@ import Testing
     let running = try place.start([binary, "run", "--config", configuration], input: nil)
     let isWhole = try eventually {
       usleep(100_000)
-      // Before it runs, what stands in the output may still be what a killed one has left.
+      // Until the stream runs, the output may hold text of the killed run.
       let log = try String(contentsOfFile: running.errors, encoding: .utf8)
       return try log.contains("stream runs")
         && Delivery.text(of: output, in: place).lineCount >= lines
@@ -141,8 +143,8 @@ import Testing
     (try? CheckpointStore.newest(in: place.path("state/s"), of: POSIXFileSystem())) != nil
   }
 
-  /// Whether something was written that the newest checkpoint does not know of.
-  private func bytesBehindCheckpoint(_ scenario: Scenario, in place: Workplace) -> Bool {
+  /// Whether the output has bytes after the position of the newest checkpoint.
+  private func hasBytesAfterCheckpoint(_ scenario: Scenario, in place: Workplace) -> Bool {
     let found = try? CheckpointStore.newest(in: place.path("state/s"), of: POSIXFileSystem())
     let known = found?.checkpoint.output
     let files = Delivery.files(of: scenario.output, in: place)

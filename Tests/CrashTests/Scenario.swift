@@ -3,13 +3,13 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A stream of the real daemon that is run once to its end, and once killed again and again.
+/// A stream of the real daemon. It runs once undisturbed, and once with kills.
 struct Scenario: Sendable, CustomTestStringConvertible {
   enum Source: Sendable {
     case file
-    /// A directory into which the last files are moved meanwhile.
+    /// A directory. The test moves the last files into it during the run.
     case directory
-    /// A file that is appended to meanwhile.
+    /// A file. The test appends to it during the run.
     case follow
   }
 
@@ -18,7 +18,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   var isCompressed = true
   var badRecords = "dead_letter"
   var rotates = false
-  /// In the fast dose; the full one has ten times as many.
+  /// The number of kills of a short run; a full one has ten times as many.
   var kills: Int
 
   var testDescription: String {
@@ -38,7 +38,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
       case .directory: "directory: { path: dir }"
       case .follow: "follow: { path: \(input) }"
       }
-    // Batches cut by time would end where the clock says.
+    // A long delay, because batches that are cut by time differ from run to run.
     return """
       state_directory: \(state)
       control: { listen: off }
@@ -57,18 +57,18 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// The input of a scenario, and how the part of it that comes late comes.
+/// The input of a scenario. A part of it comes during the run.
 struct ScenarioInput {
-  /// The lines that a whole output has.
+  /// The number of lines of a whole output.
   let outputLines: Int
   private let scenario: Scenario
   private let place: Workplace
-  /// What is appended to the followed file.
+  /// The bytes that are still to be appended to the followed file.
   private var rest: [UInt8] = []
-  /// The files that are moved into the directory, in the order of their names.
+  /// The files that are still to be moved into the directory, in the order of their names.
   private var lateFiles: [String] = []
 
-  /// Enough that the last kills meet the daemon at work, too.
+  /// Enough records that the daemon still works at the last kills.
   static let rows = runsFullDose ? 60_000 : 12_000
   private static let badLine = Array("{broken\n".utf8)
 
@@ -81,7 +81,7 @@ struct ScenarioInput {
     var lines = generated.output.split(separator: UInt8(ascii: "\n")).map { Array($0) + [10] }
     let header = scenario.format == "csv" ? [lines.removeFirst()] : []
     outputLines = lines.count + header.count
-    // Single ones, and more in a row than are passed on at once.
+    // Single bad records, and more in a row than a stage passes on at once.
     for index in stride(from: lines.count - 50, to: 100, by: -19) {
       lines.insert(Self.badLine, at: index)
     }
@@ -108,7 +108,9 @@ struct ScenarioInput {
     }
   }
 
-  /// Writes a file, in frames that begin anywhere; returns its name.
+  /// Writes a file, compressed if the scenario says so. Its frames begin at any byte.
+  ///
+  /// - Returns: the name of the file.
   @discardableResult
   private func write(_ bytes: [UInt8], to name: String) throws -> String {
     try place.write(name, bytes)
@@ -124,7 +126,9 @@ struct ScenarioInput {
     try FileManager.default.moveItem(atPath: place.path(name), toPath: place.path("dir/" + name))
   }
 
-  /// Lets one part more of what is late come; false where all is there.
+  /// Adds one more part to the input.
+  ///
+  /// - Returns: false if the input is complete.
   mutating func grow(using random: inout SeededGenerator) throws -> Bool {
     if !lateFiles.isEmpty {
       try moveIn()

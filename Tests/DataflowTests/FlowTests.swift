@@ -63,7 +63,7 @@ import Testing
     #expect(items.current.isEmpty)
   }
 
-  @Test func `a flow that was let go of still runs to its end`() {
+  @Test func `a flow that nobody holds runs to its end`() {
     let ending = Ending()
     do { flow(Numbers(count: 5000), through: 2, Collecting(items), ending).start() }
     #expect(ending.wait())
@@ -82,7 +82,9 @@ import Testing
 
   // MARK: Bounds
 
-  /// Runs a flow whose sink takes nothing until told; returns how many steps the source took.
+  /// Runs a flow whose sink is stuck until all other stages are idle.
+  ///
+  /// - Returns: the steps that the source took until then.
   private func stepsBeforeBlockedSink(
     _ source: Numbers, buffer: Flow.Buffer, through stages: Int
   ) -> Int {
@@ -95,7 +97,7 @@ import Testing
     }
     flow(source, buffer: buffer, through: stages, sink, ending).start()
     #expect(entered.waits())
-    // The sink is stuck, so nothing wakes the others once they are idle.
+    // The sink is stuck, so idle stages stay idle.
     #expect(own.waits { $0.bulk.isIdle })
     let steps = source.steps.current
     for _ in 0..<source.count { gate.signal() }
@@ -105,8 +107,8 @@ import Testing
   }
 
   @Test func `a source stops when the channels hold their bound of elements`() {
-    // The sink holds one, and every channel three at most; one that was full is filled again when
-    // half of it is free.
+    // The sink holds one element, and each channel at most three. A full channel takes more when half of it is
+    // free.
     let steps = stepsBeforeBlockedSink(
       Numbers(count: 40), buffer: .init(elements: 3, bytes: 1 << 20), through: 2)
     #expect((7...10).contains(steps))
@@ -119,7 +121,7 @@ import Testing
     #expect((5...7).contains(steps))
   }
 
-  @Test func `a source is never further ahead of the sink than the bound`() {
+  @Test func `a source never emits more than the bound before the sink takes it`() {
     let source = Numbers(count: 2000)
     let (greatestLead, taken) = (Shared(0), Shared(0))
     var sink = Collecting(items)
@@ -135,7 +137,7 @@ import Testing
     let ending = Ending()
     flow(source, buffer: .init(elements: 2, bytes: 1 << 20), through: 1, sink, ending).start()
     #expect(ending.wait())
-    // Two channels of two; the last step of the source emits nothing.
+    // There are two channels of two. The last step of the source emits nothing.
     #expect(greatestLead.current <= 5)
   }
 
@@ -167,7 +169,7 @@ import Testing
     #expect(items.current == Array(0..<9))
   }
 
-  @Test func `a failure of the sink stops the source and lets every stage go before completion`() {
+  @Test func `a failure of the sink stops the source and releases every stage before completion`() {
     var source = Numbers()
     var stage = Mapping { [$0] }
     var sink = Collecting(items)
@@ -177,7 +179,7 @@ import Testing
     sink.onItem = { item in
       guard item.number < 3 else { throw TestFailure(number: item.number) }
     }
-    // A source that is in the middle of a step when the sink fails is waited for.
+    // A long step, so that the flow must wait for the source when the sink fails.
     source.onStep = { if $0 > 6 { usleep(2000) } }
     let steps = source.steps
     let atCompletion = Shared<(living: Int, steps: Int)?>(nil)
@@ -188,7 +190,7 @@ import Testing
     var flow: Flow? = Flow.from(source, buffer: buffer, threads: own.threads)
       .through(stage, buffer: buffer)
       .into(sink) { ending.complete($0) }
-    // What the test itself holds of the stages goes first.
+    // The test releases its own copies.
     source.life = nil
     stage.life = nil
     sink.life = nil
@@ -202,7 +204,7 @@ import Testing
     #expect(ending.count == 1)
   }
 
-  @Test func `a sink that has enough ends the flow without a failure`() {
+  @Test func `a sink that finishes ends the flow without a failure`() {
     var sink = Collecting(items)
     sink.finishesAfter = 4
     let ending = Ending()
@@ -214,7 +216,7 @@ import Testing
 
   // MARK: Stopping and cancelling
 
-  @Test func `stop ends the source early and everything emitted before goes its way`() {
+  @Test func `stop ends the source early, and everything emitted before reaches the sink`() {
     var source = Numbers()
     source.farewell = -1
     let reached = DispatchSemaphore(value: 0)
@@ -232,7 +234,7 @@ import Testing
     #expect(ending.count == 1)
   }
 
-  @Test func `a flow that is stopped before its start completes with the source's last words`() {
+  @Test func `a flow that is stopped before its start completes with the source's last element`() {
     var source = Numbers()
     source.farewell = -1
     let ending = Ending()
@@ -259,7 +261,7 @@ import Testing
     #expect(ending.count == 1)
   }
 
-  /// Live stages whose turns are long use the share of the others too: two threads more in all.
+  /// Live stages with long turns also use the share of the bulk stages: two threads more in all.
   @Test(arguments: [(Flow.Kind.live, 6), (.bulk, 4)])
   func `many flows at work share a few threads`(kind: Flow.Kind, threads: Int) {
     let atWork = AtWork()
@@ -276,7 +278,7 @@ import Testing
     #expect(atWork.most <= threads)
   }
 
-  @Test func `cancel drops what waits before a slow sink`() {
+  @Test func `cancel drops the elements that wait for a slow sink`() {
     let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     var sink = Collecting(items)
     sink.onItem = { _ in
@@ -305,7 +307,7 @@ import Testing
   }
 }
 
-/// Emits every element several times, a step each.
+/// Emits every element several times, once a step.
 private struct Repeating: Stage {
   let times: Int
   private var item: Item?

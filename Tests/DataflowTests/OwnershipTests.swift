@@ -2,11 +2,13 @@ import Testing
 
 @testable import Dataflow
 
-/// What has two owners is copied by the one that changes it: half a megabyte for every batch.
+/// An element has one owner at a time. With two owners, a change would copy half a megabyte for every batch.
 @Suite struct OwnershipTests {
-  @Test(arguments: [1, 2]) func `what a stage or a worker takes has no other owner`(workers: Int) {
+  @Test(arguments: [1, 2]) func `a stage and a worker are the only owners of an element`(
+    workers: Int
+  ) {
     let shared = Shared(0)
-    // So large that each wakes who takes it, while who put it is still at it.
+    // The elements are so large that each wakes its consumer while the producer is still in its step.
     let buffer = Flow.Buffer(elements: 4, bytes: 4 << 20)
     let ending = Ending()
     let items = Shared<[Int]>([])
@@ -30,7 +32,7 @@ private struct Owned: Sized, Sendable {
   private var memory = Memory()
   var byteCount: Int { 1 << 20 }
 
-  /// Adds to `shared` if somebody else has the memory, too.
+  /// Adds 1 to `shared` if the memory has another owner.
   mutating func look(_ shared: Shared<Int>) {
     if !isKnownUniquelyReferenced(&memory) { shared.withValue { $0 += 1 } }
   }

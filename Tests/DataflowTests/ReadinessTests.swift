@@ -18,7 +18,7 @@ import Testing
     #expect(Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
   }
 
-  @Test func `a source that waits for a pipe goes on when bytes come`() throws {
+  @Test func `a source that waits for a pipe resumes when bytes come`() throws {
     let pipe = try Pipe()
     let (ending, received) = (Ending(), DispatchSemaphore(value: 0))
     var sink = Collecting(items)
@@ -26,7 +26,7 @@ import Testing
     let flow = flow(PipeReading(pipe), sink: sink, ending)
     flow.start()
     for byte in 1...20 as ClosedRange<UInt8> {
-      // One by one: the source waits before every byte.
+      // Single bytes, so that the source waits before each.
       write([byte], to: pipe.writeEnd)
       #expect(received.waits())
     }
@@ -48,7 +48,7 @@ import Testing
     pipe.closeWriteEnd()
   }
 
-  @Test func `cancel lets a source go that waits for a pipe`() throws {
+  @Test func `cancel releases a source that waits for a pipe`() throws {
     let pipe = try Pipe()
     let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
     let flow = flow(PipeReading(pipe) { waiting.signal() }, ending)
@@ -57,14 +57,14 @@ import Testing
     flow.cancel(TestFailure(number: 1))
     #expect(ending.wait())
     #expect(ending.failure == TestFailure(number: 1))
-    // With no reader left, the other end says so.
+    // The write end reports that no reader is left.
     var query = pollfd(fd: pipe.writeEnd, events: 0, revents: 0)
     #expect(poll(&query, 1, 20_000) == 1)
     #expect(query.revents & Int16(POLLERR) != 0)
     pipe.closeWriteEnd()
   }
 
-  @Test func `a source that still waits after stop is resumed by its descriptor alone`() throws {
+  @Test func `only its descriptor resumes a source that still waits after stop`() throws {
     let pipe = try Pipe()
     let (ending, waiting) = (Ending(), DispatchSemaphore(value: 0))
     var source = PipeReading(pipe) { waiting.signal() }
@@ -81,7 +81,7 @@ import Testing
     #expect(items.current == [7])
   }
 
-  @Test func `many flows that wait for pipes at once all go on`() throws {
+  @Test func `many flows that wait for pipes at once all resume`() throws {
     var flows: [(pipe: Pipe, ending: Ending)] = []
     for _ in 0..<100 {
       let (pipe, ending) = (try Pipe(), Ending())
@@ -98,7 +98,7 @@ import Testing
     #expect(items.current.sorted() == (0..<5).flatMap { Array(repeating: $0, count: 100) })
   }
 
-  @Test func `a descriptor's number that was used before is watched anew`() throws {
+  @Test func `a descriptor with a reused number is watched again`() throws {
     for round in 0..<100 {
       let first = try Pipe()
       let number = first.readEnd
@@ -121,8 +121,8 @@ import Testing
     #expect(items.current == Array(0..<100))
   }
 
-  @Test func `a stage that closes what it waits for ends no other's wait`() throws {
-    // So high that no other test is given it.
+  @Test func `a stage that closes its descriptor does not end the wait of another stage`() throws {
+    // A number that is too high for the descriptors of other tests.
     let number: Int32 = 500
     let (first, input) = (try Pipe(readEnd: number), try Pipe())
     let (ending, secondEnding) = (Ending(), Ending())
@@ -133,7 +133,7 @@ import Testing
     let sink = Attending(
       first, onItem: { took.signal() },
       onEnd: {
-        // The number is another stage's before this one has ended.
+        // The new stage uses the number before this one has ended.
         guard let pipe = try? Pipe(readEnd: number) else { return }
         second.withValue { $0 = pipe }
         flow(PipeReading(pipe) { waiting.signal() }, secondEnding).start()
@@ -160,17 +160,17 @@ import Testing
 
 private struct PipeError: Error {}
 
-/// Both ends of a pipe; the read end belongs to the stage that reads it.
+/// Both ends of a pipe. The stage that reads it owns the read end.
 private final class Pipe: Sendable {
   let readEnd: Int32
   let writeEnd: Int32
 
-  /// - Parameter readEnd: the number that the read end is to have, or the next free one.
+  /// - Parameter readEnd: the least number of the read end; nil is any number.
   init(readEnd wanted: Int32? = nil) throws {
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else { throw PipeError() }
     if let wanted, ends[0] != wanted {
-      // The least free number from there on.
+      // The least free number that is not below it.
       let first = fcntl(ends[0], F_DUPFD, wanted)
       close(ends[0])
       ends[0] = first
@@ -181,7 +181,7 @@ private final class Pipe: Sendable {
   func closeWriteEnd() { close(writeEnd) }
 }
 
-/// Reads a pipe a byte a step, and closes it when let go of.
+/// Reads one byte of a pipe a step. Closes the pipe when it is released.
 private struct PipeReading: Stage {
   private final class Reader: Sendable {
     let descriptor: Int32
@@ -189,7 +189,7 @@ private struct PipeReading: Stage {
     deinit { close(descriptor) }
   }
 
-  /// Whether it reads on to the end after it was stopped.
+  /// Whether it reads to the end after a stop.
   var drainsAtEnd = false
   private let reader: Reader
   private let onWait: @Sendable () -> Void
@@ -215,7 +215,7 @@ private struct PipeReading: Stage {
   }
 }
 
-/// Takes items and attends to a pipe meanwhile, which it closes at the end.
+/// Takes items while it waits for a pipe, and closes the pipe at the end.
 private struct Attending: Stage {
   private let descriptor: Int32
   private let onItem: @Sendable () -> Void

@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 3, 8])
-  func `outputs keep the order of the inputs though workers finish at random`(workers: Int) {
+  func `outputs keep the order of the inputs if workers finish at random`(workers: Int) {
     let seed = testSeed
     let random = Shared(SeededGenerator(seed: seed))
     let ending = Ending()
@@ -35,7 +35,7 @@ import Testing
     #expect(items.current == (0..<400).map { $0 * 2 }, "seed \(seed)")
   }
 
-  @Test func `an element that takes long holds back those behind it, not before it`() {
+  @Test func `a slow element holds back the elements after it, and none before it`() {
     let (gate, others) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let ending = Ending()
     let source = Numbers(count: 100)
@@ -44,7 +44,7 @@ import Testing
       return item
     }
     flow.start()
-    // 0 … 4, and then 6, 7, 8: four elements that were taken and not put are the most for two.
+    // Elements 0 to 4 and 6 to 8. Two workers have at most four elements that were taken and not emitted.
     for _ in 0..<8 { #expect(others.waits()) }
     #expect(others.staysQuiet())
     #expect(items.current.count <= 5)
@@ -53,7 +53,7 @@ import Testing
     #expect(items.current == Array(0..<100))
   }
 
-  @Test func `workers do not run ahead of a sink that takes nothing`() {
+  @Test func `workers stop while the sink takes nothing`() {
     let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let worked = Shared(0)
     var sink = Collecting(items)
@@ -69,14 +69,14 @@ import Testing
     }.start()
     #expect(entered.waits())
     #expect(own.waits { $0.bulk.isIdle })
-    // One in the sink, and three in the channel and with workers.
+    // One element is in the sink, three are in the channel and with workers.
     #expect((3...4).contains(worked.current))
     for _ in 0..<50 { gate.signal() }
     #expect(ending.wait())
     #expect(items.current == Array(0..<50))
   }
 
-  @Test func `no more elements are worked on at once than there are workers`() {
+  @Test func `each worker has one element at a time`() {
     let atWork = AtWork()
     let ending = Ending()
     flow(Numbers(count: 200), workers: 3, ending) { item in
@@ -87,11 +87,11 @@ import Testing
     #expect(atWork.most <= 3)
   }
 
-  @Test func `a failure of a worker arrives after all that came before its element`() {
+  @Test func `a failure of a worker arrives after all elements before its own`() {
     let ending = Ending()
     let late = DispatchSemaphore(value: 0)
     flow(Numbers(), workers: 4, ending) { item in
-      // The element before the bad one is finished last.
+      // The element before the bad one finishes last.
       if item.number == 9 { #expect(late.waits()) }
       if item.number == 10 {
         late.signal()
@@ -105,7 +105,7 @@ import Testing
     #expect(ending.count == 1)
   }
 
-  @Test func `a failure of the source arrives after what the workers had left to do`() {
+  @Test func `a failure of the source arrives after the remaining work`() {
     let ending = Ending()
     flow(Numbers(failsAt: 20), workers: 3, ending) { item in
       usleep(100)
@@ -116,7 +116,7 @@ import Testing
     #expect(items.current == Array(0..<20))
   }
 
-  @Test func `no worker works any more once a flow has completed`() {
+  @Test func `no worker works after its flow has completed`() {
     let atWork = Shared(0)
     let atCompletion = Shared(-1)
     let ending = Ending { atCompletion.withValue { $0 = atWork.current } }

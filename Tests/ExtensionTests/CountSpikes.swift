@@ -4,8 +4,9 @@ import Operators
 import Records
 import State
 
-/// A made-up operator in one file: counts the batches in which a feature's mean is far from its running mean,
-/// raises an event for each, and keeps such a batch from moving the feature's moments.
+/// A made-up operator in one file. It counts the batches in which a feature's mean is far from its running mean.
+///
+/// It raises an event for each such batch, and keeps the batch from moving the moments of the feature.
 struct CountSpikes: BatchOperator {
   static let limit = Setting(
     "limit", .positive, default: 3, option: .value("spike-limit", "z"),

@@ -7,12 +7,12 @@ import Testing
 @testable import ControlPlane
 @testable import Storage
 
-/// A decoder, what it reads, and what its inputs are made of.
+/// A decoder, with valid inputs and the pieces that mutations insert.
 struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertible {
   let description: String
   let seeds: @Sendable () throws -> [[UInt8]]
   let pieces: [[UInt8]]
-  /// Reads an input; false where it, or a record of it, is refused.
+  /// Reads an input; false if it or one of its records is refused.
   let read: @Sendable ([UInt8]) -> Bool
 
   var testDescription: String { description }
@@ -148,7 +148,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     }
   }
 
-  // MARK: Files beside the stream
+  // MARK: State and configuration
 
   private static let safetensors = FuzzTarget(
     "safetensors",
@@ -168,7 +168,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
       return [try checkpoint.serialized(), try tensors.serialized()]
     },
     read: { input in
-      // A checkpoint's checksum refuses nearly all; the layers below must stand by themselves.
+      // The checksum refuses nearly every mutated checkpoint, so the layers below it are read by themselves.
       _ = try? Checkpoint(serialized: input)
       guard let file = try? Safetensors(serialized: input) else { return false }
       _ = file.tensors.values.map(\.doubles)
@@ -212,7 +212,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
       }
     })
 
-  /// Asks for whatever is there, as every kind of value.
+  /// Reads every key as every kind of value.
   private static func ask(_ section: ConfigurationSection) {
     for key in section.keys {
       _ = section.read([
@@ -248,7 +248,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     },
     read: { input in
       guard let head = try? HTTPRequestHead(parsing: input) else { return false }
-      // What is believed of a request is within what its head can say.
+      // The values of a head that was accepted are within the limits.
       return head.contentLength >= 0 && head.path.hasPrefix("/") && head.fields.count <= 64
     })
 }

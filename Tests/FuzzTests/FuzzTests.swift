@@ -3,11 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Every decoder under mutated input: it throws or reads, and never traps, hangs or hoards.
+/// Every decoder reads or refuses mutated input. It never traps, hangs or takes much memory.
 @Suite(.serialized) struct FuzzTests {
-  /// Of one input; a read takes a thousandth of it.
+  /// The most processor time of one input; a read takes a thousandth of it.
   private static let mostSeconds = 2.0
-  /// More than the process had: one input of a few kilobytes is not worth a hundredth of it.
+  /// The most memory that the inputs may add; an input of a few kilobytes takes less than a hundredth of it.
   private static let mostBytes = 1 << 30
 
   @Test(.timeLimit(.minutes(60)), arguments: FuzzTarget.all)
@@ -40,18 +40,18 @@ import Testing
       }
     }
     print("\(target): \(dose) inputs, \(read) of them read whole, seed \(seed)")
-    // Mutations that are all refused at once, or all taken, try little.
+    // Mutations that are all accepted test little.
     #expect(read < dose, "seed \(seed)")
   }
 
   @Test(arguments: FuzzTarget.all)
-  func `what the mutations start from is read`(_ target: FuzzTarget) throws {
+  func `the inputs that the mutations change are read`(_ target: FuzzTarget) throws {
     for (index, input) in try target.seeds().enumerated() {
       #expect(target.read(input), "seed input \(index)")
     }
   }
 
-  /// Leaves an input where somebody can look at it.
+  /// Writes an input to a temporary file.
   private func keep(_ input: [UInt8], of target: FuzzTarget) throws {
     let path = FileManager.default.temporaryDirectory
       .appendingPathComponent("evenkeel-fuzz-\(target)-\(UUID().uuidString)")

@@ -1,9 +1,9 @@
-"""Runs the daemon under load for minutes and sees that it stays as it is.
+"""Runs the daemon under load for minutes and checks that it does not degrade.
 
-Four streams take some thousand records a second from producers that come and go, plain and
-compressed; one has a subscriber that comes and goes too, one a changing configuration. The resident
-memory and the open descriptors of the second half must not exceed those of the first, every record
-must come out once, and the latency of batches is reported from /metrics.
+Four streams take some thousand records a second, plain and compressed, from producers that connect and leave.
+One stream has a subscriber that reconnects, one has a configuration that changes. The second half of the run must
+not need more memory or descriptors than the first, and every record must come out once. The program prints the
+latency of batches from /metrics.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 FEATURES = 8
-# What an allocator and Dispatch's threads may come to need late, and what a leak soon exceeds.
+# The allocator and the threads of Dispatch may need this much late in a run. A leak soon exceeds it.
 MEMORY_SLACK = 8 << 20
 DESCRIPTOR_SLACK = 16
 
@@ -82,7 +82,7 @@ class Stream:
                     continue
 
     def feed(self, connection, header, made):
-        """Sends for a second or so, then leaves; a record that was not taken is sent again."""
+        """Sends for about a second, then leaves. The next call sends a record again that was not taken."""
         until = time.monotonic() + made.uniform(0.5, 2)
         start, count = time.monotonic(), 0
         if not take_whole(connection, header):
@@ -110,7 +110,7 @@ class Stream:
 
 
 def take_whole(connection, data):
-    """Whether the daemon took all of it: a Unix socket tells how much of a write was taken."""
+    """Returns whether the daemon took all bytes. A Unix socket tells how many it took."""
     sent = 0
     try:
         while sent < len(data):
@@ -129,7 +129,7 @@ def metrics(folder):
 
 
 def latency_bound(text, stream, share):
-    """The bound of the histogram's bucket at or below which that share of the batches lies."""
+    """Returns the upper bound of the bucket below which that share of the batches lies."""
     pattern = rf'evenkeel_stream_batch_latency_seconds_bucket{{(?=[^}}]*stream="{stream}").*?le="([^"]+)".*?}} (\S+)'
     buckets = [(bound, float(count)) for bound, count in re.findall(pattern, text)]
     return next(bound for bound, count in buckets if count >= share * buckets[-1][1])
@@ -156,7 +156,7 @@ def main():
     streams = [Stream(folder, index, arguments.rate, stopped) for index in range(4)]
     samples = []
     start = time.monotonic()
-    # The first tenth is for caches to fill and threads to start.
+    # In the first tenth caches fill and threads start.
     while (elapsed := time.monotonic() - start) < arguments.seconds:
         time.sleep(1)
         if daemon.poll() is not None:

@@ -55,7 +55,7 @@ import Testing
       ])
   }
 
-  @Test func `where none is whole the error names them, a few of many`() throws {
+  @Test func `if every checkpoint is damaged, the error names the newest ones`() throws {
     let store = try store()
     try store.write(checkpoint(1))
     try put([], at: path(1))

@@ -14,7 +14,7 @@ import Testing
     return batches
   }
 
-  /// Adds the records of these numbers, as long as the batch under way takes them.
+  /// Adds records with these numbers.
   private func add(_ numbers: Range<Int>, to batches: inout Batcher) {
     for number in numbers {
       batches.add { batch, limit in
@@ -40,7 +40,9 @@ import Testing
     return try #require(whole)
   }
 
-  /// The numbers that a batch holds, in its columns and in its text alike.
+  /// Expects the same numbers in the columns and in the text of a block.
+  ///
+  /// - Returns: the numbers.
   private func numbers(_ batch: RecordBlock) -> [Int] {
     let values = (0..<batch.columns.count).map {
       Int(batch.columns[record: $0, feature: 0])
@@ -53,7 +55,7 @@ import Testing
     return values
   }
 
-  @Test func `whole batches leave together, without the one under way`() throws {
+  @Test func `whole batches leave together, without the open one`() throws {
     var batches = batches(size: 3)
     add(0..<3, to: &batches)
     #expect(batches.isFull)
@@ -76,7 +78,7 @@ import Testing
     #expect(numbers(try takeWhole(of: &batches)) == [6, 7, 8])
   }
 
-  @Test func `what has left counts for the batch that goes on`() throws {
+  @Test func `records that have left count for the size of their batch`() throws {
     var batches = batches(size: 3)
     add(0..<2, to: &batches)
     let taken = batches.takeTail(endingAt: place)
@@ -93,7 +95,7 @@ import Testing
     #expect(numbers(rest) == [2] && rest.sizes == [1])
   }
 
-  @Test func `a batch whose records have all left is cut without any`() throws {
+  @Test func `a batch whose records have all left is cut without records`() throws {
     var batches = batches(size: 9)
     add(0..<2, to: &batches)
     _ = batches.takeTail(endingAt: place)
@@ -106,12 +108,12 @@ import Testing
     #expect(cuts == expected)
   }
 
-  @Test func `a unit's end cuts the mini-batch that began within it`() throws {
+  @Test func `the end of a unit cuts the mini-batch that began in it`() throws {
     var batches = batches(size: 3)
-    // Units of two records do not end a mini-batch that they leave open.
+    // The end of this unit cuts nothing: the mini-batch began with it.
     add(0..<2, to: &batches)
     expectEnd(of: &batches, cuts: false)
-    // The next one does: a mini-batch of it begins after that which ends within it.
+    // In the next unit a mini-batch ends and another begins.
     add(2..<3, to: &batches)
     batches.isInsideUnit = true
     #expect(batches.isFull)
@@ -127,7 +129,7 @@ import Testing
     #expect(batches.tail == 2)
   }
 
-  @Test func `a unit that ends with its mini-batch cuts nothing more`() {
+  @Test func `a unit that ends with its mini-batch makes no other cut`() {
     var batches = batches(size: 3)
     add(0..<3, to: &batches)
     batches.isInsideUnit = true
@@ -137,7 +139,7 @@ import Testing
     expectEnd(of: &batches, cuts: false)
   }
 
-  @Test func `no batch that is sliced stands behind another, even one without records`() throws {
+  @Test func `a batch of which a part has left leaves alone, even without records`() throws {
     var batches = batches(size: 70_000)
     add(0..<2, to: &batches)
     _ = batches.takeTail(endingAt: place)
@@ -145,7 +147,7 @@ import Testing
     #expect(batches.isWorthPassingOn)
   }
 
-  @Test func `few batches leave in no more memory than they need, many in one piece`() throws {
+  @Test func `few batches leave in a block of their size, and many in one block`() throws {
     var batches = batches(size: 4)
     add(0..<4, to: &batches)
     batches.cut(at: place)
@@ -162,7 +164,7 @@ import Testing
     #expect(piece.columns.capacity == 8192)
   }
 
-  @Test func `a written batch lends its memory, and keeps what it holds for whoever else has it`()
+  @Test func `a written block gives its memory back, unless it has another owner`()
     throws
   {
     let pool = BlockPool()
@@ -180,7 +182,7 @@ import Testing
     pool.giveBack(first.take().map { [$0] } ?? [])
     let second = try piece()
     #expect(address(second) == lent)
-    // It is given back though the test still holds it.
+    // The test gives it back and still holds it.
     pool.giveBack([second])
     let third = try piece()
     #expect(address(third) != lent)
@@ -190,7 +192,7 @@ import Testing
     #expect(pool.take(capacity: 8192)?.sizes == nil)
   }
 
-  @Test func `all streams together keep a bounded memory for batches to come`() {
+  @Test func `the pools of all streams together keep a bounded memory`() {
     func blocks(_ count: Int) -> [RecordBlock] {
       (0..<count).map { _ in
         var batch = RecordBlock(

@@ -9,10 +9,10 @@ import Testing
 @testable import Stream
 
 @Suite struct BoundedMemoryTests {
-  /// About as much text as `OperateStage` gathers in one unit, a batch more at most.
+  /// The text that `OperateStage` gathers in one unit, up to one batch.
   private let unitBytes = 256 << 10
   private let batchBytes = 16 * EndlessInput.recordBytes
-  /// What `IngestStage` reads and decompresses at once.
+  /// The bytes that `IngestStage` reads and decompresses at once.
   private let windowBytes = (256 + 128) << 10
 
   @Test(arguments: [1, 3])
@@ -27,22 +27,22 @@ import Testing
     ) { ending.complete($0) }
     run.start()
     #expect(fileSystem.sink.isEntered())
-    // Units: in the sink, with the workers or behind them, before them, being gathered.
+    // Units: one in the sink, those with and after the workers, two before them, one that is being gathered.
     let units = 1 + (2 * threads + 1) + 2 + 1
-    // Batches: in the channel before, and being read.
+    // Batches: those in the channel and the open one.
     let batches = min(257, (1 << 20) / batchBytes + 2)
     let bound = units * (unitBytes + batchBytes) + batches * batchBytes + windowBytes
-    let taken = fileSystem.input.bytesWhenQuiet(atMost: bound)
-    #expect(taken <= bound)
-    // More than nothing waits: the stages work ahead of the sink.
-    #expect(taken > (2 * threads + 1) * unitBytes)
+    // The stages work while the sink waits.
+    let least = (2 * threads + 1) * unitBytes
+    #expect(eventually { fileSystem.input.byteCount > least })
+    #expect(fileSystem.input.bytesWhenQuiet(atMost: bound) <= bound)
     run.cancel(.configuration("enough"))
     fileSystem.sink.open()
     #expect(ending.wait()?.description == "enough")
   }
 }
 
-/// A file system of one endless input and an output that takes nothing until told.
+/// A file system with one endless input and one output whose first write blocks.
 private final class EndlessFileSystem: FileSystem {
   let input = EndlessInput()
   let sink = BlockedOutput()
@@ -67,7 +67,7 @@ private final class EndlessFileSystem: FileSystem {
   }
 }
 
-/// The parts of a file that the doubles here do not need.
+/// The parts of a file that these tests do not need.
 private protocol PartialFile: File {}
 
 extension PartialFile {
@@ -90,7 +90,7 @@ extension PartialFile {
   func close() throws(FileError) {}
 }
 
-/// Records of 4 KiB without end, counted as they are taken.
+/// An endless input of records of 4 KiB, which counts the bytes that are read.
 private final class EndlessInput: PartialFile {
   static let recordBytes = 4096
   let path = "in"
@@ -98,7 +98,7 @@ private final class EndlessInput: PartialFile {
   private let cycle: [UInt8]
 
   init() {
-    // The header is a record of the same length, so that the stream can go round.
+    // All records have one length, so that the input can repeat them.
     let record = "1," + String(repeating: "n", count: Self.recordBytes - 3) + "\n"
     cycle = Array(record.utf8)
   }
@@ -123,7 +123,12 @@ private final class EndlessInput: PartialFile {
     return count
   }
 
-  /// The bytes taken once no more are for a while, or once there are more than expected.
+  /// The bytes that were read so far.
+  var byteCount: Int { taken.load(ordering: .relaxed) }
+
+  /// Waits until no bytes are read for a while, or more than `bound` were.
+  ///
+  /// - Returns: the bytes that were read. A loaded machine may hide a mistake; it cannot make one.
   func bytesWhenQuiet(atMost bound: Int) -> Int {
     let never = DispatchSemaphore(value: 0)
     var (last, quiet) = (-1, 0)
@@ -137,7 +142,7 @@ private final class EndlessInput: PartialFile {
   }
 }
 
-/// Blocks in its first write until it is opened.
+/// An output whose first write blocks until `open` is called.
 private final class BlockedOutput: PartialFile {
   let path = "out"
   private let entered = DispatchSemaphore(value: 0)

@@ -10,7 +10,7 @@ import Testing
 
 @testable import Stream
 
-/// What an operator asks of a stream, and what is shown of it.
+/// Commands to a stream, and the status that it shows.
 @Suite struct CommandTests {
   private let snapshot = StreamSnapshot()
 
@@ -31,7 +31,9 @@ import Testing
     StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
   }
 
-  /// Passes it to the stage, and gives the checkpoint that comes of it.
+  /// Gives the stage a signal.
+  ///
+  /// - Returns: the checkpoint that the stage emitted.
   @discardableResult
   private func pass(
     _ signal: Signal<IngestedItem>, to stage: inout OperateStage
@@ -51,7 +53,7 @@ import Testing
     return batch
   }
 
-  @Test func `who has the reply to a command sees what it changed`() throws {
+  @Test func `the status shows a change before the command is answered`() throws {
     let replies = Mutex(0)
     var stage = try openedStage()
     try pass(.element(.records(batch(3, endingAt: 1))), to: &stage)
@@ -79,8 +81,7 @@ import Testing
     #expect(replies.withLock { $0 } == 5)
   }
 
-  @Test func `a command that comes before the stream has begun is carried out when it does`() throws
-  {
+  @Test func `a command before the start of a stream is carried out at the start`() throws {
     let replies = Mutex<[Bool]>([])
     let inbox = RequestInbox()
     func freeze() {
@@ -108,7 +109,7 @@ import Testing
     }
     #expect(hasOpened && replies.withLock { $0 } == [true])
     #expect(snapshot.settings?.isFrozen == true)
-    // In a run that ends before, it is refused.
+    // A run that ends before its start refuses it.
     source = try ingest("")
     freeze()
     while try source.step(.end, emit: { _ in }) != .finished {}
@@ -117,7 +118,7 @@ import Testing
     #expect(replies.withLock { $0 } == [true, false, false])
   }
 
-  @Test func `what a run starts from is shown before there are records`() throws {
+  @Test func `the status shows the initial state before the first record`() throws {
     let configuration = csvConfiguration { $0.normalization.mode = .running }
     let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
     let checkpoint = try #require(run.checkpoint)
@@ -128,14 +129,14 @@ import Testing
     #expect(snapshot.features.map(\.name) == ["x"])
     #expect(snapshot.features[0]["mean"] == checkpoint.runningMean[0])
     #expect(snapshot.features[0]["values"] == 5)
-    // γ and β that are given count.
+    // Given γ and β take precedence.
     initial.parameters = Parameters(features: ["x"], weight: [2], bias: [5])
     stage(from: initial).showStart()
     #expect(snapshot.features[0]["weight"] == 2 && snapshot.features[0]["bias"] == 5)
     #expect(snapshot.features[0]["values"] == 5)
   }
 
-  @Test func `nothing is shown of a checkpoint that the run does not take`() throws {
+  @Test func `the status shows nothing of a checkpoint that the run refuses`() throws {
     var checkpoint = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2])])).checkpoint)
     checkpoint.settings["momentum"] = "0.5"
@@ -143,7 +144,7 @@ import Testing
     #expect(snapshot.features.isEmpty && snapshot.position.records == 0)
   }
 
-  @Test func `moments that a command lets move again are of the run's own settings`() throws {
+  @Test func `thawed moments have the settings of the run`() throws {
     var before = try #require(
       try SerialRun(csvConfiguration(), csv([("x", [1, 2, 3, 4, 5])])).checkpoint)
     before.adoptedBy = ["momentum": "0.5"]
@@ -165,7 +166,7 @@ import Testing
     #expect(moved.settings["momentum"] == "0.5" && moved.adoptedBy == nil)
   }
 
-  @Test func `what is shown at the end is the end`() throws {
+  @Test func `the status shows the last record at the end`() throws {
     var stage = try openedStage()
     for record in 1...3 {
       try pass(.element(.records(batch(Double(record), endingAt: record))), to: &stage)

@@ -13,7 +13,7 @@ func daemonConfiguration(
   return try DaemonConfiguration.load(path) { variables[$0] }
 }
 
-/// The errors of a text; none where it is a configuration.
+/// The errors of a text; empty if it is a valid configuration.
 func configurationErrors(
   _ text: String, _ variables: [String: String] = [:]
 ) throws -> [ConfigurationError] {

@@ -13,7 +13,9 @@ import Testing
     directory = try TemporaryDirectory()
   }
 
-  /// What trying a stream between two ends tells, each line from the path of the key on.
+  /// Tries a stream with this source and sink.
+  ///
+  /// - Returns: the line, the key and the message of each error.
   private func failures(
     source: String, sink: String, rest: String = "", state: String? = nil
   ) throws -> [String] {
@@ -34,7 +36,7 @@ import Testing
 
   private func file(_ name: String) -> String { "{ file: { path: \(directory.file(name)) } }" }
 
-  @Test func `ends that can be opened are fine, and stay as they were`() throws {
+  @Test func `a source and a sink that can be opened stay unchanged`() throws {
     try directory.write("in.csv", "a\n1\n".utf8)
     try directory.write("out.csv", "old".utf8)
     #expect(try failures(source: file("in.csv"), sink: file("out.csv")) == [])
@@ -42,7 +44,7 @@ import Testing
     #expect(try directory.names == ["in.csv", "out.csv"])
   }
 
-  @Test func `a source that is missing and a sink that cannot be made are told by their places`()
+  @Test func `a missing source and a sink that cannot be made are errors with their lines`()
     throws
   {
     let found = try failures(source: file("in.csv"), sink: file("none/out.csv"))
@@ -51,7 +53,7 @@ import Testing
     #expect(found[1].hasPrefix("5: streams.a.sink.file.path: cannot create "), "\(found)")
   }
 
-  @Test func `a path that a variable gave is not told`() throws {
+  @Test func `an error shows the name of a variable, not its value`() throws {
     let text = """
       state_directory: ${STATE}
       streams:
@@ -80,7 +82,7 @@ import Testing
     #expect(found[0].hasPrefix("7: streams.a.parameters.file: "))
   }
 
-  @Test func `a directory for the state that is yet to be made is fine, where it can be`() throws {
+  @Test func `a missing state directory is an error only if it cannot be made`() throws {
     try directory.write("in.csv", "a\n1\n".utf8)
     let (source, sink) = (file("in.csv"), file("out.csv"))
     #expect(try failures(source: source, sink: sink, state: directory.file("x/y/z")) == [])
@@ -89,7 +91,7 @@ import Testing
     #expect(found.count == 1 && found[0].hasPrefix("1: state_directory: "), "\(found)")
   }
 
-  @Test func `a socket is bound and let go`() throws {
+  @Test func `a socket is bound and removed again`() throws {
     let path = directory.file("s.sock")
     let sink = file("out.csv")
     #expect(try failures(source: "{ unix: { path: \(path) } }", sink: sink) == [])
@@ -99,14 +101,14 @@ import Testing
     #expect(found.count == 1 && found[0].hasPrefix("4: streams.a.source.unix.path: "), "\(found)")
   }
 
-  @Test func `a FIFO is not opened, so that nobody at its other end wakes`() throws {
+  @Test func `a FIFO is not opened, so that its reader does not see an end`() throws {
     let path = directory.file("pipe")
     #expect(mkfifo(path, 0o600) == 0)
     let waiting = open(path, O_RDONLY | O_NONBLOCK)
     defer { close(waiting) }
     #expect(
       try failures(source: "stdin", sink: "{ fifo: { path: \(path) } }") == [])
-    // A reader of a FIFO that a writer opened and closed is told of a hang-up.
+    // If a writer opens and closes a FIFO, its reader gets a hang-up.
     var query = pollfd(fd: waiting, events: CShort(POLLIN), revents: 0)
     #expect(poll(&query, 1, 0) == 0)
   }

@@ -106,11 +106,11 @@ import Testing
     #expect(grouped(count) == text)
   }
 
-  // MARK: What a failed run leaves
+  // MARK: Failed runs
 
   private static let good = (0..<200).map { "k\($0),\($0 % 17)\n" }.joined()
 
-  /// Runs over `input` with everything that could be left behind, and expects that nothing is.
+  /// Runs with an output, a checkpoint and dead letters. Expects the failure, and that it leaves no file.
   private func expectFailure(
     _ input: [UInt8]?, exitCode: Int32, _ line: String,
     _ change: (inout StreamConfiguration, inout StreamFiles) -> Void = { _, _ in }
@@ -138,7 +138,7 @@ import Testing
 
   private func stream(_ records: String) -> [UInt8] { Array(("k,x\n" + records).utf8) }
 
-  @Test func `a bad record late in the stream`() throws {
+  @Test func `a bad record late in the stream fails with its place`() throws {
     try expectFailure(
       stream(Self.good + "last,oops\n"), exitCode: 65,
       "test: record 201, byte 1 374: expected a number in feature 'x', found 'oops'"
@@ -148,13 +148,13 @@ import Testing
     }
   }
 
-  @Test func `a quote that is never closed stops the stream under every policy`() throws {
+  @Test func `a quote that is never closed fails under every policy`() throws {
     try expectFailure(
       stream(Self.good + "\"last,1\n"), exitCode: 65,
       "record 201, byte 1 374: expected a closing quote, found the end of the stream")
   }
 
-  @Test func `a record that is too long stops the stream under every policy`() throws {
+  @Test func `a record that is too long fails under every policy`() throws {
     let long = String(repeating: "x", count: 5000)
     try expectFailure(
       stream(Self.good + long + ",1\n"), exitCode: 65,
@@ -162,91 +162,91 @@ import Testing
     ) { configuration, _ in configuration.decoder.limits.recordBytes = 4096 }
   }
 
-  @Test func `a frame that is cut off`() throws {
+  @Test func `a truncated frame fails`() throws {
     let frames = try framed(stream(Self.good), count: 3)
     try expectFailure(
       Array(frames.dropLast(5)), exitCode: 65, "expected the rest of the zstd frame, found the end")
   }
 
-  @Test func `a frame with a flipped byte`() throws {
+  @Test func `a frame with a flipped byte fails by its checksum`() throws {
     var frames = try framed(stream(Self.good), count: 3)
     frames[frames.count - 2] ^= 1
     try expectFailure(frames, exitCode: 65, "expected the checksum of the frame, found another")
   }
 
-  @Test func `bytes that are no frame behind one`() throws {
+  @Test func `bytes after a frame that are not a frame fail`() throws {
     try expectFailure(
       framed(stream(Self.good), count: 3) + Array("more".utf8), exitCode: 65,
       "expected a zstd frame, found other bytes")
   }
 
-  @Test func `a batch that overflows names its records and its feature`() throws {
+  @Test func `a batch that overflows fails with its records and its feature`() throws {
     try expectFailure(
       stream(Self.good + "a,1e308\nb,-1e308\nc,1e308\n"), exitCode: 65,
       "test: records 201 to 203: feature 'x': the mean of the batch overflows")
   }
 
-  @Test func `an empty file has no header line`() throws {
+  @Test func `an empty CSV file fails without a header line`() throws {
     try expectFailure(
       [], exitCode: 65, "test: expected a header line, found the end of the stream")
   }
 
-  @Test func `features that match nothing name the nearest column`() throws {
+  @Test func `features that match nothing fail with the nearest column`() throws {
     try expectFailure(
       Array("key,temperature\na,1\n".utf8), exitCode: 65,
       "expected a column that 'temperatur' matches, found none; did you mean 'temperature'?"
     ) { configuration, _ in configuration.decoder.features = [FeaturePattern("temperatur")] }
   }
 
-  @Test func `an input that is not there`() throws {
+  @Test func `a missing input fails`() throws {
     try expectFailure(nil, exitCode: 66, "cannot open \(directory.file("in.csv")): No such file")
   }
 
-  @Test func `an input that is a directory`() throws {
+  @Test func `a directory as input fails`() throws {
     try expectFailure(nil, exitCode: 74, "cannot read \(directory.path): Is a directory") {
       $1.input = directory.path
     }
   }
 
-  @Test func `an output in a directory that is not there`() throws {
+  @Test func `an output in a missing directory fails`() throws {
     try expectFailure(
       stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/out")): No such file"
     ) { $1.output = directory.file("none/out") }
   }
 
-  @Test func `dead letters in a directory that is not there`() throws {
+  @Test func `dead letters in a missing directory fail`() throws {
     try expectFailure(
       stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/letters"))"
     ) { $1.deadLetters = directory.file("none/letters") }
   }
 
-  @Test func `a checkpoint in a directory that is not there`() throws {
+  @Test func `a checkpoint in a missing directory fails`() throws {
     try expectFailure(
       stream(Self.good), exitCode: 73, "cannot create \(directory.file("none/state"))"
     ) { $1.checkpointOut = directory.file("none/state") }
   }
 
-  @Test func `an initial checkpoint that is not there`() throws {
+  @Test func `a missing initial checkpoint fails`() throws {
     try expectFailure(stream(Self.good), exitCode: 66, "cannot open \(directory.file("none"))") {
       $1.checkpointIn = directory.file("none")
     }
   }
 
-  @Test func `an initial checkpoint that is none`() throws {
+  @Test func `an initial checkpoint in another format fails`() throws {
     try directory.write("old", Array("not a checkpoint".utf8))
     try expectFailure(stream(Self.good), exitCode: 65, directory.file("old") + ": ") {
       $1.checkpointIn = directory.file("old")
     }
   }
 
-  @Test func `an initial checkpoint of other features`() throws {
+  @Test func `an initial checkpoint of other features fails`() throws {
     try CheckpointFile.write(Checkpoint(features: ["y"]), to: directory.file("old"))
     try expectFailure(stream(Self.good), exitCode: 78, "test: the checkpoint does not fit") {
       $1.checkpointIn = directory.file("old")
     }
   }
 
-  @Test func `a batch that would not fit in its memory`() throws {
+  @Test func `a batch size above the memory of a batch fails`() throws {
     try expectFailure(
       stream(Self.good), exitCode: 78,
       "test: expected a batch of at most 1024 bytes, found a larger one: lower the batch size (256"
@@ -256,7 +256,7 @@ import Testing
     }
   }
 
-  @Test func `records that do not fit in a batch's memory`() throws {
+  @Test func `records above the memory of a batch fail`() throws {
     let long = String(repeating: "x", count: 1000)
     try expectFailure(
       stream(Self.good + "\(long),1\n\(long),2\n\(long),3\n"), exitCode: 78,
@@ -264,7 +264,7 @@ import Testing
     ) { configuration, _ in configuration.batch.maxBytes = 2048 }
   }
 
-  @Test func `a run that is cancelled`() throws {
+  @Test func `a cancelled run leaves no file`() throws {
     try directory.write("in.csv", stream(Self.good))
     var files = StreamFiles(input: directory.file("in.csv"), output: directory.file("out.csv"))
     files.checkpointOut = directory.file("state")
@@ -278,7 +278,7 @@ import Testing
     #expect(try directory.names == ["in.csv"])
   }
 
-  @Test func `a run that fails leaves the output and the checkpoint that were there`() throws {
+  @Test func `a failed run leaves an existing output and checkpoint unchanged`() throws {
     try directory.write("out.csv", [1])
     try directory.write("state", [2])
     try directory.write("letters", [3])

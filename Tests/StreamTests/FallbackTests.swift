@@ -6,7 +6,7 @@ import Testing
 
 @testable import Stream
 
-/// What is opened where newer checkpoints are damaged, or have no place in the output.
+/// Streams that open with an older checkpoint, because newer ones are damaged or do not fit the output.
 @Suite struct FallbackTests {
   private let directory: TemporaryDirectory
   private var state: String { directory.file("state") }
@@ -35,7 +35,7 @@ import Testing
     return checkpoint
   }
 
-  @Test func `the place that new dead letters begin at is kept before the first of them`() throws {
+  @Test func `the position of the first dead letter is saved before it is written`() throws {
     try directory.write("in.csv", Array("a\n1\n".utf8))
     try directory.write("out.csv", Array("a\n1\n".utf8))
     let store = try CheckpointStore(directory: state, keep: 3, in: POSIXFileSystem())
@@ -47,7 +47,7 @@ import Testing
       #expect(
         opened.state.checkpoint?.deadLetters == OutputPosition(byteCount: before.count, sequence: 0)
       )
-      // It crashes with some behind it.
+      // The stream crashes after it wrote some more.
       try directory.write("state/dead-letters.ndjson", before + before)
     }
     _ = try open()
@@ -55,21 +55,21 @@ import Testing
     #expect(try store.newest()?.path.hasSuffix("2.safetensors") == true)
   }
 
-  @Test func `the place that the output can be taken back to is kept before it is`() throws {
+  @Test func `the position that the output is truncated to is saved before`() throws {
     try directory.write("in.csv", Array("a\n1\n".utf8))
     try directory.write("out.csv", Array("a\n1\n2\n".utf8))
     let store = try CheckpointStore(directory: state, keep: 3, in: POSIXFileSystem())
     try store.write(checkpoint(letters: OutputPosition(byteCount: 9, sequence: 0)))
     try store.write(checkpoint(letters: OutputPosition(byteCount: 9, sequence: 1)))
     try directory.write("state/checkpoint-0000000002.safetensors", [0])
-    // The file of the first place is gone as too old; there is the one behind it, and that which grows.
+    // The file of the first position was removed as too old. The next file and the growing one exist.
     for name in ["dead-letters-20261122T091500Z-000002.ndjson", "dead-letters.ndjson"] {
       try directory.write("state/" + name, Array("{\"n\":1}\n".utf8))
     }
     let next = OutputPosition(byteCount: 0, sequence: 0)
     let first = try open()
     #expect(first.warnings.count == 1 && first.state.checkpoint?.deadLetters == next)
-    // It crashes before its first checkpoint, and so does another.
+    // The stream crashes twice before its first checkpoint.
     for _ in 0..<2 {
       let again = try open()
       #expect(again.warnings.isEmpty && again.state.checkpoint == first.state.checkpoint)

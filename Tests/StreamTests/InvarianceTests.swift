@@ -7,7 +7,7 @@ import Testing
 @testable import Stream
 
 @Suite struct InvarianceTests {
-  /// What must not depend on how a stream was read or by how many workers it was written.
+  /// The results that must not depend on the sizes of reads or the number of workers.
   private struct Outcome: Equatable {
     var output: [UInt8]
     var checkpoint: [UInt8]
@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: TestStream.formats, [nil, 1, 5])
-  func `the pieces that a stream is read in change nothing`(format: String, frames: Int?) throws {
+  func `the sizes of reads change nothing`(format: String, frames: Int?) throws {
     let seed = testSeed
     var stream = TestStream(format, records: 203, seed: seed)
     let input = try frames.map { try framed(stream.bytes, count: $0) } ?? stream.bytes
@@ -34,7 +34,7 @@ import Testing
       let expected = try Outcome(whole)
       for piece in [1, 7, 4096] {
         let outcome = try Outcome(SerialRun(stream.configuration, input, piece: piece))
-        // Compared beforehand: all of it is too much for a message.
+        // Compared before the expectation, because a message with all of it is too long.
         let isSame = outcome == expected
         #expect(isSame, "seed \(seed), pieces of \(piece), level \(level ?? 0)")
       }
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: TestStream.formats)
-  func `compression of the input changes nothing but the position`(format: String) throws {
+  func `compression of the input changes only the position`(format: String) throws {
     let seed = testSeed
     let stream = TestStream(format, records: 100, seed: seed)
     let plain = try SerialRun(stream.configuration, stream.bytes)
@@ -56,7 +56,7 @@ import Testing
   @Test(arguments: [nil, 1])
   func `the number of workers changes nothing`(level: Int?) throws {
     let directory = try TemporaryDirectory()
-    // Long notes fill units fast, so that there is work for every worker.
+    // Long notes fill units fast, so that every worker has work.
     let note = String(repeating: "n", count: 2000)
     var text = "f0,f1,note\n"
     for record in 0..<2500 { text += "\(record % 97),\(record * record % 1009).5,\(note)\n" }
@@ -86,7 +86,7 @@ import Testing
         == [1, 2, 3, 8].map { "checkpoint-\($0)" } + ["in.csv"] + [1, 2, 3, 8].map { "out-\($0)" })
   }
 
-  @Test func `what a run over files does equals what its stages do on one thread`() throws {
+  @Test func `a run over files gives the results of its stages on one thread`() throws {
     let directory = try TemporaryDirectory()
     for format in TestStream.formats {
       let seed = testSeed

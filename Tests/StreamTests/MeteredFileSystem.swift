@@ -2,11 +2,11 @@ import Glibc
 import Storage
 import Synchronization
 
-/// The real file system, where one file is read in small pieces that are noted, up to where it fails.
+/// The real file system. It reads one file in small pieces, records these reads, and fails at an offset.
 final class MeteredFileSystem: FileSystem {
-  /// What was read of the file, in order; what followed on what was read before is one range.
+  /// The ranges of the file that were read, in order. Adjacent reads are one range.
   var reads: [Range<Int>] { ranges.withLock { $0 } }
-  /// How much was read, what was read twice counted twice.
+  /// The number of bytes that were read; repeated reads count again.
   var byteCount: Int { reads.reduce(0) { $0 + $1.count } }
 
   private let path: String
@@ -16,8 +16,8 @@ final class MeteredFileSystem: FileSystem {
   private let real = POSIXFileSystem()
 
   /// - Parameters:
-  ///   - piece: the most bytes that are given at once.
-  ///   - failsAt: the offset that cannot be read any more.
+  ///   - piece: the most bytes of one read.
+  ///   - failsAt: the offset at which reads fail.
   init(_ path: String, piece: Int, failsAt: Int = .max) {
     self.path = path
     self.piece = piece
@@ -58,7 +58,7 @@ final class MeteredFileSystem: FileSystem {
   func watch() throws(FileError) -> any FileWatch { try real.watch() }
 }
 
-/// The file that is noted.
+/// The file whose reads are recorded.
 private final class MeteredFile: File {
   private let file: any File
   private let fileSystem: MeteredFileSystem

@@ -10,7 +10,7 @@ import Testing
 
 @testable import Stream
 
-/// A run that was broken off goes on where its checkpoint stands, and reads only what follows.
+/// A run that follows a failed one resumes at its checkpoint, and reads only the rest of the input.
 @Suite struct ResumptionTests {
   private let directory: TemporaryDirectory
   private static let piece = 256
@@ -37,13 +37,15 @@ import Testing
   private func newest(_ state: String) throws -> Checkpoint {
     let found = try CheckpointStore.newest(in: directory.file(state), of: POSIXFileSystem())
     var checkpoint = try #require(found?.checkpoint)
-    // When the output was begun is another matter.
+    // The time of the first write differs.
     checkpoint.output?.firstWriteSeconds = nil
     checkpoint.deadLetters?.firstWriteSeconds = nil
     return checkpoint
   }
 
-  /// Breaks a run off at `offset` of the input, and returns the cursor of its checkpoint.
+  /// Lets a run fail at `offset` of the input.
+  ///
+  /// - Returns: the cursor of its checkpoint.
   private func breakOff(
     _ configuration: StreamConfiguration, at offset: Int
   ) throws -> SplitCursor {
@@ -51,10 +53,11 @@ import Testing
     return try #require(try newest("state").cursor)
   }
 
-  // MARK: What is read
+  // MARK: Reads
 
   @Test(arguments: TestStream.formats, [0, 2, 40])
-  func `what comes out is that of a run that was not broken off`(format: String, frames: Int) throws
+  func `a resumed run gives the results of a run that did not fail`(format: String, frames: Int)
+    throws
   {
     let seed = testSeed
     let stream = TestStream(format, records: 1500, seed: seed)
@@ -65,7 +68,7 @@ import Testing
     for part in 5...7 {
       let cursor = try breakOff(stream.configuration, at: input.count * part / 8)
       let (_, reads) = try run(stream.configuration, failsAt: input.count * part / 8 + 1)
-      // Nothing but what follows the cursor, or its frame.
+      // The run reads only from the cursor, or the beginning of its frame.
       #expect(reads.reads.map(\.lowerBound) == [cursor.sourceOffset], "seed \(seed)")
       if cursor.sourceOffset > 0 { passedOver += 1 }
     }
@@ -80,7 +83,7 @@ import Testing
     #expect(try newest("state") == newest("whole"), "seed \(seed)")
   }
 
-  @Test func `a run of many frames that was broken off near their end reads little more than that`()
+  @Test func `a run that resumes near the end of many frames reads little`()
     throws
   {
     let stream = TestStream("csv", records: 6000, seed: 5)
@@ -93,7 +96,7 @@ import Testing
     #expect(reads.byteCount < input.count / 20)
   }
 
-  /// Records that are 100 times as long as compressed, in frames that do not fit into the window.
+  /// Records that compress to a hundredth, in frames larger than the window.
   private func compressibleInput(frames: Int) throws -> [UInt8] {
     let note = String(repeating: "a", count: 300)
     let text = "x,note\n" + (0..<16_000).map { "\($0 % 10),\(note)\n" }.joined()
@@ -109,7 +112,9 @@ import Testing
   }
 
   @Test(arguments: [1, 2])
-  func `what is dropped within a frame is no decompression bomb`(frames: Int) throws {
+  func `bytes that are skipped within a frame are not counted as a decompression bomb`(frames: Int)
+    throws
+  {
     let configuration = compressibleConfiguration()
     let input = try compressibleInput(frames: frames)
     try directory.write("in", input)
@@ -121,9 +126,9 @@ import Testing
     #expect(try directory.read("state.out") == directory.read("whole.out"))
   }
 
-  // MARK: An input that is not what it was
+  // MARK: Changed inputs
 
-  /// Breaks a run off, changes the input in place, and expects the next run to refuse it.
+  /// Lets a run fail, changes the input, and expects that the next run refuses it.
   private func expectRefusal(
     _ line: String, frames: Int, _ change: (inout [UInt8], SplitCursor) throws -> Void
   ) throws {
@@ -166,7 +171,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 20])
-  func `an input of which only the header is left is refused`(frames: Int) throws {
+  func `an input that is truncated to its header is refused`(frames: Int) throws {
     let header = Array((frames == 1 ? "x,note\n" : "key,f0,f1,f2,note\n").utf8)
     try expectRefusal(frames == 1 ? "test: expected byte " : Self.changed, frames: frames) {
       input, _ in input = frames == 0 ? header : try framed(header, count: 1)
@@ -174,12 +179,12 @@ import Testing
   }
 
   @Test(arguments: [0, 20])
-  func `an input of which nothing is left is refused`(frames: Int) throws {
+  func `an input that is now empty is refused`(frames: Int) throws {
     try expectRefusal(Self.changed, frames: frames) { input, _ in input = [] }
   }
 
   @Test(arguments: [0, 20])
-  func `an input that holds other bytes before the cursor is refused`(frames: Int) throws {
+  func `an input with other bytes before the cursor is refused`(frames: Int) throws {
     for offset in [10, -10] {
       try expectRefusal(Self.changed, frames: frames) { input, cursor in
         input[offset > 0 ? offset : cursor.sourceOffset + offset] ^= 1
@@ -188,7 +193,7 @@ import Testing
     }
   }
 
-  @Test func `an input that never had anything is what it is without a state`() throws {
+  @Test func `an input that was always empty is read as without a checkpoint`() throws {
     try directory.write("in", [])
     var configuration = csvConfiguration { $0.badRecords = .deadLetter }
     #expect(try run(configuration).run.failure?.exitCode == 65)
@@ -196,7 +201,7 @@ import Testing
     configuration.format = .ndjson
     #expect(try run(configuration).run.failure == nil)
     #expect(try directory.read("state.out") == [])
-    // Nor is one that was done with, when it is looked at again.
+    // The same holds for an input that was read to its end.
     try directory.write("in", Array("{\"a\":1}\n".utf8))
     #expect(try run(configuration, state: "other").run.failure == nil)
     let output = try directory.read("other.out")
@@ -205,13 +210,13 @@ import Testing
     #expect(try directory.read("other.out") == output)
   }
 
-  @Test func `an input whose frame ends before the place is refused`() throws {
+  @Test func `an input whose frame ends before the cursor is refused`() throws {
     try expectRefusal(
       ": expected the rest of the zstd frame, found the end", frames: 20
     ) { input, cursor in input.removeLast(input.count - cursor.sourceOffset - 20) }
   }
 
-  @Test func `an input without a frame at the place is refused`() throws {
+  @Test func `an input without a frame at the cursor is refused`() throws {
     try expectRefusal(
       "expected a zstd frame, found other bytes", frames: 20
     ) { input, cursor in
@@ -219,7 +224,7 @@ import Testing
     }
   }
 
-  @Test func `an input with a smaller frame at the place is refused`() throws {
+  @Test func `an input with a smaller frame at the cursor is refused`() throws {
     try expectRefusal(
       "test: expected a frame of at least ", frames: 20
     ) { input, cursor in
@@ -230,15 +235,14 @@ import Testing
     }
   }
 
-  @Test func `an input that was compressed and is not any more is refused`() throws {
+  @Test func `an input that is no longer compressed is refused`() throws {
     try expectRefusal(Self.changed, frames: 20) { input, _ in
       input = try decompressed(input)
     }
   }
 
   @Test(arguments: [0, 20])
-  func `a cursor that makes no sense is refused or passed over, whatever it is`(frames: Int) throws
-  {
+  func `any cursor gives a clear error or a run that ends`(frames: Int) throws {
     let seed = testSeed
     var random = SeededGenerator(seed: seed)
     let stream = TestStream("csv", records: 300, seed: seed)
@@ -278,9 +282,10 @@ import Testing
     #expect(passed > 10 && (frames == 0 || refused > 10), "\(passed), \(refused), seed \(seed)")
   }
 
-  // MARK: What decoders know
+  // MARK: State of decoders
 
-  @Test func `the rest may lack a feature that came, and vectors keep their length`() throws {
+  @Test func `a resumed run knows the features and the lengths of vectors of the first one`() throws
+  {
     let lines = (0..<400).map { record in
       "{\"v\":[\(record),\(record % 7),1]" + (record < 100 ? ",\"x\":\(record)}\n" : "}\n")
     }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Stream
 
-/// What a command line says of a stream's settings that are wrong; nil if they are fine.
+/// The error of a command line with settings of a stream, or nil.
 private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> String? {
   let groups = Catalogue.builtIn.streamSettings + [format.settings]
   do throws(CommandLineError) {
@@ -57,7 +57,7 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
       "--half-life-records: expected one of momentum and a half-life, found both"
     ),
   ])
-  func `what makes no sense is refused by its option`(arguments: [String], says: String) {
+  func `a wrong setting is refused with its option`(arguments: [String], says: String) {
     let told = refusal(arguments) ?? "nothing"
     #expect(told.hasPrefix(says), "\(told)")
   }
@@ -88,13 +88,15 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     (["--columns", "512", "--batch-size", "1048576", "--features", "f1"], nil),
     (["--columns", "256", "--batch-size", "1048576"], nil),
   ])
-  func `raw rows that no stream could start with are refused`(arguments: [String], says: String?) {
+  func `settings of raw rows that fail at every start are refused`(
+    arguments: [String], says: String?
+  ) {
     #expect(refusal(arguments, format: .raw) == says)
   }
 
   @Test func `a dictionary that zstd cannot load is refused`() throws {
     let directory = try TemporaryDirectory()
-    // The magic number of a dictionary, and nothing that belongs after it.
+    // The magic number of a dictionary without the rest.
     let path = try directory.write("words", [0x37, 0xA4, 0x30, 0xEC, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     let errors = try configurationErrors(oneStream("format: csv\ndictionary: \(path)"))
     #expect(
@@ -104,7 +106,7 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
       ])
   }
 
-  @Test func `a batch of one record needs no smaller least size`() throws {
+  @Test func `a batch size of one lowers the least batch size`() throws {
     #expect(refusal(["--batch-size", "1"]) == nil)
     let stream = try onlyStream(oneStream("format: csv\nbatch: { size: 1 }"))
     #expect(stream.stream.normalization.minBatchSize == 1)

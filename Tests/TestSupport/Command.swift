@@ -1,14 +1,14 @@
 package import Foundation
 internal import Glibc
 
-/// What a run of the real binary left.
+/// The results of a process.
 package struct Finished {
   package var exitCode: Int32
   package var output: [UInt8]
   package var errors: String
 }
 
-/// A directory of a test's own, and the binary run in it.
+/// A temporary directory in which a test runs the binary.
 package final class Workplace {
   package let directory: URL
 
@@ -32,7 +32,7 @@ package final class Workplace {
     Array(try Data(contentsOf: directory.appendingPathComponent(name)))
   }
 
-  /// The files there, the streams of the runs aside.
+  /// The names of the files in the directory, without the captured output of the processes.
   package var files: [String] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
     return all.filter { !$0.hasPrefix("stream-") }.sorted()
@@ -46,8 +46,7 @@ package final class Workplace {
   /// Runs a shell command in which `$EVENKEEL` is the binary, and `$MEASURED` the binary whose memory and
   /// processor time are measured.
   package func shell(_ command: String) throws -> Finished {
-    // GNU time forks by itself: what it reports is free of the memory of this process, which a
-    // spawned child counts as its own.
+    // GNU time forks the binary itself. A child of this process would count the memory of the tests as its own.
     let names =
       "EVENKEEL='\(binary)'; MEASURED=\"/usr/bin/time -q -f %M:%U:%S -o stream-peak $EVENKEEL\""
     return try run(["/bin/sh", "-c", "\(names); \(command)"], input: nil)
@@ -62,9 +61,9 @@ package final class Workplace {
   /// The processor time of the last measured command, in seconds. Other processes do not change it.
   package func processorSeconds() throws -> Double { try measures()[1...].reduce(0, +) }
 
-  /// What GNU time wrote: kibibytes, seconds in the program, seconds in the kernel.
+  /// The numbers that GNU time wrote: kibibytes, seconds in the program, seconds in the kernel.
   private func measures() throws -> [Double] {
-    // A command that fails is told in a line before it.
+    // If the command fails, GNU time writes a line before it.
     let line = String(decoding: try read("stream-peak"), as: UTF8.self).split(separator: "\n").last
     let numbers = (line ?? "").split(separator: ":").compactMap { Double($0) }
     guard numbers.count == 3 else { throw POSIXError(.ENODATA) }
@@ -76,7 +75,9 @@ package final class Workplace {
     return try process.wait()
   }
 
-  /// Starts a command in the directory and leaves it running; `socket` is its descriptor 3.
+  /// Starts a command in the directory.
+  ///
+  /// - Parameter socket: becomes descriptor 3 of the command.
   package func start(_ command: [String], input: String?, socket: CInt? = nil) throws -> Running {
     let run = UUID().uuidString
     let (output, errors) = (path("stream-out-" + run), path("stream-err-" + run))
@@ -87,7 +88,7 @@ package final class Workplace {
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
     if let socket { posix_spawn_file_actions_adddup2(&actions, socket, 3) }
-    // A spawn cannot change the directory by itself; the shell gives way to the command.
+    // posix_spawn(3) cannot change the directory, so a shell does, and executes the command.
     let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory.path]
     var arguments = (shell + command).map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
@@ -98,7 +99,7 @@ package final class Workplace {
   }
 }
 
-/// A command under way.
+/// A process that was started.
 package struct Running {
   package let identifier: pid_t
   package let output: String
@@ -119,7 +120,7 @@ package struct Running {
   }
 }
 
-/// The binary: that of `EVENKEEL_BINARY`, else the one that was built beside these tests.
+/// The path of the binary: `EVENKEEL_BINARY`, or the one that was built with these tests.
 package let binary: String = {
   if let named = ProcessInfo.processInfo.environment["EVENKEEL_BINARY"] {
     return URL(fileURLWithPath: named).path
@@ -149,12 +150,12 @@ package func repositoryFile(_ path: String) -> String {
 
 package let weather = repositoryFile("samples/weather.csv.zst")
 
-/// What a test needed and did not find.
+/// A value that a test expected and did not find.
 package struct Missing: Error, CustomStringConvertible {
   package let description: String
 }
 
-/// The value, or an error that says what was looked for.
+/// Unwraps a value, or throws an error with its description.
 func required<Value>(_ value: Value?, _ what: @autoclosure () -> String) throws -> Value {
   guard let value else { throw Missing(description: "expected \(what()), found nothing") }
   return value

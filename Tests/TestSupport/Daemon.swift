@@ -1,22 +1,23 @@
 internal import Foundation
 internal import Glibc
 
-/// `evenkeel run` in a directory of a test's own, ready when it is made and killed with it.
+/// `evenkeel run` in the directory of a test. The initialiser returns when the daemon is ready; deinit kills it.
 ///
 /// Its control plane is at `control.sock`, its state under `state`.
 package final class Daemon: @unchecked Sendable {
-  // @unchecked because tests use one from one thread at a time but to look at it.
+  // @unchecked because one thread at a time changes it. Other threads only read.
 
   package let place: Workplace
   package let notifications: NotificationSocket
   package private(set) var running: Running
   private var hasEnded = false
 
-  /// Writes a configuration, of which `streams` is the part under that name, and starts the daemon.
+  /// Writes a configuration and starts the daemon.
   ///
   /// - Parameters:
-  ///   - settings: what else stands in the configuration.
-  ///   - environment: what is added to that of the tests.
+  ///   - streams: the value of the key `streams`.
+  ///   - settings: other keys of the configuration.
+  ///   - environment: variables that are added to those of the tests.
   ///   - socket: a socket that the service manager passes, named `activated`.
   package init(
     in place: Workplace, _ streams: String, settings: String = "",
@@ -44,7 +45,7 @@ package final class Daemon: @unchecked Sendable {
     }
   }
 
-  /// The daemon did not come to serve; what it said.
+  /// The daemon did not become ready.
   private struct NotReady: Error {
     var log: String
   }
@@ -62,21 +63,21 @@ package final class Daemon: @unchecked Sendable {
       \(indented)
 
       """
-    // As an editor does it: a reload never sees half a file.
+    // Renamed into place, so that a reload never reads half a file.
     try place.write("e.yaml.new", text.utf8)
     rename(place.path("e.yaml.new"), place.path("e.yaml"))
   }
 
-  /// What the daemon has logged so far.
+  /// The log of the daemon so far.
   package var log: String { (try? String(contentsOfFile: running.errors, encoding: .utf8)) ?? "" }
 
-  /// Asks it to stop, and waits until it has.
+  /// Sends a signal to stop, and waits for the end.
   package func stop(_ number: Int32 = SIGTERM) throws -> Finished {
     running.signal(number)
     return try end()
   }
 
-  /// Waits until it has ended; one that does not is killed.
+  /// Waits for the end. A daemon that hangs is killed.
   package func end() throws -> Finished {
     let deadline = ContinuousClock.now + .seconds(hangSeconds)
     while !isOver {
@@ -99,8 +100,8 @@ package final class Daemon: @unchecked Sendable {
     hasEnded = true
   }
 
-  /// A line of /proc/PID/status in bytes, such as `VmRSS` and `VmHWM`; 0 under a sanitizer, whose own
-  /// memory it would be.
+  /// A line of /proc/PID/status, such as `VmRSS` and `VmHWM`, in bytes. It is 0 under a sanitizer, which has a large
+  /// memory of its own.
   package func memory(_ name: String) throws -> Int {
     guard !isSanitized else { return 0 }
     let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
@@ -109,7 +110,7 @@ package final class Daemon: @unchecked Sendable {
     return try required(Int(line.split(separator: " ").dropLast().last ?? ""), name) * 1024
   }
 
-  /// How many threads the process has.
+  /// The number of threads of the process.
   package func threadCount() throws -> Int {
     let text = try String(contentsOfFile: "/proc/\(running.identifier)/status", encoding: .utf8)
     let line = try required(
@@ -128,7 +129,7 @@ package final class Daemon: @unchecked Sendable {
     }
   }
 
-  /// How many descriptors are open.
+  /// The number of open descriptors.
   package var descriptorCount: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(running.identifier)/fd"))?.count
       ?? 0
@@ -136,7 +137,7 @@ package final class Daemon: @unchecked Sendable {
 
   // MARK: The control plane
 
-  /// A request over the control socket.
+  /// Sends a request over the control socket.
   package func ask(
     _ method: String, _ path: String, _ body: String? = nil
   ) throws -> (status: Int, body: String) {
@@ -182,9 +183,9 @@ package final class Daemon: @unchecked Sendable {
   }
 }
 
-/// The service manager's end of sd_notify(3).
+/// The socket on which the service manager receives the messages of sd_notify(3).
 package final class NotificationSocket: @unchecked Sendable {
-  // @unchecked because what was received is only touched by the test's own thread.
+  // @unchecked because only the thread of the test uses `received`.
 
   package let path: String
   private let number: CInt
@@ -204,7 +205,7 @@ package final class NotificationSocket: @unchecked Sendable {
     close(number)
   }
 
-  /// Waits for a message with that line; a `*` at its end stands for anything. Earlier ones are kept too.
+  /// Waits for a message with that line. A `*` at its end matches any text. All messages are kept.
   package func wait(
     for line: String, while isAlive: () -> Bool = { true }
   ) throws {

@@ -1,7 +1,7 @@
 internal import Foundation
 package import Glibc
 
-/// A producer, a subscriber or a client: the other end of one of the daemon's sockets.
+/// A producer, a subscriber or a client: it is connected to a socket of the daemon.
 package final class Peer: @unchecked Sendable {
   // @unchecked because one direction is used by one thread at a time.
 
@@ -14,8 +14,8 @@ package final class Peer: @unchecked Sendable {
     number = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
     var reason: Int32 = 0
     try withUnixAddress(path) { if connect(number, $0, $1) != 0 { reason = errno } }
-    // Nothing is closed here: everything has its value, so `deinit` follows the error, and a number that
-    // is closed twice may be another's by then.
+    // `deinit` runs after the error and closes the descriptor. A second close could hit a descriptor of another
+    // thread with the same number.
     guard reason == 0 else {
       throw POSIXError(POSIXErrorCode(rawValue: reason) ?? .EINVAL, userInfo: ["path": path])
     }
@@ -40,7 +40,7 @@ package final class Peer: @unchecked Sendable {
 
   deinit { close() }
 
-  /// A test fails rather than hangs.
+  /// Sets a timeout, so that a test fails and does not hang.
   private func limitWaits() {
     var time = timeval(tv_sec: Int(hangSeconds), tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
@@ -48,7 +48,9 @@ package final class Peer: @unchecked Sendable {
     }
   }
 
-  /// Sends all of it; returns how much was taken, which is less where the other end has gone.
+  /// Sends the bytes.
+  ///
+  /// - Returns: the number of bytes that were taken; fewer if the other end has closed.
   @discardableResult
   package func send(_ bytes: [UInt8]) -> Int {
     var sent = 0
@@ -66,7 +68,9 @@ package final class Peer: @unchecked Sendable {
   @discardableResult
   package func send(_ text: String) -> Int { send(Array(text.utf8)) }
 
-  /// Sends until nothing more is taken for `seconds`; returns how much was.
+  /// Sends the message again and again until nothing is taken for `seconds`.
+  ///
+  /// - Returns: the number of bytes that were taken.
   package func flood(_ bytes: [UInt8], atMost limit: Int, patience seconds: Double) -> Int {
     var sent = 0
     while sent < limit {
@@ -75,26 +79,26 @@ package final class Peer: @unchecked Sendable {
       let count = Glibc.send(
         number, bytes, bytes.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
       guard count > 0 else { continue }
-      // A message that was taken in part is completed, so that records stay whole.
+      // Completes a message that was taken in part, so that records stay whole.
       sent += count + send(Array(bytes[count...]))
     }
     return sent
   }
 
-  /// What has come, or empty at the end; nil where nothing comes.
+  /// The next bytes; empty at the end, nil after a timeout.
   package func receive() -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     let count = recv(number, &buffer, buffer.count, 0)
     return count < 0 && errno != ECONNRESET ? nil : Array(buffer[..<max(0, count)])
   }
 
-  /// Whether something comes, or the end.
+  /// Whether bytes or the end come in time.
   package func isReadable(within seconds: Double) -> Bool {
     var query = pollfd(fd: number, events: CShort(POLLIN), revents: 0)
     return poll(&query, 1, CInt(seconds * 1000)) > 0
   }
 
-  /// So many lines, or fewer at the end.
+  /// The next lines; fewer at the end.
   package func lines(_ count: Int) -> [String] {
     var lines: [String] = []
     while lines.count < count {
@@ -110,7 +114,7 @@ package final class Peer: @unchecked Sendable {
     return lines
   }
 
-  /// All until the end.
+  /// All bytes until the end.
   package func rest() -> [UInt8] {
     var bytes = unread
     unread = []

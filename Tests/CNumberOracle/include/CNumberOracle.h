@@ -1,4 +1,4 @@
-// What the C++ standard library writes, to hold ours against.
+// The text that the C++ standard library writes, which the tests compare with ours.
 #ifndef CNUMBERORACLE_H
 #define CNUMBERORACLE_H
 
@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-// Writes the shortest text that reads back as the same float to a place with room for 32 bytes;
-// returns its length.
+// Writes the shortest text that reads back as the same float. The buffer must have room for 32 bytes.
+// Returns the length of the text.
 size_t number_oracle_format_float(float value, char *_Nonnull text);
 
 #ifdef __cplusplus

@@ -5,7 +5,7 @@ import Testing
 
 /// Metadata that was made to break its readers.
 struct ArrowHostileTests {
-  /// Reads all that is in a metadata flatbuffer; false where it is refused.
+  /// Reads all of a metadata flatbuffer; false if it is refused.
   private func reads(
     _ metadata: [UInt8], _ schema: ArrowSchema, _ features: ArrowFeatures
   ) -> Bool {
