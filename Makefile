@@ -47,7 +47,7 @@ help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
 	  while IFS='	' read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
-# $(call install-missing,PACKAGES): asks for no network and no rights where nothing is missing.
+# $(call install-missing,PACKAGES): if nothing is missing, asks for no network and no rights.
 define install-missing
 	@if ! command -v dpkg-query >/dev/null; then \
 	  echo "This is no Debian; make sure of the like of: $(1)"; exit 0; \

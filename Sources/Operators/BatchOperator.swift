@@ -5,8 +5,8 @@ package import State
 
 /// A part of the processing of mini-batches.
 ///
-/// For each batch, the chain calls `plan` of every operator, from the last to the first, and then `commit` of every
-/// operator, from the first to the last. They share one summary of the batch, which is computed before its values
+/// For each batch, the chain calls `plan` of every operator, from the last to the first. Then it calls `commit` of
+/// every operator, from the first to the last. They share one summary of the batch, which is computed before its values
 /// change. Between two batches, the chain calls `apply` for a change that a user requests.
 ///
 /// An operator is one file: it declares its settings, state, updates, metrics and events. One line in a list of

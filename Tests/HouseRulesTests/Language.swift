@@ -3,8 +3,14 @@ let wordsNotToWrite: [(word: String, instead: String)] = [
   ("anew", "again"), ("whoever", "the one that, or its name"), ("whosoever", "the one that"),
   ("whatever comes first", "the first of"), ("lest", "so that … not"), ("thereof", "of it"),
   ("in its stead", "in its place"), ("of its own accord", "by itself"), ("ahead of", "before"),
-  ("behind", "after"),
+  ("behind", "after"), ("nil where", "nil if"), ("false where", "false if"),
+  ("true where", "true if"), ("empty where", "empty if"),
+  ("where nothing", "if nothing"), ("where nobody", "if nobody"), ("where none", "if none"),
+  ("come by", "get"), ("comes by", "gets"),
 ]
+
+/// The most words of a sentence in a documentation comment.
+let sentenceWordLimit = 25
 
 /// Where those words mean what they say.
 let uses: [String] = [
@@ -29,14 +35,20 @@ private let relativeOpenings: Set<String> = [
 func habits(in file: SourceFile) -> [Violation] {
   file.prose.flatMap { prose -> [Violation] in
     let (text, line) = prose.joined
-    let openings = sentences(of: text, beginsSentence: prose.beginsSentence).compactMap {
-      sentence -> Violation? in
+    let sentences = sentences(of: text, beginsSentence: prose.beginsSentence)
+    let openings = sentences.compactMap { sentence -> Violation? in
       guard relativeOpenings.contains(sentence.firstWord), !sentence.isQuestion else { return nil }
       return Violation(
         path: file.path, line: line(sentence.offset),
         message: "a sentence that begins with \"\(sentence.firstWord)\" and asks nothing")
     }
-    return openings
+    let long = sentences.compactMap { sentence -> Violation? in
+      guard prose.isDocumentation, sentence.wordCount > sentenceWordLimit else { return nil }
+      return Violation(
+        path: file.path, line: line(sentence.offset),
+        message: "a sentence of \(sentence.wordCount) words, over \(sentenceWordLimit)")
+    }
+    return openings + long
       + words(in: text).map { offset, word, instead in
         Violation(
           path: file.path, line: line(offset), message: "\"\(word)\": write \"\(instead)\"")
@@ -47,6 +59,7 @@ func habits(in file: SourceFile) -> [Violation] {
 private struct Sentence {
   var offset: Int
   var firstWord: String
+  var wordCount: Int
   var isQuestion: Bool
 }
 
@@ -64,6 +77,7 @@ private func sentences(of text: String, beginsSentence: Bool) -> [Sentence] {
       sentences.append(
         Sentence(
           offset: first, firstWord: String(words.prefix { $0.isLetter }),
+          wordCount: words.split(separator: " ").count { $0.contains(where: \.isLetter) },
           isQuestion: characters[index] == "?"))
     }
     // A colon ends no sentence, but a question may follow one.

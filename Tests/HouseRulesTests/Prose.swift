@@ -4,6 +4,8 @@ struct Prose {
   var lines: [(number: Int, text: String)]
   /// Whether its beginning is that of a sentence.
   var beginsSentence = true
+  /// Whether it is a documentation comment of Swift.
+  var isDocumentation = false
 
   /// The text as one line, and the number of the line in which a character of it stands.
   var joined: (text: String, line: (Int) -> Int) {
@@ -46,11 +48,17 @@ extension SourceFile {
         finish()
         continue
       }
+      // A block of code in a documentation comment.
+      guard !line[range.upperBound...].hasPrefix("/     ") else {
+        finish()
+        continue
+      }
       let isAlone = line[..<range.lowerBound].allSatisfy { $0 == " " }
       let text = line[range.upperBound...].drop { "/#! ".contains($0) }
       let isNew = !isAlone || text.isEmpty || text.hasPrefix("- ") || text.hasPrefix("MARK:")
       if isNew { finish() }
       if !text.isEmpty {
+        current.isDocumentation = isSwift && line[range.upperBound...].hasPrefix("/")
         current.lines.append((index + 1, withoutCode(text.drop { $0 == "-" || $0 == " " })))
       }
       if !isAlone { finish() }

@@ -22,6 +22,12 @@ import Testing
     ("Benchmarks/a.py", "\"\"\"Measures.\n\nWhat is measured is time.\n\"\"\"\n", 3),
     ("Benchmarks/a.py", "x = 1\n# Where it is.", 2),
     ("Makefile", "# Whatever it is.", 1),
+    ("Sources/A/A.swift", "/// The size, or nil where it is not known.", 1),
+    ("Sources/A/A.swift", "// A file that is empty where it has no records.", 1),
+    (
+      "Sources/A/A.swift", "/// Reads.\n///\n/// It \(String(repeating: "word ", count: 25))ends.",
+      3
+    ),
   ])
   func `a bad habit is found in its line`(path: String, text: String, line: Int) {
     #expect(lines(text, in: path) == [line])
@@ -31,6 +37,11 @@ import Testing
     ("Sources/A/A.swift", "// What is a record? A line."),
     ("Sources/A/A.swift", "/// Tells what it reads, and where it is.\nlet whatever = 1"),
     ("Sources/A/A.swift", "let What = \"What it is\"; let anew_ = 1"),
+    ("Sources/A/A.swift", "// \(String(repeating: "word ", count: 40))in a comment on a line."),
+    (
+      "Sources/A/A.swift",
+      "/// It has \(String(repeating: "word ", count: 22))there: `a b c d` too."
+    ),
     ("Sources/A/A.swift", "// A reader that is behind, or left behind, in a `behind` column."),
     ("Sources/A/A.swift", "let address = \"https://example.org\" + Where.x"),
     ("docs/a.md", "## What may be lost\n\n| Where | what |\n\n```\nWhat is code anew\n```\n"),

@@ -36,9 +36,9 @@ private enum FollowSettings {
 
 /// Reads a file as it grows. Each file that appears at the path is a split.
 ///
-/// When another file appears at the path, the source reads the old one to its end, then every sibling that was
-/// written later, then the new one. The split of the old file ends when a later file has contents, since a writer may
-/// still write to the old file for a moment after a rotation. If the file was emptied (`copytruncate`), its split
+/// When another file appears at the path, the source reads the old one to its end. Then it reads every sibling that
+/// was written later, and then the new file. The split of the old file ends when a later file has contents, because a
+/// writer may still use the old file for a moment. If the file was emptied (`copytruncate`), its split
 /// ends; the source finishes it from the copy, if there is one, and begins another split. If there is no file at the
 /// path, the source waits. It cannot follow a file on a file system that reports no changes by other machines (NFS).
 ///

@@ -3,8 +3,8 @@ internal import Storage
 
 /// A followed file, and the position in it.
 ///
-/// Invariant: `first` and `last` are the bytes at the start of the file and before `offset`, at most 1 KiB each, as
-/// they were when they were read.
+/// Invariant: `first` and `last` are the bytes at the start of the file and before `offset`, as they were read. Each
+/// is at most 1 KiB.
 struct FollowedFile: Sendable {
   private static let mostBytes = 1024
 

@@ -101,9 +101,9 @@ package struct CheckpointStore: Sendable {
 
   /// The newest intact generation; nil if there never was one.
   ///
-  /// Only damaged files are skipped. A file of another format version, one with unknown state, or one without
-  /// permission is an error, because its state would be lost without a message. If there are files but none is
-  /// intact, that is an error too, for the same reason.
+  /// Only damaged files are skipped. A file of another format version, with unknown state, or without permission is an
+  /// error, because its state would silently be lost. If there are files but none is intact, that is an error too, for
+  /// the same reason.
   package func newest() throws(StorageError) -> Found? {
     var skipped: [StorageError] = []
     for generation in try generations().reversed() {

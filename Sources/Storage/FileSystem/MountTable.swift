@@ -2,8 +2,8 @@ internal import Glibc
 
 /// The mounted file systems of the machine, from the kernel's list.
 ///
-/// Looking up a path does not access any file system, so a file system that hangs (a network mount whose server is
-/// gone) does not block the caller. Symbolic links are not followed.
+/// Looking up a path does not access any file system. So a file system that hangs, such as a network mount whose
+/// server is gone, does not block the caller. Symbolic links are not followed.
 package struct MountTable: Sendable {
   private struct Mount {
     let point: [UInt8]

@@ -39,8 +39,10 @@ private struct MemberName: CodingKey {
   static let name = MemberName("name")
 }
 
-/// A checkpoint in the form of the JSON. `stream` contains the groups of the stream, `features` an object for each
-/// feature with its name and its groups, and `keys` an object for each key.
+/// A checkpoint in the form of the JSON.
+///
+/// `stream` contains the groups of the stream. `features` contains an object for each feature with its name and its
+/// groups, and `keys` an object for each key.
 private struct ReadableCheckpoint: Codable {
   static let groupsKey = CodingUserInfoKey(rawValue: "groups")
 
