@@ -25,7 +25,7 @@ package enum StorageError: Error, Equatable, CustomStringConvertible {
       "\(path): expected at most \(limit) bytes, found \(size)"
     case .content(let path, let error): "\(path): \(error)"
     case .noWholeCheckpoint(let directory, let errors):
-      "\(directory): no checkpoint is whole: "
+      "\(directory): no checkpoint is intact: "
         + errors.prefix(3).map(\.description).joined(separator: "; ")
         + (errors.count > 3 ? "; and \(errors.count - 3) more" : "")
     case .noNumberLeft(let path): "\(path): no number is left for the next checkpoint"

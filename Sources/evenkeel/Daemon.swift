@@ -219,7 +219,7 @@ private func statusLine(_ supervisor: Supervisor) -> String {
   let status = supervisor.daemonStatus
   if let error = status.lastReload?.error {
     let first = error.split(separator: "\n").first.map(String.init) ?? ""
-    return "configuration refused, \(running) streams run on as before: \(first)"
+    return "configuration refused, \(running) streams continue with the old one: \(first)"
   }
   return (["\(running) streams running"] + status.warnings).joined(separator: "; ")
 }

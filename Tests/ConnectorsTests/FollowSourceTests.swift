@@ -102,7 +102,7 @@ extension LiveSourceTests {
       let loss = "\(folder("log")) was cut after byte "
       #expect(
         try source.after { try handle.truncate(atOffset: 0) } == [
-          "0 ended", loss + "8 was read: what was added until then is lost",
+          "0 ended", loss + "8 was read: unread bytes from before the cut are lost",
         ])
       #expect(try source.after { try folder.append("x\n", to: "log") } == ["1:x\n"])
       #expect(source.source.start(of: 1).header == .optional)
@@ -111,7 +111,7 @@ extension LiveSourceTests {
         try folder.append("y", to: "log")
       }
       #expect(
-        log == ["1 ended", loss + "2 was read: what was added until then is lost", "2:y"])
+        log == ["1 ended", loss + "2 was read: unread bytes from before the cut are lost", "2:y"])
     }
 
     @Test func `a file that was cut and has grown beyond is seen to be another`() throws {

@@ -61,7 +61,8 @@ import Testing
     cursor.source = try first.mark(of: 0, at: 7)
     try directory.write("in.csv", 1..<11)
     var second = try open(path, InputCursor(splits: [cursor], done: first.done))
-    #expect(second.gap == "expected byte 7 of in.csv after what was read of it, found other bytes")
+    #expect(
+      second.gap == "expected byte 7 of in.csv after the bytes that were read, found other bytes")
     #expect(second.isChangedInPlace)
     #expect(try read(&second).bytes == Array(1..<11))
   }

@@ -69,13 +69,13 @@ import Testing
     #expect(try place.read("out.csv") == output)
   }
 
-  @Test func `where no checkpoint is whole the stream does not start afresh`() throws {
+  @Test func `if no checkpoint is intact, the stream does not start`() throws {
     let output = try leaveState()
     for generation in try generations { try place.write(generation, [0]) }
     let daemon = try Daemon(in: place, stream())
     #expect(try eventually { try daemon.count("restarts") > 1 }, "\(daemon.log)")
     let error = try daemon.status("last_error", as: String.self)
-    #expect(error.hasPrefix("state/s: no checkpoint is whole: "), "\(error)")
+    #expect(error.hasPrefix("state/s: no checkpoint is intact: "), "\(error)")
     #expect(try daemon.stop().exitCode == 0)
     #expect(try place.read("out.csv") == output)
   }

@@ -109,7 +109,7 @@ import Testing
     let finished = try normalize()
     #expect(finished.exitCode == 65)
     #expect(
-      finished.errors.hasPrefix("evenkeel: state: no checkpoint is whole: state/"),
+      finished.errors.hasPrefix("evenkeel: state: no checkpoint is intact: state/"),
       "\(finished.errors)")
     #expect(finished.errors.lineCount == 1)
   }

@@ -62,11 +62,11 @@ import Testing
     let reason = "file: expected a safetensors file of 8 bytes or more, found 0"
     #expect(
       message { try store.newest() }
-        == "\(stream): no checkpoint is whole: \(path(1)): \(reason)")
+        == "\(stream): no checkpoint is intact: \(path(1)): \(reason)")
     for number in 2...5 { try put([], at: path(number)) }
     #expect(
       message { try store.newest() }
-        == "\(stream): no checkpoint is whole: "
+        == "\(stream): no checkpoint is intact: "
         + [5, 4, 3].map { "\(path($0)): \(reason)" }.joined(separator: "; ") + "; and 2 more")
   }
 

@@ -249,18 +249,21 @@ private let wrongFiles = [
     file: withEnds(
       "{ file: { path: i } }", "{ file: { path: /x/o } }",
       rest: "  b: { \(stream), sink: { file: { path: /x//./o } } }"), "7:74",
-    "streams.b.sink.file.path", "expected a sink of its own, found that of stream 'a'"),
+    "streams.b.sink.file.path", "expected a sink that no other stream has, found that of stream 'a'"
+  ),
   Wrong(
     file: withEnds(
       "{ unix: { path: /s } }", "stdout",
       rest:
         "  b:\n    source: { unix: { path: /s } }\n    format: csv\n    sink: { file: { path: o } }"
     ),
-    "8:29", "streams.b.source.unix.path", "expected a source of its own, found that of stream 'a'"),
+    "8:29", "streams.b.source.unix.path",
+    "expected a source that no other stream has, found that of stream 'a'"),
   Wrong(
     file: withEnds(
       "stdin", "{ file: { path: o } }", rest: "  b: { source: stdin, format: csv, sink: stdout }"),
-    "7:16", "streams.b.source.stdin", "expected a source of its own, found that of stream 'a'"),
+    "7:16", "streams.b.source.stdin",
+    "expected a source that no other stream has, found that of stream 'a'"),
   Wrong(file: "a: [1\nb: 2", "2:2", "", "not YAML: while parsing a flow sequence"),
   Wrong(
     file: "a: { b: ${C} }", "1:10", "", "not YAML: while parsing a flow mapping",

@@ -81,7 +81,7 @@ package struct FileSource: Source {
         } else {
           isChangedInPlace = mark.identity == status.identity
           gap =
-            "expected byte \(mark.offset) of \(split.split) after what was read of it, found "
+            "expected byte \(mark.offset) of \(split.split) after the bytes that were read, found "
             + (split.split == name ? "other bytes" : "another file")
         }
       }

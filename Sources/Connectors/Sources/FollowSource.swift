@@ -157,7 +157,7 @@ package struct FollowSource: Source {
     }
     if !cut.isAbandoned {
       untoldGap =
-        "\(cut.path) was cut after byte \(cut.offset) was read: what was added until then is lost"
+        "\(cut.path) was cut after byte \(cut.offset) was read: unread bytes from before the cut are lost"
     }
     let ended = endCurrent()
     try append(FileSiblings.Found(again: cut), isContinued: true)

@@ -86,6 +86,6 @@ private func message(of error: any Error, at place: ConfigurationPlace) -> Strin
   case let error as FileError:
     return "\(FileError(operation: error.operation, path: written, errno: error.errno))"
   case StorageError.file(let error): return message(of: error, at: place)
-  default: return "cannot use what \(written) leads to"
+  default: return "cannot use the file that \(written) names"
   }
 }

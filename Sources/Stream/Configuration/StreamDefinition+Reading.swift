@@ -117,7 +117,7 @@ extension ConnectorDefinition {
       kind.place(values), of: chosen, in: section, isShareable: kind.isShareable)
     if let holder = claims.take(location, as: role, for: name) {
       section.report(
-        "expected a \(role.rawValue) of its own, found that of stream '\(holder)'",
+        "expected a \(role.rawValue) that no other stream has, found that of stream '\(holder)'",
         at: location.setting)
     }
   }

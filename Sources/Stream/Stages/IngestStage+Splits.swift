@@ -195,7 +195,7 @@ extension IngestStage {
     }
     source.abandon(reader.split)
     leaveOut(fault, [], record: reader.records + 1, byteOffset: byteOffset)
-    if !source.endsAnywhere { context.warn("\(reader.name) is passed over: \(fault)") }
+    if !source.endsAnywhere { context.warn("\(reader.name) is skipped: \(fault)") }
     try letGo(reader)
   }
 
