@@ -13,6 +13,7 @@ package final class ConnectorStatistics: Sendable {
       return number < 0 ? nil : number
     }
 
+    func set(_ value: Int?) { value.map { set($0) } ?? clear() }
     func set(_ value: Int) { number.store(max(0, value), ordering: .relaxed) }
     package func clear() { number.store(-1, ordering: .relaxed) }
   }
@@ -23,6 +24,10 @@ package final class ConnectorStatistics: Sendable {
   package let subscribers = Gauge()
   /// Bytes that wait for the subscriber with the most of them.
   package let subscriberLag = Gauge()
+  /// When the stream began to wait for a subscriber, in seconds of the monotonic clock; nil while it waits for none.
+  package let stalledSince = Gauge()
+  /// Subscribers that were disconnected because they took nothing for too long.
+  package let subscriberTimeouts = Atomic(0)
   /// Bytes of a followed file that were not read yet.
   package let backlogBytes = Gauge()
   /// Files of a directory that were not read yet.
@@ -39,6 +44,7 @@ package final class ConnectorStatistics: Sendable {
     producers.clear()
     subscribers.clear()
     subscriberLag.clear()
+    stalledSince.clear()
     backlogBytes.clear()
     backlogFiles.clear()
   }

@@ -235,9 +235,11 @@ package struct OpenedStream: Sendable {
     guard let position = checkpoint.outputs[.output], position.isIn(output.destination) else {
       return
     }
-    _ = try output.sink.trim(
+    let end = try output.sink.trim(
       after: position,
       wholeEnd: configuration.wholeOutputEnd(featureCount: checkpoint.features.count))
+    // The stream goes on with the file if its columns are the same.
+    if let end { try output.sink.resume(at: end) }
   }
 }
 

@@ -13,6 +13,7 @@ package final class StreamMetrics: Sendable {
   let outputByteCount = Atomic(0)
   let ingestedRecordCount = Atomic(0)
   let checkpointCount = Atomic(0)
+  let rateLimitCount = Atomic(0)
   let droppedWriteCount = Atomic(0)
   /// In nanoseconds of the monotonic clock; 0 before the first record.
   let lastRecordTime = Atomic<UInt64>(0)
@@ -46,6 +47,8 @@ package final class StreamMetrics: Sendable {
   /// Writes of the current run that no reader got.
   package var droppedWrites: Int { droppedWriteCount.load(ordering: .relaxed) }
   package var checkpoints: Int { checkpointCount.load(ordering: .relaxed) }
+  /// Reads that waited because of `limits.rate`.
+  package var rateLimitedReads: Int { rateLimitCount.load(ordering: .relaxed) }
   /// Records read and not yet emitted.
   package var recordsInFlight: Int {
     max(0, ingestedRecordCount.load(ordering: .relaxed) - records)

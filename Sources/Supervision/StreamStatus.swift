@@ -62,6 +62,8 @@ package struct StreamStatus: Sendable, Equatable {
   /// Dropped records that were written to the dead letters. The other bad records were skipped.
   package var deadLetters = 0
   package var checkpointFailures = 0
+  /// Reads that waited because of `limits.rate`.
+  package var rateLimitedReads = 0
   /// The duration of the last checkpoint, with the sync of the outputs; nil before the first.
   package var checkpointSeconds: Double?
   /// The size of the last checkpoint; nil before the first.
@@ -83,12 +85,19 @@ package struct ConnectorStatus: Sendable, Equatable {
   package var backlogBytes: Int?
   /// Files of a directory that were not read yet.
   package var backlogFiles: Int?
+  /// How long the stream has waited for a subscriber that takes nothing, in seconds; nil while it waits for none.
+  package var stalledSeconds: Double?
+  package var subscriberTimeouts = 0
   package var refusedConnections = 0
   package var rotatedFiles = 0
 
   package init() {}
 
-  init(_ statistics: ConnectorStatistics) {
+  init(_ statistics: ConnectorStatistics, at now: Instant) {
+    stalledSeconds = statistics.stalledSince.value.map {
+      max(0, Double(now.nanoseconds) / 1e9 - Double($0))
+    }
+    subscriberTimeouts = statistics.subscriberTimeouts.load(ordering: .relaxed)
     producers = statistics.producers.value
     subscribers = statistics.subscribers.value
     subscriberLag = statistics.subscriberLag.value

@@ -133,8 +133,9 @@ final class SupervisedStream: @unchecked Sendable {
       batchLatency: metrics.batchLatency, batchSize: metrics.batchSize, warnings: shown.warnings,
       droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
       checkpointFailures: metrics.checkpointFailures,
+      rateLimitedReads: metrics.rateLimitedReads,
       checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
-      connectors: ConnectorStatus(metrics.connectors),
+      connectors: ConnectorStatus(metrics.connectors, at: clock.now()),
       queues: Dictionary(uniqueKeysWithValues: zip(StreamRun.queuedStages, shown.queues())))
   }
 

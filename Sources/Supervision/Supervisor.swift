@@ -261,7 +261,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     return warnings
       + statuses().compactMap { status in
         switch status.state {
-        case .running, .finished: nil
+        case .running: status.stall
+        case .finished: nil
         case .starting, .draining: "stream '\(status.name)' is \(status.state.rawValue)"
         case .backingOff, .failed:
           "stream '\(status.name)' has failed: \(status.lastError ?? "unknown")"
@@ -272,6 +273,17 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
     guard let stream = lock.withLock({ streams[name] }) else { throw .noSuchStream(name) }
     return stream
+  }
+}
+
+extension StreamStatus {
+  /// A subscriber that takes nothing for so many seconds makes the daemon unready.
+  private static let stallSeconds = 10.0
+
+  /// The reason why the stream does not move; nil if it does.
+  fileprivate var stall: String? {
+    guard let seconds = connectors.stalledSeconds, seconds >= Self.stallSeconds else { return nil }
+    return "stream '\(name)' waits for a subscriber that has taken nothing for \(Int(seconds)) s"
   }
 }
 

@@ -8,6 +8,13 @@ import Testing
 
 @testable import Connectors
 
+/// How many complete files stay with which settings.
+struct Stay: Sendable {
+  var keep: Int?
+  var total: Int?
+  var files: Int
+}
+
 @Suite struct RotatingFileSinkTests {
   private let directory: TemporaryDirectory
   private let clock = ManualClock()
@@ -15,11 +22,13 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   private func open(
-    byteLimit: Int? = nil, age: Double? = nil, at position: RotatingFileSink.Position? = nil
+    byteLimit: Int? = nil, age: Double? = nil, keep: Int? = nil, total: Int? = nil,
+    at position: RotatingFileSink.Position? = nil
   ) throws -> RotatingFileSink {
     var sink = try RotatingFileSink(
       path: directory.file("weather.csv"),
-      rotation: .init(byteLimit: byteLimit, ageLimitSeconds: age),
+      rotation: .init(
+        byteLimit: byteLimit, ageLimitSeconds: age, keep: keep, totalByteLimit: total),
       in: POSIXFileSystem(), at: position, clock: clock.clock)
     try sink.begin(bytes("head\n"))
     return sink
@@ -51,6 +60,43 @@ import Testing
         "weather.csv",
       ])
     #expect(try texts() == ["head\naaa\nbb\n", "head\ncc\n", "head\ndddd\ne\n"])
+  }
+
+  @Test(arguments: [
+    Stay(keep: 2, files: 2), Stay(total: 20, files: 2), Stay(total: 19, files: 1),
+    Stay(keep: 0, total: 1 << 20, files: 0), Stay(keep: 9, files: 4),
+  ])
+  func `only the newest complete files stay, by their number and by their bytes`(
+    stay: Stay
+  ) throws {
+    var sink = try open(byteLimit: 10, keep: stay.keep, total: stay.total)
+    for text in ["aaaa\n", "bbbb\n", "cccc\n", "dddd\n", "eeee\n"] { try sink.write(bytes(text)) }
+    // A checkpoint may lead back to before the first sync.
+    try sink.sync()
+    try sink.sync()
+    try sink.finish()
+    let complete = ["aaaa", "bbbb", "cccc", "dddd"].suffix(stay.files).map { "head\n\($0)\n" }
+    #expect(try texts() == complete + ["head\neeee\n"])
+  }
+
+  @Test(arguments: [("head\n", ["head\na\nb\nc\n"]), ("other\n", ["head\na\nb\n", "other\nc\n"])])
+  func `after a trim the file goes on if it begins with the same prologue`(
+    prologue: String, expected: [String]
+  ) throws {
+    var first = try open()
+    for text in ["a\n", "b\n", "torn"] { try first.write(bytes(text)) }
+    try first.finish()
+    var sink = try RotatingFileSink(
+      path: directory.file("weather.csv"), rotation: .init(), in: POSIXFileSystem(),
+      clock: clock.clock)
+    let end = try sink.trim(after: RotatingFileSink.Position(byteCount: 5, sequence: 0)) {
+      (_, _, end) throws(FileError) in end - 4
+    }
+    try sink.resume(at: #require(end))
+    try sink.begin(bytes(prologue))
+    try sink.write(bytes("c\n"))
+    try sink.finish()
+    #expect(try texts() == expected)
   }
 
   @Test func `a write above the size has a file of its own`() throws {

@@ -2,6 +2,7 @@ import Dataflow
 import Foundation
 import Glibc
 import Storage
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,14 +15,17 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   private func open(
-    _ whenFull: SubscriberSettings.WhenFull = .block, limit: Int = 200, queue: Int = 4 << 20
+    _ whenFull: SubscriberSettings.WhenFull = .block, limit: Int = 200, queue: Int = 4 << 20,
+    clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()
   ) throws -> SubscriberSink {
     var settings = SubscriberSettings()
     settings.whenFull = whenFull
     settings.limit = limit
     settings.queueByteLimit = queue
     let socket = try ListeningSocket(path: path, mode: 0o600, backlog: SubscriberSink.backlog)
-    var sink = try SubscriberSink(name: path, endpoint: .listening(socket), settings: settings)
+    var sink = try SubscriberSink(
+      name: path, endpoint: .listening(socket), settings: settings, clock: clock,
+      statistics: statistics)
     try sink.begin(bytes("head;"))
     return sink
   }
@@ -104,6 +108,35 @@ import Testing
       try reader.readToEnd()
       #expect(reader.bytes.elementsEqual(bytes("head;") + large + bytes("end;")))
     }
+  }
+
+  @Test func `blocking, a subscriber that takes nothing for too long is disconnected`() throws {
+    let clock = ManualClock()
+    let statistics = ConnectorStatistics()
+    var sink = try open(clock: clock.clock, statistics: statistics)
+    let (stuck, fast) = (try TestReader(unix: path), try TestReader(unix: path))
+    try sink.write(large)
+    try waitUntil {
+      fast.read()
+      return try sink.push() != nil && fast.bytes.count == large.count + 5
+    }
+    #expect(statistics.stalledSince.value != nil)
+    // A subscriber that takes a little is slow, not stuck.
+    clock.advance(by: 299)
+    stuck.read(limit: 1 << 20)
+    try waitUntil { try sink.push() != nil && stuck.bytes.count > 100_000 }
+    clock.advance(by: 299)
+    #expect(try sink.push() != nil)
+    #expect(sink.subscriberCount == 2)
+    clock.advance(by: 2)
+    #expect(try sink.push() == nil)
+    #expect(sink.subscriberCount == 1)
+    #expect(statistics.subscriberTimeouts.load(ordering: .relaxed) == 1)
+    #expect(statistics.stalledSince.value == nil)
+    try sink.write(bytes("end;"))
+    try sink.finish()
+    try fast.readToEnd()
+    #expect(fast.bytes.elementsEqual(bytes("head;") + large + bytes("end;")))
   }
 
   @Test func `a subscriber that comes while one is slow begins at the next write`() throws {

@@ -23,6 +23,7 @@ import Testing
     stream.connectors.producers = 1
     stream.connectors.subscribers = 1
     stream.connectors.subscriberLag = 1
+    stream.connectors.stalledSeconds = 1
     stream.connectors.backlogBytes = 1
     stream.connectors.backlogFiles = 1
     var daemon = DaemonStatus()

@@ -46,6 +46,26 @@ import Testing
     #expect(text == String(decoding: expected.output, as: UTF8.self))
   }
 
+  @Test func `a stream with a limit of its rate waits, and reads everything`() throws {
+    let place = try Workplace()
+    try place.write("in.csv", (Records.header + Records.text(1, 0..<40_000)).utf8)
+    let daemon = try Daemon(
+      in: place,
+      """
+      s:
+        source: { file: { path: in.csv } }
+        format: { csv: { header: true } }
+        features: [a, b]
+        sink: { file: { path: out.csv } }
+        compression: off
+        limits: { rate: { records: 20000 } }
+      """)
+    #expect(try eventually { try daemon.status("state", as: String.self) == "finished" })
+    #expect(try daemon.count("rate_limited_reads") > 0)
+    #expect(try daemon.count("records") == 40_000)
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `files of a directory are read as they are complete and each once`() throws {
     let place = try Workplace()
     try FileManager.default.createDirectory(

@@ -53,6 +53,31 @@ import Testing
     #expect(subscriber.rest().isEmpty)
   }
 
+  @Test
+  func `a stream from a socket continues its file after a start, unless the columns are others`()
+    throws
+  {
+    let place = try Workplace()
+    let stream = Self.stream(sink: "{ file: { path: out.csv } }")
+    func run(_ text: String) throws {
+      let daemon = try Daemon(in: place, stream)
+      let producer = try Peer(unix: place.path("in.sock"))
+      producer.send(text)
+      producer.close()
+      #expect(try eventually { try daemon.count("records") == 3 })
+      #expect(try daemon.stop().exitCode == 0)
+    }
+    try run(Records.header + Records.text(0, 0..<3))
+    try run(Records.header + Records.text(0, 3..<6))
+    let text = try String(contentsOfFile: place.path("out.csv"), encoding: .utf8)
+    #expect(Records.indices(text.split(separator: "\n").map(String.init))[0] == Array(0..<6))
+    #expect(text.ranges(of: "id").count == 1)
+    try run("id,b,a\n0-6,1,2\n0-7,1,2\n0-8,2,3\n")
+    #expect(place.files.filter { $0.hasPrefix("out") }.count == 2)
+    let other = try String(contentsOfFile: place.path("out.csv"), encoding: .utf8)
+    #expect(other.hasPrefix("id,b,a\n"))
+  }
+
   @Test func `a record is decoded and emitted as soon as its compressor is flushed`() throws {
     let place = try Workplace()
     let daemon = try Daemon(

@@ -23,7 +23,9 @@ extension SinkKind {
       let path = values[FileSinkSettings.path]
       let rotation = RotatingFileSink.Rotation(
         byteLimit: values[FileSinkSettings.rotateSize],
-        ageLimitSeconds: values[FileSinkSettings.rotateAge])
+        ageLimitSeconds: values[FileSinkSettings.rotateAge],
+        keep: values[FileSinkSettings.rotateKeep],
+        totalByteLimit: values[FileSinkSettings.rotateTotalSize])
       return { context throws(FileError) in
         let fileSystem = context.fileSystem
         // A FIFO without a reader would block the whole stream here. Use the sink `fifo` for it.
@@ -51,7 +53,21 @@ extension SinkKind {
 
 /// The settings of a file that is written.
 private enum FileSinkSettings {
-  static let group = SettingGroup("file", [path, rotateSize, rotateAge])
+  static let group = SettingGroup(
+    "file", [path, rotateSize, rotateAge, rotateKeep, rotateTotalSize],
+    rules: [
+      SettingRule { values in
+        let settings: [(isGiven: Bool, setting: any SettingDescription)] = [
+          (values[rotateKeep] != nil, rotateKeep),
+          (values[rotateTotalSize] != nil, rotateTotalSize),
+        ]
+        guard values[rotateSize] == nil, values[rotateAge] == nil else { return [] }
+        return settings.filter(\.isGiven).map {
+          SettingViolation(
+            $0.setting, expected: .value("rotate.size or rotate.age beside it"), found: "neither")
+        }
+      }
+    ])
   static let path = Setting(
     required: "path", .path, help: "A file, which grows in place.")
   static let rotateSize = Setting(
@@ -60,6 +76,16 @@ private enum FileSinkSettings {
   static let rotateAge = Setting(
     "rotate.age", .seconds(in: 1...366 * 86400),
     help: "At this age the file is complete and a new one begins.")
+  static let rotateKeep = Setting(
+    "rotate.keep", .integer(in: 0...1_000_000),
+    help:
+      "How many complete files stay; older ones are removed. Files since the last checkpoint stay too."
+  )
+  static let rotateTotalSize = Setting(
+    "rotate.total_size", .size(in: 4 << 10...1 << 60),
+    help:
+      "The most bytes of complete files; the oldest are removed. Files since the last checkpoint stay too."
+  )
 }
 
 /// Writes a file that gets its name only when it is complete.

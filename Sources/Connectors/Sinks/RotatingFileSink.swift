@@ -22,11 +22,17 @@ package struct RotatingFileSink: ByteSink {
     /// The number of complete files that stay, the newest ones; nil keeps all. Files that are newer than the last
     /// sync but one stay too.
     package var keep: Int?
+    /// The most bytes of the complete files that stay, the newest ones; nil keeps all. The same exception holds.
+    package var totalByteLimit: Int?
 
-    package init(byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil) {
+    package init(
+      byteLimit: Int? = nil, ageLimitSeconds: Double? = nil, keep: Int? = nil,
+      totalByteLimit: Int? = nil
+    ) {
       self.byteLimit = byteLimit
       self.ageLimitSeconds = ageLimitSeconds
       self.keep = keep
+      self.totalByteLimit = totalByteLimit
     }
   }
 
@@ -50,6 +56,8 @@ package struct RotatingFileSink: ByteSink {
   /// Whether the contents of the file belong to this output. Otherwise the file is rotated first.
   private var goesOn = false
   private var hasBegun = false
+  /// Whether the source cannot be read again: the prologue of the file may be another one than that of the stream.
+  private var mustMatch = false
 
   /// Opens the file at `path`.
   ///
@@ -124,6 +132,7 @@ package struct RotatingFileSink: ByteSink {
     self.position.firstWriteSeconds =
       isEmpty ? nil : position.firstWriteSeconds ?? clock.wallSeconds()
     try cut(to: self.position)
+    mustMatch = true
     return self.position
   }
 
@@ -134,9 +143,13 @@ package struct RotatingFileSink: ByteSink {
   package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
     if !goesOn {
       _ = try startNewOutput()
-    } else if hasBegun, prologue != self.prologue, position.byteCount > 0 {
-      // The records that follow need another prologue than that of the file.
-      try rotate()
+    } else if position.byteCount > 0 {
+      // The records that follow may need another prologue than that of the file.
+      var isOther = hasBegun && prologue != self.prologue
+      if !hasBegun, mustMatch {
+        isOther = try file.bytes(from: 0, count: prologue.count) != prologue
+      }
+      if isOther { try rotate() }
     }
     self.prologue = prologue
     hasBegun = true
@@ -205,14 +218,26 @@ package struct RotatingFileSink: ByteSink {
 
   /// Removes the oldest complete files, except those to keep.
   private func prune() throws(FileError) {
-    guard let keep = rotation.keep else { return }
+    guard rotation.keep != nil || rotation.totalByteLimit != nil else { return }
     let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
       .sorted { $0.mark.sequence < $1.mark.sequence }
     let last = lastSynced?.sequence ?? .max
-    let old = rotated.dropLast(keep).filter { $0.mark.sequence <= last }
+    let stay = try min(rotation.keep ?? .max, countWithinTotal(rotated.map(\.path)))
+    let old = rotated.dropLast(stay).filter { $0.mark.sequence <= last }
     guard !old.isEmpty else { return }
     for file in old { try fileSystem.remove(file.path) }
     try fileSystem.syncDirectory(directory)
+  }
+
+  /// How many of the newest files have at most `totalByteLimit` bytes together.
+  private func countWithinTotal(_ paths: [String]) throws(FileError) -> Int {
+    guard let limit = rotation.totalByteLimit else { return paths.count }
+    var bytes = 0
+    for (count, path) in paths.reversed().enumerated() {
+      bytes += try fileSystem.status(of: path).size
+      if bytes > limit { return count }
+    }
+    return paths.count
   }
 
   /// Removes the contents of the growing file after a position.

@@ -14,6 +14,8 @@ struct SubscriberSettings: Sendable {
   var whenFull = WhenFull.block
   /// With `dropOldest`: how many bytes may wait for a subscriber after the current write.
   var queueByteLimit = 4 << 20
+  /// With `block`: a subscriber that takes nothing for so many seconds is disconnected.
+  var blockTimeoutSeconds = 300.0
   /// The most subscribers at once. More are refused.
   var limit = 200
 
@@ -22,13 +24,17 @@ struct SubscriberSettings: Sendable {
   init(_ values: SettingValues) {
     whenFull = values[Self.whenFull]
     queueByteLimit = values[Self.queue]
+    blockTimeoutSeconds = values[Self.blockTimeout]
     limit = values[Self.maxSubscribers]
   }
 
   /// The settings of every such sink, except `connect`.
-  static let settings: [any SettingDescription] = [whenFull, queue, maxSubscribers]
+  static let settings: [any SettingDescription] = [
+    whenFull, queue, blockTimeout, maxSubscribers,
+  ]
   static let rules: [SettingRule] = [
     .only([queue], when: whenFull, is: .dropOldest),
+    .only([blockTimeout], when: whenFull, is: .block),
     .never([maxSubscribers], beside: connect, is: true),
   ]
 
@@ -43,6 +49,10 @@ struct SubscriberSettings: Sendable {
   private static let queue = Setting(
     "queue", .size(in: 4 << 10...1 << 30), default: SubscriberSettings().queueByteLimit,
     help: "With `drop_oldest`: how many bytes may wait for a subscriber.")
+  private static let blockTimeout = Setting(
+    "block_timeout", .seconds(in: 1...366 * 86400),
+    default: SubscriberSettings().blockTimeoutSeconds,
+    help: "With `block`: a subscriber that takes nothing for this long is disconnected.")
   private static let maxSubscribers = Setting(
     "max_subscribers", .integer(in: 1...100_000), default: SubscriberSettings().limit,
     help: "The most subscribers at once; more are refused.")

@@ -23,6 +23,8 @@ struct SubscriberSink: ByteSink {
     var queue: SubscriberQueue
     var isWritable = true
     var holdsPending = false
+    /// Since when it takes nothing although bytes wait for it.
+    var stuckSince: Instant?
   }
 
   private static let endpointKey = 0
@@ -95,12 +97,15 @@ struct SubscriberSink: ByteSink {
       statistics.subscriberLag.set(subscribers.map(\.queue.unsentBytes).max() ?? 0)
     }
     guard settings.whenFull == .block else { return nil }
+    disconnectStuck()
     // The subscribers with the write have disconnected, so offer it to the others. Each turn but the last loses one.
     while !pending.isEmpty, !subscribers.isEmpty, !subscribers.contains(where: \.holdsPending) {
       offerPending()
       sendQueued()
     }
     let isDone = pending.isEmpty && subscribers.allSatisfy(\.queue.isEmpty)
+    let stalledSince = subscribers.compactMap(\.stuckSince).min()
+    statistics.stalledSince.set(stalledSince.map { Int($0.nanoseconds / 1_000_000_000) })
     return isDone ? nil : awaited
   }
 
@@ -118,9 +123,25 @@ struct SubscriberSink: ByteSink {
   private var awaited: Awaiting {
     var deadline = reopening
     if case .dialing(let dialer) = endpoint, subscribers.isEmpty { deadline = dialer.nextAttempt }
+    if settings.whenFull == .block, let stuck = subscribers.compactMap(\.stuckSince).min() {
+      let end = stuck + settings.blockTimeoutSeconds
+      deadline = deadline.map { min($0, end) } ?? end
+    }
     return Awaiting(
       .readable(descriptor: epoll.number),
       seconds: deadline.map { max(0, $0.seconds(since: clock.now())) })
+  }
+
+  /// Disconnects the subscribers that have taken nothing for too long, so that they do not stop the stream for ever.
+  private mutating func disconnectStuck() {
+    let now = clock.now()
+    for index in subscribers.indices.reversed() {
+      guard let since = subscribers[index].stuckSince,
+        now >= since + settings.blockTimeoutSeconds
+      else { continue }
+      statistics.subscriberTimeouts.add(1, ordering: .relaxed)
+      forget(index)
+    }
   }
 
   private mutating func offerPending() {
@@ -223,8 +244,10 @@ struct SubscriberSink: ByteSink {
     }
     guard let count = sent else {
       subscribers[index].isWritable = false
+      if subscribers[index].stuckSince == nil { subscribers[index].stuckSince = clock.now() }
       return true
     }
+    subscribers[index].stuckSince = nil
     subscribers[index].queue.advance(by: count)
     if case .dialing(var dialer) = endpoint {
       dialer.succeeded()

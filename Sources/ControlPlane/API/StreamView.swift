@@ -58,6 +58,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var droppedWrites: Int
   package var deadLetters: Int
   package var checkpointFailures: Int
+  package var rateLimitedReads: Int
   @OrNull package var checkpointSeconds: Double?
   @OrNull package var checkpointBytes: Int?
   @OrNull package var producers: Int?
@@ -65,6 +66,8 @@ package struct StreamView: Codable, Sendable, Equatable {
   @OrNull package var subscriberLagBytes: Int?
   @OrNull package var backlogBytes: Int?
   @OrNull package var backlogFiles: Int?
+  @OrNull package var stalledSeconds: Double?
+  package var subscriberTimeouts: Int
   package var refusedConnections: Int
   package var rotatedFiles: Int
   package var recordsInFlight: Int
@@ -154,10 +157,13 @@ extension StreamView {
       bytesIn: status.bytesIn, bytesOut: status.bytesOut, restarts: status.restarts,
       checkpoints: status.checkpoints, droppedWrites: status.droppedWrites,
       deadLetters: status.deadLetters, checkpointFailures: status.checkpointFailures,
+      rateLimitedReads: status.rateLimitedReads,
       checkpointSeconds: finite(status.checkpointSeconds), checkpointBytes: status.checkpointBytes,
       producers: status.connectors.producers, subscribers: status.connectors.subscribers,
       subscriberLagBytes: status.connectors.subscriberLag,
       backlogBytes: status.connectors.backlogBytes, backlogFiles: status.connectors.backlogFiles,
+      stalledSeconds: finite(status.connectors.stalledSeconds),
+      subscriberTimeouts: status.connectors.subscriberTimeouts,
       refusedConnections: status.connectors.refusedConnections,
       rotatedFiles: status.connectors.rotatedFiles,
       recordsInFlight: status.recordsInFlight,

@@ -216,6 +216,18 @@ private let streamMetrics: [StreamMetric] = [
     help: "Bytes that wait for the slowest subscriber."
   ) { $0.connectors.subscriberLag.map(Double.init) },
   .init(
+    name: "evenkeel_stream_rate_limited_reads_total", type: .counter,
+    help: "Reads that waited because of limits.rate."
+  ) { Double($0.rateLimitedReads) },
+  .init(
+    name: "evenkeel_stream_stalled_seconds", type: .gauge,
+    help: "Time that the stream has waited for a subscriber that takes nothing; absent otherwise."
+  ) { $0.connectors.stalledSeconds },
+  .init(
+    name: "evenkeel_stream_subscriber_timeouts_total", type: .counter,
+    help: "Subscribers that were disconnected because they took nothing for too long."
+  ) { Double($0.connectors.subscriberTimeouts) },
+  .init(
     name: "evenkeel_stream_backlog_bytes", type: .gauge,
     help: "Bytes of a followed file that were not read yet."
   ) { $0.connectors.backlogBytes.map(Double.init) },

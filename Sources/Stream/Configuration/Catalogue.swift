@@ -58,6 +58,7 @@ package struct Catalogue: Sendable {
         "Limits",
         RecordSettings.limits.settings + [
           InputSettings.window, InputSettings.growth, InputSettings.batchBytes,
+          InputSettings.rateRecords, InputSettings.rateBytes,
         ]),
     ]
   }

@@ -22,6 +22,8 @@ package struct StreamConfiguration: Sendable {
   /// Whether the source has no end. Records then leave as they come, and batches are also cut by time.
   package var isLive = false
   package var decompression = DecompressionOptions()
+  /// The most input that it reads in a second.
+  package var rate = RateLimits()
   /// The format of the output; nil for the format of the input.
   package var outputFormat: RecordFormat?
   package var precision = Precision.float32
@@ -61,6 +63,8 @@ package struct StreamConfiguration: Sendable {
     batch.size = values[BatchSettings.size]
     batch.maxDelaySeconds = values[BatchSettings.maxDelay]
     batch.maxBytes = values[InputSettings.batchBytes]
+    rate = RateLimits(
+      bytes: values[InputSettings.rateBytes], records: values[InputSettings.rateRecords])
     operators = catalogue.operators
     operatorSettings = values
     normalization = NormalizationSettings(values)

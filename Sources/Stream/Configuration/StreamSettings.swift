@@ -119,6 +119,16 @@ package enum InputSettings {
     "limits.batch_bytes", .size(in: 1 << 20...1 << 40), default: BatchOptions().maxBytes,
     help: "The most memory that a batch may take.")
 
+  package static let rateRecords = Setting(
+    "limits.rate.records", .integer(in: 1...1_000_000_000),
+    help: "The most records that the stream reads in a second. The rest waits in the source.")
+
+  package static let rateBytes = Setting(
+    "limits.rate.bytes", .size(in: 1...1 << 40),
+    help:
+      "The most bytes, as they come, that the stream reads in a second. The rest waits in the source."
+  )
+
   /// The exponent of a window whose size the file gives in bytes.
   private static let windowType = SettingType<Int>(
     expected: bytes.expected, range: bytes.range, text: { bytes.text(1 << $0) },

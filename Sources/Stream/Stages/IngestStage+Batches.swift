@@ -35,8 +35,9 @@ extension IngestStage {
     emit(.records(consume records))
   }
 
-  func count(_ records: Int) {
+  mutating func count(_ records: Int) {
     guard records > 0 else { return }
+    rate.take(records: records)
     context.metrics.ingestedRecordCount.add(records, ordering: .relaxed)
     context.metrics.lastRecordTime.store(context.metrics.now, ordering: .relaxed)
   }

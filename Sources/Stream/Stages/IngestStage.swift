@@ -36,6 +36,7 @@ struct IngestStage: Stage {
   var opening: StreamOpening?
   var batch: OpenBatch
   var checkpoints: CheckpointPolicy
+  var rate: RateLimit
   private var phase = Phase.reading
   /// The position after the last record taken.
   var position = StreamPosition()
@@ -45,6 +46,7 @@ struct IngestStage: Stage {
     self.context = context
     self.source = source
     checkpoints = CheckpointPolicy(context.schedule, clock: context.clock)
+    rate = RateLimit(context.configuration.rate, clock: context.clock)
     batch = OpenBatch(
       Batcher(
         batchSize: context.configuration.batch.size, precision: context.options.columns,
@@ -113,6 +115,10 @@ struct IngestStage: Stage {
       return .finished
     case .reading, .draining: break
     }
+    if phase == .reading, let seconds = rate.secondsLeft {
+      context.metrics.rateLimitCount.add(1, ordering: .relaxed)
+      return try wait(Awaiting(nil, seconds: seconds), emit)
+    }
     let event: SourceEvent
     do throws(FileError) {
       event = try source.read(into: bytes.room(Self.readBytes))
@@ -123,6 +129,7 @@ struct IngestStage: Stage {
     case .data(let split, .bytes(let count)):
       bytes.advance(count)
       context.metrics.inputByteCount.add(count, ordering: .relaxed)
+      rate.take(bytes: count)
       var reader: SplitReader
       if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
