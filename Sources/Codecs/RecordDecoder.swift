@@ -8,10 +8,8 @@ package protocol RecordDecoder: Sendable {
   /// Reads the bytes before the first record of the split, and selects the features.
   ///
   /// - Returns: nil if it needs more bytes; then it is called again with a longer window. The prologue is that of
-  ///   this
-  /// split, and is consumed. If the options have another opening, and the split does not fit it, the result has the
-  /// columns that were found, and nothing is decoded.
-  ///   the columns found tell, and nothing is decoded.
+  ///   this split, and is consumed. If the options have another opening, and the split does not fit it, the result
+  ///   has the columns that were found, and nothing is decoded.
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
 
   /// Appends records to `block` until the block contains `limit` records, the window has no other whole record, or a

@@ -10,7 +10,7 @@ package struct CommandLineSettings: Sendable {
   /// Separates the options of `groups` from the other arguments.
   ///
   /// - Parameter others: the spellings of the options that the command itself knows. If nil, an unknown option goes
-  /// into `rest` and is not refused.
+  ///   into `rest` and is not refused.
   package init(
     _ arguments: [String], of groups: [SettingGroup], others: [String]?
   ) throws(CommandLineError) {

@@ -2,10 +2,10 @@
 // - Elements leave in the order in which they came.
 // - No element is added after `end`. The consumer sees the end only after it has taken the last element.
 // - A cancelled channel is empty, stays empty, and drops what is put.
-// - A consumer that was told "empty" is woken once: when `wakingBytes` were put, by `flush` after
-// an element was put, by an element from outside, or by the end.
-// - A producer that was told "full" is woken once, when the channel is half empty, so that it can take several
-// steps. A cancel always wakes it.
+// - A consumer that was told "empty" is woken once: when `wakingBytes` were put, by `flush` after an element was put,
+//   by an element from outside, or by the end.
+// - A producer that was told "full" is woken once, when the channel is half empty, so that it can take several steps.
+//   A cancel always wakes it.
 
 /// How much waits before a stage.
 package struct QueueDepth: Sendable, Equatable {

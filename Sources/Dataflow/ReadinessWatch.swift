@@ -4,7 +4,7 @@ internal import Glibc
 // Invariants:
 // - All mutable state is only touched with `lock` held.
 // - A wait is resumed at most once, and never after `forget`. Numbers are not used again, so an event of a forgotten
-// wait has no effect.
+//   wait has no effect.
 // - A wait is forgotten before its descriptor is closed, because another wait may get the same descriptor.
 // - `timers` is sorted, the earliest last. The thread sleeps until `wakesAt` at most.
 

@@ -8,11 +8,10 @@ internal import Glibc
 /// The threads that run the stages of all streams. Their number does not depend on the number of streams.
 ///
 /// - The first pool computes. It has a thread for each processor, and two more. Streams from files (`bulk`) use at
-///   most
-/// one thread a processor, since more would only compete for the processors. So live streams always find two threads.
+///   most one thread a processor, since more would only compete for the processors. So live streams always find two
+///   threads.
 /// - The second pool waits for disks. At most two of its four threads work for the same disk, so a disk that hangs
-///   stops
-/// only the streams that use it.
+///   stops only the streams that use it.
 /// - One more thread waits for descriptors and times.
 package final class StageThreads: Sendable {
   package static let shared = StageThreads(processors: usableProcessors)

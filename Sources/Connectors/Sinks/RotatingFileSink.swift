@@ -62,8 +62,8 @@ package struct RotatingFileSink: ByteSink {
   /// Opens the file at `path`.
   ///
   /// - Parameter position: the end of an earlier run. The output after it is removed, with the files that were
-  ///   rotated
-  /// since, and the output continues there. If nil, a file with contents is rotated first, and an empty file begins.
+  ///   rotated since, and the output continues there. If nil, a file with contents is rotated first, and an empty
+  ///   file begins.
   package init(
     path: String, rotation: Rotation, in fileSystem: any FileSystem, at position: Position? = nil,
     clock: Clock = .system, statistics: ConnectorStatistics = ConnectorStatistics()

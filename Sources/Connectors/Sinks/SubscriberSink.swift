@@ -5,11 +5,9 @@ internal import Synchronization
 
 // Invariants:
 // - A subscriber's queue begins with the prologue and contains whole writes. So a subscriber starts at a boundary,
-//   and
-// gets whole writes until it disconnects.
+//   and gets whole writes until it disconnects.
 // - With `block`: `pending` is the last write until one subscriber has taken it completely. Subscribers with this
-//   write
-// in their queue have `holdsPending`. No queue contains another write.
+//   write in their queue have `holdsPending`. No queue contains another write.
 // - If a subscriber is not `isWritable`, `epoll` reports when it is again.
 
 /// Writes to every subscriber of a socket; the common part of the sinks `unix` and `tcp`.

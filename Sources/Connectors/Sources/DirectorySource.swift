@@ -31,8 +31,7 @@ private enum DirectorySettings {
 // - Events are handled before a file is chosen.
 // - `resumed` is read before `waiting`. `waiting` contains names that, by the events so far, exist in the directory.
 // - A file is `current`, then in `ended` until the stream has finished it. Then its name is in `finished` while the
-//   name
-// exists in the directory.
+//   name exists in the directory.
 
 /// Reads the files of a directory in the order of their names. Each is a split.
 ///

@@ -49,8 +49,7 @@ package struct FileSource: Source {
   private var hasEnded = false
 
   /// - Parameter cursor: the cursor of an earlier source. If the file is another one, or was changed before the
-  ///   cursor, the
-  /// source reads it from its beginning.
+  ///   cursor, the source reads it from its beginning.
   package init(_ file: any File, cursor: InputCursor? = nil) throws(FileError) {
     let status = try file.status()
     let isReplayable = status.kind == .regular

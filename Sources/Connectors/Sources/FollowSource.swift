@@ -30,8 +30,7 @@ private enum FollowSettings {
 // Invariants:
 // - Events are handled before a file is looked at, so that no change between a look and a wait is missed.
 // - `waiting` contains the files after `current`, the oldest first. They are open, so that they can be read even if
-//   they
-// are renamed or deleted. `newest` is the last file that was opened.
+//   they are renamed or deleted. `newest` is the last file that was opened.
 // - A split is in `current`, then in `ended` until the stream has finished it. Then it is `last`.
 
 /// Reads a file as it grows. Each file that appears at the path is a split.

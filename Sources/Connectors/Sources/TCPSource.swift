@@ -50,8 +50,7 @@ extension ConnectionSource {
   /// Listens on a TCP port. Port 0 selects a free one; `port` tells which.
   ///
   /// - Throws: EINVAL if the text is no address. EACCES if it is not a loopback address and `allowsRemote` is false,
-  ///   since
-  /// every process that reaches the port can send records.
+  ///   since every process that reaches the port can send records.
   package init(
     tcp text: String, allowsRemote: Bool = false, limits: ConnectionLimits = ConnectionLimits(),
     clock: Clock = .system

@@ -5,8 +5,7 @@ internal import Records
 /// The format (github.com/huggingface/safetensors) has three parts:
 /// - 8 bytes: the length N of the header, little-endian;
 /// - N bytes: the header, a JSON object. It has an entry `{"dtype", "shape", "data_offsets"}` for each tensor name,
-///   and
-/// strings under `__metadata__`;
+///   and strings under `__metadata__`;
 /// - the data. The tensors cover it without holes or overlap.
 package struct Safetensors: Sendable, Equatable {
   package var tensors: [String: Tensor]

@@ -7,8 +7,7 @@ internal import Synchronization
 // Invariants:
 // - `written` is the unit that the sink has taken and that is not settled yet.
 // - The sink runs in the stage's own share. Dead letters and checkpoints run on a thread of the state's disk. So
-//   neither
-// disk blocks the threads of the other one.
+//   neither disk blocks the threads of the other one.
 
 /// Writes encoded units to the sink, and gives their events to the consumers: dead letters, metrics and log.
 ///
