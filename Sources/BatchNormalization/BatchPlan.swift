@@ -4,8 +4,8 @@ package import Records
 package enum BatchEmission: Sendable, Equatable {
   /// Its columns are y.
   case normalized
-  /// Its columns are untouched and are emitted so.
-  case passed
+  /// Its columns are y, those of some features in warm-up aside.
+  case partly(UnnormalizedFeatures)
   /// Its columns are untouched. The stage keeps it, in order, and transforms it later as a part.
   case held
 }
@@ -16,9 +16,13 @@ package enum BatchRole: Sendable, Equatable {
   case whole
   /// The values of a batch whose records were emitted before its cut: it only updates the state.
   case emitted
-  /// Records that are emitted apart from the update of their batch: a segment of an open batch, or a
-  /// batch that was held.
+  /// A segment of an open batch: it is emitted before the batch updates the state.
   case part
+  /// A batch that was held and has updated the state.
+  case held
+
+  /// Whether the records are all those of a batch that has not updated the state.
+  package var updates: Bool { self == .whole || self == .emitted }
 }
 
 /// The update and the transform of one feature for one batch.
@@ -49,6 +53,10 @@ package struct BatchPlan: Sendable {
   /// Whether the running moments move.
   package internal(set) var updatesMoments = false
   package internal(set) var features: [FeaturePlan]
+  /// The features in warm-up. Their `transform` is nil.
+  var cold: [ColdFeature] = []
+  /// The settings that these are transformed by.
+  var settings = NormalizationSettings()
 
   package init(featureCount: Int) {
     features = Array(repeating: FeaturePlan(), count: featureCount)
@@ -60,6 +68,7 @@ package struct BatchPlan: Sendable {
     self.elapsedSeconds = elapsedSeconds
     emission = .normalized
     updatesMoments = false
+    cold.removeAll(keepingCapacity: true)
     for j in features.indices where features[j].isVetoed { features[j].isVetoed = false }
   }
 
@@ -88,6 +97,15 @@ package struct BatchPlan: Sendable {
       let exact = columns.statistics(of: j, in: records, withMoments: false)
       guard transform.isWithin(limit, exact.extent) else {
         throw .overflow(feature: schema.names[j], quantity: .output)
+      }
+    }
+    for cold in cold where settings.warmUp.emission == .prefix || settings.warmUp.emission == .hold
+    {
+      let count = cold.start.moments.weight + Double(summary.features[cold.feature].presentCount)
+      let reach = min(settings.clip ?? .infinity, count.squareRoot())
+      if abs(cold.weight) * reach + abs(cold.bias) <= limit { continue }
+      guard columns.prefixExtent(of: cold, settings, in: records) <= limit else {
+        throw .overflow(feature: schema.names[cold.feature], quantity: .output)
       }
     }
   }

@@ -12,6 +12,8 @@ package struct BatchSummary: Sendable {
   package private(set) var features: [FeatureSummary]
   /// The values of each feature that `clip` limited; known once the batch is transformed.
   package private(set) var clipped: [Int]
+  /// The moments of each cold feature of the plan after the last record; known once the batch is transformed.
+  private(set) var prefixEnds: [PrefixMoments] = []
 
   package init(featureCount: Int) {
     features = Array(repeating: FeatureSummary(), count: featureCount)
@@ -51,6 +53,17 @@ package struct BatchSummary: Sendable {
   ) {
     let features = plan.features
     columns.apply(to: records, countingClipped: &clipped) { features[$0].transform }
+    prefixEnds.removeAll(keepingCapacity: true)
+    for cold in plan.cold {
+      switch plan.settings.warmUp.emission {
+      case .prefix, .hold:
+        prefixEnds.append(
+          columns.applyPrefix(
+            of: cold, plan.settings, to: records, countingClipped: &clipped[cold.feature]))
+      case .pass: break
+      case .missing: columns.blank(cold.feature, in: records)
+      }
+    }
   }
 }
 

@@ -85,9 +85,17 @@ extension FeatureColumns {
       }
       guard withMoments, extent.presentCount > 0 else { return ColumnStatistics(extent: extent) }
       let mean = extent.sum / Double(extent.presentCount)
-      let moments = Moments(
+      var moments = Moments(
         count: extent.presentCount, provisionalMean: mean,
         deviations: deviations(column, count, mean, extent.presentCount < count))
+      if moments.mayBeOfOneValue {
+        let found = sums(column, count)
+        (extent.minimum, extent.maximum) = (found.minimum, found.maximum)
+        extent.isExact = true
+        if found.minimum == found.maximum {
+          moments = Moments(weight: moments.weight, mean: found.minimum, m2: 0)
+        }
+      }
       if !extent.isExact {
         // No square is greater than their sum; the factor is far more than rounding takes.
         let reach = moments.m2.squareRoot() * (1 + 1e-9)
@@ -159,6 +167,15 @@ extension Moments {
     let m2 = deviations.squares - deviations.sum * deviations.sum / weight
     self.init(
       weight: weight, mean: provisionalMean + deviations.sum / weight, m2: m2 < 0 ? 0 : m2)
+  }
+}
+
+extension Moments {
+  /// Whether the deviations are so small beside the mean that rounding alone may have made them: the mean of
+  /// up to 2^20 equal values is not exact, and nothing else hides that where ε is relative.
+  fileprivate var mayBeOfOneValue: Bool {
+    let rounding = 1e-10 * mean
+    return m2 <= weight * rounding * rounding
   }
 }
 

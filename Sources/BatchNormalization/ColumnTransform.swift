@@ -13,7 +13,7 @@ struct ColumnTransform: Equatable {
   var renormScale: Double?
   var renormShift: Double?
 
-  /// y = γ · (x − μ̂) / sqrt(σ̂² + ε) + β, with |x̂| limited by `clip`.
+  /// y = γ · (x − μ̂) / σ̂ + β, with |x̂| limited by `clip`. If σ̂ is 0, y = β for every x.
   ///
   /// Source: Ioffe & Szegedy 2015, "Batch Normalization", algorithm 1.
   init(
@@ -21,16 +21,21 @@ struct ColumnTransform: Equatable {
   ) {
     let deviation = settings.deviation(ofVariance: variance)
     center = mean
-    scale = weight / deviation
     shift = bias
+    fill = settings.imputesMissing ? bias : .nan
+    guard deviation > 0 else {
+      scale = 0
+      return
+    }
+    scale = weight / deviation
     if let clip = settings.clip {
       low = -clip * deviation
       high = clip * deviation
     }
-    fill = settings.imputesMissing ? bias : .nan
   }
 
-  /// y = γ · ((x − μ_B) / σ_B · r + d) + β, with |x̂| (the bracket) limited by `clip`.
+  /// y = γ · ((x − μ_B) / σ_B · r + d) + β, with |x̂| (the bracket) limited by `clip`. If σ is 0, y = β for
+  /// every x; if σ_B is, the bracket is d.
   ///
   /// Source: Ioffe 2017, "Batch Renormalization", algorithm 1.
   init(
@@ -39,18 +44,28 @@ struct ColumnTransform: Equatable {
   ) {
     let batchDeviation = settings.deviation(ofVariance: batch.biasedVariance)
     let runningDeviation = settings.deviation(ofVariance: runningVariance)
+    center = batch.mean
+    fill = settings.imputesMissing ? bias : .nan
+    guard runningDeviation > 0 else {
+      (renormScale, renormShift) = (1, 0)
+      (scale, shift) = (0, bias)
+      return
+    }
     let (rMax, dMax) = (settings.renormMaxScale, settings.renormMaxShift)
     let r = min(max(batchDeviation / runningDeviation, 1 / rMax), rMax)
     let d = min(max((batch.mean - runningMean) / runningDeviation, -dMax), dMax)
     (renormScale, renormShift) = (r, d)
-    center = batch.mean
+    guard batchDeviation > 0 else {
+      let limit = settings.clip ?? .infinity
+      (scale, shift) = (0, weight * min(max(d, -limit), limit) + bias)
+      return
+    }
     scale = weight * r / batchDeviation
     shift = weight * d + bias
     if let clip = settings.clip {
       low = (-clip - d) * batchDeviation / r
       high = (clip - d) * batchDeviation / r
     }
-    fill = settings.imputesMissing ? bias : .nan
   }
 
   /// The transform of one present value, in the kernel's operations and their order.
@@ -60,8 +75,13 @@ struct ColumnTransform: Equatable {
 }
 
 extension NormalizationSettings {
-  /// sqrt(max(σ², floor) + ε), in the unit of the feature.
-  func deviation(ofVariance variance: Double) -> Double {
-    (max(variance, varianceFloor ?? 0) + epsilon).squareRoot()
+  /// The square root of the denominator, in the unit of the feature: sqrt(max(σ², floor) + ε), or
+  /// sqrt(max(σ², floor) · (1 + r)) with a relative ε.
+  package func deviation(ofVariance variance: Double) -> Double {
+    let least = max(variance, varianceFloor ?? 0)
+    return switch epsilon {
+    case .absolute(let epsilon): (least + epsilon).squareRoot()
+    case .relative(let share): (least * (1 + share)).squareRoot()
+    }
   }
 }

@@ -24,6 +24,20 @@ struct RunningMoments {
     varianceBatches = state[columns.varianceBatches]
   }
 
+  /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them.
+  func isCold(_ j: Int, _ settings: NormalizationSettings) -> Bool {
+    weight[j] < Double(settings.warmUp.records) || !(variance[j] > 0)
+  }
+
+  /// The moments of feature `j` as those of values that each weigh 1, so that later values can be added.
+  func merged(_ j: Int, _ settings: NormalizationSettings) -> Moments {
+    guard weight[j] > 0 else { return Moments() }
+    let count = settings.rememberedCount(of: weight[j])
+    // Under `batch_norm` the variance may not have been updated yet.
+    return Moments(
+      weight: count, mean: mean[j], m2: varianceWeight[j] > 0 ? count * variance[j] : 0)
+  }
+
   /// The update of feature `j` by a batch's moments, whose weight is above 0; not yet applied.
   ///
   /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"

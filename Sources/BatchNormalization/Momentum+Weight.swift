@@ -69,6 +69,12 @@ extension NormalizationSettings {
     }
   }
 
+  /// The weight of so many values in a running moment if the next value weighs 1.
+  func rememberedCount(of values: Double) -> Double {
+    guard case .halfLifeRecords(let halfLife) = momentum else { return values }
+    return decay(values / halfLife) / decay(1 / halfLife)
+  }
+
   /// 1 − 2^(−x), without cancellation for a small x.
   private func decay(_ halfLives: Double) -> Double {
     -expm1(-halfLives * 0x1.62e42fefa39efp-1)

@@ -15,6 +15,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case overflow(feature: String, quantity: Quantity)
   /// The time since the batch before, which a half-life in seconds needs.
   case elapsedSeconds(found: Double?)
+  /// Moments of unknown weight that the first batch would replace.
+  case uncounted(feature: String)
 
   /// The quantity that overflowed.
   package enum Quantity: String, Sendable, CaseIterable {
@@ -42,6 +44,10 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
     case .elapsedSeconds(let found):
       "half_life.seconds: expected the time since the batch before in seconds, found "
         + (found.map(\.description) ?? "none")
+    case .uncounted(let feature):
+      "moments of feature \(quoted(feature)): expected the number of values that made them, found 0, so "
+        + "that the first batch would replace them: give it with evenkeel import --values-per-batch, keep "
+        + "the moments with --frozen, or count batches with --preset pytorch or keras"
     }
   }
 }

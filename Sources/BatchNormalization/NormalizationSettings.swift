@@ -4,21 +4,20 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var mode = NormalizationMode.running
   /// Mode `running` only: use the running moments after the update by this batch.
   package var updateFirst = false
-  package var momentum = Momentum.weight(0.1)
-  /// ε, in the squared unit of the feature; added to every variance before the square root.
-  package var epsilon = 1e-5
-  package var estimator = VarianceEstimator.batchNorm
+  package var momentum = Momentum.halfLifeRecords(1700)
+  package var epsilon = Epsilon.relative(1e-5)
+  package var estimator = VarianceEstimator.total
   package var variance = BatchVariance.unbiased
   /// Whether early batches have more weight, so that the initial values have no effect.
   package var biasCorrection = true
   package var warmUp = WarmUp()
   /// Whether updates of the running moments are stopped (inference). Then there is no warm-up.
   package var isFrozen = false
-  /// The limit on |x̂|, in standard deviations.
-  package var clip: Double?
+  /// The limit on |x̂|, in standard deviations; nil is none.
+  package var clip: Double? = 100
   /// The least variance that a batch is normalised by, in the squared unit of the feature.
   package var varianceFloor: Double?
-  /// A batch with fewer records is normalised by the running moments in every mode.
+  /// Modes `batch` and `renorm`: a batch with fewer records is normalised by the running moments.
   package var minBatchSize = 2
   /// Whether a missing value becomes x̂ = 0, that is y = β.
   package var imputesMissing = false
@@ -28,20 +27,28 @@ package struct NormalizationSettings: Sendable, Equatable {
 
   package init() {}
 
-  /// The settings that reproduce a framework's layer; whatever the row of the table in
-  /// docs/SEMANTICS.md does not name stays at its default.
+  /// The settings that reproduce a library; docs/SEMANTICS.md has them in a table. The size of batches is not
+  /// among them.
   package init(preset: NormalizationPreset) {
-    biasCorrection = false
     switch preset {
-    case .pytorch:
-      momentum = .weight(0.1)
-      epsilon = 1e-5
-      variance = .unbiased
-    case .keras:
-      momentum = .weight(0.01)
-      epsilon = 1e-3
-      variance = .biased
+    case .pytorch, .keras:
+      estimator = .batchNorm
+      biasCorrection = false
+      let isKeras = preset == .keras
+      momentum = .weight(isKeras ? 0.01 : 0.1)
+      epsilon = .absolute(isKeras ? 1e-3 : 1e-5)
+      variance = isKeras ? .biased : .unbiased
+    case .river, .sklearn:
+      updateFirst = true
+      momentum = .cumulative
+      epsilon = .absolute(0)
+    case .online:
+      updateFirst = true
+      clip = 5
+      return
     }
+    warmUp.records = 0
+    clip = nil
   }
 
   /// Checks that every number is in its range.
@@ -61,7 +68,8 @@ package struct NormalizationSettings: Sendable, Equatable {
         found.append(.setting(name: name, expected: expected, found: value.description))
       }
     }
-    require(epsilon > 0 && epsilon.isFinite, "epsilon", epsilon, "a finite number above 0")
+    let (name, share) = epsilon.named
+    require(share >= 0 && share.isFinite, name, share, "a finite number of at least 0")
     switch momentum {
     case .weight(let alpha):
       require(alpha > 0 && alpha <= 1, "momentum", alpha, "a number above 0, at most 1")
@@ -83,7 +91,7 @@ package struct NormalizationSettings: Sendable, Equatable {
         "a finite number of at least 0")
     }
     require(minBatchSize >= 1, "batch.min_size", minBatchSize, "a count of at least 1")
-    require(warmUp.batches >= 0, "warm_up.batches", warmUp.batches, "a count of at least 0")
+    require(warmUp.records >= 0, "warm_up.records", warmUp.records, "a count of at least 0")
     require(
       renormMaxScale >= 1 && renormMaxScale.isFinite, "renorm.max_scale", renormMaxScale,
       "a finite number of at least 1")
@@ -94,12 +102,34 @@ package struct NormalizationSettings: Sendable, Equatable {
   }
 }
 
-/// A framework whose momentum, epsilon, batch variance and bias correction are taken as one.
+/// A library whose numbers a stream gives, or a use of streams; each sets several settings as one.
 package enum NormalizationPreset: String, Sendable, CaseIterable {
   /// `torch.nn.BatchNorm1d`: α 0.1, ε 1e-5, unbiased, not corrected.
   case pytorch
   /// `keras.layers.BatchNormalization`: α 0.01 (its momentum 0.99), ε 1e-3, biased, not corrected.
   case keras
+  /// `river.preprocessing.StandardScaler`: `learn_one`, then `transform_one`.
+  case river
+  /// `sklearn.preprocessing.StandardScaler`: `partial_fit` with each batch, then `transform`.
+  case sklearn
+  /// Features of a model that learns from each record as it comes.
+  case online
+}
+
+/// ε, which keeps the denominator of x̂ away from 0.
+package enum Epsilon: Sendable, Equatable {
+  /// Added to the variance, in the squared unit of the feature.
+  case absolute(Double)
+  /// Added as this share of the variance. A feature in another unit is normalised to the same numbers then.
+  case relative(Double)
+
+  /// The name of the setting, and its number.
+  var named: (name: String, number: Double) {
+    switch self {
+    case .absolute(let number): ("epsilon", number)
+    case .relative(let number): ("epsilon.relative", number)
+    }
+  }
 }
 
 /// Which moments normalise a batch.
@@ -134,20 +164,23 @@ package enum BatchVariance: String, Sendable, CaseIterable {
   case biased
 }
 
-/// The treatment of batches until the running moments mean something; modes `running` and `renorm` only.
+/// The treatment of a feature until its running moments mean something; modes `running` and `renorm`, and
+/// short batches of mode `batch`.
 package struct WarmUp: Sendable, Equatable {
   package enum Emission: String, Sendable, CaseIterable {
-    /// Normalise by the batch's own moments.
-    case batch
-    /// Emit the raw values.
+    /// Normalise each value by the running moments merged with the open batch's values up to and including it.
+    case prefix
+    /// Emit the values as they were read.
     case pass
-    /// Keep the records and emit them when warm.
+    /// Emit the values as missing.
+    case missing
+    /// Keep the stream's first records, and emit them by the running moments that they lead to.
     case hold
   }
 
-  /// The number of batches that must have been seen.
-  package var batches = 1
-  package var emission = Emission.batch
+  /// The values of a feature that must have moved its moments; 0 is no warm-up.
+  package var records = 32
+  package var emission = Emission.prefix
 
   package init() {}
 }

@@ -13,9 +13,12 @@ package struct Normalizer: Sendable {
   package private(set) var settings: NormalizationSettings
   /// The handles of a normaliser's columns in the table of the stream.
   package let columns: NormalizerColumns
+  /// The moments of each cold feature after the last segment of the open batch; empty between two batches.
+  private var openPrefixes: [Int: PrefixMoments] = [:]
 
   /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
-  /// - Throws: `NormalizationError.setting` for a setting out of range.
+  /// - Throws: `NormalizationError.setting` for a setting out of range, `.uncounted` for moments that the
+  ///   first batch would replace.
   package init(
     settings: NormalizationSettings, state: borrowing StateTable
   ) throws(NormalizationError) {
@@ -23,27 +26,29 @@ package struct Normalizer: Sendable {
     self.settings = settings
     schema = state.features
     columns = NormalizerColumns(in: state)
+    try columns.requireCounts(state, settings)
   }
 
-  /// Whether warm-up, if it applies at all, is over.
-  package func isWarm(_ state: borrowing StateTable) -> Bool {
-    settings.isFrozen || settings.mode == .batch
-      || state[columns.batches][0] >= settings.warmUp.batches
+  /// Whether the records are held, because the stream has begun and `warm_up.emit` says so.
+  package func isHolding(_ state: borrowing StateTable) -> Bool {
+    settings.warmUp.emission == .hold && !settings.isFrozen && settings.mode != .batch
+      && state[columns.records][0] < settings.warmUp.records
   }
 
-  /// Whether records may be normalised and emitted before their batch is cut. This needs a mode in which the batch
-  /// would be normalised by the current running moments.
+  /// Whether records may be normalised and emitted before their batch is cut: by moments that do not depend
+  /// on the records after them.
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {
-    isWarm(state) && settings.mode == .running && !settings.updateFirst
+    settings.mode == .running && !settings.updateFirst && !isHolding(state)
   }
 
   /// Uses other settings from the next batch on.
   ///
-  /// - Throws: `NormalizationError.setting`; the old ones stay then.
+  /// - Throws: `NormalizationError.setting`, or `.uncounted` as `init`; the old ones stay then.
   package mutating func replaceSettings(
-    _ replacement: NormalizationSettings
+    _ replacement: NormalizationSettings, in state: borrowing StateTable
   ) throws(NormalizationError) {
     try replacement.validate()
+    try columns.requireCounts(state, replacement)
     settings = replacement
   }
 
@@ -91,7 +96,7 @@ extension Normalizer {
   }
 
   private func updatesMoments(byRecords count: Int, _ role: BatchRole) -> Bool {
-    role != .part && !settings.isFrozen && count > 0
+    role.updates && !settings.isFrozen && count > 0
   }
 
   /// How a batch leaves, and the moments that normalise it; nil if none do.
@@ -99,22 +104,23 @@ extension Normalizer {
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> (emission: BatchEmission, basis: Basis?) {
     switch role {
-    case .part: return (.normalized, .running)
+    case .part, .held: return (.normalized, .running)
     case .emitted: return (.normalized, nil)
     case .whole: break
     }
-    let isWarm = isWarm(state)
-    // A short batch is held too: it must not overtake those that are.
-    if !isWarm, settings.warmUp.emission == .hold { return (.held, nil) }
-    if count < settings.minBatchSize { return (.normalized, .running) }
-    if !isWarm {
-      return settings.warmUp.emission == .pass ? (.passed, nil) : (.normalized, .batch)
-    }
+    if isHolding(state) { return (.held, nil) }
+    let isShort = count < settings.minBatchSize
     switch settings.mode {
-    case .batch: return (.normalized, .batch)
+    case .batch: return (.normalized, isShort ? .running : .batch)
     case .running: return (.normalized, settings.updateFirst ? .updatedRunning : .running)
-    case .renorm: return (.normalized, .renorm)
+    case .renorm: return (.normalized, isShort ? .running : .renorm)
     }
+  }
+
+  /// Whether features in warm-up are treated as such when others are normalised by a basis.
+  private func warmsUp(_ basis: Basis?, _ role: BatchRole) -> Bool {
+    guard let basis, basis != .batch, role != .held else { return false }
+    return settings.warmUp.records > 0 && !settings.isFrozen
   }
 
   /// Plans the update of every feature that is present and not vetoed, and the transform of every column.
@@ -133,6 +139,10 @@ extension Normalizer {
       elapsedSeconds: plan.updatesMoments
         ? try elapsedSeconds(plan.elapsedSeconds, running) : 0)
     let updates = plan.updatesMoments
+    let warmsUp = warmsUp(basis, plan.role)
+    plan.settings = settings
+    var cold: [ColdFeature] = []
+    swap(&cold, &plan.cold)
     // In place: with small batches, copies of plans would cost as much as the arithmetic.
     var span = plan.features.mutableSpan
     for j in span.indices {
@@ -152,6 +162,15 @@ extension Normalizer {
         span[j].transform = nil
         continue
       }
+      if warmsUp, running.isCold(j, settings) {
+        span[j].transform = nil
+        cold.append(
+          ColdFeature(
+            feature: j, start: openPrefixes[j] ?? PrefixMoments(running.merged(j, settings)),
+            weight: gamma[j],
+            bias: beta[j]))
+        continue
+      }
       var transform = transform(
         by: basis, moments: moments, running: (running.mean[j], running.variance[j]),
         update: update, weight: gamma[j], bias: beta[j])
@@ -162,6 +181,20 @@ extension Normalizer {
       }
       span[j].transform = transform
     }
+    swap(&cold, &plan.cold)
+    if !plan.cold.isEmpty { plan.emission = self.emission(ofCold: plan.cold) }
+  }
+
+  private func emission(ofCold cold: [ColdFeature]) -> BatchEmission {
+    let form: UnnormalizedFeatures.Form
+    switch settings.warmUp.emission {
+    case .prefix, .hold: return .normalized
+    case .pass: form = .asRead
+    case .missing: form = .missing
+    }
+    var features = Array(repeating: false, count: schema.count)
+    for each in cold { features[each.feature] = true }
+    return .partly(UnnormalizedFeatures(features, form))
   }
 
   /// The time since the batch before, which a half-life in seconds needs from the second batch on.
@@ -209,7 +242,7 @@ extension Normalizer {
   }
 
   /// Applies a plan to the state.
-  package func commit(
+  package mutating func commit(
     _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable
   ) {
     let features = summary.features
@@ -217,8 +250,14 @@ extension Normalizer {
       let plans = plan.features
       state.apply(columns) { plans[$0].update }
       state.add(1, to: columns.batches)
+      state.add(summary.recordCount, to: columns.records)
     }
-    if plan.role != .part {
+    if plan.role == .part {
+      for (cold, end) in zip(plan.cold, summary.prefixEnds) { openPrefixes[cold.feature] = end }
+    } else if !openPrefixes.isEmpty {
+      openPrefixes = [:]
+    }
+    if plan.role.updates {
       for j in features.indices where features[j].missingCount > 0 {
         state.add(features[j].missingCount, to: columns.missing, row: j)
       }

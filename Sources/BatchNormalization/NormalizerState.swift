@@ -1,3 +1,4 @@
+internal import Records
 package import State
 
 // The only declaration of a normaliser's state: the meaning of each column, its initial value, and how two states
@@ -21,6 +22,8 @@ package struct NormalizerColumns: Sendable {
   package let missing, clipped: CountColumn
   /// The batches of the stream that moved the moments, a feature missing or not.
   package let batches: CountColumn
+  /// The records of these batches.
+  package let records: CountColumn
 
   /// - Parameter table: one with `groups`.
   package init(in table: borrowing StateTable) {
@@ -35,6 +38,7 @@ package struct NormalizerColumns: Sendable {
     missing = table.count("missing", of: "values")
     clipped = table.count("clipped", of: "values")
     batches = table.count("batches", of: "stream")
+    records = table.count("records", of: "stream")
   }
 
   package static let groups = [affine, moments, values, stream]
@@ -61,7 +65,8 @@ package struct NormalizerColumns: Sendable {
     "values", scope: .feature, columns: [.count("missing"), .count("clipped")])
 
   private static let stream = StateGroup(
-    "stream", scope: .stream, columns: [.count("batches", fileName: "num_batches_tracked")])
+    "stream", scope: .stream,
+    columns: [.count("batches", fileName: "num_batches_tracked"), .count("records")])
 
   /// Pools running moments by the weight of the values seen (Chan): the mean by `weight`, the variance
   /// within by `variance_weight`, and the difference of the two means as variance between.
@@ -84,6 +89,29 @@ package struct NormalizerColumns: Sendable {
       if between.weight > 0 { rows[real: "mean"][row] = between.mean }
       if within.weight > 0 {
         rows[real: "variance"][row] = within.mean + between.biasedVariance
+      }
+    }
+  }
+}
+
+extension NormalizerColumns {
+  /// Refuses moments that came without the number of their values, if the settings would give the first batch
+  /// all the weight.
+  ///
+  /// - Throws: `NormalizationError.uncounted` for the first feature with such moments.
+  func requireCounts(
+    _ state: borrowing StateTable, _ settings: NormalizationSettings
+  ) throws(NormalizationError) {
+    guard !settings.isFrozen else { return }
+    let running = RunningMoments(state, self)
+    for (j, name) in state.features.names.enumerated() where running.weight[j] == 0 {
+      let history = MomentHistory(batches: running.batches[j], weight: 0)
+      guard history.batches > 0 || running.mean[j] != 0 || running.variance[j] != 1 else {
+        continue
+      }
+      let alpha = settings.batchWeight(after: history, count: 1, elapsedSeconds: 1)
+      guard alpha < 1, settings.warmUp.records == 0 || settings.mode == .batch else {
+        throw .uncounted(feature: name)
       }
     }
   }

@@ -32,6 +32,10 @@ package struct CommandLineSettings: Sendable {
       let name = String(argument[..<(equals ?? argument.endIndex)])
       let value = equals.map { String(argument[argument.index(after: $0)...]) }
       guard let option = named[name] else {
+        if let old = groups.lazy.flatMap(\.retired).first(where: { $0.option == name }) {
+          let now = old.replacement.option?.spelling ?? ""
+          throw CommandLineError(option: name, message: "expected \(now), which replaces it")
+        }
         if let others, Self.isOption(argument), !others.contains(name) {
           let known = named.keys.sorted() + others
           throw CommandLineError(

@@ -23,7 +23,11 @@ extension ConfigurationSection {
         all = nil
       }
     }
-    return all
+    guard var values = all else { return nil }
+    for preset in groups.flatMap(\.presets) where preset.isChosen(in: values) {
+      values.apply(preset)
+    }
+    return values
   }
 
   /// Checks the rules of groups against the values, and reports those that do not hold.
@@ -38,7 +42,7 @@ extension ConfigurationSection {
   private func read(_ group: SettingGroup, requiring isComplete: Bool) -> SettingValues? {
     if let name = group.section {
       guard let section = reading(name, holdsWord: false) else { return nil }
-      let own = SettingGroup(group.title, group.settings, presets: group.presets)
+      let own = SettingGroup(group.title, group.settings, retired: group.retired)
       return section.read(own, requiring: isComplete)
     }
     let inFile = group.settings.filter { $0.key != nil }
@@ -58,8 +62,27 @@ extension ConfigurationSection {
         isWhole = false
       }
     }
-    for preset in group.presets where preset.isChosen(in: values) { values.apply(preset) }
-    return isWhole ? values : nil
+    let retired = group.retired.count { refuse($0) }
+    return isWhole && retired == 0 ? values : nil
+  }
+
+  /// Reports a setting that is no more, if it is there.
+  ///
+  /// - Returns: whether it is.
+  private func refuse(_ retired: SettingRetirement) -> Bool {
+    var section = self
+    for leader in Self.leadingKeys(retired.key) {
+      let key = String(leader.split(separator: ".").last ?? "")
+      guard section.contains(key), let inner = section.reading(key, holdsWord: false) else {
+        return false
+      }
+      section = inner
+    }
+    let key = String(retired.key.split(separator: ".").last ?? "")
+    guard section.contains(key) else { return false }
+    _ = section.value(key, required: nil)
+    section.report("expected \(retired.replacement.key ?? ""), which replaces it", at: key)
+    return true
   }
 
   /// Reports an error at a setting that was read from this section or from a section in it.

@@ -36,7 +36,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
   /// A setting with a default.
   ///
   /// - Parameters:
-  ///   - key: its keys within the section of its group, such as `warm_up.batches`; nil if only the command line has
+  ///   - key: its keys within the section of its group, such as `warm_up.records`; nil if only the command line has
   ///     the setting.
   ///   - option: its form on the command line; nil if only the file has the setting.
   ///   - help: one or two sentences, in Markdown.

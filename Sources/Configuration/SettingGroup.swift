@@ -7,21 +7,38 @@ package struct SettingGroup: Sendable {
   package let settings: [any SettingDescription]
   package let presets: [SettingPreset]
   package let rules: [SettingRule]
+  /// Settings that earlier versions had here.
+  package let retired: [SettingRetirement]
 
   package init(
     _ title: String, section: String? = nil, _ settings: [any SettingDescription] = [],
-    presets: [SettingPreset] = [], rules: [SettingRule] = []
+    presets: [SettingPreset] = [], rules: [SettingRule] = [], retired: [SettingRetirement] = []
   ) {
     self.title = title
     self.section = section
     self.settings = settings
     self.presets = presets
     self.rules = rules
+    self.retired = retired
   }
 
   /// All rules of the group that the values break.
   package func violations(in values: SettingValues) -> [SettingViolation] {
     rules.flatMap { $0.violations(values) }
+  }
+}
+
+/// A setting that earlier versions had. A user who still gives it is told the one that replaces it.
+package struct SettingRetirement: Sendable {
+  let key: String
+  /// As the command line had it.
+  let option: String
+  let replacement: any SettingDescription
+
+  package init(_ key: String, option: String, replacement: any SettingDescription) {
+    self.key = key
+    self.option = option
+    self.replacement = replacement
   }
 }
 

@@ -31,11 +31,19 @@ package enum SettingTable {
     return table([["kind", "key", "default", "meaning"]] + rows)
   }
 
-  /// The presets of a group: the name, and the values that each sets.
-  package static func ofPresets(_ group: SettingGroup) -> String {
-    let rows = group.presets.map { preset in
-      let values = preset.texts.map { code("\($0.setting.key ?? ""): \($0.text)") }
-      return [code(preset.name), values.joined(separator: ", ")]
+  /// The presets of groups: the name, and the keys that each sets.
+  package static func ofPresets(_ groups: [SettingGroup]) -> String {
+    var names: [String] = []
+    for preset in groups.flatMap(\.presets) where !names.contains(preset.name) {
+      names.append(preset.name)
+    }
+    let rows = names.map { name in
+      let values = groups.flatMap { group in
+        group.presets.filter { $0.name == name }.flatMap(\.texts).map { setting, text in
+          code("\(group.section.map { $0 + "." } ?? "")\(setting.key ?? ""): \(text)")
+        }
+      }
+      return [code(name), values.joined(separator: ", ")]
     }
     return table([["preset", "sets"]] + rows)
   }

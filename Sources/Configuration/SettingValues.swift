@@ -14,7 +14,10 @@ package struct SettingValues: Sendable {
   /// A required setting must have been given. The readers of settings check that.
   package subscript<Value>(_ setting: Setting<Value>) -> Value {
     get {
-      if let value = stored[ObjectIdentifier(setting)]?.value as? Value { return value }
+      // In two steps: an absent value of an optional type would pass for a nil that was given.
+      if let stored = stored[ObjectIdentifier(setting)], let value = stored.value as? Value {
+        return value
+      }
       guard let fallback = setting.fallback else {
         preconditionFailure("\(setting.key ?? "a setting") has no default and was not given")
       }
@@ -36,14 +39,26 @@ package struct SettingValues: Sendable {
     stored[ObjectIdentifier(setting)] != nil
   }
 
+  /// The value of the first of several settings that was given, else of the first that has one: of settings
+  /// that exclude each other, a preset may set one and a user another.
+  package func firstGiven<Value>(
+    _ settings: [(setting: any SettingDescription, value: Value?)]
+  ) -> Value? {
+    settings.first { isGiven($0.setting) }?.value ?? settings.lazy.compactMap(\.value).first
+  }
+
   mutating func give(_ setting: any SettingDescription, _ value: any Sendable) {
     stored[ObjectIdentifier(setting)] = (setting, value)
     given.insert(ObjectIdentifier(setting))
   }
 
   /// Adds the values of other groups.
+  ///
+  /// A value that the user gave overrides one of a preset.
   package mutating func merge(_ other: SettingValues) {
-    stored.merge(other.stored) { $1 }
+    stored.merge(other.stored.filter { !given.contains($0.key) || other.given.contains($0.key) }) {
+      $1
+    }
     given.formUnion(other.given)
     sections.formUnion(other.sections)
   }

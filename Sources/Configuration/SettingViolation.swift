@@ -78,6 +78,31 @@ package struct SettingRule: Sendable {
     }
   }
 
+  /// Refuses more than one of several settings.
+  package static func oneOf(_ settings: [any SettingDescription], _ expected: String) -> SettingRule
+  {
+    SettingRule { values in
+      let given = settings.filter(values.isGiven)
+      guard given.count > 1 else { return [] }
+      return [SettingViolation(given[1], expected: .value(expected), found: "both")]
+    }
+  }
+
+  /// Refuses a section of a file that holds none of its settings.
+  package static func anyIn(
+    _ section: String, _ settings: [any SettingDescription], _ expected: String
+  ) -> SettingRule {
+    SettingRule { values in
+      guard values.isGiven(section: section), !settings.contains(where: values.isGiven) else {
+        return []
+      }
+      return [
+        SettingViolation(
+          settings[0], expected: .value(expected), found: "neither", concernsSection: true)
+      ]
+    }
+  }
+
   /// Refuses settings that have no meaning if another one has a given value.
   package static func never<Value: Equatable>(
     _ settings: [any SettingDescription], beside other: Setting<Value>, is value: Value

@@ -54,7 +54,9 @@ package struct Normalize: BatchOperator {
     normalizer.emitsBeforeCut(state)
   }
 
-  package func releasesHeld(_ state: borrowing StateTable) -> Bool { normalizer.isWarm(state) }
+  package func releasesHeld(_ state: borrowing StateTable) -> Bool {
+    !normalizer.isHolding(state)
+  }
 
   package mutating func apply(
     _ update: StreamUpdate, _ state: inout StateTable
@@ -75,7 +77,7 @@ package struct Normalize: BatchOperator {
             arrangedFor: state.features.names), in: &state)
       default: throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
       }
-      try normalizer.replaceSettings(changed)
+      try normalizer.replaceSettings(changed, in: state)
     } catch let error as OperatorError {
       throw error
     } catch {

@@ -1,29 +1,25 @@
 package import BatchNormalization
 package import Configuration
+internal import State
 
 /// The settings of the operator that normalises.
 package enum NormalizeSettings {
   package static let group = SettingGroup(
     "Normalisation", section: "normalize",
     [
-      mode, updateFirst, preset, momentum, halfLifeRecords, halfLifeSeconds, epsilon, estimator,
-      variance, biasCorrection, warmUpBatches, warmUpEmission, frozen, clip, varianceFloor,
+      mode, updateFirst, preset, halfLifeRecords, halfLifeSeconds, momentum, epsilonRelative,
+      epsilon,
+      estimator, variance, biasCorrection, warmUpRecords, warmUpEmission, frozen, clip,
+      varianceFloor,
       renormMaxScale, renormMaxShift,
     ],
-    presets: NormalizationPreset.allCases.map { name in
-      let values = NormalizationSettings(preset: name)
-      return SettingPreset(
-        preset, is: name,
-        sets: [
-          .set(momentum, to: values.momentum), .set(epsilon, to: values.epsilon),
-          .set(variance, to: values.variance), .set(biasCorrection, to: values.biasCorrection),
-        ])
-    },
+    presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
       .only([renormMaxScale, renormMaxShift], when: mode, is: .renorm),
       SettingRule { values in
         var found: [SettingViolation] = []
-        if values[updateFirst], values[mode] != .running {
+        // A preset may say it for mode `running` alone.
+        if values.isGiven(updateFirst), values[updateFirst], values[mode] != .running {
           found.append(
             SettingViolation(
               updateFirst, expected: .other(mode, is: NormalizationMode.running.rawValue),
@@ -37,22 +33,12 @@ package enum NormalizeSettings {
         }
         return found
       },
-      SettingRule { values in
-        let weights: [any SettingDescription] = [momentum, halfLifeRecords, halfLifeSeconds]
-        let given = weights.filter(values.isGiven)
-        if given.count > 1 {
-          return [
-            SettingViolation(
-              given[1], expected: .value("one of momentum and a half-life"), found: "both")
-          ]
-        }
-        guard values.isGiven(section: "half_life"), given.isEmpty else { return [] }
-        return [
-          SettingViolation(
-            halfLifeRecords, expected: .value("records or seconds"), found: "neither",
-            concernsSection: true)
-        ]
-      },
+      .oneOf([momentum, halfLifeRecords, halfLifeSeconds], "one of momentum and a half-life"),
+      .oneOf([epsilon, epsilonRelative], "an absolute ε or a relative one"),
+      .anyIn("half_life", [halfLifeRecords, halfLifeSeconds], "records or seconds"),
+    ],
+    retired: [
+      SettingRetirement("warm_up.batches", option: "--warm-up-batches", replacement: warmUpRecords)
     ])
 
   private static let defaults = NormalizationSettings()
@@ -70,27 +56,32 @@ package enum NormalizeSettings {
 
   package static let preset = Setting<NormalizationPreset?>(
     "preset", .choice, option: .value("preset", "name"),
-    help: "Start from the settings of `pytorch` or `keras`. Other settings override them.")
-
-  package static let momentum = Setting(
-    "momentum", momentumType, default: defaults.momentum, option: .value("momentum", "a"),
-    help: "The weight of a new batch, as in PyTorch (Keras' momentum is 1 minus it), or "
-      + "`cumulative`: every value weighs the same.")
+    help: "Start from the settings of a library or a use. Other settings override them.")
 
   package static let halfLifeRecords = Setting(
-    "half_life.records", .positive, option: .value("half-life-records", "n"),
-    help:
-      "Instead of `momentum`: the number of values of a feature after which a value's weight has halved."
+    "half_life.records", .positive, defaultText: "1700",
+    option: .value("half-life-records", "n"),
+    help: "After this many values of a feature, a value's weight in the running moments has halved."
   )
 
   package static let halfLifeSeconds = Setting(
     "half_life.seconds", .seconds(in: 0.001...3_153_600_000),
-    help: "Instead of `momentum`: the time, such as `10m`, after which a value's weight has halved."
-  )
+    help: "In place of that: after this time, such as `10m`, a value's weight has halved.")
+
+  package static let momentum = Setting(
+    "momentum", momentumType, option: .value("momentum", "a"),
+    help: "In place of a half-life: the weight of a new batch, as in PyTorch (Keras' momentum is 1 "
+      + "minus it), or `cumulative`: every value weighs the same.")
+
+  package static let epsilonRelative = Setting(
+    "epsilon.relative", .number(atLeast: 0), defaultText: "1e-5",
+    option: .value("epsilon-relative", "r"),
+    help: "This share of a variance is added to it, so that the unit of a feature does not matter. "
+      + "If the sum is 0, every value becomes β.")
 
   package static let epsilon = Setting(
-    "epsilon", .positive, default: defaults.epsilon, option: .value("epsilon", "e"),
-    help: "Added to every variance, in the squared unit of the feature.")
+    "epsilon", .number(atLeast: 0), option: .value("epsilon", "e"),
+    help: "In place of that: added to every variance, in the squared unit of the feature.")
 
   package static let estimator = Setting<VarianceEstimator>(
     "estimator", .choice, default: defaults.estimator, option: .value("estimator", "name"),
@@ -109,16 +100,19 @@ package enum NormalizeSettings {
     option: .value("bias-correction", "true|false"),
     help: "Whether early batches have more weight, so that the initial values have no effect.")
 
-  package static let warmUpBatches = Setting(
-    "warm_up.batches", .integer(in: 0...Int.max), default: defaults.warmUp.batches,
-    option: .value("warm-up-batches", "n"),
-    help: "The number of batches before the running moments are used.")
+  package static let warmUpRecords = Setting(
+    "warm_up.records", .integer(in: 0...StateColumn.countLimit), default: defaults.warmUp.records,
+    option: .value("warm-up-records", "n"),
+    help:
+      "A feature is in warm-up until its running moments have seen this many of its values, and "
+      + "while their variance is 0. `0` is no warm-up.")
 
   package static let warmUpEmission = Setting<WarmUp.Emission>(
     "warm_up.emit", .choice, default: defaults.warmUp.emission,
     option: .value("warm-up-emit", "what"),
     help:
-      "Before that, records are normalised by their own `batch`, `pass` unchanged, or are held "
+      "Until then a value is normalised by all values up to and including it (`prefix`), or is "
+      + "written as it is (`pass`) or as `missing`; or the first records of the stream are held back "
       + "(`hold`), at most 1,048,576 of them.")
 
   package static let frozen = Setting(
@@ -127,8 +121,10 @@ package enum NormalizeSettings {
     help: "Whether to stop updates of the running moments (inference).")
 
   package static let clip = Setting(
-    "clip", .positive, option: .value("clip", "z"),
-    help: "The limit of a normalised value before γ and β, in standard deviations.")
+    "clip", clipType, default: defaults.clip, option: .value("clip", "z"),
+    help:
+      "The limit of a normalised value before γ and β, in standard deviations, or `off`. Limited "
+      + "values are counted.")
 
   package static let varianceFloor = Setting(
     "variance_floor", .number(atLeast: 0), option: .value("variance-floor", "v"),
@@ -142,6 +138,15 @@ package enum NormalizeSettings {
     "renorm.max_shift", .number(atLeast: 0), default: defaults.renormMaxShift,
     option: .value("renorm-max-shift", "d"), help: "Mode `renorm`: the bound of d.")
 
+  private static let clipType = SettingType<Double?>(
+    expected: "a finite number above 0, or off", words: ["off"], range: "above 0",
+    text: { $0.map(numberText) ?? "off" },
+    parse: { (text) throws(SettingRefusal) in
+      if text == "off" { return nil }
+      guard let limit = Double(text), limit.isFinite, limit > 0 else { throw SettingRefusal() }
+      return limit
+    })
+
   private static let momentumType = SettingType<Momentum>(
     expected: "a number above 0, at most 1, or cumulative",
     text: { momentum in
@@ -154,21 +159,58 @@ package enum NormalizeSettings {
     })
 }
 
+// Settings that exclude each other: the one that a user gives counts before the one that a preset sets.
+extension NormalizeSettings {
+  fileprivate static func momentum(_ values: SettingValues) -> Momentum? {
+    values.firstGiven([
+      (halfLifeRecords, values[halfLifeRecords].map { .halfLifeRecords($0) }),
+      (halfLifeSeconds, values[halfLifeSeconds].map { .halfLifeSeconds($0) }),
+      (momentum, values[momentum]),
+    ])
+  }
+
+  fileprivate static func epsilon(_ values: SettingValues) -> Epsilon? {
+    values.firstGiven([
+      (epsilonRelative, values[epsilonRelative].map { .relative($0) }),
+      (epsilon, values[epsilon].map { .absolute($0) }),
+    ])
+  }
+
+  /// A preset with every setting that it means, whether or not that differs from the default.
+  private static func preset(_ name: NormalizationPreset) -> SettingPreset {
+    let values = NormalizationSettings(preset: name)
+    var sets: [SettingAssignment] = [.set(updateFirst, to: values.updateFirst)]
+    switch values.momentum {
+    case .halfLifeRecords(let records): sets.append(.set(halfLifeRecords, to: records))
+    case .halfLifeSeconds(let seconds): sets.append(.set(halfLifeSeconds, to: seconds))
+    case .weight, .cumulative: sets.append(.set(momentum, to: values.momentum))
+    }
+    switch values.epsilon {
+    case .absolute(let number): sets.append(.set(epsilon, to: number))
+    case .relative(let share): sets.append(.set(epsilonRelative, to: share))
+    }
+    sets.append(.set(estimator, to: values.estimator))
+    if values.estimator == .batchNorm { sets.append(.set(variance, to: values.variance)) }
+    sets += [
+      .set(biasCorrection, to: values.biasCorrection),
+      .set(warmUpRecords, to: values.warmUp.records), .set(clip, to: values.clip),
+    ]
+    return SettingPreset(preset, is: name, sets: sets)
+  }
+}
+
 extension NormalizationSettings {
   /// Takes the settings from values. Those of missing values and small batches belong to the whole stream.
   package init(_ values: SettingValues) {
     self.init()
     mode = values[NormalizeSettings.mode]
-    updateFirst = values[NormalizeSettings.updateFirst]
-    momentum =
-      values[NormalizeSettings.halfLifeRecords].map { .halfLifeRecords($0) }
-      ?? values[NormalizeSettings.halfLifeSeconds].map { .halfLifeSeconds($0) }
-      ?? values[NormalizeSettings.momentum]
-    epsilon = values[NormalizeSettings.epsilon]
+    updateFirst = values[NormalizeSettings.updateFirst] && mode == .running
+    momentum = NormalizeSettings.momentum(values) ?? momentum
+    epsilon = NormalizeSettings.epsilon(values) ?? epsilon
     estimator = values[NormalizeSettings.estimator]
     variance = values[NormalizeSettings.variance]
     biasCorrection = values[NormalizeSettings.biasCorrection]
-    warmUp.batches = values[NormalizeSettings.warmUpBatches]
+    warmUp.records = values[NormalizeSettings.warmUpRecords]
     warmUp.emission = values[NormalizeSettings.warmUpEmission]
     isFrozen = values[NormalizeSettings.frozen]
     clip = values[NormalizeSettings.clip]

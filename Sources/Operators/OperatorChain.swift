@@ -126,7 +126,7 @@ package struct OperatorChain: Sendable {
     }
     if scratch.plan.updatesMoments { state.add(1, to: versions.state) }
     let emission = scratch.plan.emission
-    if role != .part, !records.isEmpty {
+    if role.updates, !records.isEmpty {
       swap(&scratch, &last)
       hasLast = true
     }

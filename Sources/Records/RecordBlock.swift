@@ -30,8 +30,8 @@ package struct RecordBlock: Sendable {
   package private(set) var seams: [BlockOffset] = []
   /// The position in the stream after the last record.
   package var position: StreamPosition
-  /// Whether the records are written as they were read (`warm_up.emit: pass`).
-  package var isPassedThrough = false
+  /// The features that are not normalised (`warm_up.emit`); nil if all are.
+  package var unnormalized: UnnormalizedFeatures?
   /// The part that a unit of output writes; nil for all.
   private var selected: Range<BlockOffset>?
 
@@ -175,7 +175,7 @@ package struct RecordBlock: Sendable {
     weights?.removeAll(keepingCapacity: true)
     cuts.removeAll(keepingCapacity: true)
     seams.removeAll(keepingCapacity: true)
-    isPassedThrough = false
+    unnormalized = nil
     selected = nil
   }
 }

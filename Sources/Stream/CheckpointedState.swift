@@ -37,9 +37,11 @@ extension Checkpoint {
     _ names: [String], _ configuration: StreamConfiguration
   ) throws(StreamError) -> Bool {
     var compared = self
+    // The limit is told to those who apply the moments; it moves none.
+    compared.settings["clip"] = nil
     if configuration.normalization.isFrozen {
       // Frozen moments do not depend on the settings for updates.
-      compared.settings = settings.filter {
+      compared.settings = compared.settings.filter {
         NormalizationSettings.transformSettingNames.contains($0.key)
       }
     }
@@ -86,12 +88,17 @@ extension NormalizationSettings {
       }
     return settings
   }
-  static let transformSettingNames = ["epsilon", "variance_floor"]
+  static let transformSettingNames = ["epsilon", "epsilon.relative", "variance_floor", "clip"]
 
   /// The settings for applying moments, which folding needs.
   var transformSettings: [String: String] {
-    var settings = ["epsilon": "\(epsilon)"]
+    var settings =
+      switch epsilon {
+      case .absolute(let number): ["epsilon": "\(number)"]
+      case .relative(let share): ["epsilon.relative": "\(share)"]
+      }
     if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }
+    if let clip { settings["clip"] = "\(clip)" }
     return settings
   }
 }

@@ -86,8 +86,8 @@ package enum StreamError: Error, CustomStringConvertible {
     case .badNumbers(let stream, let records, let reason):
       "\(stream): records \(grouped(records.lowerBound)) to \(grouped(records.upperBound)): \(reason)"
     case .heldTooMany(let stream, let mostBytes):
-      "\(stream): warm-up: expected to hold at most \(mostBytes) bytes, found more; set fewer "
-        + "warm-up batches"
+      "\(stream): warm-up: expected to hold at most \(mostBytes) bytes, found more; lower "
+        + "warm_up.records"
     case .badFile(let error), .stateRefused(let error): "\(error)"
     case .inputMissing(let error), .outputRefused(let error), .inputOutput(let error):
       "\(error)"

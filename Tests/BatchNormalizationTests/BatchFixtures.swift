@@ -44,6 +44,15 @@ extension FeatureColumns {
   }
 }
 
+extension NormalizationSettings {
+  /// The estimator of frameworks, bias-corrected, without warm-up and limit: most tests are about no default.
+  static var classic: NormalizationSettings {
+    var settings = NormalizationSettings(preset: .pytorch)
+    settings.biasCorrection = true
+    return settings
+  }
+}
+
 /// A normaliser with the state of one stream, which plans, checks, transforms and commits batch by batch.
 struct NormalizerRun {
   var normalizer: Normalizer
@@ -63,10 +72,10 @@ struct NormalizerRun {
   }
 
   var settings: NormalizationSettings { normalizer.settings }
-  var isWarm: Bool { normalizer.isWarm(state) }
+  var isHolding: Bool { normalizer.isHolding(state) }
 
   mutating func replaceSettings(_ settings: NormalizationSettings) throws {
-    try normalizer.replaceSettings(settings)
+    try normalizer.replaceSettings(settings, in: state)
   }
 
   mutating func replaceParameters(_ parameters: AffineParameters) throws {
@@ -96,9 +105,9 @@ struct NormalizerRun {
     _ = try normalize(&batch, as: .emitted, elapsedSeconds: elapsedSeconds)
   }
 
-  /// Normalises a batch that was held, or a part of one.
+  /// Normalises a batch that was held.
   mutating func normalizeHeld(_ batch: inout FeatureColumns) throws {
-    _ = try normalize(&batch, as: .part)
+    _ = try normalize(&batch, as: .held)
   }
 
   /// Normalises one batch of the given columns and returns what became of them.
@@ -112,7 +121,7 @@ struct NormalizerRun {
 }
 
 func makeNormalizer(
-  features: Int = 1, _ settings: NormalizationSettings = .init(), precision: Precision = .float64,
+  features: Int = 1, _ settings: NormalizationSettings = .classic, precision: Precision = .float64,
   state: StateTable? = nil
 ) throws -> NormalizerRun {
   try NormalizerRun(

@@ -10,7 +10,12 @@ private struct Refused: CustomTestStringConvertible {
 }
 
 private let refused: [Refused] =
-  [0, -1, .nan, .infinity].map { value in Refused(name: "epsilon") { $0.epsilon = value } }
+  [-1, .nan, .infinity].flatMap { value in
+    [
+      Refused(name: "epsilon") { $0.epsilon = .absolute(value) },
+      Refused(name: "epsilon.relative") { $0.epsilon = .relative(value) },
+    ]
+  }
   + [0, -0.1, 1.1, .nan].map { value in Refused(name: "momentum") { $0.momentum = .weight(value) } }
   + [0, -1, .nan, .infinity].flatMap { value in
     [
@@ -29,7 +34,7 @@ private let refused: [Refused] =
   + [
     Refused(name: "renorm.max_scale") { $0.renormMaxScale = 0.99 },
     Refused(name: "batch.min_size") { $0.minBatchSize = 0 },
-    Refused(name: "warm_up.batches") { $0.warmUp.batches = -1 },
+    Refused(name: "warm_up.records") { $0.warmUp.records = -1 },
   ]
 
 @Test(arguments: refused)
@@ -48,19 +53,25 @@ private func `A setting out of its range is refused by its name`(refused: Refuse
   #expect(throws: Never.self) { try settings.validate() }
   settings.momentum = .weight(1)
   settings.varianceFloor = 0
+  settings.epsilon = .absolute(0)
   settings.renormMaxScale = 1
   settings.renormMaxShift = 0
   settings.minBatchSize = 1
-  settings.warmUp.batches = 0
+  settings.warmUp.records = 0
   #expect(throws: Never.self) { try settings.validate() }
 }
 
-@Test func `Presets set a framework's row and nothing else`() throws {
+@Test func `The framework presets are their library's row`() throws {
   var expected = NormalizationSettings()
+  expected.momentum = .weight(0.1)
+  expected.epsilon = .absolute(1e-5)
+  expected.estimator = .batchNorm
   expected.biasCorrection = false
+  expected.warmUp.records = 0
+  expected.clip = nil
   #expect(NormalizationSettings(preset: .pytorch) == expected)
   expected.momentum = .weight(0.01)
-  expected.epsilon = 1e-3
+  expected.epsilon = .absolute(1e-3)
   expected.variance = .biased
   #expect(NormalizationSettings(preset: .keras) == expected)
   for preset in NormalizationPreset.allCases {

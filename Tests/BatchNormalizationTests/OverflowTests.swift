@@ -37,8 +37,7 @@ private let overflows = [
 
 @Test(arguments: overflows)
 private func `A batch that overflows is refused and leaves no trace`(overflow: Overflow) throws {
-  var settings = NormalizationSettings()
-  settings.warmUp.batches = 0
+  var settings = NormalizationSettings.classic
   overflow.prepare(&settings)
   var normalizer = try NormalizerRun(
     settings, state: freshState(["good", "bad", "last"]), outputPrecision: overflow.precision)
@@ -60,9 +59,9 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
 }
 
 @Test func `A batch that fits the output is not refused for what bounds it`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.mode = .batch
-  settings.epsilon = 1e-9
+  settings.epsilon = .absolute(1e-9)
   var normalizer = try makeNormalizer(settings, precision: .float32)
   try normalizer.replaceParameters(AffineParameters(weight: [2.5e38], bias: [0]))
   // Four deviations of 1: their squares allow for one of 2, which would be 5e38.
@@ -71,7 +70,7 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
 }
 
 @Test func `A held batch that overflows is refused and leaves no trace`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.clip = 3
   var normalizer = try makeNormalizer(features: 2, settings, precision: .float32)
   try normalizer.replaceParameters(AffineParameters(weight: [1, 3e38], bias: [0, 0]))
@@ -85,7 +84,7 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
 }
 
 @Test func `An imputed bias must fit the output`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.imputesMissing = true
   var normalizer = try makeNormalizer(settings, precision: .float32)
   try normalizer.replaceParameters(AffineParameters(weight: [1], bias: [1e39]))

@@ -25,7 +25,7 @@ private struct PandasGolden: Decodable {
 private func traced(
   _ values: [Double?], _ momentum: Momentum, elapsedSeconds: [Double]? = nil
 ) throws -> [(mean: Double, variance: Double)?] {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.momentum = momentum
   settings.estimator = .total
   var normalizer = try makeNormalizer(settings)
@@ -69,7 +69,7 @@ func `Pandas' adjusted exponential weights give the same mean and total variance
 
 @Test func `Corrected momentum weighs whole batches as pandas weighs their moments`() throws {
   let golden = try golden("pandas", as: PandasGolden.self)
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.momentum = .weight(0.3)
   var normalizer = try makeNormalizer(settings)
   var start = 0

@@ -18,7 +18,7 @@ private struct NISTGolden: Decodable {
   let sets = try golden("nist", as: NISTGolden.self).sets
   #expect(sets.count == 9)
   for set in sets {
-    var settings = NormalizationSettings()
+    var settings = NormalizationSettings.classic
     var whole = try makeNormalizer(settings)
     _ = try whole.normalized([set.values])
     #expect(agree(whole.state.running.mean[0], set.exactMean, 4e-16), "\(set.name)")

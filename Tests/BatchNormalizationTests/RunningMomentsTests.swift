@@ -6,7 +6,7 @@ import Testing
 @testable import BatchNormalization
 
 @Test func `One value moves the mean alone under batch_norm, both moments under total`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   var normalizer = try makeNormalizer(settings)
   _ = try normalizer.normalized([[5, .nan]])
   #expect(normalizer.state.running.mean == [5])
@@ -53,7 +53,7 @@ import Testing
 }
 
 @Test func `Without bias correction the initial moments fade as PyTorch's do`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.biasCorrection = false
   var normalizer = try makeNormalizer(settings)
   _ = try normalizer.normalized([[2, 4]])
@@ -64,7 +64,7 @@ import Testing
 @Test func `Momentum 1 keeps the last batch exactly, however large the one before`() throws {
   for biasCorrection in [false, true] {
     for estimator in VarianceEstimator.allCases {
-      var settings = NormalizationSettings()
+      var settings = NormalizationSettings.classic
       settings.mode = .batch
       settings.momentum = .weight(1)
       settings.biasCorrection = biasCorrection
@@ -82,7 +82,7 @@ import Testing
 }
 
 @Test func `A half-life in records halves a batch's weight after that many values`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.momentum = .halfLifeRecords(4)
   settings.biasCorrection = false
   var normalizer = try makeNormalizer(settings)
@@ -94,7 +94,7 @@ import Testing
 }
 
 @Test func `A half-life in seconds weighs by the time that has passed, and asks for it`() throws {
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.momentum = .halfLifeSeconds(10)
   settings.biasCorrection = false
   var normalizer = try makeNormalizer(settings)
@@ -118,7 +118,7 @@ import Testing
 @Test(arguments: UInt64(0)..<10)
 func `Pooled running moments merged from shards equal one pass`(seed: UInt64) throws {
   var random = SeededGenerator(seed: seed)
-  var settings = NormalizationSettings()
+  var settings = NormalizationSettings.classic
   settings.momentum = .cumulative
   settings.estimator = .total
   settings.updateFirst = true
@@ -237,11 +237,11 @@ private func kept(
 
 @Test func `A vetoed feature keeps its moments and is normalised by them`() throws {
   for updateFirst in [false, true] {
-    var settings = NormalizationSettings()
+    var settings = NormalizationSettings.classic
     settings.updateFirst = updateFirst
     var state = try freshState(["a", "b"])
     state[count: "num_batches_tracked"] = [1]
-    let normalizer = try Normalizer(settings: settings, state: state)
+    var normalizer = try Normalizer(settings: settings, state: state)
     var batch = makeBatch([[3, 5], [3, 5]])
     var (summary, plan) = (BatchSummary(featureCount: 2), BatchPlan(featureCount: 2))
     try summary.measure(batch, 0..<2, withMoments: true)

@@ -225,7 +225,7 @@ import Testing
     let input = Self.bytes([1, .nan, 3, 4], .float32)
     let reading = try FormatReading(.raw, input, Self.options(2, .float32))
     var batch = reading.batches[0]
-    batch.isPassedThrough = true
+    batch.unnormalized = UnnormalizedFeatures([true, true], .asRead)
     for precision in Precision.allCases {
       let output = ByteBuffer()
       try RecordFormat.raw.makeEncoder(encoderOptions(reading, 2, .float32, precision))

@@ -71,16 +71,23 @@ import Testing
     let csv = "a,b\n1.50,NA\n\"2.0\", 3\n"
     let reading = try FormatReading(csv: csv) { $0.features = [FeaturePattern("*")] }
     var batch = try #require(reading.batches.first)
-    batch.isPassedThrough = true
+    batch.unnormalized = UnnormalizedFeatures([true, true], .asRead)
     let encoder = try RecordFormat.csv.makeEncoder(reading.encoderOptions(.float32))
     let output = ByteBuffer()
     encoder.encodePrologue(into: output)
     encoder.encode(batch, into: output)
     #expect(String(decoding: output.readable, as: UTF8.self) == csv)
-    output.removeAll()
-    batch.isPassedThrough = false
-    encoder.encode(batch, into: output)
-    #expect(String(decoding: output.readable, as: UTF8.self) == "1.5,NA\n\"2\", 3\n")
+    for (unnormalized, text) in [
+      (nil, "1.5,NA\n\"2\", 3\n"),
+      (UnnormalizedFeatures([true, false], .asRead), "1.50,NA\n\"2.0\", 3\n"),
+      (UnnormalizedFeatures([true, false], .missing), ",NA\n\"\", 3\n"),
+      (UnnormalizedFeatures([false, true], .missing), "1.5,\n\"2\", \n"),
+    ] {
+      output.removeAll()
+      batch.unnormalized = unnormalized
+      encoder.encode(batch, into: output)
+      #expect(String(decoding: output.readable, as: UTF8.self) == text)
+    }
   }
 
   @Test func `a batch is appended to the output`() throws {

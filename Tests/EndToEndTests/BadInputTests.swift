@@ -60,8 +60,8 @@ import Testing
       "a checkpoint that is none", "a\n1\n", options: ["--checkpoint-in", "in.csv"],
       says: "in.csv: "),
     Case(
-      "settings out of range", "a\n1\n", options: ["--epsilon", "0"], exitCode: 64,
-      says: "--epsilon: expected a finite number above 0, found '0'"),
+      "settings out of range", "a\n1\n", options: ["--clip", "0"], exitCode: 64,
+      says: "--clip: expected a finite number above 0, or off, found '0'"),
     Case(
       "a combination that means nothing", "a\n1\n",
       options: ["--estimator", "total", "--variance", "biased"], exitCode: 64,

@@ -89,7 +89,9 @@ import Testing
     #expect(hasFailed, "\(daemon.log)")
     let error = try daemon.status("last_error", as: String.self)
     #expect(
-      error.contains("the checkpoint does not fit: settings: momentum: expected 0.5, found 0.1"),
+      error.contains(
+        "the checkpoint does not fit: settings: momentum: expected 0.5, found half_life 1700.0 records"
+      ),
       "\(error)")
     #expect(try daemon.stop().exitCode == 0)
     #expect(try place.read("out.csv") == output)

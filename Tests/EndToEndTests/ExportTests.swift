@@ -16,7 +16,7 @@ struct ExportTests {
     let object = try JSONSerialization.jsonObject(with: Data(shown.output)) as? [String: Any]
     let settings = try #require(object?["settings"] as? [String: String])
     #expect(settings["variance_floor"] == "0.75")
-    #expect(settings["epsilon"] == "1e-05")
+    #expect(settings["epsilon.relative"] == "1e-05" && settings["clip"] == "100.0")
 
     _ = try place.evenkeel("import", "c.json", "--from", "json", "-o", "again")
     #expect(try place.read("again") == place.read("c"))

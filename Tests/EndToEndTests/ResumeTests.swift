@@ -119,7 +119,10 @@ import Testing
   {
     _ = try breakOff()
     let refusals = [
-      (["in.csv.zst", "--momentum", "0.5"], "settings: momentum: expected 0.5, found 0.1"),
+      (
+        ["in.csv.zst", "--momentum", "0.5"],
+        "settings: momentum: expected 0.5, found half_life 1700.0 records"
+      ),
       (["in.csv.zst", "--features", "f0,f1"], "features: only in the checkpoint: 'f2', 'f3', "),
       (
         ["whole.csv.zst"], "state: expected the state of whole.csv.zst, found that of another input"

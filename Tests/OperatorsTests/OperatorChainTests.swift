@@ -180,7 +180,10 @@ struct OperatorChainTests {
   }
 
   @Test func `metrics tell the state and the last batch`() throws {
-    var chain = try makeChain { $0.mode = .renorm }
+    var chain = try makeChain {
+      $0.mode = .renorm
+      $0.warmUp.records = 0
+    }
     #expect(try chain.metric("mean") == [0, 0] && chain.metric("batch_mean") == [nil, nil])
     #expect(try chain.metric("missing_ratio") == [nil, nil])
     try chain.normalized([[1, 3], [10, .nan]])

@@ -77,6 +77,8 @@ def parameters():
     write("parameters.safetensors", save(tensors, metadata=metadata))
 
 
+# The records of a stream were not counted at first.
+RECORDS = ("records", "evenkeel.stream.records", "count")
 # Of format version 2: each group of the state with its scope and columns (name, tensor, kind).
 STATE = [
     ("affine", "feature", [("weight", "weight", "real"), ("bias", "bias", "real")]),
@@ -100,7 +102,7 @@ STATE = [
             ("clipped", "evenkeel.values.clipped", "count"),
         ],
     ),
-    ("stream", "stream", [("batches", "num_batches_tracked", "count")]),
+    ("stream", "stream", [("batches", "num_batches_tracked", "count"), RECORDS]),
     (
         "versions",
         "stream",
@@ -112,12 +114,13 @@ STATE = [
 ]
 
 
-def checkpoint():
+def checkpoint(file_name, counts_records):
     """A checkpoint of format version 2, put together by hand from docs/CHECKPOINTS.md."""
     f64, i64 = ("F64", "d"), ("I64", "q")
     tensors = {  # in the order of the file: I64 before F64, then by name
         "evenkeel.moments.batches": (i64, [3], [12, 11, 12]),
         "evenkeel.moments.variance_batches": (i64, [3], [12, 10, 12]),
+        RECORDS[1]: (i64, [], [3072]),
         "evenkeel.values.clipped": (i64, [3], [0, 1, 0]),
         "evenkeel.values.missing": (i64, [3], [0, 256, 4]),
         "evenkeel.versions.parameters": (i64, [], [5]),
@@ -130,11 +133,15 @@ def checkpoint():
         "running_var": (f64, [3], [4.2, 0.0625, 1.0]),
         "weight": (f64, [3], [1.5, 1.0, -0.5]),
     }
+    if not counts_records:
+        del tensors[RECORDS[1]]
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     state = [
         {
             "columns": [
-                {"kind": kind, "name": column, "tensor": tensor} for column, tensor, kind in columns
+                {"kind": kind, "name": column, "tensor": tensor}
+                for column, tensor, kind in columns
+                if counts_records or tensor != RECORDS[1]
             ],
             "name": name,
             "scope": scope,
@@ -186,7 +193,7 @@ def checkpoint():
     xxhash.XXH3_64bits.restype = ctypes.c_uint64
     xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     digits = b"%016x" % xxhash.XXH3_64bits(file, len(file))
-    write("checkpoint-v2.safetensors", file.replace(b"0" * 16, digits, 1))
+    write(file_name, file.replace(b"0" * 16, digits, 1))
 
 
 if __name__ == "__main__":
@@ -194,4 +201,5 @@ if __name__ == "__main__":
     every_type()
     pytorch()
     parameters()
-    checkpoint()
+    checkpoint("checkpoint-v2.safetensors", False)
+    checkpoint("checkpoint-v2-records.safetensors", True)

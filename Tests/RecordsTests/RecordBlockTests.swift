@@ -133,10 +133,10 @@ private struct Letters: Payload {
   @Test func `an emptied block is as new`() {
     var block = block(1..<8, cutAfter: [2]).selecting(BlockOffset()..<BlockOffset(records: 1))
     block.markSeam()
-    block.isPassedThrough = true
+    block.unnormalized = UnnormalizedFeatures([true], .asRead)
     block.removeRecords()
     #expect(numbers(block) == [])
-    #expect(block.cuts.isEmpty && block.seams.isEmpty && !block.isPassedThrough)
+    #expect(block.cuts.isEmpty && block.seams.isEmpty && block.unnormalized == nil)
     #expect(block.selection == block.all)
   }
 

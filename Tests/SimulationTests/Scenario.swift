@@ -52,8 +52,8 @@ struct Scenario {
     stream.badRecords = .deadLetter
     stream.compressionLevel = draw(nil, 1)
     stream.normalization.mode = draw(.batch, .running, .running)
-    stream.normalization.warmUp.batches = draw(0, 1, 3)
-    stream.normalization.warmUp.emission = draw(.batch, .pass, .hold, .hold)
+    stream.normalization.warmUp.records = draw(0, 5, 17)
+    stream.normalization.warmUp.emission = draw(.prefix, .pass, .missing, .hold, .hold)
     definition = try Self.blankDefinition(
       source: input == .directory
         ? "directory: { path: \(Self.inputDirectory) }"

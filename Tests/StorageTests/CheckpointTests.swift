@@ -15,9 +15,15 @@ struct CheckpointTests {
   }
 
   @Test func `format version 2 is read, and written byte for byte, as documented`() throws {
-    let bytes = try golden("checkpoint-v2.safetensors")
+    let bytes = try golden("checkpoint-v2-records.safetensors")
     #expect(try Checkpoint(serialized: bytes) == sampleCheckpoint())
     #expect(try sampleCheckpoint().serialized() == bytes)
+  }
+
+  @Test func `a checkpoint of before the records of a stream were counted is read`() throws {
+    var expected = sampleCheckpoint()
+    expected.recordsTracked = 0
+    #expect(try Checkpoint(serialized: golden("checkpoint-v2.safetensors")) == expected)
   }
 
   @Test func `what is written is read back exactly`() throws {
@@ -271,6 +277,7 @@ struct CheckpointFitTests {
     expected.runningMean = [0, -3.25, 10.1]
     expected.runningVariance = [1, 0.0625, 4.2]
     expected.batchesTracked = 12
+    expected.recordsTracked = 3072
     expected.values = [0, 2816, 3072]
     expected.batches = [0, 11, 12]
     expected.varianceValues = [0, 2815, 3072]

@@ -42,7 +42,8 @@ import Testing
       message { try export(checkpoint, "folded") }
         .hasSuffix("settings: epsilon: expected a number of 0 or more, found '-1'"))
     checkpoint.settings["epsilon"] = "0"
-    checkpoint.runningVariance = [0]
+    checkpoint.runningVariance = [1e-300]
+    checkpoint.weight = [1e200]
     #expect(
       message { try export(checkpoint, "folded") }
         .contains("feature 'a': expected a finite scale and shift, found inf and "))
@@ -73,5 +74,34 @@ import Testing
       // Otherwise the mutations are not what this test is about.
       #expect((20..<1980).contains(readCount), "\(name): \(readCount) of 2000, seed \(random.seed)")
     }
+  }
+
+  @Test func `a relative ε and a denominator of 0 are exported as they are applied`() throws {
+    var checkpoint = Checkpoint(
+      features: ["a", "b"], settings: ["epsilon.relative": "0.25", "clip": "7.0"])
+    checkpoint.weight = [3, 2]
+    checkpoint.bias = [1, -1]
+    checkpoint.runningMean = [10, 0.5]
+    checkpoint.runningVariance = [3.2, 0]
+    checkpoint.batchesTracked = 9
+    let said = [
+      "evenkeel.features": #"["a","b"]"#, "evenkeel.epsilon_relative": "0.25",
+      "evenkeel.clip_left_out": "7.0",
+    ]
+    let folded = try Safetensors(serialized: export(checkpoint, "folded"))
+    #expect(try folded.doubles("scale", count: 2) == [1.5, 0])
+    #expect(try folded.doubles("shift", count: 2) == [-14, -1])
+    #expect(folded.metadata == said)
+    let module = try Safetensors(serialized: export(checkpoint, "pytorch"))
+    #expect(try module.doubles("running_var", count: 2) == [4, 1])
+    #expect(try module.doubles("weight", count: 2) == [3, 0])
+    #expect(try module.doubles("bias", count: 2) == [1, -1])
+    #expect(
+      module.metadata
+        == said.merging(["format": "pt", "evenkeel.module_eps": "0.0"]) { $1 })
+    checkpoint.settings = ["epsilon": "0.001"]
+    let plain = try Safetensors(serialized: export(checkpoint, "pytorch"))
+    #expect(try plain.doubles("running_var", count: 2) == [3.2, 0])
+    #expect(plain.metadata["evenkeel.module_eps"] == "0.001")
   }
 }

@@ -56,7 +56,8 @@ import Testing
           },
           "stream" : {
             "stream" : {
-              "batches" : 3
+              "batches" : 3,
+              "records" : 0
             },
             "versions" : {
               "parameters" : 0,
@@ -123,7 +124,7 @@ import Testing
       ),
       ("\"features\" : [", "\"features\" : [7,", "'features[0]' in the file: Expected to decode "),
       (
-        "\"records\" : 3072", "\"records\" : null",
+        "\"records\" : 3072,\n        \"source\"", "\"records\" : null,\n        \"source\"",
         "'input.splits[0].records' in the file: Cannot get "
       ),
       ("\"0.1\"", "0.1", "'settings.momentum' in the file: Expected to decode String but found "),

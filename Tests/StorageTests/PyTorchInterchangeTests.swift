@@ -28,6 +28,7 @@ import Testing
     expected.varianceValues = [0, 0, 0]
     expected.batches = [12, 12, 12]
     expected.varianceBatches = [12, 12, 12]
+    expected.recordsTracked = 0
     expected.missing = [0, 0, 0]
     expected.clipped = [0, 0, 0]
     expected.stateVersion = 0

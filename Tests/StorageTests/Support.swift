@@ -28,6 +28,7 @@ func sampleCheckpoint() -> Checkpoint {
   checkpoint.runningMean = [10.1, -3.25, 1e9]
   checkpoint.runningVariance = [4.2, 0.0625, 1]
   checkpoint.batchesTracked = 12
+  checkpoint.recordsTracked = 3072
   checkpoint.values = [3072, 2816, 3068]
   checkpoint.batches = [12, 11, 12]
   checkpoint.varianceValues = [3072, 2815, 3068]

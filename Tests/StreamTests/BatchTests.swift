@@ -87,6 +87,8 @@ import Testing
 
   @Test func `a short batch is normalised by the running moments and still updates them`() throws {
     let configuration = csvConfiguration {
+      $0.normalization = NormalizationSettings(preset: .pytorch)
+      $0.normalization.biasCorrection = true
       $0.normalization.mode = .batch
       $0.normalization.minBatchSize = 3
       $0.precision = .float64
@@ -104,7 +106,7 @@ import Testing
   @Test func `a batch of one record in batch mode is not its own mean`() throws {
     let configuration = csvConfiguration {
       $0.normalization.mode = .batch
-      $0.normalization.warmUp.batches = 0
+      $0.normalization.warmUp.records = 0
     }
     // Initial values: mean 0, variance 1.
     let run = try SerialRun(configuration, csv([("x", [8])]))
@@ -113,11 +115,11 @@ import Testing
 
   // MARK: Warm-up
 
-  @Test(arguments: WarmUp.Emission.allCases, [0, 1, 3, 5, 9])
-  func `warm-up keeps every record in its place`(emission: WarmUp.Emission, batches: Int) throws {
+  @Test(arguments: WarmUp.Emission.allCases, [0, 1, 12, 20, 36])
+  func `warm-up keeps every record in its place`(emission: WarmUp.Emission, records: Int) throws {
     let configuration = csvConfiguration {
       $0.normalization.warmUp.emission = emission
-      $0.normalization.warmUp.batches = batches
+      $0.normalization.warmUp.records = records
     }
     // 22 records make six batches, the last of them short.
     let run = try SerialRun(configuration, numbered(22))
@@ -131,7 +133,7 @@ import Testing
     let run = try SerialRun(
       csvConfiguration {
         $0.normalization.warmUp.emission = .pass
-        $0.normalization.warmUp.batches = 2
+        $0.normalization.warmUp.records = 8
       }, input)
     let before = String(decoding: input, as: UTF8.self).split(separator: "\n")
     let after = run.text.split(separator: "\n")
@@ -139,21 +141,37 @@ import Testing
     #expect(zip(after, before).dropFirst(9).allSatisfy { $0 != $1 })
   }
 
-  @Test func `warm-up with batch normalises the first records by their own moments`() throws {
+  @Test func `warm-up with missing empties the cold values alone`() throws {
+    let input = Array(
+      "k,x,flag,note\na,1,\"0\",s\nb,2,0,t\nc,4,NA,u\nd,3,0,v\ne,2.5,0,w\nf,2,1,x\n".utf8)
     let run = try SerialRun(
       csvConfiguration {
-        $0.normalization.warmUp.batches = 2
-        $0.precision = .float64
-      }, numbered(12))
-    let values = column(1, of: run.text)
-    for start in [0, 4] { #expect(abs(values[start..<start + 4].reduce(0, +)) < 1e-9) }
-    #expect(abs(values[8...].reduce(0, +)) > 1e-3)
+        $0.decoder.features = ["x", "flag"].map { FeaturePattern($0) }
+        $0.batch.size = 2
+        $0.normalization.warmUp.records = 4
+        $0.normalization.warmUp.emission = .missing
+        $0.normalization.momentum = .cumulative
+      }, input)
+    #expect(
+      run.lines.prefix(6).map { String($0) } == [
+        "k,x,flag,note", "a,,\"\",s", "b,,,t", "c,,,u", "d,,,v", "e,0,,w",
+      ])
+  }
+
+  @Test func `warm-up by prefixes never waits, and a live stream gives the bytes of a file`() throws
+  {
+    let configuration = csvConfiguration { $0.precision = .float64 }
+    let whole = try SerialRun(configuration, numbered(23))
+    let live = try SerialRun(configuration, numbered(23), piece: 5, isLive: true)
+    #expect(live.output == whole.output)
+    #expect(column(1, of: whole.text)[0] == 0)
+    #expect(abs(column(1, of: whole.text)[1] - 1) < 1e-4)
   }
 
   @Test func `warm-up with hold normalises the first records by the moments that end it`() throws {
     var configuration = csvConfiguration {
       $0.normalization.warmUp.emission = .hold
-      $0.normalization.warmUp.batches = 3
+      $0.normalization.warmUp.records = 12
       $0.precision = .float64
     }
     let input = numbered(12)
@@ -166,7 +184,7 @@ import Testing
   @Test func `what is held is released at the end of a stream that never gets warm`() throws {
     var configuration = csvConfiguration {
       $0.normalization.warmUp.emission = .hold
-      $0.normalization.warmUp.batches = 100
+      $0.normalization.warmUp.records = 400
       $0.precision = .float64
     }
     let input = numbered(7)

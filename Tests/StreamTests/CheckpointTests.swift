@@ -28,13 +28,13 @@ import Testing
     { $0.momentum = .halfLifeRecords(10) },
     {
       $0.mode = .renorm
-      $0.warmUp.batches = 6
+      $0.warmUp.records = 24
     },
     {
       $0.updateFirst = true
       $0.clip = 1
       $0.warmUp.emission = .pass
-      $0.warmUp.batches = 9
+      $0.warmUp.records = 36
     },
   ]
 
@@ -84,7 +84,7 @@ import Testing
     #expect(
       error?.description
         == """
-        test: the checkpoint does not fit: settings: momentum: expected 0.5, found 0.1 \
+        test: the checkpoint does not fit: settings: momentum: expected 0.5, found half_life 1700.0 records \
         (--on-mismatch match_by_name or reset continues)
         """)
   }
@@ -122,13 +122,13 @@ import Testing
     }
     var after = try #require(run.checkpoint)
     #expect(after.settings == before.settings)
-    #expect(after.settings["momentum"] == "0.1")
+    #expect(after.settings["momentum"] == "half_life 1700.0 records")
     after.input = before.input
     #expect(after == before)
     #expect(throws: StreamError.self) {
       try self.run(before) {
         $0.normalization.isFrozen = true
-        $0.normalization.epsilon = 0.1
+        $0.normalization.epsilon = .absolute(0.1)
       }
     }
   }
@@ -136,11 +136,11 @@ import Testing
   @Test func `a frozen run by name records the epsilon it applied`() throws {
     let run = try run(checkpoint()) {
       $0.normalization.isFrozen = true
-      $0.normalization.epsilon = 0.1
+      $0.normalization.epsilon = .absolute(0.1)
       $0.onMismatch = .matchByName
     }
     #expect(run.checkpoint?.settings["epsilon"] == "0.1")
-    #expect(run.checkpoint?.settings["momentum"] == "0.1")
+    #expect(run.checkpoint?.settings["momentum"] == "half_life 1700.0 records")
   }
 
   @Test func `a frozen run that was reset records its own settings`() throws {
@@ -152,7 +152,7 @@ import Testing
       $0.normalization.isFrozen = true
       $0.onMismatch = .reset
     }
-    #expect(run.checkpoint?.settings["momentum"] == "0.1")
+    #expect(run.checkpoint?.settings["momentum"] == "half_life 1700.0 records")
   }
 
   @Test func `a checkpoint from another tool fits whatever it does not name`() throws {
@@ -166,7 +166,7 @@ import Testing
       zip(column(1, of: run.text), values(64, 1)[8..<16]).allSatisfy {
         abs($0 - ($1 - 5) / (1 + 1e-5).squareRoot()) < 1e-12
       })
-    #expect(run.checkpoint?.settings == ["epsilon": "1e-05"])
+    #expect(run.checkpoint?.settings == ["clip": "100.0", "epsilon.relative": "1e-05"])
   }
 
   // MARK: Parameters

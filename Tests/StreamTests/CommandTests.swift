@@ -158,7 +158,8 @@ import Testing
       try #require(try pass(.element(.barrier(Barrier(input: InputCursor()))), to: &stage))
     }
     let standing = try checkpoint()
-    #expect(standing.settings["momentum"] == "0.1" && standing.adoptedBy == before.adoptedBy)
+    #expect(standing.settings["momentum"] == before.settings["momentum"])
+    #expect(standing.adoptedBy == before.adoptedBy)
     try pass(
       .element(.request(StreamRequest(.update(StreamUpdate("thaw")), of: "test") { _ in })),
       to: &stage)

@@ -117,18 +117,23 @@ private let wrongSettings = [
     ".normalize.half_life.seconds",
     "expected a duration such as 10s, from 1ms to 36500d, found '60'", "add a unit: \(durations)"),
   Wrong(
-    "format: csv\nnormalize: { epsilon: 0 }", "7:27", ".normalize.epsilon",
-    "expected a finite number above 0, found '0'"),
+    "format: csv\nnormalize: { epsilon: -1 }", "7:27", ".normalize.epsilon",
+    "expected a finite number of at least 0, found '-1'"),
   Wrong(
     "format: csv\nnormalize: { clip: .inf }", "7:24", ".normalize.clip",
-    "expected a finite number above 0, found '.inf'"),
+    "expected a finite number above 0, or off, found '.inf'"),
   Wrong(
     "format: csv\nnormalize: { preset: torch }", "7:26", ".normalize.preset",
-    "expected one of pytorch, keras, found 'torch'"),
+    "expected one of pytorch, keras, river, sklearn, online, found 'torch'"),
   Wrong(
-    "format: csv\nnormalize: { warm_up: { batches: 99999, emit: hold } }", "7:38",
-    ".normalize.warm_up.batches",
-    "expected to hold at most 1048576 records, found 99999 batches of 256"),
+    "format: csv\nnormalize: { warm_up: { records: 2000000, emit: hold } }", "7:38",
+    ".normalize.warm_up.records", "expected at most 1048576 records to hold, found 2000000"),
+  Wrong(
+    "format: csv\nnormalize: { warm_up: { batches: 4 } }", "7:38",
+    ".normalize.warm_up.batches", "expected warm_up.records, which replaces it"),
+  Wrong(
+    "format: csv\nnormalize: { warm_up: { emit: batch } }", "7:35", ".normalize.warm_up.emit",
+    "expected one of prefix, pass, missing, hold, found 'batch'"),
   Wrong(
     "format: csv\nnormalise: { mode: batch }", "7:5", ".normalise", "unknown key",
     "did you mean 'normalize'?"),
@@ -303,7 +308,8 @@ private let wrongFiles = [
         == true)
     #expect(
       lines.last?.hasSuffix(
-        ":8:27: streams.weather.normalize.epsilon: expected a finite number above 0, found '-1'")
+        ":8:27: streams.weather.normalize.epsilon: expected a finite number of at least 0, found '-1'"
+      )
         == true)
   }
 }

@@ -46,7 +46,10 @@ import Testing
     #expect(weather.stream.decoder.features.map(\.text).contains("wind_*"))
     #expect(weather.stream.batch.size == 256)
     #expect(weather.stream.batch.maxDelaySeconds == 1)
-    #expect(weather.stream.normalization == NormalizationSettings())
+    var expected = NormalizationSettings()
+    expected.momentum = .weight(0.1)
+    expected.epsilon = .absolute(1e-5)
+    #expect(weather.stream.normalization == expected)
     #expect(weather.stream.badRecords == .deadLetter)
     #expect(weather.stream.compressionLevel == 1)
     #expect(weather.parameters?.file == "/etc/evenkeel/weather.safetensors")
@@ -93,7 +96,7 @@ import Testing
           estimator: batch_norm
           variance: unbiased
           bias_correction: true
-          warm_up: { batches: 4, emit: hold }
+          warm_up: { records: 4, emit: hold }
           frozen: true
           clip: 6
           variance_floor: 0.25
@@ -113,10 +116,10 @@ import Testing
     var expected = NormalizationSettings(preset: .keras)
     expected.mode = .renorm
     expected.momentum = .halfLifeSeconds(600)
-    expected.epsilon = 0.5
+    expected.epsilon = .absolute(0.5)
     expected.variance = .unbiased
     expected.biasCorrection = true
-    expected.warmUp.batches = 4
+    expected.warmUp.records = 4
     expected.warmUp.emission = .hold
     expected.isFrozen = true
     expected.clip = 6

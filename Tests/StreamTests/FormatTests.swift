@@ -125,6 +125,8 @@ import Testing
       csvConfiguration {
         $0.decoder.settings[CSVSettings.header] = false
         $0.precision = .float64
+        $0.normalization.mode = .batch
+        $0.normalization.epsilon = .absolute(1e-5)
       }, Array("1\n2\n3\n4\n".utf8))
     #expect(run.checkpoint?.features == ["f0"])
     #expect(run.checkpoint?.runningMean == [2.5])
@@ -141,7 +143,11 @@ import Testing
       (0..<count).map { "\(record * ($0 + 1))" }.joined(separator: ",")
     }
     let text = ([header] + records).joined(separator: "\n") + "\n"
-    let run = try SerialRun(csvConfiguration { $0.batch.size = 3 }, Array(text.utf8))
+    let run = try SerialRun(
+      csvConfiguration {
+        $0.batch.size = 3
+        $0.normalization.mode = .batch
+      }, Array(text.utf8))
     let checkpoint = try #require(run.checkpoint)
     #expect(checkpoint.features.count == count)
     #expect(checkpoint.runningMean[count - 1] == Double(2 * count))

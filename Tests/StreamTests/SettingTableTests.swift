@@ -23,7 +23,7 @@ import Testing
       "format": SettingTable.ofKinds(catalogue.formats.map { ($0.name, $0.settings) }),
       "source": SettingTable.ofKinds(catalogue.sources.map { ($0.name, $0.settings) }),
       "sink": SettingTable.ofKinds(catalogue.sinks.map { ($0.name, $0.settings) }),
-      "presets": SettingTable.ofPresets(NormalizeSettings.group),
+      "presets": SettingTable.ofPresets([BatchSettings.group, NormalizeSettings.group]),
     ]
     for group in catalogue.streamSettings {
       tables[group.title.lowercased()] = SettingTable.ofKeys([group])

@@ -39,15 +39,23 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     ),
     (["--level", "23"], "--level: expected a whole number from "),
     (["--output-format", "parquet"], "--output-format: expected one of csv, ndjson, raw, found"),
-    (["--epsilon", "0"], "--epsilon: expected a finite number above 0, found '0'"),
-    (["--clip", "nan"], "--clip: expected a finite number above 0, found 'nan'"),
+    (["--epsilon=-1"], "--epsilon: expected a finite number of at least 0, found '-1'"),
+    (["--clip", "nan"], "--clip: expected a finite number above 0, or off, found 'nan'"),
+    (
+      ["--epsilon", "0", "--epsilon-relative", "0"],
+      "--epsilon-relative: expected an absolute ε or a relative one, found both"
+    ),
+    (
+      ["--warm-up-batches", "4"],
+      "--warm-up-batches: expected --warm-up-records, which replaces it"
+    ),
     (
       ["--delimiter", "1"],
       "--delimiter: expected a delimiter that cannot be part of a number, found '1'"
     ),
     (
-      ["--warm-up-emit", "hold", "--warm-up-batches", "\(Int.max)"],
-      "--warm-up-batches: expected to hold at most 1048576 records, found"
+      ["--warm-up-emit", "hold", "--warm-up-records", "1048577"],
+      "--warm-up-records: expected at most 1048576 records to hold, found 1048577"
     ),
     (
       ["--renorm-max-scale", "2"], "--renorm-max-scale: expected --mode renorm, found running"
@@ -113,10 +121,42 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
   }
 
   @Test func `a preset lists the keys that it sets`() {
-    let keras = NormalizeSettings.group.presets.first { $0.name == "keras" }
+    func texts(_ name: String) -> [String]? {
+      NormalizeSettings.group.presets.first { $0.name == name }?.texts
+        .map { "\($0.setting.key ?? "") \($0.text)" }
+    }
     #expect(
-      keras?.texts.map { "\($0.setting.key ?? "") \($0.text)" } == [
-        "momentum 0.01", "epsilon 0.001", "variance biased", "bias_correction false",
+      texts("keras") == [
+        "update_first false", "momentum 0.01", "epsilon 0.001", "estimator batch_norm",
+        "variance biased", "bias_correction false", "warm_up.records 0", "clip off",
       ])
+    #expect(
+      texts("online") == [
+        "update_first true", "half_life.records 1700", "epsilon.relative 1e-5",
+        "estimator total", "bias_correction true", "warm_up.records 32", "clip 5",
+      ])
+  }
+
+  @Test func `a preset sets the size of batches too, and what is given counts before it`() throws {
+    let river = try onlyStream(oneStream("format: csv\nnormalize: { preset: river }")).stream
+    #expect(river.batch.size == 1)
+    var expected = NormalizationSettings(preset: .river)
+    expected.minBatchSize = 1
+    #expect(river.normalization == expected)
+    let given = try onlyStream(
+      oneStream(
+        """
+        format: csv
+        batch: { size: 7 }
+        normalize: { preset: keras, half_life: { records: 9 }, epsilon: { relative: 0 }, clip: 3 }
+        """)
+    ).stream
+    #expect(given.batch.size == 7)
+    #expect(given.normalization.momentum == .halfLifeRecords(9))
+    #expect(given.normalization.epsilon == .relative(0))
+    #expect(given.normalization.clip == 3)
+    #expect(given.normalization.estimator == .batchNorm)
+    let unlimited = try onlyStream(oneStream("format: csv\nnormalize: { clip: off }")).stream
+    #expect(unlimited.normalization.clip == nil)
   }
 }

@@ -31,7 +31,7 @@ import Testing
     let configuration = csvConfiguration {
       $0.batch.size = 16
       $0.normalization.mode = .batch
-      $0.normalization.epsilon = 1e-14
+      $0.normalization.epsilon = .absolute(1e-14)
       $0.precision = .float64
     }
     let run = try SerialRun(
@@ -95,9 +95,9 @@ import Testing
     ]
     .map { FeaturePattern($0) }
     configuration.normalization.isFrozen = true
-    let epsilon = configuration.normalization.epsilon
-    var identity = Checkpoint(features: features, settings: ["epsilon": "\(epsilon)"])
-    identity.runningVariance = features.map { _ in 1 - epsilon }
+    configuration.normalization.epsilon = .absolute(0)
+    configuration.normalization.clip = nil
+    let identity = Checkpoint(features: features, settings: ["epsilon": "0.0"])
     let run = try SerialRun(configuration, sample, initial: identity)
 
     let before = text.split(separator: 0x0A, omittingEmptySubsequences: false)

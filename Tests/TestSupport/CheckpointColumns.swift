@@ -50,6 +50,10 @@ extension Checkpoint {
     get { state[count: "num_batches_tracked"][0] }
     set { state[count: "num_batches_tracked"][0] = newValue }
   }
+  package var recordsTracked: Int {
+    get { state[count: "evenkeel.stream.records"][0] }
+    set { state[count: "evenkeel.stream.records"][0] = newValue }
+  }
   package var values: [Double] {
     get { state[real: "evenkeel.moments.weight"] }
     set { state[real: "evenkeel.moments.weight"] = newValue }

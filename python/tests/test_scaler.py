@@ -71,6 +71,35 @@ def test_a_variance_floor_is_the_binarys(values: Matrix, tmp_path: Path) -> None
     assert np.nanstd(found[:, 0]) < 0.9
 
 
+@pytest.mark.parametrize("epsilon", [("--epsilon", "0.5"), ("--epsilon-relative", "0.25")])
+def test_either_epsilon_and_the_recorded_limit_are_the_binarys(
+    values: Matrix, tmp_path: Path, epsilon: tuple[str, str]
+) -> None:
+    settings = {epsilon[0].strip("-").replace("-", "_"): float(epsilon[1]), "clip": 1.25}
+    scaler = fit(values, batch_size=100, **settings)  # type: ignore[arg-type]
+    found = scaler.transform(values)
+    expected = daemon_values(scaler, values, tmp_path, *epsilon, "--clip", "1.25")
+    assert np.array_equal(found, expected, equal_nan=True)
+    assert np.nanmax(np.abs(found)) <= 1.25
+    free = scaler.set_params(clip=None).transform(values)
+    assert np.nanmax(np.abs(free)) > 1.25
+
+
+def test_a_constant_feature_becomes_its_bias(values: Matrix, tmp_path: Path) -> None:
+    table = values.copy()
+    table[:, 1] = 0.1
+    fitted = fit(table, batch_size=100)
+    scaler = Scaler(fitted.checkpoint.with_parameters([2.0] * 4, [0.5] * 4))
+    found = scaler.transform(values)
+    assert (found[:, 1][~np.isnan(values[:, 1])] == 0.5).all()
+    assert np.array_equal(found, daemon_values(scaler, values, tmp_path), equal_nan=True)
+    assert (scaler.inverse_transform(found)[:, 1][~np.isnan(values[:, 1])] == 0.1).all()
+    with pytest.raises(ValueError, match="bias of a feature with deviation 0"):
+        scaler.to_sklearn()
+    plain = fitted.to_sklearn().transform(values)
+    assert (plain[:, 1][~np.isnan(values[:, 1])] == 0).all()
+
+
 def test_a_csv_stream_has_the_same_numbers(tmp_path: Path) -> None:
     import pandas
 
@@ -277,7 +306,7 @@ def test_epsilon_is_asked_for_where_it_is_not_recorded(scaler: Scaler, values: M
     imported = Scaler.from_torch(torch.nn.BatchNorm1d(4)).checkpoint
     with pytest.raises(ValueError, match="epsilon: the checkpoint does not record it"):
         Scaler(imported).transform(values)
-    with pytest.raises(ValueError, match="epsilon: expected 1e-05"):
+    with pytest.raises(ValueError, match="epsilon: expected none, because"):
         scaler.set_params(epsilon=1e-3).transform(values)
 
 
@@ -289,5 +318,5 @@ def test_what_is_saved_is_loaded(scaler: Scaler, values: Matrix, tmp_path: Path)
     evenkeel("inspect", tmp_path / "saved")
     copied = pickle.loads(pickle.dumps(scaler))
     assert copied.checkpoint == scaler.checkpoint
-    scaler.set_params(clip=None, on_missing="keep").save(tmp_path / "plain")
+    scaler.set_params(clip="recorded", on_missing="keep").save(tmp_path / "plain")
     assert Checkpoint.load(tmp_path / "plain") == scaler.checkpoint

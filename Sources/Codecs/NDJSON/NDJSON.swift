@@ -10,7 +10,8 @@ extension RecordFormat {
     makeEncoder: { options in
       if let prologue = options.prologue {
         SpliceEncoder(
-          prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null)
+          prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null,
+          missing: NDJSONRowEncoder.null)
       } else {
         NDJSONRowEncoder(schema: options.schema, precision: options.precision)
       }

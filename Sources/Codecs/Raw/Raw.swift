@@ -188,10 +188,9 @@ struct RawEncoder: RecordEncoder {
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
       }
     }
-    if !block.isPassedThrough || kept == nil {
-      // A missing value keeps the bits of the input.
-      rows.write(records, of: block.columns, keepsMissing: kept != nil, over: target)
-    }
+    // A missing value keeps the bits of the input, unless it was a number.
+    let keepsMissing = kept != nil && block.unnormalized?.form != .missing
+    rows.write(records, of: block.columns, keepsMissing: keepsMissing, over: target)
     output.advance(size)
   }
 }

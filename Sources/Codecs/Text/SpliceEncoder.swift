@@ -8,6 +8,8 @@ struct SpliceEncoder: RecordEncoder {
   let precision: Precision
   /// The spelling of a number beyond the range of the precision, for formats without `inf`.
   var overflow: [UInt8]?
+  /// The spelling of a value that is made missing.
+  var missing: [UInt8] = []
 
   func encodePrologue(into output: ByteBuffer) {
     output.append(prologue)
@@ -20,11 +22,37 @@ struct SpliceEncoder: RecordEncoder {
       preconditionFailure("expected the text of the records, found \(type(of: block.payload))")
     }
     let (start, end) = (part.lowerBound.payload, part.upperBound.payload)
-    if block.isPassedThrough || start.items == end.items {
+    if let unnormalized = block.unnormalized {
+      encode(text, part, block.columns, unnormalized, into: output)
+    } else if start.items == end.items {
       output.append(text.bytes[start.bytes..<end.bytes])
     } else {
       NumberText.splice(
         text, part, block.columns, precision, overflow: overflow, into: output)
     }
+  }
+  /// Encodes records of which some features are not normalised.
+  private func encode(
+    _ text: SplicedText, _ part: Range<BlockOffset>, _ columns: FeatureColumns,
+    _ unnormalized: UnnormalizedFeatures, into output: ByteBuffer
+  ) {
+    let (start, end) = (part.lowerBound.payload, part.upperBound.payload)
+    var written = SplicedText()
+    var copied = start.bytes
+    for span in text.spans[start.items..<end.items] {
+      let shift = UInt32(truncatingIfNeeded: written.bytes.count - copied)
+      if !unnormalized.features[Int(span.cell) / columns.capacity] {
+        written.spans.append(
+          ValueSpan(start: span.start &+ shift, end: span.end &+ shift, cell: span.cell))
+      } else if unnormalized.form == .missing {
+        written.bytes += text.bytes[copied..<Int(span.start)] + missing
+        copied = Int(span.end)
+      }
+    }
+    written.bytes += text.bytes[copied..<end.bytes]
+    guard !written.spans.isEmpty else { return output.append(written.bytes) }
+    let all =
+      BlockOffset()..<BlockOffset(records: columns.count, payload: written.end)
+    NumberText.splice(written, all, columns, precision, overflow: overflow, into: output)
   }
 }

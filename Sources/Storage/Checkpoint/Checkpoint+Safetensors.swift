@@ -12,6 +12,11 @@ enum MetadataKey {
   static let adoptedBy = "evenkeel.adopted_by"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
+  static let relativeEpsilon = "evenkeel.epsilon_relative"
+  /// The limit on |x̂| that an export leaves out.
+  static let clipLeftOut = "evenkeel.clip_left_out"
+  /// ε of the module that an export is for.
+  static let moduleEpsilon = "evenkeel.module_eps"
 }
 
 extension Checkpoint {

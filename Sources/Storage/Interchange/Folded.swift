@@ -2,24 +2,21 @@ internal import Records
 internal import State
 
 extension ExportFormat {
-  /// The transform as one multiply-add, y = scale · x + shift, for model servers: scale = γ / sqrt(σ² + ε) and shift
-  /// = β − scale · μ.
+  /// The transform as one multiply-add, y = scale · x + shift, for model servers: with
+  /// scale = γ / σ and shift = β − scale · μ, where σ² is the denominator that the settings say. If that is
+  /// 0, scale is 0.
   ///
-  /// ε and the floor under σ² come from the settings `epsilon` and `variance_floor`. A limit on |x̂| cannot be
-  /// expressed.
+  /// A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
   static let folded = ExportFormat(name: "folded") { checkpoint throws(ContentError) in
-    guard let epsilon = try number("epsilon", in: checkpoint) else {
-      throw .unexpected(
-        part: "settings", expected: "epsilon, which folding needs", found: "nothing")
-    }
-    let floor = try number("variance_floor", in: checkpoint) ?? 0
+    let denominator = try Denominator(checkpoint, neededFor: "folding")
     var scale: [Double] = []
     var shift: [Double] = []
     let state = checkpoint.state
     let (weight, bias) = (state[real: "weight"], state[real: "bias"])
     let (mean, variance) = (state[real: "running_mean"], state[real: "running_var"])
     for (index, feature) in checkpoint.features.enumerated() {
-      let factor = weight[index] / (max(variance[index], floor) + epsilon).squareRoot()
+      let deviation = denominator(variance[index]).squareRoot()
+      let factor = deviation > 0 ? weight[index] / deviation : 0
       let offset = bias[index] - factor * mean[index]
       guard factor.isFinite, offset.isFinite else {
         throw .unexpected(
@@ -31,11 +28,47 @@ extension ExportFormat {
     }
     return try Safetensors(
       tensors: ["scale": .init(scale), "shift": .init(shift)],
-      metadata: [
-        MetadataKey.features: try JSON.encode(checkpoint.features),
-        MetadataKey.epsilon: "\(epsilon)",
-      ]
+      metadata: denominator.metadata.merging(
+        [MetadataKey.features: try JSON.encode(checkpoint.features)]) { $1 }
     ).serialized()
+  }
+}
+
+/// The denominator of x̂ before the square root, by the settings of a checkpoint.
+struct Denominator {
+  private let epsilon: Double
+  private let isRelative: Bool
+  private let floor: Double
+  /// The lines about it in the metadata of an export.
+  let metadata: [String: String]
+
+  /// - Parameter purpose: why it must be known, for the error.
+  /// - Throws: if the checkpoint does not name ε, as one that was imported may not.
+  init(_ checkpoint: Checkpoint, neededFor purpose: String) throws(ContentError) {
+    let relative = try Self.number("epsilon.relative", in: checkpoint)
+    let absolute = try Self.number("epsilon", in: checkpoint)
+    guard let epsilon = relative ?? absolute else {
+      throw .unexpected(
+        part: "settings", expected: "epsilon, which \(purpose) needs", found: "nothing")
+    }
+    self.epsilon = epsilon
+    isRelative = relative != nil
+    floor = try Self.number("variance_floor", in: checkpoint) ?? 0
+    var metadata = [
+      isRelative ? MetadataKey.relativeEpsilon : MetadataKey.epsilon: "\(epsilon)"
+    ]
+    if let clip = try Self.number("clip", in: checkpoint) {
+      metadata[MetadataKey.clipLeftOut] = "\(clip)"
+    }
+    self.metadata = metadata
+  }
+
+  /// ε, if it is all that is added to a variance, as in the modules of other tools; else nil.
+  var onlyEpsilon: Double? { !isRelative && floor == 0 && epsilon > 0 ? epsilon : nil }
+
+  func callAsFunction(_ variance: Double) -> Double {
+    let least = max(variance, floor)
+    return isRelative ? least * (1 + epsilon) : least + epsilon
   }
 
   /// The value of a setting, a number of 0 or more; nil if the checkpoint does not contain the setting.

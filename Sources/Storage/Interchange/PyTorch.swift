@@ -2,13 +2,31 @@ internal import Records
 internal import State
 
 extension ExportFormat {
-  /// Exactly the five tensors of PyTorch's `BatchNorm1d.state_dict()`, so that `load_state_dict(strict=True)` accepts
-  /// the file.
+  /// The five tensors of PyTorch's `BatchNorm1d.state_dict()` and no other, so that
+  /// `load_state_dict(strict=True)` takes the file. The metadata names the `eps` that the module needs.
+  ///
+  /// A module adds ε to the variance and does nothing else. If the settings do more (a relative ε, a floor),
+  /// `running_var` is the whole denominator and `eps` 0. If that is 0, `running_var` is 1 and `weight` 0, so
+  /// that y = β. A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
   static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    var metadata = ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
+    var checkpoint = checkpoint
+    let namesEpsilon = ["epsilon", "epsilon.relative"].contains { checkpoint.settings[$0] != nil }
+    if namesEpsilon {
+      let denominator = try Denominator(checkpoint, neededFor: "the module")
+      metadata.merge(denominator.metadata) { $1 }
+      metadata[MetadataKey.moduleEpsilon] = "\(denominator.onlyEpsilon ?? 0)"
+      if denominator.onlyEpsilon == nil {
+        let variance = checkpoint.state[real: "running_var"].map { denominator($0) }
+        checkpoint.state[real: "weight"] = zip(variance, checkpoint.state[real: "weight"])
+          .map { $0 > 0 ? $1 : 0 }
+        checkpoint.state[real: "running_var"] = variance.map { $0 > 0 ? $0 : 1 }
+      }
+    }
     return try Safetensors(
       tensors: checkpoint.safetensors().tensors.filter { names.contains($0.key) },
-      metadata: ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
+      metadata: metadata
     ).serialized()
   }
 }

@@ -11,6 +11,10 @@ internal import Records
 package enum BatchSettings {
   package static let group = SettingGroup(
     "Batches", [size, maxDelay, minSize],
+    presets: [
+      preset(.pytorch, 256), preset(.keras, 256), preset(.river, 1), preset(.sklearn, 256),
+      preset(.online, 1),
+    ],
     rules: [
       SettingRule { values in
         guard let least = values[minSize], least > values[size] else { return [] }
@@ -21,17 +25,20 @@ package enum BatchSettings {
       },
       SettingRule { values in
         guard values[NormalizeSettings.warmUpEmission] == .hold else { return [] }
-        let batches = values[NormalizeSettings.warmUpBatches]
-        let (held, overflow) = batches.multipliedReportingOverflow(by: values[size])
-        guard overflow || held > HeldBatches.mostRecords else { return [] }
+        let records = values[NormalizeSettings.warmUpRecords]
+        guard records > HeldBatches.mostRecords else { return [] }
         return [
           SettingViolation(
-            NormalizeSettings.warmUpBatches,
-            expected: .value("to hold at most \(HeldBatches.mostRecords) records"),
-            found: "\(batches) batches of \(values[size])")
+            NormalizeSettings.warmUpRecords,
+            expected: .value("at most \(HeldBatches.mostRecords) records to hold"),
+            found: "\(records)")
         ]
       },
     ])
+
+  private static func preset(_ name: NormalizationPreset, _ records: Int) -> SettingPreset {
+    SettingPreset(NormalizeSettings.preset, is: name, sets: [.set(size, to: records)])
+  }
 
   package static let size = Setting(
     "batch.size", .integer(in: 1...BatchOptions.greatestSize), default: BatchOptions().size,
@@ -44,7 +51,8 @@ package enum BatchSettings {
   package static let minSize = Setting(
     "batch.min_size", .integer(in: 1...BatchOptions.greatestSize),
     defaultText: "2, or the batch size if that is less", option: .value("min-batch-size", "n"),
-    help: "Batches with fewer records are normalised by the running moments.")
+    help: "Modes `batch` and `renorm`: a batch with fewer records is normalised by the running "
+      + "moments.")
 }
 
 /// The settings for records that cannot be read.

@@ -116,7 +116,7 @@ struct OperateStage: Stage {
   private enum Fate {
     /// It was transformed in place, and leaves with the block.
     case ready
-    /// It is a whole batch that the operators emit apart from the block, or hold.
+    /// The operators want it held, or emitted apart from the block because not all of it is normalised.
     case apart(BatchEmission)
     /// It waits for the cut of its batch.
     case gathered
@@ -180,9 +180,9 @@ struct OperateStage: Stage {
     case .emitted: break
     }
     open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
-    _ = try operate(on: &block.columns, records, as: .part)
+    let emission = try operate(on: &block.columns, records, as: .part)
     if isCut, var values = open.takeValues() { _ = try operate(on: &values, as: .emitted) }
-    return .ready
+    return emission == .normalized ? .ready : .apart(emission)
   }
 
   /// A copy of a piece of a block.
@@ -198,8 +198,8 @@ struct OperateStage: Stage {
   ) throws(StreamError) {
     switch emission {
     case .normalized: units.append(batch)
-    case .passed:
-      batch.isPassedThrough = true
+    case .partly(let unnormalized):
+      batch.unnormalized = unnormalized
       units.append(batch)
     case .held:
       held.append(batch)
@@ -213,7 +213,7 @@ struct OperateStage: Stage {
   private mutating func releaseHeld() throws(StreamError) {
     for var batch in held.takeAll() {
       position = batch.position
-      _ = try operate(on: &batch.columns, as: .part)
+      _ = try operate(on: &batch.columns, as: .held)
       units.append(batch)
     }
   }
@@ -236,7 +236,7 @@ struct OperateStage: Stage {
         stream: configuration.name,
         records: position.records - max(count, 1) + 1...position.records, error)
     }
-    if role != .part, count > 0 {
+    if role.updates, count > 0 {
       units.unit.cuts.append(BatchCut(records: count, time: times.now.nanoseconds))
     }
     if operators?.events.isEmpty == false { addEvents() }

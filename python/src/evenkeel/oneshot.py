@@ -33,13 +33,14 @@ class Settings(TypedDict, total=False):
     momentum: float | Literal["cumulative"]
     half_life_records: float
     epsilon: float
+    epsilon_relative: float
     estimator: Literal["batch_norm", "total"]
     variance: Literal["unbiased", "biased"]
     bias_correction: bool
-    warm_up_batches: int
+    warm_up_records: int
     warm_up_emit: str
     frozen: bool
-    clip: float
+    clip: float | Literal["off"]
     variance_floor: float
     min_batch_size: int
     renorm_max_scale: float
@@ -88,11 +89,11 @@ def fit(
     """
     if not _ESTIMATION & set(settings):
         settings = {**settings, "momentum": "cumulative", "estimator": "total"}
-    clip, on_missing = settings.get("clip"), settings.get("on_missing", "keep")
+    on_missing = settings.get("on_missing", "keep")
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
         path = os.path.join(folder, "fitted")
         _Run(data, features, None, settings).normalize(path)
-        return Scaler(Checkpoint.load(path), clip=clip, on_missing=on_missing)
+        return Scaler(Checkpoint.load(path), on_missing=on_missing)
 
 
 class _Run:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Scaler"]
 
 OnMissing = Literal["keep", "impute"]
+Clip = float | None | Literal["recorded"]
 _METADATA_KEY = "evenkeel.scaler"
+_DEFAULTS = {"clip": "recorded", "on_missing": "keep"}
 
 
 class Scaler:
@@ -38,7 +40,7 @@ class Scaler:
 
     - checkpoint: what `Checkpoint.load` returns.
     - epsilon: ε of the stream, if the checkpoint does not record it (one that was imported).
-    - clip: the limit on |x̂|, as `clip` of the stream; a checkpoint does not record it.
+    - clip: the limit on |x̂|; by default ("recorded") that of the stream, None for no limit.
     - on_missing: NaN stays NaN ("keep"), or becomes β ("impute").
     """
 
@@ -47,7 +49,7 @@ class Scaler:
         checkpoint: Checkpoint,
         *,
         epsilon: float | None = None,
-        clip: float | None = None,
+        clip: Clip = "recorded",
         on_missing: OnMissing = "keep",
     ) -> None:
         self.checkpoint = checkpoint
@@ -61,7 +63,7 @@ class Scaler:
         path: str | os.PathLike[str],
         *,
         epsilon: float | None = None,
-        clip: float | None = None,
+        clip: Clip = "recorded",
         on_missing: OnMissing | None = None,
     ) -> Self:
         """Reads a checkpoint file, of a stream or of `save`.
@@ -73,7 +75,7 @@ class Scaler:
         return cls(
             checkpoint,
             epsilon=epsilon,
-            clip=clip if clip is not None else saved.get("clip"),
+            clip=clip if clip != "recorded" else saved.get("clip", "recorded"),
             on_missing=on_missing or saved.get("on_missing", "keep"),
         )
 
@@ -83,7 +85,7 @@ class Scaler:
         if self.epsilon is not None and "epsilon" not in checkpoint.settings:
             checkpoint = checkpoint.with_settings(epsilon=repr(float(self.epsilon)))
         own = {"clip": self.clip, "on_missing": self.on_missing}
-        if _METADATA_KEY in checkpoint.file.metadata or own != {"clip": None, "on_missing": "keep"}:
+        if _METADATA_KEY in checkpoint.file.metadata or own != _DEFAULTS:
             metadata = {**checkpoint.file.metadata, _METADATA_KEY: json.dumps(own)}
             checkpoint = Checkpoint(replace(checkpoint.file, metadata=metadata))
         checkpoint.save(path)
@@ -93,12 +95,16 @@ class Scaler:
     def _transform(self) -> Transform:
         if self.on_missing not in ("keep", "impute"):
             raise ValueError(f"on_missing: expected keep or impute, found {self.on_missing!r}")
-        if self.clip is not None and not 0 < self.clip < float("inf"):
-            raise ValueError(f"clip: expected a finite number above 0, found {self.clip!r}")
         checkpoint = self.checkpoint
-        settings = TransformSettings.read(
-            checkpoint.settings, epsilon=self.epsilon, clip=self.clip
-        )
+        clip: float | None
+        if self.clip == "recorded":
+            recorded = checkpoint.settings.get("clip")
+            clip = float(recorded) if recorded is not None else None
+        elif self.clip is None or (not isinstance(self.clip, str) and 0 < self.clip < float("inf")):
+            clip = self.clip
+        else:
+            raise ValueError(f"clip: expected a finite number above 0, found {self.clip!r}")
+        settings = TransformSettings.read(checkpoint.settings, epsilon=self.epsilon, clip=clip)
         return Transform.by_moments(
             checkpoint.mean, checkpoint.variance, checkpoint.weight, checkpoint.bias, settings
         )
@@ -226,7 +232,8 @@ class Scaler:
     def to_sklearn(self) -> StandardScaler:
         """A StandardScaler that computes the same y; γ and β are folded into its mean and scale.
 
-        Raises ValueError for a scaler with a limit (`clip`) or a weight of 0, which it cannot express.
+        The limit that the checkpoint records is left out. Raises ValueError for a `clip` of the scaler's own,
+        a weight of 0, or a β beside σ = 0, which it cannot express.
         """
         from sklearn.preprocessing import StandardScaler
 
@@ -235,9 +242,13 @@ class Scaler:
         weight, bias = self.checkpoint.weight, self.checkpoint.bias
         if (weight == 0).any():
             raise ValueError("expected weights that are not 0, which a StandardScaler cannot express")
+        constant = transform.deviation == 0
+        if (constant & (bias != 0)).any():
+            raise ValueError("expected no bias of a feature with deviation 0, which it cannot express")
         scaler = StandardScaler()
-        scaler.mean_ = transform.center - np.where(bias == 0, 0.0, bias / transform.scale)
-        scaler.scale_ = transform.deviation / weight
+        scale = np.where(constant, np.inf, transform.scale)
+        scaler.mean_ = transform.center - bias / scale
+        scaler.scale_ = np.where(constant, np.inf, transform.deviation / weight)
         scaler.var_ = self.checkpoint.variance.copy()
         scaler.n_samples_seen_ = np.rint(self.checkpoint.values).astype(np.int64)
         scaler.n_features_in_ = self.n_features_in_
@@ -247,19 +258,23 @@ class Scaler:
     def to_torch(self) -> torch.nn.BatchNorm1d:
         """A BatchNorm1d in float64 and evaluation mode that computes the same y.
 
-        Raises ValueError for a scaler with a limit (`clip`), which the module does not have.
+        The limit that the checkpoint records is left out. Raises ValueError for a `clip` of the scaler's own,
+        which the module does not have.
         """
         import torch
 
         self._refuse_clip("a BatchNorm1d")
         checkpoint = self.checkpoint
         settings = TransformSettings.read(checkpoint.settings, epsilon=self.epsilon)
-        module = torch.nn.BatchNorm1d(
-            self.n_features_in_, eps=settings.epsilon, dtype=torch.float64
-        )
-        variance = np.maximum(checkpoint.variance, settings.variance_floor)
+        variance, weight, epsilon = checkpoint.variance, checkpoint.weight, settings.epsilon
+        if settings.is_relative or settings.variance_floor > 0 or epsilon == 0:
+            # The module adds eps to a variance and does nothing else: it gets the whole denominator.
+            denominator = settings.denominator(variance)
+            weight = np.where(denominator > 0, weight, 0.0)
+            variance, epsilon = np.where(denominator > 0, denominator, 1.0), 0.0
+        module = torch.nn.BatchNorm1d(self.n_features_in_, eps=epsilon, dtype=torch.float64)
         state = {
-            "weight": checkpoint.weight,
+            "weight": weight,
             "bias": checkpoint.bias,
             "running_mean": checkpoint.mean,
             "running_var": variance,
@@ -298,7 +313,7 @@ class Scaler:
         return cls(checkpoint, epsilon=float(module.eps))
 
     def _refuse_clip(self, target: str) -> None:
-        if self.clip is not None:
+        if self.clip is not None and self.clip != "recorded":
             raise ValueError(f"clip: expected no limit, which {target} cannot express, found {self.clip}")
 
 
