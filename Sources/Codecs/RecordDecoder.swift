@@ -47,6 +47,10 @@ package struct DecodeProgress {
   /// begins a unit only if the window contains all of it.
   package var isInsideUnit = false
 
+  /// The prologue of the stream after the last of them, if they changed it. A later run, and a split that is opened
+  /// later, begin with it.
+  package var prologue: [UInt8]?
+
   package init() {}
 }
 

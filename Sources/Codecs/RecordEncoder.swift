@@ -7,6 +7,18 @@ package protocol RecordEncoder: Sendable {
   func encodePrologue(into output: ByteBuffer)
   /// Writes the selection of a block, with the features of its columns, to the end of `output`.
   func encode(_ block: RecordBlock, into output: ByteBuffer)
+  /// Writes the bytes before the first record of the files and readers that begin after a block, if the selection of
+  /// the block changes them.
+  ///
+  /// - Returns: whether it does.
+  func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool
+  /// The bytes after the last record; nil if there are none.
+  var epilogue: (any Epilogue)? { get }
+}
+
+extension RecordEncoder {
+  package func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool { false }
+  package var epilogue: (any Epilogue)? { nil }
 }
 
 /// The options for writing records.

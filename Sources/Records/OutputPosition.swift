@@ -21,6 +21,8 @@ package struct OutputPosition: Sendable, Equatable, Codable {
   /// Identifies the files and the form of the output. A position of another destination is no position in these
   /// files. Nil means any destination.
   package var destination: String?
+  /// True if an epilogue ends each file; it is not in `byteCount`.
+  package var hasEpilogue: Bool?
 
   package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {
     self.byteCount = byteCount
@@ -37,5 +39,6 @@ package struct OutputPosition: Sendable, Equatable, Codable {
     case sequence
     case firstWriteSeconds = "first_write_seconds"
     case destination
+    case hasEpilogue = "has_epilogue"
   }
 }

@@ -5,6 +5,7 @@ import Dataflow
 import Dispatch
 import Logging
 import Operators
+import Records
 import Storage
 import TestSupport
 import Testing
@@ -16,7 +17,9 @@ import Testing
 private struct WallSink: ByteSink {
   let name = "wall"
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {}
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {}
   mutating func write(_ bytes: [UInt8]) throws(FileError) {}
   mutating func push() throws(FileError) -> Awaiting? { Awaiting(nil, seconds: 3600) }
   mutating func finish() throws(FileError) {}

@@ -150,7 +150,7 @@ struct FormatExtensionTests {
 }
 
 /// Waits for the end of a stream, with a deadline that only a hang reaches.
-private final class Ending: Sendable {
+final class Ending: Sendable {
   private let failure = Mutex<(isOver: Bool, StreamError?)>((false, nil))
 
   func complete(_ failure: (any Error)?) {

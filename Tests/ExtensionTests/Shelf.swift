@@ -123,7 +123,9 @@ private struct ShelfSink: ByteSink {
     goesOn = true
   }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
     if !goesOn { Shelf[name] = Array(mark.utf8) + prologue }
   }
 

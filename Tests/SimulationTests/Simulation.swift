@@ -304,7 +304,9 @@ private struct LateSyncSink: ByteSink {
     try sink.resume(at: position)
   }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) { try sink.begin(prologue) }
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) { try sink.begin(prologue, endingWith: epilogue) }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     if owesSync { try sink.sync() }

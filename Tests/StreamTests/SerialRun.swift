@@ -103,7 +103,9 @@ final class CollectingSink: ByteSink, @unchecked Sendable {
 
   init(name: String) { self.name = name }
 
-  func begin(_ prologue: [UInt8]) throws(FileError) { bytes += prologue }
+  func begin(_ prologue: [UInt8], endingWith epilogue: (any Epilogue)?) throws(FileError) {
+    bytes += prologue
+  }
   func write(_ bytes: [UInt8]) throws(FileError) { self.bytes += bytes }
   func push() throws(FileError) -> Awaiting? { nil }
   func finish() throws(FileError) {}

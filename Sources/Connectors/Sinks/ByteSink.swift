@@ -39,7 +39,16 @@ package protocol ByteSink: Sendable {
   /// Takes the prologue: the bytes before the records, such as a compressed header, possibly empty. It is called
   /// first, and again when the columns change. Every reader gets the prologue before its first record, and every file
   /// starts with it.
-  mutating func begin(_ prologue: [UInt8]) throws(FileError)
+  ///
+  /// - Parameter epilogue: the bytes after the records, if there are any: every file ends with them, and so does what
+  ///   a reader gets.
+  /// - Throws: ESPIPE if the epilogue needs a file and the sink has none.
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError)
+  /// Takes another prologue for the files and the readers that begin from now on. Those that have begun know the
+  /// change from the records.
+  mutating func changePrologue(to prologue: [UInt8])
   /// Takes bytes with whole records (and whole zstd frames). The last `push` must have returned nil.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
   /// Passes on the bytes that were taken, without waiting.
@@ -48,6 +57,8 @@ package protocol ByteSink: Sendable {
   mutating func push() throws(FileError) -> Awaiting?
   /// Makes the bytes that were passed on durable, if the sink can.
   mutating func sync() throws(FileError)
+  /// Takes note that no record follows: a reader gets the epilogue with the next `push`.
+  mutating func end() throws(FileError)
   /// Completes the output; durably if it is a file.
   mutating func finish() throws(FileError)
 }
@@ -66,6 +77,22 @@ extension ByteSink {
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? { nil }
   package mutating func sync() throws(FileError) {}
+  package mutating func changePrologue(to prologue: [UInt8]) {}
+  package mutating func end() throws(FileError) {}
+
+  package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+    try begin(prologue, endingWith: nil)
+  }
+
+  /// The bytes of an epilogue for a reader that gets them as a stream.
+  ///
+  /// - Throws: ESPIPE if the epilogue needs a file.
+  func streamed(_ epilogue: (any Epilogue)?) throws(FileError) -> [UInt8] {
+    guard epilogue?.needsFile != true else {
+      throw FileError(operation: .seek, path: name, errno: ESPIPE)
+    }
+    return epilogue?.bytes ?? []
+  }
 
   /// Passes on the bytes that were taken, and waits for that. For callers that have their own thread.
   package mutating func pushAll() throws(FileError) {

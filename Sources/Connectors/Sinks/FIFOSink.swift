@@ -1,6 +1,7 @@
 internal import Configuration
 internal import Dataflow
 internal import Glibc
+internal import Records
 internal import Storage
 
 extension SinkKind {
@@ -38,6 +39,7 @@ struct FIFOSink: ByteSink {
   private var writer: Descriptor?
   /// Nil until the stream has begun. Readers wait until then.
   private var prologue: [UInt8]?
+  private var epilogue: [UInt8] = []
   private var pending: [UInt8] = []
   private var queue = SubscriberQueue(prologue: [])
 
@@ -61,10 +63,15 @@ struct FIFOSink: ByteSink {
       ?? Awaiting(nil, seconds: Self.lookoutSeconds)
   }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
+    self.epilogue = try streamed(epilogue)
     self.prologue = prologue
     queue = SubscriberQueue(prologue: prologue)
   }
+
+  mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     pending = bytes
@@ -91,6 +98,10 @@ struct FIFOSink: ByteSink {
         forgetReader()
       }
     }
+  }
+
+  mutating func end() throws(FileError) {
+    if writer != nil { _ = queue.append(epilogue) }
   }
 
   mutating func finish() throws(FileError) {

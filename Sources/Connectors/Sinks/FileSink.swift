@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Dataflow
+internal import Records
 internal import Storage
 
 extension SinkKind {
@@ -91,6 +92,7 @@ private enum FileSinkSettings {
 /// Writes a file that gets its name only when it is complete.
 struct WholeFileSink: ByteSink {
   private let file: AtomicFile
+  private var epilogue: (any Epilogue)?
 
   init(_ file: AtomicFile) {
     self.file = file
@@ -99,8 +101,11 @@ struct WholeFileSink: ByteSink {
   var name: String { file.path }
   var pathOnDisk: String? { parentDirectory(of: file.path) }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
     try file.write(prologue)
+    self.epilogue = epilogue
   }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
@@ -110,6 +115,7 @@ struct WholeFileSink: ByteSink {
   mutating func push() throws(FileError) -> Awaiting? { nil }
 
   mutating func finish() throws(FileError) {
+    if let epilogue { try file.write(epilogue) }
     try file.commit()
   }
 }
@@ -117,6 +123,7 @@ struct WholeFileSink: ByteSink {
 /// Passes bytes to a device, or to the reader of a FIFO.
 struct PassingSink: ByteSink {
   private let file: any File
+  private var epilogue: [UInt8] = []
 
   init(_ file: any File) {
     self.file = file
@@ -126,7 +133,10 @@ struct PassingSink: ByteSink {
   // A write to a FIFO waits for its reader.
   var pathOnDisk: String? { file.path }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
+    self.epilogue = try streamed(epilogue)
     try file.write(prologue)
   }
 
@@ -135,6 +145,10 @@ struct PassingSink: ByteSink {
   }
 
   mutating func push() throws(FileError) -> Awaiting? { nil }
+
+  mutating func end() throws(FileError) {
+    try file.write(epilogue)
+  }
 
   mutating func finish() throws(FileError) {
     try file.close()

@@ -11,6 +11,7 @@ package struct ResumableFileSink: ByteSink {
   private let fileSystem: any FileSystem
   private var growing: RotatingFileSink?
   private var prologue: [UInt8] = []
+  private var epilogue: (any Epilogue)?
   /// The end of a file that an earlier run has completed. Nothing more is written then.
   private var completed: OutputPosition?
 
@@ -31,16 +32,22 @@ package struct ResumableFileSink: ByteSink {
       _ = try fileSystem.status(of: partial)
     } catch  where error.isMissing {
       // The earlier run completed the file, and was killed before it could report that.
-      guard try fileSystem.status(of: name).size == position.byteCount else { throw error }
+      let size = try fileSystem.status(of: name).size
+      let isComplete =
+        position.hasEpilogue == true ? size > position.byteCount : size == position.byteCount
+      guard isComplete else { throw error }
       completed = position
       return
     }
     growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem, at: position)
   }
 
-  package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  package mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
     guard completed == nil else { return }
     self.prologue = prologue
+    self.epilogue = epilogue
     if growing == nil {
       // The file of a run that never reached a checkpoint cannot be resumed.
       do throws(FileError) {
@@ -50,7 +57,7 @@ package struct ResumableFileSink: ByteSink {
       }
       growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem)
     }
-    try growing?.begin(prologue)
+    try growing?.begin(prologue, endingWith: epilogue)
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {
@@ -58,6 +65,11 @@ package struct ResumableFileSink: ByteSink {
   }
 
   package mutating func push() throws(FileError) -> Awaiting? { nil }
+
+  package mutating func changePrologue(to prologue: [UInt8]) {
+    self.prologue = prologue
+    growing?.changePrologue(to: prologue)
+  }
 
   package mutating func sync() throws(FileError) {
     try growing?.sync()
@@ -67,7 +79,7 @@ package struct ResumableFileSink: ByteSink {
     guard var growing else { return }
     if growing.outputPosition?.byteCount == 0 {
       // There was no record, so the file contains only the prologue.
-      try growing.begin([])
+      try growing.begin([], endingWith: epilogue)
       try growing.write(prologue)
     }
     try growing.finish()

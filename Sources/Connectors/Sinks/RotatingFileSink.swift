@@ -53,6 +53,7 @@ package struct RotatingFileSink: ByteSink {
   private var lastStamp: String
   private var file: any File
   private var prologue: [UInt8] = []
+  private var epilogue: (any Epilogue)?
   /// Whether the contents of the file belong to this output. Otherwise the file is rotated first.
   private var goesOn = false
   private var hasBegun = false
@@ -87,7 +88,11 @@ package struct RotatingFileSink: ByteSink {
   }
 
   package var pathOnDisk: String? { directory }
-  package var outputPosition: OutputPosition? { position }
+  package var outputPosition: OutputPosition? {
+    var end = position
+    end.hasEpilogue = epilogue == nil ? nil : true
+    return end
+  }
 
   package func position(
     toResumeAt position: OutputPosition
@@ -124,6 +129,8 @@ package struct RotatingFileSink: ByteSink {
   package mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? {
+    // Nothing may follow an epilogue: the output goes on in a new file.
+    guard position.hasEpilogue != true else { return nil }
     // A file that was begun after `position` is checked from its start.
     let start = self.position.sequence > position.sequence ? 0 : position.byteCount
     guard self.position.byteCount >= start else { return nil }
@@ -140,7 +147,9 @@ package struct RotatingFileSink: ByteSink {
     secondsLeft.map { Awaiting(nil, seconds: max(0, $0)) }
   }
 
-  package mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  package mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
     if !goesOn {
       _ = try startNewOutput()
     } else if position.byteCount > 0 {
@@ -152,8 +161,11 @@ package struct RotatingFileSink: ByteSink {
       if isOther { try rotate() }
     }
     self.prologue = prologue
+    self.epilogue = epilogue
     hasBegun = true
   }
+
+  package mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {
     guard !bytes.isEmpty else { return }
@@ -185,8 +197,7 @@ package struct RotatingFileSink: ByteSink {
   }
 
   package mutating func finish() throws(FileError) {
-    try file.sync()
-    try file.close()
+    try complete()
     if lastSynced != nil { try prune() }
   }
 
@@ -202,8 +213,7 @@ package struct RotatingFileSink: ByteSink {
 
   /// Gives the file its final name, durably, and begins the next file.
   private mutating func rotate() throws(FileError) {
-    try file.sync()
-    try file.close()
+    try complete()
     lastStamp = max(lastStamp, RotatedNames.stamp(clock.wallSeconds()))
     let mark = RotatedNames.Mark(stamp: lastStamp, sequence: position.sequence + 1)
     try fileSystem.rename(name, to: "\(directory)/\(names.name(mark))")
@@ -214,6 +224,15 @@ package struct RotatingFileSink: ByteSink {
     position = Position(byteCount: 0, sequence: mark.sequence)
     statistics.rotatedFiles.add(1, ordering: .relaxed)
     if lastSynced == nil { try prune() }
+  }
+
+  /// Ends the growing file. The epilogue does not count in `position`: a run that resumes there removes it.
+  private func complete() throws(FileError) {
+    if let epilogue, position.byteCount > 0 {
+      try file.write(epilogue, after: position.byteCount)
+    }
+    try file.sync()
+    try file.close()
   }
 
   /// Removes the oldest complete files, except those to keep.

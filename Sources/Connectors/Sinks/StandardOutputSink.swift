@@ -1,6 +1,7 @@
 internal import Configuration
 internal import Dataflow
 internal import Glibc
+internal import Records
 internal import Storage
 
 extension SinkKind {
@@ -26,6 +27,7 @@ struct StandardOutputSink: ByteSink {
   private let stride: Int
   private var pending: [UInt8] = []
   private var written = 0
+  private var epilogue: [UInt8] = []
 
   init(descriptor: CInt = STDOUT_FILENO, name: String = "stdout") throws(FileError) {
     self.name = name
@@ -39,7 +41,10 @@ struct StandardOutputSink: ByteSink {
     stride = isRegular ? .max : Int(PIPE_BUF)
   }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
+    self.epilogue = try streamed(epilogue)
     pending += prologue
   }
 
@@ -62,6 +67,10 @@ struct StandardOutputSink: ByteSink {
     pending.removeAll(keepingCapacity: pending.count <= 1 << 20)
     written = 0
     return nil
+  }
+
+  mutating func end() throws(FileError) {
+    try write(epilogue)
   }
 
   mutating func finish() throws(FileError) {

@@ -1,5 +1,6 @@
 internal import Dataflow
 internal import Glibc
+internal import Records
 internal import Storage
 internal import Synchronization
 
@@ -43,6 +44,7 @@ struct SubscriberSink: ByteSink {
   private var lastKey = endpointKey
   /// Nil until the stream has begun. Until then, subscribers wait in the backlog.
   private var prologue: [UInt8]?
+  private var epilogue: [UInt8] = []
   private var pending: [UInt8] = []
   private let statistics: ConnectorStatistics
 
@@ -67,9 +69,14 @@ struct SubscriberSink: ByteSink {
 
   var attention: Awaiting? { endpoint == nil || prologue == nil ? nil : awaited }
 
-  mutating func begin(_ prologue: [UInt8]) throws(FileError) {
+  mutating func begin(
+    _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
+  ) throws(FileError) {
+    self.epilogue = try streamed(epilogue)
     self.prologue = prologue
   }
+
+  mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     guard !bytes.isEmpty else { return }
@@ -105,6 +112,10 @@ struct SubscriberSink: ByteSink {
     let stalledSince = subscribers.compactMap(\.stuckSince).min()
     statistics.stalledSince.set(stalledSince.map { Int($0.nanoseconds / 1_000_000_000) })
     return isDone ? nil : awaited
+  }
+
+  mutating func end() throws(FileError) {
+    for index in subscribers.indices { _ = subscribers[index].queue.append(epilogue) }
   }
 
   mutating func finish() throws(FileError) {

@@ -1,4 +1,5 @@
 internal import Glibc
+package import Records
 internal import Synchronization
 
 /// A file that appears under its name complete and durable, or not at all.
@@ -57,6 +58,11 @@ package final class AtomicFile: Sendable {
   package func write(_ bytes: [UInt8]) throws(FileError) {
     try file.write(bytes)
     count(bytes.count)
+  }
+
+  /// Writes an epilogue, which may read what was written.
+  package func write(_ epilogue: any Epilogue) throws(FileError) {
+    try file.write(epilogue, after: written.load(ordering: .relaxed))
   }
 
   private func count(_ bytes: Int) {

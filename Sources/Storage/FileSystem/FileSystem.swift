@@ -67,7 +67,7 @@ package enum FileUse: Sendable, CaseIterable {
   case reading
   /// Write from the start. Old contents are lost.
   case writing
-  /// Write a file that must not exist yet.
+  /// Write, and read again, a file that must not exist yet.
   case creating
   /// Read and write the contents, from the start. Makes an empty file if there is none.
   case updating

@@ -9,7 +9,7 @@ package struct POSIXFileSystem: FileSystem {
       switch use {
       case .reading: O_RDONLY
       case .writing: O_WRONLY | O_CREAT | O_TRUNC
-      case .creating: O_WRONLY | O_CREAT | O_EXCL
+      case .creating: O_RDWR | O_CREAT | O_EXCL
       case .updating: O_RDWR | O_CREAT
       }
     let descriptor = try posix(use == .creating ? .create : .open, path) {

@@ -9,7 +9,12 @@ extension StreamConfiguration {
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
     options.precision = precision
     options.settings = decoder.settings
-    return try (outputFormat ?? format).makeEncoder(options)
+    let encoder = try (outputFormat ?? format).makeEncoder(options)
+    guard compressionLevel == nil || encoder.epilogue?.needsFile != true else {
+      throw FormatError(
+        OutputSettings.compression, "expected off, since the format lists places in its file")
+    }
+    return encoder
   }
 
   /// The form of the output, as text. Output of another form must not go into the same file.

@@ -62,6 +62,10 @@ struct OutputUnit: Sized, Sendable {
 
   /// The prologue as it is written, if the unit starts the stream and is encoded.
   var prologue: [UInt8]?
+  /// The epilogue as it is written, if the unit starts the stream.
+  var epilogue: (any Epilogue)?
+  /// The prologue of files and readers that begin after the unit, if the unit changes it.
+  var nextPrologue: [UInt8]?
   /// The blocks as they are written.
   var bytes: [UInt8] = []
   /// The number of records in `bytes`.

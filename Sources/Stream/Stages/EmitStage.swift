@@ -30,6 +30,8 @@ struct EmitStage: Stage {
   private var output: StreamOutput
   private var written: OutputUnit?
   private var diskStep: DiskStep?
+  /// Whether all units are settled, so that only the epilogue is still to be passed on.
+  private var hasEnded = false
 
   init(
     streamName: String, _ output: StreamOutput, metrics: StreamMetrics,
@@ -49,10 +51,12 @@ struct EmitStage: Stage {
       case .element(let unit): try write(unit)
       case .resume:
         if let step = diskStep.take() { return try take(step) }
-      case .end: return try take(.prepare, on: output.stateDisk)
+      case .end:
+        try output.sink.end()
+        hasEnded = true
       }
       if let awaiting = try output.sink.push() { return .waits(awaiting) }
-      return try settle()
+      return hasEnded ? try take(.prepare, on: output.stateDisk) : try settle()
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
     } catch let error as StorageError {
@@ -61,8 +65,11 @@ struct EmitStage: Stage {
   }
 
   private mutating func write(_ unit: OutputUnit) throws(FileError) {
-    if let prologue = unit.prologue { try output.sink.begin(prologue) }
+    if let prologue = unit.prologue {
+      try output.sink.begin(prologue, endingWith: unit.epilogue)
+    }
     if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
+    if let prologue = unit.nextPrologue { output.sink.changePrologue(to: prologue) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)
     written = unit
   }

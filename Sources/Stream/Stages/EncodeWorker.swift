@@ -29,6 +29,7 @@ struct EncodeWorker: Worker {
       unit.encoder?.encodePrologue(into: text)
       // Makes a frame even if it is empty: a file without any frame is not a zstd file.
       unit.prologue = try workspace.frame(keepsEmpty: true)
+      unit.epilogue = try epilogue(of: unit.encoder, workspace)
     }
     text.removeAll()
     if let encoder = unit.encoder {
@@ -38,12 +39,36 @@ struct EncodeWorker: Worker {
       }
     }
     unit.bytes = try workspace.frame(keepsEmpty: false)
+    unit.nextPrologue = try nextPrologue(of: unit, workspace)
     unit.byteCount = (unit.prologue?.count ?? 0) + unit.bytes.count + unit.events.byteCount
     // Releases the blocks before they go to the pool: the next user would copy memory with two owners.
     let spent = unit.blocks
     unit.blocks = []
     pool?.giveBack(spent)
     return unit
+  }
+
+  /// The epilogue as it is written. One that reads the file is never compressed: `makeEncoder` refuses it.
+  private func epilogue(
+    of encoder: (any RecordEncoder)?, _ workspace: Workspace
+  ) throws(CompressionError) -> (any Epilogue)? {
+    guard let epilogue = encoder?.epilogue, !epilogue.needsFile else { return encoder?.epilogue }
+    workspace.text.removeAll()
+    workspace.text.append(epilogue.bytes)
+    return FixedEpilogue(try workspace.frame(keepsEmpty: false))
+  }
+
+  private func nextPrologue(
+    of unit: borrowing OutputUnit, _ workspace: Workspace
+  ) throws(CompressionError) -> [UInt8]? {
+    guard let encoder = unit.encoder else { return nil }
+    for block in unit.blocks.reversed() {
+      workspace.text.removeAll()
+      if encoder.encodePrologue(after: block, into: workspace.text) {
+        return try workspace.frame(keepsEmpty: true)
+      }
+    }
+    return nil
   }
 }
 

@@ -22,8 +22,9 @@ extension IngestStage {
       try accept(found, &reader, emit)
       return false
     }
-    let (outcome, bytes, isInsideUnit) = batch.records.add { reader.decode(into: &$0, limit: $1) }
-    batch.records.isInsideUnit = isInsideUnit
+    let (outcome, bytes, progress) = batch.records.add { reader.decode(into: &$0, limit: $1) }
+    batch.records.isInsideUnit = progress.isInsideUnit
+    if let prologue = progress.prologue { opening?.prologue = prologue }
     if batch.cutsAt == nil, context.configuration.isLive, batch.records.tail > 0 {
       batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
     }

@@ -198,11 +198,10 @@ struct SplitReader: Sendable {
 
   /// Takes records into `block`, up to `limit`.
   ///
-  /// - Returns: why the decoder stopped, the bytes of a rejected record, and whether the last record belongs to a
-  ///   unit that continues.
+  /// - Returns: why the decoder stopped, the bytes of a rejected record, and the progress.
   mutating func decode(
     into block: inout RecordBlock, limit: Int
-  ) -> (outcome: DecodeOutcome, rejected: [UInt8], isInsideUnit: Bool) {
+  ) -> (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress) {
     var progress = DecodeProgress()
     let view = InputWindow(bytes: window.readable, isLast: end == .windowed)
     let outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
@@ -214,7 +213,7 @@ struct SplitReader: Sendable {
     byteOffset += progress.consumed
     window.consume(progress.consumed)
     if progress.records > 0 { grown = (0, 0) }
-    return (outcome, rejected, progress.isInsideUnit)
+    return (outcome, rejected, progress)
   }
 
   /// Puts the cursor before the last record taken, which has this number of bytes. No record may follow.
