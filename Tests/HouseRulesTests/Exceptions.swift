@@ -6,7 +6,6 @@ let filesToRewrite: Set<String> = [
   "Tests/SimulationTests/SimulatedDisk.swift",
   "Tests/SimulationTests/SimulatedFileSystem.swift",
   "Tests/SimulationTests/Simulation.swift",
-  "docs/ARCHITECTURE.md",
 ]
 
 /// The files that are still to be cut.
