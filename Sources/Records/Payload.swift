@@ -55,22 +55,12 @@ package struct NoPayload: Payload {
   package mutating func reserve(_ end: PayloadOffset) {}
 }
 
-extension Payload {
-  /// The payload, if it has a given type.
-  ///
-  /// `self as? Kind` would take some thousand instructions, which is more than a small block costs.
-  package func typed<Kind: Payload>(_ kind: Kind.Type) -> Kind? {
-    // Both types are the same, so the values have the same memory.
-    Self.self == kind ? unsafeBitCast(self, to: kind) : nil
-  }
-}
-
 extension RecordBlock {
   /// Takes the payload out, so that it has one owner while it grows. The caller must set `payload` again.
   ///
   /// - Returns: an empty payload if the block has none of this type.
   package mutating func takePayload<Kind: Payload>(_ kind: Kind.Type) -> Kind {
-    guard let taken = payload.typed(kind) else { return Kind() }
+    guard let taken = payload as? Kind else { return Kind() }
     payload = NoPayload()
     return taken
   }

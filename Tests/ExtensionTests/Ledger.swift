@@ -36,7 +36,7 @@ private struct LedgerLines: Payload {
   var byteCount: Int { 32 * lines.count }
 
   mutating func append(_ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove) {
-    guard let other = other.typed(LedgerLines.self) else { return }
+    guard let other = other as? LedgerLines else { return }
     lines += other.lines[part.lowerBound.payload.items..<part.upperBound.payload.items]
   }
 
@@ -141,7 +141,7 @@ private struct LedgerEncoder: RecordEncoder {
 
   private func lines(of block: RecordBlock) -> ArraySlice<LedgerLines.Line> {
     let part = block.selection
-    guard let payload = block.payload.typed(LedgerLines.self) else { return [] }
+    guard let payload = block.payload as? LedgerLines else { return [] }
     return payload.lines[part.lowerBound.payload.items..<part.upperBound.payload.items]
   }
 }

@@ -100,7 +100,6 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Sources/FollowedFile.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Sources/Source.swift": "a source reads into its caller's memory",
   "Sources/ControlPlane/HTTP/ControlSocket.swift": "the seam to sockets: C structures",
-  "Sources/Records/Payload.swift": "reads a payload as its own type, without a dynamic cast",
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
   "Sources/Stream/Stages/SplitReader.swift": "hands windows of its buffers to the decoders",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",

@@ -181,7 +181,7 @@ struct RawEncoder: RecordEncoder {
     let size = records.count * rows.rowBytes
     let target = UnsafeMutableRawBufferPointer(start: output.reserve(size), count: size)
     // If the rows were not kept, the columns contain every bit of them.
-    let kept = keepsRows ? block.payload.typed(RowBytes.self) : nil
+    let kept = keepsRows ? block.payload as? RowBytes : nil
     if let kept {
       kept.bytes.withUnsafeBytes {
         let bytes = $0[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]

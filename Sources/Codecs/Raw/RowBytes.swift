@@ -11,7 +11,7 @@ package struct RowBytes: Payload {
 
   package mutating func append(_ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove)
   {
-    guard let other = other.typed(RowBytes.self) else {
+    guard let other = other as? RowBytes else {
       preconditionFailure("a payload of another type")
     }
     bytes += other.bytes[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]

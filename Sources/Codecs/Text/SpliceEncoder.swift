@@ -18,7 +18,7 @@ struct SpliceEncoder: RecordEncoder {
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
     let part = block.selection
     guard !part.isEmpty else { return }
-    guard let text = block.payload.typed(SplicedText.self) else {
+    guard let text = block.payload as? SplicedText else {
       preconditionFailure("expected the text of the records, found \(type(of: block.payload))")
     }
     let (start, end) = (part.lowerBound.payload, part.upperBound.payload)

@@ -19,7 +19,7 @@ package struct SplicedText: Payload {
   package mutating func append(
     _ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove
   ) {
-    guard let other = other.typed(SplicedText.self) else {
+    guard let other = other as? SplicedText else {
       preconditionFailure("a payload of another type")
     }
     let (start, end) = (part.lowerBound.payload, part.upperBound.payload)
