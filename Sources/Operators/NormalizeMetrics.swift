@@ -14,9 +14,9 @@ enum NormalizeMetrics {
       help: "Running mean, in the feature's unit."
     ) { $0.state[real: "running_mean"] },
     FeatureMetric(
-      "deviation", heading: "σ", series: "evenkeel_feature_deviation",
+      "stddev", heading: "σ", series: "evenkeel_feature_stddev",
       help: "Running standard deviation, in the feature's unit."
-    ) { $0.deviations },
+    ) { $0.stddevs },
     FeatureMetric("weight", heading: "γ", help: "γ.") { $0.state[real: "weight"] },
     FeatureMetric("bias", heading: "β", help: "β.") { $0.state[real: "bias"] },
     FeatureMetric("missing", heading: "missing", isCount: true, help: "Missing values.") {
@@ -39,7 +39,7 @@ enum NormalizeMetrics {
 
   private static let lastBatch = [
     FeatureMetric("batch_mean", help: "Mean of the last batch.") { $0.batchMeans },
-    FeatureMetric("batch_deviation", help: "Standard deviation of the last batch, biased.") {
+    FeatureMetric("batch_stddev", help: "Standard deviation of the last batch, biased.") {
       $0.ofLastBatch { summary, _ in summary.present?.biasedVariance.squareRoot() }
     },
     FeatureMetric(
@@ -47,9 +47,9 @@ enum NormalizeMetrics {
       help:
         "Distance of the last batch's mean from the running mean, in running standard deviations."
     ) { view in
-      let (means, deviations) = (view.state[real: "running_mean"], view.deviations)
+      let (means, stddevs) = (view.state[real: "running_mean"], view.stddevs)
       return view.batchMeans.enumerated().map { j, batchMean in
-        deviations[j] > 0 ? batchMean.map { ($0 - means[j]) / deviations[j] } : nil
+        stddevs[j] > 0 ? batchMean.map { ($0 - means[j]) / stddevs[j] } : nil
       }
     },
     FeatureMetric("renorm_scale", help: "r of the last batch in mode `renorm`.") {
@@ -62,7 +62,7 @@ enum NormalizeMetrics {
 }
 
 extension OperatorView {
-  fileprivate var deviations: [Double] { state[real: "running_var"].map { $0.squareRoot() } }
+  fileprivate var stddevs: [Double] { state[real: "running_var"].map { $0.squareRoot() } }
   fileprivate var batchMeans: [Double?] { ofLastBatch { summary, _ in summary.present?.mean } }
 }
 

@@ -103,8 +103,8 @@ extension StreamStatus {
 extension FeatureStatus {
   static func made(_ name: String) -> FeatureStatus {
     let values: [String: Double] = [
-      "mean": 10, "deviation": 2, "weight": 1, "bias": 0, "values": 90, "missing": 10,
-      "missing_ratio": 0.1, "clipped": 1, "batch_mean": 13, "batch_deviation": 1.5, "drift": 1.5,
+      "mean": 10, "stddev": 2, "weight": 1, "bias": 0, "values": 90, "missing": 10,
+      "missing_ratio": 0.1, "clipped": 1, "batch_mean": 13, "batch_stddev": 1.5, "drift": 1.5,
     ]
     let metrics = BuiltInOperators.all.flatMap { $0.declaration.metrics }
     return FeatureStatus(

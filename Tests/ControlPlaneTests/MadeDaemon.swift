@@ -71,23 +71,23 @@ enum MadeDaemon {
     var batch = centre + spread * (0.55 * season + 0.22 * noise(look, index))
     if index == 1, look > 95 { batch += 3.2 * spread }
     let first = look <= 1
-    let (oldMean, oldDeviation) = (feature["mean"] ?? 0, feature["deviation"] ?? 0)
+    let (oldMean, oldStddev) = (feature["mean"] ?? 0, feature["stddev"] ?? 0)
     let mean = first ? batch : 0.93 * oldMean + 0.07 * batch
     let distance = batch - mean
-    let deviation =
+    let stddev =
       first
       ? spread
-      : (0.97 * oldDeviation * oldDeviation
+      : (0.97 * oldStddev * oldStddev
         + 0.03 * (0.7 * spread * spread + distance * distance)).squareRoot()
     let ratios = [0.0004, 0.104, 0.016, 0.0004, 0.0004, 0.003, 0, 0]
     let surge = index == 2 && look > 70 ? 0.00025 * Double(look - 70) : 0
     let values = Double(look * 10_000)
     let missing = (values * (ratios[index] + surge)).rounded()
     feature.set("mean", mean)
-    feature.set("deviation", deviation)
+    feature.set("stddev", stddev)
     feature.set("batch_mean", batch)
-    feature.set("batch_deviation", spread * 0.8)
-    feature.set("drift", deviation > 0 ? distance / deviation : nil)
+    feature.set("batch_stddev", spread * 0.8)
+    feature.set("drift", stddev > 0 ? distance / stddev : nil)
     feature.set("values", values)
     feature.set("missing", missing)
     feature.set("missing_ratio", missing / (values + missing))

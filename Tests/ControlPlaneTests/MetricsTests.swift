@@ -24,7 +24,7 @@ import Testing
       "evenkeel_stream_checkpoints_total", "evenkeel_stream_up", "evenkeel_stream_state",
       "evenkeel_stream_records_in_flight", "evenkeel_stream_idle_seconds",
       "evenkeel_stream_checkpoint_age_seconds", "evenkeel_stream_batch_latency_seconds",
-      "evenkeel_stream_batch_size_records", "evenkeel_feature_mean", "evenkeel_feature_deviation",
+      "evenkeel_stream_batch_size_records", "evenkeel_feature_mean", "evenkeel_feature_stddev",
       "evenkeel_feature_missing_ratio", "evenkeel_feature_drift", "process_resident_memory_bytes",
       "process_open_fds", "process_start_time_seconds", "process_cpu_seconds_total",
     ] { #expect(families[name] != nil, "\(name)") }

@@ -82,8 +82,8 @@ import Testing
       #expect(features.count == 2)
       #expect(
         Set(features[0].keys) == [
-          "name", "mean", "deviation", "weight", "bias", "values", "missing", "missing_ratio",
-          "clipped", "batch_mean", "batch_deviation", "drift", "renorm_scale", "renorm_shift",
+          "name", "mean", "stddev", "weight", "bias", "values", "missing", "missing_ratio",
+          "clipped", "batch_mean", "batch_stddev", "drift", "renorm_scale", "renorm_shift",
         ])
       #expect(features[0]["drift"] as? Double == 1.5)
       #expect(features[0]["missing_ratio"] as? Double == 0.1)
