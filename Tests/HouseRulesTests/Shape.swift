@@ -22,7 +22,7 @@ struct Shape {
     ("Sources/Codecs/RecordEncoder.swift", #"func encode\(_ \w+: (\w+),"#),
     ("Sources/Codecs/RecordEncoder.swift", #"func encode\(.*into \w+: (\w+)\)"#),
     ("Sources/Stream/Stages/EmitStage.swift", #"Signal<(\w+)>"#),
-    ("Sources/Connectors/Sinks/ByteSink.swift", #"func write\(_ \w+: (\[\w+\])\)"#),
+    ("Sources/Connectors/ByteSink.swift", #"func write\(_ \w+: (\[\w+\])\)"#),
   ]
 
   /// The types that hold a record on its way, by the functions that hand it on. Views of their memory, such

@@ -14,21 +14,10 @@ extension SourceKind {
   private static let filePath = Setting(
     required: "path", .path, help: "A file, read to its end.")
 
-  /// The standard input of the process, written `-`.
-  package static let standardInput = SourceKind(
-    name: "stdin", isLive: true, settings: SettingGroup("stdin"), trial: .none,
-    locate: { location, _ in location == "-" ? standardInputFactory : nil },
-    place: { _ in .process },
-    open: { _ in standardInputFactory })
-
   private static func factory(_ path: String) -> SourceFactory {
     { context throws(FileError) in
       try FileSource(context.fileSystem.open(path, for: .reading), cursor: context.cursor)
     }
-  }
-
-  private static let standardInputFactory: SourceFactory = { _ throws(FileError) in
-    try FileSource(POSIXFile.standardInput())
   }
 }
 

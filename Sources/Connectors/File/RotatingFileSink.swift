@@ -76,7 +76,7 @@ package struct RotatingFileSink: ByteSink {
     self.clock = clock
     directory = parentDirectory(of: path)
     names = RotatedNames(of: String(path.split(separator: "/").last ?? ""))
-    let size = try Self.sizeOfRegularFile(path, in: fileSystem)
+    let size = try fileSystem.sizeOfRegularFile(path)
     let rotated = try Self.rotatedFiles(names, in: directory, of: fileSystem)
     lastStamp = rotated.map(\.mark.stamp).max() ?? ""
     self.position = Position(
@@ -296,22 +296,5 @@ package struct RotatingFileSink: ByteSink {
     try fileSystem.list(directory).compactMap { name in
       names.mark(of: name).map { ("\(directory)/\(name)", $0) }
     }
-  }
-
-  /// The size of the file at `path`; nil if there is none. Refuses what is not a regular file.
-  private static func sizeOfRegularFile(
-    _ path: String, in fileSystem: any FileSystem
-  ) throws(FileError) -> Int? {
-    let status: FileStatus
-    do throws(FileError) {
-      status = try fileSystem.status(of: path)
-    } catch  where error.errno == ENOENT {
-      return nil
-    }
-    guard status.kind == .regular else {
-      let reason = status.kind == .directory ? EISDIR : ENOTSUP
-      throw FileError(operation: .open, path: path, errno: reason)
-    }
-    return status.size
   }
 }

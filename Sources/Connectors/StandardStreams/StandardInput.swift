@@ -1,0 +1,15 @@
+internal import Configuration
+internal import Storage
+
+extension SourceKind {
+  /// The standard input of the process, written `-`.
+  package static let standardInput = SourceKind(
+    name: "stdin", isLive: true, settings: SettingGroup("stdin"), trial: .none,
+    locate: { location, _ in location == "-" ? factory : nil },
+    place: { _ in .process },
+    open: { _ in factory })
+
+  private static let factory: SourceFactory = { _ throws(FileError) in
+    try FileSource(POSIXFile.standardInput())
+  }
+}
