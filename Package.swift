@@ -41,6 +41,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CRawRows"),
     .target(name: "CArrowValues"),
@@ -55,7 +56,10 @@ let package = Package(
     module("Storage", ["Records", "State", "CXXHash", "CLinux"]),
     module(
       "Codecs",
-      ["Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues"]),
+      [
+        "Records", "Configuration", "CZstd", "CLZ4", "CZlib", "CNumberText", "CRawRows",
+        "CArrowValues",
+      ]),
     module("Configuration", ["Records", .product(name: "Yams", package: "Yams")]),
     module("Connectors", ["Records", "Dataflow", "Storage", "Configuration", "CLinux"]),
     module(

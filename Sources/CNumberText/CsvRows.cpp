@@ -60,6 +60,7 @@ RowsRead csv_rows_read(const CsvPlan *plan_given, const char *begin, const char 
   while (!writer.is_full() && cursor < limit) {
     const char *const start = cursor;
     if (plan.column_count > 1 && (*cursor == '\n' || *cursor == '\r')) break;
+    if (*cursor == plan.comment) break;
     writer.start();
     for (size_t column = 0;;) {
       const int32_t feature = plan.features[column];

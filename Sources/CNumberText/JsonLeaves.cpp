@@ -11,21 +11,26 @@ struct Leaf {
   std::string keys;
   std::vector<size_t> key_lengths;
   bool is_vector;
+  bool is_nested;
   size_t length;
 };
 
 // Collects the leaves of a record that are reached through objects only.
 class LeafLister {
  public:
-  explicit LeafLister(std::vector<Leaf> &leaves) : leaves_(leaves) {}
+  LeafLister(std::vector<Leaf> &leaves, bool quoted_numbers)
+      : leaves_(leaves), quoted_numbers_(quoted_numbers) {}
   Walk<LeafLister> *walk = nullptr;
 
   bool begin(bool is_object, uint32_t) {
     // An array that contains an array or an object is no vector.
-    if (!levels_.empty() && !levels_.back().is_object) levels_.back().is_vector = false;
+    if (!levels_.empty() && !levels_.back().is_object) {
+      levels_.back().is_nested = levels_.back().is_vector || levels_.back().is_nested;
+      levels_.back().is_vector = false;
+    }
     const bool is_reached =
         levels_.empty() || (levels_.back().is_object && levels_.back().is_reached);
-    levels_.push_back(Level{is_object, is_reached, !is_object && is_reached, false, 0});
+    levels_.push_back(Level{is_object, is_reached, !is_object && is_reached, false, false, 0});
     return true;
   }
 
@@ -40,14 +45,19 @@ class LeafLister {
     return true;
   }
 
-  bool scalar(Scalar kind, uint32_t, std::string_view) {
+  bool scalar(Scalar kind, uint32_t, std::string_view text) {
     Level &level = levels_.back();
+    double value = 0;
+    if (kind == Scalar::other && quoted_numbers_ && !number_in_quotes(text, &value).empty()) {
+      kind = Scalar::number;
+    }
+    const bool is_number = kind == Scalar::number || kind == Scalar::not_finite;
     if (level.is_object) {
-      if (level.is_reached && kind == Scalar::number) note(false, 0);
+      if (level.is_reached && is_number) note(false, false, 0);
       return true;
     }
     ++level.length;
-    level.has_number |= kind == Scalar::number;
+    level.has_number |= is_number;
     level.is_vector &= kind != Scalar::other;
     return true;
   }
@@ -55,19 +65,21 @@ class LeafLister {
   bool end() {
     const Level level = levels_.back();
     levels_.pop_back();
-    if (level.is_vector && level.has_number) note(true, level.length);
+    if (level.is_vector && level.has_number) note(true, false, level.length);
+    if (level.is_nested) note(false, true, 0);
     return true;
   }
 
  private:
   struct Level {
-    bool is_object, is_reached, is_vector, has_number;
+    bool is_object, is_reached, is_vector, has_number, is_nested;
     size_t length;
   };
 
-  void note(bool is_vector, size_t length) {
-    Leaf leaf{{}, {}, is_vector, length};
+  void note(bool is_vector, bool is_nested, size_t length) {
+    Leaf leaf{{}, {}, is_vector, is_nested, length};
     for (const std::string &key : path_) {
+      if (key == unspellable_key) return;
       leaf.keys += key;
       leaf.key_lengths.push_back(key.size());
     }
@@ -75,6 +87,7 @@ class LeafLister {
   }
 
   std::vector<Leaf> &leaves_;
+  const bool quoted_numbers_;
   std::vector<Level> levels_;
   std::vector<std::string> path_;
 };
@@ -88,7 +101,7 @@ struct JsonLeaves {
 JsonLeaves *json_leaves_create(const char *text, size_t length, JsonLimits limits,
                                JsonFault *fault) {
   auto leaves = std::make_unique<JsonLeaves>();
-  LeafLister lister(leaves->leaves);
+  LeafLister lister(leaves->leaves, limits.quoted_numbers);
   Line line;
   Walk<LeafLister> walk(line, limits, lister, fault);
   lister.walk = &walk;
@@ -106,5 +119,5 @@ size_t json_leaves_count(const JsonLeaves *leaves) { return leaves->leaves.size(
 JsonLeaf json_leaves_get(const JsonLeaves *leaves, size_t index) {
   const Leaf &leaf = leaves->leaves[index];
   return JsonLeaf{leaf.keys.data(), leaf.key_lengths.data(), leaf.key_lengths.size(),
-                  leaf.is_vector, leaf.length};
+                  leaf.is_vector, leaf.is_nested, leaf.length};
 }

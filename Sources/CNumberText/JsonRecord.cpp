@@ -164,6 +164,15 @@ struct JsonRecordReader {
   void take(int32_t feature, Scalar kind, uint32_t start, uint32_t end, std::string_view text) {
     if (feature < 0) return;
     slots.back().feature = feature;
+    double quoted_value = 0;
+    if (kind == Scalar::other && limits.quoted_numbers) {
+      const std::string_view number = number_in_quotes(text, &quoted_value);
+      if (!number.empty()) {
+        // The quotes belong to the text between the values, in the template too.
+        slots.back() = Template::Slot{start + 1, end - 1, feature};
+        return emit(feature, JSON_NUMBER, start + 1, end - 1, quoted_value);
+      }
+    }
     if (kind != Scalar::number) {
       emit(feature, kind == Scalar::null ? JSON_NULL : JSON_INVALID, start, end);
       return;

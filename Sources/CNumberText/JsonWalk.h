@@ -21,7 +21,7 @@ namespace json {
 
 namespace ondemand = simdjson::ondemand;
 
-enum class Scalar { number, null, other };
+enum class Scalar { number, null, not_finite, other };
 
 // An object or array that the walk is in.
 struct Frame {
@@ -86,6 +86,62 @@ inline bool is_number(std::string_view text) {
   return p == end;
 }
 
+// Whether `token` is a number that JSON does not know, as Python and JavaScript write them.
+inline bool is_not_finite(std::string_view token) {
+  return token == "NaN" || token == "Infinity" || token == "-Infinity";
+}
+
+// The number in a string without backslashes, quotes aside; empty if it holds anything else.
+inline std::string_view number_in_quotes(std::string_view token, double *value) {
+  if (token.size() < 3 || token[0] != '"') return {};
+  const std::string_view text = token.substr(1, token.size() - 2);
+  const char *const end = text.data() + text.size();
+  if (number_text_parse(text.data(), end, value) != end || *value - *value != 0) return {};
+  return text;
+}
+
+// Whether each backslash of a string starts an escape that RFC 8259 knows. Halves of surrogate pairs are
+// not looked for: it lets them stand alone.
+inline bool has_sound_escapes(std::string_view text) {
+  const auto is_hex = [](char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') continue;
+    if (++i == text.size()) return false;
+    if (text[i] == 'u') {
+      for (const size_t end = i + 4; i < end; ) {
+        if (++i >= text.size() || !is_hex(text[i])) return false;
+      }
+    } else if (std::string_view("\"\\/bfnrt").find(text[i]) == std::string_view::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A key that no feature has, since it is no UTF-8: that of a member whose key holds half of a surrogate
+// pair.
+inline constexpr std::string_view unspellable_key = "\xFF";
+
+// The offset of the text after the object that starts a line, or of the end of the line if the object does
+// not end.
+inline size_t end_of_object(std::string_view text, size_t first) {
+  size_t depth = 0;
+  for (size_t i = first; i < text.size(); ++i) {
+    if (text[i] == '"') {
+      for (++i; i < text.size() && text[i] != '"'; ++i) i += text[i] == '\\';
+    } else if (text[i] == '{' || text[i] == '[') {
+      ++depth;
+    } else if ((text[i] == '}' || text[i] == ']') && --depth == 0) {
+      ++i;
+      while (i < text.size() && is_space(text[i])) ++i;
+      return i;
+    }
+  }
+  return text.size();
+}
+
 inline const char *words(simdjson::error_code code) {
   switch (code) {
     case simdjson::TAPE_ERROR: return "a missing comma, colon, quote or bracket";
@@ -122,6 +178,8 @@ class Walk {
       return refuse(JSON_NOT_AN_OBJECT, "", first);
     }
     line_.frames.clear();
+    // The parser would only tell that the line does not end in a bracket.
+    if (without_trailing_space(text).back() != '}') return refuse_end(text, first);
     const auto padded = simdjson::padded_string_view(
         text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING);
     if (simdjson::error_code code = line_.parser.iterate(padded).get(document_)) {
@@ -138,6 +196,20 @@ class Walk {
       return refuse(JSON_MALFORMED, "more text after the object", trailing - line_.bytes.data());
     }
     return true;
+  }
+
+  // Refuses a line that does not end in the bracket of its object.
+  bool refuse_end(std::string_view text, size_t first) {
+    const size_t end = end_of_object(text, first);
+    if (end == text.size()) {
+      return refuse(JSON_MALFORMED, "no end of the object in its line (one record, one line)", -1);
+    }
+    const bool is_comment = text[end] == '#' || text.substr(end, 2) == "//";
+    return refuse(JSON_MALFORMED,
+                  text[end] == ',' ? "a comma after the object"
+                  : is_comment     ? "a comment after the object"
+                                   : "more text after the object",
+                  end);
   }
 
   bool refuse(JsonFaultReason reason, const char *message, ptrdiff_t offset, int32_t feature = -1,
@@ -166,8 +238,11 @@ class Walk {
     }
     *text = std::string_view(key, end - key);
     if (!is_escaped) return true;
-    const simdjson::error_code code = field.unescaped_key().get(*text);
-    return !code || refuse(JSON_MALFORMED, words(code), key - 1 - line_.bytes.data());
+    const std::string_view raw = *text;
+    if (field.unescaped_key().get(*text) == simdjson::SUCCESS) return true;
+    *text = unspellable_key;
+    return has_sound_escapes(raw) || refuse(JSON_MALFORMED, words(simdjson::STRING_ERROR),
+                                            key - 1 - line_.bytes.data());
   }
 
   // Just after the bracket of the container that ends; only the visitor's `end` may ask.
@@ -239,11 +314,11 @@ class Walk {
         return open(array, offset);
       }
       case '"':
-        if (std::memchr(token.data(), '\\', token.size()) != nullptr) {
-          std::string_view text;
-          if (simdjson::error_code code = value.get_string().get(text)) {
-            return refuse(JSON_MALFORMED, words(code), offset);
-          }
+        if (token.size() < 2 || token.back() != '"') {
+          return refuse(JSON_MALFORMED, "more text after a string", offset);
+        }
+        if (!has_sound_escapes(token.substr(1, token.size() - 2))) {
+          return refuse(JSON_MALFORMED, words(simdjson::STRING_ERROR), offset);
         }
         break;
       case 't':
@@ -263,6 +338,16 @@ class Walk {
       case '\0':
         return refuse(JSON_MALFORMED, "no value where one belongs", offset);
       default:
+        if (is_not_finite(token)) {
+          if (!limits_.allows_not_finite) {
+            return refuse(JSON_MALFORMED,
+                          "NaN or an infinity, which JSON does not know "
+                          "(--on-invalid missing takes it for a missing value)",
+                          offset);
+          }
+          kind = Scalar::not_finite;
+          break;
+        }
         if (!is_number(token)) {
           return refuse(JSON_MALFORMED, "a value that JSON does not know", offset);
         }

@@ -2,6 +2,7 @@
 #include "CNumberText.h"
 #include "ShortestText.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace number_text;
@@ -22,7 +23,7 @@ inline char *copy(const char *from, const char *to, const char *end, char *outpu
 template <class Written, class Stored>
 char *splice(const char *text, size_t begin, size_t length, const TextSpan *spans,
              size_t span_count, const Stored *values, const char *overflow,
-             size_t overflow_length, char *output) {
+             size_t overflow_length, char decimal, char *output) {
   const char *const end = text + length;
   const char *copied = text + begin;
   for (const TextSpan *span = spans; span != spans + span_count; ++span) {
@@ -34,7 +35,9 @@ char *splice(const char *text, size_t begin, size_t length, const TextSpan *span
       std::memcpy(output, overflow, overflow_length);
       output += overflow_length;
     } else {
+      char *const begin_of_number = output;
       output = write_shortest(number, output);
+      if (decimal != '.') std::replace(begin_of_number, output, '.', decimal);
     }
     copied = text + span->end;
   }
@@ -46,10 +49,10 @@ char *splice(const char *text, size_t begin, size_t length, const TextSpan *span
 size_t text_splice(const char *text, size_t begin, size_t end, const TextSpan *spans,
                    size_t span_count, const float *floats, const double *doubles,
                    bool writes_doubles, const char *overflow, size_t overflow_length,
-                   char *output) {
+                   char decimal, char *output) {
   const auto write = [&](auto written, const auto *values) {
     return splice<decltype(written)>(text, begin, end, spans, span_count, values, overflow,
-                                     overflow_length, output);
+                                     overflow_length, decimal, output);
   };
   const char *written_end;
   if (floats != nullptr) {

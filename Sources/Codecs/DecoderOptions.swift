@@ -33,6 +33,10 @@ package struct DecoderLimits: Sendable, Equatable {
   package var fields = 100_000
   /// The deepest nesting of JSON.
   package var depth = 256
+  /// Whether JSON may hold NaN and infinities, as invalid values.
+  package var allowsNotFinite = false
+  /// Whether a string of digits in the place of a feature is a number.
+  package var readsQuotedNumbers = false
 
   package init() {}
 }

@@ -23,11 +23,12 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
   package init(_ error: FeatureError) {
     switch error {
     case .duplicateName(let name):
-      self.init(expected: "feature names that differ", found: "'\(name)' twice")
-    case .matchesNothing(let pattern, let nearest):
       self.init(
-        expected: "a column that '\(pattern)' matches",
-        found: "none" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
+        expected: "feature names that differ",
+        found: "\(quoted(name)) twice; \(FeatureError.renaming)")
+    case .matchesNothing(let pattern, _):
+      self.init(
+        expected: "a column that \(quoted(pattern)) matches", found: "none" + (error.hint ?? ""))
     }
   }
 
@@ -37,7 +38,7 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
   package static func quote(_ bytes: some Sequence<UInt8>) -> String {
     let start = Array(bytes.prefix(41))
     let text = String(decoding: start.prefix(40), as: UTF8.self).unicodeScalars.map {
-      $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0)
+      $0.steersTerminals ? $0.escaped(asASCII: true) : String($0)
     }.joined()
     return "'\(text)\(start.count > 40 ? "…" : "")'"
   }

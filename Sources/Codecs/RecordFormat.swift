@@ -10,6 +10,10 @@ package struct RecordFormat: Sendable {
   package let fileExtensions: [String]
   /// Its own settings, in the section with its name and as options.
   package let settings: SettingGroup
+  /// Whether its records are text, in UTF-8.
+  package let isText: Bool
+  /// Sets what the name of a file tells of settings that the user did not set; `extension` is without the dot.
+  package let suggest: @Sendable (_ extension: String, FileRole, inout SettingValues) -> Void
   /// The width of the numbers that it reads.
   package let precision: @Sendable (SettingValues) -> Precision
   /// The number of features, if the settings determine it; nil if the stream does.
@@ -24,7 +28,8 @@ package struct RecordFormat: Sendable {
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
   package init(
-    name: String, fileExtensions: [String], settings: SettingGroup,
+    name: String, fileExtensions: [String], settings: SettingGroup, isText: Bool = true,
+    suggest: @escaping @Sendable (String, FileRole, inout SettingValues) -> Void = { _, _, _ in },
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
     featureCount: @escaping @Sendable (SettingValues) -> Int? = { _ in nil },
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
@@ -35,6 +40,8 @@ package struct RecordFormat: Sendable {
     self.name = name
     self.fileExtensions = fileExtensions
     self.settings = settings
+    self.isText = isText
+    self.suggest = suggest
     self.precision = precision
     self.featureCount = featureCount
     self.check = check
@@ -78,12 +85,33 @@ extension [RecordFormat] {
     first { $0.name == name }
   }
 
-  /// The format of a file by its name, without a final `.zst`.
+  /// The format of a file by its name, without the final extension of a codec.
   package func ofFile(named path: String) -> RecordFormat? {
-    let name = path.lowercased()
-    let plain = name.hasSuffix(".zst") ? name.dropLast(4) : name[...]
-    return first { $0.fileExtensions.contains { plain.hasSuffix("." + $0) } }
+    fileExtension(of: path).flatMap { found in first { $0.fileExtensions.contains(found) } }
   }
+}
+
+/// The use of a file whose name is looked at.
+package enum FileRole: Sendable {
+  case input
+  case output
+}
+
+extension RecordFormat {
+  /// Sets what the name of a file tells of settings that the user did not set.
+  package func suggest(by path: String, _ role: FileRole, _ values: inout SettingValues) {
+    guard let found = fileExtension(of: path), fileExtensions.contains(found) else { return }
+    suggest(found, role, &values)
+  }
+}
+
+/// The extension of a file's name in small letters, without the dot; that of a codec after it does not count.
+private func fileExtension(of path: String) -> String? {
+  let name = path.lowercased().split(separator: "/").last ?? ""
+  var parts = name.split(separator: ".")
+  let codecs = BuiltInCodecs.all.map { $0.fileExtension }
+  if let last = parts.last, codecs.contains(String(last)) { parts.removeLast() }
+  return parts.count > 1 ? parts.last.map(String.init) : nil
 }
 
 /// A setting that a format cannot work with.

@@ -1,3 +1,5 @@
+internal import Records
+
 /// A value of the file and its position, with aliases resolved and variables substituted.
 struct ConfigurationNode {
   enum Content {
@@ -60,7 +62,7 @@ struct ConfigurationNode {
 func quoted(_ text: String) -> String {
   let start = text.unicodeScalars.prefix(61)
   let shown = start.prefix(60).map {
-    $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0)
+    $0.steersTerminals ? $0.escaped(asASCII: true) : String($0)
   }.joined()
   return "'\(shown)\(start.count > 60 ? "…" : "")'"
 }

@@ -63,7 +63,13 @@ package struct SettingValues: Sendable {
     sections.formUnion(other.sections)
   }
 
-  /// Applies a preset, except to settings that the user gave.
+  /// Sets what something else tells, such as the name of a file, unless the user set it.
+  package mutating func suggest<Value>(_ setting: Setting<Value>, _ value: Value) {
+    guard !isGiven(setting) else { return }
+    stored[ObjectIdentifier(setting)] = (setting, value)
+  }
+
+  /// Sets what a preset says, unless the user did.
   mutating func apply(_ preset: SettingPreset) {
     for (setting, value) in preset.values where !isGiven(setting) {
       stored[ObjectIdentifier(setting)] = (setting, value)

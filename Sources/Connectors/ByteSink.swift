@@ -132,6 +132,8 @@ package struct SinkKind: ConnectorKind {
   package let trial: ConnectorTrial
   /// Opens a location of the command line; nil if the location does not select this kind.
   package let locate: @Sendable (_ location: String, SettingValues) -> SinkFactory?
+  /// Whether the output is compressed if the settings of the stream do not say.
+  package let isCompressed: @Sendable (SettingValues) -> Bool
   /// The location that its settings give.
   package let place: @Sendable (SettingValues) -> ConnectorPlace
   /// Opens the location that its settings give.
@@ -142,6 +144,7 @@ package struct SinkKind: ConnectorKind {
   package init(
     name: String, settings: SettingGroup, trial: ConnectorTrial = .opening,
     locate: @escaping @Sendable (String, SettingValues) -> SinkFactory? = { _, _ in nil },
+    isCompressed: @escaping @Sendable (SettingValues) -> Bool = { _ in true },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
     open: @escaping @Sendable (SettingValues) -> SinkFactory
   ) {
@@ -149,6 +152,7 @@ package struct SinkKind: ConnectorKind {
     self.settings = settings
     self.trial = trial
     self.locate = locate
+    self.isCompressed = isCompressed
     self.place = place
     self.open = open
   }

@@ -64,6 +64,45 @@ extension SettingType<String> {
     })
 }
 
+/// The names of files that are written.
+package enum OutputName {
+  /// Extensions of files that Evenkeel does not write.
+  private static let compressed = ["gz", "tgz", "lz4", "xz", "bz2", "zip", "br"]
+  private static let other = ["parquet", "arrow", "feather", "npy", "npz", "xlsx", "h5"]
+
+  /// Whether a file of this name is compressed with zstd.
+  package static func isCompressed(_ path: String) -> Bool { path.lowercased().hasSuffix(".zst") }
+
+  /// Refuses a name that would tell something else of the file than it holds.
+  package static func check(_ path: String) throws(SettingRefusal) {
+    let name = path.lowercased()
+    if let found = compressed.first(where: { name.hasSuffix("." + $0) }) {
+      throw SettingRefusal(
+        expected: "a name that ends in .zst for compressed output, or in that of the format",
+        hint: "zstd is the only compression that is written; for .\(found), pipe the output "
+          + "through another program")
+    }
+    if other.contains(where: { name.hasSuffix("." + $0) }) {
+      throw SettingRefusal(
+        expected: "the name of a file of CSV, NDJSON or raw floats",
+        hint: "convert the output afterwards")
+    }
+  }
+}
+
+extension SettingType<String> {
+  /// The path of an output, as a type reads it, with a name that tells what the file holds.
+  package static func output(_ type: SettingType<String>) -> SettingType<String> {
+    SettingType(
+      expected: type.expected, text: { $0 },
+      parse: { (text) throws(SettingRefusal) in
+        let path = try type.parse([text])
+        try OutputName.check(path)
+        return path
+      })
+  }
+}
+
 extension SettingType<UInt32> {
   /// Permission bits in octal digits.
   static let permissions = SettingType(

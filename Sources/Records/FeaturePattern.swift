@@ -24,11 +24,11 @@ package struct FeaturePattern: Sendable, Equatable {
     var chosen: [Int] = []
     var taken = Set<Int>()
     // Looks names up in a dictionary, because the patterns may name thousands of columns one by one.
-    let columns = Dictionary(grouping: names.indices) { names[$0] }
+    let columns = Dictionary(grouping: names.indices) { Name(names[$0]) }
     for pattern in patterns {
       let fitting =
         pattern.isGlob
-        ? names.indices.filter { pattern.matches(names[$0]) } : columns[pattern.text] ?? []
+        ? names.indices.filter { pattern.matches(names[$0]) } : columns[Name(pattern.text)] ?? []
       guard !fitting.isEmpty else {
         throw .matchesNothing(
           pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names))

@@ -1,11 +1,12 @@
-/// The names of a stream's features. The position of a name is the index of the feature in all code.
+/// The names of a stream's features, compared by their bytes. The position of a name is the index of the feature
+/// in all code.
 package struct FeatureSchema: Sendable, Equatable {
   package let names: [String]
 
   /// - Throws: `FeatureError.duplicateName` if two features have the same name.
   package init(_ names: [String]) throws(FeatureError) {
-    var seen = Set<String>(minimumCapacity: names.count)
-    for name in names where !seen.insert(name).inserted {
+    var seen = Set<Name>(minimumCapacity: names.count)
+    for name in names where !seen.insert(Name(name)).inserted {
       throw .duplicateName(name)
     }
     self.names = names
@@ -17,6 +18,10 @@ package struct FeatureSchema: Sendable, Equatable {
   }
 
   package var count: Int { names.count }
+
+  package static func == (left: FeatureSchema, right: FeatureSchema) -> Bool {
+    areSame(left.names, right.names)
+  }
 }
 
 /// A choice of features that cannot be used.
@@ -27,9 +32,20 @@ package enum FeatureError: Error, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .duplicateName(let name):
-      "expected feature names that differ, found '\(name)' twice"
-    case .matchesNothing(let pattern, let nearest):
-      "features: '\(pattern)' matches no column" + (nearest.map { "; did you mean '\($0)'?" } ?? "")
+      "expected feature names that differ, found \(quoted(name)) twice"
+    case .matchesNothing(let pattern, _):
+      "features: \(quoted(pattern)) matches no column" + (hint ?? "")
     }
+  }
+
+  /// The advice for columns of one name.
+  package static let renaming = "rename one of them, or leave that name out of the features"
+
+  /// The advice for a pattern that matches nothing; starts with a semicolon.
+  package var hint: String? {
+    guard case .matchesNothing(let pattern, let nearest?) = self else { return nil }
+    guard areLookalikes(pattern, nearest) else { return "; did you mean \(quoted(nearest))?" }
+    return "; \(quoted(nearest)) looks the same and is spelled in other bytes "
+      + "(NFC and NFD of Unicode): copy the name from the input"
   }
 }

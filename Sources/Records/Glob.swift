@@ -1,4 +1,4 @@
-/// A pattern of names. `*` matches any text, and `?` any character.
+/// A pattern of names. `*` matches any text, and `?` any character. Everything else is compared by its bytes.
 package struct Glob: Sendable, Equatable {
   package let text: String
 
@@ -21,7 +21,7 @@ package struct Glob: Sendable, Equatable {
       if p < pattern.count, pattern[p] == "*" {
         star = (p, n)
         p += 1
-      } else if p < pattern.count, pattern[p] == "?" || pattern[p] == name[n] {
+      } else if p < pattern.count, pattern[p] == "?" || areSame(pattern[p], name[n]) {
         p += 1
         n += 1
       } else if let last = star {
@@ -33,5 +33,10 @@ package struct Glob: Sendable, Equatable {
       }
     }
     return pattern[p...].allSatisfy { $0 == "*" }
+  }
+
+  /// Whether two characters have the same bytes.
+  private func areSame(_ a: Character, _ b: Character) -> Bool {
+    a == b && (a.isASCII || a.utf8.elementsEqual(b.utf8))
   }
 }

@@ -2,7 +2,7 @@
 package func quoted(_ name: some StringProtocol) -> String {
   let limit = 64
   let start = name.unicodeScalars.prefix(limit).map { scalar in
-    scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : "\(scalar)"
+    scalar.steersTerminals ? scalar.escaped(asASCII: true) : "\(scalar)"
   }
   return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
 }

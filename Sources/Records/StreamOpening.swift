@@ -14,6 +14,11 @@ package struct StreamOpening: Sendable, Equatable, Codable {
     self.prologue = prologue
   }
 
+  package static func == (left: StreamOpening, right: StreamOpening) -> Bool {
+    left.schema == right.schema && areSame(left.columns, right.columns)
+      && left.prologue == right.prologue
+  }
+
   private enum CodingKeys: CodingKey {
     case features, columns, prologue
   }

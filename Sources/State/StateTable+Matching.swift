@@ -38,8 +38,8 @@ extension StateTable {
   /// the initial ones.
   package func matched(to schema: FeatureSchema) -> StateTable {
     let indices = Dictionary(
-      uniqueKeysWithValues: features.names.enumerated().map { ($1, $0) })
-    let sources = schema.names.map { indices[$0] }
+      uniqueKeysWithValues: features.names.enumerated().map { (Name($1), $0) })
+    let sources = schema.names.map { indices[Name($0)] }
     var matched = StateTable(groups, features: schema)
     matched.resizeKeys(to: keyCount)
     for group in groups {

@@ -40,19 +40,55 @@ enum JSON {
   }
 }
 
+/// A type as a message calls its values.
+private func words(_ type: any Any.Type) -> String {
+  switch type {
+  case is String.Type: "a text"
+  case is any FixedWidthInteger.Type: "a whole number"
+  case is any BinaryFloatingPoint.Type: "a number"
+  case is Bool.Type: "true or false"
+  case _ where "\(type)".contains("UnkeyedDecodingContainer"): "an array"
+  case is any Collection.Type where !(type is any ExpressibleByDictionaryLiteral.Type): "an array"
+  default: "an object"
+  }
+}
+
+/// The kind of value that a coder found, in our words; Foundation names it between two words of its own.
+private func found(_ context: DecodingError.Context) -> String {
+  let text = context.debugDescription
+  guard let start = text.firstRange(of: "but found "), let end = text.firstRange(of: " instead"),
+    start.upperBound <= end.lowerBound
+  else { return "another kind of value" }
+  let kind = text[start.upperBound..<end.lowerBound].split(separator: " ").last ?? ""
+  switch kind {
+  case "number": return "a number"
+  case "string", "string/data": return "a text"
+  case "array": return "an array"
+  case "dictionary": return "an object"
+  case "bool": return "true or false"
+  default: return "another kind of value"
+  }
+}
+
 extension ContentError {
   /// Converts an error of a coder. Adds the path of the wrong member.
   fileprivate init(_ error: any Error, in part: String) {
     var path: [any CodingKey] = []
-    var reason = "expected valid JSON, with whole integers and numbers within range"
+    var reason = "expected valid JSON"
     switch error {
     case DecodingError.keyNotFound(let key, let context):
       path = context.codingPath + [key]
       reason = "expected a value, found nothing"
-    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-      (path, reason) = (context.codingPath, context.debugDescription)
+    case DecodingError.typeMismatch(let type, let context):
+      (path, reason) = (context.codingPath, "expected \(words(type)), found \(found(context))")
+    case DecodingError.valueNotFound(let type, let context):
+      (path, reason) = (context.codingPath, "expected \(words(type)), found null")
+    case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+      (path, reason) = (
+        context.codingPath, "expected a number within range, a whole one for a count"
+      )
     case EncodingError.invalidValue(_, let context):
-      (path, reason) = (context.codingPath, context.debugDescription)
+      (path, reason) = (context.codingPath, "expected a finite number")
     default: break
     }
     let place = path.map { $0.intValue.map { "[\($0)]" } ?? "." + $0.stringValue }.joined()

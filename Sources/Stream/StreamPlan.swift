@@ -79,6 +79,7 @@ package struct StreamPlan: Sendable {
   package init(_ definition: StreamDefinition, directory: String, adopts: Bool) {
     configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
+    configuration.cutsByTime = configuration.isLive
     source = definition.source.open
     sink = definition.sink.open
     destination = "\(definition.sink.location.path ?? "") \(configuration.outputForm)"
@@ -121,6 +122,6 @@ package struct StreamPlan: Sendable {
   }
 
   private static func resumableFile(_ path: String) -> SinkFactory {
-    { context in ResumableFileSink(path, in: context.fileSystem) }
+    { context throws(FileError) in try ResumableFileSink(path, in: context.fileSystem) }
   }
 }

@@ -76,8 +76,12 @@ func writeToStandardError(_ text: String) {
 }
 
 func writeToStandardOutput(_ text: String) throws {
+  try writeToStandardOutput(Array(text.utf8))
+}
+
+func writeToStandardOutput(_ bytes: [UInt8]) throws {
   do {
-    try POSIXFile.standardOutput().write(Array(text.utf8))
+    try POSIXFile.standardOutput().write(bytes)
   } catch {
     throw StreamError.inputOutput(error)
   }

@@ -1,3 +1,4 @@
+internal import Dataflow
 internal import Dispatch
 internal import Glibc
 internal import Operators
@@ -26,10 +27,12 @@ final class NormalizeRun {
     let handled = [SIGINT, SIGTERM]
     block(handled)
     let outcome = Outcome()
+    let leftOut = LeftOutRecords()
     let start = DispatchTime.now()
     let stream = try StreamRun(
       configuration, files: files, threads: threads,
       report: { [logFormat] event in
+        if case .badRecord(let record) = event { leftOut.note(record) }
         guard case .raised(let event) = event, event.kind.level >= .warning else { return }
         warn(event.description, format: logFormat)
       },
@@ -51,6 +54,9 @@ final class NormalizeRun {
     stream.start()
     outcome.wait()
     progress?.clear()
+    if let summary = leftOut.summary(configuration.name, files.deadLetters) {
+      warn(summary, format: logFormat)
+    }
     if let failure = outcome.failure { throw failure }
     if writesSummary {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
@@ -94,7 +100,30 @@ final class NormalizeRun {
   }
 }
 
-/// The result of a run. The flow passes it to the main thread.
+/// The records that were left out: their number, and the first one.
+private final class LeftOutRecords: @unchecked Sendable {
+  // @unchecked because everything is only touched with `lock` held.
+  private let lock = Lock()
+  private var count = 0
+  private var first: RejectedRecord?
+
+  func note(_ record: RejectedRecord) {
+    lock.withLock {
+      count += 1
+      first = first ?? record
+    }
+  }
+
+  /// One line for the end of a run; nil if no record was left out.
+  func summary(_ stream: String, _ deadLetters: String?) -> String? {
+    let (count, first) = lock.withLock { (self.count, self.first) }
+    guard let first else { return nil }
+    return "\(stream): left out \(grouped(count)) bad \(count == 1 ? "record" : "records")"
+      + (deadLetters.map { ", kept in \($0)" } ?? "") + "; the first: \(first)"
+  }
+}
+
+/// How a run ended, passed from the flow to the main thread.
 private final class Outcome: @unchecked Sendable {
   // @unchecked because `failure` is written once before the semaphore is signalled, and read after that.
   private let semaphore = DispatchSemaphore(value: 0)

@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test func `blank lines alone give no records`() throws {
-    let named = try FormatReading(csv: "a,b\n\n\n")
+    let named = try FormatReading(csv: "a,b\n\n\n") { $0.features = [FeaturePattern("a")] }
     #expect(named.rows == [])
     #expect(named.text == "\n\n")
     let unnamed = try FormatReading(csv: "\n\r\n") { $0.settings[CSVSettings.header] = false }

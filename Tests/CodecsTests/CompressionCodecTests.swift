@@ -6,6 +6,7 @@ import Testing
 /// A made-up codec: a frame is two magic bytes, the number of its bytes, and these with all bits flipped.
 private struct Flipped: CompressionCodec {
   static let name = "flipped"
+  static let fileExtension = "flip"
   static let magics = [Magic([0x01, 0xFE])]
 
   /// Bytes of the head that came.
@@ -111,7 +112,8 @@ struct CompressionCodecTests {
     let cursor = ContainerOffset(offset: 90, bytesWithin: 0)
     #expect(
       error(Array("plain".utf8), decompressor(at: cursor, byteOffset: 200))
-        == "frame at byte 90 of the input: expected a zstd or flipped frame, found other bytes")
+        == "frame at byte 90 of the input: expected a frame of zstd, gzip, lz4, flipped, found other bytes"
+    )
   }
 
   @Test func `a text that begins like a frame and ends is a text`() {

@@ -29,6 +29,15 @@ import Testing
   static let cases = [
     Case("an empty file", "", says: "in.csv: expected a header line, found the end of the stream"),
     Case(
+      "a header alone", "a,b\n",
+      says:
+        "in.csv: expected a record after the header, which tells the columns of numbers, found none"
+    ),
+    Case(
+      "lines that end in a carriage return alone", "a,b\r1,2\r",
+      says:
+        "in.csv: expected lines that end in a line feed, found lines that end in a carriage return"),
+    Case(
       "a wrong field count", "a,b\n1,2\n3\n",
       says: "in.csv: record 2, byte 8: expected 2 fields, found 1"),
     Case(
@@ -85,6 +94,39 @@ import Testing
     #expect(place.files == [bad.file])
   }
 
+  @Test(
+    arguments: [
+      ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x00, 0x04], "in.csv", [], "csv, found an xz file"),
+      (Array("PAR1\u{15}\u{4}".utf8), "in.csv", [], "csv, found a Parquet file"),
+      (Array("PAR1\u{15}\u{4}".utf8), "in.ndjson", [], "ndjson, found a Parquet file"),
+      (
+        Array("ARROW1\0\0".utf8), "in.raw", ["--columns", "2"], "raw, found an Arrow file (Feather)"
+      ),
+      ([0xFF, 0xFE, 0x61, 0x00, 0x0A, 0x00], "in.csv", [], "csv, found text in UTF-16LE"),
+    ] as [([UInt8], String, [String], String)])
+  func `a file of another kind is named, with what to do`(
+    bytes: [UInt8], file: String, options: [String], says: String
+  ) throws {
+    let place = try Workplace()
+    try place.write(file, bytes)
+    let command = [binary, "normalize", file, "-o", "out"] + options
+    let finished = try place.start(command, input: nil).wait()
+    #expect(finished.exitCode == 65)
+    #expect(
+      finished.errors.hasPrefix("evenkeel: \(file): expected \(says); "), "\(finished.errors)")
+    #expect(place.files == [file])
+  }
+
+  @Test func `a file that was compressed twice is told`() throws {
+    let place = try Workplace()
+    let finished = try place.shell(
+      "printf 'a,b\\n1,2\\n' | zstd -c | zstd -c > in.csv.zst; $EVENKEEL normalize in.csv.zst -o out"
+    )
+    #expect(finished.exitCode == 65)
+    #expect(
+      finished.errors.contains("a zstd file within a compressed one; it was compressed twice"))
+  }
+
   @Test func `a truncated frame, a flipped bit and a wrong checksum are told apart`() throws {
     let place = try Workplace()
     let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: weather)))
@@ -105,6 +147,48 @@ import Testing
       #expect(finished.errors.hasSuffix(says + "\n"), "\(finished.errors)")
       #expect(place.files == ["in.csv.zst"])
     }
+  }
+
+  @Test func `a gzip bomb is refused in bounded memory`() throws {
+    let place = try Workplace()
+    let finished = try place.shell(
+      "(echo a; head -c 536870912 /dev/zero | tr '\\0' 1) | gzip -1 > in.csv.gz; "
+        + "$MEASURED normalize in.csv.gz -o out.csv")
+    #expect(finished.exitCode == 65)
+    #expect(finished.errors.contains("expected a record of at most"), "\(finished.errors)")
+    #expect(try place.peakMemory() < 128 << 20)
+    #expect(place.files == ["in.csv.gz"])
+  }
+
+  @Test(arguments: [
+    ("out.csv.gz", ".zst"), ("out.LZ4", ".zst"), ("out.parquet", "CSV, NDJSON or raw floats"),
+    ("out.npy", "CSV, NDJSON or raw floats"),
+  ])
+  func `an output whose name tells something else is refused`(name: String, says: String) throws {
+    let place = try Workplace()
+    try place.write("in.csv", Array("a\n1\n2\n".utf8))
+    let finished = try place.evenkeel("normalize", "in.csv", "-o", name)
+    #expect(finished.exitCode == 64)
+    #expect(finished.errors.hasPrefix("evenkeel: --output: expected "), "\(finished.errors)")
+    #expect(finished.errors.contains(says))
+    #expect(place.files == ["in.csv"])
+  }
+
+  @Test func `records that were left out are told at the end, with the first one's reason`() throws
+  {
+    let place = try Workplace()
+    try place.write("in.csv", Array("a,b\n1,2\nx,3\n3,4\n5\n".utf8))
+    let finished = try place.evenkeel(
+      "normalize", "in.csv", "-o", "out.csv", "--on-bad-record", "skip")
+    #expect(finished.exitCode == 0)
+    #expect(
+      finished.errors
+        == "evenkeel: warning: in.csv: left out 2 bad records; the first: record 2, byte 8: "
+        + "expected a number in feature 'a', found 'x'\n")
+    let kept = try place.evenkeel(
+      "normalize", "in.csv", "-o", "out.csv", "--on-bad-record", "dead_letter", "--dead-letters",
+      "bad")
+    #expect(kept.errors.contains("left out 2 bad records, kept in bad; the first: record 2"))
   }
 
   @Test func `a line of a gigabyte is refused in bounded memory`() throws {

@@ -138,6 +138,20 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  @Test func `a record torn by a dying producer is kept in the dead letters`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, Self.stream("on_bad_record: dead_letter"))
+    let subscriber = try Peer(unix: place.path("out.sock"))
+    let dying = try Peer(unix: place.path("in.sock"))
+    dying.send(Records.header + Records.text(1, 0..<3) + "p1-3,1.")
+    dying.close()
+    #expect(try eventually { try daemon.count("dead_letters") == 1 })
+    #expect(subscriber.lines(4).count == 4)
+    #expect(try daemon.stop().exitCode == 0)
+    let letters = String(decoding: try place.read("state/s/dead-letters.ndjson"), as: UTF8.self)
+    #expect(letters.contains("\"text\":\"p1-3,1.\""), "\(letters)")
+  }
+
   @Test func `a producer of garbage is closed and counted and the others go on`() throws {
     let place = try Workplace()
     let daemon = try Daemon(in: place, Self.stream())

@@ -20,6 +20,11 @@ struct ExportTests {
 
     _ = try place.evenkeel("import", "c.json", "--from", "json", "-o", "again")
     #expect(try place.read("again") == place.read("c"))
+    let exported = try place.evenkeel("export", "c", "--to", "json", "-o", "-")
+    #expect(try exported.output == place.read("c.json"))
+    let imported = try place.evenkeel("import", "c.json", "--from", "json", "-o", "-")
+    #expect(try imported.output == place.read("c"))
+    #expect(!place.files.contains("-"))
 
     let other = try place.evenkeel(
       "normalize", weather, "-o", "2.csv", "--frozen", "--checkpoint-in", "c")

@@ -3,6 +3,72 @@ import Glibc
 import TestSupport
 import Testing
 
+/// Pipes, and files by their names.
+@Suite struct OutputEdgeTests {
+  private static let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
+
+  @Test(arguments: [
+    ("-o out.csv", false), ("-o out.csv.zst", true), ("-o out.csv --level 3", true),
+    ("-o out.csv.zst --no-compress", false), ("> out.csv", false), ("> out.csv.zst", true),
+    ("> out.csv --level 3", true), ("| cat > out.csv", true),
+    ("--no-compress | cat > out.csv", false),
+  ])
+  func `a file is compressed only where its name or the settings say so`(
+    output: String, isCompressed: Bool
+  ) throws {
+    let place = try Workplace()
+    let finished = try place.shell(
+      "printf 'a,b\\n1,2\\n3,5\\n' > in.csv; $EVENKEEL normalize in.csv \(output)")
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    let name = try #require(place.files.first { $0.hasPrefix("out") })
+    #expect(try place.read(name).starts(with: Self.magic) == isCompressed)
+  }
+
+  @Test func `records leave a pipe before their batch is full, with the numbers of a file`() throws
+  {
+    let place = try Workplace()
+    let made = try place.shell(
+      "$EVENKEEL generate --rows 600 --features 3 --no-compress > in.csv; "
+        + "$EVENKEEL normalize in.csv -o file.csv")
+    #expect(made.exitCode == 0, "\(made.errors)")
+    // The producer waits until the first records have come out.
+    let piped = try place.shell(
+      """
+      mkfifo in; $EVENKEEL normalize --format csv --no-compress < in > out.csv & exec 3> in
+      head -n 301 in.csv >&3
+      for i in $(seq 200); do [ $(wc -l < out.csv) -ge 301 ] && break; sleep 0.05; done
+      wc -l < out.csv
+      tail -n +302 in.csv >&3; exec 3>&-; wait
+      """)
+    #expect(String(decoding: piped.output, as: UTF8.self).contains("301"), "\(piped.errors)")
+    #expect(try place.read("out.csv") == place.read("file.csv"))
+  }
+
+  @Test func `time cuts batches in a pipe only if asked for`() throws {
+    let place = try Workplace()
+    func batches(_ options: String) throws -> String {
+      let finished = try place.shell(
+        "(printf 'a\\n1\\n2\\n'; sleep 0.5; printf '3\\n4\\n') "
+          + "| $EVENKEEL normalize --format csv --json-summary \(options) > out")
+      return finished.errors
+    }
+    #expect(try batches("").contains("\"batches\":1,"))
+    #expect(try batches("--max-delay 100ms").contains("\"batches\":2,"))
+  }
+
+  @Test func `an output keeps its permissions, and is written through a link`() throws {
+    let place = try Workplace()
+    let finished = try place.shell(
+      """
+      printf 'a,b\\n1,2\\n3,5\\n' > in.csv; touch real.csv; chmod 600 real.csv; ln -s real.csv out.csv
+      $EVENKEEL normalize in.csv -o out.csv; stat -c '%a %F' real.csv out.csv; wc -l < real.csv
+      """)
+    #expect(
+      String(decoding: finished.output, as: UTF8.self)
+        == "600 regular file\n777 symbolic link\n3\n", "\(finished.errors)")
+  }
+}
+
 /// The real binary on the real sample.
 @Suite struct NormalizeTests {
   static let features = "temp,dewp,humid,wind_*,precip,pressure,visib"
@@ -49,7 +115,7 @@ import Testing
   @Test func `output is compressed by its name and on a pipe, and not when told so`() throws {
     let place = try Workplace()
     let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
-    let piped = try place.evenkeel("normalize", weather)
+    let piped = try place.shell("$EVENKEEL normalize '\(weather)' | cat")
     #expect(Array(piped.output[..<4]) == magic)
     let plain = try place.evenkeel("normalize", weather, "--no-compress")
     #expect(String(decoding: plain.output[..<11], as: UTF8.self) == "origin,year")

@@ -39,6 +39,21 @@ import Testing
     return whole
   }
 
+  @Test(arguments: ["gzip", "lz4"])
+  func `a file without places to seek to is read again from its start`(program: String) throws {
+    guard try place.shell("command -v \(program)").exitCode == 0 else { return }
+    let made = try place.shell(
+      "$EVENKEEL generate --rows 30000 --no-compress | \(program) -c > whole.csv.zst")
+    #expect(made.exitCode == 0, "\(made.errors)")
+    let whole = try place.read("whole.csv.zst")
+    try write(whole.dropLast(10_000), to: "in.csv.zst")
+    #expect(try normalize().exitCode == 65)
+    try write(whole, to: "in.csv.zst")
+    let finished = try normalize()
+    #expect(finished.exitCode == 0, "\(finished.errors)")
+    try expectWhole()
+  }
+
   /// Writes over a file as it stands, which stays the one it is.
   private func write(_ bytes: some Sequence<UInt8>, to name: String) throws {
     try place.write("new", bytes)

@@ -82,7 +82,7 @@ struct FormatExtensionTests {
 
   @Test func `they work on the command line, with options of their own`() throws {
     Shelf["\(shelf)/in"] = Array("x:1\nx:3\n".utf8)
-    let groups = Self.catalogue.commandLineSettings(output: []) + Self.catalogue.connectorSettings
+    let groups = Self.catalogue.commandLineSettings + Self.catalogue.connectorSettings
     let given = try CommandLineSettings(
       [
         "--format", "pairs", "--pairs-equals", ":", "--shelf-chunk", "3", "--shelf-mark", "*",

@@ -116,9 +116,9 @@ struct OperatorExtensionTests {
   @Test func `its settings are checked and offered like all others`() throws {
     #expect(throws: DaemonConfigurationError.self) { try load("spikes: { limit: -1 }") }
     #expect(throws: DaemonConfigurationError.self) { try load("spikes: { limits: 2 }") }
-    let options = Self.catalogue.commandLineSettings(output: []).flatMap { $0.settings }
+    let options = Self.catalogue.commandLineSettings.flatMap { $0.settings }
     #expect(options.contains { $0.option?.name == "spike-limit" })
-    let plain = Catalogue.builtIn.commandLineSettings(output: []).flatMap { $0.settings }
+    let plain = Catalogue.builtIn.commandLineSettings.flatMap { $0.settings }
     #expect(!plain.contains { $0.option?.name == "spike-limit" })
   }
 

@@ -116,7 +116,7 @@ struct PrologueTests {
 
   @Test func `a file that appears when it is complete has them too`() throws {
     Shelf[directory.path] = Array(("ledger\n!a=A\n" + records("a", 0..<120)).utf8)
-    let groups = Self.catalogue.commandLineSettings(output: []) + Self.catalogue.connectorSettings
+    let groups = Self.catalogue.commandLineSettings + Self.catalogue.connectorSettings
     for resume in [nil, directory.file("resume")] {
       let given = try CommandLineSettings(["--format", "ledger"], of: groups, others: [])
       var (format, values) = try Self.catalogue.settings(of: "-", in: given)
@@ -174,7 +174,7 @@ struct PrologueTests {
       try run(definition(sink: "{ fifo: { path: \(directory.file("p")), create: true } }")))
     #expect(piped.exitCode == 74 && "\(piped)".contains("cannot seek"), "\(piped)")
     let sink = "{ file: { path: \(directory.file("out.ledger")) } }"
-    let compressed = try #require(try run(definition(sink: sink, more: "on_mismatch: fail")))
+    let compressed = try #require(try run(definition(sink: sink, more: "compression: on")))
     #expect(compressed.exitCode == 78)
     #expect("\(compressed)".contains("compression: expected off"), "\(compressed)")
   }

@@ -12,7 +12,8 @@ let allowedImports: [String: Set<String>] = [
     "Records", "State", "CXXHash", "CLinux", "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "Codecs": [
-    "Records", "Configuration", "CZstd", "CLZ4", "CNumberText", "CRawRows", "CArrowValues", "Glibc",
+    "Records", "Configuration", "CZstd", "CLZ4", "CZlib", "CNumberText", "CRawRows", "CArrowValues",
+    "Glibc",
   ],
   "Connectors": [
     "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc", "Synchronization",
@@ -45,7 +46,11 @@ let wrapperFiles: [String: Set<String>] = [
     "Sources/Codecs/Compression/Zstd/ZstdDecompressor.swift",
     "Sources/Codecs/Compression/Zstd/ZstdFrames.swift",
   ],
-  "CLZ4": ["Sources/Codecs/Compression/LZ4/LZ4Frame.swift"],
+  "CLZ4": [
+    "Sources/Codecs/Compression/LZ4/LZ4Decompressor.swift",
+    "Sources/Codecs/Compression/LZ4/LZ4Frame.swift",
+  ],
+  "CZlib": ["Sources/Codecs/Compression/Gzip/GzipDecompressor.swift"],
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CLinux": [
@@ -77,6 +82,9 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/Compression/CompressionCodec.swift": "a codec sees its input in place",
   "Sources/Codecs/Compression/InputDecompressor.swift": "hands windows of the input to codecs",
   "Sources/Codecs/Compression/LZ4/LZ4Frame.swift": "the wrapper of CLZ4",
+  "Sources/Codecs/Compression/LZ4/LZ4Decompressor.swift":
+    "the wrapper of CLZ4 for pieces of frames",
+  "Sources/Codecs/Compression/Gzip/GzipDecompressor.swift": "the wrapper of CZlib",
   "Sources/Codecs/Compression/Zstd/ZstdCompressor.swift": "the wrapper of CZstd for output",
   "Sources/Codecs/Compression/Zstd/ZstdDecompressor.swift": "the wrapper of CZstd for input",
   "Sources/Codecs/Compression/Zstd/ZstdFrames.swift": "the wrapper of CZstd for frames in memory",

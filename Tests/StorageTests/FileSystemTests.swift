@@ -167,6 +167,33 @@ struct AtomicFileTests {
     #expect(try files.list(directory.path) == ["a"])
   }
 
+  @Test func `a file keeps its permissions when it is replaced`() throws {
+    #expect(chmod(directory.file("a"), 0o600) == 0)
+    try files.replace(directory.file("a"), with: Array("new".utf8))
+    #expect(try files.status(of: directory.file("a")).permissions == 0o600)
+    #expect(try content == "new")
+  }
+
+  @Test(arguments: [("a", "link"), ("./a", "link"), ("link", "further"), ("new", "link")])
+  func `a file is replaced through the links that lead to it`(target: String, link: String) throws {
+    if target == "link" { #expect(symlink("a", directory.file("link")) == 0) }
+    #expect(symlink(target, directory.file(link)) == 0)
+    try files.replace(directory.file(link), with: Array("new".utf8))
+    #expect(files.isSymbolicLink(directory.file(link)))
+    let name = target == "new" ? "new" : "a"
+    #expect(!files.isSymbolicLink(directory.file(name)))
+    #expect(
+      try files.contents(of: directory.file(name), limit: 99) == Array("new".utf8))
+    #expect(try files.list(directory.path).allSatisfy { !$0.hasPrefix(".evenkeel") })
+  }
+
+  @Test func `links that lead in a circle are refused`() throws {
+    #expect(symlink("y", directory.file("x")) == 0 && symlink("x", directory.file("y")) == 0)
+    #expect(
+      message { try AtomicFile(replacing: directory.file("x"), in: files) }
+        .hasSuffix("Too many levels of symbolic links"))
+  }
+
   @Test func `what is discarded or let go leaves nothing behind`() throws {
     let file = try AtomicFile(replacing: directory.file("a"), in: files)
     try file.write([1])

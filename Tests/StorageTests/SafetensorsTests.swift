@@ -104,7 +104,7 @@ struct SafetensorsTests {
   @Test func `headers that are no header are refused`() {
     #expect(refusal(file("")) == "header: expected a JSON object, found something else")
     #expect(refusal(file("[]")) == "header: expected a JSON object, found something else")
-    let invalid = "header: expected valid JSON, with whole integers and numbers within range"
+    let invalid = "header: expected valid JSON"
     for text in ["{", "{} x", "{\"a\":}", "{\"\n\":{}}", #"{"\ud83d":{}}"#] {
       #expect(refusal(file(text)) == invalid)
     }
@@ -113,12 +113,12 @@ struct SafetensorsTests {
     #expect(
       refusal(file(#"{"a":[[[[[[]]]]]]}"#))
         == "'a' in the header: "
-        + "Expected to decode Dictionary<String, Any> but found an array instead."
+        + "expected an object, found an array"
     )
     #expect(
       refusal(file(#"{"__metadata__":{"a\n":1}}"#))
         == #"'__metadata__.a\n' in the header: "#
-        + "Expected to decode String but found number instead.")
+        + "expected a text, found a number")
     #expect(
       refusal(file(#"{"a":{"dtype":"F32","shape":[1]}}"#))
         == "'a.data_offsets' in the header: expected a value, found nothing")
@@ -159,19 +159,18 @@ struct SafetensorsTests {
     ),
     (
       #""F32""#, "[1]", "[0,9223372036854775808]", 4,
-      "header: expected valid JSON, with whole integers and numbers within range"
+      "header: expected valid JSON"
     ),
     (#""F32""#, "[1]", "[0.0,4e0]", 4, "no error"),
     (#""F32""#, "[1]", "[0]", 4, "tensor 'a': expected two data_offsets, found 1"),
     (#""F32""#, "[1]", "[0,4,4]", 4, "tensor 'a': expected two data_offsets, found 3"),
     (
       #""F32""#, "[1]", "null", 4,
-      "'a.data_offsets' in the header: "
-        + "Cannot get unkeyed decoding container -- found null value instead"
+      "'a.data_offsets' in the header: expected an array, found null"
     ),
     (
       #""F32""#, "[1]", "[0,\"4\"]", 4,
-      "'a.data_offsets[1]' in the header: Expected to decode Int but found a string instead."
+      "'a.data_offsets[1]' in the header: expected a whole number, found a text"
     ),
     (#""F32""#, "[2]", "[0,4]", 4, "tensor 'a': expected 8 bytes for F32 [2], found 4 bytes"),
     (
@@ -180,11 +179,11 @@ struct SafetensorsTests {
     ),
     (
       #""F32""#, "[1.5]", "[0,4]", 4,
-      "header: expected valid JSON, with whole integers and numbers within range"
+      "header: expected valid JSON"
     ),
     (
       #""F32""#, "7", "[0,4]", 4,
-      "'a.shape' in the header: Expected to decode Array<Any> but found number instead."
+      "'a.shape' in the header: expected an array, found a number"
     ),
     (
       #""U8""#, "[\(String(repeating: "1,", count: 64))1]", "[0,1]", 1,
@@ -198,7 +197,7 @@ struct SafetensorsTests {
       #""F32""#, "[1000000000000]", "[0,4]", 4,
       "tensor 'a': expected 4000000000000 bytes for F32 [1000000000000], found 4 bytes"
     ),
-    ("4", "[1]", "[0,4]", 4, "Expected to decode String but found number instead."),
+    ("4", "[1]", "[0,4]", 4, "expected a text, found a number"),
     (#""F4""#, "[1]", "[0,4]", 4, "found 'F4'"),
     (#""f32""#, "[1]", "[0,4]", 4, "found 'f32'"),
   ])

@@ -77,7 +77,7 @@ private let wrongSettings = [
     "expected one of float32, float64, found 'float16'", "did you mean 'float32'?"),
   Wrong(
     "format: { ndjson: { header: true } }", "6:25", ".format.ndjson.header", "unknown key",
-    "no key is known here"),
+    "known here: quoted_numbers"),
   Wrong(
     "format: csv\nfeatures: []", "7:5", ".features",
     "expected names, or omit the key to use every column of numbers, found none"),
@@ -159,7 +159,8 @@ private let wrongEnds = [
     "format: csv\ncompression: { level: 23 }", "7:27", ".compression.level",
     "expected a whole number from -131072 to 22, found '23'"),
   Wrong(
-    "format: csv\ncompression: on", "7:18", ".compression", "expected a mapping or off, found 'on'"),
+    "format: csv\ncompression: yes", "7:18", ".compression",
+    "expected a mapping, on or off, found 'yes'"),
   Wrong(
     "format: csv\nlimits: { record_bytes: 2048 }", "7:29", ".limits.record_bytes",
     "expected a size such as 64MiB, from 1B to 1GiB, found '2048'", "add a unit: B, KiB, MiB or GiB"

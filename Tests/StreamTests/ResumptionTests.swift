@@ -218,7 +218,7 @@ import Testing
 
   @Test func `an input without a frame at the cursor is refused`() throws {
     try expectRefusal(
-      "expected a zstd frame, found other bytes", frames: 20
+      "expected a frame of zstd, gzip, lz4, found other bytes", frames: 20
     ) { input, cursor in
       for offset in cursor.sourceOffset..<cursor.sourceOffset + 4 { input[offset] = 0x61 }
     }

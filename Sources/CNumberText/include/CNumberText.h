@@ -36,6 +36,7 @@ typedef struct CsvPlan {
   const int32_t *_Nonnull features;  // the feature of each column, or -1
   size_t column_count;
   char delimiter;
+  int comment;  // the first character of a line that is no record, or -1
   bool allows_missing;
   // The tokens that mean a missing value, besides the empty field, one after another.
   const char *_Nullable tokens;
@@ -76,7 +77,7 @@ RowsRead csv_rows_read(const CsvPlan *_Nonnull plan, const char *_Nonnull begin,
 //
 // A value is written as the shortest text that reads back as the same float or double. NaN leaves its span
 // unchanged. A value that becomes infinite is written as `overflow`, unless that is NULL. One of `floats` and
-// `doubles` is NULL.
+// `doubles` is NULL. The fraction of a number follows `decimal`.
 //
 // `output` has room for the text, for the larger of NUMBER_TEXT_CAPACITY and overflow_length for each span,
 // and for 16 bytes more. Returns the number of bytes written.
@@ -84,7 +85,7 @@ size_t text_splice(const char *_Nonnull text, size_t begin, size_t end,
                    const TextSpan *_Nonnull spans, size_t span_count,
                    const float *_Nullable floats, const double *_Nullable doubles,
                    bool writes_doubles, const char *_Nullable overflow, size_t overflow_length,
-                   char *_Nonnull output);
+                   char decimal, char *_Nonnull output);
 
 // MARK: JSON records
 //
@@ -92,10 +93,13 @@ size_t text_splice(const char *_Nonnull text, size_t begin, size_t end,
 // its index. Keys are UTF-8. They stand one after another in `keys`, with their lengths in `key_lengths`.
 // Offsets are bytes from the start of the line. No function keeps its arguments.
 
-// Bounds on one record: how deep it may nest, and how many members all its objects may have.
+// Bounds on one record: how deep it may nest, and how many members all its objects may have. And the parts of
+// it that JSON does not know.
 typedef struct JsonLimits {
   size_t depth;
   size_t members;
+  bool allows_not_finite;  // NaN, Infinity and -Infinity, which count as invalid values
+  bool quoted_numbers;     // a string of digits in the place of a feature is a number
 } JsonLimits;
 
 // Why a line is not a valid record.
@@ -117,12 +121,14 @@ typedef struct JsonFault {
   size_t count;
 } JsonFault;
 
-// A leaf of the first record that can be a feature: a number, or a vector of `length` values.
+// A leaf of the first record that can be a feature: a number, or a vector of `length` values. Or, for a
+// message, an array that contains arrays or objects.
 typedef struct JsonLeaf {
   const char *_Nonnull keys;
   const size_t *_Nonnull key_lengths;
   size_t key_count;
   bool is_vector;
+  bool is_nested;
   size_t length;
 } JsonLeaf;
 

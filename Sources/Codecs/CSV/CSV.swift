@@ -4,12 +4,17 @@ internal import Records
 extension RecordFormat {
   /// Comma-separated values of RFC 4180, with any one-byte delimiter.
   package static let csv = RecordFormat(
-    name: "csv", fileExtensions: ["csv", "tsv", "txt"], settings: CSVSettings.group,
+    name: "csv", fileExtensions: ["csv", "tsv", "tab", "txt"], settings: CSVSettings.group,
+    suggest: { name, _, values in
+      if name == "tsv" || name == "tab" { values.suggest(CSVSettings.delimiter, 0x09) }
+    },
     recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {
-        SpliceEncoder(prologue: prologue, precision: options.precision)
+        SpliceEncoder(
+          prologue: prologue, precision: options.precision,
+          decimal: options.settings[CSVSettings.decimal])
       } else {
         CSVRowEncoder(options)
       }
@@ -20,11 +25,13 @@ extension RecordFormat {
 struct CSVRowEncoder: RecordEncoder {
   private let header: [UInt8]
   private let delimiter: UInt8
+  private let decimal: UInt8
   private let precision: Precision
 
   init(_ options: EncoderOptions) {
     let delimiter = options.settings[CSVSettings.delimiter]
     self.delimiter = delimiter
+    decimal = options.settings[CSVSettings.decimal]
     precision = options.precision
     let names = options.schema.names.map { Self.quoted($0, delimiter: delimiter) }
     header = Array(names.joined(separator: [delimiter])) + [0x0A]
@@ -42,8 +49,8 @@ struct CSVRowEncoder: RecordEncoder {
         let value = columns[record: record, feature: feature]
         if value.isNaN { continue }
         switch precision {
-        case .float32: Float(value).appendText(to: output)
-        case .float64: value.appendText(to: output)
+        case .float32: Float(value).appendText(to: output, decimal: decimal)
+        case .float64: value.appendText(to: output, decimal: decimal)
         }
       }
       output.append(0x0A)

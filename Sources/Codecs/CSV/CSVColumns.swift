@@ -1,14 +1,16 @@
+internal import Records
+
 /// Compares the first line of a split with the columns of its stream.
 enum CSVColumns {
   /// Whether two lines name the same columns in the same order. Ignores blanks around the names.
-  static func areSame(_ a: [String], _ b: [String]) -> Bool {
-    a.count == b.count && zip(a, b).allSatisfy { trimmed($0) == trimmed($1) }
+  static func areAlike(_ a: [String], _ b: [String]) -> Bool {
+    a.count == b.count && zip(a, b).allSatisfy { areSame(trimmed($0), trimmed($1)) }
   }
 
   /// Whether a line that may be a record is a header, possibly of other columns: it contains the name of a column.
   static func isHeader(_ fields: [String], of columns: [String]) -> Bool {
-    let names = Set(columns.map(trimmed))
-    return fields.contains { names.contains(trimmed($0)) }
+    let names = Set(columns.map { Name(trimmed($0)) })
+    return fields.contains { names.contains(Name(trimmed($0))) }
   }
 
   private static func trimmed(_ name: String) -> Substring {

@@ -9,23 +9,28 @@ extension CSVDecoder {
     if header == nil {
       if bytes.count < 3, !window.isLast { return nil }
       let markEnd = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+      var preamble = self.preamble ?? CSVPreamble(options, from: markEnd)
+      defer { self.preamble = preamble }
+      guard try preamble.pass(window, from: markEnd) else { return nil }
+      let start = preamble.end
       guard hasHeader else {
-        header = ([], markEnd)
-        firstRecord = markEnd
+        header = ([], start)
+        firstRecord = start
         return try open(window)
       }
-      guard markEnd < bytes.count else {
+      guard start < bytes.count else {
         guard window.isLast else { return nil }
         throw RecordFault(expected: "a header line", found: "the end of the stream")
       }
-      guard let record = try peekAtStart(window, at: markEnd) else { return nil }
-      let fields = try values.fields.fields(of: record, at: markEnd, in: bytes)
-      var names = fields.map { String(decoding: $0, as: UTF8.self) }
+      guard let record = try peekAtStart(window, at: start) else { return nil }
+      try checkText(bytes[start..<record.contentEnd], record)
+      let fields = try values.fields.fields(of: record, at: start, in: bytes)
+      var names = fields.map { String(name: $0) }
       var end = record.end
       if let known = options.opening?.columns {
         let isRecord = options.header == .optional && !CSVColumns.isHeader(names, of: known)
         if isRecord { end = markEnd }
-        if isRecord || CSVColumns.areSame(names, known) { names = known }
+        if isRecord || CSVColumns.areAlike(names, known) { names = known }
       }
       header = (names, end)
       firstRecord = end
@@ -35,12 +40,18 @@ extension CSVDecoder {
     if options.features.isEmpty || !hasHeader && options.header != .passed {
       guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
         guard window.isLast else { return nil }
+        if hasHeader, options.features.isEmpty, options.opening == nil {
+          throw RecordFault(
+            expected: "a record after the header, which tells the columns of numbers",
+            found: "none; name the features (--features) to read a header alone")
+        }
         return try opening(options.opening?.columns ?? columns, isNumeric: [], window)
       }
       if !hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
       isNumeric = first.map { values.isNumber($0) }
     }
-    if let known = options.opening, !Set(columns).isSuperset(of: known.schema.names) {
+    if let known = options.opening, !Set(columns.asNames).isSuperset(of: known.schema.names.asNames)
+    {
       return StreamOpening(
         schema: known.schema, columns: columns,
         prologue: Array(window.bytes[..<(header?.end ?? 0)]))
@@ -53,11 +64,17 @@ extension CSVDecoder {
     _ window: InputWindow, columnCount: Int
   ) throws(RecordFault) -> [[UInt8]]? {
     while let record = try peekAtStart(window, at: firstRecord) {
+      if isComment(window.bytes, at: firstRecord) {
+        firstRecord = record.end
+        guard firstRecord <= options.limits.recordBytes else { throw tooLong.at(header?.end ?? 0) }
+        continue
+      }
       let isBlank = record.contentEnd == firstRecord && columnCount != 1
       // Without a header, the first line that is not blank tells the number of columns. With a header, a record of
       // another length, or one that cannot be read, does not tell which columns contain numbers; `decode` refuses it
       // later.
       if !isBlank, !hasHeader {
+        try checkText(window.bytes[firstRecord..<record.contentEnd], record)
         return try values.fields.fields(of: record, at: firstRecord, in: window.bytes)
       }
       if !isBlank,
@@ -92,7 +109,7 @@ extension CSVDecoder {
       names = chosen.map { columns[$0] }
       features = Array(repeating: -1, count: columns.count)
       for (feature, column) in chosen.enumerated() { features[column] = feature }
-      if !values.tokensLookNumeric {
+      if values.areNumbersPlain {
         rowReader = CSVRowReader(features: features, missingTokens: values.missingTokens, options)
       }
       let prologue = window.bytes[..<(header?.end ?? 0)]
@@ -104,6 +121,20 @@ extension CSVDecoder {
       throw fault
     } catch {
       preconditionFailure("\(error)")
+    }
+  }
+
+  /// Checks that the first line is text and ends as CSV does: bytes of another kind often make one long line.
+  private func checkText(
+    _ line: some Collection<UInt8>, _ record: CSVRecordScanner.Record
+  ) throws(RecordFault) {
+    if line.contains(0) {
+      throw RecordFault(expected: "lines of text", found: "a byte of value 0: this is no CSV")
+    }
+    if !record.hasQuotes, line.contains(0x0D) {
+      throw RecordFault(
+        expected: "lines that end in a line feed",
+        found: "lines that end in a carriage return alone; `tr '\\r' '\\n'` corrects them")
     }
   }
 

@@ -7,13 +7,17 @@ internal import Records
 
 /// Reads CSV records (RFC 4180: quotes, embedded line ends, CRLF or LF, a last line without an end).
 ///
-/// A blank line is no record if there is more than one column; it passes as it is. Blanks around a number
-/// are no part of it and pass too.
+/// A blank line is no record if there is more than one column, and a comment never is; they pass as they are.
+/// Blanks around a number are no part of it and pass too.
 struct CSVDecoder: RecordDecoder {
   let options: DecoderOptions
   let values: CSVValues
   let hasHeader: Bool
   private var scanner: CSVRecordScanner
+  private let comment: UInt8?
+  private var commentLines: LineCutter
+  /// The lines before the header; nil before the first look at the split.
+  var preamble: CSVPreamble?
   /// The columns that the header names, and its end.
   var header: (names: [String], end: Int)?
   /// The offset of the line that `open` looks at next; only the header and lines that are no records are before it.
@@ -22,7 +26,8 @@ struct CSVDecoder: RecordDecoder {
   var names: [String] = []
   /// The feature of each column, or -1.
   var features: [Int] = []
-  /// Reads plain records faster; nil if missing tokens must be looked at before numbers.
+  /// Reads plain records faster; nil if missing tokens must be looked at before numbers, or numbers have a
+  /// decimal comma.
   var rowReader: CSVRowReader?
 
   init(_ options: DecoderOptions) throws(FormatError) {
@@ -37,14 +42,37 @@ struct CSVDecoder: RecordDecoder {
     self.options = options
     values = CSVValues(options)
     scanner = CSVRecordScanner(delimiter: delimiter)
+    comment = options.settings[CSVSettings.comment]
+    commentLines = LineCutter(limit: options.limits.recordBytes)
   }
 
   // MARK: Records
 
-  /// The record at `start`; nil if its end is not in the window or the stream has ended.
+  /// Whether a comment starts at `start`, where a line starts.
+  @inline(__always)
+  func isComment(_ bytes: UnsafeBufferPointer<UInt8>, at start: Int) -> Bool {
+    guard let comment, start < bytes.count else { return false }
+    return bytes[start] == comment
+  }
+
+  /// The comment at `start`, whose quotes mean nothing, as a record; nil if its end is not in the window.
+  private mutating func peekComment(
+    _ window: InputWindow, at start: Int
+  ) throws(RecordFault) -> CSVRecordScanner.Record? {
+    switch commentLines.line(at: start, of: window) {
+    case .incomplete, .none: return nil
+    case .tooLong: throw tooLong
+    case .whole(let range):
+      return CSVRecordScanner.Record(
+        contentEnd: range.upperBound, end: range.upperBound, hasQuotes: false)
+    }
+  }
+
+  /// The record or comment at `start`; nil if its end is not in the window or the stream has ended.
   mutating func peek(
     _ window: InputWindow, at start: Int
   ) throws(RecordFault) -> CSVRecordScanner.Record? {
+    if isComment(window.bytes, at: start) { return try peekComment(window, at: start) }
     let result = scanner.next(in: window.bytes, from: start, isLast: window.isLast)
     // First the limit: else it would depend on the windows which fault is found.
     if length(of: result, from: start, in: window) > options.limits.recordBytes { throw tooLong }
@@ -89,7 +117,8 @@ struct CSVDecoder: RecordDecoder {
       } catch {
         return .failed(error)
       }
-      if let rowReader, !record.hasQuotes {
+      let isComment = isComment(window.bytes, at: start)
+      if let rowReader, !record.hasQuotes, !isComment {
         let rest = UnsafeBufferPointer(rebasing: window.bytes[start...])
         let taken = rowReader.read(rest, into: &columns, &text, limit: limit)
         progress.consumed += taken.bytes
@@ -98,7 +127,7 @@ struct CSVDecoder: RecordDecoder {
       }
       progress.consumed = record.end
       let isBlank = record.contentEnd == start && features.count != 1
-      if !isBlank {
+      if !isBlank, !isComment {
         progress.records += 1
         if let fault = read(base, start, record, into: &columns, &text) {
           return .rejected(fault, byteCount: record.end - start)

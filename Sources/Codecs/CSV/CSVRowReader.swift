@@ -9,6 +9,7 @@ internal import Records
 struct CSVRowReader: Sendable {
   private let features: [Int32]
   private let delimiter: UInt8
+  private let comment: UInt8?
   private let allowsMissing: Bool
   private let tokens: [UInt8]
   private let tokenLengths: [Int]
@@ -19,6 +20,7 @@ struct CSVRowReader: Sendable {
   init(features: [Int], missingTokens: [[UInt8]], _ options: DecoderOptions) {
     self.features = features.map { Int32($0) }
     delimiter = options.settings[CSVSettings.delimiter]
+    comment = options.settings[CSVSettings.comment]
     allowsMissing = options.onMissing != .reject
     tokens = missingTokens.flatMap(\.self)
     tokenLengths = missingTokens.map(\.count)
@@ -41,7 +43,8 @@ struct CSVRowReader: Sendable {
           guard let first = features.baseAddress, !features.isEmpty else { return (0, 0) }
           let plan = CsvPlan(
             features: first, column_count: features.count,
-            delimiter: CChar(bitPattern: delimiter), allows_missing: allowsMissing,
+            delimiter: CChar(bitPattern: delimiter), comment: comment.map { Int32($0) } ?? -1,
+            allows_missing: allowsMissing,
             tokens: tokens.assumingMemoryBound(to: CChar.self).baseAddress,
             token_lengths: lengths.baseAddress, token_count: lengths.count,
             record_bytes: recordBytes)

@@ -6,8 +6,10 @@ internal import Records
 struct CSVValues: Sendable {
   let fields: CSVFields
   let missingTokens: [[UInt8]]
-  /// Whether a missing token is also a number. Then tokens must be checked before numbers.
-  let tokensLookNumeric: Bool
+  /// Whether the decoder can try a number first: no missing token is also a number, and the decimal mark is a
+  /// point.
+  let areNumbersPlain: Bool
+  private let hasDecimalComma: Bool
   private let onMissing: MissingPolicy
   private let onInvalid: InvalidPolicy
 
@@ -15,13 +17,15 @@ struct CSVValues: Sendable {
     fields = CSVFields(
       delimiter: options.settings[CSVSettings.delimiter], limit: options.limits.fields)
     missingTokens = options.settings[CSVSettings.missingTokens].map { Array($0.utf8) }
-    tokensLookNumeric = missingTokens.contains { token in
+    hasDecimalComma = options.settings[CSVSettings.decimal] == UInt8(ascii: ",")
+    let tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }
         // A NaN or an infinity never takes the fast path.
         return NumberText.parse(base, base + bytes.count)?.value.isFinite ?? false
       }
     }
+    areNumbersPlain = !tokensLookNumeric && !hasDecimalComma
     onMissing = options.onMissing
     onInvalid = options.onInvalid
   }
@@ -43,8 +47,8 @@ struct CSVValues: Sendable {
     name: @autoclosure () -> String
   ) throws(RecordFault) -> Value {
     let end = record.contentEnd
-    // The fast path: a number that starts here and ends at a delimiter.
-    if !tokensLookNumeric, let (number, after) = NumberText.parse(base + start, base + end) {
+    // The common case: a number that starts here and ends at a delimiter.
+    if areNumbersPlain, let (number, after) = NumberText.parse(base + start, base + end) {
       let next = after - base
       if next == end || base[next] == fields.delimiter, number.isFinite {
         return Value(number: number, start: start, end: next, next: next)
@@ -61,9 +65,8 @@ struct CSVValues: Sendable {
     let token = trimmed(base, field.start, field.end)
     var value = Value(number: .nan, start: token.start, end: token.end, next: field.next)
     if !isMissing(base, token.start, token.end) {
-      let parsed = NumberText.parse(base + token.start, base + token.end)
-      if let parsed, parsed.end == base + token.end, !parsed.value.isInfinite {
-        value.number = parsed.value
+      if let number = number(base + token.start, base + token.end), !number.isInfinite {
+        value.number = number
       } else if onInvalid == .reject {
         throw RecordFault(
           expected: "a number in feature '\(name())'",
@@ -83,10 +86,25 @@ struct CSVValues: Sendable {
     field.withUnsafeBufferPointer { bytes in
       guard let base = bytes.baseAddress else { return false }
       let token = trimmed(base, 0, bytes.count)
-      guard !isMissing(base, token.start, token.end),
-        let (value, end) = NumberText.parse(base + token.start, base + token.end)
-      else { return false }
-      return end == base + token.end && value.isFinite
+      guard !isMissing(base, token.start, token.end) else { return false }
+      return number(base + token.start, base + token.end)?.isFinite ?? false
+    }
+  }
+
+  /// The number that all bytes spell; nil if they spell none.
+  private func number(_ begin: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> Double? {
+    guard hasDecimalComma else {
+      return NumberText.parse(begin, end).flatMap { $0.end == end ? $0.value : nil }
+    }
+    var text = Array(UnsafeBufferPointer(start: begin, count: end - begin))
+    guard !text.isEmpty, !text.contains(UInt8(ascii: ".")) else { return nil }
+    for index in text.indices where text[index] == UInt8(ascii: ",") {
+      text[index] = UInt8(ascii: ".")
+    }
+    return text.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return nil }
+      return NumberText.parse(base, base + bytes.count)
+        .flatMap { $0.end == base + bytes.count ? $0.value : nil }
     }
   }
 

@@ -5,6 +5,8 @@
 package protocol CompressionCodec: Sendable {
   /// The name in messages.
   static var name: String { get }
+  /// The extension of file names, without the dot.
+  static var fileExtension: String { get }
   /// The possible first bytes of a frame.
   static var magics: [Magic] { get }
 
@@ -22,7 +24,9 @@ package protocol CompressionCodec: Sendable {
 /// All codecs of compressed input.
 package enum BuiltInCodecs {
   /// The codecs, in the order in which they are asked. The first one with a matching magic number reads the input.
-  package static let all: [any CompressionCodec.Type] = [ZstdDecompressor.self]
+  package static let all: [any CompressionCodec.Type] = [
+    ZstdDecompressor.self, GzipDecompressor.self, LZ4Decompressor.self,
+  ]
 }
 
 /// The settings of compressed input. Each codec uses those that concern it.

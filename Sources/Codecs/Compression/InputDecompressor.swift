@@ -100,8 +100,8 @@ package struct InputDecompressor: Sendable {
     } else if case .unknown = contents {
       contents = .plain
     } else if input.count > 0 {
-      let names = codecs.map { $0.name }.joined(separator: " or ")
-      throw CompressionError(description: "expected a \(names) frame, found other bytes")
+      let names = codecs.map { $0.name }.joined(separator: ", ")
+      throw CompressionError(description: "expected a frame of \(names), found other bytes")
     }
   }
 
@@ -154,7 +154,7 @@ package struct InputDecompressor: Sendable {
   }
 
   /// Whether the bytes are known to be compressed.
-  private var isCompressed: Bool {
+  package var isCompressed: Bool {
     switch contents {
     case .unknown, .plain: false
     case .unknownFrames, .frames: true

@@ -13,11 +13,13 @@ struct JSONFeatureSearch: Sendable {
 
   private let patterns: [FeaturePattern]
   /// The paths of the patterns without wildcards, by their text.
-  private let exactPaths: [String: JSONPath]
+  private let exactPaths: [Name: JSONPath]
   private let limits: DecoderLimits
   /// The features of vectors whose length the user has given.
   private let said: [JSONFeature]
   private var found: [JSONFeature] = []
+  /// The arrays of arrays or objects in the first record, which can be no features.
+  private var nested: [String] = []
   private var waiting: [FeaturePattern] = []
   private(set) var records = 0
 
@@ -25,7 +27,7 @@ struct JSONFeatureSearch: Sendable {
   init(_ options: DecoderOptions) throws(FormatError) {
     limits = options.limits
     var patterns: [FeaturePattern] = []
-    var exactPaths: [String: JSONPath] = [:]
+    var exactPaths: [Name: JSONPath] = [:]
     var said: [JSONFeature] = []
     for pattern in options.features {
       if pattern.isGlob {
@@ -38,7 +40,7 @@ struct JSONFeatureSearch: Sendable {
       }
       guard let length = spelling.vectorLength else {
         patterns.append(pattern)
-        exactPaths[pattern.text] = spelling.path
+        exactPaths[Name(pattern.text)] = spelling.path
         continue
       }
       guard length <= limits.fields else {
@@ -64,12 +66,12 @@ struct JSONFeatureSearch: Sendable {
     if waiting.isEmpty || records >= Self.mostRecords || byteCount >= Self.mostBytes { return true }
     // A vector in `found` lacks the awaited value, and will not get it.
     return waiting.contains { pattern in
-      exactPaths[pattern.text].map { hasVector($0.keys) } ?? false
+      exactPaths[Name(pattern.text)].map { hasVector($0.keys) } ?? false
     }
   }
 
   private func hasVector(_ keys: [String]) -> Bool {
-    found.contains { $0.vectorLength != nil && $0.path.keys == keys }
+    found.contains { $0.vectorLength != nil && areSame($0.path.keys, keys) }
   }
 
   /// Looks at the next record of the stream. Ignores one that cannot be read.
@@ -77,7 +79,8 @@ struct JSONFeatureSearch: Sendable {
     guard let leaves = try? JSONRecordReader.leaves(of: line, limits: limits) else { return }
     records += 1
     if records == 1 {
-      for leaf in leaves { try add(leaf) }
+      for leaf in leaves where !leaf.isNested { try add(leaf) }
+      nested = leaves.filter(\.isNested).map { JSONPath(keys: $0.keys).description }
       addSaid()
       waiting = patterns.filter { isVector($0) && !matches($0) }
     } else {
@@ -101,14 +104,14 @@ struct JSONFeatureSearch: Sendable {
 
   /// Adds the vectors whose length the user has given, whatever their length in the record is.
   private mutating func addSaid() {
-    let vectors = Set(said.map(\.path.keys))
-    found.removeAll { $0.vectorLength != nil && vectors.contains($0.path.keys) }
+    let vectors = Set(said.map { $0.path.keys.asNames })
+    found.removeAll { $0.vectorLength != nil && vectors.contains($0.path.keys.asNames) }
     found += said
   }
 
   /// Whether a pattern can only match values of a vector.
   private func isVector(_ pattern: FeaturePattern) -> Bool {
-    if let path = exactPaths[pattern.text] { return path.element != nil }
+    if let path = exactPaths[Name(pattern.text)] { return path.element != nil }
     // An escaped bracket belongs to a key.
     var isEscaped = false
     for character in pattern.text {
@@ -119,11 +122,20 @@ struct JSONFeatureSearch: Sendable {
   }
 
   private func matches(_ pattern: FeaturePattern) -> Bool {
-    found.contains { pattern.isGlob ? pattern.matches($0.name) : pattern.text == $0.name }
+    found.contains {
+      pattern.isGlob ? pattern.matches($0.name) : areSame(pattern.text, $0.name)
+    }
   }
 
   private func isAwaited(_ name: String) -> Bool {
-    waiting.contains { $0.isGlob ? $0.matches(name) : $0.text == name }
+    waiting.contains { $0.isGlob ? $0.matches(name) : areSame($0.text, name) }
+  }
+
+  /// A hint about arrays of arrays or objects; starts with a semicolon.
+  private var nestedHint: String {
+    guard !nested.isEmpty else { return "" }
+    return "; an array of arrays or objects (\(listed(nested))) cannot be a feature: "
+      + "flatten it before, as with `jq -c '.v |= flatten'`"
   }
 
   // MARK: The choice
@@ -134,7 +146,8 @@ struct JSONFeatureSearch: Sendable {
   func features() throws(RecordFault) -> [JSONFeature] {
     if patterns.isEmpty {
       guard !found.isEmpty || records == 0 else {
-        throw RecordFault(expected: "a number in the first record", found: "none")
+        throw RecordFault(
+          expected: "a number in the first record", found: "none" + nestedHint)
       }
       return found
     }
@@ -142,14 +155,16 @@ struct JSONFeatureSearch: Sendable {
       throw RecordFault(
         expected: "an array of numbers with '\(missing.text)' in the first "
           + (records == 1 ? "record" : "\(records) records"),
-        found: "none; its length can be said, as in 'embedding[0..127]'")
+        found: "none"
+          + (nested.isEmpty
+            ? "; its length can be said, as in 'embedding[0..127]'" : nestedHint))
     }
     var candidates = records == 0 ? said : found
-    var names = Set(candidates.map(\.name))
+    var names = Set(candidates.map { Name($0.name) })
     // A number may appear in a later record.
     for pattern in patterns {
-      guard let path = exactPaths[pattern.text], path.element == nil,
-        names.insert(pattern.text).inserted
+      guard let path = exactPaths[Name(pattern.text)], path.element == nil,
+        names.insert(Name(pattern.text)).inserted
       else { continue }
       candidates.append(JSONFeature(name: pattern.text, path: path))
     }
@@ -170,16 +185,17 @@ extension JSONFeature {
   ///
   /// - Throws: an error if a name is not a path.
   static func known(_ opening: StreamOpening) throws(FormatError) -> [JSONFeature] {
-    var lengths: [[String]: Int] = [:]
+    var lengths: [[Name]: Int] = [:]
     for column in opening.columns + opening.schema.names {
       let path = try JSONPath(parsing: column)
       guard let element = path.element else { continue }
-      lengths[path.keys] = max(lengths[path.keys] ?? 0, element + 1)
+      let keys = path.keys.asNames
+      lengths[keys] = max(lengths[keys] ?? 0, element + 1)
     }
     var features: [JSONFeature] = []
     for name in opening.schema.names {
       let path = try JSONPath(parsing: name)
-      let length = path.element == nil ? nil : lengths[path.keys]
+      let length = path.element == nil ? nil : lengths[path.keys.asNames]
       features.append(JSONFeature(name: name, path: path, vectorLength: length))
     }
     return features
@@ -187,10 +203,10 @@ extension JSONFeature {
 
   /// The columns of the features: each number, and all values of each vector.
   static func columns(of features: [JSONFeature]) -> [String] {
-    var vectors = Set<[String]>()
+    var vectors = Set<[Name]>()
     return features.flatMap { feature -> [String] in
       guard let length = feature.vectorLength else { return [feature.name] }
-      guard vectors.insert(feature.path.keys).inserted else { return [] }
+      guard vectors.insert(feature.path.keys.asNames).inserted else { return [] }
       return JSONLeaf(keys: feature.path.keys, vectorLength: length).paths.map(\.description)
     }
   }

@@ -1,16 +1,22 @@
+internal import Records
+
 /// The path of a feature in a JSON record: member keys from the outside in. For a value of an array of numbers, also
 /// its index.
 ///
 /// Its spelling is the feature's name: keys joined by dots, and the index in brackets, as in `engine.rpm` and
 /// `embedding[3]`. A dot, a bracket `[` or a backslash in a key has a backslash before it. So every path has one
 /// spelling, and no two paths have the same.
-struct JSONPath: Hashable, Sendable, CustomStringConvertible {
+struct JSONPath: Equatable, Sendable, CustomStringConvertible {
   var keys: [String]
   var element: Int?
 
   init(keys: [String], element: Int? = nil) {
     self.keys = keys
     self.element = element
+  }
+
+  static func == (left: JSONPath, right: JSONPath) -> Bool {
+    areSame(left.keys, right.keys) && left.element == right.element
   }
 
   /// Reads the spelling of a path.

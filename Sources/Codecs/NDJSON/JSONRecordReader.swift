@@ -1,11 +1,13 @@
 internal import CNumberText
 internal import Records
 
-/// A leaf of the first record that can be a feature: a number, or a vector of `vectorLength` values.
+/// A place of the first record that can be a feature: a number, or a vector of so many values. Or an array
+/// of arrays or objects, which cannot.
 struct JSONLeaf: Equatable {
   var keys: [String]
   /// Nil for a number.
   var vectorLength: Int?
+  var isNested = false
 
   /// The paths of its values: one, or one for each value of the vector.
   var paths: [JSONPath] {
@@ -169,7 +171,9 @@ final class JSONRecordReader: @unchecked Sendable {
         return String(
           decoding: UnsafeRawBufferPointer(start: keys, count: length), as: UTF8.self)
       }
-      return JSONLeaf(keys: names, vectorLength: leaf.is_vector ? leaf.length : nil)
+      return JSONLeaf(
+        keys: names, vectorLength: leaf.is_vector ? leaf.length : nil,
+        isNested: leaf.is_nested)
     }
   }
 
@@ -188,7 +192,9 @@ final class JSONRecordReader: @unchecked Sendable {
   }
 
   private static func limits(_ limits: DecoderLimits) -> JsonLimits {
-    JsonLimits(depth: limits.depth, members: limits.fields)
+    JsonLimits(
+      depth: limits.depth, members: limits.fields, allows_not_finite: limits.allowsNotFinite,
+      quoted_numbers: limits.readsQuotedNumbers)
   }
 
   private static func fault(
@@ -200,7 +206,11 @@ final class JSONRecordReader: @unchecked Sendable {
     let place = fault.offset >= 0 ? " at byte \(fault.offset) of the line" : ""
     switch fault.reason {
     case JSON_NOT_AN_OBJECT:
-      return RecordFault(expected: "a JSON object in each line", found: RecordFault.quote(line))
+      let isArray = line.first { ![0x20, 0x09].contains($0) } == UInt8(ascii: "[")
+      return RecordFault(
+        expected: "a JSON object in each line",
+        found: RecordFault.quote(line)
+          + (isArray ? "; `jq -c '.[]'` writes each element of an array on a line" : ""))
     case JSON_TOO_DEEP:
       return RecordFault(
         expected: "at most \(limits.depth) levels of nesting", found: "more\(place)")

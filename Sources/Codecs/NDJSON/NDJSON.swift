@@ -1,10 +1,19 @@
-internal import Configuration
+package import Configuration
+
+/// The settings of NDJSON.
+package enum NDJSONSettings {
+  package static let group = SettingGroup("NDJSON", [quotedNumbers])
+
+  package static let quotedNumbers = Setting(
+    "quoted_numbers", .bool, default: false, option: .flag("quoted-numbers"),
+    help: "Whether numbers in quotes are numbers; they keep their quotes.")
+}
 
 extension RecordFormat {
   /// Newline-delimited JSON (also JSON Lines): an object in each line.
   package static let ndjson = RecordFormat(
     name: "ndjson", fileExtensions: ["ndjson", "jsonl"],
-    settings: SettingGroup("NDJSON"),
+    settings: NDJSONSettings.group,
     recordEnds: { _, _, _ in .lines(quote: nil) },
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
     makeEncoder: { options in

@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Records
 
 /// Reads the features of newline-delimited JSON: an object in each line.
@@ -18,12 +19,17 @@ struct NDJSONDecoder: RecordDecoder {
   private var lines: LineCutter
   /// The offset of the line that `open` looks at next.
   private var openingOffset = 0
+  /// The offset of the first record.
+  private var firstRecord = 0
   private var reader: JSONRecordReader?
   private var rows: PlainRows?
   private var soundRecords = 0
 
   /// - Throws: an error for a feature name that is not a path, and for limits that are out of range for JSON.
   init(_ options: DecoderOptions) throws(FormatError) {
+    var options = options
+    options.limits.allowsNotFinite = options.onInvalid == .missing
+    options.limits.readsQuotedNumbers = options.settings[NDJSONSettings.quotedNumbers]
     self.options = options
     lines = LineCutter(limit: options.limits.recordBytes)
     guard (1...1024).contains(options.limits.depth) else {
@@ -49,6 +55,12 @@ struct NDJSONDecoder: RecordDecoder {
       openingOffset = max(openingOffset, prologue.count)
       guard try look(into: window, after: prologue.count) else { return nil }
       features = try search.features()
+      var names = Set<Name>()
+      for name in features.map(\.name) where !names.insert(Name(name)).inserted {
+        throw RecordFault(
+          expected: "the member of feature '\(name)' once", found: "it twice"
+        ).at(firstRecord)
+      }
     }
     reader = try JSONRecordReader(features: features, limits: options.limits)
     rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
@@ -79,7 +91,10 @@ struct NDJSONDecoder: RecordDecoder {
       case .none: return true
       case .whole(let range):
         let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
-        if !Self.isBlank(line) { try search.take(line) }
+        if !Self.isBlank(line) {
+          if search.records == 0 { firstRecord = openingOffset }
+          try search.take(line)
+        }
         openingOffset = range.upperBound
       }
     }

@@ -4,8 +4,18 @@ internal import Records
 extension RecordFormat {
   /// Rows of little-endian floating-point numbers of one width, without a header.
   package static let raw = RecordFormat(
-    name: "raw", fileExtensions: ["raw", "f32", "f64", "bin"], settings: RawSettings.group,
-    precision: { $0[RawSettings.scalar] }, featureCount: RawSettings.featureCount,
+    name: "raw", fileExtensions: ["raw", "f32", "f64", "bin", "npy"], settings: RawSettings.group,
+    isText: false,
+    suggest: { name, role, values in
+      switch (name, role) {
+      case ("f64", .input): values.suggest(RawSettings.scalar, .float64)
+      case ("f64", .output): values.suggest(RecordSettings.precision, .float64)
+      case ("npy", .input): values.suggest(RawSettings.npy, true)
+      default: break
+      }
+    },
+    precision: { $0[RawSettings.npy] ? .float64 : $0[RawSettings.scalar] },
+    featureCount: RawSettings.featureCount,
     check: RawSettings.violations,
     recordEnds: { settings, features, precision in
       let columns = settings.flatMap { $0[RawSettings.columns] } ?? features
@@ -15,14 +25,17 @@ extension RecordFormat {
     makeEncoder: { options throws(FormatError) in try RawEncoder(options) })
 }
 
-/// Reads raw rows. The columns are called `f0`, `f1`, ….
+/// Reads raw rows, also those of a NumPy file after its header; the columns are called `f0`, `f1`, ….
 struct RawDecoder: RecordDecoder {
   /// The most rows that are read at once.
   private static let mostRows = 1024
 
   private let options: DecoderOptions
-  private let scalar: Precision
-  private let names: [String]
+  private var scalar: Precision
+  private var names: [String]
+  /// The header of a NumPy file, once it was seen.
+  private var header: NumPyHeader?
+  private var rowsTaken = 0
   private var rows: RawRows
   /// The number of rows that are read at once: one after a bad row, then twice as many each time.
   private var blockRows = mostRows
@@ -30,7 +43,8 @@ struct RawDecoder: RecordDecoder {
   private var keepsText = true
 
   init(_ options: DecoderOptions) throws(FormatError) {
-    guard let count = options.settings[RawSettings.columns] else {
+    let count = options.settings[RawSettings.npy] ? 1 : options.settings[RawSettings.columns]
+    guard let count else {
       throw FormatError(RawSettings.columns, "expected the number of columns, found nothing")
     }
     guard count > 0, count <= options.limits.fields else {
@@ -44,14 +58,38 @@ struct RawDecoder: RecordDecoder {
   }
 
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
+    guard options.settings[RawSettings.npy] else {
+      if NumPyHeader.magic.starts(with: window.bytes), !window.isLast { return nil }
+      guard !window.bytes.starts(with: NumPyHeader.magic) else {
+        throw RecordFault(expected: "raw floats", found: "a NumPy file; pass --npy")
+      }
+      return try open(after: [])
+    }
+    // After a restart, the stream's own prologue is the header.
+    let known = options.header == .passed ? options.opening?.prologue : nil
+    let bytes = known ?? Array(window.bytes.prefix(NumPyHeader.mostBytes + 12))
+    guard let found = try NumPyHeader(bytes, limit: options.limits.fields) else {
+      guard window.isLast else { return nil }
+      throw RecordFault(expected: "the header of a NumPy file", found: "the end of the stream")
+    }
+    header = found
+    scalar = found.scalar
+    names = FeatureSchema.unnamed(count: found.columns)
+    return try open(after: known == nil ? Array(bytes.prefix(found.byteCount)) : [])
+  }
+
+  /// Chooses the features.
+  private mutating func open(after prologue: [UInt8]) throws(RecordFault) -> StreamOpening {
     do {
       let columns =
         options.features.isEmpty
         ? Array(names.indices) : try FeaturePattern.select(options.features, from: names)
       rows = RawRows(columns: columns, of: names.count, scalar: scalar)
       keepsText =
-        options.keepsText && (columns.count < names.count || options.onInvalid == .missing)
-      return StreamOpening(schema: try FeatureSchema(columns.map { names[$0] }), prologue: [])
+        options.keepsText && header == nil
+        && (columns.count < names.count || options.onInvalid == .missing)
+      return StreamOpening(
+        schema: try FeatureSchema(columns.map { names[$0] }), prologue: prologue)
     } catch {
       throw RecordFault(error)
     }
@@ -60,6 +98,8 @@ struct RawDecoder: RecordDecoder {
   mutating func decode(
     _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
+    let before = progress.records
+    defer { rowsTaken += progress.records - before }
     guard keepsText else {
       var none = RowBytes()
       return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
@@ -112,7 +152,11 @@ struct RawDecoder: RecordDecoder {
     return .limitReached
   }
 
-  func finish() throws(RecordFault) {}
+  func finish() throws(RecordFault) {
+    guard let header, header.rows != rowsTaken else { return }
+    throw RecordFault(
+      expected: "\(header.rows) rows, as the header of the NumPy file says", found: "\(rowsTaken)")
+  }
 
   /// The number of rows before the first bad one, and the fault of that row.
   private func firstFault(of block: UnsafeRawBufferPointer) -> (goodCount: Int, RecordFault?) {

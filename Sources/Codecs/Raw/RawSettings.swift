@@ -3,18 +3,27 @@ package import Records
 
 /// The settings of raw rows.
 package enum RawSettings {
-  package static let group = SettingGroup("Raw rows", [columns, scalar])
+  package static let group = SettingGroup(
+    "Raw rows", [columns, scalar, npy],
+    rules: [.never([columns, scalar], beside: npy, is: true)])
 
   /// Only a decoder needs it. An encoder that writes only features counts those.
   package static let columns = Setting(
-    "columns", .integer(in: DecoderLimits.fieldRange), isRequired: true,
-    option: .value("columns", "n"), effects: .outputForm, help: "The number of columns in a row.")
+    "columns", .integer(in: DecoderLimits.fieldRange), defaultText: "required without `npy`",
+    option: .value("columns", "n"), effects: .outputForm, help: "Numbers in a row.")
 
   package static let scalar = Setting<Precision>(
     "scalar", .choice, default: .float32, option: .value("scalar", "width"), effects: .outputForm,
     help: "The width of the numbers, which are little-endian.")
 
-  /// The number of features that the settings select; nil if the settings are wrong, which `violations` reports.
+  package static let npy = Setting(
+    "npy", .bool, default: false, defaultText: "`true` for a file whose name ends in `.npy`",
+    option: .flag("npy"),
+    help:
+      "Whether the input is a NumPy file: its header tells columns and width. The output is raw rows of "
+      + "the features alone.")
+
+  /// How many features the settings choose; nil if they are wrong, which `violations` tells.
   static func featureCount(in values: SettingValues) -> Int? {
     guard let count = values[columns], let features = values[RecordSettings.features],
       !features.isEmpty
@@ -26,8 +35,10 @@ package enum RawSettings {
   static func violations(
     in values: SettingValues, keepsFormat: Bool
   ) -> [SettingViolation] {
-    // Reading the settings has reported its absence.
-    guard let count = values[columns] else { return [] }
+    guard !values[npy] else { return [] }
+    guard let count = values[columns] else {
+      return [SettingViolation(columns, expected: .value(columns.expected), found: "nothing")]
+    }
     let limit = values[RecordSettings.fields]
     guard count <= limit else {
       return [

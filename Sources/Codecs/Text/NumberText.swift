@@ -28,10 +28,12 @@ extension NumberText {
   /// Appends a part of a text to `output`, with the values of the columns in place of its spans. A missing value
   /// leaves its span unchanged.
   ///
-  /// - Parameter overflow: the spelling of a value beyond the range of the precision; nil for `inf`.
+  /// - Parameters:
+  ///   - overflow: the spelling of a value beyond the range of the precision; else `inf`.
+  ///   - decimal: the character before a fraction.
   static func splice(
     _ text: SplicedText, _ part: Range<BlockOffset>, _ columns: FeatureColumns,
-    _ precision: Precision, overflow: [UInt8]?, into output: ByteBuffer
+    _ precision: Precision, overflow: [UInt8]?, decimal: UInt8, into output: ByteBuffer
   ) {
     let bytes = part.lowerBound.payload.bytes..<part.upperBound.payload.bytes
     let spans = part.lowerBound.payload.items..<part.upperBound.payload.items
@@ -40,16 +42,16 @@ extension NumberText {
     let count =
       switch columns.values {
       case .float32(let values):
-        splice(text, bytes, spans, precision, overflow, values, nil, place)
+        splice(text, bytes, spans, precision, overflow, decimal, values, nil, place)
       case .float64(let values):
-        splice(text, bytes, spans, precision, overflow, nil, values, place)
+        splice(text, bytes, spans, precision, overflow, decimal, nil, values, place)
       }
     output.advance(count)
   }
 
   private static func splice(
     _ text: SplicedText, _ bytes: Range<Int>, _ range: Range<Int>, _ precision: Precision,
-    _ overflow: [UInt8]?, _ floats: [Float]?, _ doubles: [Double]?,
+    _ overflow: [UInt8]?, _ decimal: UInt8, _ floats: [Float]?, _ doubles: [Double]?,
     _ place: UnsafeMutablePointer<UInt8>
   ) -> Int {
     text.bytes.withUnsafeBytes { bytesOfText in
@@ -63,7 +65,8 @@ extension NumberText {
             text, bytes.lowerBound, bytes.upperBound, spans + range.lowerBound, range.count, floats,
             doubles, precision == .float64,
             isLimited ? overflow.assumingMemoryBound(to: CChar.self).baseAddress : nil,
-            overflow.count, UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
+            overflow.count, CChar(bitPattern: decimal),
+            UnsafeMutableRawPointer(place).assumingMemoryBound(to: CChar.self))
         }
       }
     }
@@ -77,9 +80,14 @@ package protocol FormattableNumber {
 }
 
 extension FormattableNumber {
-  /// Appends the text to `output`.
-  package func appendText(to output: ByteBuffer) {
-    output.advance(writeText(to: output.reserve(NumberText.capacity)))
+  /// Appends the text to `output`, with `decimal` before its fraction.
+  package func appendText(to output: ByteBuffer, decimal: UInt8 = UInt8(ascii: ".")) {
+    let place = output.reserve(NumberText.capacity)
+    let count = writeText(to: place)
+    if decimal != UInt8(ascii: ".") {
+      for index in 0..<count where place[index] == UInt8(ascii: ".") { place[index] = decimal }
+    }
+    output.advance(count)
   }
 }
 

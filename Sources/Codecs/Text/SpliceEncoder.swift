@@ -10,6 +10,8 @@ struct SpliceEncoder: RecordEncoder {
   var overflow: [UInt8]?
   /// The spelling of a value that is made missing.
   var missing: [UInt8] = []
+  /// The character before a fraction.
+  var decimal = UInt8(ascii: ".")
 
   func encodePrologue(into output: ByteBuffer) {
     output.append(prologue)
@@ -28,7 +30,7 @@ struct SpliceEncoder: RecordEncoder {
       output.append(text.bytes[start.bytes..<end.bytes])
     } else {
       NumberText.splice(
-        text, part, block.columns, precision, overflow: overflow, into: output)
+        text, part, block.columns, precision, overflow: overflow, decimal: decimal, into: output)
     }
   }
   /// Encodes records of which some features are not normalised.
@@ -53,6 +55,7 @@ struct SpliceEncoder: RecordEncoder {
     guard !written.spans.isEmpty else { return output.append(written.bytes) }
     let all =
       BlockOffset()..<BlockOffset(records: columns.count, payload: written.end)
-    NumberText.splice(written, all, columns, precision, overflow: overflow, into: output)
+    NumberText.splice(
+      written, all, columns, precision, overflow: overflow, decimal: decimal, into: output)
   }
 }

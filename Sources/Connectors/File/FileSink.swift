@@ -19,6 +19,7 @@ extension SinkKind {
         return WholeFileSink(try AtomicFile(replacing: location, in: fileSystem))
       }
     },
+    isCompressed: { OutputName.isCompressed($0[FileSinkSettings.path]) },
     place: { .path(FileSinkSettings.path, in: $0) },
     open: { values in
       let path = values[FileSinkSettings.path]
@@ -70,7 +71,7 @@ private enum FileSinkSettings {
       }
     ])
   static let path = Setting(
-    required: "path", .path, help: "A file, which grows in place.")
+    required: "path", .output(.path), help: "A file, which grows in place.")
   static let rotateSize = Setting(
     "rotate.size", .size(in: 4 << 10...1 << 50),
     help: "At this size the file is complete and a new one begins.")

@@ -7,6 +7,8 @@ package import Storage
 /// Writes a file that gets its name only when it is complete. If the run is killed, a later run can resume it.
 package struct ResumableFileSink: ByteSink {
   package let name: String
+  /// The path that symbolic links at `name` lead to.
+  private let target: String
   private let partial: String
   private let fileSystem: any FileSystem
   private var growing: RotatingFileSink?
@@ -16,14 +18,15 @@ package struct ResumableFileSink: ByteSink {
   private var completed: OutputPosition?
 
   /// Opens nothing. `begin` or `resume` does.
-  package init(_ path: String, in fileSystem: any FileSystem) {
+  package init(_ path: String, in fileSystem: any FileSystem) throws(FileError) {
     name = path
-    let last = path.split(separator: "/").last ?? ""
-    partial = parentDirectory(of: path) + "/." + last + ".evenkeel-partial"
+    target = try fileSystem.resolved(path)
+    let last = target.split(separator: "/").last ?? ""
+    partial = parentDirectory(of: target) + "/." + last + ".evenkeel-partial"
     self.fileSystem = fileSystem
   }
 
-  package var pathOnDisk: String? { parentDirectory(of: name) }
+  package var pathOnDisk: String? { parentDirectory(of: target) }
   package var outputPosition: OutputPosition? { completed ?? growing?.outputPosition }
 
   /// - Throws: an error if the earlier output does not exist any more.
@@ -32,7 +35,7 @@ package struct ResumableFileSink: ByteSink {
       _ = try fileSystem.status(of: partial)
     } catch  where error.isMissing {
       // The earlier run completed the file, and was killed before it could report that.
-      let size = try fileSystem.status(of: name).size
+      let size = try fileSystem.status(of: target).size
       let isComplete =
         position.hasEpilogue == true ? size > position.byteCount : size == position.byteCount
       guard isComplete else { throw error }
@@ -56,6 +59,9 @@ package struct ResumableFileSink: ByteSink {
         // There was none.
       }
       growing = try RotatingFileSink(path: partial, rotation: .init(), in: fileSystem)
+      if let permissions = try? fileSystem.status(of: target).permissions {
+        try fileSystem.setPermissions(permissions, of: partial)
+      }
     }
     try growing?.begin(prologue, endingWith: epilogue)
   }
@@ -83,7 +89,7 @@ package struct ResumableFileSink: ByteSink {
       try growing.write(prologue)
     }
     try growing.finish()
-    try fileSystem.rename(partial, to: name)
-    try fileSystem.syncDirectory(parentDirectory(of: name))
+    try fileSystem.rename(partial, to: target)
+    try fileSystem.syncDirectory(parentDirectory(of: target))
   }
 }

@@ -9,12 +9,22 @@ extension SinkKind {
   package static let standardOutput = SinkKind(
     name: "stdout", settings: SettingGroup("stdout"), trial: .none,
     locate: { location, _ in location == "-" ? factory : nil },
+    isCompressed: { _ in isStandardOutputCompressed() },
     place: { _ in .process },
     open: { _ in factory })
 
   private static let factory: SinkFactory = { _ throws(FileError) in
     try StandardOutputSink()
   }
+}
+
+/// Whether output to stdout is compressed by default: into a pipe or a socket always, on a terminal never, and
+/// into a file if its name says so.
+package func isStandardOutputCompressed() -> Bool {
+  var status = stat()
+  guard isatty(STDOUT_FILENO) == 0, fstat(STDOUT_FILENO, &status) == 0 else { return false }
+  guard status.st_mode & S_IFMT == S_IFREG else { return true }
+  return POSIXFileSystem().linkTarget(of: "/proc/self/fd/1").map(OutputName.isCompressed) ?? false
 }
 
 /// Passes bytes to the reader of the standard output. Never waits for a slow reader.

@@ -10,13 +10,19 @@ extension Checkpoint {
     fromFeatures expected: [String], settings expectedSettings: [String: String]
   ) -> [String] {
     var lines: [String] = []
-    let (known, wanted) = (Set(features), Set(expected))
-    let absent = expected.filter { !known.contains($0) }
-    let extra = features.filter { !wanted.contains($0) }
+    let (known, wanted) = (Set(features.asNames), Set(expected.asNames))
+    let absent = expected.filter { !known.contains(Name($0)) }
+    let extra = features.filter { !wanted.contains(Name($0)) }
     if !absent.isEmpty { lines.append("features: not in the checkpoint: \(listed(absent))") }
     if !extra.isEmpty { lines.append("features: only in the checkpoint: \(listed(extra))") }
+    // As strings, such names are equal.
+    if let name = Set(absent).intersection(extra).min() {
+      lines.append(
+        "features: \(quoted(name)) looks the same and is spelled in other bytes "
+          + "(NFC and NFD of Unicode)")
+    }
     if absent.isEmpty, extra.isEmpty {
-      let moved = zip(expected, features).filter { $0 != $1 }
+      let moved = zip(expected, features).filter { !areSame($0, $1) }
       if let (name, found) = moved.first {
         lines.append(
           "features: \(moved.count) have another order, first expected \(quoted(name)), "

@@ -9,10 +9,12 @@ internal import Synchronization
 /// the path stays unchanged, also when a step fails. If the process is killed, the temporary file stays. It is never
 /// read, and it does not disturb later files.
 ///
-/// A symbolic link at the path is replaced, not followed. A directory, a FIFO or a device at the path is refused,
-/// since the rename would destroy it.
+/// A symbolic link at the path stays, and the file that it leads to is replaced. A file that was there hands its
+/// permissions on. A directory, a FIFO or a device is refused, since replacing it would destroy it.
 package final class AtomicFile: Sendable {
   package let path: String
+  /// The path that symbolic links at `path` lead to.
+  private let target: String
   private let temporaryPath: String
   private let file: any File
   private let fileSystem: any FileSystem
@@ -27,16 +29,21 @@ package final class AtomicFile: Sendable {
   package init(replacing path: String, in fileSystem: any FileSystem) throws(FileError) {
     self.path = path
     self.fileSystem = fileSystem
-    try Self.checkReplaceable(path, in: fileSystem)
-    let directory = parentDirectory(of: path)
+    target = try fileSystem.resolved(path)
+    let permissions = try Self.checkReplaceable(target, path, in: fileSystem)
+    (file, temporaryPath) = try Self.create(in: parentDirectory(of: target), for: path, fileSystem)
+    if let permissions { try fileSystem.setPermissions(permissions, of: temporaryPath) }
+  }
+
+  /// Creates a file with a name of its own in a directory.
+  private static func create(
+    in directory: String, for path: String, _ fileSystem: any FileSystem
+  ) throws(FileError) -> (file: any File, path: String) {
     while true {
-      let number = Self.sequence.wrappingAdd(1, ordering: .relaxed).newValue
-      let name =
-        "\(directory)/\(Self.prefix)\(processIdentifier())-\(number)\(Self.suffix)"
+      let number = sequence.wrappingAdd(1, ordering: .relaxed).newValue
+      let name = "\(directory)/\(prefix)\(processIdentifier())-\(number)\(suffix)"
       do throws(FileError) {
-        file = try fileSystem.open(name, for: .creating)
-        temporaryPath = name
-        return
+        return (try fileSystem.open(name, for: .creating), name)
       } catch  where error.errno == EEXIST {
         // A dead process with the same number left it. Leave it and take the next name.
       } catch {
@@ -78,12 +85,12 @@ package final class AtomicFile: Sendable {
     do throws(FileError) {
       try file.sync()
       try file.close()
-      try fileSystem.rename(temporaryPath, to: path)
+      try fileSystem.rename(temporaryPath, to: target)
     } catch {
       removeTemporary()
       throw error
     }
-    try fileSystem.syncDirectory(parentDirectory(of: path))
+    try fileSystem.syncDirectory(parentDirectory(of: target))
   }
 
   /// Removes the temporary file. Does nothing after `commit()`.
@@ -107,18 +114,20 @@ package final class AtomicFile: Sendable {
     name.hasPrefix(prefix) && name.hasSuffix(suffix)
   }
 
+  /// - Returns: the permissions of the file that is there.
   private static func checkReplaceable(
-    _ path: String, in fileSystem: any FileSystem
-  ) throws(FileError) {
+    _ target: String, _ path: String, in fileSystem: any FileSystem
+  ) throws(FileError) -> UInt32? {
     let status: FileStatus
     do throws(FileError) {
-      status = try fileSystem.status(of: path)
+      status = try fileSystem.status(of: target)
     } catch  where error.isMissing {
-      return
+      return nil
     }
     guard status.kind == .regular else {
       let reason = status.kind == .directory ? EISDIR : ENOTSUP
       throw FileError(operation: .replace, path: path, errno: reason)
     }
+    return status.permissions
   }
 }

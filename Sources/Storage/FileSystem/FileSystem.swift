@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The files of the machine. All code reaches them through this protocol, so that tests can put a simulated file
 /// system in their place.
 ///
@@ -11,6 +13,10 @@ package protocol FileSystem: Sendable {
   func status(of path: String) throws(FileError) -> FileStatus
   /// Whether `path` itself is a symbolic link.
   func isSymbolicLink(_ path: String) -> Bool
+  /// The path that a symbolic link at `path` holds; nil if there is no link.
+  func linkTarget(of path: String) -> String?
+  /// Sets who may read and write the file at `path`.
+  func setPermissions(_ permissions: UInt32, of path: String) throws(FileError)
   /// Renames a file in one step. Replaces a file that has the new name.
   func rename(_ path: String, to newPath: String) throws(FileError)
   func remove(_ path: String) throws(FileError)
@@ -89,8 +95,14 @@ package struct FileStatus: Sendable, Equatable {
   package var size: Int
   /// When the contents last changed, in nanoseconds since 1970.
   package var modifiedNanoseconds: Int
+  /// The nine bits of its permissions; nil if the file system does not tell.
+  package var permissions: UInt32?
 
-  package init(kind: Kind, identity: FileIdentity, size: Int, modifiedNanoseconds: Int = 0) {
+  package init(
+    kind: Kind, identity: FileIdentity, size: Int, modifiedNanoseconds: Int = 0,
+    permissions: UInt32? = nil
+  ) {
+    self.permissions = permissions
     self.kind = kind
     self.identity = identity
     self.size = size
@@ -132,7 +144,21 @@ extension FileSystem {
     try open(path, for: .reading)
   }
 
-  package func isSymbolicLink(_ path: String) -> Bool { false }
+  package func isSymbolicLink(_ path: String) -> Bool { linkTarget(of: path) != nil }
+  package func linkTarget(of path: String) -> String? { nil }
+  package func setPermissions(_ permissions: UInt32, of path: String) throws(FileError) {}
+
+  /// The path that symbolic links at `path` lead to, of a file that may not be there yet.
+  ///
+  /// - Throws: ELOOP for links that lead in a circle.
+  package func resolved(_ path: String) throws(FileError) -> String {
+    var resolved = path
+    for _ in 0..<40 {
+      guard let target = linkTarget(of: resolved) else { return resolved }
+      resolved = target.hasPrefix("/") ? target : parentDirectory(of: resolved) + "/" + target
+    }
+    throw FileError(operation: .open, path: path, errno: ELOOP)
+  }
 
   /// The whole of a regular file, if it has at most `limit` bytes.
   ///

@@ -31,9 +31,18 @@ package struct POSIXFileSystem: FileSystem {
     return FileStatus(status)
   }
 
-  package func isSymbolicLink(_ path: String) -> Bool {
-    var status = stat()
-    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  package func linkTarget(of path: String) -> String? {
+    var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = bytes.withUnsafeMutableBytes { buffer in
+      buffer.withMemoryRebound(to: CChar.self) { characters in
+        characters.baseAddress.map { readlink(path, $0, characters.count) } ?? -1
+      }
+    }
+    return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
+  }
+
+  package func setPermissions(_ permissions: UInt32, of path: String) throws(FileError) {
+    try posix(.open, path) { chmod(path, permissions) }
   }
 
   package func rename(_ path: String, to newPath: String) throws(FileError) {
@@ -129,6 +138,7 @@ extension FileStatus {
     let identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     self.init(
       kind: kind, identity: identity, size: Int(status.st_size),
-      modifiedNanoseconds: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
+      modifiedNanoseconds: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec,
+      permissions: status.st_mode & 0o777)
   }
 }

@@ -14,12 +14,17 @@ package struct ExportFormat: Sendable {
   ) throws(StorageError) {
     let bytes: [UInt8]
     do throws(ContentError) {
-      try checkpoint.validate()
-      bytes = try encode(checkpoint)
+      bytes = try self.bytes(of: checkpoint)
     } catch {
       throw .content(path: path, error)
     }
     try fileSystem.replace(path, with: bytes)
+  }
+
+  /// The checkpoint in this form.
+  package func bytes(of checkpoint: Checkpoint) throws(ContentError) -> [UInt8] {
+    try checkpoint.validate()
+    return try encode(checkpoint)
   }
 }
 

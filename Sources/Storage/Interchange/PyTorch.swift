@@ -58,19 +58,14 @@ extension ImportFormat {
       state[real: tensor] = try file.doubles(name(tensor), count: mean.count)
     }
     let count = name("num_batches_tracked")
-    let batches = file.tensors[count] == nil ? 1 : try file.integer(count)
+    let batches = file.tensors[count] == nil ? 1 : try file.wholeNumber(count)
     let (values, overflow) = batches.multipliedReportingOverflow(by: options.valuesPerBatch)
     guard !overflow else {
       throw .unexpected(
         part: "tensor \(quoted(count))", expected: "a count of batches", found: "\(batches)")
     }
-    state[count: "num_batches_tracked"] = [batches]
-    for moment in ["", "variance_"] {
-      state[count: "evenkeel.moments.\(moment)batches"] = Array(
-        repeating: batches, count: mean.count)
-      state[real: "evenkeel.moments.\(moment)weight"] = Array(
-        repeating: Double(values), count: mean.count)
-    }
+    state.setCounts(
+      batches: mean.map { _ in batches }, values: mean.map { _ in Double(values) })
     return Checkpoint(state, settings: options.epsilon.map { ["epsilon": "\($0)"] } ?? [:])
   }
 

@@ -10,10 +10,19 @@ extension ExportFormat {
 }
 
 extension ImportFormat {
-  /// Reads the JSON of the export with this name. Ignores members with other names beside the state.
+  /// The JSON that the export of that name wrote, or the moments of another tool (`StatisticsJSON`). Members
+  /// with other names are ignored.
   static let json = ImportFormat(name: "json") { bytes, options throws(ContentError) in
-    // First, because a newer version may lack members of this one.
-    let version = try JSON.decode(ReadableVersion.self, from: bytes, part: "file").version
+    let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
+    // First, because a newer version may lack what this one needs.
+    let kind = try JSON.decode(ReadableKind.self, from: bytes, part: "file")
+    guard let version = kind.version else {
+      guard kind.isStatistics else {
+        throw .unexpected(
+          part: "file", expected: "'version', or 'mean', 'variance' and 'count'", found: "neither")
+      }
+      return try JSON.decode(StatisticsJSON.self, from: bytes, part: "file").checkpoint(options)
+    }
     try Checkpoint.checkVersion("\(version)")
     return try JSON.decode(
       ReadableCheckpoint.self, from: bytes, part: "file",
@@ -22,9 +31,19 @@ extension ImportFormat {
   }
 }
 
-/// The format version, which every version of the JSON contains.
-private struct ReadableVersion: Decodable {
-  let version: Double
+/// The members that tell what kind of JSON it is.
+private struct ReadableKind: Decodable {
+  /// In every version of the export's JSON.
+  let version: Double?
+  let isStatistics: Bool
+
+  private enum CodingKeys: CodingKey { case version, mean }
+
+  init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    version = try members.decodeIfPresent(Double.self, forKey: .version)
+    isStatistics = members.contains(.mean)
+  }
 }
 
 /// The name of a member that is only known at run time.

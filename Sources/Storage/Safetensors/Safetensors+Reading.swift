@@ -45,6 +45,13 @@ extension Safetensors {
       throw .unexpected(
         part: "file", expected: "a safetensors file of 8 bytes or more", found: "\(file.count)")
     }
+    if let other = foreignName(of: file) {
+      throw .unexpected(
+        part: "file", expected: "a safetensors file",
+        found:
+          "\(other); save the state with safetensors, or its statistics as JSON (docs/CHECKPOINTS.md)"
+      )
+    }
     let length = file[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= headerLimit else {
       throw .unexpected(
@@ -57,6 +64,14 @@ extension Safetensors {
     }
     return 8..<8 + Int(length)
   }
+}
+
+/// The name of another kind of file with weights of a model, by its first bytes.
+private func foreignName(of file: [UInt8]) -> String? {
+  let pickle: [UInt8] = [0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46]
+  if file.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return "a zip archive of torch.save or Keras" }
+  if file.starts(with: pickle) { return "a file of torch.save" }
+  return file.starts(with: [0x89, 0x48, 0x44, 0x46]) ? "an HDF5 file of Keras" : nil
 }
 
 /// The header's JSON.

@@ -89,6 +89,14 @@ extension Safetensors {
     return integers
   }
 
+  /// One whole number, without dimensions or in a vector of one, as an integer or as a floating-point number.
+  package func wholeNumber(_ name: String) throws(ContentError) -> Int {
+    guard let tensor = tensors[name], [[], [1]].contains(tensor.shape),
+      let value = tensor.integers?.first ?? tensor.doubles?.first.flatMap({ Int(exactly: $0) })
+    else { throw unexpected(name, expected: "one whole number") }
+    return value
+  }
+
   /// An integer without dimensions.
   package func integer(_ name: String) throws(ContentError) -> Int {
     guard let tensor = tensors[name], tensor.shape.isEmpty, let integer = tensor.integers?.first

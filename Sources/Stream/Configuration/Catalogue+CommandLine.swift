@@ -4,13 +4,10 @@ internal import Connectors
 
 extension Catalogue {
   /// The settings of a stream and of its formats, as the help of a command lists them.
-  ///
-  /// - Parameter output: settings of the output that the command has besides.
-  package func commandLineSettings(output: [any SettingDescription]) -> [SettingGroup] {
+  package var commandLineSettings: [SettingGroup] {
     streamSettings.flatMap { group -> [SettingGroup] in
       switch group.title {
       case RecordSettings.records.title: [group] + formats.map(\.settings)
-      case Self.outputTitle: [SettingGroup(group.title, group.settings + output)]
       default: [group]
       }
     }
@@ -21,9 +18,11 @@ extension Catalogue {
   ///
   /// - Parameters:
   ///   - input: the path of the input, whose name may tell the format.
+  ///   - output: the path of the output, whose name may tell settings of its format.
   ///   - own: groups of the command's own.
   package func settings(
-    of input: String, in given: CommandLineSettings, besides own: [SettingGroup] = []
+    of input: String, to output: Setting<String>? = nil, in given: CommandLineSettings,
+    besides own: [SettingGroup] = []
   ) throws(CommandLineError) -> (format: RecordFormat, values: SettingValues) {
     let common = own + streamSettings
     var values = try given.read(common)
@@ -36,11 +35,12 @@ extension Catalogue {
           + formats.map(\.name).joined(separator: "|"))
     }
     values.merge(try given.read([format.settings]))
-    let output = values[outputFormat].flatMap { formats.named($0) } ?? format
-    if output.name != format.name {
-      values.merge(try given.read([output.settings], requiring: false))
+    let written = values[outputFormat].flatMap { formats.named($0) } ?? format
+    if written.name != format.name {
+      values.merge(try given.read([written.settings], requiring: false))
     }
-    try given.check(common + [format.settings], values)
+    suggest(by: input, output.map { values[$0] }, of: format, &values)
+    try given.check(common + [format.settings, written.settings], values)
     if let violation = violations(of: format, in: values).first {
       throw CommandLineError(violation)
     }

@@ -83,6 +83,20 @@ package struct Catalogue: Sendable {
     ]
   }
 
+  /// Sets what the names of the input and the output tell of settings that the user did not set; nil is no
+  /// file.
+  package func suggest(
+    by input: String?, _ output: String?, of format: RecordFormat, _ values: inout SettingValues
+  ) {
+    if let input { format.suggest(by: input, .input, &values) }
+    guard let output else { return }
+    let written = values[outputFormat].flatMap { formats.named($0) } ?? format
+    // Text that passes keeps the form of its input.
+    if written.name != format.name || !format.isText {
+      written.suggest(by: output, .output, &values)
+    }
+  }
+
   /// The settings of sources and sinks that have options. Only a file can give the others.
   package var connectorSettings: [SettingGroup] {
     (sources.map(\.settings) + sinks.map(\.settings)).compactMap { group in

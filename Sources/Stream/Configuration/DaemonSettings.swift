@@ -53,6 +53,12 @@ package enum DaemonSettings {
     },
     list: { (texts) throws(SettingRefusal) in
       if texts == ["off"] { return [] }
+      // The kernel holds the path of a socket in 108 bytes, the last of them 0.
+      let paths = texts.filter { $0.hasPrefix("unix:") }.map { $0.dropFirst("unix:".count) }
+      if let long = paths.first(where: { $0.utf8.count > 107 }) {
+        throw SettingRefusal(
+          expected: "a socket path of at most 107 bytes", found: "one of \(long.utf8.count)")
+      }
       let addresses = texts.compactMap { ControlOptions.Address($0) }
       guard addresses.count == texts.count, (1...mostAddresses).contains(addresses.count) else {
         throw SettingRefusal()

@@ -19,8 +19,10 @@ package struct StreamConfiguration: Sendable {
   /// The settings of all operators.
   package var operatorSettings = SettingValues()
   package var badRecords = BadRecordPolicy.fail
-  /// Whether the source has no end. Records then leave as they come, and batches are also cut by time.
+  /// Whether the source has no end. Records then leave as they come.
   package var isLive = false
+  /// Whether batches are also cut by time.
+  package var cutsByTime = false
   package var decompression = DecompressionOptions()
   /// The most input that it reads in a second.
   package var rate = RateLimits()
@@ -58,8 +60,6 @@ package struct StreamConfiguration: Sendable {
     onSchemaChange = values[StateSettings.onSchemaChange]
     onBadSplit = values[StateSettings.onBadSplit]
     dropsUnknownState = values[StateSettings.dropsUnknown]
-    compressionLevel =
-      values[OutputSettings.compression] == nil ? values[OutputSettings.level] : nil
     batch.size = values[BatchSettings.size]
     batch.maxDelaySeconds = values[BatchSettings.maxDelay]
     batch.maxBytes = values[InputSettings.batchBytes]
@@ -98,7 +98,7 @@ package struct BatchOptions: Sendable {
   package static let greatestSize = 1 << 20
   /// The number of records in a batch; the last one may be shorter.
   package var size = 256
-  /// In live streams, the most seconds between the first record of a batch and its cut.
+  /// If batches are cut by time, the most seconds between the first record of a batch and its cut.
   package var maxDelaySeconds = 1.0
   /// The most memory of one batch, in bytes.
   package var maxBytes = 1 << 30

@@ -18,7 +18,7 @@ extension StreamDefinition {
     }
     let source = SourceDefinition(section, of: name, from: catalogue.sources, claims: &claims)
     let sink = SinkDefinition(section, of: name, from: catalogue.sinks, claims: &claims)
-    let read = Self.settings(section, from: catalogue)
+    let read = Self.settings(section, from: catalogue, source?.location.path, sink?.location.path)
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
     }
@@ -29,6 +29,8 @@ extension StreamDefinition {
     }
     self.name = name
     self.stream = stream
+    self.stream.compressionLevel = OutputSettings.level(
+      values, compressed: sink.kind.isCompressed(sink.values))
     self.source = source
     self.sink = sink
     checkpoint = CheckpointOptions(values)
@@ -59,7 +61,8 @@ extension StreamDefinition {
 
   /// The format and the values of the settings of the stream and its format; nil if something is wrong.
   private static func settings(
-    _ section: ConfigurationSection, from catalogue: Catalogue
+    _ section: ConfigurationSection, from catalogue: Catalogue, _ input: String?,
+    _ output: String?
   ) -> (format: RecordFormat, values: SettingValues)? {
     let kind = section.kind("format", of: catalogue.formats.map(\.name))
     let format = kind.flatMap { catalogue.formats.named($0.name) }
@@ -68,6 +71,7 @@ extension StreamDefinition {
       return nil
     }
     values.merge(ofFormat)
+    catalogue.suggest(by: input, output, of: format, &values)
     guard section.check(catalogue.streamSettings + [format.settings], values) else { return nil }
     let violations = catalogue.violations(of: format, in: values)
     for violation in violations { section.report(violation) }

@@ -46,6 +46,9 @@ package enum BatchSettings {
 
   package static let maxDelay = Setting(
     "batch.max_delay", .seconds(in: 0...86_400), default: BatchOptions().maxDelaySeconds,
+    option: .value(
+      "max-delay", "duration",
+      help: "Cut a batch at most this long after its first record; by default time cuts none."),
     help: "Live sources: a batch is cut at most this long after its first record.")
 
   package static let minSize = Setting(
@@ -88,17 +91,33 @@ package enum BadRecordSettings {
 /// The settings of the output's compression.
 package enum OutputSettings {
   package static let compression = Setting(
-    "compression", compressionType, defaultText: "on",
-    help: "`off` leaves the output uncompressed.")
+    "compression", compressionType, defaultText: "by the sink",
+    option: .flag("no-compress", means: "off", help: "Write the output uncompressed."),
+    help: "Whether the output is compressed, `on` or `off`. By default a file is if its name ends "
+      + "in `.zst`, and other sinks are.")
 
   package static let level = Setting(
     "compression.level", .integer(in: ZstdCompressor.levels), default: 1,
-    option: .value("level", "n"), help: "The zstd level of the output.")
+    option: .value("level", "n"),
+    help: "The zstd level of the output. A level that is given compresses a file of any name.")
+
+  /// The zstd level of an output; nil leaves it uncompressed.
+  ///
+  /// - Parameter isDefault: whether the sink compresses if the settings do not say.
+  package static func level(_ values: SettingValues, compressed isDefault: Bool) -> Int? {
+    let isCompressed =
+      switch values[compression] {
+      case "off": false
+      case "on": true
+      default: isDefault || values.isGiven(level) || values.isGiven(section: "compression")
+      }
+    return isCompressed ? values[level] : nil
+  }
 
   private static let compressionType = SettingType<String>(
-    expected: "a mapping or off", words: ["off"], text: { $0 },
+    expected: "a mapping, on or off", words: ["on", "off"], text: { $0 },
     parse: { (text) throws(SettingRefusal) in
-      guard text == "off" else { throw SettingRefusal() }
+      guard text == "on" || text == "off" else { throw SettingRefusal() }
       return text
     })
 }

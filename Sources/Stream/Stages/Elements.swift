@@ -32,7 +32,7 @@ enum IngestedItem: Sized, Sendable {
 }
 
 /// A bad record that was dropped from its stream.
-package struct RejectedRecord: Sendable {
+package struct RejectedRecord: Sendable, CustomStringConvertible {
   /// The number of the record, from 1.
   var record: Int
   /// The offset of its first byte in the decompressed stream.
@@ -40,6 +40,10 @@ package struct RejectedRecord: Sendable {
   var fault: RecordFault
   /// The record with its line end; empty if no consumer needs it.
   var bytes: [UInt8]
+
+  package var description: String {
+    "record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
+  }
 }
 
 extension [RejectedRecord] {

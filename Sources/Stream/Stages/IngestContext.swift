@@ -72,7 +72,7 @@ struct IngestContext: Sendable {
     }
     return SplitReader(
       split, at: start, shownName: configuration.isLive ? start.name : "", decoder: decoder,
-      decompression: configuration.decompression, prologue: isReopened ? prologue : [])
+      of: format, decompression: configuration.decompression, prologue: isReopened ? prologue : [])
   }
 
   /// - Throws: an error if a batch with this number of features would be too large.

@@ -25,7 +25,7 @@ extension IngestStage {
     let (outcome, bytes, progress) = batch.records.add { reader.decode(into: &$0, limit: $1) }
     batch.records.isInsideUnit = progress.isInsideUnit
     if let prologue = progress.prologue { opening?.prologue = prologue }
-    if batch.cutsAt == nil, context.configuration.isLive, batch.records.tail > 0 {
+    if batch.cutsAt == nil, context.configuration.cutsByTime, batch.records.tail > 0 {
       batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
     }
     position = reader.position()
@@ -90,11 +90,13 @@ extension IngestStage {
   ) throws(SplitFailure) {
     do throws(StreamError) {
       guard var opening else { return try open(found, emit) }
-      guard found.columns != opening.columns || found.schema != opening.schema else { return }
+      guard !areSame(found.columns, opening.columns) || found.schema != opening.schema else {
+        return
+      }
       let fault = InputFault.columns(
         split: reader.shownName, expected: opening.columns, found: found.columns)
       guard context.configuration.onSchemaChange == .newFile,
-        Set(found.columns).isSuperset(of: opening.schema.names)
+        Set(found.columns.asNames).isSuperset(of: opening.schema.names.asNames)
       else { throw .badInput(stream: context.configuration.name, fault) }
       opening.columns = found.columns
       opening.prologue = found.prologue

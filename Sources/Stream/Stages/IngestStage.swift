@@ -17,6 +17,8 @@ internal import Synchronization
 /// taken.
 struct IngestStage: Stage {
   private static let readBytes = 128 << 10
+  /// A pipe that was empty for so long has nothing more to give for now.
+  private static let idleSeconds = 0.01
 
   /// The phase of the stage.
   private enum Phase {
@@ -38,7 +40,9 @@ struct IngestStage: Stage {
   var checkpoints: CheckpointPolicy
   var rate: RateLimit
   private var phase = Phase.reading
-  /// The position after the last record taken.
+  /// When the source last ran empty; nil since it has given bytes.
+  private var idleSince: Instant?
+  /// After the last record taken.
   var position = StreamPosition()
   var hasEmittedSinceIdle = false
 
@@ -127,6 +131,7 @@ struct IngestStage: Stage {
     }
     switch event {
     case .data(let split, .bytes(let count)):
+      idleSince = nil
       bytes.advance(count)
       context.metrics.inputByteCount.add(count, ordering: .relaxed)
       rate.take(bytes: count)
@@ -151,9 +156,9 @@ struct IngestStage: Stage {
 
   private mutating func noMoreBytes(of split: SplitID) throws(StreamError) {
     guard var reader = splits.take(split) else { return }
-    if reader.end(mayBeTorn: source.endsAnywhere) > 0 {
+    if let torn = reader.end(mayBeTorn: source.endsAnywhere) {
       let fault = RecordFault(expected: "the rest of a record", found: "the end of its producer")
-      leaveOut(fault, [], record: reader.records + 1, byteOffset: reader.byteOffset)
+      leaveOut(fault, torn, record: reader.records + 1, byteOffset: reader.byteOffset)
     }
     splits.put(reader)
   }
@@ -164,7 +169,7 @@ struct IngestStage: Stage {
   ) throws(StreamError) -> Progress {
     try emitRejected(emit)
     emitWhole(emit)
-    if context.configuration.isLive { emitTail(emit) }
+    if isWorthEmitting() { emitTail(emit) }
     checkpoints.lookAtClock()
     if checkpoints.isDue { try emitBarrier(emit) }
     if hasEmittedSinceIdle {
@@ -175,11 +180,26 @@ struct IngestStage: Stage {
     var awaiting = awaiting
     let untilCut = batch.cutsAt.map { $0.seconds(since: context.clock.now()) }
     let untilBarrier = batch.hasLeftWhole ? checkpoints.secondsUntilDue : nil
-    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier].compactMap(\.self).min()
+    let untilTail =
+      batch.records.tail > 0
+      ? idleSince.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
+    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail].compactMap(\.self)
+      .min()
     return .waits(awaiting)
   }
 
-  /// Cuts the last batch, unless a later run reads its records again and cuts it at the same record.
+  /// Whether the records at hand of the open batch leave now that the source has nothing more.
+  ///
+  /// Between two programs a pipe runs empty all the time: there, they leave after a moment.
+  private mutating func isWorthEmitting() -> Bool {
+    if context.configuration.isLive { return true }
+    let now = context.clock.now()
+    let since = idleSince ?? now
+    idleSince = since
+    return now >= since + Self.idleSeconds
+  }
+
+  /// Cuts the last batch, unless a later run reads its records again and cuts it where it would have been.
   private mutating func finish(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {

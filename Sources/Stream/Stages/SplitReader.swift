@@ -35,6 +35,8 @@ struct SplitReader: Sendable {
   let shownName: String
   private var decompressor: InputDecompressor
   private var decoder: any RecordDecoder
+  /// The format of the records, by which files of another kind are told.
+  private let form: (name: String, isText: Bool)
   private var compressed = ByteBuffer()
   private let window = ByteBuffer()
   private var bytesToSkip: Int
@@ -63,12 +65,13 @@ struct SplitReader: Sendable {
   ///   - prologue: bytes that the decoder sees before those of the split.
   init(
     _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
-    decompression: DecompressionOptions, prologue: [UInt8] = []
+    of format: RecordFormat, decompression: DecompressionOptions, prologue: [UInt8] = []
   ) {
     self.split = split
     name = start.name
     self.shownName = shownName
     self.decoder = decoder
+    form = (format.name, format.isText)
     maxGrowth = decompression.maxGrowth
     decompressor = InputDecompressor(
       decompression.codec, at: start.container, byteOffset: start.byteOffset)
@@ -99,15 +102,16 @@ struct SplitReader: Sendable {
 
   /// Records that no more bytes follow.
   ///
-  /// - Parameter mayBeTorn: whether bytes after the last line end, or without a whole frame, are an incomplete
-  ///   record. Such a record is dropped.
-  /// - Returns: the number of bytes dropped.
-  mutating func end(mayBeTorn: Bool) -> Int {
+  /// - Parameter mayBeTorn: whether what follows the last line end, or is no whole frame, is a record
+  ///   that was cut off; it is dropped then.
+  /// - Returns: the bytes dropped, as far as they are decompressed; nil if there are none.
+  mutating func end(mayBeTorn: Bool) -> [UInt8]? {
     end = .seen
     needsBytes = false
-    guard mayBeTorn, !decompressor.endsWithFrame else { return 0 }
+    guard mayBeTorn, !decompressor.endsWithFrame else { return nil }
     end = .torn
-    return window.count + compressed.count
+    guard window.count + compressed.count > 0 else { return nil }
+    return Array(window.readable) + (decompressor.isCompressed ? [] : Array(compressed.readable))
   }
 
   /// Whether the rest of the split is dropped.
@@ -187,7 +191,15 @@ struct SplitReader: Sendable {
 
   /// Looks at the start of the split. Returns nil if it needs more bytes.
   mutating func open() throws(RecordFault) -> StreamOpening? {
-    guard bytesToSkip == 0,
+    guard bytesToSkip == 0 else { return nil }
+    if !isResumed, prologue.isEmpty {
+      let start = Array(window.readable.prefix(ForeignInput.mostBytes))
+      if end != .windowed, ForeignInput.isUndecided(start, isText: form.isText) { return nil }
+      if let fault = ForeignInput.fault(in: start, for: form.name, isText: form.isText) {
+        throw fault
+      }
+    }
+    guard
       let found = try decoder.open(InputWindow(bytes: window.readable, isLast: end == .windowed))
     else { return nil }
     opening = found

@@ -1,6 +1,6 @@
 internal import Configuration
+internal import Connectors
 internal import Dataflow
-internal import Glibc
 internal import Stream
 
 /// The settings of commands that a configuration file does not have.
@@ -10,17 +10,17 @@ enum CommandSettings {
   static let running = SettingGroup("Running", [threads, jsonSummary, DaemonSettings.logFormat])
 
   static let output = Setting(
-    nil, .shellPath, default: "-", option: .value("output", "path", short: "o"),
+    nil, .output(.shellPath), default: "-", option: .value("output", "path", short: "o"),
     help:
-      "The output file; `-` is stdout. The output is compressed if the name ends in `.zst`, or if it "
-      + "is stdout and stdout is no terminal.")
+      "Where the output goes; `-` is stdout. A file is compressed if its name ends in `.zst`, and so is a pipe."
+  )
 
   static let checkpointIn = Setting(
     nil, .shellPath, option: .value("checkpoint-in", "file"), help: "The checkpoint to start from.")
 
   static let checkpointOut = Setting(
-    nil, .shellPath, option: .value("checkpoint-out", "file"),
-    help: "The file for the checkpoint at the end.")
+    nil, .fileOnly, option: .value("checkpoint-out", "file"),
+    help: "Where the checkpoint of the end goes.")
 
   static let deadLetters = Setting(
     nil, .shellPath, option: .value("dead-letters", "file"),
@@ -30,9 +30,6 @@ enum CommandSettings {
     nil, .shellPath, option: .value("resume", "directory"),
     help: "Keep the state in this directory. If the run is killed, the next one resumes it exactly."
   )
-
-  static let noCompress = Setting(
-    nil, .bool, default: false, option: .flag("no-compress"), help: "Write stdout uncompressed.")
 
   static let threads = Setting(
     nil, .integer(in: 1...mostThreads), default: min(StageThreads.usableProcessors, mostThreads),
@@ -46,9 +43,19 @@ enum CommandSettings {
 
   /// The zstd level of an output; nil if it is not compressed.
   static func outputLevel(_ values: SettingValues) -> Int? {
-    let (output, level) = (values[output], values[OutputSettings.level])
-    if output.hasSuffix(".zst") { return level }
-    let isCompressed = output == "-" && !values[noCompress] && isatty(STDOUT_FILENO) == 0
-    return isCompressed ? level : nil
+    let path = values[output]
+    return OutputSettings.level(
+      values,
+      compressed: path == "-" ? isStandardOutputCompressed() : OutputName.isCompressed(path))
   }
+}
+
+extension SettingType<String> {
+  /// A path that is no `-`, for a file that cannot go where the output goes.
+  fileprivate static let fileOnly = SettingType(
+    expected: "a file", text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      guard text != "-" else { throw SettingRefusal(hint: "the output goes to stdout") }
+      return try shellPath.parse([text])
+    })
 }

@@ -19,7 +19,7 @@ struct Export: ParsableCommand {
   @Option(help: "pytorch, folded or json.")
   var to: String
 
-  @Option(name: [.short, .long], help: "The file to write.")
+  @Option(name: [.short, .long], help: "The file to write, or - for stdout.")
   var output: String
 
   func run() throws {
@@ -27,7 +27,13 @@ struct Export: ParsableCommand {
       throw unknownFormat("--to", to, BuiltInExports.all.map(\.name))
     }
     do {
-      try format.write(try CheckpointFile.read(checkpoint, .toShow), to: output)
+      let state = try CheckpointFile.read(checkpoint, .toShow)
+      guard output == "-" else { return try format.write(state, to: output) }
+      do {
+        try writeToStandardOutput(try format.bytes(of: state))
+      } catch let error as ContentError {
+        throw StorageError.content(path: "stdout", error)
+      }
     } catch {
       throw CommandFailure(error)
     }

@@ -24,7 +24,7 @@ struct Generate: DescribedCommand {
       "Output",
       [
         CommandSettings.output, format, RawSettings.scalar, OutputSettings.level,
-        CommandSettings.noCompress,
+        OutputSettings.compression,
       ]),
   ]
 

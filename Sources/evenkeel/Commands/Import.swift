@@ -9,8 +9,8 @@ struct Import: ParsableCommand {
     abstract: "Makes a checkpoint from another tool's state.",
     discussion: """
       pytorch: a safetensors file with running_mean and running_var, and weight, bias and \
-      num_batches_tracked if the file has them.
-      json: a file that export --to json wrote.
+      num_batches_tracked if they are there.
+      json: what export --to json wrote, or features, mean, variance and count of another tool.
       """)
 
   @Argument(help: "The file to read.")
@@ -19,13 +19,11 @@ struct Import: ParsableCommand {
   @Option(help: "pytorch or json.")
   var from: String
 
-  @Option(name: [.short, .long], help: "The checkpoint to write.")
+  @Option(name: [.short, .long], help: "The checkpoint to write, or - for stdout.")
   var output: String
 
   @Option(
-    help:
-      "pytorch: the names of the features, in order. The default is those in the file, or f0, f1, …."
-  )
+    help: "The names of the features, in order; else those in the file, or f0, f1, ….")
   var features: String?
 
   @Option(help: "pytorch: the prefix of the tensors' names, such as 'bn1.'.")
@@ -33,10 +31,10 @@ struct Import: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "pytorch: values in a batch, for half-lives and cumulative totals.", valueName: "n"))
+      "Values in a batch, for half-lives and cumulative totals.", valueName: "n"))
   var valuesPerBatch = 0
 
-  @Option(help: ArgumentHelp("pytorch: ε of the module, which its state lacks.", valueName: "e"))
+  @Option(help: ArgumentHelp("ε of the module, which its state lacks.", valueName: "e"))
   var epsilon: Double?
 
   func run() throws {
@@ -49,7 +47,13 @@ struct Import: ParsableCommand {
     options.valuesPerBatch = valuesPerBatch
     options.epsilon = epsilon
     do {
-      try CheckpointFile.write(try format.read(file, options: options), to: output)
+      let checkpoint = try format.read(file, options: options)
+      guard output == "-" else { return try CheckpointFile.write(checkpoint, to: output) }
+      do {
+        try writeToStandardOutput(try checkpoint.serialized())
+      } catch let error as ContentError {
+        throw StorageError.content(path: "stdout", error)
+      }
     } catch {
       throw CommandFailure(error)
     }

@@ -20,12 +20,10 @@ struct Normalize: DescribedCommand {
 
   private static let catalogue = Catalogue.builtIn
   /// The groups of settings that only the command has.
-  private static let own = [
-    CommandSettings.files, SettingGroup("", [CommandSettings.noCompress]), CommandSettings.running,
-  ]
+  private static let own = [CommandSettings.files, CommandSettings.running]
 
   static let settings =
-    [CommandSettings.files] + catalogue.commandLineSettings(output: [CommandSettings.noCompress])
+    [CommandSettings.files] + catalogue.commandLineSettings
     + catalogue.connectorSettings + [CommandSettings.running]
 
   @Argument(help: "A path, or - for stdin.")
@@ -48,11 +46,13 @@ struct Normalize: DescribedCommand {
   private func streamConfiguration(
     _ given: CommandLineSettings
   ) throws -> (StreamConfiguration, SettingValues) {
-    let (format, values) = try Self.catalogue.settings(of: input, in: given, besides: Self.own)
+    let (format, values) = try Self.catalogue.settings(
+      of: input, to: CommandSettings.output, in: given, besides: Self.own)
     let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
     var configuration = try StreamConfiguration(
       name: name, format: format, values, from: Self.catalogue, in: POSIXFileSystem())
     configuration.compressionLevel = CommandSettings.outputLevel(values)
+    configuration.cutsByTime = values.isGiven(BatchSettings.maxDelay)
     return (configuration, values)
   }
 

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import ControlPlane
 internal import Dispatch
 internal import Glibc
+internal import Records
 internal import Stream
 internal import Supervision
 
@@ -135,12 +136,8 @@ func topTable(_ answer: StreamsView) -> [String] {
   return lines
 }
 
-/// Text from a daemon without control characters, which could control the terminal.
-private func onOneLine(_ text: String) -> String {
-  String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
-}
+/// Text from a daemon as it may stand on a terminal: control characters would steer it.
+private func onOneLine(_ text: String) -> String { printable(text) }
 
 /// A rounded number. A number from the network may not fit into Int.
 private func whole(_ value: Double) -> Int {

@@ -7,6 +7,7 @@ package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
   private let maxWindowLog: Int
 
   package static let name = "zstd"
+  package static let fileExtension = "zst"
   /// A frame, and a skippable frame.
   package static let magics = [
     Magic([0x28, 0xB5, 0x2F, 0xFD]),
