@@ -95,7 +95,7 @@ struct CompressionCodecTests {
     #expect(nothing.endsWithFrame)
   }
 
-  @Test func `what it refuses is told with the offset of the frame`() {
+  @Test func `a refused frame is an error with its offset`() {
     func error(_ input: [UInt8], _ decompressor: InputDecompressor) -> String? {
       var decompressor = decompressor
       return ZstdInput.read(input, chunk: 1, &decompressor).error

@@ -61,7 +61,7 @@ struct NDJSONDecoderTests {
       try NDJSONReading(#"{"a":1,"o":{"b":null}}"#, ndjsonOptions("a", "o.b")).rows == [[1, nil]])
   }
 
-  @Test func `what matches nothing is a fault at once`() {
+  @Test func `a feature that matches nothing is a fault at once`() {
     #expect(throws: RecordFault.self) { try NDJSONReading(#"{"temp":1}"#, ndjsonOptions("x*")) }
     #expect(throws: RecordFault.self) { try NDJSONReading(#"{"e":null}"#, ndjsonOptions("e[0]")) }
     #expect(throws: RecordFault.self) { try NDJSONReading(#"{"e":[1]}"#, ndjsonOptions("e[1]")) }
@@ -215,7 +215,7 @@ struct NDJSONDecoderTests {
     }
   }
 
-  @Test func `what was looked through without a line end is not looked at again`() {
+  @Test func `the bytes of an incomplete line are scanned once`() {
     var lines = LineCutter(limit: 100)
     func line(in bytes: [UInt8]) -> Range<Int>? {
       bytes.withUnsafeBufferPointer { bytes in

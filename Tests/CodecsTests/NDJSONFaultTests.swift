@@ -40,7 +40,7 @@ struct NDJSONFaultTests {
     #"{"a":1.}"#, #"{"a":-}"#, #"{"a":1e}"#, #"{"a":nan}"#, #"{"a":inf}"#, #"{"a":1/**/}"#,
     #"{"x":{"y":}},"a":1}"#, "{", "{\"", "{\"a", "{\"a\"", "{\"a\":",
   ])
-  func `what is not JSON is refused, wherever it stands`(line: String) throws {
+  func `a line that is not JSON is refused`(line: String) throws {
     let fault = try #require(try fault(Array(line.utf8)))
     #expect(fault.hasPrefix("expected valid JSON, found "), "\(fault)")
   }
@@ -73,7 +73,7 @@ struct NDJSONFaultTests {
     (#""abc""#, #"'"abc"'"#), ("true", "'true'"), ("{\"x\":[1]}", "'{\"x\":[1]}'"),
     ("[ 1 ]", "'[ 1 ]'"), ("1e999", "'1e999'"), ("-1e999", "'-1e999'"),
   ])
-  func `what is no number is invalid`(value: String, shown: String) throws {
+  func `a value that is not a number is invalid`(value: String, shown: String) throws {
     let line = Array("{\"a\": \(value) ,\"x\":0}".utf8)
     #expect(try fault(line) == "expected a number in feature 'a', found \(shown)")
     let input = Array("{\"a\":0}\n".utf8) + line

@@ -154,7 +154,7 @@ private func read(_ arguments: [String]) throws -> SettingValues {
     #expect(try read(["--no-pack"])[Made.isPacked] == "off")
   }
 
-  @Test func `what a variable gave is not told`() throws {
+  @Test func `an error does not show the value of a variable`() throws {
     #expect(
       try read("name: n\nbatch: { size: '${S}' }\ncolour: ${C}", ["S": "secret", "C": "gren"])
         .errors
@@ -183,7 +183,7 @@ private func read(_ arguments: [String]) throws -> SettingValues {
     #expect(error.map { "\($0)" } == says)
   }
 
-  @Test func `what is no setting is left, and refused if the command does not know it`() throws {
+  @Test func `other arguments are left, and refused if the command does not know them`() throws {
     let arguments = ["in", "--clip", "-1.5", "--other", "x", "-", "--", "--clip"]
     let left = try CommandLineSettings(arguments, of: [Made.group], others: nil).rest
     #expect(left == ["in", "--other", "x", "-", "--", "--clip"])

@@ -17,7 +17,7 @@ import Testing
     ("[a]: 1", "1:1: expected a name as the key"),
     ("a: b\u{7}", "1:5: not YAML: control characters are not allowed"),
   ])
-  func `what is no mapping of YAML is told with its place`(text: String, says: String) {
+  func `a text that is not a mapping is refused with its place`(text: String, says: String) {
     let found = errors(text)
     #expect(found.count == 1 && found[0].hasPrefix(says), "\(found)")
   }
@@ -95,7 +95,7 @@ import Testing
     #expect(document.root.value("same.deep.x", .integer(in: 0...9)) == 1)
   }
 
-  @Test func `what is merged must be a mapping`() {
+  @Test func `only a mapping can be merged`() {
     #expect(errors("<<: 5") == ["1:5: expected a mapping to merge, found '5'"])
   }
 

@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test(arguments: ["", "s", "5", "-5s", "+5s", "1e3s", "5 minutes", "1h30m", ".5s", "5S", "1..5s"])
-  func `what is no duration is refused`(text: String) {
+  func `a text that is not a duration is refused`(text: String) {
     #expect(parseSeconds(text) == nil)
   }
 
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test(arguments: ["", "1", "GiB", "-1B", "1K", "1kib", "99999999999999TiB", "0x10B", "1 Gi B"])
-  func `what is no size is refused`(text: String) {
+  func `a text that is not a size is refused`(text: String) {
     #expect(parseBytes(text) == nil)
   }
 

@@ -169,7 +169,7 @@ extension LiveSourceTests {
       #expect(second.source.takeDoneChanges().added.count == 1)
     }
 
-    @Test func `what is gone from the directory is forgotten, and its name is free`() throws {
+    @Test func `a removed file is forgotten, and its name can be used again`() throws {
       try folder.write("one", to: "a")
       var source = try open()
       #expect(try source.drain() == ["0:one", "0 ended"])

@@ -89,7 +89,7 @@ import Testing
     #expect(try openDescriptors(leadingTo: directory.file("out")) == 0)
   }
 
-  @Test func `what is no FIFO is refused and stays`() throws {
+  @Test func `anything but a FIFO is refused and stays`() throws {
     #expect(throws: FileError.self) { try FIFOSink(path: directory.file("none"), create: false) }
     close(Glibc.open(directory.file("out"), O_CREAT | O_WRONLY, 0o600))
     #expect(throws: FileError.self) { try open() }

@@ -42,7 +42,7 @@ extension LiveSourceTests {
       #expect(!source.isReady())
     }
 
-    @Test func `what was written before the source looked is read`() throws {
+    @Test func `bytes that were written before the first read are read`() throws {
       var source = SourceDriver(try FIFOSource(folder("in"), create: true))
       let writer = try Producer.writing(folder("in"))
       writer.write("gone already")
@@ -87,7 +87,7 @@ extension LiveSourceTests {
       #expect(try next.drain() == ["0:after\n"])
     }
 
-    @Test func `what is no FIFO is refused`() throws {
+    @Test func `anything but a FIFO is refused`() throws {
       try folder.write("", to: "file")
       for create in [false, true] {
         #expect(throws: FileError(operation: .open, path: folder("file"), errno: ENOTSUP)) {

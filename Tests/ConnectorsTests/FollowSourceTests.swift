@@ -26,7 +26,7 @@ extension LiveSourceTests {
 
     init() throws { folder = try SourceFolder() }
 
-    @Test func `what is there is read, and then what is added`() throws {
+    @Test func `the source reads the file, and then the bytes that are appended`() throws {
       try folder.write("a\n", to: "log")
       var source = try follow()
       #expect(try source.drain() == ["0:a\n"])

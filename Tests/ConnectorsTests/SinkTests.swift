@@ -101,7 +101,7 @@ import Testing
     #expect(self.kind(of: location) == kind)
   }
 
-  @Test func `what the process has open is written to as it stands`() throws {
+  @Test func `a descriptor that the process has open is written to as it is`() throws {
     let path = directory.file("out.csv")
     let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
     try #require(descriptor >= 0)

@@ -165,7 +165,7 @@ private final class TestServer {
     #expect(sink.droppedWrites == 5)
   }
 
-  @Test func `what no server can mend is an error`() throws {
+  @Test func `a dial that no server can mend is an error`() throws {
     let path = String(repeating: "x", count: 200)
     var sink = try open { () throws(FileError) in try .dial(path: path) }
     #expect(throws: FileError.self) { try sink.push() }

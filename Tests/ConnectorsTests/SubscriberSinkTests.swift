@@ -45,7 +45,9 @@ import Testing
     #expect(readers.map(\.text) == ["head;one;two;three;", "head;two;three;", "head;three;"])
   }
 
-  @Test func `who comes before the stream has begun gets the prologue too`() throws {
+  @Test func `a subscriber that connects before the start of the stream also gets the prologue`()
+    throws
+  {
     let socket = try ListeningSocket(path: path, mode: 0o600, backlog: 8)
     var sink = try SubscriberSink(
       name: path, endpoint: .listening(socket), settings: SubscriberSettings())

@@ -126,7 +126,7 @@ extension LiveSourceTests {
       "127.0.0.1:-1", "127.1:1", "::1:80", "[::1]", "[::1]:", "[127.0.0.1]:1", "[localhost]:1",
       "example.org:80", "127.0.0.1:80 ", "[]:1",
     ])
-    func `what is no address is refused`(text: String) {
+    func `a text that is not an address is refused`(text: String) {
       #expect(InternetAddress(text) == nil)
       #expect((try? SettingType.address.parse([text])) == nil)
     }

@@ -243,7 +243,7 @@ extension LiveSourceTests {
     }
 
     @Test(arguments: ["", "0800", "1777", "rw-rw----", "+600", "-1", "0o600", "6 0"])
-    func `what is no permissions is refused`(text: String) {
+    func `a text that is not a mode is refused`(text: String) {
       #expect((try? SettingType<UInt32>.permissions.parse([text])) == nil)
     }
   }

@@ -178,7 +178,9 @@ import Testing
     ("POST", "/api/v1/streams/weather/mode", 405, "PUT"),
     ("get", "/healthz", 405, "GET, HEAD"),
   ])
-  func `what is not there is refused`(method: String, path: String, status: Int, allow: String?)
+  func `an unknown path or method is refused`(
+    method: String, path: String, status: Int, allow: String?
+  )
     async throws
   {
     try await TestServer.run(fake) { server in
@@ -232,7 +234,7 @@ import Testing
     }
   }
 
-  @Test func `what a name holds cannot steer a terminal`() async throws {
+  @Test func `a name with control characters is escaped`() async throws {
     let name = "a\u{1B}]0;x\u{7}\u{7F}\u{9B}1m"
     let fake = FakeSupervision([.made("s")], features: ["s": [.made(name)]])
     try await TestServer.run(fake) { server in

@@ -158,7 +158,7 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
-  @Test func `what came before a silence is kept within the interval, and once`() throws {
+  @Test func `records before an idle time are saved once within the interval`() throws {
     let place = try Workplace()
     let daemon = try Daemon(
       in: place,

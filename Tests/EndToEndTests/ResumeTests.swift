@@ -75,7 +75,7 @@ import Testing
     #expect(try place.read("out.csv") == place.read("whole.csv"))
   }
 
-  @Test func `what was done is not read again`() throws {
+  @Test func `an input that was read to its end is not read again`() throws {
     let whole = try breakOff()
     let finished = try normalize()
     #expect(finished.exitCode == 0, "\(finished.errors)")
@@ -118,7 +118,7 @@ import Testing
     try expectWhole()
   }
 
-  @Test func `where no state is whole the run does not start`() throws {
+  @Test func `the run does not start if every checkpoint is damaged`() throws {
     _ = try breakOff()
     for generation in try generations { try place.write("state/" + generation, [1, 2, 3]) }
     let finished = try normalize()

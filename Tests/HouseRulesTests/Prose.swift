@@ -74,10 +74,11 @@ extension SourceFile {
       let strings = code.split(separator: "\"", omittingEmptySubsequences: false).enumerated()
         .filter { !$0.offset.isMultiple(of: 2) }.map(\.element)
       let names = code.contains("func `") ? code.split(separator: "`").dropFirst().prefix(1) : []
-      return (strings + names).map {
-        // Where a string begins, a sentence may be under way.
-        Prose(lines: [(index + 1, String($0))], beginsSentence: false)
-      }
+      // A string may begin in the middle of a sentence.
+      let texts = strings.map { Prose(lines: [(index + 1, String($0))], beginsSentence: false) }
+      // The name of a test is a sentence that begins with a small letter.
+      return texts
+        + names.map { Prose(lines: [(index + 1, $0.prefix(1).uppercased() + $0.dropFirst())]) }
     }
   }
 

@@ -14,6 +14,7 @@ import Testing
     ("Sources/A/A.swift", "let x = 1  // Who made it.", 1),
     ("Sources/A/A.swift", "throw E(\"opened anew\")", 1),
     ("Tests/A/A.swift", "@Test func `a reader that comes behind another waits`() {}", 1),
+    ("Tests/A/A.swift", "@Test func `what is read is written`() {}", 1),
     ("Sources/A/A.cpp", "// The byte behind it.", 1),
     ("Sources/A/A.swift", "/// Goes ahead of\n/// the others.", 1),
     ("docs/a.md", "# A\n\nIt runs.\nWhere it stops, it stops.", 4),

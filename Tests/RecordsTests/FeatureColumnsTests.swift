@@ -39,7 +39,7 @@ import Testing
     #expect(wide[record: 1, feature: 0] == 0.1)
   }
 
-  @Test func `what was changed stands even where the change threw`() {
+  @Test func `a change stays even if its closure throws`() {
     struct Refused: Error {}
     var batch = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
     #expect(throws: Refused.self) {

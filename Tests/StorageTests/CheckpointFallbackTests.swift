@@ -79,8 +79,7 @@ import Testing
     #expect(try store.newest()?.checkpoint == checkpoint(3))
   }
 
-  @Test func `what is gone back to is the newest, and what was passed over for it is gone`() throws
-  {
+  @Test func `an older checkpoint becomes the newest, and the skipped ones are removed`() throws {
     let store = try store(keep: 3)
     for number in 1...4 { try store.write(checkpoint(number)) }
     let whole = try files.contents(of: path(3), limit: 1 << 20)

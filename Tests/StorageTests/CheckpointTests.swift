@@ -26,7 +26,7 @@ struct CheckpointTests {
     #expect(try Checkpoint(serialized: golden("checkpoint-v2.safetensors")) == expected)
   }
 
-  @Test func `what is written is read back exactly`() throws {
+  @Test func `a written checkpoint is read back exactly`() throws {
     var random = SeededGenerator()
     for count in [0, 1, 2, 17, 1000] {
       var checkpoint = randomCheckpoint(count, using: &random)

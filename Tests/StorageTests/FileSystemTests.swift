@@ -18,7 +18,7 @@ struct FileSystemTests {
     return Array(buffer[..<read])
   }
 
-  @Test func `what is written is read back, in sequence and at an offset`() throws {
+  @Test func `written bytes are read back, in sequence and at an offset`() throws {
     let file = try files.open(directory.file("a"), for: .updating)
     try file.write(Array(0..<10))
     try file.seek(to: 2)
@@ -194,7 +194,7 @@ struct AtomicFileTests {
         .hasSuffix("Too many levels of symbolic links"))
   }
 
-  @Test func `what is discarded or let go leaves nothing behind`() throws {
+  @Test func `a file that is discarded or released leaves no temporary file`() throws {
     let file = try AtomicFile(replacing: directory.file("a"), in: files)
     try file.write([1])
     file.discard()
@@ -237,7 +237,7 @@ struct AtomicFileTests {
     #expect(try files.list(directory.path) == (leftovers + ["a"]).sorted())
   }
 
-  @Test func `what is no regular file is not replaced`() throws {
+  @Test func `anything but a regular file is not replaced`() throws {
     #expect(mkfifo(directory.file("fifo"), 0o600) == 0)
     #expect(
       message { try AtomicFile(replacing: directory.file("fifo"), in: files) }

@@ -32,7 +32,7 @@ import Testing
       file.metadata == ["evenkeel.features": #"["a","b"]"#, "evenkeel.epsilon": "0.25"])
   }
 
-  @Test func `what cannot be folded is refused`() throws {
+  @Test func `a checkpoint that cannot be folded is refused`() throws {
     var checkpoint = Checkpoint(features: ["a"])
     #expect(
       message { try export(checkpoint, "folded") }

@@ -29,14 +29,14 @@ struct SafetensorsTests {
     "types.safetensors", "batchnorm1d.safetensors", "model.safetensors", "parameters.safetensors",
     "without_count.safetensors", "checkpoint-v2.safetensors",
   ])
-  func `what the reference implementation wrote is written again byte for byte`(
+  func `a file of the reference implementation is written again byte for byte`(
     name: String
   ) throws {
     let bytes = try golden(name)
     #expect(try Safetensors(serialized: bytes).serialized() == bytes)
   }
 
-  @Test func `what is written is read back exactly`() throws {
+  @Test func `written tensors are read back exactly`() throws {
     let numbers = [0, -0.0, .pi, .infinity, Double.leastNonzeroMagnitude, .greatestFiniteMagnitude]
       .map { Double($0) }
     let file = Safetensors(
@@ -201,7 +201,7 @@ struct SafetensorsTests {
     (#""F4""#, "[1]", "[0,4]", 4, "found 'F4'"),
     (#""f32""#, "[1]", "[0,4]", 4, "found 'f32'"),
   ])
-  func `what a tensor claims is checked`(
+  func `the header of a tensor is checked`(
     type: String, shape: String, offsets: String, count: Int, expected: String
   ) {
     #expect(refusal(file(tensor(type, shape, offsets), data: count)).hasSuffix(expected))

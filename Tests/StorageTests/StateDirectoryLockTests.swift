@@ -54,7 +54,7 @@ import Testing
     lock.release()
   }
 
-  @Test func `what a dead process left in the lock is replaced, however long`() throws {
+  @Test func `the text of a dead process in the lock is replaced, whatever its length`() throws {
     try files.createDirectories(state)
     try files.open(path, for: .writing).write(Array("12345678901234567890\nmore\n".utf8))
     let lock = try StateDirectoryLock(state, in: files)

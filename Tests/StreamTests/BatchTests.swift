@@ -181,7 +181,7 @@ import Testing
     #expect(run.output == frozen.output)
   }
 
-  @Test func `what is held is released at the end of a stream that never gets warm`() throws {
+  @Test func `held batches leave at the end of a stream that never gets warm`() throws {
     var configuration = csvConfiguration {
       $0.normalization.warmUp.emission = .hold
       $0.normalization.warmUp.records = 400

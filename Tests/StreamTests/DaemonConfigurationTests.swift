@@ -58,7 +58,7 @@ import Testing
     #expect(weather.directory(in: configuration.stateDirectory) == "/var/lib/evenkeel/weather")
   }
 
-  @Test func `what is left out has its default`() throws {
+  @Test func `an omitted setting has its default`() throws {
     let configuration = try daemonConfiguration(oneStream("format: ndjson"))
     #expect(configuration.control == ControlOptions())
     #expect(configuration.metrics.perFeature == nil)

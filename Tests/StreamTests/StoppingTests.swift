@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test(arguments: [1, 5, .max])
-  func `what was read of the next record is no record`(piece: Int) throws {
+  func `the part of the next record that was read is not a record`(piece: Int) throws {
     let whole = try stopped(Array(text.utf8))
     let cut = try stopped(Array((text + "k11,12").utf8), piece: piece)
     #expect(cut.output == whole.output)
