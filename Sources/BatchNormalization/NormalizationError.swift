@@ -3,8 +3,6 @@ internal import Records
 /// Why the normaliser refuses a batch, a setting or parameters. A refusal changes neither the state nor the
 /// batch.
 package enum NormalizationError: Error, Equatable, CustomStringConvertible {
-  /// A setting out of its range, by its name in the configuration.
-  case setting(name: String, expected: String, found: String)
   /// A vector or batch of another number of features than the schema (or its counterpart) has.
   case featureCount(of: String, expected: Int, found: Int)
   /// Features of the stream that γ and β are not given for.
@@ -31,8 +29,6 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .setting(let name, let expected, let found):
-      "\(name): expected \(expected), found \(found)"
     case .featureCount(let subject, let expected, let found):
       "\(subject): expected \(expected) features, found \(found)"
     case .element(let subject, let index, let expected, let found):

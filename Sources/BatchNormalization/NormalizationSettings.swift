@@ -1,5 +1,8 @@
 /// How moments are estimated and which of them normalise a batch; the defaults are those of
 /// docs/SEMANTICS.md.
+///
+/// The described settings of the operator and of the stream hold the ranges of these numbers. They are not checked
+/// again here.
 package struct NormalizationSettings: Sendable, Equatable {
   package var mode = NormalizationMode.running
   /// Mode `running` only: use the running moments after the update by this batch.
@@ -50,56 +53,6 @@ package struct NormalizationSettings: Sendable, Equatable {
     warmUp.records = 0
     clip = nil
   }
-
-  /// Checks that every number is in its range.
-  ///
-  /// - Throws: `NormalizationError.setting` for the first that is not.
-  package func validate() throws(NormalizationError) {
-    if let first = violations.first { throw first }
-  }
-
-  /// Every number that is out of its range, each as `NormalizationError.setting`.
-  package var violations: [NormalizationError] {
-    var found: [NormalizationError] = []
-    func require(
-      _ holds: Bool, _ name: String, _ value: some CustomStringConvertible, _ expected: String
-    ) {
-      if !holds {
-        found.append(.setting(name: name, expected: expected, found: value.description))
-      }
-    }
-    let (name, share) = epsilon.named
-    require(share >= 0 && share.isFinite, name, share, "a finite number of at least 0")
-    switch momentum {
-    case .weight(let alpha):
-      require(alpha > 0 && alpha <= 1, "momentum", alpha, "a number above 0, at most 1")
-    case .cumulative:
-      break
-    case .halfLifeRecords(let records):
-      require(
-        records > 0 && records.isFinite, "half_life.records", records, "a finite number above 0")
-    case .halfLifeSeconds(let seconds):
-      require(
-        seconds > 0 && seconds.isFinite, "half_life.seconds", seconds, "a finite time above 0 s")
-    }
-    if let clip {
-      require(clip > 0 && clip.isFinite, "clip", clip, "a finite number above 0")
-    }
-    if let varianceFloor {
-      require(
-        varianceFloor >= 0 && varianceFloor.isFinite, "variance_floor", varianceFloor,
-        "a finite number of at least 0")
-    }
-    require(minBatchSize >= 1, "batch.min_size", minBatchSize, "a count of at least 1")
-    require(warmUp.records >= 0, "warm_up.records", warmUp.records, "a count of at least 0")
-    require(
-      renormMaxScale >= 1 && renormMaxScale.isFinite, "renorm.max_scale", renormMaxScale,
-      "a finite number of at least 1")
-    require(
-      renormMaxShift >= 0 && renormMaxShift.isFinite, "renorm.max_shift", renormMaxShift,
-      "a finite number of at least 0")
-    return found
-  }
 }
 
 /// A library whose numbers a stream gives, or a use of streams; each sets several settings as one.
@@ -122,14 +75,6 @@ package enum Epsilon: Sendable, Equatable {
   case absolute(Double)
   /// Added as this share of the variance. A feature in another unit is normalised to the same numbers then.
   case relative(Double)
-
-  /// The name of the setting, and its number.
-  var named: (name: String, number: Double) {
-    switch self {
-    case .absolute(let number): ("epsilon", number)
-    case .relative(let number): ("epsilon.relative", number)
-    }
-  }
 }
 
 /// Which moments normalise a batch.

@@ -17,12 +17,10 @@ package struct Normalizer: Sendable {
   private var openPrefixes: [Int: PrefixMoments] = [:]
 
   /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
-  /// - Throws: `NormalizationError.setting` for a setting out of range, `.uncounted` for moments that the
-  ///   first batch would replace.
+  /// - Throws: `NormalizationError.uncounted` for moments that the first batch would replace.
   package init(
     settings: NormalizationSettings, state: borrowing StateTable
   ) throws(NormalizationError) {
-    try settings.validate()
     self.settings = settings
     schema = state.features
     columns = NormalizerColumns(in: state)
@@ -43,11 +41,10 @@ package struct Normalizer: Sendable {
 
   /// Uses other settings from the next batch on.
   ///
-  /// - Throws: `NormalizationError.setting`, or `.uncounted` as `init`; the old ones stay then.
+  /// - Throws: `NormalizationError.uncounted` as `init`; the old ones stay then.
   package mutating func replaceSettings(
     _ replacement: NormalizationSettings, in state: borrowing StateTable
   ) throws(NormalizationError) {
-    try replacement.validate()
     try columns.requireCounts(state, replacement)
     settings = replacement
   }
