@@ -42,7 +42,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity online-check equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -179,6 +179,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-bench/ready: Benchmarks/requirements.txt
 .venv-kernels/ready: Benchmarks/requirements-kernels.txt
 .venv-parity/ready: Tests/Parity/requirements.txt
+.venv-online/ready: Tests/Online/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats kernels stages growth latency
@@ -215,6 +216,9 @@ parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoi
 
 equality: build ## Compare the output bytes with those of another version; OLD=its binary.
 	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)
+
+online-check: build .venv-online/ready ## Train a linear model online on our features, beside River's scalers.
+	.venv-online/bin/python Tests/Online/online.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
 
 page: deps ## Test the live page in Chromium and the metrics with promtool; draw docs/images again.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))

@@ -121,7 +121,8 @@ class Parity:
     def check_evaluation_and_export(self, stream):
         checkpoint = self.folder / "evaluation.safetensors"
         parameters = ["--parameters", self.parameters(stream)]
-        self.normalize(stream, "--checkpoint-out", checkpoint, *parameters)
+        preset = ["--preset", "pytorch"]
+        self.normalize(stream, *preset, "--checkpoint-out", checkpoint, *parameters)
         module = self.module(stream).eval()
         absent = module.load_state_dict(load_file(checkpoint), strict=False).missing_keys
         self.report(f"{stream.name}: tensors that our checkpoint lacks", len(absent), 0)
@@ -131,7 +132,7 @@ class Parity:
         strict = self.module(stream).eval()
         strict.load_state_dict(load_file(exported), strict=True)
 
-        frozen = ["--mode", "running", "--frozen", "--checkpoint-in", checkpoint]
+        frozen = [*preset, "--mode", "running", "--frozen", "--checkpoint-in", checkpoint]
         with torch.no_grad():
             theirs, strictly = module(stream.values()), strict(stream.values())
         for precision in OUTPUT_TOLERANCE:
@@ -170,7 +171,7 @@ class Parity:
             *("import", saved, "--from", "pytorch", "-o", checkpoint),
             *("--features", ",".join(stream.features)),
         )
-        frozen = ["--mode", "running", "--frozen", "--checkpoint-in", checkpoint]
+        frozen = ["--preset", "pytorch", "--mode", "running", "--frozen", "--checkpoint-in", checkpoint]
         ours = self.normalize(stream, *frozen, "--precision", "float64")
         with torch.no_grad():
             theirs = module.double().eval()(stream.values())

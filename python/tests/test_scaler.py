@@ -86,6 +86,8 @@ def test_either_epsilon_and_the_recorded_limit_are_the_binarys(
 
 
 def test_a_constant_feature_becomes_its_bias(values: Matrix, tmp_path: Path) -> None:
+    import pandas
+
     table = values.copy()
     table[:, 1] = 0.1
     fitted = fit(table, batch_size=100)
@@ -96,7 +98,8 @@ def test_a_constant_feature_becomes_its_bias(values: Matrix, tmp_path: Path) -> 
     assert (scaler.inverse_transform(found)[:, 1][~np.isnan(values[:, 1])] == 0.1).all()
     with pytest.raises(ValueError, match="bias of a feature with deviation 0"):
         scaler.to_sklearn()
-    plain = fitted.to_sklearn().transform(values)
+    frame = pandas.DataFrame(values, columns=list(fitted.checkpoint.features))
+    plain = fitted.to_sklearn().transform(frame)
     assert (plain[:, 1][~np.isnan(values[:, 1])] == 0).all()
 
 

@@ -89,11 +89,13 @@ def fit(
     """
     if not _ESTIMATION & set(settings):
         settings = {**settings, "momentum": "cumulative", "estimator": "total"}
+    given = settings.get("clip", "recorded")
+    clip: float | Literal["recorded"] | None = None if given == "off" else given
     on_missing = settings.get("on_missing", "keep")
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
         path = os.path.join(folder, "fitted")
         _Run(data, features, None, settings).normalize(path)
-        return Scaler(Checkpoint.load(path), on_missing=on_missing)
+        return Scaler(Checkpoint.load(path), clip=clip, on_missing=on_missing)
 
 
 class _Run:
