@@ -2,9 +2,12 @@ internal import Records
 
 /// Compares the first line of a split with the columns of its stream.
 enum CSVColumns {
-  /// Whether two lines name the same columns in the same order. Ignores blanks around the names.
-  static func areAlike(_ a: [String], _ b: [String]) -> Bool {
-    a.count == b.count && zip(a, b).allSatisfy { areSame(trimmed($0), trimmed($1)) }
+  /// The names with the spelling that the columns of the stream have: blanks around a name do not count. Names are
+  /// compared by their bytes.
+  static func spelled(_ names: [String], as columns: [String]) -> [String] {
+    let spellings = Dictionary(
+      columns.map { (Name(trimmed($0)), $0) }, uniquingKeysWith: { first, _ in first })
+    return names.map { spellings[Name(trimmed($0))] ?? $0 }
   }
 
   /// Whether a line that may be a record is a header, possibly of other columns: it contains the name of a column.

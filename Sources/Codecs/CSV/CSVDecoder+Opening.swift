@@ -27,10 +27,10 @@ extension CSVDecoder {
       let fields = try values.fields.fields(of: record, at: start, in: bytes)
       var names = fields.map { String(name: $0) }
       var end = record.end
-      if let known = options.opening?.columns {
-        let isRecord = options.header == .optional && !CSVColumns.isHeader(names, of: known)
+      if let known = options.opening {
+        let isRecord = options.header == .optional && isRecord(fields, names, of: known)
         if isRecord { end = markEnd }
-        if isRecord || CSVColumns.areAlike(names, known) { names = known }
+        names = isRecord ? known.columns : CSVColumns.spelled(names, as: known.columns)
       }
       header = (names, end)
       firstRecord = end
@@ -57,6 +57,19 @@ extension CSVDecoder {
         prologue: Array(window.bytes[..<(header?.end ?? 0)]))
     }
     return try opening(columns, isNumeric: isNumeric, window)
+  }
+
+  /// Whether a first line that may be a header is a record: it holds no name of a column, and a number, or a missing
+  /// value, for some feature. One of another length is a bad record.
+  private func isRecord(
+    _ fields: [[UInt8]], _ names: [String], of known: StreamOpening
+  ) -> Bool {
+    guard !CSVColumns.isHeader(names, of: known.columns) else { return false }
+    guard fields.count == known.columns.count else { return true }
+    let features = Set(known.schema.names.map { Name($0) })
+    return zip(known.columns, fields).contains { column, field in
+      features.contains(Name(column)) && (values.isNumber(field) || values.isMissing(field))
+    }
   }
 
   /// The fields of the first record; nil if its end is not in the window or there is none.

@@ -108,6 +108,15 @@ struct CSVValues: Sendable {
     }
   }
 
+  /// Whether a field is a missing value.
+  func isMissing(_ field: [UInt8]) -> Bool {
+    field.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return true }
+      let token = trimmed(base, 0, bytes.count)
+      return isMissing(base, token.start, token.end)
+    }
+  }
+
   private func trimmed(
     _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int
   ) -> (start: Int, end: Int) {

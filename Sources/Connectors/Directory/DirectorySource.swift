@@ -90,7 +90,7 @@ package struct DirectorySource: Source {
     // The names of these files have left the directory meanwhile.
     changes.removed = left
     for cursor in context.cursor?.splits ?? [] { try resume(cursor, names) }
-    list(names)
+    list(names, isChecked: true)
   }
 
   // MARK: Reading
@@ -221,12 +221,15 @@ package struct DirectorySource: Source {
   }
 
   /// Lists every name as if its file were complete. `openNext` skips files that were read already.
-  private mutating func list(_ names: [String]) {
+  ///
+  /// - Parameter isChecked: whether the names in `finished` still lead to the files that were read.
+  private mutating func list(_ names: [String], isChecked: Bool = false) {
     let present = Set(names)
     for name in Array(finished.keys) where !present.contains(name) { forget(name) }
     let open = ([current].compactMap(\.self) + ended.values + resumed)
       .filter { (try? identity(of: $0.start.name)) == $0.identity }.map(\.start.name)
-    waiting = NameQueue(names.filter { takes($0) && !open.contains($0) && finished[$0] == nil })
+    waiting = NameQueue(
+      names.filter { takes($0) && !open.contains($0) && !(isChecked && finished[$0] != nil) })
   }
 
   private mutating func forget(_ name: String) {

@@ -25,14 +25,17 @@ struct NameQueue: Sendable {
       return late.removeFirst()
     }
     guard head < names.count else { return nil }
-    defer {
-      head += 1
-      if 2 * head >= names.count {
-        names.removeFirst(head)
-        head = 0
-      }
-    }
+    defer { dropHead() }
     return names[head]
+  }
+
+  /// Takes out the first of `names`.
+  private mutating func dropHead() {
+    head += 1
+    if 2 * head >= names.count {
+      names.removeFirst(head)
+      head = 0
+    }
   }
 
   mutating func insert(_ name: String) {
@@ -59,7 +62,7 @@ struct NameQueue: Sendable {
     let place = Self.place(of: name, in: names, from: head)
     guard place < names.count, names[place] == name else { return }
     if place == head {
-      _ = popFirst()
+      dropHead()
     } else {
       names.remove(at: place)
     }

@@ -20,9 +20,7 @@ package struct FileMark: Sendable, Equatable {
   package var modifiedNanoseconds: Int
   /// The offset in the file at which its split starts.
   package var splitStart = 0
-  /// Whether the file was emptied before this split, so that it may have no header.
-  package var isContinued = false
-  /// The hash of the first bytes before the offset.
+  /// The hash of the first bytes of the file.
   var head: Digest
   /// The hash of the last bytes before the offset.
   var tail: Digest
@@ -33,8 +31,30 @@ package struct FileMark: Sendable, Equatable {
     modifiedNanoseconds = max(0, status.modifiedNanoseconds)
     self.offset = offset
     let count = min(offset, Self.mostBytes)
-    head = try Self.digest(of: file, from: 0, count: count)
+    head = try Self.digest(of: file, from: 0, count: min(max(status.size, 0), Self.mostBytes))
     tail = try Self.digest(of: file, from: offset - count, count: count)
+  }
+
+  /// The mark of an offset in a file that was cut.
+  ///
+  /// - Parameter head: the bytes that it began with.
+  init(_ identity: FileIdentity, at offset: Int, head: [UInt8], modifiedNanoseconds: Int) {
+    self.identity = identity
+    self.offset = offset
+    self.modifiedNanoseconds = max(0, modifiedNanoseconds)
+    self.head = Digest(byteCount: head.count, hash: xxh3(head))
+    tail = Digest(byteCount: 0, hash: xxh3([]))
+  }
+
+  /// The mark of no file, after which the file itself and its copies come.
+  var beforeFile: FileMark {
+    var mark = self
+    mark.identity = FileIdentity(device: 0, inode: 0)
+    mark.modifiedNanoseconds = max(0, modifiedNanoseconds - 1)
+    (mark.offset, mark.splitStart) = (0, 0)
+    mark.head = Digest(byteCount: 0, hash: xxh3([]))
+    mark.tail = mark.head
+    return mark
   }
 
   /// Whether this is the mark of a cursor.
@@ -43,9 +63,9 @@ package struct FileMark: Sendable, Equatable {
     offset == splitStart + cursor.sourceOffset
   }
 
-  /// Whether a file contains the same bytes before the offset.
+  /// Whether a file begins with the same bytes, and contains the same bytes before the offset.
   package func fits(_ file: any File) throws(FileError) -> Bool {
-    guard try file.status().size >= offset else { return false }
+    guard try file.status().size >= max(offset, head.byteCount) else { return false }
     let tailStart = offset - tail.byteCount
     guard try Self.digest(of: file, from: 0, count: head.byteCount) == head else { return false }
     return try Self.digest(of: file, from: tailStart, count: tail.byteCount) == tail
@@ -70,7 +90,7 @@ extension FileMark {
   package var opaque: OpaqueBytes {
     let numbers: [UInt64] = [
       identity.device, identity.inode, UInt64(offset), UInt64(modifiedNanoseconds),
-      UInt64(splitStart), isContinued ? 1 : 0, UInt64(head.byteCount), head.hash,
+      UInt64(splitStart), UInt64(head.byteCount), head.hash,
       UInt64(tail.byteCount), tail.hash,
     ]
     return OpaqueBytes(numbers.map(String.init).joined(separator: " "))
@@ -80,17 +100,16 @@ extension FileMark {
   package init?(_ opaque: OpaqueBytes) {
     let numbers = opaque.text.split(separator: " ").map { UInt64($0) }
     let known = numbers.compactMap(\.self)
-    guard known.count == 10, numbers.count == 10,
+    guard known.count == 9, numbers.count == 9,
       let offset = Int(exactly: known[2]), let modified = Int(exactly: known[3]),
-      let start = Int(exactly: known[4]), known[6] <= Self.mostBytes, known[8] <= Self.mostBytes,
-      known[6] <= known[2], known[8] <= known[2]
+      let start = Int(exactly: known[4]), known[5] <= Self.mostBytes, known[7] <= Self.mostBytes,
+      known[7] <= known[2]
     else { return nil }
     identity = FileIdentity(device: known[0], inode: known[1])
     self.offset = offset
     modifiedNanoseconds = modified
     splitStart = start
-    isContinued = known[5] == 1
-    head = Digest(byteCount: Int(known[6]), hash: known[7])
-    tail = Digest(byteCount: Int(known[8]), hash: known[9])
+    head = Digest(byteCount: Int(known[5]), hash: known[6])
+    tail = Digest(byteCount: Int(known[7]), hash: known[8])
   }
 }

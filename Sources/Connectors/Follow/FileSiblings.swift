@@ -9,6 +9,9 @@ struct FileSiblings: Sendable {
   /// Extensions of compressed files. The first bytes tell whether a file can be decompressed.
   private static let compressions = ["zst", "gz", "xz", "bz2", "lz4", "Z", "lzma"]
 
+  /// Names that change during so many looks are taken as they are.
+  private static let mostLooks = 8
+
   /// An opened sibling.
   struct Found {
     let path: String
@@ -18,6 +21,20 @@ struct FileSiblings: Sendable {
     let isCompressed: Bool
 
     var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    /// Whether another file begins with the whole of this one, by its first and its last KiB.
+    func isStart(of other: any File) throws(FileError) -> Bool {
+      let size = status.size
+      guard !isCompressed, try other.status().size >= size else { return false }
+      let count = min(size, 1024)
+      for start in [0, size - count] {
+        let (a, b) = (
+          try other.bytes(from: start, count: count), try file.bytes(from: start, count: count)
+        )
+        if a != b { return false }
+      }
+      return true
+    }
   }
 
   /// The last file that was read. The siblings to find are newer.
@@ -28,22 +45,26 @@ struct FileSiblings: Sendable {
     /// The files whose splits have ended. A writer may have written further to them.
     let read: [FollowedFile]
     /// The file at the path. It is no sibling.
-    let live: FileIdentity?
+    let live: Found?
 
     /// Returns nil if no file was read before.
-    init?(file: FollowedFile?, mark: FileMark?, read: [FollowedFile], live: FileIdentity?) {
+    init?(file: FollowedFile?, mark: FileMark?, read: [FollowedFile], live: Found?) {
       guard file != nil || mark != nil else { return nil }
       (self.file, self.mark, self.read, self.live) = (file, mark, read, live)
     }
 
-    /// The file that the bytes were first read from. `file` may be a copy of it.
-    var original: FileIdentity? { file?.original ?? mark?.identity }
+    /// Whether a compressed file with the same time, whose start is given, holds what was read.
+    func isCompressed(in start: [UInt8]) -> Bool {
+      file?.begins(start) ?? mark?.begins(start) ?? false
+    }
 
     /// Whether a sibling was read, or is a copy of the last file that was.
     func covers(sibling found: Found) throws(FileError) -> Bool {
       let identity = found.status.identity
-      let known = [live, file?.identity] + read.map(\.identity)
+      let known = [live?.status.identity, file?.identity] + read.map(\.identity)
       if known.contains(identity) { return true }
+      // A log is copied before it is emptied.
+      if let live, try found.isStart(of: live.file) { return true }
       if let file, try file.isCopied(in: found) { return true }
       return try isMarked(found)
     }
@@ -86,6 +107,10 @@ struct FileSiblings: Sendable {
   ///
   /// - Parameter acceptsCopy: whether the mark contains enough to recognise a copy.
   func find(_ mark: FileMark, acceptsCopy: Bool) throws(FileError) -> Match? {
+    try whileNamesStay { () throws(FileError) in try lookFor(mark, acceptsCopy: acceptsCopy) }
+  }
+
+  private func lookFor(_ mark: FileMark, acceptsCopy: Bool) throws(FileError) -> Match? {
     // Most files still have their old name.
     for name in [name] + (try fileSystem.list(directory)) {
       guard try identity(of: name) == mark.identity, let found = try open(name),
@@ -95,9 +120,14 @@ struct FileSiblings: Sendable {
     }
     guard acceptsCopy else { return nil }
     for found in [try open(name)].compactMap(\.self) + (try all()) {
-      let isCopy =
-        found.isCompressed
-        ? start(of: found).map { mark.begins($0) } ?? false : try mark.fits(found.file)
+      var isCopy = false
+      // An older file may begin alike.
+      guard found.status.modifiedNanoseconds >= mark.modifiedNanoseconds else { continue }
+      if !found.isCompressed {
+        isCopy = try mark.fits(found.file)
+      } else if let start = try start(of: found) {
+        isCopy = mark.begins(start)
+      }
       if isCopy { return Match(found: found, isItself: false) }
     }
     return nil
@@ -108,8 +138,14 @@ struct FileSiblings: Sendable {
   func later(
     than before: Predecessor
   ) throws(FileError) -> (found: [Found], unreadable: [String]) {
-    let time =
-      try before.file?.status().modifiedNanoseconds ?? before.mark?.modifiedNanoseconds ?? 0
+    try whileNamesStay { () throws(FileError) in try lookAfter(before) }
+  }
+
+  private func lookAfter(
+    _ before: Predecessor
+  ) throws(FileError) -> (found: [Found], unreadable: [String]) {
+    var time = before.mark?.modifiedNanoseconds ?? 0
+    if let file = before.file { time = try file.lastWriteNanoseconds() }
     var later: [Found] = []
     var unreadable: [String] = []
     for found in try all() {
@@ -117,11 +153,15 @@ struct FileSiblings: Sendable {
       let isLater =
         written > time || written == time && name.map { isOlder($0, found.name) } == true
       guard isLater, found.status.size > 0, try !before.covers(sibling: found) else { continue }
-      if found.isCompressed, start(of: found) == nil {
-        unreadable.append(found.path)
-      } else {
+      guard found.isCompressed else {
         later.append(found)
+        continue
       }
+      guard let start = try start(of: found) else {
+        unreadable.append(found.path)
+        continue
+      }
+      if written > time || !before.isCompressed(in: start) { later.append(found) }
     }
     later.sort { a, b in
       let (x, y) = (a.status.modifiedNanoseconds, b.status.modifiedNanoseconds)
@@ -133,8 +173,33 @@ struct FileSiblings: Sendable {
   /// The copies of a file that was cut, which contain at least the bytes that were read; the oldest first.
   func copies(of cut: FollowedFile) throws(FileError) -> [Found] {
     var copies: [Found] = []
-    for found in try all() where try cut.isCopied(in: found) { copies.append(found) }
+    // An older file may begin alike.
+    let time = cut.writtenBeforeCut ?? 0
+    for found in try all() where found.status.modifiedNanoseconds >= time {
+      if try cut.isCopied(in: found) { copies.append(found) }
+    }
     return copies.sorted { $0.status.modifiedNanoseconds < $1.status.modifiedNanoseconds }
+  }
+
+  /// Does what looks at several names, and does it again if one of them led elsewhere meanwhile.
+  private func whileNamesStay<Result>(
+    _ look: () throws(FileError) -> Result
+  ) throws(FileError) -> Result {
+    var before = try standing()
+    for _ in 1..<Self.mostLooks {
+      let result = try look()
+      let after = try standing()
+      if after == before { return result }
+      before = after
+    }
+    return try look()
+  }
+
+  /// The files that stand in the directory, by name.
+  private func standing() throws(FileError) -> [String: FileIdentity] {
+    var standing: [String: FileIdentity] = [:]
+    for name in try fileSystem.list(directory) { standing[name] = try identity(of: name) }
+    return standing
   }
 
   /// All siblings, opened.
@@ -166,8 +231,8 @@ struct FileSiblings: Sendable {
   }
 
   /// The first decompressed bytes of a compressed file; nil if it cannot be decompressed.
-  private func start(of found: Found) -> [UInt8]? {
-    (try? found.file.bytes(from: 0, count: 128 << 10)).flatMap { decompressedStart($0) }
+  private func start(of found: Found) throws(FileError) -> [UInt8]? {
+    decompressedStart(try found.file.bytes(from: 0, count: 128 << 10))
   }
 
   private func identity(of name: String) throws(FileError) -> FileIdentity? {

@@ -30,7 +30,7 @@ private enum FollowSettings {
 // Invariants:
 // - Events are handled before a file is looked at, so that no change between a look and a wait is missed.
 // - `waiting` contains the files after `current`, the oldest first. They are open, so that they can be read even if
-//   they are renamed or deleted. `newest` is the last file that was opened.
+//   they are renamed or deleted.
 // - A split is in `current`, then in `ended` until the stream has finished it. Then it is `last`.
 
 /// Reads a file as it grows. Each file that appears at the path is a split.
@@ -63,15 +63,14 @@ package struct FollowSource: Source {
   private var current: FollowedFile?
   private var currentWatch: Int32?
   private var waiting: [FollowedFile] = []
-  private var newest: FollowedFile?
+  /// The file before `current`.
+  private var previous: FollowedFile?
   private var ended: [SplitID: FollowedFile] = [:]
   /// The end of the last split that is done or gone.
   private var last: FileMark?
   private var nextSplit = 0
   /// A gap to report before anything else is read.
   private var untoldGap: String?
-  /// Whether the source has reported that it is idle. The file may have been cut since.
-  private var hasWaited = false
 
   /// - Throws: if the directory of the file cannot be watched.
   package init(_ path: String, start: Start, in context: SourceContext) throws(FileError) {
@@ -84,7 +83,10 @@ package struct FollowSource: Source {
       parentDirectory(of: path), for: [.created, .movedTo, .deletedItself, .movedItself])
     if let cursor = context.cursor, let done = cursor.done {
       last = FileMark(done)
-      for split in cursor.splits { try resume(split) }
+      // Of the files after one that is gone no batch was cut: they are read as later ones.
+      for split in cursor.splits {
+        guard try resume(split) else { break }
+      }
     } else if let live = try openLive() {
       try append(live, splitStart: start == .end ? live.status.size : 0)
     }
@@ -99,34 +101,29 @@ package struct FollowSource: Source {
     try takeEvents()
     while true {
       if current == nil { try advance() }
-      guard var open = current else { return idle() }
-      if hasWaited, try open.wasCut() {
+      guard var open = current else { return idle }
+      guard let count = try open.read(into: buffer) else {
+        current = open
         if let ended = try startOver(open) { return ended }
+        if let gap = untoldGap.take() { return .gap(gap) }
         continue
       }
-      hasWaited = false
-      let count = try open.read(into: buffer)
       current = open
       statistics.backlogBytes.set(try open.status().size - open.offset)
       if count > 0 { return .data(open.split, .bytes(count)) }
       if open.isReplaced || open.isFinal {
         if let ended = endCurrent() { return ended }
-      } else if try current?.wasCut() == true {
-        if let ended = try startOver(open) { return ended }
       } else if try hasFollowers() {
         // The old file may have got more bytes before the new ones appeared.
         current?.isReplaced = true
       } else {
-        return idle()
+        return idle
       }
       if let gap = untoldGap.take() { return .gap(gap) }
     }
   }
 
-  private mutating func idle() -> SourceEvent {
-    hasWaited = true
-    return .idle(Awaiting(.readable(descriptor: watch.descriptor)))
-  }
+  private var idle: SourceEvent { .idle(Awaiting(.readable(descriptor: watch.descriptor))) }
 
   private func takeEvents() throws(FileError) {
     for event in try watch.events() where event.watch == directoryWatch {
@@ -139,6 +136,7 @@ package struct FollowSource: Source {
   /// Ends the split of the current file, if it has given bytes.
   private mutating func endCurrent() -> SourceEvent? {
     guard let old = current.take() else { return nil }
+    previous = old
     if let number = currentWatch.take() { watch.forget(number) }
     guard old.hasGiven || openSplits.contains(old.split) else { return nil }
     ended[old.split] = old
@@ -148,10 +146,8 @@ package struct FollowSource: Source {
   /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
   /// its beginning.
   private mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
-    hasWaited = false
     if let copy = try siblings.copies(of: cut).last {
-      newest = try cut.moved(to: copy)
-      current = newest
+      current = try cut.moved(to: copy)
       return nil
     }
     if !cut.isAbandoned {
@@ -159,7 +155,8 @@ package struct FollowSource: Source {
         "\(cut.path) was cut after byte \(cut.offset) was read: unread bytes from before the cut are lost"
     }
     let ended = endCurrent()
-    try append(FileSiblings.Found(again: cut), isContinued: true)
+    try appendLater(than: cut, live: try openLive())
+    try append(try FileSiblings.Found(again: cut))
     return ended
   }
 
@@ -193,42 +190,48 @@ package struct FollowSource: Source {
   // MARK: Files
 
   /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
-  private mutating func resume(_ cursor: SplitCursor) throws(FileError) {
-    guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else { return }
+  ///
+  /// - Returns: whether it is there.
+  private mutating func resume(_ cursor: SplitCursor) throws(FileError) -> Bool {
+    guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else {
+      return true
+    }
     // Before the first record, the mark cannot tell a copy from another file.
     let match = try siblings.find(mark, acceptsCopy: cursor.records > 0)
-    guard let match, !match.found.isCompressed || cursor.container == nil else {
+    let isReframed = match.map { $0.found.isCompressed && !$0.isItself } ?? false
+    guard let match, !isReframed || cursor.container == nil else {
       gap = "\(cursor.split): the file that was read up to byte \(mark.offset) is gone"
-      last = mark
-      return
+      last = cursor.records == 0 ? mark.beforeFile : mark
+      return false
     }
     var start = SplitStart(cursor)
-    if mark.isContinued, cursor.byteOffset == 0 { start.header = .optional }
-    if match.found.isCompressed {
+    if cursor.byteOffset == 0 { start.header = .optional }
+    if isReframed {
       start.container = ContainerOffset(
         offset: 0, bytesWithin: mark.splitStart + cursor.byteOffset)
-      start.isReframed = true
     }
+    // Its cursor may be that of a copy that was not compressed.
+    start.isReframed = match.found.isCompressed
     let file = try FollowedFile(
       match.found, split: takeSplit(), start: start,
-      splitStart: match.found.isCompressed ? 0 : mark.splitStart, original: mark.identity,
-      isFinal: !match.isItself)
+      splitStart: isReframed ? 0 : mark.splitStart,
+      isFinal: !match.isItself || match.found.isCompressed)
     openSplits.append(file.split)
     waiting.append(file)
-    newest = file
+    return true
   }
 
   /// Adds a file after all open ones.
   private mutating func append(
-    _ found: FileSiblings.Found, splitStart: Int = 0, isContinued: Bool = false
+    _ found: FileSiblings.Found, splitStart: Int = 0
   ) throws(FileError) {
     var start = SplitStart(name: found.path)
-    if isContinued { start.header = .optional }
+    // A log that was emptied, or a copy of one, begins with a record.
+    start.header = .optional
     let file = try FollowedFile(
       found, split: takeSplit(), start: start, splitStart: splitStart,
-      original: found.status.identity, isFinal: found.isCompressed)
+      isFinal: found.isCompressed)
     waiting.append(file)
-    newest = file
   }
 
   private mutating func takeSplit() -> SplitID {
@@ -252,6 +255,9 @@ package struct FollowSource: Source {
     }
   }
 
+  /// The last of all files that were opened.
+  private var newest: FollowedFile? { waiting.last ?? current ?? previous }
+
   /// Whether there is a file after the current one. Opens the files that exist.
   private mutating func hasFollowers() throws(FileError) -> Bool {
     if !waiting.isEmpty { return true }
@@ -259,20 +265,29 @@ package struct FollowSource: Source {
     // Wakes the source at the first bytes of the next file. They may come before the watch.
     _ = try watchFile(name)
     let live = try openLive()
-    let before = FileSiblings.Predecessor(
-      file: newest, mark: last, read: Array(ended.values), live: live?.status.identity)
-    if let before {
-      let (later, unreadable) = try siblings.later(than: before)
-      if !unreadable.isEmpty {
-        untoldGap = "skips files that it cannot decompress: " + unreadable.joined(separator: ", ")
-      }
-      for found in later { try append(found) }
-    }
+    let before = try appendLater(than: newest, live: live)
     guard let live, live.status.size > 0 || waiting.isEmpty && current == nil,
       try before?.covers(live: live) != true
     else { return !waiting.isEmpty }
-    try append(live, isContinued: before?.original == live.status.identity)
+    try append(live)
     return true
+  }
+
+  /// Opens the siblings that were written after a file.
+  @discardableResult
+  private mutating func appendLater(
+    than file: FollowedFile?, live: FileSiblings.Found?
+  ) throws(FileError) -> FileSiblings.Predecessor? {
+    let read = Array(ended.values)
+    guard
+      let before = FileSiblings.Predecessor(file: file, mark: last, read: read, live: live)
+    else { return nil }
+    let (later, unreadable) = try siblings.later(than: before)
+    if !unreadable.isEmpty {
+      untoldGap = "skips files that it cannot decompress: " + unreadable.joined(separator: ", ")
+    }
+    for found in later { try append(found) }
+    return before
   }
 
   private func identityAtPath() throws(FileError) -> FileIdentity? {

@@ -4,15 +4,13 @@ internal import Storage
 /// A followed file, and the position in it.
 ///
 /// Invariant: `first` and `last` are the bytes at the start of the file and before `offset`, as they were read. Each
-/// is at most 1 KiB.
+/// is at most 1 KiB. `first` also contains unread bytes that were there when the file was opened.
 struct FollowedFile: Sendable {
   private static let mostBytes = 1024
 
   let file: any File
   let path: String
   let identity: FileIdentity
-  /// The file that the split was first read from. This one may be a copy of it.
-  let original: FileIdentity
   let split: SplitID
   /// The start of the split, for its first bytes.
   let start: SplitStart
@@ -26,6 +24,9 @@ struct FollowedFile: Sendable {
   var isAbandoned = false
   /// Whether a later file has contents.
   var isReplaced = false
+  /// When the file was last written to before it was seen to be cut; nil while it was not.
+  private(set) var writtenBeforeCut: Int?
+  private var modifiedNanoseconds: Int
   private var first: [UInt8] = []
   private var last: [UInt8] = []
 
@@ -34,12 +35,12 @@ struct FollowedFile: Sendable {
   /// - Parameter splitStart: the offset in the file at which the whole split starts.
   init(
     _ found: FileSiblings.Found, split: SplitID, start: SplitStart, splitStart: Int,
-    original: FileIdentity, isFinal: Bool
+    isFinal: Bool
   ) throws(FileError) {
     file = found.file
     path = found.path
     identity = found.status.identity
-    self.original = original
+    modifiedNanoseconds = found.status.modifiedNanoseconds
     self.split = split
     self.start = start
     self.splitStart = splitStart
@@ -47,7 +48,7 @@ struct FollowedFile: Sendable {
     offset = splitStart + (start.container?.offset ?? start.byteOffset)
     try file.seek(to: offset)
     let count = min(offset, Self.mostBytes)
-    first = try file.bytes(from: 0, count: count)
+    first = try file.bytes(from: 0, count: min(found.status.size, Self.mostBytes))
     last = try file.bytes(from: offset - count, count: count)
   }
 
@@ -55,10 +56,16 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
+  /// When the bytes that were read, or are still to be read, were last added to, in nanoseconds since 1970.
+  func lastWriteNanoseconds() throws(FileError) -> Int {
+    if let writtenBeforeCut { return writtenBeforeCut }
+    return try file.status().modifiedNanoseconds
+  }
+
   /// Continues with a copy of the file, at the same offset.
   func moved(to copy: FileSiblings.Found) throws(FileError) -> FollowedFile {
     var moved = try FollowedFile(
-      copy, split: split, start: start, splitStart: splitStart, original: original, isFinal: true)
+      copy, split: split, start: start, splitStart: splitStart, isFinal: true)
     try copy.file.seek(to: offset)
     (moved.offset, moved.hasGiven) = (offset, hasGiven)
     (moved.first, moved.last) = (first, last)
@@ -67,16 +74,22 @@ struct FollowedFile: Sendable {
 
   /// Reads the next bytes.
   ///
-  /// - Returns: the number of bytes; 0 at the end, and always 0 for an abandoned file.
-  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
-    guard !isAbandoned else { return 0 }
-    let count = try file.read(into: buffer)
+  /// - Returns: the number of bytes; 0 at the end, and always 0 for an abandoned file. Nil if the file was cut
+  ///   since it was read; then the bytes in the buffer are not the next ones of the split.
+  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
+    let count = isAbandoned ? 0 : try file.read(into: buffer)
+    // After reading: before, it would say nothing of these bytes.
+    if !isFinal, try wasCut() {
+      writtenBeforeCut = modifiedNanoseconds
+      return nil
+    }
     guard count > 0 else { return 0 }
     hasGiven = true
-    offset += count
-    if first.count < Self.mostBytes {
-      first += buffer[..<min(count, Self.mostBytes - first.count)]
+    let known = first.count - offset
+    if first.count < Self.mostBytes, known < count {
+      first += buffer[known..<min(count, known + Self.mostBytes - first.count)]
     }
+    offset += count
     let kept = max(0, Self.mostBytes - count)
     if last.count > kept { last.removeFirst(last.count - kept) }
     last += buffer[max(0, count - Self.mostBytes)..<count]
@@ -84,42 +97,64 @@ struct FollowedFile: Sendable {
   }
 
   /// Whether the file was cut since it was read: it is shorter, or has other bytes before the offset.
-  mutating func wasCut() throws(FileError) -> Bool {
-    let size = try file.status().size
+  private mutating func wasCut() throws(FileError) -> Bool {
+    let status = try file.status()
+    // An abandoned file is not read, so only a smaller size shows that it was cut.
     if isAbandoned {
-      // An abandoned file is not read, so only a smaller size shows that it was cut.
-      defer { offset = size }
-      return size < offset
+      defer { offset = status.size }
+      return status.size < offset
     }
-    if size < offset { return true }
-    return try file.bytes(from: offset - last.count, count: last.count) != last
+    guard try holdsItsBytes() else { return true }
+    modifiedNanoseconds = status.modifiedNanoseconds
+    return false
   }
 
-  /// Whether another file begins with the bytes that were read.
-  func isCopied(in other: FileSiblings.Found) throws(FileError) -> Bool {
-    guard offset > 0, other.status.size >= offset, !other.isCompressed else { return false }
-    guard try other.file.bytes(from: 0, count: first.count) == first else { return false }
-    return try other.file.bytes(from: offset - last.count, count: last.count) == last
+  private func holdsItsBytes() throws(FileError) -> Bool {
+    guard try file.status().size >= max(offset, first.count) else { return false }
+    if offset < first.count { return try file.bytes(from: 0, count: first.count) == first }
+    return try file.bytes(from: offset - last.count, count: last.count) == last
   }
+
+  /// Whether another file is a copy of this one. This one may have been cut or written to since.
+  func isCopied(in other: FileSiblings.Found) throws(FileError) -> Bool {
+    guard !other.isCompressed, !first.isEmpty, other.status.size >= first.count,
+      try other.file.bytes(from: 0, count: first.count) == first
+    else { return false }
+    let isWhole = isAbandoned ? false : try holdsItsBytes()
+    guard isWhole else {
+      guard other.status.size >= offset else { return false }
+      return try other.file.bytes(from: offset - last.count, count: last.count) == last
+    }
+    // The start alone, such as a header, may be that of many files.
+    return try other.isStart(of: file)
+  }
+
+  /// Whether bytes begin as the file does; nothing can be said of none.
+  func begins(_ bytes: [UInt8]) -> Bool { !first.isEmpty && bytes.starts(with: first) }
 
   /// The mark after all bytes that were read.
   func endMark() throws(FileError) -> FileMark { try mark(at: offset - splitStart) }
 
   /// The mark at an offset in the bytes of the split.
   func mark(at sourceOffset: Int) throws(FileError) -> FileMark {
-    var mark = try FileMark(file, at: splitStart + sourceOffset)
+    let offset = splitStart + sourceOffset
+    // A file that was cut holds other bytes now.
+    let isWhole = isFinal || isAbandoned ? true : try holdsItsBytes()
+    var mark =
+      isWhole
+      ? try FileMark(file, at: offset)
+      : FileMark(identity, at: offset, head: first, modifiedNanoseconds: modifiedNanoseconds)
     mark.splitStart = splitStart
-    mark.isContinued = start.header == .optional
     return mark
   }
 }
 
 extension FileSiblings.Found {
   /// The same file from its beginning, after it was cut.
-  init(again cut: FollowedFile) {
+  init(again cut: FollowedFile) throws(FileError) {
     path = cut.path
     file = cut.file
-    status = FileStatus(kind: .regular, identity: cut.identity, size: 0)
+    status = try cut.status()
     isCompressed = false
   }
 }
