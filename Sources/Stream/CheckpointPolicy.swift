@@ -27,8 +27,7 @@ package struct CheckpointSchedule: Sendable, Equatable {
 /// - at the end.
 struct CheckpointPolicy: Sendable {
   /// Splits that end within this time share a checkpoint.
-  private static let splitEndSeconds = 0.1
-
+  private let splitEndSeconds: Double
   /// Nil takes no checkpoints.
   private let schedule: CheckpointSchedule?
   private let clock: Clock
@@ -41,7 +40,8 @@ struct CheckpointPolicy: Sendable {
   /// The requests that are answered when the next checkpoint is committed.
   private var requests: [StreamRequest] = []
 
-  init(_ schedule: CheckpointSchedule?, clock: Clock) {
+  init(_ schedule: CheckpointSchedule?, splitEndSeconds: Double = 0.1, clock: Clock) {
+    self.splitEndSeconds = splitEndSeconds
     self.schedule = schedule
     self.clock = clock
     last = clock.now()
@@ -86,7 +86,7 @@ struct CheckpointPolicy: Sendable {
     guard let schedule, !isSettled else { return nil }
     let pauses = [
       schedule.intervalSeconds,
-      splitHasEnded && letsRunsGoOn ? Self.splitEndSeconds : nil,
+      splitHasEnded && letsRunsGoOn ? splitEndSeconds : nil,
     ].compactMap(\.self)
     return pauses.min().map { last + $0 }
   }

@@ -11,9 +11,7 @@ extension StreamConfiguration {
   func wholeOutputEnd(featureCount: Int) -> WholeEnd {
     if compressionLevel != nil {
       return { file, start, end throws(FileError) in
-        try ZstdFrameWalk.wholeEnd(from: start, to: end) { offset, count throws(FileError) in
-          try file.bytes(from: offset, count: count)
-        }
+        try frameEnd(of: file, from: start, to: end)
       }
     }
     let ends = (outputFormat ?? format).recordEnds(
@@ -34,7 +32,28 @@ let wholeLineEnd: WholeEnd = { file, start, end throws(FileError) in
   try lineEnd(of: file, from: start, to: end, quote: nil)
 }
 
-/// The end of the last whole line. A line end within quotes ends no line.
+/// The end of the last whole frame. A power failure may leave a hole within a frame, so each is decompressed.
+private func frameEnd(
+  of file: any File, from start: Int, to end: Int
+) throws(FileError) -> Int {
+  var whole = start
+  while whole < end {
+    let next = try ZstdFrameWalk.frameEnd(at: whole, to: end) { offset, count throws(FileError) in
+      try file.bytes(from: offset, count: count)
+    }
+    guard let next else { break }
+    let start = whole
+    let isSound = try ZstdDecompressor.isSound(byteCount: next - start) {
+      offset, count throws(FileError) in try file.bytes(from: start + offset, count: count)
+    }
+    guard isSound else { break }
+    whole = next
+  }
+  return whole
+}
+
+/// The end of the last whole line. A line end within quotes ends no line. A zero byte ends the search: it belongs to a
+/// hole that a power failure left.
 private func lineEnd(
   of file: any File, from start: Int, to end: Int, quote: UInt8?
 ) throws(FileError) -> Int {
@@ -45,6 +64,7 @@ private func lineEnd(
     let bytes = try file.bytes(from: offset, count: min(64 << 10, end - offset))
     if bytes.isEmpty { break }
     for (index, byte) in bytes.enumerated() {
+      if byte == 0 { return whole }
       if byte == quote { isQuoted.toggle() }
       if byte == 0x0A, !isQuoted { whole = offset + index + 1 }
     }

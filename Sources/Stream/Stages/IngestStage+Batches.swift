@@ -53,16 +53,16 @@ extension IngestStage {
     hasEmittedSinceIdle = true
   }
 
-  /// Emits the records before a failure, and then a checkpoint.
+  /// Emits the records before a failure, and a checkpoint after them if the input is at fault.
   ///
   /// Without the checkpoint, each new run would take their output back, meet the same failure, and never keep their
-  /// output.
+  /// output. After another failure, such as one of reading, the cursors may be incomplete, and the next run need not
+  /// meet it again.
   mutating func keepWhatPrecedes(_ error: any Error, _ emit: (consuming IngestedItem) -> Void) {
+    guard let error = error as? StreamError, error.isInput else { return emitWhole(emit) }
     // The batch of a live source may be cut anywhere. For other sources, the next run cuts it at the same record.
-    if context.configuration.isLive, let error = error as? StreamError, error.isInput {
-      // The first failure is the one to report.
-      try? cutBatch(emit)
-    }
+    // The first failure is the one to report.
+    if context.configuration.isLive { try? cutBatch(emit) }
     emitWhole(emit)
     guard checkpoints.letsRunsGoOn, !checkpoints.isSettled else { return }
     try? emitBarrier(emit)

@@ -214,10 +214,13 @@ extension IngestStage {
   }
 
   mutating func settle() throws(StreamError) {
+    let done = splits.settle()
     do throws(FileError) {
-      for split in splits.settle() { try source.finish(split) }
+      for split in done { try source.finish(split) }
     } catch {
       throw .inputOutput(error)
     }
+    // Only from here on a checkpoint needs no byte of them.
+    if !done.isEmpty { checkpoints.splitEnded() }
   }
 }

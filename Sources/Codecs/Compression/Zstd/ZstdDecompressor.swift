@@ -61,4 +61,30 @@ package final class ZstdDecompressor: CompressionCodec, @unchecked Sendable {
     return DecompressedPiece(
       consumed: source.pos, produced: target.pos, frameEnded: status == 0)
   }
+
+  /// Whether the bytes of a frame, or of several, can be decompressed and fit their checksums.
+  ///
+  /// - Parameter read: gives so many bytes at an offset.
+  package static func isSound<Failure: Error>(
+    byteCount: Int, read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
+  ) throws(Failure) -> Bool {
+    let options = CodecOptions(maxWindowLog: greatestWindowLog)
+    guard let decompressor = try? ZstdDecompressor(options) else { return false }
+    var room = [UInt8](repeating: 0, count: 64 << 10)
+    var offset = 0
+    while offset < byteCount {
+      let bytes = try read(offset, min(64 << 10, byteCount - offset))
+      guard !bytes.isEmpty else { return false }
+      var consumed = 0
+      while consumed < bytes.count {
+        let piece = try? bytes[consumed...].withUnsafeBytes { input in
+          try room.withUnsafeMutableBytes { try decompressor.decompress(input, into: $0) }
+        }
+        guard let piece, piece.consumed > 0 || piece.produced > 0 else { return false }
+        consumed += piece.consumed
+      }
+      offset += bytes.count
+    }
+    return true
+  }
 }

@@ -22,7 +22,7 @@ package enum ZstdFrameWalk {
   }
 
   /// The end of the frame at an offset; nil if the frame is incomplete, or if there is none.
-  private static func frameEnd<Failure: Error>(
+  package static func frameEnd<Failure: Error>(
     at start: Int, to end: Int,
     read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
   ) throws(Failure) -> Int? {
