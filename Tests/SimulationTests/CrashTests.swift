@@ -3,17 +3,14 @@ import Testing
 
 /// A stream that crashes at any moment gives what it gives without: `make simulate` asks more often.
 @Suite struct CrashTests {
-  private static let isFull = environment("EVENKEEL_FULL") == "1"
-  /// Runs one seed alone.
-  private static let onlySeed = environment("EVENKEEL_SIMULATION_SEED").flatMap { UInt64($0) }
   private static let firstSeed: UInt64 = 1
 
   @Test func `a stream resumes byte for byte after any crash, failure or stop`() throws {
-    let most = Self.isFull ? 10_000 : 300
+    let most = isFullSimulation ? 10_000 : 300
     var (crashes, faults, stops) = (0, 0, 0)
     var seeks: [Scenario.Input: Int] = [:]
     var failures: [String] = []
-    var seed = Self.onlySeed ?? Self.firstSeed
+    var seed = simulationSeed ?? Self.firstSeed
     repeat {
       var simulation = try Simulation(seed: seed)
       do {
@@ -26,13 +23,13 @@ import Testing
       stops += simulation.stops
       seeks[simulation.scenario.input, default: 0] += simulation.seeks
       seed += 1
-    } while Self.onlySeed == nil && crashes < most && failures.count < 10
+    } while simulationSeed == nil && crashes < most && failures.count < 10
     print(
       "simulated \(crashes) crashes, \(faults) failures and \(stops) stops, "
-        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(Self.onlySeed ?? Self.firstSeed)..<\(seed)"
+        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(simulationSeed ?? Self.firstSeed)..<\(seed)"
     )
     for input in [Scenario.Input.plain, .manyFrames, .directory] {
-      #expect(Self.onlySeed != nil || seeks[input, default: 0] > 0, "nothing was sought: \(input)")
+      #expect(simulationSeed != nil || seeks[input, default: 0] > 0, "nothing was sought: \(input)")
     }
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
   }
@@ -46,6 +43,15 @@ import Testing
     Issue.record("\(canary) was not caught")
   }
 }
+
+/// Whether 10,000 crashes are asked for.
+let isFullSimulation = environment("EVENKEEL_FULL") == "1"
+
+/// The seed that alone is to be run.
+let simulationSeed = environment("EVENKEEL_SIMULATION_SEED").flatMap { UInt64($0) }
+
+/// Whether each step is told.
+let tracesSimulation = environment("EVENKEEL_SIMULATION_TRACE") == "1"
 
 private func environment(_ name: String) -> String? {
   getenv(name).map { String(cString: $0) }

@@ -134,7 +134,7 @@ struct Scenario {
     return Array(text.utf8)
   }
 
-  private static func blankDefinition(source: String) throws -> StreamDefinition {
+  static func blankDefinition(source: String) throws -> StreamDefinition {
     let fileSystem = SimulatedFileSystem(seed: 0)
     let text = """
       state_directory: \(stateDirectory)
@@ -165,7 +165,7 @@ struct Scenario {
 }
 
 /// The bytes in so many zstd frames.
-private func framed(_ bytes: [UInt8], count: Int) throws -> [[UInt8]] {
+func framed(_ bytes: [UInt8], count: Int) throws -> [[UInt8]] {
   let compressor = try ZstdCompressor(level: 1)
   let size = max(1, (bytes.count + count - 1) / count)
   return try stride(from: 0, to: bytes.count, by: size).map { start in

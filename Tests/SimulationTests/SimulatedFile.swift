@@ -2,14 +2,6 @@ import Glibc
 import Storage
 import Synthetic
 
-extension SimulatedInode {
-  var status: FileStatus {
-    FileStatus(
-      kind: .regular, identity: FileIdentity(device: 1, inode: number), size: visible.count,
-      modifiedNanoseconds: modified)
-  }
-}
-
 /// An open file of a simulated file system.
 final class SimulatedFile: File, @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
@@ -35,7 +27,9 @@ final class SimulatedFile: File, @unchecked Sendable {
   deinit { letGo() }
 
   func status() throws(FileError) -> FileStatus {
-    try perform(.inspect) { () throws(FileError) in inode.status }
+    try perform(.inspect) { () throws(FileError) in
+      fileSystem.status(of: inode, at: path)
+    }
   }
 
   func unreadyDescriptor() -> Int32? { nil }
@@ -43,6 +37,8 @@ final class SimulatedFile: File, @unchecked Sendable {
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
     fileSystem.reads[path, default: []].append(offset)
     let count = try read(into: buffer, at: offset)
+    let text = String(decoding: UnsafeRawBufferPointer(buffer)[..<min(count, 40)], as: UTF8.self)
+    fileSystem.trace?("  \(count) bytes at \(offset): \(text.debugDescription)")
     offset += count
     return count
   }

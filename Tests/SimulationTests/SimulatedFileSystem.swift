@@ -25,8 +25,14 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     case syncDoesNothing
     case directorySyncDoesNothing
     case truncateDoesNothing
+    /// Files are known by their path, not by their inode.
+    case identitiesAreNames
+    /// A directory shows no name but the shortest.
+    case listIsShort
   }
 
+  /// Takes a line for each operation.
+  var trace: ((String) -> Void)?
   var faults = Faults()
   /// The number of operations after which the machine goes down.
   var operationsToCrash: Int?
@@ -37,83 +43,21 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   var reads: [String: [Int]] = [:]
   private(set) var operations = 0
   private(set) var faultCount = 0
-  private(set) var isDown = false
+  var isDown = false
   var random: SplitMix64
   /// Counts the starts of the machine; files of an earlier one are dead.
   var boot = 0
   var locked: Set<UInt64> = []
   /// Counts the changes of contents: what files have for a time.
-  private var time = 0
-  private var lastNumber: UInt64 = 1
-  private let root = SimulatedDirectory(number: 1)
+  var time = 0
+  var lastNumber: UInt64 = 1
+  let root = SimulatedDirectory(number: 1)
   /// The watches of all processes, those of dead ones too until they are let go.
-  private var watches: [WeakWatch] = []
+  var watches: [WeakWatch] = []
   /// Whether the file system is used by the outside world, whose operations neither fail nor count.
-  private var isOutside = false
+  var isOutside = false
 
   init(seed: UInt64) { random = SplitMix64(seed: seed) }
-
-  // MARK: From outside
-
-  /// Does what somebody else does in a directory: nothing of it fails, and all of it is durable.
-  func outside<Result>(
-    in directory: String, _ body: (SimulatedFileSystem) throws -> Result
-  ) rethrows -> Result {
-    isOutside = true
-    defer {
-      if case .directory(let found) = try? node(directory, .sync) { found.syncAll() }
-      isOutside = false
-    }
-    return try body(self)
-  }
-
-  /// Puts a file on the disk, durably.
-  func install(_ path: String, _ bytes: [UInt8]) throws {
-    try createDirectories(parentDirectory(of: path))
-    let (directory, name) = try place(path, .create)
-    directory.apply(.add(name, .file(SimulatedInode(number: nextNumber(), durable: bytes))))
-    notify(directory.number, [.created, .closedAfterWriting], name: name)
-    try sync(directoriesAbove: path)
-  }
-
-  private func sync(directoriesAbove path: String) throws {
-    var directory = parentDirectory(of: path)
-    try syncDirectory(directory)
-    while directory != "/" {
-      directory = parentDirectory(of: directory)
-      try syncDirectory(directory)
-    }
-  }
-
-  /// Every file under a directory, by path.
-  func files(under directory: String) -> [String: [UInt8]] {
-    guard case .directory(let found) = try? node(directory, .list) else { return [:] }
-    var files: [String: [UInt8]] = [:]
-    for (name, node) in found.visible {
-      switch node {
-      case .file(let inode): files["\(directory)/\(name)"] = inode.visible
-      case .directory: files.merge(self.files(under: "\(directory)/\(name)")) { first, _ in first }
-      }
-    }
-    return files
-  }
-
-  /// Changes a byte of a file on the disk.
-  func damage(_ path: String) {
-    guard case .file(let inode) = try? node(path, .open), !inode.visible.isEmpty else { return }
-    let offset = Int.random(in: 0..<inode.visible.count, using: &random)
-    inode.apply(.write(offset: offset, bytes: [inode.visible[offset] ^ 0x10]))
-    inode.sync()
-  }
-
-  /// The machine goes down, if it is not, and comes up with what survived.
-  func reboot() {
-    root.crash(&random)
-    boot += 1
-    locked = []
-    isDown = false
-    operationsToCrash = nil
-  }
 
   // MARK: FileSystem
 
@@ -144,7 +88,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   func status(of path: String) throws(FileError) -> FileStatus {
     try perform(.inspect, path) { () throws(FileError) in
       switch try node(path, .inspect) {
-      case .file(let inode): inode.status
+      case .file(let inode): status(of: inode, at: path)
       case .directory(let directory):
         FileStatus(
           kind: .directory, identity: FileIdentity(device: 1, inode: directory.number), size: 0)
@@ -159,6 +103,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       guard directory === newDirectory else {
         throw FileError(operation: .rename, path: path, errno: EXDEV)
       }
+      trace?("  to \(newPath)")
       let replaced = directory.visible[newName]
       let moved = try node(path, .rename)
       directory.apply(.rename(name, moved, to: newName))
@@ -184,7 +129,9 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       guard case .directory(let found) = try node(directory, .list) else {
         throw FileError(operation: .list, path: directory, errno: ENOTDIR)
       }
-      return found.visible.keys.sorted()
+      let names = found.visible.keys.sorted()
+      guard breaks(.listIsShort, directory) else { return names }
+      return names.min { $0.count < $1.count }.map { [$0] } ?? []
     }
   }
 
@@ -232,33 +179,6 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
   }
 
-  // MARK: Events
-
-  func number(of path: String) throws(FileError) -> UInt64 {
-    try perform(.watch, path) { () throws(FileError) in try node(path, .watch).number }
-  }
-
-  /// Changes a file's contents, which whoever watches it is told.
-  func change(_ inode: SimulatedInode, _ change: SimulatedInode.Change) {
-    inode.apply(change)
-    time += 1
-    inode.modified = time
-    notify(inode.number, .modified)
-  }
-
-  /// Tells whoever watches a directory that a file in it was closed by one who wrote to it.
-  func closed(_ inode: SimulatedInode, path: String) {
-    guard case .directory(let directory) = try? node(parentDirectory(of: path), .watch) else {
-      return
-    }
-    let name = directory.visible.first { $0.value.number == inode.number }?.key
-    if let name { notify(directory.number, .closedAfterWriting, name: name) }
-  }
-
-  private func notify(_ number: UInt64, _ events: FileEvents, name: String = "") {
-    for weak in watches { weak.watch?.notice(number, events, name: name, &random) }
-  }
-
   // MARK: Operations
 
   /// Does one operation, unless it fails or the machine goes down before or after it.
@@ -266,6 +186,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     _ operation: FileError.Operation, _ path: String,
     onFault: () -> Void = {}, _ body: () throws(FileError) -> Result
   ) throws(FileError) -> Result {
+    trace?("\(isOutside ? "outside " : "")\(operation) \(path)")
     if isOutside { return try body() }
     operations += 1
     guard !isDown else { throw down(operation, path) }
@@ -306,37 +227,16 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     return reason
   }
 
+  func status(of inode: SimulatedInode, at path: String) -> FileStatus {
+    let isName = breaks(.identitiesAreNames, path)
+    return FileStatus(
+      kind: .regular,
+      identity: FileIdentity(device: 1, inode: isName ? xxh3(Array(path.utf8)) : inode.number),
+      size: inode.visible.count, modifiedNanoseconds: inode.modified)
+  }
+
   func breaks(_ promise: Defect, _ path: String) -> Bool {
     guard let (broken, prefix) = defect else { return false }
     return broken == promise && path.hasPrefix(prefix)
-  }
-
-  // MARK: Names
-
-  private func nextNumber() -> UInt64 {
-    lastNumber += 1
-    return lastNumber
-  }
-
-  /// The directory that holds a path, and the last part of it.
-  private func place(
-    _ path: String, _ operation: FileError.Operation
-  ) throws(FileError) -> (SimulatedDirectory, String) {
-    guard case .directory(let found) = try node(parentDirectory(of: path), operation),
-      let name = path.split(separator: "/").last
-    else { throw FileError(operation: operation, path: path, errno: ENOTDIR) }
-    return (found, String(name))
-  }
-
-  private func node(
-    _ path: String, _ operation: FileError.Operation
-  ) throws(FileError) -> SimulatedNode {
-    var node = SimulatedNode.directory(root)
-    for part in path.split(separator: "/") {
-      guard case .directory(let directory) = node, let next = directory.visible[String(part)]
-      else { throw FileError(operation: operation, path: path, errno: ENOENT) }
-      node = next
-    }
-    return node
   }
 }

@@ -26,6 +26,9 @@ final class SimulatedWatch: FileWatch, @unchecked Sendable {
 
   func forget(_ watch: Int32) { watched[watch] = nil }
 
+  /// Whether the descriptor could be read.
+  var hasEvents: Bool { !waiting.isEmpty }
+
   func events() throws(FileError) -> [FileEvent] {
     defer { waiting = [] }
     return waiting

@@ -26,10 +26,6 @@ struct Simulation {
     var checkpoint: Checkpoint?
   }
 
-  struct Failure: Error, CustomStringConvertible {
-    var description: String
-  }
-
   let seed: UInt64
   private(set) var scenario: Scenario
   private let canary: Canary?
@@ -83,7 +79,7 @@ struct Simulation {
     let interruptions = Int.random(in: 1...8, using: &random)
     for attempt in 0... {
       guard attempt < 10 * interruptions else {
-        throw Failure(description: "the stream does not come to its end")
+        throw Failure("the stream does not come to its end")
       }
       let isQuiet = attempt >= interruptions
       let faultsBefore = disk.faultCount
@@ -110,7 +106,7 @@ struct Simulation {
         }
       } catch {
         faults += disk.faultCount - faultsBefore
-        try check(error, isDown: disk.isDown, hadFault: disk.faultCount > faultsBefore)
+        try Self.check(error, isDown: disk.isDown, hadFault: disk.faultCount > faultsBefore)
       }
       // A failure is mended by the same process, or not even that.
       if disk.isDown || !isQuiet && Bool.random(using: &random) {
@@ -132,7 +128,7 @@ struct Simulation {
   }
 
   /// What a process may end with: nothing that only a human can mend, and nothing without a cause.
-  private func check(_ error: any Error, isDown: Bool, hadFault: Bool) throws {
+  static func check(_ error: any Error, isDown: Bool, hadFault: Bool) throws {
     if error is Failure { throw error }
     guard !isDown else { return }
     let isLasting =
@@ -140,7 +136,7 @@ struct Simulation {
       case .inputOutput, .outputRefused, .stateRefused, .badFile: false
       default: true
       }
-    guard hadFault, !isLasting else { throw Failure(description: "\(error)") }
+    guard hadFault, !isLasting else { throw Failure("\(error)") }
   }
 
   /// One process from its start to its end, or to the end of the machine.
@@ -156,7 +152,10 @@ struct Simulation {
       let opened = try OpenedStream(
         plan, in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
       disk.reads = [:]
-      var stream = try SerialStream(opened, scenario, seed: random.next())
+      var world = SerialStream.World(unitBytes: scenario.unitBytes)
+      world.asksForCheckpoints = scenario.variesCadence
+      world.hasEvents = { disk.hasEvents }
+      var stream = try SerialStream(opened, in: world, seed: random.next())
       let outcome = Swift.Result { try stream.run(stopsAfter: stopsAfter) }
       for cursor in opened.state.cursor?.splits ?? [] { try expectSought(cursor, disk.reads) }
       if stream.metrics.bytesPassedOver > 0 { seeks += 1 }
@@ -174,8 +173,7 @@ struct Simulation {
     let needless = (reads[path] ?? []).filter { $0 < cursor.sourceOffset }
     guard needless.isEmpty else {
       throw Failure(
-        description:
-          "\(path): expected reads from \(cursor.sourceOffset) on, found some at \(needless.prefix(3))"
+        "\(path): expected reads from \(cursor.sourceOffset) on, found some at \(needless.prefix(3))"
       )
     }
   }
@@ -223,7 +221,7 @@ struct Simulation {
     }
     guard checkpoint == wanted else {
       throw Failure(
-        description: "checkpoint: expected \(String(describing: wanted)), "
+        "checkpoint: expected \(String(describing: wanted)), "
           + "found \(String(describing: checkpoint))")
     }
   }
@@ -231,7 +229,7 @@ struct Simulation {
   private func expectInput(_ found: InputCursor?, _ expected: InputCursor?) throws {
     guard found != expected else { return }
     throw Failure(
-      description: "input: expected \(String(describing: expected)), "
+      "input: expected \(String(describing: expected)), "
         + "found \(String(describing: found))")
   }
 
@@ -250,8 +248,7 @@ struct Simulation {
     func sizes(_ files: [String: [UInt8]]) -> String {
       files.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.count)" }.joined(separator: ", ")
     }
-    throw Failure(
-      description: "\(what): expected \(sizes(expected)); found \(sizes(found))")
+    throw Failure("\(what): expected \(sizes(expected)); found \(sizes(found))")
   }
 
   /// The records of all output files in their order, without the headers.

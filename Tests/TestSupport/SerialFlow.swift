@@ -29,8 +29,8 @@ where
   private var sourceHasEnded = false
   private var middleHasEnded = false
   private var sinkWaitsForDisk = false
-  /// Whether the last step of the source left it waiting.
-  private var sourceWaits = false
+  /// Set while the source waits, to what it waits for.
+  package private(set) var awaiting: Awaiting?
   package private(set) var hasEnded = false
 
   package init(_ source: Source, _ middle: Middle, _ worker: Work, _ sink: Sink) {
@@ -40,10 +40,13 @@ where
     self.sink = sink
   }
 
-  private var isEmpty: Bool { items.isEmpty && units.isEmpty && jobs.isEmpty }
+  /// Whether all outputs of the source have reached the sink.
+  package var isEmpty: Bool {
+    items.isEmpty && units.isEmpty && jobs.isEmpty && !sinkWaitsForDisk
+  }
 
   /// Whether the source waits and all its outputs have reached the sink.
-  package var isQuiet: Bool { sourceWaits && isEmpty }
+  package var isQuiet: Bool { awaiting != nil && isEmpty }
 
   /// Whether the source has not ended and there is room for its outputs.
   package var sourceMayStep: Bool { !sourceHasEnded && items.count < Self.mostItems }
@@ -55,10 +58,12 @@ where
   package mutating func stepSource(_ signal: Signal<Nothing>) throws -> [Source.Output] {
     guard sourceMayStep else { return [] }
     var outputs: [Source.Output] = []
+    // The outputs before a failure go their way.
+    defer { items += outputs }
+    awaiting = nil
     let progress = try source.step(signal) { outputs.append($0) }
     sourceHasEnded = progress == .finished
-    sourceWaits = if case .waits = progress { true } else { false }
-    items += outputs
+    if case .waits(let awaiting) = progress { self.awaiting = awaiting }
     return outputs
   }
 

@@ -1,0 +1,139 @@
+import Codecs
+import Records
+import Storage
+import TestSupport
+
+@testable import Stream
+
+/// Reads the output of a live stream, and compares it with what producers have written.
+struct LiveOutput {
+  /// A record in the output.
+  struct Record {
+    var key: Int
+    /// The names in the header before it.
+    var columns: [String]
+  }
+
+  private static let growing = Scenario.outputDirectory + "/out.data"
+  private let text: ProducedText
+  private let directory: String
+
+  init(_ scenario: LiveScenario) {
+    text = scenario.text
+    directory = scenario.directory
+  }
+
+  // MARK: Reading
+
+  /// All records, in their order.
+  ///
+  /// - Throws: `Failure` for what is no record.
+  func records(on disk: SimulatedFileSystem) throws -> [Record] {
+    try files(on: disk).flatMap { try records(of: try decompressed($0)) }
+  }
+
+  /// The keys of the whole records that are there after a process died.
+  func keys(on disk: SimulatedFileSystem) throws -> Set<Int> {
+    Set(try records(on: disk).map(\.key))
+  }
+
+  func newestCheckpoint(on disk: SimulatedFileSystem) -> Checkpoint? {
+    disk.look { try? CheckpointStore.newest(in: directory, of: $0)?.checkpoint }
+  }
+
+  /// The keys in the output after the newest checkpoint, before a process begins.
+  func keysAfterCheckpoint(on disk: SimulatedFileSystem) throws -> Set<Int> {
+    guard let position = newestCheckpoint(on: disk)?.output else { return [] }
+    let files = files(on: disk)
+    var keys: Set<Int> = []
+    for (index, file) in files.enumerated() where index >= position.sequence {
+      let isOpen = index == position.sequence
+      let whole = (try? records(of: decompressed(file))) ?? []
+      let start = isOpen ? Array(file.prefix(position.byteCount)) : []
+      let known = (try? records(of: decompressed(start)).count) ?? 0
+      keys.formUnion(whole.dropFirst(known).map(\.key))
+    }
+    return keys
+  }
+
+  /// The contents of the files, the oldest first.
+  private func files(on disk: SimulatedFileSystem) -> [[UInt8]] {
+    let files = disk.files(under: Scenario.outputDirectory).filter { !$0.key.hasSuffix("/.there") }
+    let names = files.keys.filter { $0 != Self.growing }.sorted() + [Self.growing]
+    return names.compactMap { files[$0] }
+  }
+
+  private func records(of bytes: [UInt8]) throws -> [Record] {
+    var lines = bytes.split(separator: 0x0A)
+    guard !lines.isEmpty else { return [] }
+    let columns = text.isJSON ? [] : names(lines.removeFirst())
+    return try lines.map { line in
+      guard let key = text.key(of: line), line.first == UInt8(ascii: text.isJSON ? "{" : "k") else {
+        throw Failure("output: expected a record, found \(String(decoding: line, as: UTF8.self))")
+      }
+      return Record(key: key, columns: columns)
+    }
+  }
+
+  private func names(_ header: some Collection<UInt8>) -> [String] {
+    String(decoding: header, as: UTF8.self).split(separator: ",").map { name in
+      String(
+        name.unicodeScalars.filter { !"\u{FEFF}\" \r".unicodeScalars.contains($0) }.map(
+          Character.init))
+    }
+  }
+
+  // MARK: Comparing
+
+  /// Compares what came out with what was written: nothing is lost or doubled but what had to be, and
+  /// nothing is there that was to be refused.
+  ///
+  /// - Parameters:
+  ///   - mayComeTwice: the keys that were kept over a gap.
+  ///   - wereThere: the keys that were in the output when a process began. None of them may be taken back for good.
+  ///   - inOrder: whether the order of all keys is that in which they were written, not only within a file.
+  func check(
+    on disk: SimulatedFileSystem, _ ledger: Ledger, mayComeTwice: Set<Int>, wereThere: Set<Int>,
+    inOrder: Bool
+  ) throws {
+    let records = try records(on: disk)
+    var seen: Set<Int> = []
+    var last: [Int: Int] = [:]
+    for record in records {
+      guard let entry = ledger.entries[record.key], entry.isGood else {
+        throw Failure("record \(record.key): expected it to be refused, found it in the output")
+      }
+      guard entry.columns == record.columns else {
+        throw Failure(
+          "record \(record.key): expected it after the header \(entry.columns), "
+            + "found it after \(record.columns)")
+      }
+      guard seen.insert(record.key).inserted else {
+        guard mayComeTwice.contains(record.key) else {
+          throw Failure("record \(record.key): expected it once, found it again")
+        }
+        continue
+      }
+      let order = inOrder ? 0 : entry.file
+      guard record.key > last[order] ?? 0 || !mayComeTwice.isEmpty else {
+        throw Failure("record \(record.key): expected it before record \(last[order] ?? 0)")
+      }
+      last[order] = record.key
+    }
+    let gone = wereThere.subtracting(seen).sorted()
+    guard gone.isEmpty else {
+      throw Failure("records \(gone): expected output to stay, found them taken back")
+    }
+    let missing = ledger.due.subtracting(seen).sorted()
+    guard missing.isEmpty else {
+      throw Failure("records \(missing): expected them in the output, found them not")
+    }
+  }
+}
+
+/// Something that a simulated stream must not do.
+struct Failure: Error, CustomStringConvertible {
+  var description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,143 @@
+import Codecs
+import Connectors
+import Dataflow
+import Records
+import Storage
+
+@testable import Stream
+
+/// A fix of recovery that is taken out, to see that the simulation finds the fault.
+enum RecoveryCanary: CaseIterable {
+  /// Output is taken back though its input is gone.
+  case outputIsTakenBackOverAGap
+  /// A file is known by its path.
+  case filesAreKnownByName
+  /// A file is not looked for under other names.
+  case siblingsAreNotFound
+  case splitEndsAreNotCheckpointed
+  /// A split is done before the batches of its records are cut.
+  case splitsAreDoneAtTheirEnd
+  /// The columns of a stream are in no checkpoint.
+  case columnsAreForgotten
+  /// A log that was emptied must begin with a header.
+  case headersAreExpected
+  /// The headers of two files must be the same bytes.
+  case headersAreComparedByBytes
+  /// A later file may have vectors of another length.
+  case vectorsHaveAnyLength
+  /// A file that cannot be read is read on.
+  case badSplitsAreReadOn
+  /// Nobody knows which files of a directory are done.
+  case doneFilesAreForgotten
+
+  /// A promise of the file system without which the fix does nothing.
+  var defect: (SimulatedFileSystem.Defect, under: String)? {
+    switch self {
+    case .filesAreKnownByName: (.identitiesAreNames, LogProducer.directory)
+    case .siblingsAreNotFound: (.listIsShort, LogProducer.directory)
+    default: nil
+    }
+  }
+
+  func takeOutFix(of scenario: inout LiveScenario) {
+    let open = scenario.definition.source.open
+    let canary = self
+    scenario.definition.source.open = { context throws(FileError) in
+      var context = context
+      if canary == .doneFilesAreForgotten { context.doneSplits = [] }
+      return FaultySource(source: try open(context), canary: canary)
+    }
+    let format = scenario.definition.stream.format
+    switch self {
+    case .headersAreComparedByBytes:
+      scenario.definition.stream.format = format.decoding { options throws(FormatError) in
+        ByteComparingDecoder(decoder: try format.makeDecoder(options))
+      }
+    case .vectorsHaveAnyLength:
+      scenario.definition.stream.format = format.decoding { options throws(FormatError) in
+        var options = options
+        options.opening = nil
+        return try format.makeDecoder(options)
+      }
+    default: break
+    }
+  }
+}
+
+/// A source that breaks a promise.
+private struct FaultySource: Source {
+  var source: any Source
+  let canary: RecoveryCanary
+
+  var name: String { source.name }
+  var size: Int? { source.size }
+  var pathOnDisk: String? { source.pathOnDisk }
+  var endsAnywhere: Bool { source.endsAnywhere }
+  var isChangedInPlace: Bool { source.isChangedInPlace }
+  var openSplits: [SplitID] { source.openSplits }
+  var done: OpaqueBytes? { source.done }
+
+  var gap: String? { canary == .outputIsTakenBackOverAGap ? nil : source.gap }
+
+  mutating func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> SourceEvent {
+    let event = try source.read(into: buffer)
+    if canary == .splitsAreDoneAtTheirEnd, case .ended(let split) = event {
+      try source.finish(split)
+    }
+    return event
+  }
+
+  func start(of split: SplitID) -> SplitStart {
+    var start = source.start(of: split)
+    if canary == .headersAreExpected, start.header == .optional { start.header = .expected }
+    return start
+  }
+
+  func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
+    try source.mark(of: split, at: offset)
+  }
+
+  mutating func takeDoneChanges() -> DoneChanges { source.takeDoneChanges() }
+
+  mutating func abandon(_ split: SplitID) {
+    if canary != .badSplitsAreReadOn { source.abandon(split) }
+  }
+
+  mutating func finish(_ split: SplitID) throws(FileError) { try source.finish(split) }
+  mutating func drain() -> Bool { source.drain() }
+}
+
+/// A decoder that takes each spelling of a header for other columns.
+private struct ByteComparingDecoder: RecordDecoder {
+  var decoder: any RecordDecoder
+
+  mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
+    var opening = try decoder.open(window)
+    if let found = opening, !found.prologue.isEmpty {
+      opening?.columns = [String(decoding: found.prologue, as: UTF8.self)]
+    }
+    return opening
+  }
+
+  mutating func decode(
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome {
+    decoder.decode(window, into: &block, limit: limit, progress: &progress)
+  }
+
+  func finish() throws(RecordFault) { try decoder.finish() }
+}
+
+extension RecordFormat {
+  /// The same format with another decoder.
+  fileprivate func decoding(
+    by makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
+  ) -> RecordFormat {
+    RecordFormat(
+      name: name, fileExtensions: fileExtensions, settings: settings, precision: precision,
+      featureCount: featureCount, check: check, recordEnds: recordEnds, makeDecoder: makeDecoder,
+      makeEncoder: makeEncoder)
+  }
+}
