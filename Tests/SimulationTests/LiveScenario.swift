@@ -53,8 +53,8 @@ struct LiveScenario {
     stream.onBadSplit = draw(.fail, .skip)
     stream.compressionLevel = draw(nil, 1)
     stream.normalization.mode = draw(.batch, .running, .running)
-    stream.normalization.warmUp.batches = draw(0, 1)
-    stream.normalization.warmUp.emission = draw(.batch, .pass)
+    stream.normalization.warmUp.records = draw(0, 9)
+    stream.normalization.warmUp.emission = draw(.prefix, .pass)
     definition = try Scenario.blankDefinition(
       source: source == .follow
         ? "follow: { path: \(LogProducer.path) }"

@@ -83,7 +83,12 @@ struct LiveSimulation {
       let powerFails = run.disk.isDown && Bool.random(using: &random)
       if run.disk.isDown { crashes += 1 }
       if powerFails { run.disk.reboot() } else if run.disk.isDown { run.disk.killProcess() }
-      if !powerFails { wereThere.formUnion((try? output.keys(on: run.disk)) ?? []) }
+      // A power failure, or a failed sync, loses output that no checkpoint knows of.
+      if powerFails || run.disk.faultCount > faultsBefore {
+        wereThere = []
+      } else {
+        wereThere.formUnion((try? output.keys(on: run.disk)) ?? [])
+      }
       if !isCalm { try run.actMeanwhile(atMost: 6) }
     }
     try output.check(

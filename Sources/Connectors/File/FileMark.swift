@@ -25,13 +25,17 @@ package struct FileMark: Sendable, Equatable {
   /// The hash of the last bytes before the offset.
   var tail: Digest
 
-  package init(_ file: any File, at offset: Int) throws(FileError) {
+  /// - Parameter looksAhead: whether `head` also takes in bytes after the offset, if the file only grows.
+  package init(
+    _ file: any File, at offset: Int, looksAhead: Bool = false
+  ) throws(FileError) {
     let status = try file.status()
     identity = status.identity
     modifiedNanoseconds = max(0, status.modifiedNanoseconds)
     self.offset = offset
     let count = min(offset, Self.mostBytes)
-    head = try Self.digest(of: file, from: 0, count: min(max(status.size, 0), Self.mostBytes))
+    let headCount = looksAhead ? min(max(status.size, 0), Self.mostBytes) : count
+    head = try Self.digest(of: file, from: 0, count: headCount)
     tail = try Self.digest(of: file, from: offset - count, count: count)
   }
 

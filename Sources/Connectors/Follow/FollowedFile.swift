@@ -142,7 +142,7 @@ struct FollowedFile: Sendable {
     let isWhole = isFinal || isAbandoned ? true : try holdsItsBytes()
     var mark =
       isWhole
-      ? try FileMark(file, at: offset)
+      ? try FileMark(file, at: offset, looksAhead: true)
       : FileMark(identity, at: offset, head: first, modifiedNanoseconds: modifiedNanoseconds)
     mark.splitStart = splitStart
     return mark
