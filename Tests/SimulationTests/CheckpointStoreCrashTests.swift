@@ -16,14 +16,14 @@ import Testing
   }
 
   @Test(arguments: 0..<20 as Range<UInt64>)
-  func `what a store gives as the newest is so after a crash`(seed: UInt64) throws {
+  func `the newest checkpoint of a store is also the newest after a crash`(seed: UInt64) throws {
     let disk = SimulatedFileSystem(seed: seed)
     let store = try CheckpointStore(directory: Self.directory, keep: 2, in: disk)
     try store.write(checkpoint(1))
     disk.defect = (.directorySyncDoesNothing, Self.directory)
     try store.write(checkpoint(2))
     disk.defect = nil
-    // Whoever comes after a sync that failed sees the name all the same.
+    // The next process sees the name although its sync failed.
     _ = try CheckpointStore(directory: Self.directory, keep: 2, in: disk)
     #expect(try newest(disk) == 2)
     disk.reboot()

@@ -76,7 +76,7 @@ struct Scenario {
         in: context.fileSystem, clock: context.clock)
     }
     try drawInput(isJSON, &random)
-    // What somebody else left there is nobody's to lose.
+    // A file of another program must not be lost.
     if Bool.random(using: &random) {
       files[Self.outputDirectory + "/out.data"] = Array("somebody else's\n".utf8)
     }

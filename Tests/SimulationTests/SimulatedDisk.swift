@@ -1,7 +1,7 @@
 import Storage
 import Synthetic
 
-/// What stands under a name.
+/// A file or a directory that a name refers to.
 enum SimulatedNode {
   case file(SimulatedInode)
   case directory(SimulatedDirectory)
@@ -130,8 +130,8 @@ final class SimulatedDirectory {
     }
   }
 
-  /// Keeps the first of the unsynced changes, as many as chance has it, as file systems with a journal
-  /// do, or any of them, as POSIX allows.
+  /// Keeps some of the unsynced changes: a random number of the first ones, as a file system with a journal does, or
+  /// any of them, as POSIX allows.
   func crash(_ random: inout SplitMix64) {
     let keepsOrder = Bool.random(using: &random)
     let count = keepsOrder ? Int.random(in: 0...unsynced.count, using: &random) : unsynced.count

@@ -2,17 +2,19 @@ import Glibc
 import Storage
 import Synthetic
 
-/// A file system in memory that keeps no promise it has not made.
+/// A file system in memory that promises no more than POSIX does.
 ///
-/// Writes and sizes are durable once their file is synced, names once their directory is. At a crash
-/// a random subset of the other writes survives, in pieces, and of the other name changes of each
-/// directory either a random number of the first or a random subset; open files are dead and locks are
-/// free. It fails at will, and
-/// before, in and after any operation the machine may go down.
+/// Writes and sizes are durable once their file is synced, names once their directory is. A crash can happen before, in
+/// and after any operation:
+/// - a random subset of the other writes survives, in pieces;
+/// - of the other name changes of a directory, a random number of the first ones or a random subset survives;
+/// - open files are dead, and locks are free.
+///
+/// Operations also fail without a crash.
 final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
 
-  /// What goes wrong without a crash.
+  /// The failures without a crash.
   struct Faults {
     /// In thousandths of the operations.
     var perThousand = 0
@@ -39,7 +41,7 @@ final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   var defect: (Defect, under: String)?
   /// The most bytes that a read gives of the files under a directory.
   var mostBytesRead: (count: Int, under: String)?
-  /// Where reads of what follows a file's own position began, in order, by path.
+  /// The offsets at which reads began, in order, by path.
   var reads: [String: [Int]] = [:]
   private(set) var operations = 0
   private(set) var faultCount = 0

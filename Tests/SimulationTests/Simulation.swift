@@ -19,7 +19,7 @@ struct Simulation {
     case checkpointIsNeverSynced
   }
 
-  /// What is left at the end.
+  /// The files and the checkpoint at the end.
   struct Result {
     var outputs: [String: [UInt8]]
     var deadLetters: [String: [UInt8]]
@@ -127,7 +127,7 @@ struct Simulation {
     damages += 1
   }
 
-  /// What a process may end with: nothing that only a human can mend, and nothing without a cause.
+  /// Refuses an error without a cause, and one that only a human can mend.
   static func check(_ error: any Error, isDown: Bool, hadFault: Bool) throws {
     if error is Failure { throw error }
     guard !isDown else { return }
@@ -189,7 +189,7 @@ struct Simulation {
   }
 
   /// Compares everything, byte by byte, but for what may differ:
-  /// - where frames and files are cut, in a stream that was stopped or whose checkpoints come by time;
+  /// - the places at which frames and files are cut, in a stream that was stopped or has checkpoints by time;
   /// - the values in a live one that was stopped, which cut a batch short;
   /// - dead letters that are too old to stay, where a checkpoint before the newest had to do.
   private func compare(_ found: Result, _ expected: Result) throws {
@@ -233,7 +233,7 @@ struct Simulation {
         + "found \(String(describing: found))")
   }
 
-  /// What precedes the first comma of each line.
+  /// The text before the first comma of each line.
   private func keys(_ text: [UInt8]) -> [UInt8] {
     Array(
       text.split(separator: 0x0A).map { $0.prefix { $0 != UInt8(ascii: ",") } }.joined(separator: [
