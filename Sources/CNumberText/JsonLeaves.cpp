@@ -10,10 +10,14 @@ namespace {
 struct Leaf {
   std::string keys;
   std::vector<size_t> key_lengths;
-  bool is_vector;
-  bool is_nested;
+  JsonLeafKind kind;
+  double number;
   size_t length;
 };
+
+bool is_integer(std::string_view text) {
+  return text.find_first_of(".eE") == std::string_view::npos;
+}
 
 // Collects the leaves of a record that are reached through objects only.
 class LeafLister {
@@ -48,12 +52,22 @@ class LeafLister {
   bool scalar(Scalar kind, uint32_t, std::string_view text) {
     Level &level = levels_.back();
     double value = 0;
-    if (kind == Scalar::other && quoted_numbers_ && !number_in_quotes(text, &value).empty()) {
-      kind = Scalar::number;
+    if (kind == Scalar::other && quoted_numbers_) {
+      const std::string_view number = number_in_quotes(text, &value);
+      if (!number.empty()) {
+        kind = Scalar::number;
+        text = number;
+      }
     }
     const bool is_number = kind == Scalar::number || kind == Scalar::not_finite;
     if (level.is_object) {
-      if (level.is_reached && is_number) note(false, false, 0);
+      if (!level.is_reached || kind == Scalar::null || kind == Scalar::not_finite) return true;
+      if (kind == Scalar::other) {
+        note(JSON_LEAF_OTHER, 0, 0);
+      } else {
+        number_text_parse(text.data(), text.data() + text.size(), &value);
+        note(is_integer(text) ? JSON_LEAF_INTEGER : JSON_LEAF_NUMBER, value, 0);
+      }
       return true;
     }
     ++level.length;
@@ -65,8 +79,8 @@ class LeafLister {
   bool end() {
     const Level level = levels_.back();
     levels_.pop_back();
-    if (level.is_vector && level.has_number) note(true, false, level.length);
-    if (level.is_nested) note(false, true, 0);
+    if (level.is_vector && level.has_number) note(JSON_LEAF_VECTOR, 0, level.length);
+    if (level.is_nested) note(JSON_LEAF_NESTED, 0, 0);
     return true;
   }
 
@@ -76,8 +90,8 @@ class LeafLister {
     size_t length;
   };
 
-  void note(bool is_vector, bool is_nested, size_t length) {
-    Leaf leaf{{}, {}, is_vector, is_nested, length};
+  void note(JsonLeafKind kind, double number, size_t length) {
+    Leaf leaf{{}, {}, kind, number, length};
     for (const std::string &key : path_) {
       if (key == unspellable_key) return;
       leaf.keys += key;
@@ -119,5 +133,5 @@ size_t json_leaves_count(const JsonLeaves *leaves) { return leaves->leaves.size(
 JsonLeaf json_leaves_get(const JsonLeaves *leaves, size_t index) {
   const Leaf &leaf = leaves->leaves[index];
   return JsonLeaf{leaf.keys.data(), leaf.key_lengths.data(), leaf.key_lengths.size(),
-                  leaf.is_vector, leaf.is_nested, leaf.length};
+                  leaf.kind, leaf.number, leaf.length};
 }

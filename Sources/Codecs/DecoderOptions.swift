@@ -3,8 +3,11 @@ package import Records
 
 /// The options for reading records. Each format uses those that concern it.
 package struct DecoderOptions: Sendable {
-  /// The features to normalise; empty means every column whose first record holds a number.
+  /// The features to normalise; empty lets the decoder choose by the records that it looks at
+  /// (`FeatureChooser`).
   package var features: [FeaturePattern] = []
+  /// Columns that are no features, whatever `features` says.
+  package var exclude: [FeaturePattern] = []
   /// The width of the columns: `float32` only if both input and output are 4-byte floats.
   package var columns = Precision.float64
   /// Whether blocks keep the bytes of the records, for an output of the same format.
@@ -20,6 +23,22 @@ package struct DecoderOptions: Sendable {
   package var header = HeaderPlace.expected
 
   package init() {}
+
+  /// The user's choice of features, as text.
+  package var choiceTexts: [String] { features.map(\.text) + exclude.map { "!" + $0.text } }
+
+  /// Chooses among columns by name alone: without `features`, every column that is not excluded.
+  ///
+  /// - Returns: indices into `names`.
+  /// - Throws: if a pattern fits no name, or no column is left.
+  package func select(from names: [String]) throws(FeatureError) -> [Int] {
+    let excluded = try exclude.matching(names)
+    let chosen =
+      features.isEmpty ? Array(names.indices) : try FeaturePattern.select(features, from: names)
+    let left = chosen.filter { !excluded.contains($0) }
+    guard !left.isEmpty || chosen.isEmpty else { throw .noneLeft }
+    return left
+  }
 }
 
 /// The bounds of a record, against hostile input.

@@ -29,10 +29,13 @@ package struct InputWindow {
   package let bytes: UnsafeBufferPointer<UInt8>
   /// Whether the stream ends with these bytes.
   package let isLast: Bool
+  /// Whether a stream whose start is looked at must be opened by the records that are here, if there are any.
+  package let isEnough: Bool
 
-  package init(bytes: UnsafeBufferPointer<UInt8>, isLast: Bool) {
+  package init(bytes: UnsafeBufferPointer<UInt8>, isLast: Bool, isEnough: Bool = false) {
     self.bytes = bytes
     self.isLast = isLast
+    self.isEnough = isEnough
   }
 }
 

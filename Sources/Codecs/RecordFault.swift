@@ -29,6 +29,7 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
     case .matchesNothing(let pattern, _):
       self.init(
         expected: "a column that \(quoted(pattern)) matches", found: "none" + (error.hint ?? ""))
+    case .noneLeft: self.init(expected: "a column that is not excluded", found: "none")
     }
   }
 

@@ -3,14 +3,19 @@ package import Records
 
 /// The settings for reading and writing records that every format has.
 package enum RecordSettings {
-  package static let records = SettingGroup("Records", [features, onMissing, onInvalid])
+  package static let records = SettingGroup("Records", [features, exclude, onMissing, onInvalid])
   package static let limits = SettingGroup("Limits of a record", [recordBytes, fields, depth])
 
   package static let features = Setting(
-    "features", featuresType, defaultText: "every column whose first record holds a number",
+    "features", featuresType, defaultText: "the columns that hold numbers, except ids and times",
     option: .value("features", "names"), optionType: optionalFeaturesType,
-    help: "The features by name, with `*` and `?`. NDJSON takes dotted paths, `engine.rpm`, and "
-      + "vectors, `embedding[*]` or, with their length, `embedding[0..127]`.")
+    help:
+      "The features by name, with `*` and `?`; `!name` excludes a column. NDJSON takes dotted paths, "
+      + "`engine.rpm`, and vectors, `embedding[*]` or, with their length, `embedding[0..127]`.")
+
+  package static let exclude = Setting(
+    "exclude", featuresType, option: .value("exclude", "names"), optionType: optionalFeaturesType,
+    help: "Columns that are not features, by name, with `*` and `?`.")
 
   package static let onMissing = Setting<MissingPolicy>(
     "on_missing", .choice, default: .keep, option: .value("on-missing", "policy"),
@@ -47,9 +52,9 @@ package enum RecordSettings {
   private static let featuresType = SettingType<[FeaturePattern]>(
     expected: "a list of texts", form: .list, text: { listText($0.map(\.text)) },
     list: { (names) throws(SettingRefusal) in
-      guard !names.isEmpty, !names.contains("") else {
+      guard !names.isEmpty, !names.contains(where: { $0.isEmpty || $0 == "!" }) else {
         throw SettingRefusal(
-          expected: "names, or omit the key to use every column of numbers",
+          expected: "names, or omit the key",
           found: names.isEmpty ? "none" : "an empty one")
       }
       return names.map { FeaturePattern($0) }
@@ -66,7 +71,12 @@ extension DecoderOptions {
   package init(_ values: SettingValues) {
     self.init()
     settings = values
-    features = values[RecordSettings.features] ?? []
+    let patterns = values[RecordSettings.features] ?? []
+    features = patterns.filter { !$0.text.hasPrefix("!") }
+    exclude = values[RecordSettings.exclude] ?? []
+    exclude += patterns.filter { $0.text.hasPrefix("!") }.map {
+      FeaturePattern(String($0.text.dropFirst()))
+    }
     onMissing = values[RecordSettings.onMissing]
     onInvalid = values[RecordSettings.onInvalid]
     limits.recordBytes = values[RecordSettings.recordBytes]

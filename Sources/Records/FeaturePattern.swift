@@ -1,17 +1,25 @@
 /// Selects features by name. `*` matches any text, and `?` any character.
 package struct FeaturePattern: Sendable, Equatable {
   private let glob: Glob
+  private let isName: Bool
 
   package init(_ text: String) {
     glob = Glob(text)
+    isName = false
+  }
+
+  /// The one column of that name, whatever characters are in it.
+  package init(name: String) {
+    glob = Glob(name)
+    isName = true
   }
 
   package var text: String { glob.text }
 
   /// Whether the pattern can match other names than its own text.
-  package var isGlob: Bool { glob.hasWildcard }
+  package var isGlob: Bool { !isName && glob.hasWildcard }
 
-  package func matches(_ name: String) -> Bool { glob.matches(name) }
+  package func matches(_ name: String) -> Bool { isName ? areSame(text, name) : glob.matches(name) }
 
   /// Selects columns in the order of `patterns`. The columns of one pattern are in the order of `names`. Each column
   /// is selected once.
@@ -37,6 +45,17 @@ package struct FeaturePattern: Sendable, Equatable {
     }
     return chosen
   }
+}
+
+extension [FeaturePattern] {
+  /// The columns that some pattern matches, as indices into `names`.
+  ///
+  /// - Throws: `FeatureError.matchesNothing` for a pattern that fits no name.
+  package func matching(_ names: [String]) throws(FeatureError) -> Set<Int> {
+    isEmpty ? [] : Set(try FeaturePattern.select(self, from: names))
+  }
+
+  package func matches(_ name: String) -> Bool { contains { $0.matches(name) } }
 }
 
 /// The name in `names` that a misspelt `word` most likely means, if one is near enough.

@@ -28,6 +28,8 @@ package struct FeatureSchema: Sendable, Equatable {
 package enum FeatureError: Error, Equatable, CustomStringConvertible {
   case duplicateName(String)
   case matchesNothing(pattern: String, nearest: String?)
+  /// Every column is excluded.
+  case noneLeft
 
   package var description: String {
     switch self {
@@ -35,6 +37,7 @@ package enum FeatureError: Error, Equatable, CustomStringConvertible {
       "expected feature names that differ, found \(quoted(name)) twice"
     case .matchesNothing(let pattern, _):
       "features: \(quoted(pattern)) matches no column" + (hint ?? "")
+    case .noneLeft: "features: every column is excluded"
     }
   }
 

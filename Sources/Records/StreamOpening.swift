@@ -7,11 +7,16 @@ package struct StreamOpening: Sendable, Equatable, Codable {
   package var columns: [String]
   /// The bytes before the first record, which pass unchanged: a byte order mark, a header line.
   package var prologue: [UInt8]
+  /// How the features were chosen; nil if the user, or a checkpoint, named them.
+  package var choice: FeatureChoice?
 
-  package init(schema: FeatureSchema, columns: [String] = [], prologue: [UInt8]) {
+  package init(
+    schema: FeatureSchema, columns: [String] = [], prologue: [UInt8], choice: FeatureChoice? = nil
+  ) {
     self.schema = schema
     self.columns = columns
     self.prologue = prologue
+    self.choice = choice
   }
 
   package static func == (left: StreamOpening, right: StreamOpening) -> Bool {
@@ -20,7 +25,7 @@ package struct StreamOpening: Sendable, Equatable, Codable {
   }
 
   private enum CodingKeys: CodingKey {
-    case features, columns, prologue
+    case features, columns, prologue, choice
   }
 
   package init(from decoder: any Decoder) throws {
@@ -34,6 +39,7 @@ package struct StreamOpening: Sendable, Equatable, Codable {
     }
     columns = try container.decode([String].self, forKey: .columns)
     prologue = try container.decode(OpaqueBytes.self, forKey: .prologue).bytes
+    choice = try container.decodeIfPresent(FeatureChoice.self, forKey: .choice)
   }
 
   package func encode(to encoder: any Encoder) throws {
@@ -41,5 +47,6 @@ package struct StreamOpening: Sendable, Equatable, Codable {
     try container.encode(schema.names, forKey: .features)
     try container.encode(columns, forKey: .columns)
     try container.encode(OpaqueBytes(prologue), forKey: .prologue)
+    try container.encodeIfPresent(choice, forKey: .choice)
   }
 }

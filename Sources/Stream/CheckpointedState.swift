@@ -67,8 +67,20 @@ extension StreamConfiguration {
   /// The settings and features that a checkpoint must have, as text.
   var fittingSettings: [String: String] {
     var settings = normalization.checkpointSettings
-    settings["features"] = decoder.features.map(\.text).joined(separator: ",")
+    settings["features"] = decoder.choiceTexts.joined(separator: ",")
     return settings
+  }
+
+  /// The features of a checkpoint, if the stream is to go on with them: its user named none, and either
+  /// accepts no others or had them chosen by the same settings.
+  func knownFeatures(of checkpoint: Checkpoint?) -> KnownFeatures? {
+    guard decoder.features.isEmpty, let checkpoint,
+      onMismatch == .fail || checkpoint.input?.form == inputForm
+    else { return nil }
+    return KnownFeatures(
+      names: checkpoint.features.filter { !decoder.exclude.matches($0) },
+      choice: FeatureChoice(
+        records: nil, leftOut: checkpoint.input?.opening?.choice?.leftOut ?? []))
   }
 }
 

@@ -13,6 +13,8 @@ package struct OpenedStream: Sendable {
   let source: any Source
   private(set) var state = InitialState()
   private(set) var output: StreamOutput
+  /// The features of the checkpoint, if the stream is to have them.
+  private(set) var knownFeatures: KnownFeatures?
   /// The lock of the state directory, held as long as the stream.
   private(set) var stateLock: StateDirectoryLock?
   /// The file of the checkpoint; nil if there is none.
@@ -71,6 +73,7 @@ package struct OpenedStream: Sendable {
       if directory.adopts { state.checkpoint?.adoptedBy = wanted }
       if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
     }
+    knownFeatures = configuration.knownFeatures(of: state.checkpoint)
     source = try Self.openSource(plan, found?.checkpoint.input, kept?.list.hashes ?? [], context)
     if source.isChangedInPlace, let gap = source.gap {
       throw .inputChanged(stream: configuration.name, gap)

@@ -1,8 +1,11 @@
 package import Operators
+package import Records
 
 /// An event of a stream. It travels with its batch. Dead letters, log and metrics consume it when that batch is
 /// written.
 package enum StreamEvent: Sendable {
+  /// The stream began: its features are known.
+  case opened(StreamOpening)
   /// A record was dropped.
   case badRecord(RejectedRecord)
   /// An update was applied. `stateVersion` is the state version after it.
@@ -14,7 +17,7 @@ package enum StreamEvent: Sendable {
   var byteCount: Int {
     switch self {
     case .badRecord(let record): record.bytes.count
-    case .applied, .raised: 0
+    case .opened, .applied, .raised: 0
     }
   }
 }

@@ -90,7 +90,7 @@ package final class StreamMetrics: Sendable {
   func count(_ event: StreamEvent) {
     switch event {
     case .badRecord: badRecordCount.add(1, ordering: .relaxed)
-    case .applied: break
+    case .opened, .applied: break
     case .raised(let event): raised.withLock { $0[event.kind.name, default: 0] += 1 }
     }
   }

@@ -52,11 +52,13 @@ package final class StreamRun: Sendable {
     name = configuration.name
     inputByteCount = opened.source.size
     requests = RequestInbox()
+    let snapshot = snapshot
     let pool = BlockPool()
     let ingest = try IngestStage(
       IngestContext(
         configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
-        inbox: requests, clock: clock, warn: warn), source: opened.source, pool: pool)
+        inbox: requests, knownFeatures: opened.knownFeatures, clock: clock, warn: warn),
+      source: opened.source, pool: pool)
     let operate = OperateStage(configuration, from: opened.state, snapshot: snapshot, clock: clock)
     operate.showStart()
     var workers: [EncodeWorker] = []
@@ -67,7 +69,12 @@ package final class StreamRun: Sendable {
     } catch {
       throw .compression(stream: name, error)
     }
-    let emit = EmitStage(streamName: name, opened.output, metrics: metrics, report: report)
+    let emit = EmitStage(
+      streamName: name, opened.output, metrics: metrics,
+      report: { event in
+        if case .opened(let opening) = event { snapshot.show(opening) }
+        report(event)
+      })
     // The bounds of memory between two stages. docs/OPERATIONS.md adds them up.
     flow =
       Flow.from(

@@ -9,6 +9,7 @@ package final class StreamSnapshot: @unchecked Sendable {
   private let lock = Lock()
   private var operators: OperatorChain?
   private var shownPosition = StreamPosition()
+  private var shownOpening: StreamOpening?
 
   package init() {}
 
@@ -19,6 +20,12 @@ package final class StreamSnapshot: @unchecked Sendable {
     }
   }
 
+  func show(_ opening: StreamOpening) {
+    lock.withLock { shownOpening = opening }
+  }
+
+  /// The columns of the stream; nil before it has begun.
+  package var opening: StreamOpening? { lock.withLock { shownOpening } }
   package var position: StreamPosition { lock.withLock { shownPosition } }
   /// The settings in force; nil before the stream has begun.
   package var settings: NormalizationSettings? { shown?.normalization }

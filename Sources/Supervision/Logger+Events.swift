@@ -1,11 +1,14 @@
 internal import Logging
 internal import Operators
+internal import Records
 internal import Stream
 
 extension Logger {
   /// Logs an event of a stream. Does not log single bad records: they are counted, and dead letters contain them.
   func report(_ event: StreamEvent) {
     switch event {
+    case .opened(let opening):
+      if let text = opening.choiceText { notice("\(text)") }
     case .badRecord: break
     case .applied(let update, let stateVersion):
       notice(

@@ -45,6 +45,11 @@ func warn(_ message: String, format: LogFormat) {
   say("warning: " + printable(message), LogLine(level: "warning", message: message), format)
 }
 
+/// Tells the user something on stderr that is not amiss.
+func note(_ message: String, format: LogFormat) {
+  say(printable(message), LogLine(level: "info", message: message), format)
+}
+
 private func say(_ text: String, _ line: LogLine, _ format: LogFormat) {
   switch format {
   case .text: writeToStandardError("evenkeel: \(text)\n")

@@ -2,6 +2,7 @@ internal import Dataflow
 internal import Dispatch
 internal import Glibc
 internal import Operators
+internal import Records
 internal import Stream
 
 /// Runs one stream to its end on the main queue: signals, progress, summary.
@@ -31,10 +32,15 @@ final class NormalizeRun {
     let start = DispatchTime.now()
     let stream = try StreamRun(
       configuration, files: files, threads: threads,
-      report: { [logFormat] event in
-        if case .badRecord(let record) = event { leftOut.note(record) }
-        guard case .raised(let event) = event, event.kind.level >= .warning else { return }
-        warn(event.description, format: logFormat)
+      report: { [logFormat, name = configuration.name] event in
+        switch event {
+        case .opened(let opening):
+          if let text = opening.choiceText { note("\(name): \(text)", format: logFormat) }
+        case .raised(let event) where event.kind.level >= .warning:
+          warn(event.description, format: logFormat)
+        case .badRecord(let record): leftOut.note(record)
+        case .raised, .applied: break
+        }
       },
       completion: { failure in outcome.complete(failure) })
     for warning in stream.warnings { warn(warning, format: logFormat) }
@@ -60,7 +66,7 @@ final class NormalizeRun {
     if let failure = outcome.failure { throw failure }
     if writesSummary {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
-      writeToStandardError(jsonText(Summary(stream.metrics, seconds: seconds)) + "\n")
+      writeToStandardError(jsonText(Summary(stream, seconds: seconds)) + "\n")
     }
   }
 
@@ -88,8 +94,13 @@ final class NormalizeRun {
     var bytesOut: Int
     var badRecords: Int
     var seconds: Double
+    var features: [String]
+    var leftOut: [FeatureChoice.LeftOut]
 
-    init(_ metrics: StreamMetrics, seconds: Double) {
+    init(_ stream: StreamRun, seconds: Double) {
+      let metrics = stream.metrics
+      features = stream.snapshot.opening?.schema.names ?? []
+      leftOut = stream.snapshot.opening?.choice?.leftOut ?? []
       records = metrics.records
       batches = metrics.batches
       bytesIn = metrics.bytesIn

@@ -137,7 +137,8 @@ import Testing
 
   @Test func `a fault quotes a short text without control characters`() throws {
     let reading = try FormatReading(
-      csv: "a\n1\n\u{1B}[31m\(String(repeating: "x", count: 5000))\n\"2\n3\"\n")
+      csv: "a\n1\n\u{1B}[31m\(String(repeating: "x", count: 5000))\n\"2\n3\"\n"
+    ) { $0.features = [FeaturePattern("a")] }
     #expect(reading.faults.count == 2)
     #expect(reading.faults[0].hasPrefix("expected a number in feature 'a', found '\\u{1B}[31mxxx"))
     #expect(reading.faults[0].hasSuffix("x…'"))

@@ -37,7 +37,7 @@ import Testing
     #expect(reading.rows == [[nil, nil], [1, 2]])
   }
 
-  @Test func `by default every column with a number in the first record is a feature`() throws {
+  @Test func `by default every column that holds numbers is a feature`() throws {
     let reading = try FormatReading(
       csv: "n,text,empty,na,nan,inf,quoted,blanks,sign\n1,x,,NA,nan,inf,\"2\", 3 ,+4\n"
     ) { $0.onInvalid = .missing }
@@ -73,10 +73,10 @@ import Testing
     #expect(reading.rows == [[2]])
   }
 
-  @Test func `a first record without a number gives no features`() throws {
+  @Test func `records without a number give no features`() throws {
     #expect(
-      try openingFault("a,b\nx,\n1,2\n")
-        == "expected a number in some column of the first record, found none")
+      try openingFault("a,b\nx,\ny,2\nz,w\nu,v\n")
+        == "expected numbers in some column of the first records, found none")
   }
 
   @Test(arguments: ["1,2\n", "1,2,3,4\n"])

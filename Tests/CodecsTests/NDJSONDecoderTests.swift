@@ -78,7 +78,7 @@ struct NDJSONDecoderTests {
 
   @Test func `a vector may be null or absent but keeps its length`() throws {
     let input = [#"{"v":[1,2]}"#, #"{"v":null}"#, #"{}"#, #"{"v":[3]}"#, #"{"v":[4,5,6]}"#]
-    let reading = try NDJSONReading(input.joined(separator: "\n"))
+    let reading = try NDJSONReading(input.joined(separator: "\n"), ndjsonOptions("v[*]"))
     #expect(reading.rows == [[1, 2], [nil, nil], [nil, nil]])
     #expect(
       reading.rejections.map(\.fault.description) == [
@@ -108,7 +108,8 @@ struct NDJSONDecoderTests {
       #"{"temp":1,"ü":2,"a\"b":3}"#, #"{"te\u006dp":4,"\u00fc":5,"a\u0022b":6}"#,
       #"{"a\"b":9,"tem":0,"tempo":0,"ü":8,"temp":7}"#,
     ]
-    let reading = try NDJSONReading(input.joined(separator: "\n"))
+    let reading = try NDJSONReading(
+      input.joined(separator: "\n"), ndjsonOptions("temp", "ü", "a\"b"))
     #expect(reading.names == ["temp", "ü", "a\"b"])
     #expect(reading.rows == [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
   }

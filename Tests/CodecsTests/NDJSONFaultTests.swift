@@ -146,7 +146,7 @@ struct NDJSONFaultTests {
           "expected the member of feature '\($0)' once, found it twice"
         }
     )
-    #expect(throws: RecordFault.self) { try NDJSONReading(#"{"a":1,"a":2}"#) }
+    #expect(try NDJSONReading(#"{"a":1,"a":2}"#).rejections.count == 1)
   }
 
   @Test func `nesting is refused beyond its limit, however deep`() throws {

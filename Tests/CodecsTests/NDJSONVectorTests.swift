@@ -43,7 +43,7 @@ import Testing
     #expect(throws: RecordFault.self) { try NDJSONReading(input, options("e[2]")) }
     var search = try JSONFeatureSearch(options("e[2]"))
     try Array(#"{"e":[1,2]}"#.utf8).withUnsafeBytes { try search.take($0) }
-    #expect(search.isOver(after: 12))
+    #expect(search.isOver(before: 12))
   }
 
   @Test func `a vector is waited for within bounds`() throws {
@@ -53,10 +53,10 @@ import Testing
       _ = try NDJSONReading(late, options("e[*]"))
       Issue.record("the vector of record 2001 was found")
     } catch let fault as RecordFault {
-      #expect(fault.expected == "an array of numbers with 'e[*]' in the first 1000 records")
+      #expect(fault.expected == "an array of numbers with 'e[*]' in the first 1024 records")
     }
     let long = lines(
-      #"{"e":null,"s":"\#(String(repeating: "x", count: JSONFeatureSearch.mostBytes))"}"#,
+      #"{"e":null,"s":"\#(String(repeating: "x", count: LookAhead.mostBytes))"}"#,
       #"{"e":[1]}"#)
     #expect(throws: RecordFault.self) { try NDJSONReading(long, options("e[*]")) }
   }

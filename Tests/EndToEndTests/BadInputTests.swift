@@ -54,7 +54,7 @@ import Testing
       says: "in.csv: expected a column that 'tmp' matches, found none; did you mean 'temp'?"),
     Case(
       "no column of numbers", "a,b\nx,y\n",
-      says: "in.csv: expected a number in some column of the first record, found none"),
+      says: "in.csv: expected numbers in some column of the first records, found none"),
     Case(
       "a missing value under on-missing reject", "a,b\n1,2\n,4\n",
       options: ["--on-missing", "reject"],

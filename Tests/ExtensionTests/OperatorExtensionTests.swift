@@ -35,6 +35,7 @@ struct OperatorExtensionTests {
         s:
           source: { follow: { path: \(directory.file("in.csv")) } }
           format: { csv: { header: true } }
+          features: [x, y]
           batch: { size: 2, max_delay: 1h }
           checkpoint: { every_batches: 1 }
           \(spikes)

@@ -80,7 +80,7 @@ private let wrongSettings = [
     "known here: quoted_numbers"),
   Wrong(
     "format: csv\nfeatures: []", "7:5", ".features",
-    "expected names, or omit the key to use every column of numbers, found none"),
+    "expected names, or omit the key, found none"),
   Wrong(
     "format: csv\nfeatures: [{a: b}]", "7:5", ".features",
     "expected a list of texts, found a mapping in the list"),

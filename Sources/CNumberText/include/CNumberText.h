@@ -121,21 +121,28 @@ typedef struct JsonFault {
   size_t count;
 } JsonFault;
 
-// A leaf of the first record that can be a feature: a number, or a vector of `length` values. Or, for a
-// message, an array that contains arrays or objects.
+typedef enum JsonLeafKind {
+  JSON_LEAF_NUMBER,
+  JSON_LEAF_INTEGER,  // a number without a point and an exponent
+  JSON_LEAF_VECTOR,   // an array of numbers and nulls with at least one number
+  JSON_LEAF_NESTED,   // an array that contains arrays or objects
+  JSON_LEAF_OTHER,    // a string, true or false
+} JsonLeafKind;
+
+// A place in a record that objects alone lead to.
 typedef struct JsonLeaf {
   const char *_Nonnull keys;
   const size_t *_Nonnull key_lengths;
   size_t key_count;
-  bool is_vector;
-  bool is_nested;
-  size_t length;
+  JsonLeafKind kind;
+  double number;  // of a number or integer; beyond the range it is infinite
+  size_t length;  // of a vector
 } JsonLeaf;
 
 // The leaves of one record, in the order of the text.
 typedef struct JsonLeaves JsonLeaves;
 
-// Lists the numbers of a record and of its nested objects, and the arrays that contain only numbers and nulls.
+// Lists the leaves of a record and of its nested objects.
 // Returns NULL and sets `fault` if the line is not a valid record.
 JsonLeaves *_Nullable json_leaves_create(const char *_Nonnull line, size_t length,
                                          JsonLimits limits, JsonFault *_Nonnull fault);

@@ -36,19 +36,17 @@ extension CSVDecoder {
       firstRecord = end
     }
     guard var columns = header?.names else { return nil }
-    var isNumeric: [Bool]?
     if options.features.isEmpty || !hasHeader && options.header != .passed {
-      guard let first = try peekFirstRecord(window, columnCount: columns.count) else {
+      guard let count = try countFirstFields(window, columnCount: columns.count) else {
         guard window.isLast else { return nil }
         if hasHeader, options.features.isEmpty, options.opening == nil {
           throw RecordFault(
             expected: "a record after the header, which tells the columns of numbers",
             found: "none; name the features (--features) to read a header alone")
         }
-        return try opening(options.opening?.columns ?? columns, isNumeric: [], window)
+        return try opening(options.opening?.columns ?? columns, chosen: [], window)
       }
-      if !hasHeader { columns = FeatureSchema.unnamed(count: first.count) }
-      isNumeric = first.map { values.isNumber($0) }
+      if !hasHeader { columns = FeatureSchema.unnamed(count: count) }
     }
     if let known = options.opening, !Set(columns.asNames).isSuperset(of: known.schema.names.asNames)
     {
@@ -56,7 +54,20 @@ extension CSVDecoder {
         schema: known.schema, columns: columns,
         prologue: Array(window.bytes[..<(header?.end ?? 0)]))
     }
-    return try opening(columns, isNumeric: isNumeric, window)
+    guard options.features.isEmpty else {
+      return try opening(columns, chosen: try selected(from: columns), window)
+    }
+    var look =
+      lookAhead.take()
+      ?? CSVLookAhead(values, comment: comment, columnCount: columns.count, from: firstRecord)
+    let isOver = look.look(at: window)
+    lookAhead = look
+    guard isOver else { return nil }
+    lookAhead = nil
+    let (chosen, choice) = try choose(from: columns, look)
+    var found = try opening(columns, chosen: chosen, window)
+    found.choice = choice
+    return found
   }
 
   /// Whether a first line that may be a header is a record: it holds no name of a column, and a number, or a missing
@@ -72,10 +83,44 @@ extension CSVDecoder {
     }
   }
 
-  /// The fields of the first record; nil if its end is not in the window or there is none.
-  private mutating func peekFirstRecord(
+  /// The features by their names.
+  private func selected(from columns: [String]) throws(RecordFault) -> [Int] {
+    do {
+      return try options.select(from: columns)
+    } catch {
+      throw RecordFault(error)
+    }
+  }
+
+  /// The features by the values of the first records.
+  private func choose(
+    from columns: [String], _ look: CSVLookAhead
+  ) throws(RecordFault) -> ([Int], FeatureChoice) {
+    let excluded: Set<Int>
+    do {
+      excluded = try options.exclude.matching(columns)
+    } catch {
+      throw RecordFault(error)
+    }
+    let candidates = columns.indices.map { column in
+      let profile = look.profiles[column]
+      return FeatureChooser.Candidate(
+        name: columns[column],
+        unfitness: excluded.contains(column) ? .excluded : profile.unfitness, order: profile.order)
+    }
+    let chooser = FeatureChooser(candidates)
+    guard !chooser.chosen.isEmpty else {
+      throw RecordFault(expected: "numbers in some column of the first records", found: "none")
+    }
+    return (chooser.chosen, FeatureChoice(records: look.records, leftOut: chooser.leftOut))
+  }
+
+  /// The number of fields of the first record; nil if its end is not in the window or there is none.
+  private mutating func countFirstFields(
     _ window: InputWindow, columnCount: Int
-  ) throws(RecordFault) -> [[UInt8]]? {
+  ) throws(RecordFault) -> Int? {
+    // Found before. To look again would disturb the scan of a later record.
+    if let lookAhead { return lookAhead.profiles.count }
     while let record = try peekAtStart(window, at: firstRecord) {
       if isComment(window.bytes, at: firstRecord) {
         firstRecord = record.end
@@ -88,13 +133,13 @@ extension CSVDecoder {
       // later.
       if !isBlank, !hasHeader {
         try checkText(window.bytes[firstRecord..<record.contentEnd], record)
-        return try values.fields.fields(of: record, at: firstRecord, in: window.bytes)
+        return try values.fields.fields(of: record, at: firstRecord, in: window.bytes).count
       }
       if !isBlank,
         let fields = try? values.fields.fields(of: record, at: firstRecord, in: window.bytes),
         fields.count == columnCount
       {
-        return fields
+        return fields.count
       }
       firstRecord = record.end
       // An endless run of such lines is refused like a record without an end.
@@ -104,21 +149,9 @@ extension CSVDecoder {
   }
 
   private mutating func opening(
-    _ columns: [String], isNumeric: [Bool]?, _ window: InputWindow
+    _ columns: [String], chosen: [Int], _ window: InputWindow
   ) throws(RecordFault) -> StreamOpening {
-    let chosen: [Int]
     do {
-      if options.features.isEmpty {
-        chosen = zip(columns.indices, isNumeric ?? []).filter(\.1).map(\.0)
-        guard !chosen.isEmpty || isNumeric?.isEmpty == true else {
-          throw RecordFault(
-            expected: "a number in some column of the first record", found: "none")
-        }
-      } else if columns.isEmpty {
-        chosen = []
-      } else {
-        chosen = try FeaturePattern.select(options.features, from: columns)
-      }
       names = chosen.map { columns[$0] }
       features = Array(repeating: -1, count: columns.count)
       for (feature, column) in chosen.enumerated() { features[column] = feature }
@@ -128,12 +161,8 @@ extension CSVDecoder {
       let prologue = window.bytes[..<(header?.end ?? 0)]
       return StreamOpening(
         schema: try FeatureSchema(names), columns: columns, prologue: Array(prologue))
-    } catch let error as FeatureError {
-      throw RecordFault(error)
-    } catch let fault as RecordFault {
-      throw fault
     } catch {
-      preconditionFailure("\(error)")
+      throw RecordFault(error)
     }
   }
 

@@ -14,7 +14,7 @@ struct CSVDecoder: RecordDecoder {
   let values: CSVValues
   let hasHeader: Bool
   private var scanner: CSVRecordScanner
-  private let comment: UInt8?
+  let comment: UInt8?
   private var commentLines: LineCutter
   /// The lines before the header; nil before the first look at the split.
   var preamble: CSVPreamble?
@@ -22,6 +22,8 @@ struct CSVDecoder: RecordDecoder {
   var header: (names: [String], end: Int)?
   /// The offset of the line that `open` looks at next; only the header and lines that are no records are before it.
   var firstRecord = 0
+  /// The records that `open` has looked at, if it chooses the features by them.
+  var lookAhead: CSVLookAhead?
   /// The names of the features.
   var names: [String] = []
   /// The feature of each column, or -1.

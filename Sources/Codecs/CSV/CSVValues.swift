@@ -117,6 +117,21 @@ struct CSVValues: Sendable {
     }
   }
 
+  /// The kind of value in a field.
+  func look(
+    _ base: UnsafePointer<UInt8>, _ field: CSVFields.Field
+  ) -> ColumnProfile.Value {
+    let token = trimmed(base, field.start, field.end)
+    if isMissing(base, token.start, token.end) { return .missing }
+    guard let number = number(base + token.start, base + token.end), !number.isInfinite
+    else { return .other }
+    if number.isNaN { return .missing }
+    let isInteger = (token.start..<token.end).allSatisfy {
+      (0x30...0x39).contains(base[$0]) || base[$0] == 0x2D || base[$0] == 0x2B
+    }
+    return .number(number, isInteger: isInteger)
+  }
+
   private func trimmed(
     _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int
   ) -> (start: Int, end: Int) {

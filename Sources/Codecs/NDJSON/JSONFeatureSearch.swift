@@ -1,25 +1,22 @@
 internal import Records
 
 // Invariants:
-// - `found` contains the leaves of the first record, then the vectors that later records showed.
-// - `waiting` contains the patterns of vectors that match nothing in `found`.
+// - `places` has what the records that were looked at hold.
+// - `waiting` are the patterns of vectors that match nothing in `places`.
 
-/// Finds the features of a stream in its first record. If a vector is null or empty there, finds it in the first
-/// record that has its values.
+/// Finds the features of a stream in its first records: in all that `LookAhead` allows, if they are chosen by the
+/// program or by a pattern of numbers; else until every vector that was null or empty has shown its length.
 struct JSONFeatureSearch: Sendable {
-  /// The most records to look at. Its bytes are bounded too, approximately.
-  static let mostRecords = 1000
-  static let mostBytes = 1 << 20
-
   private let patterns: [FeaturePattern]
+  private let exclude: [FeaturePattern]
   /// The paths of the patterns without wildcards, by their text.
   private let exactPaths: [Name: JSONPath]
   private let limits: DecoderLimits
   /// The features of vectors whose length the user has given.
   private let said: [JSONFeature]
-  private var found: [JSONFeature] = []
-  /// The arrays of arrays or objects in the first record, which can be no features.
-  private var nested: [String] = []
+  /// Whether a number that a later record shows first can be a feature.
+  private let looksAhead: Bool
+  private var places = JSONPlaces()
   private var waiting: [FeaturePattern] = []
   private(set) var records = 0
 
@@ -56,61 +53,67 @@ struct JSONFeatureSearch: Sendable {
     self.patterns = patterns
     self.exactPaths = exactPaths
     self.said = said
+    exclude = options.exclude
+    looksAhead =
+      patterns.isEmpty || patterns.contains { $0.isGlob && !Self.isVector($0, exactPaths) }
   }
 
   /// Whether the search ends before the next record.
   ///
-  /// - Parameter byteCount: the number of bytes before the next line.
-  func isOver(after byteCount: Int) -> Bool {
+  /// - Parameters:
+  ///   - byteCount: of the lines up to the next one's end, as far as that is known.
+  ///   - isEnough: whether there is no time to look at more records.
+  func isOver(before byteCount: Int, isEnough: Bool = false) -> Bool {
     guard records > 0 else { return false }
-    if waiting.isEmpty || records >= Self.mostRecords || byteCount >= Self.mostBytes { return true }
-    // A vector in `found` lacks the awaited value, and will not get it.
+    if records >= LookAhead.mostRecords || byteCount > LookAhead.mostBytes { return true }
+    if places.valueCount > limits.fields { return true }
+    if waiting.isEmpty { return !looksAhead || isEnough }
+    // A vector that was found has not the value that is waited for, and will not get it.
     return waiting.contains { pattern in
       exactPaths[Name(pattern.text)].map { hasVector($0.keys) } ?? false
     }
   }
 
-  private func hasVector(_ keys: [String]) -> Bool {
-    found.contains { $0.vectorLength != nil && areSame($0.path.keys, keys) }
-  }
+  private func hasVector(_ keys: [String]) -> Bool { places[keys]?.vectorLength != nil }
 
   /// Looks at the next record of the stream. Ignores one that cannot be read.
   mutating func take(_ line: UnsafeRawBufferPointer) throws(RecordFault) {
     guard let leaves = try? JSONRecordReader.leaves(of: line, limits: limits) else { return }
     records += 1
-    if records == 1 {
-      for leaf in leaves where !leaf.isNested { try add(leaf) }
-      nested = leaves.filter(\.isNested).map { JSONPath(keys: $0.keys).description }
-      addSaid()
-      waiting = patterns.filter { isVector($0) && !matches($0) }
-    } else {
-      for leaf in leaves where leaf.vectorLength != nil && !hasVector(leaf.keys) {
-        guard leaf.paths.contains(where: { path in isAwaited(path.description) }) else { continue }
-        try add(leaf)
-      }
-      waiting.removeAll(where: matches)
-    }
-  }
-
-  private mutating func add(_ leaf: JSONLeaf) throws(RecordFault) {
-    found += leaf.paths.map {
-      JSONFeature(name: $0.description, path: $0, vectorLength: leaf.vectorLength)
-    }
-    guard found.count <= limits.fields else {
+    let valueCount = places.valueCount
+    for leaf in leaves where records == 1 || looksAhead || isAwaited(leaf) { places.take(leaf) }
+    guard records > 1 || places.valueCount <= limits.fields else {
       throw RecordFault(
         expected: "at most \(limits.fields) numbers in the first record", found: "more")
     }
+    if records == 1 { waiting = patterns.filter { Self.isVector($0, exactPaths) } }
+    guard !waiting.isEmpty, records == 1 || places.valueCount != valueCount else { return }
+    let names = found.map(\.name)
+    waiting.removeAll { pattern in names.contains { pattern.matches($0) } }
   }
 
-  /// Adds the vectors whose length the user has given, whatever their length in the record is.
-  private mutating func addSaid() {
+  /// Whether a leaf is a vector that shows the values that are waited for.
+  private func isAwaited(_ leaf: JSONLeaf) -> Bool {
+    guard case .vector(let length) = leaf.content, !hasVector(leaf.keys) else { return false }
+    return JSONPath.all(leaf.keys, vectorLength: length).contains { path in
+      let name = path.description
+      return waiting.contains { $0.matches(name) }
+    }
+  }
+
+  /// The features that the records showed, or the user said, in the order in which they were met. A vector whose
+  /// length was said has that, whatever length the records showed.
+  private var found: [JSONFeature] {
     let vectors = Set(said.map { $0.path.keys.asNames })
-    found.removeAll { $0.vectorLength != nil && vectors.contains($0.path.keys.asNames) }
-    found += said
+    return places.unmixed.flatMap { place in
+      place.vectorLength != nil && vectors.contains(place.keys.asNames) ? [] : place.features
+    } + said
   }
 
-  /// Whether a pattern can only match values of a vector.
-  private func isVector(_ pattern: FeaturePattern) -> Bool {
+  /// Whether a pattern can match nothing but a value of a vector.
+  private static func isVector(
+    _ pattern: FeaturePattern, _ exactPaths: [Name: JSONPath]
+  ) -> Bool {
     if let path = exactPaths[Name(pattern.text)] { return path.element != nil }
     // An escaped bracket belongs to a key.
     var isEscaped = false
@@ -121,18 +124,9 @@ struct JSONFeatureSearch: Sendable {
     return false
   }
 
-  private func matches(_ pattern: FeaturePattern) -> Bool {
-    found.contains {
-      pattern.isGlob ? pattern.matches($0.name) : areSame(pattern.text, $0.name)
-    }
-  }
-
-  private func isAwaited(_ name: String) -> Bool {
-    waiting.contains { $0.isGlob ? $0.matches(name) : areSame($0.text, name) }
-  }
-
   /// A hint about arrays of arrays or objects; starts with a semicolon.
   private var nestedHint: String {
+    let nested = places.all.filter { $0.unfitness == .nested }.map(\.name)
     guard !nested.isEmpty else { return "" }
     return "; an array of arrays or objects (\(listed(nested))) cannot be a feature: "
       + "flatten it before, as with `jq -c '.v |= flatten'`"
@@ -140,17 +134,19 @@ struct JSONFeatureSearch: Sendable {
 
   // MARK: The choice
 
-  /// The features that the patterns select, in the order of the patterns.
+  /// The features by the patterns, in their order; without patterns, those that the records tell.
   ///
-  /// - Throws: an error if a pattern matches nothing.
-  func features() throws(RecordFault) -> [JSONFeature] {
-    if patterns.isEmpty {
-      guard !found.isEmpty || records == 0 else {
-        throw RecordFault(
-          expected: "a number in the first record", found: "none" + nestedHint)
-      }
-      return found
+  /// - Throws: if a pattern matches nothing, or no feature is found.
+  func features() throws(RecordFault) -> (features: [JSONFeature], choice: FeatureChoice?) {
+    guard patterns.isEmpty else { return (try selected(), nil) }
+    let (features, choice) = places.choose(excluding: exclude, records: records)
+    guard !features.isEmpty || records == 0 else {
+      throw RecordFault(expected: "numbers in the first records", found: "none" + nestedHint)
     }
+    return (features, records == 0 ? nil : choice)
+  }
+
+  private func selected() throws(RecordFault) -> [JSONFeature] {
     if records > 0, let missing = waiting.first {
       throw RecordFault(
         expected: "an array of numbers with '\(missing.text)' in the first "
@@ -170,13 +166,23 @@ struct JSONFeatureSearch: Sendable {
     }
     // Without a record there is nothing to select, and nothing to read.
     if records == 0 { return candidates }
-    do {
-      return try FeaturePattern.select(patterns, from: candidates.map(\.name)).map {
-        candidates[$0]
-      }
+    do throws(FeatureError) {
+      let chosen = try FeaturePattern.select(patterns, from: candidates.map(\.name))
+      let left = chosen.map { candidates[$0] }.filter { !isExcluded($0) }
+      guard !left.isEmpty else { throw .noneLeft }
+      return left
     } catch {
       throw RecordFault(error)
     }
+  }
+}
+
+extension JSONFeatureSearch {
+  /// Whether a feature, or the vector that it is in, is excluded.
+  private func isExcluded(_ feature: JSONFeature) -> Bool {
+    exclude.matches(feature.name)
+      || feature.vectorLength != nil
+        && exclude.matches(JSONPath(keys: feature.path.keys).description)
   }
 }
 
@@ -207,7 +213,7 @@ extension JSONFeature {
     return features.flatMap { feature -> [String] in
       guard let length = feature.vectorLength else { return [feature.name] }
       guard vectors.insert(feature.path.keys.asNames).inserted else { return [] }
-      return JSONLeaf(keys: feature.path.keys, vectorLength: length).paths.map(\.description)
+      return JSONPath.all(feature.path.keys, vectorLength: length).map(\.description)
     }
   }
 }

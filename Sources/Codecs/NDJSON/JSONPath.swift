@@ -19,6 +19,12 @@ struct JSONPath: Equatable, Sendable, CustomStringConvertible {
     areSame(left.keys, right.keys) && left.element == right.element
   }
 
+  /// All values of a vector, or the one value of another place.
+  static func all(_ keys: [String], vectorLength: Int?) -> [JSONPath] {
+    guard let vectorLength else { return [JSONPath(keys: keys)] }
+    return (0..<vectorLength).map { JSONPath(keys: keys, element: $0) }
+  }
+
   /// Reads the spelling of a path.
   init(parsing text: String) throws(FormatError) {
     let spelling = try Spelling(parsing: text)

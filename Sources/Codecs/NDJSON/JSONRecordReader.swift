@@ -1,19 +1,18 @@
 internal import CNumberText
 internal import Records
 
-/// A place of the first record that can be a feature: a number, or a vector of so many values. Or an array
-/// of arrays or objects, which cannot.
+/// A place of a record that objects alone lead to.
 struct JSONLeaf: Equatable {
-  var keys: [String]
-  /// Nil for a number.
-  var vectorLength: Int?
-  var isNested = false
-
-  /// The paths of its values: one, or one for each value of the vector.
-  var paths: [JSONPath] {
-    guard let vectorLength else { return [JSONPath(keys: keys)] }
-    return (0..<vectorLength).map { JSONPath(keys: keys, element: $0) }
+  enum Content: Equatable {
+    case value(ColumnProfile.Value)
+    /// An array of so many numbers and nulls.
+    case vector(length: Int)
+    /// An array of arrays or objects.
+    case nested
   }
+
+  var keys: [String]
+  var content: Content
 }
 
 /// A feature to read: its name, its path, and the length of its vector, if it is in one.
@@ -150,7 +149,8 @@ final class JSONRecordReader: @unchecked Sendable {
     json_record_reader_has_seen(handle, Int32(feature))
   }
 
-  /// The numbers and vectors of a record, in the order of the text.
+  /// The places of a record that hold a number, a vector or something else but null, in the order in which they
+  /// stand.
   static func leaves(
     of line: UnsafeRawBufferPointer, limits: DecoderLimits
   ) throws(RecordFault) -> [JSONLeaf] {
@@ -171,9 +171,15 @@ final class JSONRecordReader: @unchecked Sendable {
         return String(
           decoding: UnsafeRawBufferPointer(start: keys, count: length), as: UTF8.self)
       }
-      return JSONLeaf(
-        keys: names, vectorLength: leaf.is_vector ? leaf.length : nil,
-        isNested: leaf.is_nested)
+      let content: JSONLeaf.Content =
+        switch leaf.kind {
+        case JSON_LEAF_VECTOR: .vector(length: leaf.length)
+        case JSON_LEAF_NESTED: .nested
+        case JSON_LEAF_OTHER: .value(.other)
+        case _ where leaf.number.isInfinite: .value(.other)
+        case let kind: .value(.number(leaf.number, isInteger: kind == JSON_LEAF_INTEGER))
+        }
+      return JSONLeaf(keys: names, content: content)
     }
   }
 

@@ -19,8 +19,6 @@ struct NDJSONDecoder: RecordDecoder {
   private var lines: LineCutter
   /// The offset of the line that `open` looks at next.
   private var openingOffset = 0
-  /// The offset of the first record.
-  private var firstRecord = 0
   private var reader: JSONRecordReader?
   private var rows: PlainRows?
   private var soundRecords = 0
@@ -49,18 +47,13 @@ struct NDJSONDecoder: RecordDecoder {
     if window.bytes.count < byteOrderMark.count, !window.isLast { return nil }
     let prologue = window.bytes.starts(with: byteOrderMark) ? byteOrderMark : []
     let features: [JSONFeature]
+    var choice: FeatureChoice?
     if let known = options.opening {
       features = try Self.known(known)
     } else {
       openingOffset = max(openingOffset, prologue.count)
       guard try look(into: window, after: prologue.count) else { return nil }
-      features = try search.features()
-      var names = Set<Name>()
-      for name in features.map(\.name) where !names.insert(Name(name)).inserted {
-        throw RecordFault(
-          expected: "the member of feature '\(name)' once", found: "it twice"
-        ).at(firstRecord)
-      }
+      (features, choice) = try search.features()
     }
     reader = try JSONRecordReader(features: features, limits: options.limits)
     rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
@@ -68,7 +61,7 @@ struct NDJSONDecoder: RecordDecoder {
     do {
       return StreamOpening(
         schema: try FeatureSchema(features.map(\.name)),
-        columns: JSONFeature.columns(of: features), prologue: prologue)
+        columns: JSONFeature.columns(of: features), prologue: prologue, choice: choice)
     } catch {
       throw RecordFault(error)
     }
@@ -80,25 +73,29 @@ struct NDJSONDecoder: RecordDecoder {
   private mutating func look(
     into window: InputWindow, after prologueBytes: Int
   ) throws(RecordFault) -> Bool {
-    while !search.isOver(after: openingOffset - prologueBytes) {
-      // An endless run of lines that are no records is refused like a line without an end.
+    while true {
+      // Lines without end that are no records are refused like a line without end.
       guard search.records > 0 || openingOffset <= options.limits.recordBytes else {
         throw tooLong.at(prologueBytes)
       }
-      switch lines.line(at: openingOffset, of: window) {
+      let line = lines.line(at: openingOffset, of: window)
+      let end = if case .whole(let range) = line { range.upperBound } else { window.bytes.count }
+      let isAll = if case .incomplete = line { window.isEnough } else { false }
+      if search.isOver(before: end - prologueBytes, isEnough: isAll) { return true }
+      switch line {
       case .incomplete: return false
-      case .tooLong: throw tooLong.at(openingOffset)
+      case .tooLong:
+        guard search.records == 0 else { return true }
+        throw tooLong.at(openingOffset)
       case .none: return true
       case .whole(let range):
         let line = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(window.bytes)[range])
         if !Self.isBlank(line) {
-          if search.records == 0 { firstRecord = openingOffset }
           try search.take(line)
         }
         openingOffset = range.upperBound
       }
     }
-    return true
   }
 
   private static func known(_ opening: StreamOpening) throws(RecordFault) -> [JSONFeature] {

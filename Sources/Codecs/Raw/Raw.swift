@@ -81,9 +81,7 @@ struct RawDecoder: RecordDecoder {
   /// Chooses the features.
   private mutating func open(after prologue: [UInt8]) throws(RecordFault) -> StreamOpening {
     do {
-      let columns =
-        options.features.isEmpty
-        ? Array(names.indices) : try FeaturePattern.select(options.features, from: names)
+      let columns = try options.select(from: names)
       rows = RawRows(columns: columns, of: names.count, scalar: scalar)
       keepsText =
         options.keepsText && header == nil

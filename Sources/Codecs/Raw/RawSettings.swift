@@ -25,10 +25,8 @@ package enum RawSettings {
 
   /// How many features the settings choose; nil if they are wrong, which `violations` tells.
   static func featureCount(in values: SettingValues) -> Int? {
-    guard let count = values[columns], let features = values[RecordSettings.features],
-      !features.isEmpty
-    else { return values[columns] }
-    return try? FeaturePattern.select(features, from: FeatureSchema.unnamed(count: count)).count
+    guard let count = values[columns] else { return nil }
+    return try? DecoderOptions(values).select(from: FeatureSchema.unnamed(count: count)).count
   }
 
   /// Checks settings with which no stream of raw rows can start.
@@ -46,10 +44,9 @@ package enum RawSettings {
           columns, expected: .value("at most the \(limit) fields of a record"), found: "\(count)")
       ]
     }
-    guard let features = values[RecordSettings.features], !features.isEmpty else { return [] }
     let chosen: [Int]
     do throws(FeatureError) {
-      chosen = try FeaturePattern.select(features, from: FeatureSchema.unnamed(count: count))
+      chosen = try DecoderOptions(values).select(from: FeatureSchema.unnamed(count: count))
     } catch {
       let fault = "\(RecordFault(error))"
       return [SettingViolation(RecordSettings.features, expected: .said(fault), found: "")]

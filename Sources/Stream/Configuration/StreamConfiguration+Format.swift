@@ -22,7 +22,7 @@ extension StreamConfiguration {
     let written = outputFormat ?? format
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
     form += decoder.settings.texts(of: written.settings, with: .outputForm).map(\.text)
-    if !keepsFormat { form += decoder.features.map(\.text) }
+    if !keepsFormat { form += decoder.choiceTexts }
     return form.joined(separator: " ")
   }
 
@@ -30,6 +30,6 @@ extension StreamConfiguration {
   var inputForm: String {
     var form = [format.name]
     form += decoder.settings.texts(of: format.settings).map { "\($0.key)=\($0.text)" }
-    return (form + decoder.features.map(\.text)).joined(separator: " ")
+    return (form + decoder.choiceTexts).joined(separator: " ")
   }
 }

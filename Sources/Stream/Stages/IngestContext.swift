@@ -16,6 +16,9 @@ struct IngestContext: Sendable {
   let options: DecoderOptions
   /// The opening of an earlier run, if its form is the same. The stream then opens with it at once.
   let knownOpening: StreamOpening?
+  /// The features of the checkpoint that the run starts from, if the user named none: a stream is not looked at
+  /// again.
+  private let knownFeatures: KnownFeatures?
   /// The last cursor of an earlier run.
   let lastCursor: SplitCursor?
   /// The prologue of an earlier run with another form. Splits that it opened are opened again.
@@ -30,7 +33,8 @@ struct IngestContext: Sendable {
   init(
     _ configuration: StreamConfiguration, cursor: InputCursor? = nil,
     schedule: CheckpointSchedule? = nil, metrics: StreamMetrics, inbox: RequestInbox,
-    clock: Clock = .system, warn: @escaping @Sendable (String) -> Void = { _ in }
+    knownFeatures: KnownFeatures? = nil, clock: Clock = .system,
+    warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(StreamError) {
     self.configuration = configuration
     self.metrics = metrics
@@ -38,6 +42,7 @@ struct IngestContext: Sendable {
     self.schedule = schedule
     self.inbox = inbox
     self.warn = warn
+    self.knownFeatures = knownFeatures
     let format = configuration.format
     self.format = format
     var options = configuration.decoder
@@ -57,22 +62,42 @@ struct IngestContext: Sendable {
   func makeReader(
     _ split: SplitID, at start: SplitStart, of opening: StreamOpening?
   ) throws(StreamError) -> SplitReader {
-    var options = options
-    options.opening = opening
     // Without an opening, the stream's own prologue is read again before what follows the cursor.
     let isReopened = opening == nil && start.header == .passed
-    options.header = isReopened ? .expected : start.header
-    // The features of the first split are those of all others.
-    if let opening { options.features = opening.schema.names.map { FeaturePattern($0) } }
-    let decoder: any RecordDecoder
+    let header = isReopened ? .expected : start.header
     do throws(FormatError) {
-      decoder = try format.makeDecoder(options)
+      return SplitReader(
+        split, at: start, shownName: configuration.isLive ? start.name : "",
+        decoder: try makeDecoder(header, of: opening), of: format, header: header,
+        knowsStream: opening != nil, decompression: configuration.decompression,
+        prologue: isReopened ? prologue : [])
     } catch {
       throw .format(stream: configuration.name, error)
     }
-    return SplitReader(
-      split, at: start, shownName: configuration.isLive ? start.name : "", decoder: decoder,
-      of: format, decompression: configuration.decompression, prologue: isReopened ? prologue : [])
+  }
+
+  /// The decoder of a split.
+  ///
+  /// - Parameter opening: that of the stream, once it is known.
+  func makeDecoder(
+    _ header: HeaderPlace, of opening: StreamOpening?
+  ) throws(FormatError) -> any RecordDecoder {
+    var options = options
+    options.opening = opening
+    options.header = header
+    // The features of the first split are those of all others.
+    if let names = opening?.schema.names ?? knownFeatures?.names {
+      options.features = names.map { FeaturePattern(name: $0) }
+      options.exclude = []
+    }
+    return try format.makeDecoder(options)
+  }
+
+  /// The opening with the choice that it follows, if the features were known before.
+  func noting(_ opening: StreamOpening) -> StreamOpening {
+    var noted = opening
+    if let knownFeatures { noted.choice = knownFeatures.choice }
+    return noted
   }
 
   /// - Throws: an error if a batch with this number of features would be too large.
@@ -92,6 +117,12 @@ struct IngestContext: Sendable {
   func badInput(_ fault: InputFault) -> StreamError {
     .badInput(stream: configuration.name, fault)
   }
+}
+
+/// The features that a checkpoint has, for a run whose user named none.
+struct KnownFeatures: Sendable, Equatable {
+  var names: [String]
+  var choice: FeatureChoice
 }
 
 /// The reason why a split cannot continue.

@@ -64,8 +64,15 @@ extension IngestStage {
   }
 
   func openReader(_ reader: inout SplitReader) throws(SplitFailure) -> StreamOpening? {
+    if let opening, !reader.knowsStream {
+      do throws(FormatError) {
+        reader.start(with: try context.makeDecoder(reader.header, of: opening))
+      } catch {
+        throw .stream(.format(stream: context.configuration.name, error))
+      }
+    }
     do throws(RecordFault) {
-      return try reader.open()
+      return try reader.open(isEnough: isLookAheadOver || reader.isCutOff)
     } catch {
       guard let offset = error.offset else {
         throw .unreadable(.format(split: reader.shownName, error))
@@ -89,7 +96,9 @@ extension IngestStage {
     _ emit: (consuming IngestedItem) -> Void
   ) throws(SplitFailure) {
     do throws(StreamError) {
-      guard var opening else { return try open(found, emit) }
+      guard var opening else {
+        return try open(context.noting(found), emit)
+      }
       guard !areSame(found.columns, opening.columns) || found.schema != opening.schema else {
         return
       }
@@ -114,6 +123,10 @@ extension IngestStage {
   ) throws(StreamError) {
     try context.checkBatch(of: opening.schema.count)
     emitWhole(emit)
+    if self.opening == nil {
+      splits.stopLookingAhead()
+      lookAheadEnds = nil
+    }
     self.opening = opening
     batch.records.featureCount = opening.schema.count
     emit(.opened(opening))

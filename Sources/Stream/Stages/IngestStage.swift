@@ -45,6 +45,8 @@ struct IngestStage: Stage {
   /// After the last record taken.
   var position = StreamPosition()
   var hasEmittedSinceIdle = false
+  /// Live streams: the first records are looked at until then, to choose the features; nil before they come.
+  var lookAheadEnds: Instant?
 
   init(_ context: IngestContext, source: any Source, pool: BlockPool? = nil) throws(StreamError) {
     self.context = context
@@ -87,6 +89,7 @@ struct IngestStage: Stage {
     if case .end = signal, phase == .reading {
       phase = source.drain() ? .draining : .stopping
     }
+    if isLookAheadOver { splits.stopLookingAhead() }
     if let cutsAt = batch.cutsAt, context.clock.now() >= cutsAt { try cutBatch(emit) }
     if !context.inbox.isEmpty { takeRequests(emit) }
     if checkpoints.isDue { try emitBarrier(emit) }
@@ -104,8 +107,17 @@ struct IngestStage: Stage {
       }
       return .again
     }
+    if reader.isCutOff, reader.needsBytes { endBytes(of: &reader) }
     if reader.isDone { try end(reader) } else { splits.put(reader) }
     return .again
+  }
+
+  /// Whether the stream is to be opened by the records that are here: there is no more time, or it stops and
+  /// nobody reads them again.
+  var isLookAheadOver: Bool {
+    guard opening == nil else { return false }
+    if phase == .stopping { return source.done == nil }
+    return lookAheadEnds.map { context.clock.now() >= $0 } ?? false
   }
 
   // MARK: Bytes
@@ -138,6 +150,10 @@ struct IngestStage: Stage {
       var reader: SplitReader
       if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
+      if opening == nil, lookAheadEnds == nil, context.configuration.isLive {
+        let seconds = min(context.configuration.batch.maxDelaySeconds, LookAhead.mostSeconds)
+        lookAheadEnds = context.clock.now() + seconds
+      }
       splits.put(reader)
     case .ended(let split): try noMoreBytes(of: split)
     case .gap(let loss): context.warn(loss)
@@ -156,11 +172,18 @@ struct IngestStage: Stage {
 
   private mutating func noMoreBytes(of split: SplitID) throws(StreamError) {
     guard var reader = splits.take(split) else { return }
-    if let torn = reader.end(mayBeTorn: source.endsAnywhere) {
-      let fault = RecordFault(expected: "the rest of a record", found: "the end of its producer")
-      leaveOut(fault, torn, record: reader.records + 1, byteOffset: reader.byteOffset)
+    if source.endsAnywhere, reader.isLookingAhead {
+      reader.stopLookingAhead(isCutOff: true)
+    } else {
+      endBytes(of: &reader)
     }
     splits.put(reader)
+  }
+
+  private mutating func endBytes(of reader: inout SplitReader) {
+    guard let torn = reader.end(mayBeTorn: source.endsAnywhere) else { return }
+    let fault = RecordFault(expected: "the rest of a record", found: "the end of its producer")
+    leaveOut(fault, torn, record: reader.records + 1, byteOffset: reader.byteOffset)
   }
 
   /// Emits the records so far, since there are no more for now, and waits.
@@ -183,7 +206,9 @@ struct IngestStage: Stage {
     let untilTail =
       batch.records.tail > 0
       ? idleSince.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
-    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail].compactMap(\.self)
+    let untilOpened = isLookAheadOver ? nil : lookAheadEnds?.seconds(since: context.clock.now())
+    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened]
+      .compactMap(\.self)
       .min()
     return .waits(awaiting)
   }

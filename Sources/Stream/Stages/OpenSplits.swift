@@ -37,6 +37,12 @@ struct OpenSplits: Sendable {
     return waiting.removeValue(forKey: split)
   }
 
+  /// Has all splits that are looking ahead be opened by what they have.
+  mutating func stopLookingAhead() {
+    let looking = waiting.filter(\.value.isLookingAhead).map(\.key)
+    for split in looking { waiting[split]?.stopLookingAhead() }
+  }
+
   /// Puts a reader back. It is the next to work on if it has bytes.
   mutating func put(_ reader: consuming SplitReader) {
     if !reader.needsBytes, current == nil {

@@ -96,6 +96,7 @@ struct OperateStage: Stage {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
       (operators, origin) = (start.operators, start.origin)
+      units.add([.opened(opening)])
     } else {
       // Held records leave with their own columns.
       try releaseHeld()

@@ -37,6 +37,8 @@ struct SplitReader: Sendable {
   private var decoder: any RecordDecoder
   /// The format of the records, by which files of another kind are told.
   private let form: (name: String, isText: Bool)
+  /// The place of the header in the split, as its decoder was told.
+  let header: HeaderPlace
   private var compressed = ByteBuffer()
   private let window = ByteBuffer()
   private var bytesToSkip: Int
@@ -45,10 +47,16 @@ struct SplitReader: Sendable {
   /// Bytes that the decoder sees before those of the split.
   private let prologue: [UInt8]
   private var end = End.ahead
+  /// Whether its decoder knows the opening of the stream.
+  private(set) var knowsStream: Bool
   /// The opening that the decoder found at the start of the split.
   private(set) var opening: StreamOpening?
   /// Whether it needs more bytes to continue.
   private(set) var needsBytes = true
+  /// Whether it ended while it was looking ahead: its whole records are taken before the rest is dropped.
+  private(set) var isCutOff = false
+  /// Whether the bytes that are here are known to be too few to open the split by.
+  private var isTooShort = false
   /// The number of records taken.
   private(set) var records: Int
   private(set) var byteOffset: Int
@@ -65,13 +73,16 @@ struct SplitReader: Sendable {
   ///   - prologue: bytes that the decoder sees before those of the split.
   init(
     _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
-    of format: RecordFormat, decompression: DecompressionOptions, prologue: [UInt8] = []
+    of format: RecordFormat, header: HeaderPlace = .expected, knowsStream: Bool = false,
+    decompression: DecompressionOptions, prologue: [UInt8] = []
   ) {
     self.split = split
     name = start.name
     self.shownName = shownName
     self.decoder = decoder
     form = (format.name, format.isText)
+    self.header = header
+    self.knowsStream = knowsStream
     maxGrowth = decompression.maxGrowth
     decompressor = InputDecompressor(
       decompression.codec, at: start.container, byteOffset: start.byteOffset)
@@ -98,6 +109,7 @@ struct SplitReader: Sendable {
     }
     bytes.removeAll()
     needsBytes = false
+    isTooShort = false
   }
 
   /// Records that no more bytes follow.
@@ -106,6 +118,7 @@ struct SplitReader: Sendable {
   ///   that was cut off; it is dropped then.
   /// - Returns: the bytes dropped, as far as they are decompressed; nil if there are none.
   mutating func end(mayBeTorn: Bool) -> [UInt8]? {
+    isCutOff = false
     end = .seen
     needsBytes = false
     guard mayBeTorn, !decompressor.endsWithFrame else { return nil }
@@ -181,7 +194,8 @@ struct SplitReader: Sendable {
 
   /// The fault of the current record, if it is a decompression bomb.
   var growthFault: RecordFault? {
-    guard grown.to > Self.bytesFreeOfGrowth, grown.to / maxGrowth > grown.from else { return nil }
+    let free = Self.bytesFreeOfGrowth + (opening == nil ? LookAhead.mostBytes : 0)
+    guard grown.to > free, grown.to / maxGrowth > grown.from else { return nil }
     return RecordFault(
       expected: "a record of at most \(maxGrowth) times its compressed bytes",
       found: "\(grown.to) bytes from \(grown.from)")
@@ -189,8 +203,29 @@ struct SplitReader: Sendable {
 
   // MARK: Records
 
-  /// Looks at the start of the split. Returns nil if it needs more bytes.
-  mutating func open() throws(RecordFault) -> StreamOpening? {
+  /// Whether bytes wait for more, without which the split is not opened.
+  var isLookingAhead: Bool {
+    opening == nil && needsBytes && window.count > 0 && bytesToSkip == 0 && !isTooShort
+  }
+
+  /// Has a split that is looking ahead be opened by what it has.
+  ///
+  /// - Parameter isCutOff: whether no more bytes come.
+  mutating func stopLookingAhead(isCutOff: Bool = false) {
+    self.isCutOff = isCutOff
+    needsBytes = false
+  }
+
+  /// Reads the start of the split by another decoder, which knows the opening of the stream.
+  mutating func start(with decoder: any RecordDecoder) {
+    self.decoder = decoder
+    knowsStream = true
+  }
+
+  /// Looks at the start of the split; nil while it cannot see enough of it.
+  ///
+  /// - Parameter isEnough: whether the records that are here must do.
+  mutating func open(isEnough: Bool) throws(RecordFault) -> StreamOpening? {
     guard bytesToSkip == 0 else { return nil }
     if !isResumed, prologue.isEmpty {
       let start = Array(window.readable.prefix(ForeignInput.mostBytes))
@@ -200,9 +235,14 @@ struct SplitReader: Sendable {
       }
     }
     guard
-      let found = try decoder.open(InputWindow(bytes: window.readable, isLast: end == .windowed))
-    else { return nil }
+      let found = try decoder.open(
+        InputWindow(bytes: window.readable, isLast: end == .windowed, isEnough: isEnough))
+    else {
+      isTooShort = isEnough
+      return nil
+    }
     opening = found
+    knowsStream = true
     window.consume(found.prologue.count)
     byteOffset += found.prologue.count
     return found

@@ -43,6 +43,7 @@ struct Inspect: ParsableCommand {
       let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
       lines.append(printable(settings.joined(separator: ", ")))
     }
+    if let choice = state.input?.opening?.choiceText { lines.append(printable(choice)) }
     let known = Set(StateReading.ofOperators.groups.map(\.name))
     let unknown = state.state.groups.map(\.name).filter { !known.contains($0) }
     if !unknown.isEmpty {
