@@ -22,6 +22,16 @@ struct PageTests {
     #expect(try #require(Int(rate.replacing(",", with: ""))) > 1000)
   }
 
+  @Test func `a single stream opens by itself, one of several does not`() async throws {
+    let features = ["weather": [FeatureStatus.made("temp"), .made("humid")]]
+    let one = FakeSupervision([.made("weather")], features: features)
+    #expect(
+      try await page(one, seconds: 3).ranges(of: "<article class=\"feature\">").count == 2)
+    let two = FakeSupervision([.made("weather"), .made("clicks")], features: features)
+    #expect(
+      try await page(two, seconds: 3).ranges(of: "<article class=\"feature\">").isEmpty)
+  }
+
   @Test func `a daemon without streams says so`() async throws {
     let dom = try await page(FakeSupervision([]), seconds: 2)
     #expect(dom.contains("This daemon has no streams."))

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import ControlPlane
 internal import Dispatch
+internal import FoundationEssentials
 internal import Glibc
 internal import Records
 internal import Stream
@@ -37,11 +38,28 @@ struct Top: ParsableCommand {
     }
     if once || isatty(STDOUT_FILENO) == 0 {
       let streams = try answer(from: client).get()
-      try writeToStandardOutput(topTable(streams).joined(separator: "\n") + "\n")
+      try writeToStandardOutput(text(topTable(streams, columns: terminalSize().columns)))
+    } else if isPlainTerminal() {
+      try watchPlainly(client)
     } else {
       try watch(client)
     }
   }
+
+  /// Prints one table after another, for a terminal that cannot move its cursor.
+  private func watchPlainly(_ client: ControlClient) throws {
+    while true {
+      let lines =
+        switch answer(from: client) {
+        case .success(let streams): topTable(streams, columns: terminalSize().columns)
+        case .failure(let failure): [failure.message]
+        }
+      try writeToStandardOutput(text(lines) + "\n")
+      usleep(UInt32(interval * 1e6))
+    }
+  }
+
+  private func text(_ lines: [String]) -> String { lines.joined(separator: "\n") + "\n" }
 
   /// Redraws until SIGINT or SIGTERM. A resize redraws at once.
   private func watch(_ client: ControlClient) throws {
@@ -65,7 +83,7 @@ struct Top: ParsableCommand {
     while isOver.wait(timeout: .now()) == .timedOut {
       let lines: [String]
       switch answer(from: client) {
-      case .success(let streams): lines = topTable(streams)
+      case .success(let streams): lines = topTable(streams, columns: terminalSize().columns)
       case .failure(let failure): lines = [failure.message, "", "Trying again…"]
       }
       try writeToStandardOutput(screen(lines, size: terminalSize()))
@@ -98,8 +116,15 @@ private func terminalSize() -> (columns: Int, rows: Int) {
   return (Int(size.ws_col), Int(size.ws_row))
 }
 
-/// A line about the daemon, a table of streams, and the problems of each stream.
-func topTable(_ answer: StreamsView) -> [String] {
+/// Whether the user or the terminal wants text without control sequences (no-color.org).
+private func isPlainTerminal() -> Bool {
+  let environment = ProcessInfo.processInfo.environment
+  return environment["TERM"] == "dumb" || environment["NO_COLOR"]?.isEmpty == false
+}
+
+/// A line about the daemon, a table of streams, and the problems of each stream, in so many columns: the table
+/// omits columns and cuts names if there is no room.
+func topTable(_ answer: StreamsView, columns: Int) -> [String] {
   let streams = answer.streams
   let records = streams.reduce(0) { $0 + $1.rates.recordsPerSecond }
   let running = streams.count { $0.state == "running" }
@@ -108,30 +133,66 @@ func topTable(_ answer: StreamsView) -> [String] {
       + "\(grouped(whole(records))) records/s",
     "",
   ]
-  var rows = [
-    [
-      "STREAM", "STATE", "MODE", "RECORDS/S", "IN MB/S", "OUT MB/S", "IN FLIGHT", "BATCHES",
-      "BAD", "RESTARTS",
-    ]
-  ]
-  for stream in streams {
-    rows.append([
-      onOneLine(stream.name), onOneLine(stream.state),
-      onOneLine(stream.mode) + (stream.frozen ? "*" : ""),
-      grouped(whole(stream.rates.recordsPerSecond)),
-      megabytes(stream.rates.bytesInPerSecond), megabytes(stream.rates.bytesOutPerSecond),
-      grouped(stream.recordsInFlight), grouped(stream.batches), grouped(stream.badRecords),
-      grouped(stream.restarts),
-    ])
-  }
-  lines += aligned(rows).split(separator: "\n").map(String.init)
+  lines += streamTable(streams, columns: columns)
   let notes = streams.flatMap { stream in
     (stream.lastError.map { ["error: \($0)"] } ?? []).map { "\(stream.name): \($0)" }
       + stream.warnings.map { "\(stream.name): warning: \($0)" }
   }
-  if !notes.isEmpty { lines += [""] + notes.map(onOneLine) }
+  if !notes.isEmpty { lines += [""] + notes.flatMap { wrapped(onOneLine($0), columns: columns) } }
   if streams.contains(where: \.frozen) {
     lines += ["", "* frozen: updates of the running moments are stopped"]
+  }
+  return lines
+}
+
+/// The columns of the table. Those with the lowest rank are omitted first.
+private let streamColumns: [(heading: String, rank: Int, text: @Sendable (StreamView) -> String)] =
+  [
+    ("STREAM", 9, { onOneLine($0.name) }),
+    ("STATE", 9, { onOneLine($0.state) }),
+    ("MODE", 3, { onOneLine($0.mode) + ($0.frozen ? "*" : "") }),
+    ("RECORDS/S", 9, { grouped(whole($0.rates.recordsPerSecond)) }),
+    ("IN MB/S", 2, { megabytes($0.rates.bytesInPerSecond) }),
+    ("OUT MB/S", 1, { megabytes($0.rates.bytesOutPerSecond) }),
+    ("IN FLIGHT", 0, { grouped($0.recordsInFlight) }),
+    ("BATCHES", 4, { grouped($0.batches) }),
+    ("BAD", 9, { grouped($0.badRecords) }),
+    ("RESTARTS", 9, { grouped($0.restarts) }),
+  ]
+
+private func streamTable(_ streams: [StreamView], columns: Int) -> [String] {
+  let shortestName = 12
+  var shown = streamColumns
+  while true {
+    var rows = [shown.map(\.heading)] + streams.map { stream in shown.map { $0.text(stream) } }
+    let table = aligned(rows).split(separator: "\n").map(String.init)
+    let excess = (table.map(\.count).max() ?? 0) - columns
+    guard excess > 0 else { return table }
+    let longest = rows.map { $0[0].count }.max() ?? 0
+    let least = shown.map(\.rank).min() ?? 9
+    if longest - excess >= shortestName || least == 9 {
+      let limit = max(shortestName, longest - excess)
+      for row in rows.indices where rows[row][0].count > limit {
+        rows[row][0] = rows[row][0].prefix(limit - 1) + "…"
+      }
+      return aligned(rows).split(separator: "\n").map(String.init)
+    }
+    shown.removeAll { $0.rank == least }
+  }
+}
+
+/// A text in lines of so many columns, broken between words.
+private func wrapped(_ text: String, columns: Int) -> [String] {
+  var lines = [""]
+  for word in text.split(separator: " ") {
+    let last = lines[lines.count - 1]
+    if last.isEmpty {
+      lines[lines.count - 1] = String(word)
+    } else if last.count + 1 + word.count <= columns {
+      lines[lines.count - 1] += " " + word
+    } else {
+      lines.append("  " + word)
+    }
   }
   return lines
 }
