@@ -8,8 +8,12 @@ internal import Storage
 package struct StreamFiles: Sendable {
   /// `-` is standard input.
   package var input: String
+  /// Files that follow the input, as parts of the same stream.
+  package var moreInputs: [String] = []
   /// `-` is standard output.
   package var output: String
+  /// Whether the output is dropped.
+  package var discardsOutput = false
   package var checkpointIn: String?
   package var checkpointOut: String?
   /// γ and β.
@@ -102,7 +106,10 @@ package struct StreamPlan: Sendable {
   package init(_ configuration: StreamConfiguration, _ files: StreamFiles) {
     self.configuration = configuration
     destination = configuration.outputForm
-    source = files.catalogue.sources.factory(files.input, files.values)
+    source =
+      files.moreInputs.isEmpty
+      ? files.catalogue.sources.factory(files.input, files.values)
+      : FilesSource.factory([files.input] + files.moreInputs)
     finalCheckpoint = files.checkpointOut
     parameters = files.parameters
     if let directory = files.resume {
@@ -113,7 +120,10 @@ package struct StreamPlan: Sendable {
           path: directory, keep: 2, initial: files.checkpointIn, isStrict: true, needsLock: true))
       schedule = files.schedule
     } else {
-      sink = files.catalogue.sinks.factory(files.output, files.values)
+      let discarding: SinkFactory = { _ throws(FileError) in DiscardingSink() }
+      sink =
+        files.discardsOutput
+        ? discarding : files.catalogue.sinks.factory(files.output, files.values)
       deadLetters = files.deadLetters.map { files.catalogue.sinks.factory($0) }
       state = .file(files.checkpointIn)
       filesBeside = files.checkpointOut ?? files.deadLetters

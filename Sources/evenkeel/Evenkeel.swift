@@ -10,9 +10,8 @@ struct Evenkeel: ParsableCommand {
     abstract: "Normalises streams of features by batch or running statistics.",
     version: evenkeelVersion,
     subcommands: [
-      Normalize.self, Run.self, Reload.self, Check.self, Inspect.self, Export.self, Import.self,
-      Top.self,
-      Generate.self,
+      Normalize.self, Fit.self, Merge.self, Run.self, Reload.self, Check.self, Inspect.self,
+      Export.self, Import.self, Top.self, Generate.self,
     ])
 
   /// Like ArgumentParser's `main`, except for errors: one line and an exit code of sysexits(3).

@@ -23,6 +23,8 @@ package struct StreamConfiguration: Sendable {
   package var isLive = false
   /// Whether batches are also cut by time.
   package var cutsByTime = false
+  /// Whether the source is several files, which messages name.
+  package var hasManyInputs = false
   package var decompression = DecompressionOptions()
   /// The most input that it reads in a second.
   package var rate = RateLimits()

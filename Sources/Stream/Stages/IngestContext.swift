@@ -67,9 +67,11 @@ struct IngestContext: Sendable {
     let header = isReopened ? .expected : start.header
     do throws(FormatError) {
       return SplitReader(
-        split, at: start, shownName: configuration.isLive ? start.name : "",
+        split, at: start,
+        shownName: configuration.isLive || configuration.hasManyInputs ? start.name : "",
         decoder: try makeDecoder(header, of: opening), of: format, header: header,
-        knowsStream: opening != nil, decompression: configuration.decompression,
+        knowsStream: opening != nil, endsLastLine: endsLastLine,
+        decompression: configuration.decompression,
         prologue: isReopened ? prologue : [])
     } catch {
       throw .format(stream: configuration.name, error)
@@ -112,6 +114,20 @@ struct IngestContext: Sendable {
     .configuration(
       "\(configuration.name): expected a batch of at most \(configuration.batch.maxBytes) bytes, "
         + "found a larger one: lower the batch size (\(configuration.batch.size) records)")
+  }
+
+  /// Whether lines of several files stand one after another in the output.
+  private var endsLastLine: Bool {
+    guard configuration.hasManyInputs else { return false }
+    if case .lines = format.recordEnds(configuration.decoder.settings, 0, configuration.precision) {
+      return true
+    }
+    return false
+  }
+
+  /// The stream, or the file of it that a reader reads, in messages about a record.
+  func place(of reader: SplitReader) -> String {
+    configuration.hasManyInputs ? reader.name : configuration.name
   }
 
   func badInput(_ fault: InputFault) -> StreamError {

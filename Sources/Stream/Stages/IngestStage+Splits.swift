@@ -149,7 +149,7 @@ extension IngestStage {
       position = reader.position()
       throw .stream(
         .badRecord(
-          stream: context.configuration.name, record: record, byteOffset: offset, fault: fault))
+          stream: context.place(of: reader), record: record, byteOffset: offset, fault: fault))
     }
     leaveOut(fault, bytes, record: reader.records, byteOffset: offset)
     // Many bad records in a row must not wait for good ones.
@@ -171,7 +171,7 @@ extension IngestStage {
   /// Releases a split of which all records were taken.
   mutating func end(_ reader: SplitReader) throws(StreamError) {
     // In a stream of many splits, a single one need not contain every feature.
-    if !context.configuration.isLive, !reader.isTorn {
+    if !context.configuration.isLive, !context.configuration.hasManyInputs, !reader.isTorn {
       do throws(RecordFault) {
         try reader.finish()
       } catch {
@@ -204,7 +204,7 @@ extension IngestStage {
       byteOffset += offset
       guard configuration.onBadSplit == .skip || source.endsAnywhere else {
         throw .badRecord(
-          stream: configuration.name, record: reader.records + 1, byteOffset: byteOffset,
+          stream: context.place(of: reader), record: reader.records + 1, byteOffset: byteOffset,
           fault: found)
       }
       fault = found

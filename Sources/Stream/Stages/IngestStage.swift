@@ -150,7 +150,9 @@ struct IngestStage: Stage {
       var reader: SplitReader
       if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
-      if opening == nil, lookAheadEnds == nil, context.configuration.isLive {
+      if opening == nil, lookAheadEnds == nil,
+        context.configuration.isLive || context.configuration.cutsByTime
+      {
         let seconds = min(context.configuration.batch.maxDelaySeconds, LookAhead.mostSeconds)
         lookAheadEnds = context.clock.now() + seconds
       }

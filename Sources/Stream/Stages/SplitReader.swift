@@ -65,6 +65,8 @@ struct SplitReader: Sendable {
   /// Whether the reader resumes within the split, so that the decoder does not see all of it.
   private let isResumed: Bool
   private let maxGrowth: Int
+  /// Whether a last line without an end gets one, because the lines of another file follow.
+  private let endsLastLine: Bool
   /// The compressed and decompressed bytes since the last record was taken.
   private var grown = (from: 0, to: 0)
 
@@ -74,7 +76,7 @@ struct SplitReader: Sendable {
   init(
     _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
     of format: RecordFormat, header: HeaderPlace = .expected, knowsStream: Bool = false,
-    decompression: DecompressionOptions, prologue: [UInt8] = []
+    endsLastLine: Bool = false, decompression: DecompressionOptions, prologue: [UInt8] = []
   ) {
     self.split = split
     name = start.name
@@ -84,6 +86,7 @@ struct SplitReader: Sendable {
     self.header = header
     self.knowsStream = knowsStream
     maxGrowth = decompression.maxGrowth
+    self.endsLastLine = endsLastLine
     decompressor = InputDecompressor(
       decompression.codec, at: start.container, byteOffset: start.byteOffset)
     bytesToSkip = start.container?.bytesWithin ?? 0
@@ -158,6 +161,7 @@ struct SplitReader: Sendable {
       } else {
         try decompressor.finish()
         end = .windowed
+        if endsLastLine, let last = window.readable.last, last != 0x0A { window.append(0x0A) }
       }
     } catch {
       throw .container(split: shownName, error)

@@ -10,12 +10,12 @@ struct Normalize: DescribedCommand {
   static let configuration = CommandConfiguration(
     commandName: "normalize",
     abstract: "Normalises one stream from INPUT to OUTPUT.",
-    usage: "evenkeel normalize [<options>] [<input>]",
+    usage: "evenkeel normalize [<options>] [<input> ...]",
     discussion: """
       Reads records (\(catalogue.formats.map(\.name).joined(separator: ", "))), compressed \
       (\(BuiltInCodecs.all.map { $0.name }.joined(separator: ", "))) or not. Cuts the records into \
       mini-batches, updates a running mean and variance of each feature, and writes the stream with its \
-      features normalised. All other bytes pass unchanged.
+      features normalised. All other bytes pass unchanged. Several files are one stream.
       """)
 
   private static let catalogue = Catalogue.builtIn
@@ -26,16 +26,20 @@ struct Normalize: DescribedCommand {
     [CommandSettings.files] + catalogue.commandLineSettings
     + catalogue.connectorSettings + [CommandSettings.running]
 
-  @Argument(help: "A path, or - for stdin.")
-  var input = "-"
+  @Argument(help: "Paths, or - for stdin.")
+  var inputs: [String] = []
 
   func run(_ given: CommandLineSettings) throws {
     var logFormat = LogFormat.text
     do {
       logFormat = try given.read([CommandSettings.running])[DaemonSettings.logFormat]
-      let (configuration, values) = try streamConfiguration(given)
+      let input = try CommandInput(inputs)
+      var (configuration, values) = try input.configuration(
+        given, to: CommandSettings.output, besides: Self.own)
+      configuration.compressionLevel = CommandSettings.outputLevel(values)
       try NormalizeRun(
-        configuration, files: try streamFiles(values), threads: values[CommandSettings.threads],
+        configuration, files: try streamFiles(input, values),
+        threads: values[CommandSettings.threads],
         writesSummary: values[CommandSettings.jsonSummary], logFormat: logFormat
       ).run()
     } catch {
@@ -43,21 +47,8 @@ struct Normalize: DescribedCommand {
     }
   }
 
-  private func streamConfiguration(
-    _ given: CommandLineSettings
-  ) throws -> (StreamConfiguration, SettingValues) {
-    let (format, values) = try Self.catalogue.settings(
-      of: input, to: CommandSettings.output, in: given, besides: Self.own)
-    let name = input == "-" ? "stdin" : input.split(separator: "/").last.map(String.init) ?? input
-    var configuration = try StreamConfiguration(
-      name: name, format: format, values, from: Self.catalogue, in: POSIXFileSystem())
-    configuration.compressionLevel = CommandSettings.outputLevel(values)
-    configuration.cutsByTime = values.isGiven(BatchSettings.maxDelay)
-    return (configuration, values)
-  }
-
-  private func streamFiles(_ values: SettingValues) throws -> StreamFiles {
-    var files = StreamFiles(input: input, output: values[CommandSettings.output])
+  private func streamFiles(_ input: CommandInput, _ values: SettingValues) throws -> StreamFiles {
+    var files = input.files(output: values[CommandSettings.output])
     files.values = values
     files.checkpointIn = values[CommandSettings.checkpointIn]
     files.checkpointOut = values[CommandSettings.checkpointOut]
@@ -65,8 +56,8 @@ struct Normalize: DescribedCommand {
     files.deadLetters = values[CommandSettings.deadLetters]
     files.resume = values[CommandSettings.resume]
     files.schedule.everyBatches = values[StateSettings.everyBatches]
-    guard files.resume == nil || input != "-" && files.output != "-" else {
-      throw CommandFailure("--resume needs an input and an output that are files", exitCode: 64)
+    guard files.resume == nil || input.isOneFile && files.output != "-" else {
+      throw CommandFailure("--resume needs one input and an output that are files", exitCode: 64)
     }
     let keepsLetters = values[BadRecordSettings.onBadRecord] == .deadLetter
     guard keepsLetters == (files.deadLetters != nil) else {
