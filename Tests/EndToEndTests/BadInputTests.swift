@@ -141,7 +141,8 @@ import Testing
       (whole + Array("junk".utf8), "expected a zstd frame, found other bytes"),
     ] {
       try place.write("in.csv.zst", bytes)
-      let finished = try place.evenkeel("normalize", "in.csv.zst", "-o", "out.csv")
+      let finished = try place.evenkeel(
+        "normalize", "in.csv.zst", "-o", "out.csv", "--features", "temp")
       #expect(finished.exitCode == 65)
       #expect(finished.errors.hasPrefix("evenkeel: in.csv.zst: frame at byte "))
       #expect(finished.errors.hasSuffix(says + "\n"), "\(finished.errors)")

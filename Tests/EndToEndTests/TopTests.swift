@@ -5,7 +5,7 @@ import Testing
 @Suite struct TopTests {
   @Test func `the table and its notes fit 80 columns`() throws {
     let place = try Workplace()
-    let names = ["weather", "a-stream-with-a-name-that-is-much-too-long-for-one-line-of-a-table"]
+    let names = ["weather", "a-stream-with-a-name-that-is-much-too-long-for-a-table"]
     let streams = names.enumerated().map { index, name in
       """
       \(name):

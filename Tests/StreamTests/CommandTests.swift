@@ -92,7 +92,9 @@ import Testing
     }
     func ingest(_ text: String) throws -> IngestStage {
       try IngestStage(
-        IngestContext(csvConfiguration(), metrics: StreamMetrics(), inbox: inbox),
+        IngestContext(
+          csvConfiguration { $0.decoder.features = [FeaturePattern("x")] },
+          metrics: StreamMetrics(), inbox: inbox),
         source: PieceSource(Array(text.utf8), piece: .max, isLive: true))
     }
     var stage = stage()
