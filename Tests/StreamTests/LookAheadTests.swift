@@ -83,7 +83,10 @@ import Testing
 
   @Test func `a live stream is opened after max_delay by the records that came`() throws {
     let run = try Run(
-      [.bytes(0, "a,b\n1,\n"), .idle, .bytes(0, "2,5\n3,"), .idle, .idle, .idle, .bytes(0, "7\n4,8\n")],
+      [
+        .bytes(0, "a,b\n1,\n"), .idle, .bytes(0, "2,5\n3,"), .idle, .idle, .idle,
+        .bytes(0, "7\n4,8\n"),
+      ],
       waits: 5)
     #expect(run.opening?.schema.names == ["a", "b"])
     // Two records had come when the second was over; the first was read no more than 1 s before.
@@ -95,7 +98,8 @@ import Testing
   }
 
   @Test func `a record that comes after max_delay opens the stream at once`() throws {
-    let run = try Run([.bytes(0, "a,b\n1,"), .idle, .idle, .idle, .idle, .bytes(0, "2\n")], waits: 5)
+    let run = try Run(
+      [.bytes(0, "a,b\n1,"), .idle, .idle, .idle, .idle, .bytes(0, "2\n")], waits: 5)
     #expect(run.waits.map(\.records) == [0, 0, 0, 0, 1])
     #expect(run.waits[3].seconds == nil)
     #expect(run.opening?.schema.names == ["a", "b"])
