@@ -122,9 +122,11 @@ struct NDJSONFaultTests {
         line, ndjsonOptions("a", "o.b", onMissing: .reject, onInvalid: .missing))
       #expect(neither.rows == [[0, 1]])
     }
-    let vector = try NDJSONReading("{\"v\":[1,2]}\n{\"v\":{\"x\":1}}\n{\"v\":3}")
+    let vector = try NDJSONReading(
+      "{\"v\":[1,2]}\n{\"v\":{\"x\":1}}\n{\"v\":3}", ndjsonOptions("v[*]"))
     #expect(vector.rejections.count == 2)
-    let nested = try NDJSONReading("{\"v\":[1,2]}\n{\"v\":[[1],2]}\n{\"v\":[{\"x\":1},2]}")
+    let nested = try NDJSONReading(
+      "{\"v\":[1,2]}\n{\"v\":[[1],2]}\n{\"v\":[{\"x\":1},2]}", ndjsonOptions("v[*]"))
     #expect(
       nested.rejections.map(\.fault.description) == [
         "expected a number in feature 'v[0]', found '[1]'",

@@ -34,7 +34,7 @@ import Testing
     // The producer waits until the first records have come out.
     let piped = try place.shell(
       """
-      mkfifo in; $EVENKEEL normalize --format csv --no-compress < in > out.csv & exec 3> in
+      mkfifo in; $EVENKEEL normalize --format csv --features "f*" --no-compress < in > out.csv & exec 3> in
       head -n 301 in.csv >&3
       for i in $(seq 200); do [ $(wc -l < out.csv) -ge 301 ] && break; sleep 0.05; done
       wc -l < out.csv

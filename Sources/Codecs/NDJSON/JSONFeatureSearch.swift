@@ -152,7 +152,7 @@ struct JSONFeatureSearch: Sendable {
         expected: "an array of numbers with '\(missing.text)' in the first "
           + (records == 1 ? "record" : "\(records) records"),
         found: "none"
-          + (nested.isEmpty
+          + (nestedHint.isEmpty
             ? "; its length can be said, as in 'embedding[0..127]'" : nestedHint))
     }
     var candidates = records == 0 ? said : found

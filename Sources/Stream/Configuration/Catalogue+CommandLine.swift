@@ -15,7 +15,7 @@ extension Catalogue {
 
   /// The settings of a command that writes no output.
   package var inputSettings: [SettingGroup] {
-    commandLineSettings(output: []).filter { $0.title != Self.outputTitle }
+    commandLineSettings.filter { $0.title != Self.outputTitle }
   }
 
   /// Reads the settings of one stream that a command line gives: those of the stream, of its connectors and

@@ -125,7 +125,7 @@ extension IngestStage {
     emitWhole(emit)
     if self.opening == nil {
       splits.stopLookingAhead()
-      lookAheadEnds = nil
+      splits.lookAheadEnds = nil
     }
     self.opening = opening
     batch.records.featureCount = opening.schema.count

@@ -45,8 +45,6 @@ struct IngestStage: Stage {
   /// After the last record taken.
   var position = StreamPosition()
   var hasEmittedSinceIdle = false
-  /// Live streams: the first records are looked at until then, to choose the features; nil before they come.
-  var lookAheadEnds: Instant?
 
   init(_ context: IngestContext, source: any Source, pool: BlockPool? = nil) throws(StreamError) {
     self.context = context
@@ -117,7 +115,7 @@ struct IngestStage: Stage {
   var isLookAheadOver: Bool {
     guard opening == nil else { return false }
     if phase == .stopping { return source.done == nil }
-    return lookAheadEnds.map { context.clock.now() >= $0 } ?? false
+    return splits.lookAheadEnds.map { context.clock.now() >= $0 } ?? false
   }
 
   // MARK: Bytes
@@ -150,11 +148,11 @@ struct IngestStage: Stage {
       var reader: SplitReader
       if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
-      if opening == nil, lookAheadEnds == nil,
+      if opening == nil, splits.lookAheadEnds == nil,
         context.configuration.isLive || context.configuration.cutsByTime
       {
         let seconds = min(context.configuration.batch.maxDelaySeconds, LookAhead.mostSeconds)
-        lookAheadEnds = context.clock.now() + seconds
+        splits.lookAheadEnds = context.clock.now() + seconds
       }
       splits.put(reader)
     case .ended(let split): try noMoreBytes(of: split)
@@ -208,7 +206,8 @@ struct IngestStage: Stage {
     let untilTail =
       batch.records.tail > 0
       ? idleSince.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
-    let untilOpened = isLookAheadOver ? nil : lookAheadEnds?.seconds(since: context.clock.now())
+    let untilOpened =
+      isLookAheadOver ? nil : splits.lookAheadEnds?.seconds(since: context.clock.now())
     awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened]
       .compactMap(\.self)
       .min()

@@ -1,5 +1,6 @@
 internal import Codecs
 internal import Connectors
+internal import Dataflow
 internal import Records
 internal import Storage
 
@@ -17,6 +18,9 @@ struct OpenSplits: Sendable {
   private var ended: [(split: SplitID, cursor: SplitCursor)] = []
   /// The end of the last done split. A checkpoint after the end of the input shows it.
   private var last: SplitCursor?
+  /// The time until which the first records are only looked at, to choose the features; nil before the first bytes,
+  /// after the choice, and if their number alone decides.
+  var lookAheadEnds: Instant?
 
   /// - Parameter last: the end of the last split that an earlier run was done with.
   init(after last: SplitCursor? = nil) {

@@ -33,7 +33,7 @@ struct SplitReader: Sendable {
   let name: String
   /// The name in messages; empty if the split is the only one.
   let shownName: String
-  private var decompressor: InputDecompressor
+  var decompressor: InputDecompressor
   private var decoder: any RecordDecoder
   /// The format of the records, by which files of another kind are told.
   private let form: (name: String, isText: Bool)
@@ -61,7 +61,7 @@ struct SplitReader: Sendable {
   private(set) var records: Int
   private(set) var byteOffset: Int
   /// The position after the last record whose batch was cut.
-  private var settled: StreamPosition
+  var settled: StreamPosition
   /// Whether the reader resumes within the split, so that the decoder does not see all of it.
   private let isResumed: Bool
   private let maxGrowth: Int
@@ -283,34 +283,4 @@ struct SplitReader: Sendable {
     if !isResumed { try decoder.finish() }
   }
 
-  // MARK: Cursors
-
-  /// The position after the last record taken.
-  mutating func position() -> StreamPosition {
-    decompressor.position(atByte: byteOffset, records: records)
-  }
-
-  /// Whether records or blank lines were taken whose batch is not cut.
-  var isAhead: Bool { settled.byteOffset != byteOffset || settled.records != records }
-
-  /// Records that the batch of the last record taken was cut.
-  mutating func settle() {
-    if isAhead { settled = position() }
-  }
-
-  /// The cursor after the last record whose batch was cut.
-  func cursor(in source: any Source) throws(FileError) -> SplitCursor {
-    var cursor = cursor(at: settled)
-    cursor.source = try source.mark(of: split, at: cursor.sourceOffset)
-    return cursor
-  }
-
-  /// The cursor after the last record taken, to show it.
-  mutating func endCursor() -> SplitCursor { cursor(at: position()) }
-
-  private func cursor(at position: StreamPosition) -> SplitCursor {
-    SplitCursor(
-      split: name, container: decompressor.container(of: position),
-      byteOffset: position.byteOffset, records: position.records)
-  }
 }
