@@ -231,6 +231,27 @@ import Testing
     #expect(fields["message"] as? String == "cannot open none.csv: No such file or directory")
   }
 
+  @Test(arguments: [
+    ("--checkpoint-out in.csv", "that of the input"),
+    ("--checkpoint-out ./out.csv", "that of the output"),
+    ("--on-bad-record dead_letter --dead-letters link.csv", "that of the input"),
+    (
+      "--checkpoint-out new --on-bad-record dead_letter --dead-letters new",
+      "that of --checkpoint-out"
+    ),
+  ])
+  func `a file that would replace another one of the command is refused`(
+    options: String, says: String
+  ) throws {
+    let place = try Workplace()
+    try place.write("in.csv", Array("a\n1\n2\n".utf8))
+    _ = try place.shell("ln -s in.csv link.csv")
+    let finished = try place.shell("$EVENKEEL normalize in.csv -o out.csv \(options)")
+    #expect(finished.exitCode == 64)
+    #expect(finished.errors.contains(says), "\(finished.errors)")
+    #expect(try place.read("in.csv") == Array("a\n1\n2\n".utf8))
+  }
+
   @Test func `an output that cannot be made is told by its own code`() throws {
     let place = try Workplace()
     let finished = try place.evenkeel("normalize", weather, "-o", "none/out.csv")

@@ -94,6 +94,15 @@ import Testing
     #expect(text("out.csv").hasPrefix("id,b,a\n"))
   }
 
+  @Test func `a last line without an end is a record of its own`() throws {
+    try place.write("drop/1.csv", (Self.header + rows(0..<5)).dropLast().utf8)
+    try place.write("drop/2.csv", (Self.header + rows(5..<8)).dropLast().utf8)
+    try place.write("drop/3.csv", (Self.header + rows(8..<9)).utf8)
+    let daemon = try Daemon(in: place, stream(""))
+    #expect(eventually { ids() == names(0..<9) }, "\(text("out.csv"))")
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   // MARK: Splits that cannot be read
 
   private func writeDamaged() throws {

@@ -32,7 +32,7 @@ struct PrologueTests {
       state_directory: \(directory.file("state"))
       streams:
         s:
-          source: \(source ?? "{ shelf: { name: \(directory.path), chunk: 4096 } }")
+          source: \(source ?? "{ shelf: { name: \(directory.path)/in, chunk: 4096 } }")
           format: \(format)
           batch: { size: 50, max_delay: 10ms }
           sink: \(sink)
@@ -98,14 +98,14 @@ struct PrologueTests {
   {
     let sink = "{ file: { path: \(directory.file("out.ledger")), rotate: { size: 4KiB } } }"
     let first = "ledger\n!a=A\n" + records("a", 0..<400) + "!b=B\n" + records("b", 0..<400)
-    Shelf[directory.path] = Array(first.utf8)
+    Shelf[directory.path + "/in"] = Array(first.utf8)
     #expect(try run(definition(sink: sink)) == nil)
     let before = try files()
     #expect(before.count > 2)
     var expected = Array(repeating: "a", count: 400) + Array(repeating: "b", count: 400)
     #expect(expectWhole(before) == expected)
     // A run that resumes knows the names that it does not read again.
-    Shelf[directory.path]?.append(
+    Shelf[directory.path + "/in"]?.append(
       contentsOf: Array((records("a", 0..<400) + "!c=C\n" + records("c", 0..<400)).utf8))
     #expect(try run(definition(sink: sink)) == nil)
     let after = try files()
@@ -115,7 +115,7 @@ struct PrologueTests {
   }
 
   @Test func `a file that appears when it is complete has them too`() throws {
-    Shelf[directory.path] = Array(("ledger\n!a=A\n" + records("a", 0..<120)).utf8)
+    Shelf[directory.path + "/in"] = Array(("ledger\n!a=A\n" + records("a", 0..<120)).utf8)
     let groups = Self.catalogue.commandLineSettings + Self.catalogue.connectorSettings
     for resume in [nil, directory.file("resume")] {
       let given = try CommandLineSettings(["--format", "ledger"], of: groups, others: [])
@@ -125,7 +125,7 @@ struct PrologueTests {
         name: "s", format: format, values, from: Self.catalogue, in: POSIXFileSystem())
       configuration.compressionLevel = nil
       let name = resume == nil ? "whole" : "resumed"
-      let input = try directory.write("in.ledger", Shelf[directory.path] ?? [])
+      let input = try directory.write("in.ledger", Shelf[directory.path + "/in"] ?? [])
       var files = StreamFiles(input: input, output: directory.file(name))
       files.catalogue = Self.catalogue
       files.values = values
@@ -169,7 +169,7 @@ struct PrologueTests {
   }
 
   @Test func `an epilogue that reads its file is refused without a file, and compressed`() throws {
-    Shelf[directory.path] = Array("ledger\n!a=A\na 1\n".utf8)
+    Shelf[directory.path + "/in"] = Array("ledger\n!a=A\na 1\n".utf8)
     let piped = try #require(
       try run(definition(sink: "{ fifo: { path: \(directory.file("p")), create: true } }")))
     #expect(piped.exitCode == 74 && "\(piped)".contains("cannot seek"), "\(piped)")

@@ -252,6 +252,9 @@ private let wrongFiles = [
     file: withEnds("{ file: { path: /x } }", "{ file: { path: /x } }"), "5:5", "streams.a.sink",
     "expected a sink other than the source"),
   Wrong(
+    file: withEnds("{ directory: { path: /x/ } }", "{ file: { path: /x/o } }"), "5:5",
+    "streams.a.sink", "expected a sink outside the directory of the source"),
+  Wrong(
     file: withEnds(
       "{ file: { path: i } }", "{ file: { path: /x/o } }",
       rest: "  b: { \(stream), sink: { file: { path: /x//./o } } }"), "7:74",

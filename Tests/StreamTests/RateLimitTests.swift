@@ -27,6 +27,18 @@ import Testing
     #expect(rate.secondsLeft == 2)
   }
 
+  @Test func `one read goes not far beyond a small limit`() {
+    let most = 128 << 10
+    func bytes(_ limits: RateLimits) -> Int {
+      RateLimit(limits, clock: clock.clock).readBytes(most: most)
+    }
+    #expect(bytes(RateLimits()) == most)
+    #expect(bytes(RateLimits(bytes: 2048)) == 2048)
+    #expect(bytes(RateLimits(bytes: 1)) == 512)
+    #expect(bytes(RateLimits(bytes: 1 << 30, records: 100)) == 6400)
+    #expect(bytes(RateLimits(records: .max)) == most)
+  }
+
   @Test func `over any long time no more is read than the limit allows`() {
     var rate = RateLimit(RateLimits(bytes: 1 << 20, records: 100), clock: clock.clock)
     var records = 0

@@ -26,6 +26,11 @@ extension StreamDefinition {
     // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
     if let path = source.location.path, path == sink.location.path {
       section.report("expected a sink other than the source", at: "sink")
+    } else if let path = source.location.path, let output = sink.location.path,
+      parentDirectory(of: plainPath(output)) == plainPath(path)
+    {
+      // The stream would read the files that it writes.
+      section.report("expected a sink outside the directory of the source", at: "sink")
     }
     self.name = name
     self.stream = stream

@@ -114,7 +114,7 @@ extension ConnectorLocation {
 }
 
 /// A path without `//`, `/./` and a final `/`, which do not change its meaning.
-private func plainPath(_ path: String) -> String {
+func plainPath(_ path: String) -> String {
   let parts = path.split(separator: "/").filter { $0 != "." }
   return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
 }

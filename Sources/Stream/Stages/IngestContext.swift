@@ -118,7 +118,7 @@ struct IngestContext: Sendable {
 
   /// Whether lines of several files stand one after another in the output.
   private var endsLastLine: Bool {
-    guard configuration.hasManyInputs else { return false }
+    guard configuration.hasManyInputs || configuration.isLive else { return false }
     if case .lines = format.recordEnds(configuration.decoder.settings, 0, configuration.precision) {
       return true
     }

@@ -135,7 +135,7 @@ struct IngestStage: Stage {
     }
     let event: SourceEvent
     do throws(FileError) {
-      event = try source.read(into: bytes.room(Self.readBytes))
+      event = try source.read(into: bytes.room(rate.readBytes(most: Self.readBytes)))
     } catch {
       throw .inputOutput(error)
     }

@@ -17,6 +17,9 @@ package struct RateLimits: Sendable, Equatable {
 /// waits until the time of both has passed. A second that passed unused is kept, not more.
 struct RateLimit: Sendable {
   private static let burstSeconds = 1.0
+  /// A guess: a limit of records decides by it how much is read at once.
+  private static let recordBytes = 64
+  private static let leastReadBytes = 512
 
   private let limits: RateLimits
   private let clock: Clock
@@ -34,6 +37,16 @@ struct RateLimit: Sendable {
     guard limits != RateLimits() else { return nil }
     let seconds = paidUntil.seconds(since: clock.now()) - Self.burstSeconds
     return seconds > 0 ? seconds : nil
+  }
+
+  /// How many bytes to read at once, so that one read does not go far beyond the limit.
+  func readBytes(most: Int) -> Int {
+    let perSecond = [
+      limits.bytes,
+      limits.records.map { $0.multipliedReportingOverflow(by: Self.recordBytes) }
+        .map { $0.overflow ? .max : $0.partialValue },
+    ].compactMap(\.self).min()
+    return min(most, max(Self.leastReadBytes, perSecond ?? most))
   }
 
   /// Records input that was read.

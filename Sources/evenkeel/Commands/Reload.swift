@@ -1,8 +1,9 @@
 internal import ArgumentParser
 internal import ControlPlane
 internal import Dataflow
-internal import FoundationEssentials
+internal import Foundation
 internal import Glibc
+internal import Records
 internal import Stream
 
 /// `evenkeel reload`: makes a running daemon apply its changed configuration, and reports the result.
@@ -55,7 +56,18 @@ struct Reload: ParsableCommand {
       seconds: configuration.shutdownTimeoutSeconds + Self.graceSeconds)
   }
 
+  /// The name of a process; nil if there is none.
+  private static func name(of process: String) -> String? {
+    try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+  }
+
   private func signalDaemon() throws {
+    // Another process may have the number of a daemon that has ended.
+    if let found = Self.name(of: "\(pid)"), let own = Self.name(of: "self"), found != own {
+      throw CommandFailure(
+        "process \(pid): expected a daemon, found \(quoted(found.filter { !$0.isNewline }))",
+        exitCode: 69)
+    }
     guard kill(pid, SIGHUP) == 0 else {
       let reason = strerror(errno).map { String(cString: $0) } ?? "error \(errno)"
       throw CommandFailure("cannot signal process \(pid): \(reason)", exitCode: 69)
