@@ -116,7 +116,8 @@ struct IngestContext: Sendable {
         + "found a larger one: lower the batch size (\(configuration.batch.size) records)")
   }
 
-  /// Whether lines of several files stand one after another in the output.
+  /// Whether the records of a later file, or of a later producer, may follow in the output. A last line without an end
+  /// then gets one.
   private var endsLastLine: Bool {
     guard configuration.hasManyInputs || configuration.isLive else { return false }
     if case .lines = format.recordEnds(configuration.decoder.settings, 0, configuration.precision) {
