@@ -28,6 +28,8 @@ package final class ConnectorStatistics: Sendable {
   package let stalledSince = Gauge()
   /// Subscribers that were disconnected because they took nothing for too long.
   package let subscriberTimeouts = Atomic(0)
+  /// Whether output waits for a reader, and there is none.
+  package let hasNoReader = Atomic(false)
   /// Bytes of a followed file that were not read yet.
   package let backlogBytes = Gauge()
   /// Files of a directory that were not read yet.
@@ -45,6 +47,7 @@ package final class ConnectorStatistics: Sendable {
     subscribers.clear()
     subscriberLag.clear()
     stalledSince.clear()
+    hasNoReader.store(false, ordering: .relaxed)
     backlogBytes.clear()
     backlogFiles.clear()
   }

@@ -34,6 +34,8 @@ package enum StreamError: Error, CustomStringConvertible {
   case configuration(String)
   /// A drain took too long, because the reader did not take the output in time.
   case notDrained(stream: String)
+  /// A drain found no reader of the output.
+  case noReader(stream: String, records: Int)
   /// The stream was interrupted by a signal of signal(7).
   case interrupted(stream: String, records: Int, signal: Int32)
 
@@ -50,7 +52,7 @@ package enum StreamError: Error, CustomStringConvertible {
   package var exitCode: Int32 {
     switch self {
     case .badRecord, .badInput, .inputChanged, .badNumbers, .heldTooMany, .badFile: 65
-    case .stateRefused, .notDrained: 75
+    case .stateRefused, .notDrained, .noReader: 75
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
@@ -98,6 +100,9 @@ package enum StreamError: Error, CustomStringConvertible {
     case .configuration(let reason): reason
     case .notDrained(let stream):
       "\(stream): stopped before all records that were read could be emitted"
+    case .noReader(let stream, let records):
+      "\(stream): stopped without a reader: nobody took \(grouped(records)) records that were read; the next "
+        + "start reads them again from files, those of a socket, a FIFO or a pipe are lost"
     case .interrupted(let stream, let records, _):
       "\(stream): interrupted after \(grouped(records)) records; no output was made"
     }

@@ -35,6 +35,7 @@ struct StreamFailure: Sendable, Equatable {
           "configuration", true
         )
       case .notDrained: ("not_drained", false)
+      case .noReader: ("no_reader", false)
       case .interrupted: ("interrupted", false)
       }
   }

@@ -6,6 +6,7 @@ internal import Operators
 internal import Records
 internal import Storage
 internal import Stream
+internal import Synchronization
 
 // Invariants:
 // - `shown` is only touched with `lock` held; all other mutable state is only touched on `queue`.
@@ -94,9 +95,17 @@ final class SupervisedStream: @unchecked Sendable {
 
   /// Ends a stream that takes too long to drain. Its records in flight are lost.
   func abandon() {
+    queue.async { self.run?.cancel(.notDrained(stream: self.definition.name)) }
+  }
+
+  /// Whether output waits for a reader, and there is none.
+  var hasNoReader: Bool { metrics.connectors.hasNoReader.load(ordering: .relaxed) }
+
+  /// Ends a stream that has no reader, so that a drain does not wait for one.
+  func endWithoutReader() {
     queue.async {
       self.run?.cancel(
-        .notDrained(stream: self.definition.name))
+        .noReader(stream: self.definition.name, records: self.metrics.recordsInFlight))
     }
   }
 

@@ -47,6 +47,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   /// The longest time that a start delays the message that the daemon runs.
   private static let startSeconds = 10.0
+  /// How often a drain looks whether the output has a reader. A reader that restarts has this time to come back.
+  private static let readerSeconds = 2.0
   /// The longest time that an abandoned stream may take to end.
   private static let abandonSeconds = 2.0
   private static let secondsBetweenLooks = 5.0
@@ -180,11 +182,21 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private func drain(_ stream: SupervisedStream, within seconds: Double) {
     leaving.append(stream)
     stream.stop { [thread] in thread.async { self.left(stream) } }
+    lookForReader(of: stream)
     thread.after(seconds: seconds) { [self] in
       guard isLeaving(stream) else { return }
       hasAbandoned = hasAbandoned || onStopped != nil
       stream.abandon()
       thread.after(seconds: Self.abandonSeconds) { self.left(stream) }
+    }
+  }
+
+  /// Ends a draining stream that nobody reads. An absent reader is no failure of the stop.
+  private func lookForReader(of stream: SupervisedStream) {
+    thread.after(seconds: Self.readerSeconds) { [self] in
+      guard isLeaving(stream) else { return }
+      if stream.hasNoReader { return stream.endWithoutReader() }
+      lookForReader(of: stream)
     }
   }
 

@@ -32,6 +32,39 @@ extension SinkKind {
 }
 
 struct DrainTests {
+  @Test(arguments: ["unix: { path: PATH }", "fifo: { path: PATH, create: true }"])
+  func `a stop does not wait for a reader that is not there, and tells what nobody took`(
+    sink: String
+  ) throws {
+    let directory = try TemporaryDirectory()
+    let input = try directory.write("in.csv", "x\n1\n2\n".utf8)
+    let path = try directory.write(
+      "evenkeel.yaml",
+      """
+      state_directory: \(directory.file("state"))
+      streams:
+        s:
+          source: { file: { path: \(input) } }
+          format: csv
+          sink: { \(sink.replacing("PATH", with: directory.file("out"))) }
+      """.utf8)
+    let configuration = try DaemonConfiguration.load(path) { _ in nil }
+    let supervisor = try Supervisor(
+      stateDirectory: configuration.stateDirectory,
+      logger: Logger(label: "test") { _ in CollectingLogHandler(log: CollectingLog()) })
+    supervisor.apply(configuration)
+    #expect(eventually { (supervisor.statuses().first?.bytesIn ?? 0) > 0 })
+    let stopped = DispatchSemaphore(value: 0)
+    supervisor.stop(timeoutSeconds: 3600) { isDrained in
+      #expect(isDrained)
+      stopped.signal()
+    }
+    #expect(stopped.wait(timeout: .now() + 60) == .success)
+    #expect(supervisor.statuses().first?.lastErrorReason == "no_reader")
+    let message = try #require(supervisor.statuses().first?.lastError)
+    #expect(message.hasPrefix("s: stopped without a reader: nobody took 2 records that were read"))
+  }
+
   @Test func `a drain that takes too long is told as that, not as bad input`() throws {
     let directory = try TemporaryDirectory()
     let input = try directory.write("in.csv", "x\n1\n2\n".utf8)

@@ -3,6 +3,7 @@ internal import Dataflow
 internal import Glibc
 internal import Records
 internal import Storage
+internal import Synchronization
 
 extension SinkKind {
   /// A FIFO. Its readers may change.
@@ -11,7 +12,9 @@ extension SinkKind {
     place: { .path(FIFOSinkSettings.path, in: $0) },
     open: { values in
       let (path, create) = (values[FIFOSinkSettings.path], values[FIFOSinkSettings.create])
-      return { _ throws(FileError) in try FIFOSink(path: path, create: create) }
+      return { context throws(FileError) in
+        try FIFOSink(path: path, create: create, statistics: context.statistics)
+      }
     })
 }
 
@@ -42,9 +45,13 @@ struct FIFOSink: ByteSink {
   private var epilogue: [UInt8] = []
   private var pending: [UInt8] = []
   private var queue = SubscriberQueue(prologue: [])
+  private let statistics: ConnectorStatistics
 
-  init(path: String, create: Bool) throws(FileError) {
+  init(
+    path: String, create: Bool, statistics: ConnectorStatistics = ConnectorStatistics()
+  ) throws(FileError) {
     name = path
+    self.statistics = statistics
     // Otherwise the signal would end the process when a reader disconnects. write(2) has no MSG_NOSIGNAL.
     signal(SIGPIPE, SIG_IGN)
     if create { try Descriptor.makeFIFO(path) }
@@ -81,6 +88,9 @@ struct FIFOSink: ByteSink {
   mutating func push() throws(FileError) -> Awaiting? {
     guard prologue != nil else { return nil }
     forgetGoneReader()
+    defer {
+      statistics.hasNoReader.store(writer == nil && !pending.isEmpty, ordering: .relaxed)
+    }
     while true {
       guard let writer = try currentWriter() else {
         return pending.isEmpty ? nil : Awaiting(nil, seconds: Self.lookoutSeconds)
