@@ -131,6 +131,7 @@ let package = Package(
       ], swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["evenkeel", "TestSupport", "CZstd"],
+      resources: [.copy("Golden")],
       swiftSettings: settings),
     .testTarget(
       name: "CrashTests", dependencies: ["evenkeel", "TestSupport", "Records", "Storage"],
