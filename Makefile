@@ -21,6 +21,8 @@ SEED ?= 1
 DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zlib1g-dev \
   zstd \
   libcurl4 libncurses6 libsqlite3-0 libxml2
+# Tests run the documents' commands, which use these.
+DEBIAN_TEST_PACKAGES := curl gzip python3 socat
 DEBIAN_UNIT_PACKAGES := procps systemd
 DEBIAN_MACHINE_PACKAGES := debootstrap procps systemd systemd-container
 DEBIAN_PYTHON_PACKAGES := python3-venv
@@ -40,7 +42,7 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python build test simulate lint format bench bench-formats bench-kernels \
+.PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity online-check equality crash fuzz sanitize soak clean
 
@@ -70,6 +72,9 @@ deps: ## Install what the build needs and this machine lacks (Debian packages).
 	$(call install-missing,$(DEBIAN_PACKAGES))
 	@command -v swift >/dev/null || { echo 'Swift 6.3 or newer must be on the PATH' >&2; exit 1; }
 
+deps-test: deps
+	$(call install-missing,$(DEBIAN_TEST_PACKAGES))
+
 deps-python:
 	$(call install-missing,$(DEBIAN_PYTHON_PACKAGES))
 
@@ -88,8 +93,22 @@ define run-tests
 	$(SWIFT_TEST) $(1) --skip-build --filter '$(PROCESS_TESTS)'
 endef
 
-test: deps ## Run the tests.
+test: deps-test ## Run the tests.
 	$(call run-tests)
+
+documents: build deps-test ## Run the commands of README.md and docs; ARGS=--write puts their output into the pages.
+	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md
+
+# Each is a target; those that need root or the whole machine come last.
+RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity online-check recipes documents python-page test-python \
+  alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check image-check systemd-check reproducible bench
+
+release-check: ## Run all that a release must pass, for some hours, as root; RELEASE_CHECKS='test parity' for a part.
+	@for check in $(RELEASE_CHECKS); do \
+	  echo "release-check: make $$check"; \
+	  $(MAKE) --no-print-directory $$check || { echo "release-check: make $$check failed" >&2; exit 1; }; \
+	done
+	@echo 'release-check: fine: $(RELEASE_CHECKS)'
 
 simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs only one seed.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
@@ -180,6 +199,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-kernels/ready: Benchmarks/requirements-kernels.txt
 .venv-parity/ready: Tests/Parity/requirements.txt
 .venv-online/ready: Tests/Online/requirements.txt
+.venv-recipes/ready: Tests/Oracles/requirements-statistics.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats kernels stages growth latency
@@ -217,6 +237,9 @@ parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoi
 equality: build ## Compare the output bytes with those of another version; OLD=its binary.
 	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)
 
+recipes: .venv-recipes/ready ## Run the recipes of docs/CHECKPOINTS.md with each library, and make the golden files of it.
+	.venv-recipes/bin/python Tests/Oracles/make_statistics_golden.py
+
 online-check: build .venv-online/ready ## Train a linear model online on our features, beside River's scalers.
 	.venv-online/bin/python Tests/Online/online.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
 
@@ -235,7 +258,7 @@ fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; EVENKEEL_
 sanitize: export EVENKEEL_SANITIZED = 1
 # Swift hides the address of a weak reference's side table, which looks like a leak of 32 bytes.
 sanitize: export ASAN_OPTIONS = detect_leaks=0
-sanitize: deps ## Run the tests under AddressSanitizer and ThreadSanitizer.
+sanitize: deps-test ## Run the tests under AddressSanitizer and ThreadSanitizer.
 	$(call run-tests,--sanitize=address --scratch-path .build-asan)
 	$(call run-tests,--sanitize=thread --scratch-path .build-tsan)
 

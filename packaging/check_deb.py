@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "Tests" / "Systemd"))
+sys.path[:0] = [str(REPOSITORY / "Tests" / folder) for folder in ("Systemd", "Documents")]
 
+from commands import Page  # noqa: E402
 from machine import Machine, bare_root, copy_of  # noqa: E402
 
 SEND = """
@@ -26,6 +27,21 @@ with socket.socket(socket.AF_UNIX) as producer:
     producer.sendall(open("/srv/weather.csv", "rb").read())
 """
 ROWS = 2560
+# The machine of the README is used by root, so its sudo is nothing. Changes over TCP need a token.
+SUDO = """#!/bin/sh
+exec "$@"
+"""
+USE_TOKEN = """#!/bin/bash
+set -e
+install -m 600 /dev/stdin /etc/evenkeel/token <<< a-word
+install -D -m 644 /dev/stdin /etc/systemd/system/evenkeel.service.d/token.conf <<'END'
+[Service]
+LoadCredential=token:/etc/evenkeel/token
+END
+sed -i 's,# token_file: .*,token_file: ${CREDENTIALS_DIRECTORY}/token,' /etc/evenkeel/evenkeel.yaml
+systemctl daemon-reload
+systemctl restart evenkeel
+"""
 APT = ("apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0")
 
 
@@ -56,9 +72,18 @@ def prepare(root: Path, package: Path, folder: Path) -> None:
     (root / "srv" / "weather.csv").write_bytes(b"".join(text.splitlines(True)[: ROWS + 1]))
     (root / "srv" / "send.py").write_text(SEND)
     shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    readme = root / "srv" / "readme"
+    (readme / "dist").mkdir(parents=True)
+    shutil.copy(package, readme / "dist")
+    (readme / "samples").mkdir()
+    shutil.copy(sample, readme / "samples")
+    for path, script in ((root / "usr/local/bin/sudo", SUDO), (readme / "use-token", USE_TOKEN)):
+        path.write_text(script)
+        path.chmod(0o755)
     # The package must bring what it needs; another check's root may have it already.
     subprocess.run(["chroot", root, "dpkg", "--purge", "libsimdjson14"], capture_output=True)
-    for command in (["update"], ["--download-only", "install", "/srv/evenkeel.deb"]):
+    tools = ["install", "socat", "zstd"]
+    for command in (["update"], tools, ["--download-only", "install", "/srv/evenkeel.deb"]):
         subprocess.run(["chroot", root, *APT, *command], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -119,6 +144,13 @@ class Check:
         machine.output(*APT, "purge", "evenkeel")
         expect("a purge to leave nothing", not self.left(), self.left())
 
+    def readme(self) -> None:
+        """Runs the blocks of the README that are left to `make deb-check`."""
+        page = Page((REPOSITORY / "README.md").read_text(), "deb-check")
+        ran = self.machine.run("bash", "-c", "cd /srv/readme\n" + page.script())
+        failures = page.failures(page.results(ran.stdout))
+        expect("commands of the README to print its lines", not failures, "\n".join(failures))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -130,7 +162,9 @@ def main() -> None:
         prepare(root, arguments.package.resolve(), Path(folder))
     try:
         with Machine(root) as machine:
-            Check(machine).run()
+            check = Check(machine)
+            check.run()
+            check.readme()
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", root], check=True)
 

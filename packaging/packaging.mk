@@ -28,8 +28,10 @@ wheel: static deps-python ## Build the Python wheel, which carries the program, 
 	rm -f dist/evenkeel-*
 	EVENKEEL_BINARY=$(STATIC_EVENKEEL) python3 python/backend/evenkeel_build.py dist
 
-wheel-check: wheel ## Install the wheel into an environment of its own, and use it.
+wheel-check: wheel ## Install the wheel with pip, here and on a bare Debian 12, and use it; as root.
 	packaging/check-wheel dist
+	$(call install-missing,$(DEBIAN_DEB_CHECK_PACKAGES))
+	python3 packaging/check_bare_wheel.py dist/evenkeel-*.whl $(ARGS)
 
 .venv-python/ready: python/requirements-test.txt
 
@@ -37,7 +39,7 @@ test-python: build .venv-python/ready ## Test the Python package against the bin
 	cd python && ../.venv-python/bin/python -m mypy
 	cd python && EVENKEEL_BINARY=$(CURDIR)/$(EVENKEEL) ../.venv-python/bin/python -m pytest $(ARGS)
 
-python-page: build .venv-python/ready ## Run docs/PYTHON.md and compare; ARGS=--write puts the output into it.
+python-page: build deps-test .venv-python/ready ## Run the documents' Python and compare; ARGS=--write puts the output in.
 	.venv-python/bin/python python/check_page.py --evenkeel $(EVENKEEL) $(ARGS)
 
 deb: build deps-python ## Build the Debian package, dist/evenkeel_*.deb.

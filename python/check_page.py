@@ -1,7 +1,8 @@
-"""Runs the Python blocks of docs/PYTHON.md in order and compares what they print with the page.
+"""Runs the Python blocks of the documents in order and compares what they print with the pages.
 
 A block of ```python that is followed by a block of ```text prints exactly that text; the value of a last
-expression is printed as a notebook does. With --write the page takes the new text instead.
+expression is printed as a notebook does. The shell commands of a page run before its Python. A block after
+`<!-- run by: make TARGET -->` is left to that target. With --write a page takes the new text instead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+sys.path.insert(0, str(ROOT / "Tests" / "Documents"))
+
+from commands import Page, run  # noqa: E402
+
+PAGES = ["README.md", "docs/PYTHON.md", "docs/CHECKPOINTS.md", "docs/COOKBOOK.md"]
+BLOCK = re.compile(r"(?<! -->\n)^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 
 def printed(source: str, names: dict[str, object], place: str) -> str:
@@ -45,32 +51,26 @@ def end_processes(names: dict[str, object]) -> None:
             value.kill()
 
 
-def main() -> None:
-    """Checks the page, or writes it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
-    parser.add_argument("--write", action="store_true", help="put the output into the page")
-    arguments = parser.parse_args()
-    page = ROOT / "docs" / "PYTHON.md"
+def check(path: str, program: Path, is_written: bool) -> tuple[int, int]:
+    """Checks a page, or writes it; the number of its blocks, and of those that print something else."""
+    page = ROOT / path
     text = page.read_text()
-    os.environ["EVENKEEL_BINARY"] = str(arguments.evenkeel.resolve())
-    sys.path.insert(0, str(ROOT / "python" / "src"))
-
     pieces, end, failed, blocks = [], 0, 0, 0
     names: dict[str, object] = {"__name__": "__main__"}
+    atexit.register(end_processes, names)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "samples" / "weather.csv.zst", folder)
         os.chdir(folder)
-        atexit.register(end_processes, names)
+        run(Page(text), program, Path(folder))
         for found in BLOCK.finditer(text):
             blocks += 1
             line = text.count("\n", 0, found.start()) + 1
-            output = printed(found[1], names, f"PYTHON.md:{line}")
+            output = printed(found[1], names, f"{page.name}:{line}")
             expected = found[2] or ""
             if output != expected:
                 failed += 1
-                if not arguments.write:
-                    print(f"docs/PYTHON.md:{line}: another output")
+                if not is_written:
+                    print(f"{path}:{line}: another output")
                     sys.stdout.writelines(
                         difflib.unified_diff(
                             expected.splitlines(True), output.splitlines(True), "page", "run"
@@ -80,9 +80,25 @@ def main() -> None:
             if output:
                 pieces.append(f"\n```text\n{output}```\n")
             end = found.end()
-    if arguments.write:
+        os.chdir(ROOT)
+    if is_written:
         page.write_text("".join(pieces) + text[end:])
         failed = 0
+    return blocks, failed
+
+
+def main() -> None:
+    """Checks the pages, or writes them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
+    parser.add_argument("--write", action="store_true", help="put the output into the pages")
+    parser.add_argument("pages", nargs="*", default=PAGES)
+    arguments = parser.parse_args()
+    program = arguments.evenkeel.resolve()
+    os.environ["EVENKEEL_BINARY"] = str(program)
+    sys.path.insert(0, str(ROOT / "python" / "src"))
+    counts = [check(page, program, arguments.write) for page in arguments.pages]
+    blocks, failed = (sum(each) for each in zip(*counts))
     print(f"{blocks - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

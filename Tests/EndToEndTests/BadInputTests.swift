@@ -282,7 +282,7 @@ import Testing
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
     // Options of other programs that the documents show.
-    let foreign: Set = ["--now"]
+    let foreign: Set = ["--now", "--no-pager"]
     for page in ["README.md", "docs/CONFIGURATION.md", "docs/SEMANTICS.md"] {
       let text = try String(contentsOf: root.appendingPathComponent(page), encoding: .utf8)
       let named = Set(text.matches(of: option).map { String($0.output.1) }).subtracting(foreign)
