@@ -3,25 +3,11 @@ package enum ZstdFrameWalk {
   /// The longest header of a frame, with its magic number.
   private static let mostHeaderBytes = 18
 
-  /// The end of the last whole frame.
+  /// The end of the frame at an offset; nil if the frame is incomplete, or if there is none.
   ///
   /// - Parameters:
-  ///   - start: an offset at which a frame starts.
   ///   - end: the end of the bytes.
   ///   - read: returns this number of bytes at an offset, fewer at the end.
-  package static func wholeEnd<Failure: Error>(
-    from start: Int, to end: Int,
-    read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
-  ) throws(Failure) -> Int {
-    var whole = start
-    while whole < end {
-      guard let next = try frameEnd(at: whole, to: end, read: read) else { return whole }
-      whole = next
-    }
-    return whole
-  }
-
-  /// The end of the frame at an offset; nil if the frame is incomplete, or if there is none.
   package static func frameEnd<Failure: Error>(
     at start: Int, to end: Int,
     read: (_ offset: Int, _ count: Int) throws(Failure) -> [UInt8]
