@@ -59,6 +59,24 @@ import Testing
     #expect(drain(&queue) == "head;two;")
   }
 
+  @Test func `a dropped write that changes the prologue is missed, one that is sent is not`() {
+    let cost = 4 + SubscriberQueue.overhead
+    var queue = SubscriberQueue(prologue: bytes("head;"), byteLimit: 2 * cost)
+    for text in ["aaaa", "bbbb", "cccc"] { _ = queue.append(bytes(text)) }
+    queue.noteChange()
+    _ = queue.append(bytes("dddd"))
+    #expect(!queue.lacksChange, "two others were dropped")
+    #expect(drain(&queue) == "head;ccccdddd")
+    // The write that is being sent is not dropped.
+    _ = queue.append(bytes("eeee"))
+    queue.noteChange()
+    for text in ["ffff", "gggg", "hhhh", "iiii"] { _ = queue.append(bytes(text)) }
+    #expect(!queue.lacksChange)
+    queue.noteChange()
+    for text in ["jjjj", "kkkk"] { _ = queue.append(bytes(text)) }
+    #expect(queue.lacksChange)
+  }
+
   @Test(arguments: 0..<20)
   func `whole writes come out in order, and the dropped ones are counted`(seed: UInt64) {
     var random = SeededGenerator(seed: seed)

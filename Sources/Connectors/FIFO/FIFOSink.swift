@@ -42,6 +42,8 @@ struct FIFOSink: ByteSink {
   private var writer: Descriptor?
   /// Nil until the stream has begun. Readers wait until then.
   private var prologue: [UInt8]?
+  /// The prologue after the pending write.
+  private var nextPrologue: [UInt8]?
   private var epilogue: [UInt8] = []
   private var pending: [UInt8] = []
   private var queue = SubscriberQueue(prologue: [])
@@ -78,7 +80,9 @@ struct FIFOSink: ByteSink {
     queue = SubscriberQueue(prologue: prologue)
   }
 
-  mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
+  mutating func changePrologue(to prologue: [UInt8]) {
+    if pending.isEmpty { self.prologue = prologue } else { nextPrologue = prologue }
+  }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     pending = bytes
@@ -97,6 +101,7 @@ struct FIFOSink: ByteSink {
       }
       guard !queue.isEmpty else {
         pending = []
+        if let next = nextPrologue.take() { prologue = next }
         return nil
       }
       do throws(FileError) {

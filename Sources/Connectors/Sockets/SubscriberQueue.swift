@@ -11,12 +11,19 @@ struct SubscriberQueue: Sendable {
   /// The memory for each waiting write, besides its bytes.
   static let overhead = 48
 
+  private struct Write: Sendable {
+    var bytes: [UInt8]
+    var changesPrologue = false
+  }
+
   private let byteLimit: Int
   private var current: [UInt8]
   private var sent = 0
-  private var waiting: [[UInt8]] = []
+  private var waiting: [Write] = []
   private var head = 0
   private(set) var waitingBytes = 0
+  /// Whether a write that changes the prologue was dropped. The subscriber cannot read the records after it.
+  private(set) var lacksChange = false
 
   /// - Parameters:
   ///   - prologue: the bytes before everything else. They are never dropped.
@@ -40,14 +47,19 @@ struct SubscriberQueue: Sendable {
       (current, sent) = (write, 0)
       return 0
     }
-    waiting.append(write)
+    waiting.append(Write(bytes: write))
     waitingBytes += write.count + Self.overhead
     var dropped = 0
     while waitingBytes > byteLimit, waiting.count - head > 1 {
-      _ = removeFirst()
+      if removeFirst().changesPrologue { lacksChange = true }
       dropped += 1
     }
     return dropped
+  }
+
+  /// Records that the last write changes the prologue. One that is being sent is not dropped.
+  mutating func noteChange() {
+    if head < waiting.count { waiting[waiting.count - 1].changesPrologue = true }
   }
 
   /// The number of bytes to send.
@@ -62,14 +74,14 @@ struct SubscriberQueue: Sendable {
   mutating func advance(by count: Int) {
     sent += count
     guard sent == current.count else { return }
-    (current, sent) = (head < waiting.count ? removeFirst() : [], 0)
+    (current, sent) = (head < waiting.count ? removeFirst().bytes : [], 0)
   }
 
-  private mutating func removeFirst() -> [UInt8] {
+  private mutating func removeFirst() -> Write {
     let write = waiting[head]
-    waiting[head] = []
+    waiting[head].bytes = []
     head += 1
-    waitingBytes -= write.count + Self.overhead
+    waitingBytes -= write.bytes.count + Self.overhead
     // Removes the used entries when they are half of all, so that the cost per write is constant.
     if head * 2 >= waiting.count {
       waiting.removeFirst(head)

@@ -9,6 +9,8 @@ internal import Synchronization
 //   and gets whole writes until it disconnects.
 // - With `block`: `pending` is the last write until one subscriber has taken it completely. Subscribers with this
 //   write in their queue have `holdsPending`. No queue contains another write.
+// - `nextPrologue` is set only while `pending` is the write that changes the prologue.
+// - With `dropOldest`: no queue lacks a write that changes the prologue.
 // - If a subscriber is not `isWritable`, `epoll` reports when it is again.
 
 /// Writes to every subscriber of a socket; the common part of the sinks `unix` and `tcp`.
@@ -44,6 +46,8 @@ struct SubscriberSink: ByteSink {
   private var lastKey = endpointKey
   /// Nil until the stream has begun. Until then, subscribers wait in the backlog.
   private var prologue: [UInt8]?
+  /// The prologue after the pending write.
+  private var nextPrologue: [UInt8]?
   private var epilogue: [UInt8] = []
   private var pending: [UInt8] = []
   private let statistics: ConnectorStatistics
@@ -76,7 +80,14 @@ struct SubscriberSink: ByteSink {
     self.prologue = prologue
   }
 
-  mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
+  mutating func changePrologue(to prologue: [UInt8]) {
+    if pending.isEmpty {
+      self.prologue = prologue
+      for index in subscribers.indices { subscribers[index].queue.noteChange() }
+    } else {
+      nextPrologue = prologue
+    }
+  }
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     guard !bytes.isEmpty else { return }
@@ -87,8 +98,10 @@ struct SubscriberSink: ByteSink {
       offerPending()
     case .dropOldest:
       if subscribers.isEmpty { droppedWrites += 1 }
-      for index in subscribers.indices {
+      for index in subscribers.indices.reversed() {
         droppedWrites += subscribers[index].queue.append(bytes)
+        // It could not read the records that follow. When it connects again, it gets the prologue in force.
+        if subscribers[index].queue.lacksChange { forget(index) }
       }
     }
   }
@@ -218,10 +231,15 @@ struct SubscriberSink: ByteSink {
     socket.disableDelay()
     try epoll.addOnce(socket, key: lastKey)
     let limit = settings.whenFull == .block ? .max : settings.queueByteLimit
-    subscribers.append(
-      Subscriber(
-        key: lastKey, socket: socket,
-        queue: SubscriberQueue(prologue: prologue ?? [], byteLimit: limit)))
+    var subscriber = Subscriber(
+      key: lastKey, socket: socket,
+      queue: SubscriberQueue(prologue: prologue ?? [], byteLimit: limit))
+    if nextPrologue != nil {
+      // The records after the pending write need its change.
+      _ = subscriber.queue.append(pending)
+      subscriber.holdsPending = true
+    }
+    subscribers.append(subscriber)
   }
 
   private mutating func forget(_ index: Int) {
@@ -270,6 +288,7 @@ struct SubscriberSink: ByteSink {
   /// Records that a subscriber has taken the pending write.
   private mutating func delivered() {
     pending = []
+    if let next = nextPrologue.take() { prologue = next }
     for index in subscribers.indices { subscribers[index].holdsPending = false }
   }
 }
