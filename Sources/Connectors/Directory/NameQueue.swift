@@ -41,12 +41,13 @@ struct NameQueue: Sendable {
   mutating func insert(_ name: String) {
     let place = Self.place(of: name, in: names, from: head)
     if place < names.count, names[place] == name { return }
+    // A late name may be the greatest by now, since those after it can be removed.
+    let latePlace = Self.place(of: name, in: late, from: 0)
+    if latePlace < late.count, late[latePlace] == name { return }
     if place == names.count {
       names.append(name)
       return
     }
-    let latePlace = Self.place(of: name, in: late, from: 0)
-    if latePlace < late.count, late[latePlace] == name { return }
     late.insert(name, at: latePlace)
     guard late.count > Self.mostLate else { return }
     names = (names[head...] + late).sorted()
