@@ -117,7 +117,7 @@ extension LiveSourceTests {
 
     @Test func `a passed descriptor that does not listen is refused`() throws {
       let socket = try Descriptor.streamSocket(AF_UNIX, path: "test")
-      #expect(throws: FileError(operation: .open, path: "weather", errno: EINVAL)) {
+      #expect(throws: FileError(operation: .open, path: "systemd socket weather", errno: EINVAL)) {
         _ = try ConnectionSource(
           activated: "weather", among: passed(socket), limits: ConnectionLimits())
       }

@@ -63,8 +63,14 @@ final class ListeningSocket: Sendable {
 
   /// Takes a socket that the service manager passed. The service manager keeps the socket's file.
   ///
-  /// - Throws: EINVAL if the socket does not listen.
-  convenience init(inherited number: CInt, name: String) throws(FileError) {
+  /// - Throws: ENOENT if none has this name, EINVAL if the socket does not listen.
+  convenience init(
+    activated label: String, among sockets: ActivatedSockets = .inherited
+  ) throws(FileError) {
+    let name = "systemd socket \(label)"
+    guard let number = sockets.descriptor(named: label) else {
+      throw FileError(operation: .open, path: name, errno: ENOENT)
+    }
     // A copy, so that a restart of the stream can use the original again.
     let copy = try posix(.open, name) { fcntl(number, F_DUPFD_CLOEXEC, 3) }
     let descriptor = Descriptor(adopting: copy, path: name)

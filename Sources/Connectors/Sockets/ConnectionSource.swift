@@ -246,3 +246,30 @@ package struct ConnectionSource: Source {
       .readable(descriptor: epoll.number), seconds: seconds)
   }
 }
+
+extension ConnectionSource {
+  /// Listens on a socket of the service manager. Its unit sets the address and the permissions.
+  init(
+    activated name: String, among sockets: ActivatedSockets = .inherited, limits: ConnectionLimits,
+    clock: Clock = .system
+  ) throws(FileError) {
+    let listener = try ListeningSocket(activated: name, among: sockets)
+    try self.init(listener, name: name, limits: limits, clock: clock)
+  }
+
+  /// Opens the socket of the service manager with this name; without a name, the one that `listen` makes.
+  static func factory(
+    activated name: String?, _ limits: ConnectionLimits,
+    or listen: @escaping @Sendable (Clock) throws(FileError) -> ConnectionSource
+  ) -> SourceFactory {
+    { context throws(FileError) in
+      let source =
+        if let name {
+          try ConnectionSource(activated: name, limits: limits, clock: context.clock)
+        } else {
+          try listen(context.clock)
+        }
+      return source.counting(in: context.statistics)
+    }
+  }
+}

@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Dataflow
 internal import Glibc
 internal import Storage
@@ -8,6 +9,26 @@ enum SubscriberEndpoint: Sendable {
   case listening(ListeningSocket)
   /// The sink connects to a server, its only subscriber.
   case dialing(Dialer)
+}
+
+extension SubscriberSink {
+  /// How many subscribers may wait to be accepted.
+  static let backlog = 256
+
+  /// Opens the socket of the service manager with this name; without a name, the endpoint at `place`.
+  static func factory(
+    _ values: SettingValues, activated name: String?, or place: String,
+    _ endpoint: @escaping @Sendable () throws(FileError) -> SubscriberEndpoint
+  ) -> SinkFactory {
+    let settings = SubscriberSettings(values)
+    return { context throws(FileError) in
+      let endpoint: SubscriberEndpoint =
+        if let name { .listening(try ListeningSocket(activated: name)) } else { try endpoint() }
+      return try SubscriberSink(
+        name: name ?? place, endpoint: endpoint, settings: settings, clock: context.clock,
+        statistics: context.statistics)
+    }
+  }
 }
 
 /// Connects to a server, and again when the connection is lost, with pauses that double from 0.1 s up to 5 s.

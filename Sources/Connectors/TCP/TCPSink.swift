@@ -12,23 +12,16 @@ extension SinkKind {
         isShareable: values[SubscriberSettings.connect])
     },
     open: { values in
-      let settings = SubscriberSettings(values)
-      if let name = values[TCPSinkSettings.systemd] {
-        return SubscriberSink.activated(name, settings)
-      }
       let connecting = values[SubscriberSettings.connect]
       let text = values[TCPSinkSettings.address] ?? ""
-      return { context throws(FileError) in
+      return SubscriberSink.factory(values, activated: values[TCPSinkSettings.systemd], or: text) {
+        () throws(FileError) in
         guard let address = InternetAddress(text) else {
           throw FileError(operation: .open, path: text, errno: EINVAL)
         }
-        let endpoint: SubscriberEndpoint =
-          connecting
+        return connecting
           ? .dialing(Dialer { () throws(FileError) in try .dial(address) })
           : .listening(try ListeningSocket(address, backlog: SubscriberSink.backlog))
-        return try SubscriberSink(
-          name: address.description, endpoint: endpoint, settings: settings, clock: context.clock,
-          statistics: context.statistics)
       }
     })
 }
@@ -47,9 +40,6 @@ private enum TCPSinkSettings {
   static let address = Setting(
     "address", .address, defaultText: "required, or `systemd`",
     help: "The address and port to listen on for subscribers, or to connect to.")
-  static let allowRemote = Setting(
-    "allow_remote", .bool, default: false,
-    help: "Whether to listen on an address that is not a loopback one.")
-  static let systemd = Setting(
-    "systemd", .text, help: "Instead of `address`: the name of a socket of the service manager.")
+  static let allowRemote = SocketSettings.allowRemote()
+  static let systemd = SocketSettings.systemd(insteadOf: "address")
 }

@@ -10,18 +10,11 @@ extension SourceKind {
     place: { .socket(TCPSourceSettings.address, .address, or: TCPSourceSettings.systemd, in: $0) },
     open: { values in
       let limits = ConnectionLimits(values)
-      if let name = values[TCPSourceSettings.systemd] {
-        return { context throws(FileError) in
-          try ConnectionSource(activated: name, limits: limits, clock: context.clock)
-            .counting(in: context.statistics)
-        }
-      }
       let address = values[TCPSourceSettings.address] ?? ""
       let allowsRemote = values[TCPSourceSettings.allowRemote]
-      return { context throws(FileError) in
-        try ConnectionSource(
-          tcp: address, allowsRemote: allowsRemote, limits: limits, clock: context.clock
-        ).counting(in: context.statistics)
+      return ConnectionSource.factory(activated: values[TCPSourceSettings.systemd], limits) {
+        clock throws(FileError) in
+        try ConnectionSource(tcp: address, allowsRemote: allowsRemote, limits: limits, clock: clock)
       }
     })
 }
@@ -38,12 +31,8 @@ enum TCPSourceSettings {
     "address", .address, defaultText: "required, or `systemd`",
     help: "The address and port to listen on.")
 
-  static let allowRemote = Setting(
-    "allow_remote", .bool, default: false,
-    help: "Whether to listen on an address that is not a loopback one.")
-
-  static let systemd = Setting(
-    "systemd", .text, help: "Instead of `address`: the name of a socket of the service manager.")
+  static let allowRemote = SocketSettings.allowRemote()
+  static let systemd = SocketSettings.systemd(insteadOf: "address")
 }
 
 extension ConnectionSource {
