@@ -237,11 +237,7 @@ package struct DirectorySource: Source {
   }
 
   private func identity(of name: String) throws(FileError) -> FileIdentity? {
-    do throws(FileError) {
-      return try fileSystem.status(of: path + "/" + name).identity
-    } catch  where error.isMissing {
-      return nil
-    }
+    try fileSystem.identity(of: path + "/" + name)
   }
 }
 

@@ -236,11 +236,7 @@ struct FileSiblings: Sendable {
   }
 
   private func identity(of name: String) throws(FileError) -> FileIdentity? {
-    do throws(FileError) {
-      return try fileSystem.status(of: directory + "/" + name).identity
-    } catch  where error.isMissing {
-      return nil
-    }
+    try fileSystem.identity(of: directory + "/" + name)
   }
 
   // MARK: Names

@@ -261,7 +261,9 @@ package struct FollowSource: Source {
   /// Whether there is a file after the current one. Opens the files that exist.
   private mutating func hasFollowers() throws(FileError) -> Bool {
     if !waiting.isEmpty { return true }
-    if let newest, !newest.isFinal, try identityAtPath() == newest.identity { return false }
+    if let newest, !newest.isFinal, try fileSystem.identity(of: name) == newest.identity {
+      return false
+    }
     // Wakes the source at the first bytes of the next file. They may come before the watch.
     _ = try watchFile(name)
     let live = try openLive()
@@ -288,14 +290,6 @@ package struct FollowSource: Source {
     }
     for found in later { try append(found) }
     return before
-  }
-
-  private func identityAtPath() throws(FileError) -> FileIdentity? {
-    do throws(FileError) {
-      return try fileSystem.status(of: name).identity
-    } catch  where error.isMissing {
-      return nil
-    }
   }
 
   /// The file at the path; nil if there is none.

@@ -16,4 +16,13 @@ extension FileSystem {
     }
     return status.size
   }
+
+  /// The identity of the file at `path`; nil if there is none.
+  func identity(of path: String) throws(FileError) -> FileIdentity? {
+    do throws(FileError) {
+      return try status(of: path).identity
+    } catch  where error.isMissing {
+      return nil
+    }
+  }
 }
