@@ -243,10 +243,10 @@ recipes: .venv-recipes/ready ## Run the recipes of docs/CHECKPOINTS.md with each
 online-check: build .venv-online/ready ## Train a linear model online on our features, beside River's scalers.
 	.venv-online/bin/python Tests/Online/online.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
 
-page: deps ## Test the live page in Chromium and the metrics with promtool; draw docs/images again.
+page: build ## Test the live page in Chromium and the metrics with promtool; take docs/images of a daemon on the sample.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
-	EVENKEEL_CHROMIUM="$$(command -v chromium)" EVENKEEL_SCREENSHOTS='$(CURDIR)/docs/images' \
-	  swift test --disable-xctest --filter ControlPlaneTests
+	EVENKEEL_CHROMIUM="$$(command -v chromium)" swift test --disable-xctest --filter ControlPlaneTests
+	python3 Tests/Page/pictures.py --evenkeel $(EVENKEEL) --chromium "$$(command -v chromium)" docs/images
 
 crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats the numbers of a run.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests

@@ -68,27 +68,6 @@ struct PageTests {
     #expect(dom.contains("<title>Evenkeel</title>"))
   }
 
-  /// Writes the pictures of the README where EVENKEEL_SCREENSHOTS names a directory.
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["EVENKEEL_SCREENSHOTS"] != nil))
-  func `pictures are taken in light and dark`() async throws {
-    let directory = ProcessInfo.processInfo.environment["EVENKEEL_SCREENSHOTS"] ?? "."
-    for (theme, scheme) in [("light", "1"), ("dark", "0")] {
-      let path = "\(directory)/page-\(theme).png"
-      try await TestServer.run(MadeDaemon.small()) { server in
-        _ = try await browse(
-          "http://\(server.tcp)/#stream=weather", seconds: 125,
-          [
-            "--screenshot=\(path)", "--window-size=1280,1028", "--hide-scrollbars",
-            "--blink-settings=preferredColorScheme=\(scheme)",
-          ])
-      }
-      let size = try #require(
-        try FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber
-      ).intValue
-      #expect((10_000..<300_000).contains(size))
-    }
-  }
-
   /// The document after so many seconds of the page's own time.
   private func page(_ fake: FakeSupervision, fragment: String = "", seconds: Int) async throws
     -> String
