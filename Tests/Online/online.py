@@ -2,7 +2,7 @@
 
 Each record is predicted before the model learns it, and the figures are mean absolute errors. The preset as it is,
 with batches of one record, must be within 3 % of the better one of River's two scalers. Larger batches must not
-explode: they may have three times its error.
+explode: they may have three times its error. The table must be that of docs/COOKBOOK.md.
 
     make online-check
 """
@@ -86,9 +86,9 @@ def main() -> None:
     parser.add_argument("--sample", type=Path, required=True, help="the weather sample")
     arguments = parser.parse_args()
     sets = {"TrumpApproval": trump(), "ChickWeights": chicks(), "weather": weather(arguments.sample)}
-    print("| data | River StandardScaler | River AdaptiveStandardScaler | "
-          + " | ".join(f"`online`, batches of {size}" for size in BATCH_SIZES) + " |")
-    print("|---" * (3 + len(BATCH_SIZES)) + "|")
+    table = ["| data | River StandardScaler | River AdaptiveStandardScaler | "
+             + " | ".join(f"`online`, batches of {size}" for size in BATCH_SIZES) + " |",
+             "|---" * (3 + len(BATCH_SIZES)) + "|"]
     failed = False
     for name, records in sets.items():
         targets = [y for _, y in records]
@@ -100,9 +100,13 @@ def main() -> None:
         best = min(theirs)
         limits = [PRESET_LIMIT] + [OTHER_LIMIT] * (len(ours) - 1)
         failed |= any(not value <= limit * best for value, limit in zip(ours, limits))
-        print(f"| {name} | " + " | ".join(f"{value:.4g}" for value in theirs + ours) + " |")
+        table.append(f"| {name} | " + " | ".join(f"{value:.4g}" for value in theirs + ours) + " |")
+    print("\n".join(table))
     if failed:
         sys.exit("an error is above its limit")
+    page = Path(__file__).resolve().parents[2] / "docs" / "COOKBOOK.md"
+    if "\n".join(table) not in page.read_text():
+        sys.exit("expected this table in docs/COOKBOOK.md, found another one")
 
 
 if __name__ == "__main__":
