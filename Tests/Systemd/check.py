@@ -71,7 +71,9 @@ class Check:
         return int(self.machine.run(*status, "http://127.0.0.1:9600/readyz").stdout or 0)
 
     def starts(self):
-        self.expect("the service to start", self.systemctl("start", UNIT) == 0)
+        """As the README says after `make install`."""
+        self.expect("systemd to read the unit", self.systemctl("daemon-reload") == 0)
+        self.expect("the service to start", self.systemctl("enable", "--now", UNIT) == 0)
         self.expect("it to be ready", self.health() == 200, self.health())
 
     def stays_failed(self, what: str, code: str):
