@@ -27,7 +27,7 @@ STREAM = """
     format: {format}
     features: {features}
     batch: {{ size: 50, max_delay: 50ms }}
-    normalize: {{ mode: running, frozen: true }}
+    normalize: {{ mode: running, frozen: true, clip: off }}
     sink: {{ unix: {{ path: FOLDER/out.sock }} }}
     compression: {compression}
 """

@@ -89,8 +89,10 @@ def fit(
     """
     if not _ESTIMATION & set(settings):
         settings = {**settings, "momentum": "cumulative", "estimator": "total"}
-    given = settings.get("clip", "recorded")
-    clip: float | Literal["recorded"] | None = None if given == "off" else given
+    given = settings.get("clip")
+    clip: float | Literal["recorded"] | None = "recorded"
+    if given is not None:
+        clip = None if given == "off" else float(given)
     on_missing = settings.get("on_missing", "keep")
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
         path = os.path.join(folder, "fitted")
@@ -147,7 +149,8 @@ class _Run:
             before, after = os.path.join(folder, "before"), os.path.join(folder, "after")
             if self.before is not None:
                 self.before.with_features(self._numbered(self.before.features)).save(before)
-                arguments += ["--checkpoint-in", before]
+                # Every column, not those of the checkpoint: a difference is refused with its names.
+                arguments += ["--checkpoint-in", before, "--features", "*"]
             if checkpoint_out is not None:
                 arguments += ["--checkpoint-out", after]
             values = _piped(arguments, self.values, self.names)
