@@ -22,7 +22,7 @@ static: deps ## Build a program that needs no library, .build-static/evenkeel.
 	swift build -c release --static-swift-stdlib -Xswiftc -static-executable \
 	  -Xswiftc -file-prefix-map -Xswiftc '$(PREFIX_MAP)' -Xcc '-ffile-prefix-map=$(PREFIX_MAP)' \
 	  -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) --scratch-path .build-static --product evenkeel
-	strip -R .note.gnu.build-id -o $(STATIC_EVENKEEL) .build-static/release/evenkeel
+	strip -R .note.gnu.build-id -R .swift_modhash -o $(STATIC_EVENKEEL) .build-static/release/evenkeel
 
 wheel: static deps-python ## Build the Python wheel, which carries the program, and the sdist: dist/.
 	rm -f dist/evenkeel-*
