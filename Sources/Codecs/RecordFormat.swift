@@ -8,6 +8,8 @@ package struct RecordFormat: Sendable {
   package let name: String
   /// The file-name extensions of this format, without the dot.
   package let fileExtensions: [String]
+  /// Further extensions, which files of other formats may have too.
+  package let vagueExtensions: [String]
   /// Its own settings, in the section with its name and as options.
   package let settings: SettingGroup
   /// Whether its records are text, in UTF-8.
@@ -28,7 +30,8 @@ package struct RecordFormat: Sendable {
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
   package init(
-    name: String, fileExtensions: [String], settings: SettingGroup, isText: Bool = true,
+    name: String, fileExtensions: [String], vagueExtensions: [String] = [],
+    settings: SettingGroup, isText: Bool = true,
     suggest: @escaping @Sendable (String, FileRole, inout SettingValues) -> Void = { _, _, _ in },
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
     featureCount: @escaping @Sendable (SettingValues) -> Int? = { _ in nil },
@@ -39,6 +42,7 @@ package struct RecordFormat: Sendable {
   ) {
     self.name = name
     self.fileExtensions = fileExtensions
+    self.vagueExtensions = vagueExtensions
     self.settings = settings
     self.isText = isText
     self.suggest = suggest
@@ -87,6 +91,13 @@ extension [RecordFormat] {
 
   /// The format of a file by its name, without the final extension of a codec.
   package func ofFile(named path: String) -> RecordFormat? {
+    fileExtension(of: path).flatMap { found in
+      first { ($0.fileExtensions + $0.vagueExtensions).contains(found) }
+    }
+  }
+
+  /// The only format that a file of this name can have.
+  package func certain(ofFileNamed path: String) -> RecordFormat? {
     fileExtension(of: path).flatMap { found in first { $0.fileExtensions.contains(found) } }
   }
 }
@@ -105,11 +116,14 @@ extension RecordFormat {
   }
 }
 
-/// The extension of a file's name in small letters, without the dot; that of a codec after it does not count.
+/// Extensions of compressed files that are not read. The error names their kind by their content.
+private let foreignExtensions = ["xz", "bz2", "zip", "br"]
+
+/// The extension of a file's name in small letters, without the dot; that of a compression after it does not count.
 private func fileExtension(of path: String) -> String? {
   let name = path.lowercased().split(separator: "/").last ?? ""
   var parts = name.split(separator: ".")
-  let codecs = BuiltInCodecs.all.map { $0.fileExtension }
+  let codecs = BuiltInCodecs.all.map { $0.fileExtension } + foreignExtensions
   if let last = parts.last, codecs.contains(String(last)) { parts.removeLast() }
   return parts.count > 1 ? parts.last.map(String.init) : nil
 }

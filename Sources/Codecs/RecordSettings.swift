@@ -8,13 +8,13 @@ package enum RecordSettings {
 
   package static let features = Setting(
     "features", featuresType, defaultText: "the columns that hold numbers, except ids and times",
-    option: .value("features", "names"), optionType: optionalFeaturesType,
+    option: .value("features", "names"), optionType: featuresOptionType,
     help:
       "The features by name, with `*` and `?`; `!name` excludes a column. NDJSON takes dotted paths, "
       + "`engine.rpm`, and vectors, `embedding[*]` or, with their length, `embedding[0..127]`.")
 
   package static let exclude = Setting(
-    "exclude", featuresType, option: .value("exclude", "names"), optionType: optionalFeaturesType,
+    "exclude", featuresType, option: .value("exclude", "names"), optionType: featuresOptionType,
     help: "Columns that are not features, by name, with `*` and `?`.")
 
   package static let onMissing = Setting<MissingPolicy>(
@@ -60,10 +60,17 @@ package enum RecordSettings {
       return names.map { FeaturePattern($0) }
     })
 
-  /// An empty option selects nothing, because scripts may pass an empty variable.
-  private static let optionalFeaturesType = SettingType<[FeaturePattern]>(
+  private static let featuresOptionType = SettingType<[FeaturePattern]>(
     expected: "names separated by commas", form: .list, text: { listText($0.map(\.text)) },
-    list: { names in names.map { FeaturePattern($0) } })
+    list: { (names) throws(SettingRefusal) in
+      // A variable of a script that is empty by mistake must not choose the features.
+      guard !names.isEmpty, !names.contains(where: { $0.isEmpty || $0 == "!" }) else {
+        throw SettingRefusal(
+          expected: "names separated by commas, or no such option",
+          found: names.isEmpty ? "none" : "an empty one")
+      }
+      return names.map { FeaturePattern($0) }
+    })
 }
 
 extension DecoderOptions {

@@ -70,6 +70,11 @@ package struct CommandLineSettings: Sendable {
     argument.hasPrefix("-") && argument != "-" && Double(argument) == nil
   }
 
+  /// Whether the command line gives a setting.
+  package func gives(_ setting: any SettingDescription) -> Bool {
+    setting.option.map { texts[$0.name] != nil } ?? false
+  }
+
   /// Reads the settings of groups.
   ///
   /// - Parameter isComplete: whether a missing required setting is an error.
@@ -87,8 +92,8 @@ package struct CommandLineSettings: Sendable {
           message: "expected \(setting.expected(at: .commandLine)), found nothing")
       }
       do {
-        let elements = text.split(separator: ",").map(String.init)
-        let value = try setting.parse(setting.isList ? elements : [text], as: .commandLine)
+        let elements = setting.isList ? listElements(text) : [text]
+        let value = try setting.parse(elements, as: .commandLine)
         values.give(setting, value)
       } catch {
         let expected = error.expected ?? setting.expected(at: .commandLine)
@@ -131,7 +136,12 @@ package struct CommandLineError: Error, Equatable, Sendable, CustomStringConvert
 
   package init(_ violation: SettingViolation) {
     option = violation.setting.option?.spelling ?? violation.setting.key ?? ""
-    message = violation.message { $0.option?.spelling ?? $0.key ?? "" }
+    message = violation.message { setting, value in
+      let name = setting.option?.spelling ?? setting.key ?? ""
+      // A flag says its value by itself.
+      guard let value, setting.option?.meaning != value else { return name }
+      return "\(name) \(value)"
+    }
   }
 
   package var description: String {

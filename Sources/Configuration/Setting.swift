@@ -14,13 +14,14 @@ package final class Setting<Value: Sendable>: SettingDescription {
   package let fallback: Value?
   package let isRequired: Bool
   package let effects: SettingEffects
+  package let need: SettingNeed?
   package let defaultText: String?
   package let help: String
 
   private init(
     key: String?, option: SettingOption?, type: SettingType<Value>,
     optionType: SettingType<Value>?, fallback: Value?, isRequired: Bool, effects: SettingEffects,
-    defaultText: String?, help: String
+    need: SettingNeed?, defaultText: String?, help: String
   ) {
     self.key = key
     self.option = option
@@ -29,6 +30,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
     self.fallback = fallback
     self.isRequired = isRequired
     self.effects = effects
+    self.need = need
     self.defaultText = defaultText
     self.help = help
   }
@@ -39,15 +41,18 @@ package final class Setting<Value: Sendable>: SettingDescription {
   ///   - key: its keys within the section of its group, such as `warm_up.records`; nil if only the command line has
   ///     the setting.
   ///   - option: its form on the command line; nil if only the file has the setting.
+  ///   - need: without it, the setting has no effect.
   ///   - help: one or two sentences, in Markdown.
   package convenience init(
     _ key: String?, _ type: SettingType<Value>, default fallback: Value,
     defaultText: String? = nil, option: SettingOption? = nil,
-    optionType: SettingType<Value>? = nil, effects: SettingEffects = [], help: String
+    optionType: SettingType<Value>? = nil, effects: SettingEffects = [],
+    need: SettingNeed? = nil, help: String
   ) {
     self.init(
       key: key, option: option, type: type, optionType: optionType, fallback: fallback,
-      isRequired: false, effects: effects, defaultText: defaultText ?? type.text(fallback),
+      isRequired: false, effects: effects, need: need,
+      defaultText: defaultText ?? type.text(fallback),
       help: help)
   }
 
@@ -58,7 +63,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
   ) {
     self.init(
       key: key, option: option, type: type, optionType: optionType, fallback: nil,
-      isRequired: true, effects: effects, defaultText: nil, help: help)
+      isRequired: true, effects: effects, need: nil, defaultText: nil, help: help)
   }
 
   /// A setting that may have no value.
@@ -69,11 +74,13 @@ package final class Setting<Value: Sendable>: SettingDescription {
   package convenience init<Wrapped>(
     _ key: String?, _ type: SettingType<Wrapped>, defaultText: String? = nil,
     isRequired: Bool = false, option: SettingOption? = nil,
-    optionType: SettingType<Wrapped>? = nil, effects: SettingEffects = [], help: String
+    optionType: SettingType<Wrapped>? = nil, effects: SettingEffects = [],
+    need: SettingNeed? = nil, help: String
   ) where Value == Wrapped? {
     self.init(
       key: key, option: option, type: type.optional, optionType: optionType?.optional,
-      fallback: .some(nil), isRequired: isRequired, effects: effects, defaultText: defaultText,
+      fallback: .some(nil), isRequired: isRequired, effects: effects, need: need,
+      defaultText: defaultText,
       help: help)
   }
 
@@ -135,6 +142,8 @@ package protocol SettingDescription: AnyObject, Sendable {
   var isLiteral: Bool { get }
   var isRequired: Bool { get }
   var effects: SettingEffects { get }
+  /// Without it, the setting has no effect.
+  var need: SettingNeed? { get }
   /// The default in words; nil if there is none.
   var defaultText: String? { get }
   /// The default as a value, if it is one.
@@ -163,6 +172,8 @@ package struct SettingEffects: OptionSet, Sendable {
   package static let outputForm = SettingEffects(rawValue: 1)
   /// The meaning of the state in a checkpoint.
   package static let state = SettingEffects(rawValue: 2)
+  /// The bytes of records that a format makes of the features alone. Its other settings concern reading.
+  package static let writing = SettingEffects(rawValue: 4)
 }
 
 /// The form of a setting on the command line.
@@ -194,6 +205,11 @@ package struct SettingOption: Sendable, Equatable {
     _ name: String, means meaning: String = "true", help: String? = nil
   ) -> SettingOption {
     SettingOption(name: name, short: nil, form: .flag(meaning: meaning), help: help)
+  }
+
+  /// The text that the option stands for; nil if it takes a value.
+  package var meaning: String? {
+    if case .flag(let meaning) = form { meaning } else { nil }
   }
 
   /// The spelling in messages.

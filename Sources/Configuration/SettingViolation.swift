@@ -30,13 +30,13 @@ package struct SettingViolation: Error, Sendable {
 
   /// The message without the name of the setting that it concerns.
   ///
-  /// - Parameter name: returns the name of a setting with the mark before its value: `mode:`, `--mode`.
-  package func message(naming name: (any SettingDescription) -> String) -> String {
+  /// - Parameter name: returns the name of a setting, with a value if there is one: `mode: batch`, `--mode batch`.
+  package func message(naming name: (any SettingDescription, String?) -> String) -> String {
     switch expected {
     case .value(let words): "expected \(words), found \(found)"
-    case .other(let other, let value): "expected \(name(other)) \(value), found \(found)"
+    case .other(let other, let value): "expected \(name(other, value)), found \(found)"
     case .absence(let other, let value):
-      "expected no \(bare(name(setting))) beside \(name(other)) \(value), found both"
+      "expected no \(name(setting, nil)) beside \(name(other, value)), found both"
     case .said(let message): message
     }
   }
@@ -45,15 +45,12 @@ package struct SettingViolation: Error, Sendable {
   package var inFile: String {
     "\(setting.key ?? ""): \(message(naming: fileName))"
   }
-
-  private func bare(_ name: String) -> String {
-    name.hasSuffix(":") ? String(name.dropLast()) : name
-  }
 }
 
-/// The last key of a setting, with a colon.
-func fileName(_ setting: any SettingDescription) -> String {
-  "\(setting.key?.split(separator: ".").last ?? ""):"
+/// The last key of a setting, with a value after a colon.
+func fileName(_ setting: any SettingDescription, _ value: String?) -> String {
+  let key = setting.key?.split(separator: ".").last.map(String.init) ?? ""
+  return value.map { "\(key): \($0)" } ?? key
 }
 
 /// A rule about the values of a group.

@@ -151,6 +151,8 @@ package struct SourceKind: ConnectorKind {
   package let name: String
   /// Whether the source has no end, so that batches are also cut by time.
   package let isLive: Bool
+  /// Its splits.
+  package let splits: Splits
   /// Its settings, in the section with its name and as options.
   package let settings: SettingGroup
   /// The location that its settings give.
@@ -163,8 +165,24 @@ package struct SourceKind: ConnectorKind {
   package let isShareable: Bool
   package let trial: ConnectorTrial
 
+  /// The splits of a source.
+  package enum Splits: Sendable {
+    case one
+    case connections
+    case files
+  }
+
+  /// The needs of settings that it meets.
+  package var offers: Set<SettingNeed> {
+    var offers: Set<SettingNeed> = isLive ? [.liveSource] : []
+    if splits != .one { offers.insert(.severalSplits) }
+    if splits == .files { offers.insert(.severalFiles) }
+    return offers
+  }
+
   package init(
-    name: String, isLive: Bool, settings: SettingGroup, isShareable: Bool = false,
+    name: String, isLive: Bool, splits: Splits = .one, settings: SettingGroup,
+    isShareable: Bool = false,
     trial: ConnectorTrial = .opening,
     locate: @escaping @Sendable (String, SettingValues) -> SourceFactory? = { _, _ in nil },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
@@ -172,6 +190,7 @@ package struct SourceKind: ConnectorKind {
   ) {
     self.name = name
     self.isLive = isLive
+    self.splits = splits
     self.settings = settings
     self.isShareable = isShareable
     self.trial = trial

@@ -4,8 +4,8 @@ package enum ControlAddress: Sendable, Equatable, CustomStringConvertible {
   case ip6(String, port: UInt16)
   case unix(path: String)
 
-  /// The longest path that fits a socket's address on every system, in bytes.
-  private static let maxPathBytes = 103
+  /// The longest path that fits the address of a socket with its final zero, in bytes.
+  private static let maxPathBytes = 107
 
   /// Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. HOST is a numeric address or `localhost`.
   ///

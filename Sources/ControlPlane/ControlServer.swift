@@ -63,6 +63,13 @@ package final class ControlServer: Sendable {
     }
   }
 
+  /// Reads the token file as a start would, to check it.
+  ///
+  /// - Throws: `ControlError.tokenFile`, `.unfitToken`, `.openToken`.
+  package static func checkToken(_ path: String) throws(ControlError) {
+    _ = try BearerToken(path: path)
+  }
+
   /// Reads the token file again. After a failure, the old token stays.
   ///
   /// - Throws: `ControlError.tokenFile`, `.unfitToken`, `.openToken`.

@@ -35,6 +35,8 @@ package enum NormalizeSettings {
       },
       .oneOf([momentum, halfLifeRecords, halfLifeSeconds], "one of momentum and a half-life"),
       .oneOf([epsilon, epsilonRelative], "an absolute ε or a relative one"),
+      .never([warmUpEmission], beside: warmUpRecords, is: 0),
+      .never([updateFirst], beside: frozen, is: true),
       .anyIn("half_life", [halfLifeRecords, halfLifeSeconds], "records or seconds"),
     ],
     retired: [

@@ -65,6 +65,17 @@ private func read(_ arguments: [String]) throws -> SettingValues {
 }
 
 @Suite struct SettingTests {
+  @Test(arguments: [
+    ("a,b", ["a", "b"]), ("", []), ("a,,b,", ["a", "b"]), ("\"a, b\",c", ["a, b", "c"]),
+    ("\"a\"\"b\"", ["a\"b"]), ("\"\"", [""]), ("\"a", ["\"a"]), ("\"a\"b,c", ["\"a\"b", "c"]),
+    ("a\"b,c\"", ["a\"b", "c\""]), (" a, b", [" a", " b"]),
+  ])
+  func `commas separate the elements of an argument, unless quotes hold them`(
+    text: String, elements: [String]
+  ) {
+    #expect(listElements(text) == elements)
+  }
+
   @Test func `a file and a command line give the same values`() throws {
     let file = try #require(
       try read(

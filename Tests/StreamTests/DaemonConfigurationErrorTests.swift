@@ -47,7 +47,7 @@ private let wrongSettings = [
     "format: csv\nbatch: { max_delay: 10 }", "7:25", ".batch.max_delay",
     "expected a duration such as 10s, from 0ms to 1d, found '10'", "add a unit: \(durations)"),
   Wrong(
-    "format: csv\nbatch: { size: 4, min_size: 5 }", "7:33", ".batch.min_size",
+    "format: csv\nbatch: { size: 4, min_size: 5 }\nnormalize: { mode: batch }", "7:33", ".batch.min_size",
     "expected at most the batch size 4, found 5"),
   Wrong("format: csv\nbatch: 256", "7:12", ".batch", "expected a mapping, found '256'"),
   Wrong(
@@ -273,6 +273,32 @@ private let wrongFiles = [
       "stdin", "{ file: { path: o } }", rest: "  b: { source: stdin, format: csv, sink: stdout }"),
     "7:16", "streams.b.source.stdin",
     "expected a source that no other stream has, found that of stream 'a'"),
+  Wrong(
+    file: withEnds("{ file: { path: i } }", "{ file: { path: o.ndjson } }"), "5:27",
+    "streams.a.sink.file.path", "expected format: ndjson, found csv, which the name"),
+  Wrong(
+    file: withEnds(
+      "{ file: { path: i } }", "{ file: { path: o.zst } }", rest: "    compression: off"), "5:27",
+    "streams.a.sink.file.path", "expected a name without .zst for output that is not compressed"),
+  Wrong(
+    file: withEnds("{ file: { path: i } }", "stdout", rest: "    batch: { max_delay: 1s }"), "7:25",
+    "streams.a.batch.max_delay", "expected a live source, since time cuts no batch of a file, found"
+  ),
+  Wrong(
+    file: withEnds("{ file: { path: i } }", "stdout", rest: "    on_schema_change: skip"), "7:23",
+    "streams.a.on_schema_change",
+    "expected a source of several files or connections, found source file"),
+  Wrong(
+    file: withEnds("{ fifo: { path: i } }", "stdout", rest: "    on_bad_split: skip"), "7:19",
+    "streams.a.on_bad_split",
+    "expected a source of several files, directory or follow, found source fifo"),
+  Wrong(
+    file: "state_directory: s\ncontrol: { listen: 0.0.0.0:9600 }\nstreams: {}", "2:20",
+    "control.listen", "expected a loopback address (127.0.0.1, [::1]) or unix:PATH, found one that",
+    "a proxy with TLS can lead to it"),
+  Wrong(
+    file: "state_directory: s\ncontrol: { listen: server:9600 }\nstreams: {}", "2:20",
+    "control.listen", "expected host:port, unix:PATH"),
   Wrong(file: "a: [1\nb: 2", "2:2", "", "not YAML: while parsing a flow sequence"),
   Wrong(
     file: "a: { b: ${C} }", "1:10", "", "not YAML: while parsing a flow mapping",

@@ -37,8 +37,8 @@ func oneStream(_ lines: String) -> String {
   state_directory: /tmp/state
   streams:
     weather:
-      source: { file: { path: in.csv } }
-      sink: { file: { path: out.csv } }
+      source: { directory: { path: in } }
+      sink: { file: { path: out } }
 
   """
     + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)\n" }.joined()

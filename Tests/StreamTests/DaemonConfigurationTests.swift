@@ -21,7 +21,7 @@ import Testing
         source: { unix: { path: /run/evenkeel/weather.in.sock } }
         format: { csv: { header: true, delimiter: ",", missing_tokens: ["", NA] } }
         features: [temp, dewp, humid, "wind_*", precip, pressure, visib]
-        batch: { size: 256, max_delay: 1s, min_size: 2 }
+        batch: { size: 256, max_delay: 1s }
         normalize: { mode: running, momentum: 0.1, epsilon: 1.0e-5 }
         parameters: { file: /etc/evenkeel/weather.safetensors, watch: true }
         checkpoint: { interval: 10s, keep: 5 }

@@ -22,6 +22,21 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
   }
 }
 
+/// Inputs, outputs, options, and the start of the error.
+private let outputNames: [(String, String, String, String?)] = [
+  ("in.csv", "out.ndjson", "", "expected --output-format ndjson, found csv, which"),
+  ("in.npy", "out.csv", "", "expected --output-format csv, found raw, which"),
+  ("in.ndjson", "out.tsv.zst", "", "expected --output-format csv, found ndjson, which"),
+  ("in.csv", "out.csv.zst", "--no-compress", "expected a name without .zst for output that"),
+  ("in.csv", "out.tsv", "", "expected another name: the output keeps the delimiter of the input"),
+  ("in.csv", "out.ndjson", "--output-format ndjson", nil),
+  ("in.csv", "out.ndjson", "--output-format csv", nil), ("in.csv", "out.txt", "", nil),
+  ("in.csv", "out", "", nil), ("in.tsv", "out.tsv", "", nil), ("in.tsv", "out.csv", "", nil),
+  ("in.csv", "out.tsv", "--delimiter ,", nil),
+  ("in.csv", "out.tsv", "--output-format csv --delimiter \\t", nil),
+  ("in.csv", "out.f64", "--output-format raw", nil), ("in.npy", "out.f32", "", nil),
+]
+
 @Suite struct StreamSettingTests {
   @Test(arguments: [
     (["--batch-size", "0"], "--batch-size: expected a whole number from 1 to 1048576, found '0'"),
@@ -64,6 +79,30 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
       ["--momentum", "0.1", "--half-life-records", "9"],
       "--half-life-records: expected one of momentum and a half-life, found both"
     ),
+    (
+      ["--min-batch-size", "3"],
+      "--min-batch-size: expected no --min-batch-size beside --mode running, found both"
+    ),
+    (
+      ["--warm-up-records", "0", "--warm-up-emit", "hold"],
+      "--warm-up-emit: expected no --warm-up-emit beside --warm-up-records 0, found both"
+    ),
+    (
+      ["--frozen", "--update-first"],
+      "--update-first: expected no --update-first beside --frozen, found both"
+    ),
+    (
+      ["--no-compress", "--level", "3"],
+      "--level: expected no --level beside --no-compress, found both"
+    ),
+    (
+      ["--features", ""],
+      "--features: expected names separated by commas, or no such option, found none"
+    ),
+    (
+      ["--exclude="],
+      "--exclude: expected names separated by commas, or no such option, found none"
+    ),
   ])
   func `a wrong setting is refused with its option`(arguments: [String], says: String) {
     let told = refusal(arguments) ?? "nothing"
@@ -78,7 +117,7 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     ),
     (
       ["--columns", "2", "--features", "f2"],
-      "--features: expected a column that 'f2' matches, found none; did you mean 'f0'?"
+      "--features: expected a column that 'f2' matches, found none among 'f0', 'f1'"
     ),
     (
       ["--columns", "2", "--features", "f1", "--scalar", "float64"],
@@ -100,6 +139,51 @@ private func refusal(_ arguments: [String], format: RecordFormat = .csv) -> Stri
     arguments: [String], says: String?
   ) {
     #expect(refusal(arguments, format: .raw) == says)
+  }
+
+  @Test(arguments: [
+    (["--columns", "3"], "--columns: expected input of raw, found csv"),
+    (["--quoted-numbers"], "--quoted-numbers: expected input of ndjson, found csv"),
+    (
+      ["--output-format", "raw", "--columns", "3"], "--columns: expected input of raw, found csv"
+    ),
+    (["--comment", "#"], nil), (["--output-format", "ndjson", "--skip-rows", "1"], nil),
+  ])
+  func `an option of another format is refused`(arguments: [String], says: String?) {
+    #expect(told(of: "in.csv", "-", arguments) == says)
+  }
+
+  @Test func `an option that only reading needs is refused for a format that is written`() {
+    let options = ["--output-format", "csv"]
+    #expect(told(of: "in.ndjson", "-", options + ["--delimiter", ";", "--decimal", ","]) == nil)
+    #expect(
+      told(of: "in.ndjson", "-", options + ["--no-header"])
+        == "--no-header: expected input of csv, found ndjson")
+  }
+
+  @Test(arguments: outputNames)
+  func `the name of an output must not contradict its content`(
+    input: String, output: String, options: String, says: String?
+  ) {
+    let told = told(of: input, output, options.split(separator: " ").map(String.init))
+    #expect((told == nil) == (says == nil), "\(told ?? "")")
+    if let says { #expect(told?.hasPrefix("--output: \(says)") == true, "\(told ?? "")") }
+  }
+
+  /// The error of a command from one path to another, or nil.
+  private func told(of input: String, _ output: String, _ options: [String]) -> String? {
+    let catalogue = Catalogue.builtIn
+    let path = Setting("-", .text, default: "-", option: .value("output", "path"), help: "")
+    let own = [SettingGroup("Files", [path])]
+    let groups = own + catalogue.streamSettings + catalogue.formats.map(\.settings)
+    do throws(CommandLineError) {
+      let given = try CommandLineSettings(
+        options + ["--output", output], of: groups, others: [])
+      _ = try catalogue.settings(of: input, to: path, in: given, besides: own)
+      return nil
+    } catch {
+      return "\(error)"
+    }
   }
 
   @Test func `a dictionary that zstd cannot load is refused`() throws {

@@ -4,7 +4,8 @@ internal import Records
 extension RecordFormat {
   /// Comma-separated values of RFC 4180, with any one-byte delimiter.
   package static let csv = RecordFormat(
-    name: "csv", fileExtensions: ["csv", "tsv", "tab", "txt"], settings: CSVSettings.group,
+    name: "csv", fileExtensions: ["csv", "tsv", "tab"], vagueExtensions: ["txt"],
+    settings: CSVSettings.group,
     suggest: { name, _, values in
       if name == "tsv" || name == "tab" { values.suggest(CSVSettings.delimiter, 0x09) }
     },

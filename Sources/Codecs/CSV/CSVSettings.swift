@@ -35,12 +35,12 @@ package enum CSVSettings {
   package static let delimiter = Setting(
     "delimiter", delimiterType, default: UInt8(ascii: ","),
     defaultText: "`,`; a tab for a file whose name ends in `.tsv` or `.tab`",
-    option: .value("delimiter", "c"), effects: .outputForm,
+    option: .value("delimiter", "c"), effects: [.outputForm, .writing],
     help: "One ASCII character that cannot be part of a number. `\\t` is the tab character.")
 
   package static let decimal = Setting(
     "decimal", decimalType, default: UInt8(ascii: "."), option: .value("decimal", "c"),
-    effects: .outputForm,
+    effects: [.outputForm, .writing],
     help: "The character before the fraction of a number, `.` or `,`, in the output too.")
 
   package static let missingTokens = Setting(

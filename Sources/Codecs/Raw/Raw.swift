@@ -4,7 +4,8 @@ internal import Records
 extension RecordFormat {
   /// Rows of little-endian floating-point numbers of one width, without a header.
   package static let raw = RecordFormat(
-    name: "raw", fileExtensions: ["raw", "f32", "f64", "bin", "npy"], settings: RawSettings.group,
+    name: "raw", fileExtensions: ["raw", "f32", "f64", "npy"], vagueExtensions: ["bin"],
+    settings: RawSettings.group,
     isText: false,
     suggest: { name, role, values in
       switch (name, role) {

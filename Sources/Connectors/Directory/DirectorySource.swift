@@ -7,7 +7,8 @@ package import Storage
 extension SourceKind {
   /// The files of a directory. Each is read once, when it is complete.
   package static let directory = SourceKind(
-    name: "directory", isLive: true, settings: DirectorySettings.group, isShareable: true,
+    name: "directory", isLive: true, splits: .files, settings: DirectorySettings.group,
+    isShareable: true,
     place: { .path(DirectorySettings.path, in: $0) },
     open: { values in
       let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])

@@ -6,7 +6,8 @@ package import Storage
 extension SourceKind {
   /// A FIFO. Its writers may change.
   package static let fifo = SourceKind(
-    name: "fifo", isLive: true, settings: FIFOSourceSettings.group, trial: .looking,
+    name: "fifo", isLive: true, splits: .connections, settings: FIFOSourceSettings.group,
+    trial: .looking,
     place: { .path(FIFOSourceSettings.path, in: $0) },
     open: { values in
       let (path, create) = (values[FIFOSourceSettings.path], values[FIFOSourceSettings.create])

@@ -7,7 +7,7 @@ package import Storage
 extension SourceKind {
   /// A file that grows. It is read across rotations.
   package static let follow = SourceKind(
-    name: "follow", isLive: true, settings: FollowSettings.group, isShareable: true,
+    name: "follow", isLive: true, splits: .files, settings: FollowSettings.group, isShareable: true,
     place: { .path(FollowSettings.path, in: $0) },
     open: { values in
       let (path, start) = (values[FollowSettings.path], values[FollowSettings.start])

@@ -1,10 +1,10 @@
 internal import Glibc
 
 /// An IP address and a port.
-struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
+package struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
   /// In network order: 4 bytes of IPv4 or 16 of IPv6.
   let bytes: [UInt8]
-  let port: UInt16
+  package let port: UInt16
 
   init(bytes: [UInt8], port: UInt16) {
     self.bytes = bytes
@@ -16,7 +16,7 @@ struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
 
   /// Reads `HOST:PORT`. Returns nil if the text has another form. Does not look names up, so that the address to
   /// listen at does not depend on a name server.
-  init?(_ text: String) {
+  package init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":") else { return nil }
     let portText = text[text.index(after: colon)...]
     var host = String(text[..<colon])
@@ -31,14 +31,14 @@ struct InternetAddress: Sendable, Equatable, CustomStringConvertible {
     self.init(bytes: bytes, port: port)
   }
 
-  var isIPv6: Bool { bytes.count == 16 }
+  package var isIPv6: Bool { bytes.count == 16 }
 
   /// Whether only this machine can reach it: 127.0.0.0/8 or ::1.
-  var isLoopback: Bool {
+  package var isLoopback: Bool {
     isIPv6 ? bytes == Array(repeating: 0, count: 15) + [1] : bytes[0] == 127
   }
 
-  var description: String {
+  package var description: String {
     guard isIPv6 else { return "\(bytes.map(String.init).joined(separator: ".")):\(port)" }
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     _ = inet_ntop(AF_INET6, bytes, &text, socklen_t(text.count))

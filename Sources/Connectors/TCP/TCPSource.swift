@@ -6,7 +6,7 @@ package import Storage
 extension SourceKind {
   /// A TCP port that producers connect to.
   package static let tcp = SourceKind(
-    name: "tcp", isLive: true, settings: TCPSourceSettings.group,
+    name: "tcp", isLive: true, splits: .connections, settings: TCPSourceSettings.group,
     place: { .socket(TCPSourceSettings.address, .address, or: TCPSourceSettings.systemd, in: $0) },
     open: { values in
       let limits = ConnectionLimits(values)

@@ -6,7 +6,7 @@ package import Storage
 extension SourceKind {
   /// A Unix socket that producers connect to.
   package static let unix = SourceKind(
-    name: "unix", isLive: true, settings: UnixSourceSettings.group,
+    name: "unix", isLive: true, splits: .connections, settings: UnixSourceSettings.group,
     place: { .socket(UnixSourceSettings.path, .path, or: UnixSourceSettings.systemd, in: $0) },
     open: { values in
       let limits = ConnectionLimits(values)

@@ -44,11 +44,35 @@ extension Catalogue {
     if written.name != format.name {
       values.merge(try given.read([written.settings], requiring: false))
     }
-    suggest(by: input, output.map { values[$0] }, of: format, &values)
+    try checkUse(of: given, reading: format, writing: written)
+    let path = output.map { values[$0] }
+    suggest(by: input, path, of: format, &values)
     try given.check(common + [format.settings, written.settings], values)
-    if let violation = violations(of: format, in: values).first {
-      throw CommandLineError(violation)
+    var found = violations(of: format, in: values)
+    if let output {
+      found += contradictions(of: path == "-" ? nil : path, by: output, format, values)
     }
+    if let violation = found.first { throw CommandLineError(violation) }
     return (format, values)
+  }
+
+  /// Refuses options of formats that are neither read nor written, and options that only reading needs, of a format
+  /// that is only written.
+  private func checkUse(
+    of given: CommandLineSettings, reading format: RecordFormat, writing written: RecordFormat
+  ) throws(CommandLineError) {
+    let used =
+      format.settings.settings
+      + written.settings.settings.filter {
+        $0.effects.contains(.writing)
+      }
+    let names = Set(used.compactMap { $0.option?.name })
+    for other in formats {
+      for setting in other.settings.settings where given.gives(setting) {
+        guard let option = setting.option, !names.contains(option.name) else { continue }
+        throw CommandLineError(
+          option: option.spelling, message: "expected input of \(other.name), found \(format.name)")
+      }
+    }
   }
 }

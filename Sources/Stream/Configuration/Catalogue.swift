@@ -52,7 +52,7 @@ package struct Catalogue: Sendable {
         Self.outputTitle,
         [
           outputFormat, RecordSettings.precision, OutputSettings.compression, OutputSettings.level,
-        ]),
+        ], rules: OutputSettings.rules),
       StateSettings.group, RestartSettings.group,
       SettingGroup(
         "Limits",

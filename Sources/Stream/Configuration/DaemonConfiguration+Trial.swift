@@ -3,18 +3,13 @@ internal import Connectors
 package import Storage
 
 extension DaemonConfiguration {
-  /// Tries everything that the daemon would open. Takes no data and changes nothing.
+  /// Tries everything that streams would open. Takes no data and changes nothing.
   ///
   /// - Returns: the failures, each with its place in the configuration file.
   package func tryConnecting(
     in fileSystem: any FileSystem = POSIXFileSystem()
   ) -> [ConfigurationError] {
     var errors: [ConfigurationError] = []
-    if let tokenFile = control.tokenFile {
-      collect(into: &errors, at: places.tokenFile) {
-        _ = try fileSystem.contents(of: tokenFile, limit: 4096)
-      }
-    }
     collect(into: &errors, at: places.stateDirectory) {
       // If it does not exist yet, the directory above it must allow to make it.
       var path = stateDirectory + "/lock"

@@ -1,4 +1,5 @@
 package import Configuration
+internal import Connectors
 package import Logging
 package import Storage
 
@@ -13,12 +14,12 @@ package struct DaemonConfiguration: Sendable {
   package var log = LogOptions()
   /// Sorted by name.
   package var streams: [StreamDefinition]
-  let places: Places
+  package let places: Places
 
   /// The positions of settings in the file.
-  struct Places: Sendable {
+  package struct Places: Sendable {
     let stateDirectory: ConfigurationPlace
-    let tokenFile: ConfigurationPlace
+    package let tokenFile: ConfigurationPlace
   }
 }
 
@@ -166,19 +167,20 @@ extension ControlOptions.Address: CustomStringConvertible {
       guard path.hasPrefix("/"), path.utf8.count <= 107 else { return nil }
       self = .unix(path: path)
     } else {
-      guard let colon = text.lastIndex(of: ":") else { return nil }
-      let digits = text[text.index(after: colon)...]
-      guard let port = Int(digits), (1...65_535).contains(port), digits.first != "+" else {
-        return nil
-      }
-      var host = text[..<colon]
-      if host.hasPrefix("["), host.hasSuffix("]") {
-        host = host.dropFirst().dropLast()
-      } else if host.contains(":") {
-        return nil
-      }
-      guard !host.isEmpty else { return nil }
-      self = .tcp(host: String(host), port: port)
+      guard let address = InternetAddress(text), address.port > 0,
+        let colon = text.lastIndex(of: ":")
+      else { return nil }
+      let host = text[..<colon]
+      self = .tcp(
+        host: String(address.isIPv6 ? host.dropFirst().dropLast() : host), port: Int(address.port))
+    }
+  }
+
+  /// Whether only this machine can reach it.
+  var isLocal: Bool {
+    switch self {
+    case .unix: true
+    case .tcp: InternetAddress(description)?.isLoopback ?? false
     }
   }
 }

@@ -63,6 +63,12 @@ package enum DaemonSettings {
       guard addresses.count == texts.count, (1...mostAddresses).contains(addresses.count) else {
         throw SettingRefusal()
       }
+      guard addresses.allSatisfy(\.isLocal) else {
+        throw SettingRefusal(
+          expected: "a loopback address (127.0.0.1, [::1]) or unix:PATH",
+          found: "one that other machines can reach",
+          hint: "a proxy with TLS can lead to it")
+      }
       for (index, address) in addresses.enumerated() where addresses[..<index].contains(address) {
         throw SettingRefusal(hint: "name each address once")
       }

@@ -22,7 +22,15 @@ extension StreamDefinition {
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
     }
-    guard let source, let sink, let stream, let values = read?.values else { return nil }
+    guard let source, let sink, let stream, let (format, values) = read else { return nil }
+    // The daemon keeps checkpoints of every stream.
+    let offered = source.kind.offers.union([.stateDirectory, .checkpoint])
+    var violations = values.unmetNeeds(
+      of: catalogue.streamSettings, offered: offered, found: "source \(source.kind.name)")
+    if let setting = sink.location.setting {
+      violations += catalogue.contradictions(of: sink.location.path, by: setting, format, values)
+    }
+    for violation in violations { section.report(violation) }
     // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
     if let path = source.location.path, path == sink.location.path {
       section.report("expected a sink other than the source", at: "sink")

@@ -34,6 +34,7 @@ package enum BatchSettings {
             found: "\(records)")
         ]
       },
+      .never([minSize], beside: NormalizeSettings.mode, is: .running),
     ])
 
   private static func preset(_ name: NormalizationPreset, _ records: Int) -> SettingPreset {
@@ -49,6 +50,7 @@ package enum BatchSettings {
     option: .value(
       "max-delay", "duration",
       help: "Cut a batch at most this long after its first record; by default time cuts none."),
+    need: .liveSource,
     help: "Live sources: a batch is cut at most this long after its first record.")
 
   package static let minSize = Setting(
@@ -90,6 +92,8 @@ package enum BadRecordSettings {
 
 /// The settings of the output's compression.
 package enum OutputSettings {
+  static let rules: [SettingRule] = [.never([level], beside: compression, is: "off")]
+
   package static let compression = Setting(
     "compression", compressionType, defaultText: "by the sink",
     option: .flag("no-compress", means: "off", help: "Write the output uncompressed."),
@@ -211,7 +215,7 @@ package enum StateSettings {
     option: .value(
       "checkpoint-every", "n",
       help: "With `--resume`: write a checkpoint after this many batches too, not only every 10 s."),
-    help: "A checkpoint is also written after this many batches.")
+    need: .stateDirectory, help: "A checkpoint is also written after this many batches.")
 
   package static let keep = Setting(
     "checkpoint.keep", .integer(in: 1...1000), default: CheckpointOptions().keep,
@@ -219,19 +223,20 @@ package enum StateSettings {
 
   package static let onMismatch = Setting<MismatchPolicy>(
     "on_mismatch", .choice, default: .fail, option: .value("on-mismatch", "policy"),
+    need: .checkpoint,
     help:
       "A checkpoint of other features or settings stops the stream (`fail`), gives its state to "
       + "the features that it knows (`match_by_name`), or is ignored (`reset`).")
 
   package static let onSchemaChange = Setting<SchemaChangePolicy>(
-    "on_schema_change", .choice, default: .fail,
+    "on_schema_change", .choice, default: .fail, need: .severalSplits,
     help:
       "A file (of `directory` or `follow`) with other columns than the stream stops the stream "
       + "(`fail`), is skipped (`skip`), or begins a new output file with its own header (`new_file`). "
       + "`new_file` matches the features by name.")
 
   package static let onBadSplit = Setting<BadSplitPolicy>(
-    "on_bad_split", .choice, default: .fail,
+    "on_bad_split", .choice, default: .fail, need: .severalFiles,
     help:
       "A file (of `directory` or `follow`) that cannot be read to its end, such as one with a damaged "
       + "frame, stops the stream (`fail`), or its rest is skipped (`skip`).")
@@ -240,6 +245,7 @@ package enum StateSettings {
     "drop_unknown_state", .bool, default: false,
     option: .flag(
       "drop-unknown-state", help: "Drop state of a checkpoint that this version does not know."),
+    need: .checkpoint,
     help:
       "Whether state of a checkpoint that no operator of this version knows is dropped. Otherwise "
       + "such a checkpoint is refused.")

@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Configuration
+internal import ControlPlane
 internal import FoundationEssentials
 internal import Records
 internal import Stream
@@ -33,7 +35,7 @@ struct Check: ParsableCommand {
       writeToStandardError("\(error)\n")
       throw ExitCode(error.exitCode)
     }
-    let failures = connect ? configuration.tryConnecting() : []
+    let failures = tokenFailures(configuration) + (connect ? configuration.tryConnecting() : [])
     guard failures.isEmpty else {
       writeToStandardError(failures.map { "\($0)\n" }.joined())
       throw ExitCode(78)
@@ -41,5 +43,21 @@ struct Check: ParsableCommand {
     let count = configuration.streams.count
     try writeToStandardOutput(
       "\(printable(config)): fine, \(count) \(count == 1 ? "stream" : "streams")\n")
+  }
+
+  /// The daemon does not start without a token file that it can use.
+  private func tokenFailures(_ configuration: DaemonConfiguration) -> [ConfigurationError] {
+    guard let path = configuration.control.tokenFile, !configuration.control.listen.isEmpty else {
+      return []
+    }
+    do {
+      try ControlServer.checkToken(path)
+      return []
+    } catch {
+      let place = configuration.places.tokenFile
+      // A path that a variable gave may be secret.
+      let message = place.written.map { "cannot use the file that \($0) names" } ?? "\(error)"
+      return [place.error(message)]
+    }
   }
 }

@@ -29,6 +29,15 @@ struct CommandInput {
     let catalogue = Catalogue.builtIn
     let (format, values) = try catalogue.settings(
       of: paths[0], to: output, in: given, besides: own)
+    // Time cuts the batches of files too, if the command line says so.
+    var offered: Set<SettingNeed> = [.liveSource]
+    if values[CommandSettings.resume] != nil { offered.formUnion([.stateDirectory, .checkpoint]) }
+    if values[CommandSettings.checkpointIn] != nil { offered.insert(.checkpoint) }
+    if let violation = values.unmetNeeds(
+      of: catalogue.streamSettings, offered: offered, found: "none"
+    ).first {
+      throw CommandLineError(violation)
+    }
     if values[catalogue.inputFormat] == nil {
       for path in paths.dropFirst() where catalogue.formats.ofFile(named: path)?.name != format.name
       {

@@ -1,0 +1,49 @@
+package import Codecs
+package import Configuration
+internal import Connectors
+
+extension Catalogue {
+  /// The reasons why a file of output must not have its name: it tells another format, delimiter or compression than
+  /// the file would hold. What the user says of the output goes before its name.
+  ///
+  /// - Parameters:
+  ///   - path: the path of the output; nil if it is no file.
+  ///   - setting: the setting that gives it.
+  ///   - format: the format of the input.
+  package func contradictions(
+    of path: String?, by setting: any SettingDescription, _ format: RecordFormat,
+    _ values: SettingValues
+  ) -> [SettingViolation] {
+    guard let path else { return [] }
+    var found: [SettingViolation] = []
+    if OutputName.isCompressed(path), values[OutputSettings.compression] == "off" {
+      found.append(
+        SettingViolation(
+          setting, expected: .value("a name without .zst for output that is not compressed"),
+          found: "one with it"))
+    }
+    let written = values[outputFormat].flatMap { formats.named($0) } ?? format
+    if values[outputFormat] == nil, let told = formats.certain(ofFileNamed: path),
+      told.name != written.name
+    {
+      found.append(
+        SettingViolation(
+          setting, expected: .other(outputFormat, is: told.name),
+          found: "\(written.name), which the name of the file contradicts"))
+    }
+    // Text that passes keeps its delimiter, whatever the name says.
+    var suggested = values
+    written.suggest(by: path, .output, &suggested)
+    for other in written.settings.settings
+    where other.effects.contains(.outputForm) && !values.isGiven(other) {
+      guard let told = other.text(in: suggested), told != other.text(in: values) else { continue }
+      found.append(
+        SettingViolation(
+          setting,
+          expected: .value(
+            "another name: the output keeps the \(other.key ?? "form") of the input"),
+          found: "one that tells another"))
+    }
+    return found
+  }
+}
