@@ -26,9 +26,11 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
       self.init(
         expected: "feature names that differ",
         found: "\(quoted(name)) twice; \(FeatureError.renaming)")
-    case .matchesNothing(let pattern, _):
+    case .matchesNothing(let pattern, _, let names):
       self.init(
-        expected: "a column that \(quoted(pattern)) matches", found: "none" + (error.hint ?? ""))
+        expected: "a column that \(quoted(pattern)) matches",
+        found: (names.isEmpty ? "none" : "none among \(listed(names, atMost: 20))")
+          + (error.hint ?? ""))
     case .noneLeft: self.init(expected: "a column that is not excluded", found: "none")
     }
   }

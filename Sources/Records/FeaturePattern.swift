@@ -39,7 +39,7 @@ package struct FeaturePattern: Sendable, Equatable {
         ? names.indices.filter { pattern.matches(names[$0]) } : columns[Name(pattern.text)] ?? []
       guard !fitting.isEmpty else {
         throw .matchesNothing(
-          pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names))
+          pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names), names: names)
       }
       chosen += fitting.filter { taken.insert($0).inserted }
     }
@@ -60,11 +60,14 @@ extension [FeaturePattern] {
 
 /// The name in `names` that a misspelt `word` most likely means, if one is near enough.
 ///
-/// Near means a distance of at most a third of the word's length.
+/// Near means a distance of at most a third of the word's length, and the same digits: `x2` is another name than `x1`
+/// and not a misspelt one.
 package func nearestName(to word: String, in names: some Sequence<String>) -> String? {
-  let limit = max(1, word.count / 3)
+  let limit = word.count / 3
+  let digits = word.filter(\.isNumber)
   var best: (name: String, distance: Int)?
-  for name in names where abs(name.count - word.count) <= limit {
+  for name in names
+  where abs(name.count - word.count) <= limit && name.filter(\.isNumber) == digits {
     let distance = editDistance(Array(word.lowercased()), Array(name.lowercased()))
     if distance <= limit, distance < best?.distance ?? .max {
       best = (name, distance)

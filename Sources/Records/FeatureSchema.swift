@@ -27,7 +27,8 @@ package struct FeatureSchema: Sendable, Equatable {
 /// A choice of features that cannot be used.
 package enum FeatureError: Error, Equatable, CustomStringConvertible {
   case duplicateName(String)
-  case matchesNothing(pattern: String, nearest: String?)
+  /// `names` are all that the pattern could match.
+  case matchesNothing(pattern: String, nearest: String?, names: [String])
   /// Every column is excluded.
   case noneLeft
 
@@ -35,7 +36,7 @@ package enum FeatureError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .duplicateName(let name):
       "expected feature names that differ, found \(quoted(name)) twice"
-    case .matchesNothing(let pattern, _):
+    case .matchesNothing(let pattern, _, _):
       "features: \(quoted(pattern)) matches no column" + (hint ?? "")
     case .noneLeft: "features: every column is excluded"
     }
@@ -46,7 +47,7 @@ package enum FeatureError: Error, Equatable, CustomStringConvertible {
 
   /// The advice for a pattern that matches nothing; starts with a semicolon.
   package var hint: String? {
-    guard case .matchesNothing(let pattern, let nearest?) = self else { return nil }
+    guard case .matchesNothing(let pattern, let nearest?, _) = self else { return nil }
     guard areLookalikes(pattern, nearest) else { return "; did you mean \(quoted(nearest))?" }
     return "; \(quoted(nearest)) looks the same and is spelled in other bytes "
       + "(NFC and NFD of Unicode): copy the name from the input"

@@ -7,8 +7,8 @@ package func quoted(_ name: some StringProtocol) -> String {
   return "'" + start.joined() + (name.unicodeScalars.count > limit ? "…'" : "'")
 }
 
-/// Several names for a message: the first three, and how many others there are.
-package func listed(_ names: [String]) -> String {
-  let first = names.prefix(3).map { quoted($0) }.joined(separator: ", ")
-  return names.count > 3 ? "\(first) and \(names.count - 3) more" : first
+/// Several names for a message: the first ones, and how many others there are.
+package func listed(_ names: [String], atMost limit: Int = 3) -> String {
+  let first = names.prefix(limit).map { quoted($0) }.joined(separator: ", ")
+  return names.count > limit ? "\(first) and \(names.count - limit) more" : first
 }

@@ -9,6 +9,8 @@ package struct StreamOpening: Sendable, Equatable, Codable {
   package var prologue: [UInt8]
   /// How the features were chosen; nil if the user, or a checkpoint, named them.
   package var choice: FeatureChoice?
+  /// A doubt about the start of the stream, for the user. No checkpoint keeps it.
+  package var warning: String?
 
   package init(
     schema: FeatureSchema, columns: [String] = [], prologue: [UInt8], choice: FeatureChoice? = nil

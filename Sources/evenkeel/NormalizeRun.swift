@@ -36,6 +36,7 @@ final class NormalizeRun {
         switch event {
         case .opened(let opening):
           if let text = opening.choiceText { note("\(name): \(text)", format: logFormat) }
+          if let text = opening.warning { warn("\(name): \(text)", format: logFormat) }
         case .raised(let event) where event.kind.level >= .warning:
           warn(event.description, format: logFormat)
         case .badRecord(let record): leftOut.note(record)

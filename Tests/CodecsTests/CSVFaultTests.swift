@@ -49,14 +49,37 @@ import Testing
         == "expected a delimiter after the closing quote, found '\"1\"\"2\"\"\"3,2,x'")
   }
 
-  @Test func `a quote that is never closed ends the stream`() throws {
-    let reading = try FormatReading(csv: "a,k\n1,x\n2,\"y\n3,z\n")
+  @Test(arguments: [1, 5, .max])
+  func `a quote that is never closed makes the rest one bad record`(chunk: Int) throws {
+    let csv = Array("a,k\n1,x\n2,\"y\n3,z\n".utf8)
+    let reading = try FormatReading(.csv, csv, chunk: chunk)
     #expect(reading.rows == [[1]])
-    let failure = try #require(reading.outcome.failure)
+    #expect(reading.outcome.failure == nil)
+    let rejection = try #require(reading.outcome.rejections.first)
+    #expect(reading.outcome.rejections.count == 1)
     #expect(
-      failure.fault.description == "expected a closing quote, found the end of the stream")
-    #expect(failure.record == 2)
-    #expect(failure.byteOffset == 8)
+      rejection.fault.description == "expected a closing quote, found the end of the stream")
+    #expect(rejection.record == 2)
+    #expect(rejection.byteOffset == 8)
+    #expect(rejection.bytes == Array("2,\"y\n3,z\n".utf8))
+  }
+
+  @Test(arguments: [1, 7, 64, .max])
+  func `a quote that is not closed within the limit takes whole lines up to it`(chunk: Int) throws {
+    var options = DecoderOptions()
+    options.limits.recordBytes = 40
+    options.features = [FeaturePattern("a")]
+    // The quote closes far later, so that large windows show its end and small ones do not.
+    let lines = (1...30).map { "\($0),x\n" }.joined()
+    let csv = "a,k\n0,x\n7,\"y\n" + lines + "8,y\"\n9,z\n"
+    let reading = try FormatReading(.csv, Array(csv.utf8), options, chunk: chunk)
+    #expect(reading.outcome.failure == nil)
+    let first = try #require(reading.outcome.rejections.first)
+    #expect(first.fault.description == "expected a closing quote within 40 bytes, found none")
+    #expect(first.byteOffset == 8)
+    #expect(first.bytes == Array("7,\"y\n1,x\n2,x\n3,x\n4,x\n5,x\n6,x\n7,x\n8,x\n".utf8))
+    #expect(reading.rows == [[0]] + (9...30).map { [Double($0)] } + [[9]])
+    #expect(reading.outcome.rejections.dropFirst().map(\.bytes) == [Array("8,y\"\n".utf8)])
   }
 
   @Test(arguments: [1, 5, .max])

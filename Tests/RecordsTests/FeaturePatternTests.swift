@@ -100,17 +100,25 @@ import Testing
   }
 
   @Test func `a pattern that fits no name is refused with the nearest one`() {
-    #expect(throws: FeatureError.matchesNothing(pattern: "tmp", nearest: "temp")) {
+    #expect(throws: FeatureError.matchesNothing(pattern: "tmp", nearest: "temp", names: Self.names))
+    {
       try select("time", "tmp")
     }
-    #expect(throws: FeatureError.matchesNothing(pattern: "Wind_speed", nearest: "wind_speed")) {
+    #expect(
+      throws: FeatureError.matchesNothing(
+        pattern: "Wind_speed", nearest: "wind_speed", names: Self.names)
+    ) {
       try select("Wind_speed")
     }
-    #expect(throws: FeatureError.matchesNothing(pattern: "pressure", nearest: nil)) {
+    #expect(
+      throws: FeatureError.matchesNothing(pattern: "pressure", nearest: nil, names: Self.names)
+    ) {
       try select("pressure")
     }
-    #expect(throws: FeatureError.matchesNothing(pattern: "x*", nearest: nil)) { try select("x*") }
-    #expect(throws: FeatureError.matchesNothing(pattern: "", nearest: nil)) {
+    #expect(throws: FeatureError.matchesNothing(pattern: "x*", nearest: nil, names: Self.names)) {
+      try select("x*")
+    }
+    #expect(throws: FeatureError.matchesNothing(pattern: "", nearest: nil, names: [])) {
       try FeaturePattern.select([FeaturePattern("")], from: [])
     }
   }
@@ -141,6 +149,14 @@ import Testing
     #expect(nearestName(to: "temp", in: []) == nil)
     #expect(nearestName(to: "tmep", in: ["temp"]) == "temp")
     #expect(nearestName(to: "abcdef", in: ["bacdfe"]) == "bacdfe")
+  }
+
+  @Test func `names of one or two letters, and numbered ones, are other names and not misspelt`() {
+    #expect(nearestName(to: "c", in: ["a", "b"]) == nil)
+    #expect(nearestName(to: "ab", in: ["ac"]) == nil)
+    #expect(nearestName(to: "B", in: ["a", "b"]) == "b")
+    #expect(nearestName(to: "sensor12", in: ["sensor11", "sensor1"]) == nil)
+    #expect(nearestName(to: "senor12", in: ["sensor11", "sensor12"]) == "sensor12")
   }
 
   @Test func `of two names as near, the first is taken`() {

@@ -27,10 +27,10 @@ import Testing
       FeatureError.duplicateName("a").description
         == "expected feature names that differ, found 'a' twice")
     #expect(
-      FeatureError.matchesNothing(pattern: "tmp", nearest: "temp").description
+      FeatureError.matchesNothing(pattern: "tmp", nearest: "temp", names: ["temp"]).description
         == "features: 'tmp' matches no column; did you mean 'temp'?")
     #expect(
-      FeatureError.matchesNothing(pattern: "x", nearest: nil).description
+      FeatureError.matchesNothing(pattern: "x", nearest: nil, names: []).description
         == "features: 'x' matches no column")
   }
 }

@@ -148,10 +148,14 @@ import Testing
     }
   }
 
-  @Test func `a quote that is never closed fails under every policy`() throws {
+  @Test func `a quote that is never closed is a bad record`() throws {
     try expectFailure(
       stream(Self.good + "\"last,1\n"), exitCode: 65,
-      "record 201, byte 1 374: expected a closing quote, found the end of the stream")
+      "record 201, byte 1 374: expected a closing quote, found the end of the stream"
+    ) { configuration, files in
+      configuration.badRecords = .fail
+      files.deadLetters = nil
+    }
   }
 
   @Test func `a record that is too long fails under every policy`() throws {
@@ -194,7 +198,8 @@ import Testing
   @Test func `features that match nothing fail with the nearest column`() throws {
     try expectFailure(
       Array("key,temperature\na,1\n".utf8), exitCode: 65,
-      "expected a column that 'temperatur' matches, found none; did you mean 'temperature'?"
+      "expected a column that 'temperatur' matches, found none among 'key', 'temperature'; did you mean "
+        + "'temperature'?"
     ) { configuration, _ in configuration.decoder.features = [FeaturePattern("temperatur")] }
   }
 
@@ -282,7 +287,10 @@ import Testing
     try directory.write("out.csv", [1])
     try directory.write("state", [2])
     try directory.write("letters", [3])
-    try expectFailure(stream(Self.good + "\"last,1\n"), exitCode: 65, "expected a closing quote")
+    let long = String(repeating: "x", count: 5000)
+    try expectFailure(
+      stream(Self.good + long + ",1\n"), exitCode: 65, "expected a record of at most 4096 bytes"
+    ) { configuration, _ in configuration.decoder.limits.recordBytes = 4096 }
     #expect(try directory.read("out.csv") == [1])
     #expect(try directory.read("state") == [2])
     #expect(try directory.read("letters") == [3])

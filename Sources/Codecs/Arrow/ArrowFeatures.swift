@@ -151,7 +151,7 @@ private struct Candidates {
 
   /// The refusal of a pattern. If it matches only numbers of another type, tells how to change that.
   func refusal(of error: FeatureError) -> RecordFault {
-    guard case .matchesNothing(let pattern, _) = error,
+    guard case .matchesNothing(let pattern, _, _) = error,
       let field = unfit.first(where: { FeaturePattern(pattern).matches($0.name) })
     else { return RecordFault(error) }
     return RecordFault(

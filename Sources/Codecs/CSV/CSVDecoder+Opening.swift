@@ -40,9 +40,7 @@ extension CSVDecoder {
       guard let count = try countFirstFields(window, columnCount: columns.count) else {
         guard window.isLast else { return nil }
         if hasHeader, options.features.isEmpty, options.opening == nil {
-          throw RecordFault(
-            expected: "a record after the header, which tells the columns of numbers",
-            found: "none; name the features (--features) to read a header alone")
+          throw noRecord(window, columnCount: columns.count)
         }
         return try opening(options.opening?.columns ?? columns, chosen: [], window)
       }
@@ -55,7 +53,7 @@ extension CSVDecoder {
         prologue: Array(window.bytes[..<(header?.end ?? 0)]))
     }
     guard options.features.isEmpty else {
-      return try opening(columns, chosen: try selected(from: columns), window)
+      return try opening(columns, chosen: try selected(from: columns, window), window)
     }
     var look =
       lookAhead.take()
@@ -64,7 +62,7 @@ extension CSVDecoder {
     lookAhead = look
     guard isOver else { return nil }
     lookAhead = nil
-    let (chosen, choice) = try choose(from: columns, look)
+    let (chosen, choice) = try choose(from: columns, look, window)
     var found = try opening(columns, chosen: chosen, window)
     found.choice = choice
     return found
@@ -84,17 +82,61 @@ extension CSVDecoder {
   }
 
   /// The features by their names.
-  private func selected(from columns: [String]) throws(RecordFault) -> [Int] {
+  private func selected(
+    from columns: [String], _ window: InputWindow
+  ) throws(RecordFault) -> [Int] {
     do {
       return try options.select(from: columns)
     } catch {
-      throw RecordFault(error)
+      throw RecordFault(error).advising(advice(window))
     }
+  }
+
+  /// Why no record tells the columns of numbers: there is none, or none that fits the header.
+  private func noRecord(_ window: InputWindow, columnCount: Int) -> RecordFault {
+    let record = firstLines(window).record
+    guard !record.isEmpty else {
+      return RecordFault(
+        expected: "a record after the header, which tells the columns of numbers",
+        found: "none; name the features (--features) to read a header alone")
+    }
+    let count = record.count { $0 == values.fields.delimiter } + 1
+    let fault = RecordFault(
+      expected: "a record of \(columnCount) fields, as the header has",
+      found: count == columnCount ? "none that can be read" : "the first with \(count)")
+    return fault.advising(advice(window))
+  }
+
+  /// A warning about a first line that may be a record: all its fields are numbers, and the user names none of them.
+  private func headerWarning(_ columns: [String]) -> String? {
+    guard hasHeader, options.opening == nil, options.features.allSatisfy(\.isGlob),
+      columns.allSatisfy({ values.isNumber(Array($0.utf8)) })
+    else { return nil }
+    return
+      "the first line became the names of the columns (\(listed(columns))), and holds only numbers; "
+      + "--no-header reads it as a record"
+  }
+
+  private func advice(_ window: InputWindow) -> String? {
+    let (header, record) = firstLines(window)
+    return hasHeader ? CSVHints(options.settings).advice(header: header, record: record) : nil
+  }
+
+  /// The start of the header, and of the line after it that is not blank.
+  private func firstLines(
+    _ window: InputWindow
+  ) -> (header: [UInt8], record: [UInt8]) {
+    let most = 4096
+    let start = min(preamble?.end ?? 0, window.bytes.count)
+    let end = min(max(start, header?.end ?? 0), window.bytes.count)
+    let isEnd: (UInt8) -> Bool = { $0 == 0x0A || $0 == 0x0D }
+    let record = window.bytes[end...].prefix(most).drop(while: isEnd).prefix { !isEnd($0) }
+    return (Array(window.bytes[start..<end].prefix(most).prefix { !isEnd($0) }), Array(record))
   }
 
   /// The features by the values of the first records.
   private func choose(
-    from columns: [String], _ look: CSVLookAhead
+    from columns: [String], _ look: CSVLookAhead, _ window: InputWindow
   ) throws(RecordFault) -> ([Int], FeatureChoice) {
     let excluded: Set<Int>
     do {
@@ -111,6 +153,7 @@ extension CSVDecoder {
     let chooser = FeatureChooser(candidates)
     guard !chooser.chosen.isEmpty else {
       throw RecordFault(expected: "numbers in some column of the first records", found: "none")
+        .advising(advice(window))
     }
     return (chooser.chosen, FeatureChoice(records: look.records, leftOut: chooser.leftOut))
   }
@@ -121,7 +164,7 @@ extension CSVDecoder {
   ) throws(RecordFault) -> Int? {
     // Found before. To look again would disturb the scan of a later record.
     if let lookAhead { return lookAhead.profiles.count }
-    while let record = try peekAtStart(window, at: firstRecord) {
+    while let record = try firstWhole(window) {
       if isComment(window.bytes, at: firstRecord) {
         firstRecord = record.end
         guard firstRecord <= options.limits.recordBytes else { throw tooLong.at(header?.end ?? 0) }
@@ -148,6 +191,19 @@ extension CSVDecoder {
     return nil
   }
 
+  /// The record at `firstRecord`; nil if its end is not in the window, or if no quote closes it. `decode` refuses it
+  /// then, if a header tells the columns.
+  private mutating func firstWhole(
+    _ window: InputWindow
+  ) throws(RecordFault) -> CSVRecordScanner.Record? {
+    do {
+      return try peekAtStart(window, at: firstRecord)
+    } catch {
+      guard hasHeader, window.isLast, options.opening != nil else { throw error }
+      return nil
+    }
+  }
+
   private mutating func opening(
     _ columns: [String], chosen: [Int], _ window: InputWindow
   ) throws(RecordFault) -> StreamOpening {
@@ -159,8 +215,10 @@ extension CSVDecoder {
         rowReader = CSVRowReader(features: features, missingTokens: values.missingTokens, options)
       }
       let prologue = window.bytes[..<(header?.end ?? 0)]
-      return StreamOpening(
+      var opening = StreamOpening(
         schema: try FeatureSchema(names), columns: columns, prologue: Array(prologue))
+      opening.warning = headerWarning(columns)
+      return opening
     } catch {
       throw RecordFault(error)
     }

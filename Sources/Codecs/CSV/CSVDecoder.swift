@@ -75,9 +75,12 @@ struct CSVDecoder: RecordDecoder {
     _ window: InputWindow, at start: Int
   ) throws(RecordFault) -> CSVRecordScanner.Record? {
     if isComment(window.bytes, at: start) { return try peekComment(window, at: start) }
-    let result = scanner.next(in: window.bytes, from: start, isLast: window.isLast)
     // First the limit: else it would depend on the windows which fault is found.
-    if length(of: result, from: start, in: window) > options.limits.recordBytes { throw tooLong }
+    let limit = min(window.bytes.count, start + options.limits.recordBytes + 1)
+    let bytes = UnsafeBufferPointer(rebasing: window.bytes[..<limit])
+    let result = scanner.next(
+      in: bytes, from: start, isLast: window.isLast && limit == window.bytes.count)
+    if length(of: result, from: start, in: bytes) > options.limits.recordBytes { throw tooLong }
     switch result {
     case .record(let record): return record
     case .unterminatedQuote: throw Self.unterminatedQuote
@@ -85,12 +88,28 @@ struct CSVDecoder: RecordDecoder {
     }
   }
 
+  /// The end and the fault of a record whose quotes are not closed: it takes the rest of the split, or the whole lines
+  /// within the limit of a record. Nil if the record cannot be read for another reason, or is one long line.
+  private mutating func unclosed(
+    _ window: InputWindow, at start: Int
+  ) -> (end: Int, fault: RecordFault)? {
+    guard !isComment(window.bytes, at: start), scanner.isInQuotes else { return nil }
+    let limit = options.limits.recordBytes
+    guard window.bytes.count - start > limit else {
+      scanner.restart()
+      return (window.bytes.count, Self.unterminatedQuote)
+    }
+    guard let last = window.bytes[start..<start + limit].lastIndex(of: 0x0A) else { return nil }
+    scanner.restart()
+    return (last + 1, RecordFault(expected: "a closing quote within \(limit) bytes", found: "none"))
+  }
+
   /// The bytes that a record is known to have, line end included.
   @inline(__always)
   private func length(
-    of result: CSVRecordScanner.Result, from start: Int, in window: InputWindow
+    of result: CSVRecordScanner.Result, from start: Int, in bytes: UnsafeBufferPointer<UInt8>
   ) -> Int {
-    if case .record(let record) = result { record.end - start } else { window.bytes.count - start }
+    if case .record(let record) = result { record.end - start } else { bytes.count - start }
   }
 
   mutating func decode(
@@ -117,7 +136,10 @@ struct CSVDecoder: RecordDecoder {
         guard let found = try peek(window, at: start) else { return .needsInput }
         record = found
       } catch {
-        return .failed(error)
+        guard let (end, fault) = unclosed(window, at: start) else { return .failed(error) }
+        progress.consumed = end
+        progress.records += 1
+        return .rejected(fault, byteCount: end - start)
       }
       let isComment = isComment(window.bytes, at: start)
       if let rowReader, !record.hasQuotes, !isComment {
@@ -180,7 +202,9 @@ struct CSVDecoder: RecordDecoder {
           place += 1
         }
         guard column == features.count else {
+          let line = UnsafeBufferPointer(start: base + start, count: record.contentEnd - start)
           throw RecordFault(expected: "\(features.count) fields", found: "\(column)")
+            .advising(self.values.hints.advice(record: line))
         }
       }
       return nil

@@ -38,6 +38,15 @@ struct CSVRecordScanner {
     self.delimiter = delimiter
   }
 
+  /// Whether the scan of the record has stopped within quotes.
+  var isInQuotes: Bool { state == .quoted }
+
+  /// Begins with another record.
+  mutating func restart() {
+    scanned = 0
+    state = nil
+  }
+
   /// Looks for the end of the record that starts at `start`.
   mutating func next(in bytes: UnsafeBufferPointer<UInt8>, from start: Int, isLast: Bool) -> Result
   {

@@ -9,6 +9,7 @@ struct CSVValues: Sendable {
   /// Whether the decoder can try a number first: no missing token is also a number, and the decimal mark is a
   /// point.
   let areNumbersPlain: Bool
+  let hints: CSVHints
   private let hasDecimalComma: Bool
   private let onMissing: MissingPolicy
   private let onInvalid: InvalidPolicy
@@ -17,6 +18,7 @@ struct CSVValues: Sendable {
     fields = CSVFields(
       delimiter: options.settings[CSVSettings.delimiter], limit: options.limits.fields)
     missingTokens = options.settings[CSVSettings.missingTokens].map { Array($0.utf8) }
+    hints = CSVHints(options.settings)
     hasDecimalComma = options.settings[CSVSettings.decimal] == UInt8(ascii: ",")
     let tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
@@ -68,9 +70,7 @@ struct CSVValues: Sendable {
       if let number = number(base + token.start, base + token.end), !number.isInfinite {
         value.number = number
       } else if onInvalid == .reject {
-        throw RecordFault(
-          expected: "a number in feature '\(name())'",
-          found: quote(base, token.start, token.end))
+        throw fault(base, token.start, token.end, name())
       }
     }
     if value.number.isNaN, onMissing == .reject {
@@ -79,6 +79,19 @@ struct CSVValues: Sendable {
         found: "a missing one, " + quote(base, token.start, token.end))
     }
     return value
+  }
+
+  private func fault(
+    _ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ name: String
+  ) -> RecordFault {
+    let text = UnsafeBufferPointer(start: base + start, count: end - start)
+    // Infinities have names; digits that mean one are a number that is too large.
+    let isTooLarge =
+      text.contains { (0x30...0x39).contains($0) } && number(base + start, base + end) != nil
+    return RecordFault(
+      expected: "a number in feature '\(name)'",
+      found: quote(base, start, end) + (isTooLarge ? ", beyond the largest number, 1.8e308" : "")
+    ).advising(hints.advice(value: text))
   }
 
   /// Whether a field holds a finite number.
