@@ -5,6 +5,8 @@ internal import FoundationEssentials
 struct DeadLetter {
   private struct Fields: Encodable {
     var stream: String
+    /// The file or the connection; nil if the stream has only one.
+    var split: String?
     var record: Int
     var byteOffset: Int
     var expected: String
@@ -14,7 +16,7 @@ struct DeadLetter {
     var base64: String?
 
     enum CodingKeys: String, CodingKey {
-      case stream, record
+      case stream, split, record
       case byteOffset = "byte_offset"
       case expected, found, text, base64
     }
@@ -25,7 +27,8 @@ struct DeadLetter {
   init(_ rejected: RejectedRecord, stream: String) {
     let text = String(validating: rejected.bytes, as: UTF8.self)
     let fields = Fields(
-      stream: stream, record: rejected.record, byteOffset: rejected.byteOffset,
+      stream: stream, split: rejected.split.isEmpty ? nil : rejected.split,
+      record: rejected.record, byteOffset: rejected.byteOffset,
       expected: rejected.fault.expected, found: rejected.fault.found, text: text,
       base64: text == nil ? Data(rejected.bytes).base64EncodedString() : nil)
     let encoder = JSONEncoder()

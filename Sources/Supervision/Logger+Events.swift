@@ -8,7 +8,8 @@ extension Logger {
   func report(_ event: StreamEvent) {
     switch event {
     case .opened(let opening):
-      if let text = opening.choiceText { notice("\(text)") }
+      if let text = opening.choiceText { notice("\(Catalogue.wordsOfFile(text))") }
+      if let text = opening.warning { warning("\(Catalogue.wordsOfFile(text))") }
     case .badRecord: break
     case .applied(let update, let stateVersion):
       notice(

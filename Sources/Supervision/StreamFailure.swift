@@ -18,8 +18,8 @@ struct StreamFailure: Sendable, Equatable {
       (reason, isPermanent) = ("other", false)
       return
     }
-    text = "\(error)"
-    textForLog = error.withoutContents
+    text = Catalogue.wordsOfFile("\(error)")
+    textForLog = Catalogue.wordsOfFile(error.withoutContents)
     (reason, isPermanent) =
       switch error {
       case .badRecord: ("bad_record", false)

@@ -33,6 +33,8 @@ enum IngestedItem: Sized, Sendable {
 
 /// A bad record that was dropped from its stream.
 package struct RejectedRecord: Sendable, CustomStringConvertible {
+  /// The name of its file or connection; empty if the stream has one split.
+  var split: String
   /// The number of the record, from 1.
   var record: Int
   /// The offset of its first byte in the decompressed stream.
@@ -42,7 +44,8 @@ package struct RejectedRecord: Sendable, CustomStringConvertible {
   var bytes: [UInt8]
 
   package var description: String {
-    "record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
+    (split.isEmpty ? "" : "\(split): ")
+      + "record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
   }
 }
 

@@ -128,7 +128,9 @@ struct IngestContext: Sendable {
 
   /// The stream, or the file of it that a reader reads, in messages about a record.
   func place(of reader: SplitReader) -> String {
-    configuration.hasManyInputs ? reader.name : configuration.name
+    if configuration.hasManyInputs { return reader.name }
+    return configuration.isLive
+      ? "\(configuration.name): \(reader.shownName)" : configuration.name
   }
 
   func badInput(_ fault: InputFault) -> StreamError {

@@ -109,6 +109,7 @@ extension IngestStage {
       else { throw .badInput(stream: context.configuration.name, fault) }
       opening.columns = found.columns
       opening.prologue = found.prologue
+      opening.warning = nil
       try cutBatch(emit)
       try open(opening, emit)
     } catch {
@@ -151,7 +152,7 @@ extension IngestStage {
         .badRecord(
           stream: context.place(of: reader), record: record, byteOffset: offset, fault: fault))
     }
-    leaveOut(fault, bytes, record: reader.records, byteOffset: offset)
+    leaveOut(fault, bytes, of: reader, record: reader.records, byteOffset: offset)
     // Many bad records in a row must not wait for good ones.
     guard batch.isFlooded else { return }
     if batch.records.isBetweenBatches { reader.settle() }
@@ -159,11 +160,14 @@ extension IngestStage {
   }
 
   mutating func leaveOut(
-    _ fault: RecordFault, _ bytes: [UInt8], record: Int, byteOffset: Int
+    _ fault: RecordFault, _ bytes: [UInt8], of reader: SplitReader, record: Int,
+    byteOffset: Int
   ) {
     let keptBytes = context.configuration.badRecords == .deadLetter ? bytes : []
     batch.leaveOut(
-      RejectedRecord(record: record, byteOffset: byteOffset, fault: fault, bytes: keptBytes))
+      RejectedRecord(
+        split: reader.shownName, record: record, byteOffset: byteOffset, fault: fault,
+        bytes: keptBytes))
   }
 
   // MARK: The end of a split
@@ -210,7 +214,7 @@ extension IngestStage {
       fault = found
     }
     source.abandon(reader.split)
-    leaveOut(fault, [], record: reader.records + 1, byteOffset: byteOffset)
+    leaveOut(fault, [], of: reader, record: reader.records + 1, byteOffset: byteOffset)
     if !source.endsAnywhere { context.warn("\(reader.name) is skipped: \(fault)") }
     try letGo(reader)
   }

@@ -183,7 +183,7 @@ struct IngestStage: Stage {
   private mutating func endBytes(of reader: inout SplitReader) {
     guard let torn = reader.end(mayBeTorn: source.endsAnywhere) else { return }
     let fault = RecordFault(expected: "the rest of a record", found: "the end of its producer")
-    leaveOut(fault, torn, record: reader.records + 1, byteOffset: reader.byteOffset)
+    leaveOut(fault, torn, of: reader, record: reader.records + 1, byteOffset: reader.byteOffset)
   }
 
   /// Emits the records so far, since there are no more for now, and waits.
