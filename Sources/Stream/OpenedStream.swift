@@ -180,7 +180,11 @@ package struct OpenedStream: Sendable {
         try output.deadLetters?.resume(at: position)
       }
     } catch {
-      throw .inputOutput(error)
+      // Only the run of a command locks its directory itself.
+      guard stateLock != nil, error.isMissing else { throw .inputOutput(error) }
+      throw .configuration(
+        "--resume: expected the output that the run began, found no part of it: \(error); give the names that "
+          + "the run began with, or another directory")
     }
   }
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import CLinux
 internal import Glibc
+internal import Records
 
 /// The command line.
 @main
@@ -23,7 +24,11 @@ struct Evenkeel: ParsableCommand {
       failure.report()
       Glibc.exit(failure.exitCode)
     } catch {
-      exit(withError: error)
+      let code = exitCode(for: error)
+      // Help, the version, and codes that a command chose itself.
+      guard code == .validationFailure else { exit(withError: error) }
+      wrongUsage(message(for: error)).report()
+      Glibc.exit(code.rawValue)
     }
   }
 
@@ -33,6 +38,9 @@ struct Evenkeel: ParsableCommand {
     }
     let named = configuration.subcommands.first {
       $0.configuration.commandName == arguments.first
+    }
+    if let first = arguments.first, named == nil, first != "help", !first.hasPrefix("-") {
+      throw unknownCommand(first)
     }
     guard let described = named as? any DescribedCommand.Type else {
       var command = try parsed(arguments, as: named)
@@ -53,6 +61,34 @@ struct Evenkeel: ParsableCommand {
       return command
     }
     return try parseAsRoot(arguments)
+  }
+
+  private static func unknownCommand(_ word: String) -> CommandFailure {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+    let hint = nearestName(to: word, in: names).map { "; did you mean '\($0)'?" }
+    return CommandFailure(
+      "expected a command (\(names.joined(separator: ", "))), found \(quoted(word))\(hint ?? "")",
+      exitCode: 64)
+  }
+
+  /// A message of ArgumentParser about wrong arguments, in our words.
+  private static func wrongUsage(_ message: String) -> CommandFailure {
+    let line = message.split(separator: "\n").first.map(String.init) ?? message
+    let forms = [
+      ("Missing expected argument ", "expected ", ", found nothing"),
+      ("Missing value for ", "expected a value for ", ", found nothing"),
+      ("Unexpected argument ", "unexpected argument ", ""),
+      ("Unknown option ", "unknown option ", ""),
+    ]
+    let text =
+      forms.lazy.compactMap { start, words, end in
+        line.hasPrefix(start) ? words + line.dropFirst(start.count) + end : nil
+      }.first ?? line
+    let command = CommandLine.arguments.dropFirst().first { name in
+      configuration.subcommands.contains { $0.configuration.commandName == name }
+    }
+    let help = (["evenkeel", command].compactMap(\.self)).joined(separator: " ")
+    return CommandFailure("\(text); \(help) --help lists the options", exitCode: 64)
   }
 
   /// Makes the heap keep freed memory below these bounds, because batches and frames are allocated and freed all the

@@ -156,6 +156,16 @@ import Testing
       #expect(finished.errors.contains(line), "\(finished.errors)")
       #expect(finished.errors.lineCount == 1)
     }
+    let renamed = try place.start(
+      [binary, "normalize", "--resume", "state", "in.csv.zst", "-o", "other.csv"] + Self.options,
+      input: nil
+    ).wait()
+    #expect(renamed.exitCode == 78)
+    #expect(
+      renamed.errors.hasPrefix(
+        "evenkeel: --resume: expected the output that the run began, found no part of it: cannot inspect "
+      ), "\(renamed.errors)")
+    #expect(renamed.errors.contains("give the names that the run began with"))
     #expect(try normalize().exitCode == 0)
     try expectWhole()
     // A complete output differs from that of other settings.

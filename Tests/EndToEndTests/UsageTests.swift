@@ -68,7 +68,7 @@ import Testing
     try place.write("a.csv", Array("a\n1\n2\n".utf8))
     #expect(try place.evenkeel("fit", "a.csv", "-o", "s").exitCode == 0)
     #expect(try place.evenkeel("export", "s", "--to", "json", "-o", "s.json").exitCode == 0)
-    #expect(symlink("s", place.directory.path + "/link") == 0)
+    #expect(symlink("s", place.path("link")) == 0)
     let kept = try (place.read("a.csv"), place.read("s"), place.read("s.json"))
     for (arguments, output) in [
       (["export", "s", "--to", "json"], "s"), (["export", "s", "--to", "json"], "link"),
@@ -132,7 +132,7 @@ import Testing
     #expect(
       try check("listen: unix:s, token_file: none").errors.hasPrefix(
         "c.yaml:2:20: control.listen: expected host:port, unix:PATH with an absolute path"))
-    let listen = "listen: unix:\(place.directory.path)/s"
+    let listen = "listen: unix:\(place.path("s"))"
     #expect(
       try check("\(listen), token_file: none").errors.contains(
         "control.token_file: token file: cannot open none: No such file or directory"))

@@ -102,7 +102,8 @@ extension CSVDecoder {
     }
     let count = record.count { $0 == values.fields.delimiter } + 1
     let fault = RecordFault(
-      expected: "a record of \(columnCount) fields, as the header has",
+      expected:
+        "a record of \(columnCount) \(columnCount == 1 ? "field" : "fields"), as the header has",
       found: count == columnCount ? "none that can be read" : "the first with \(count)")
     return fault.advising(advice(window))
   }

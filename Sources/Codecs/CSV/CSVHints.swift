@@ -47,7 +47,8 @@ struct CSVHints {
 
   /// The advice for a field that is no number; nil if there is none.
   func advice(value: some Collection<UInt8>) -> String? {
-    decimal == UInt8(ascii: ".") && isDecimalComma(value)
+    if let advice = advice(record: value) { return advice }
+    return decimal == UInt8(ascii: ".") && isDecimalComma(value)
       ? "--decimal ',' reads numbers such as 1,5" : nil
   }
 

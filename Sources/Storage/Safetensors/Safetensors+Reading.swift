@@ -53,6 +53,13 @@ extension Safetensors {
       )
     }
     let length = file[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    // The header, which follows its length, is an object of JSON.
+    guard file.count == 8 || file[file.startIndex + 8] == UInt8(ascii: "{") else {
+      throw .unexpected(
+        part: "file", expected: "a safetensors file",
+        found: file.first == UInt8(ascii: "{")
+          ? "JSON (import --from json reads it)" : "a file of another kind")
+    }
     guard length <= headerLimit else {
       throw .unexpected(
         part: "header", expected: "a safetensors header of at most \(headerLimit) bytes",

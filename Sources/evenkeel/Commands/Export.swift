@@ -28,12 +28,9 @@ struct Export: ParsableCommand {
     }
     do {
       let state = try CheckpointFile.read(checkpoint, .toShow)
-      guard output == "-" else { return try format.write(state, to: output) }
-      do {
-        try writeToStandardOutput(try format.bytes(of: state))
-      } catch let error as ContentError {
-        throw StorageError.content(path: "stdout", error)
-      }
+      try writeOutput(
+        output, besides: [checkpoint], bytes: { try format.bytes(of: state) },
+        file: { try format.write(state, to: output) })
     } catch {
       throw CommandFailure(error)
     }

@@ -37,6 +37,7 @@ struct Fit: DescribedCommand {
       files.checkpointIn = values[CommandSettings.checkpointIn]
       files.checkpointOut = values[Self.checkpoint]
       files.parameters = values[StateSettings.parameters]
+      try checkApart(inputs: input.paths, outputs: [("--output", files.checkpointOut)])
       try NormalizeRun(
         configuration, files: files, threads: values[CommandSettings.threads],
         writesSummary: values[CommandSettings.jsonSummary], logFormat: logFormat

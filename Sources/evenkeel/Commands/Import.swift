@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Configuration
 internal import Storage
 internal import Stream
 
@@ -42,18 +43,15 @@ struct Import: ParsableCommand {
       throw unknownFormat("--from", from, BuiltInImports.all.map(\.name))
     }
     var options = ImportOptions(groups: StateReading.ofOperators.groups)
-    options.features = features?.split(separator: ",").map(String.init)
+    options.features = features.map(listElements)
     options.prefix = prefix
     options.valuesPerBatch = valuesPerBatch
     options.epsilon = epsilon
     do {
       let checkpoint = try format.read(file, options: options)
-      guard output == "-" else { return try CheckpointFile.write(checkpoint, to: output) }
-      do {
-        try writeToStandardOutput(try checkpoint.serialized())
-      } catch let error as ContentError {
-        throw StorageError.content(path: "stdout", error)
-      }
+      try writeOutput(
+        output, besides: [file], bytes: { try checkpoint.serialized() },
+        file: { try CheckpointFile.write(checkpoint, to: output) })
     } catch {
       throw CommandFailure(error)
     }

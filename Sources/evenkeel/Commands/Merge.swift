@@ -36,7 +36,9 @@ struct Merge: ParsableCommand {
           throw StorageError.content(path: path, error)
         }
       }
-      try CheckpointFile.write(merged, to: output)
+      try writeOutput(
+        output, besides: checkpoints, bytes: { try merged.serialized() },
+        file: { try CheckpointFile.write(merged, to: output) })
       try writeToStandardOutput(
         "\(checkpoints.count) checkpoints merged: \(accuracy(of: merged))\n")
     } catch {

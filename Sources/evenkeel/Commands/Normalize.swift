@@ -2,9 +2,7 @@ internal import ArgumentParser
 internal import BatchNormalization
 internal import Codecs
 internal import Configuration
-internal import Glibc
 internal import Records
-internal import Storage
 internal import Stream
 
 /// `evenkeel normalize`: normalises one stream, without a configuration file.
@@ -66,36 +64,12 @@ struct Normalize: DescribedCommand {
       throw CommandFailure(
         "--on-bad-record dead_letter and --dead-letters FILE go together", exitCode: 64)
     }
-    try Self.checkApart(input, files)
+    try checkApart(
+      inputs: input.paths,
+      outputs: [
+        ("--output", files.output), ("--checkpoint-out", files.checkpointOut),
+        ("--dead-letters", files.deadLetters),
+      ])
     return files
   }
-
-  /// Refuses files that would replace the input, the output or each other.
-  private static func checkApart(_ input: CommandInput, _ files: StreamFiles) throws {
-    var taken: [String: String] = [:]
-    for path in input.paths where path != "-" { taken[canonicalPath(path)] = "the input" }
-    if files.output != "-" { taken[canonicalPath(files.output)] = "the output" }
-    let others = [
-      ("--checkpoint-out", files.checkpointOut), ("--dead-letters", files.deadLetters),
-    ]
-    for (option, path) in others {
-      guard let path, !path.hasPrefix("/dev/") else { continue }
-      if let other = taken.updateValue(option, forKey: canonicalPath(path)) {
-        throw CommandFailure(
-          "\(option): expected a file of its own, found that of \(other): \(quoted(path))",
-          exitCode: 64)
-      }
-    }
-  }
-}
-
-/// The path without symbolic links, as far as it exists.
-private func canonicalPath(_ path: String) -> String {
-  if let whole = realpath(path, nil) {
-    defer { free(whole) }
-    return String(cString: whole)
-  }
-  guard let directory = realpath(parentDirectory(of: path), nil) else { return path }
-  defer { free(directory) }
-  return String(cString: directory) + "/" + (path.split(separator: "/").last ?? "")
 }
