@@ -38,8 +38,11 @@ package struct FeaturePattern: Sendable, Equatable {
         pattern.isGlob
         ? names.indices.filter { pattern.matches(names[$0]) } : columns[Name(pattern.text)] ?? []
       guard !fitting.isEmpty else {
+        // Of numbered columns, another number is another column and not a misspelt one.
+        let digits = pattern.text.filter(\.isNumber)
+        let alike = names.filter { $0.filter(\.isNumber) == digits }
         throw .matchesNothing(
-          pattern: pattern.text, nearest: nearestName(to: pattern.text, in: names), names: names)
+          pattern: pattern.text, nearest: nearestName(to: pattern.text, in: alike), names: names)
       }
       chosen += fitting.filter { taken.insert($0).inserted }
     }
@@ -60,14 +63,11 @@ extension [FeaturePattern] {
 
 /// The name in `names` that a misspelt `word` most likely means, if one is near enough.
 ///
-/// Near means a distance of at most a third of the word's length, and the same digits: `x2` is another name than `x1`
-/// and not a misspelt one.
+/// Near means a distance of at most a third of the word's length.
 package func nearestName(to word: String, in names: some Sequence<String>) -> String? {
   let limit = word.count / 3
-  let digits = word.filter(\.isNumber)
   var best: (name: String, distance: Int)?
-  for name in names
-  where abs(name.count - word.count) <= limit && name.filter(\.isNumber) == digits {
+  for name in names where abs(name.count - word.count) <= limit {
     let distance = editDistance(Array(word.lowercased()), Array(name.lowercased()))
     if distance <= limit, distance < best?.distance ?? .max {
       best = (name, distance)

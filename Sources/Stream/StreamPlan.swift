@@ -86,7 +86,10 @@ package struct StreamPlan: Sendable {
     configuration.cutsByTime = configuration.isLive
     source = definition.source.open
     sink = definition.sink.open
-    destination = "\(definition.sink.location.path ?? "") \(configuration.outputForm)"
+    // A column that is a feature no more means something else from there on.
+    let choice = configuration.keepsFormat ? configuration.decoder.choiceTexts : []
+    destination = ([definition.sink.location.path ?? "", configuration.outputForm] + choice)
+      .joined(separator: " ")
     if configuration.badRecords == .deadLetter {
       let options = definition.deadLetters
       deadLetters = { context throws(FileError) in

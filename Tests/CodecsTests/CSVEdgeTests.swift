@@ -172,7 +172,9 @@ import Testing
     #expect(
       fault == "expected a record after the header, which tells the columns of numbers, "
         + "found none; name the features (--features) to read a header alone")
-    #expect(try self.fault("a,b\n3\n") == fault)
+    #expect(
+      try self.fault("a,b\n3\n")
+        == "expected a record of 2 fields, as the header has, found the first with 1")
     #expect(try self.fault("a,b\n") { $0.features = [FeaturePattern("b")] } == nil)
   }
 
@@ -225,10 +227,10 @@ extension FormatReading {
   }
 
   @Test func `tabs and the width of floats are told by a file's name`() {
-    for name in ["x.tsv", "a.csv/X.TAB", "x.tsv.zst", "x.tsv.gz"] {
+    for name in ["x.tsv", "a.csv/X.TAB", "x.tsv.zst", "x.tsv.gz", "x.tsv.xz"] {
       #expect(values(name, .csv)[CSVSettings.delimiter] == 0x09)
     }
-    for name in ["x.csv", "tsv", "x.tsv.csv", "x.tsv.xz", "-"] {
+    for name in ["x.csv", "tsv", "x.tsv.csv", "x.tsv.7z", "-"] {
       #expect(values(name, .csv)[CSVSettings.delimiter] == UInt8(ascii: ","))
     }
     #expect(values("x.f64", .raw)[RawSettings.scalar] == .float64)

@@ -54,15 +54,16 @@ import Testing
   @Test func `a feature that matches nothing is refused with the nearest name`() throws {
     #expect(
       try openingFault("temp,humid\n1,2\n") { $0.features = [FeaturePattern("tmp")] }
-        == "expected a column that 'tmp' matches, found none; did you mean 'temp'?")
+        == "expected a column that 'tmp' matches, found none among 'temp', 'humid'; did you mean 'temp'?"
+    )
     #expect(
       try openingFault("temp,humid\n") { $0.features = [FeaturePattern("pressure")] }
-        == "expected a column that 'pressure' matches, found none")
+        == "expected a column that 'pressure' matches, found none among 'temp', 'humid'")
     #expect(
       try openingFault("1,2\n") {
         $0.settings[CSVSettings.header] = false
         $0.features = [FeaturePattern("f2")]
-      } == "expected a column that 'f2' matches, found none; did you mean 'f0'?")
+      } == "expected a column that 'f2' matches, found none among 'f0', 'f1'")
   }
 
   @Test func `two features of one name are refused, two other columns are not`() throws {

@@ -148,7 +148,8 @@ import Testing
     }
     #expect(
       typo?.description
-        == "expected a column that 'tmp' matches, found none; did you mean 'temp'?")
+        == "expected a column that 'tmp' matches, found none among 'id', 'year', 'age', 'name', 'temp', "
+        + "'gust', 'none'; did you mean 'temp'?")
     let all = #expect(throws: RecordFault.self) {
       try opening(.csv, input, options(["temp"], exclude: ["t*"]))
     }

@@ -75,7 +75,7 @@ import Testing
     let wrong = try FormatReading(.raw, input, Self.options(3, .float32, ["f3"]))
     #expect(
       wrong.outcome.openingFault?.description
-        == "expected a column that 'f3' matches, found none; did you mean 'f0'?")
+        == "expected a column that 'f3' matches, found none among 'f0', 'f1', 'f2'")
   }
 
   @Test func `4-byte floats may stay so or be widened`() throws {

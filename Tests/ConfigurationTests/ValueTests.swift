@@ -157,9 +157,9 @@ import Testing
       found == [
         "1:1: z: expected text, found nothing",
         "1:4: c: expected a whole number from 0 to 1, found 'x'",
-        "2:1: b: unknown key",
+        "2:1: b: unknown key; known here: a, c, z",
         "4:3: a.d: expected text, found a list",
-        "5:3: a.e: unknown key",
+        "5:3: a.e: unknown key; known here: d",
       ])
   }
 }

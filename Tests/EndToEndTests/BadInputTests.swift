@@ -51,7 +51,9 @@ import Testing
       says: "in.csv: record 2, byte 8: expected a closing quote, found the end of the stream"),
     Case(
       "features that match nothing", "temp,b\n1,2\n", options: ["--features", "tmp"],
-      says: "in.csv: expected a column that 'tmp' matches, found none; did you mean 'temp'?"),
+      says:
+        "in.csv: expected a column that 'tmp' matches, found none among 'temp', 'b'; did you mean 'temp'?"
+    ),
     Case(
       "no column of numbers", "a,b\nx,y\n",
       says: "in.csv: expected numbers in some column of the first records, found none"),

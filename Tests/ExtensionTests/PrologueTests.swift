@@ -34,7 +34,7 @@ struct PrologueTests {
         s:
           source: \(source ?? "{ shelf: { name: \(directory.path)/in, chunk: 4096 } }")
           format: \(format)
-          batch: { size: 50, max_delay: 10ms }
+          batch: { size: 50\(source == nil ? "" : ", max_delay: 10ms") }
           sink: \(sink)
           \(more)
       """.utf8)

@@ -151,12 +151,20 @@ import Testing
     #expect(nearestName(to: "abcdef", in: ["bacdfe"]) == "bacdfe")
   }
 
-  @Test func `names of one or two letters, and numbered ones, are other names and not misspelt`() {
+  @Test func `names of one or two letters are other names and not misspelt`() {
     #expect(nearestName(to: "c", in: ["a", "b"]) == nil)
     #expect(nearestName(to: "ab", in: ["ac"]) == nil)
     #expect(nearestName(to: "B", in: ["a", "b"]) == "b")
-    #expect(nearestName(to: "sensor12", in: ["sensor11", "sensor1"]) == nil)
-    #expect(nearestName(to: "senor12", in: ["sensor11", "sensor12"]) == "sensor12")
+  }
+
+  @Test func `another number is another column and not a misspelt one`() {
+    let names = ["sensor11", "sensor12"]
+    #expect(throws: FeatureError.matchesNothing(pattern: "sensor13", nearest: nil, names: names)) {
+      try FeaturePattern.select([FeaturePattern("sensor13")], from: names)
+    }
+    #expect(
+      throws: FeatureError.matchesNothing(pattern: "senor12", nearest: "sensor12", names: names)
+    ) { try FeaturePattern.select([FeaturePattern("senor12")], from: names) }
   }
 
   @Test func `of two names as near, the first is taken`() {

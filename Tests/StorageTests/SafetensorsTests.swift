@@ -103,7 +103,8 @@ struct SafetensorsTests {
 
   @Test func `headers that are no header are refused`() {
     #expect(refusal(file("")) == "header: expected a JSON object, found something else")
-    #expect(refusal(file("[]")) == "header: expected a JSON object, found something else")
+    #expect(
+      refusal(file("[]")) == "file: expected a safetensors file, found a file of another kind")
     let invalid = "header: expected valid JSON"
     for text in ["{", "{} x", "{\"a\":}", "{\"\n\":{}}", #"{"\ud83d":{}}"#] {
       #expect(refusal(file(text)) == invalid)

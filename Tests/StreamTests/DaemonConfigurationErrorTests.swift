@@ -47,7 +47,8 @@ private let wrongSettings = [
     "format: csv\nbatch: { max_delay: 10 }", "7:25", ".batch.max_delay",
     "expected a duration such as 10s, from 0ms to 1d, found '10'", "add a unit: \(durations)"),
   Wrong(
-    "format: csv\nbatch: { size: 4, min_size: 5 }\nnormalize: { mode: batch }", "7:33", ".batch.min_size",
+    "format: csv\nbatch: { size: 4, min_size: 5 }\nnormalize: { mode: batch }", "7:33",
+    ".batch.min_size",
     "expected at most the batch size 4, found 5"),
   Wrong("format: csv\nbatch: 256", "7:12", ".batch", "expected a mapping, found '256'"),
   Wrong(

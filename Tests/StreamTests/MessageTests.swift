@@ -35,12 +35,12 @@ import Testing
     }
   }
 
-  @Test func `an output of other features is another output`() {
-    var configuration = StreamConfiguration(name: "s", format: .csv)
-    let form = configuration.outputForm
-    configuration.decoder.features = [FeaturePattern("a")]
-    let chosen = configuration.outputForm
-    configuration.decoder.exclude = [FeaturePattern("b")]
-    #expect(Set([form, chosen, configuration.outputForm]).count == 3)
+  @Test func `an output of other features is another output of the daemon`() throws {
+    let lines = ["format: csv", "format: csv\nfeatures: [a]", "format: csv\nexclude: [b]"]
+    let destinations = try lines.map { lines in
+      StreamPlan(try onlyStream(oneStream(lines)), directory: "d", adopts: false).destination
+    }
+    #expect(Set(destinations).count == 3)
+    #expect(destinations[1].hasPrefix(destinations[0] + " "))
   }
 }

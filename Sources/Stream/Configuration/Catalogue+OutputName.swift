@@ -4,7 +4,7 @@ internal import Connectors
 
 extension Catalogue {
   /// The reasons why a file of output must not have its name: it tells another format, delimiter or compression than
-  /// the file would hold. What the user says of the output goes before its name.
+  /// the file would hold. A setting that the user gives goes before the name.
   ///
   /// - Parameters:
   ///   - path: the path of the output; nil if it is no file.

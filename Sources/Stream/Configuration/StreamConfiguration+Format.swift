@@ -22,7 +22,7 @@ extension StreamConfiguration {
     let written = outputFormat ?? format
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
     form += decoder.settings.texts(of: written.settings, with: .outputForm).map(\.text)
-    form += decoder.choiceTexts
+    if !keepsFormat { form += decoder.choiceTexts }
     return form.joined(separator: " ")
   }
 
