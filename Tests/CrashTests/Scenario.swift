@@ -47,7 +47,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
           source: { \(place) }
           format: \(format)
           features: ["f*"]
-          batch: { size: 64, max_delay: 1h }
+          batch: { size: 64\(source == .file ? "" : ", max_delay: 1h") }
           on_bad_record: \(badRecords)
           checkpoint: { every_batches: 30, interval: 1h, keep: 3 }
           compression: \(isCompressed ? "{ level: 1 }" : "off")

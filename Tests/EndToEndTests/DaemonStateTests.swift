@@ -17,7 +17,7 @@ import Testing
       source: \(source)
       format: csv
       features: [x]
-      batch: { size: 4, max_delay: 1h }
+      batch: { size: 4\(source.contains("file:") ? "" : ", max_delay: 1h") }
       checkpoint: { every_batches: 1, interval: 1h, keep: 3 }
       restart: { initial: 50ms, max: 200ms }
       compression: off
