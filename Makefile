@@ -18,7 +18,7 @@ SEED ?= 1
 
 # Packages that a bare Debian 12 with Swift lacks: our C libraries; g++ for C++ headers and the linker;
 # git to fetch packages; the shared libraries that Swift's own tools load (the last four).
-DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev libsimdjson-dev libxxhash-dev libzstd-dev pkg-config time zlib1g-dev \
+DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev libsimdjson-dev libxxhash-dev libyaml-dev libzstd-dev pkg-config time zlib1g-dev \
   zstd \
   libcurl4 libncurses6 libsqlite3-0 libxml2
 # Tests run the documents' commands, which use these.

@@ -35,13 +35,13 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CRawRows"),
     .target(name: "CArrowValues"),
@@ -60,7 +60,7 @@ let package = Package(
         "Records", "Configuration", "CZstd", "CLZ4", "CZlib", "CNumberText", "CRawRows",
         "CArrowValues",
       ]),
-    module("Configuration", ["Records", .product(name: "Yams", package: "Yams")]),
+    module("Configuration", ["Records", "CYAML"]),
     module("Connectors", ["Records", "Dataflow", "Storage", "Configuration", "CLinux"]),
     module(
       "Stream",

@@ -24,9 +24,10 @@ LIBRARIES = {
     "libsimdjson-dev": "Apache-2.0",
     "liblz4-dev": "BSD-2-Clause",
     "zlib1g-dev": "Zlib",
+    "libyaml-dev": "MIT",
 }
 RUNTIMES = {"libc6-dev": "LGPL-2.1-or-later", "libstdc++-12-dev": "GPL-3.0-or-later WITH GCC-exception-3.1"}
-LICENCES = {"flyingfox": "MIT", "yams": "MIT"}
+LICENCES: dict[str, str] = {}
 
 
 @dataclass

@@ -1,5 +1,3 @@
-internal import Yams
-
 /// Reads the YAML of a file into nodes, within bounds.
 struct YAMLReading {
   /// The most values of a file. A value counts each time that an alias refers to it.
@@ -24,7 +22,7 @@ struct YAMLReading {
       try errors.check()
       return []
     }
-    let node = convert(root, path: "", depth: 0)
+    let node = convert(root, path: "")
     switch node.content {
     case .mapping(let entries): return entries
     case .unusable: break
@@ -34,7 +32,7 @@ struct YAMLReading {
     return []
   }
 
-  private func compose(_ bytes: [UInt8]) throws(ConfigurationFailure) -> Node? {
+  private func compose(_ bytes: [UInt8]) throws(ConfigurationFailure) -> YAMLNode? {
     guard bytes.count <= ConfigurationDocument.greatestSize else {
       errors.report(
         "expected at most \(ConfigurationDocument.greatestSize) bytes, found \(bytes.count)",
@@ -49,12 +47,8 @@ struct YAMLReading {
       try errors.check()
       return nil
     }
-    if let mark = aliasInKey(of: text) {
-      errors.report("expected keys without aliases", path: "", at: mark)
-      try errors.check()
-    }
-    do {
-      return try Yams.compose(yaml: text, .basic, .default, .utf8)
+    do throws(YAMLFault) {
+      return try YAMLComposer.document(bytes, greatestDepth: Self.greatestDepth)
     } catch {
       report(error, in: text)
       try errors.check()
@@ -64,9 +58,9 @@ struct YAMLReading {
 
   /// A node with aliases resolved and variables substituted.
   private mutating func convert(
-    _ node: Node, path: String, depth: Int
+    _ node: YAMLNode, path: String
   ) -> ConfigurationNode {
-    let mark = mark(of: node)
+    let mark = node.mark
     let unusable = ConfigurationNode(content: .unusable, mark: mark)
     nodes += 1
     guard nodes <= Self.mostNodes else {
@@ -77,40 +71,30 @@ struct YAMLReading {
       }
       return unusable
     }
-    guard depth <= Self.greatestDepth else {
-      errors.report("expected at most \(Self.greatestDepth) levels", path: path, at: mark)
-      return unusable
-    }
-    switch node {
+    guard checkTag(node.tag, path: path, at: mark) else { return unusable }
+    switch node.content {
     case .scalar(let scalar):
       return convert(scalar, path: path, at: mark)
     case .sequence(let sequence):
-      guard checkTag(sequence.tag, path: path, at: mark) else { return unusable }
       var elements: [ConfigurationNode] = []
       for (index, element) in sequence.enumerated() {
-        elements.append(convert(element, path: "\(path)[\(index)]", depth: depth + 1))
+        elements.append(convert(element, path: "\(path)[\(index)]"))
       }
       return ConfigurationNode(content: .list(elements), mark: mark)
     case .mapping(let mapping):
-      guard checkTag(mapping.tag, path: path, at: mark) else { return unusable }
-      let entries = convert(mapping, path: path, depth: depth)
+      let entries = convert(mapping, path: path)
       return ConfigurationNode(content: .mapping(entries), mark: mark)
-    case .alias:
-      errors.report("expected a value, found an alias to nothing", path: path, at: mark)
-      return unusable
     }
   }
 
   private func convert(
-    _ scalar: Node.Scalar, path: String, at mark: SourceMark
+    _ scalar: YAMLNode.Scalar, path: String, at mark: SourceMark
   ) -> ConfigurationNode {
     let unusable = ConfigurationNode(content: .unusable, mark: mark)
-    guard checkTag(scalar.tag, path: path, at: mark) else { return unusable }
-    let isPlain = scalar.style == .plain || scalar.style == .any
     var converted = ConfigurationNode.Scalar(
-      text: scalar.string, written: scalar.string, isPlain: isPlain)
+      text: scalar.text, written: scalar.text, isPlain: scalar.isPlain)
     do {
-      if let text = try substituted(scalar.string, from: environment) {
+      if let text = try substituted(scalar.text, from: environment) {
         converted.text = text.value
         converted.isSubstituted = text.isSubstituted
       }
@@ -122,29 +106,29 @@ struct YAMLReading {
   }
 
   private mutating func convert(
-    _ mapping: Node.Mapping, path: String, depth: Int
+    _ mapping: [(key: YAMLNode, value: YAMLNode)], path: String
   ) -> [ConfigurationNode.Entry] {
     var entries: [ConfigurationNode.Entry] = []
     var merged: [ConfigurationNode.Entry] = []
     var places: [String: Int] = [:]
     for (keyNode, valueNode) in mapping {
-      let keyMark = mark(of: keyNode)
-      guard case .scalar(let key) = keyNode else {
+      let keyMark = keyNode.mark
+      guard case .scalar(let key) = keyNode.content else {
         errors.report("expected a name as the key", path: path, at: keyMark)
         continue
       }
-      if key.string == "<<", key.style == .plain {
-        merged += mergedEntries(valueNode, path: path, depth: depth)
+      if key.text == "<<", key.isPlain {
+        merged += mergedEntries(valueNode, path: path)
         continue
       }
-      let keyPath = path.isEmpty ? key.string : "\(path).\(key.string)"
-      let value = convert(valueNode, path: keyPath, depth: depth + 1)
-      guard places.updateValue(entries.count, forKey: key.string) == nil else {
+      let keyPath = path.isEmpty ? key.text : "\(path).\(key.text)"
+      let value = convert(valueNode, path: keyPath)
+      guard places.updateValue(entries.count, forKey: key.text) == nil else {
         errors.report("expected the key once, found it again", path: keyPath, at: keyMark)
         continue
       }
       entries.append(
-        ConfigurationNode.Entry(key: key.string, mark: keyMark, value: value))
+        ConfigurationNode.Entry(key: key.text, mark: keyMark, value: value))
     }
     // Keys of the mapping itself override merged ones, and earlier mappings override later ones.
     for entry in merged where places.updateValue(entries.count, forKey: entry.key) == nil {
@@ -155,10 +139,10 @@ struct YAMLReading {
 
   /// The entries of the mapping, or list of mappings, at a `<<`.
   private mutating func mergedEntries(
-    _ node: Node, path: String, depth: Int
+    _ node: YAMLNode, path: String
   ) -> [ConfigurationNode.Entry] {
-    let mark = mark(of: node)
-    let converted = convert(node, path: path, depth: depth + 1)
+    let mark = node.mark
+    let converted = convert(node, path: path)
     let parts: [ConfigurationNode] =
       if case .list(let elements) = converted.content { elements } else { [converted] }
     var entries: [ConfigurationNode.Entry] = []
@@ -174,14 +158,9 @@ struct YAMLReading {
     return entries
   }
 
-  private func checkTag(_ tag: Tag, path: String, at mark: SourceMark) -> Bool {
-    let standard = "tag:yaml.org,2002:"
-    guard tag != .implicit, !tag.description.hasPrefix(standard) else { return true }
-    errors.report("expected no tag, found \(quoted(tag.description))", path: path, at: mark)
+  private func checkTag(_ tag: String?, path: String, at mark: SourceMark) -> Bool {
+    guard let tag, !tag.hasPrefix("tag:yaml.org,2002:") else { return true }
+    errors.report("expected no tag, found \(quoted(tag))", path: path, at: mark)
     return false
-  }
-
-  private func mark(of node: Node) -> SourceMark {
-    node.mark.map { SourceMark(line: $0.line, column: $0.column) } ?? .start
   }
 }

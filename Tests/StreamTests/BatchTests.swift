@@ -21,7 +21,9 @@ import Testing
 
   @Test func `batches that precede a bad record are emitted before it ends the stream`() throws {
     var ingest = try IngestStage(
-      IngestContext(csvConfiguration(), metrics: StreamMetrics(), inbox: RequestInbox()),
+      IngestContext(
+        csvConfiguration(), metrics: StreamMetrics(), inbox: RequestInbox(),
+        clock: ManualClock().clock),
       source: PieceSource(numbered(10) + Array("k,x\n".utf8), piece: .max, isLive: false))
     var sizes: [Int] = []
     #expect(throws: StreamError.self) {

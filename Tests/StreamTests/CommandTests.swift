@@ -94,7 +94,7 @@ import Testing
       try IngestStage(
         IngestContext(
           csvConfiguration { $0.decoder.features = [FeaturePattern("x")] },
-          metrics: StreamMetrics(), inbox: inbox),
+          metrics: StreamMetrics(), inbox: inbox, clock: ManualClock().clock),
         source: PieceSource(Array(text.utf8), piece: .max, isLive: true))
     }
     var stage = stage()

@@ -305,8 +305,8 @@ private let wrongFiles = [
     file: "a: { b: ${C} }", "1:10", "", "not YAML: while parsing a flow mapping",
     "put quotes around a value with '${' within { } or [ ]"),
   Wrong(
-    file: "state_directory: s\nstreams: {}\nstreams: {}", "2:1", "",
-    "expected each key once in a mapping, found 'streams' more than once"),
+    file: "state_directory: s\nstreams: {}\nstreams: {}", "3:1", "streams",
+    "expected the key once, found it again"),
   Wrong(file: "- a", "1:1", "", "expected a mapping, found a list"),
 ]
 

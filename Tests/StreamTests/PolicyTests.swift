@@ -172,7 +172,8 @@ import Testing
       $0.badRecords = .deadLetter
     }
     var ingest = try IngestStage(
-      IngestContext(configuration, metrics: StreamMetrics(), inbox: RequestInbox()),
+      IngestContext(
+        configuration, metrics: StreamMetrics(), inbox: RequestInbox(), clock: ManualClock().clock),
       source: PieceSource(Array(text.utf8), piece: .max, isLive: false))
     var sizes: [Int] = []
     while try ingest.step(.resume, emit: { sizes.append($0.byteCount) }) != .finished {}

@@ -269,7 +269,8 @@ import Testing
         form: stream.configuration.inputForm, done: OpaqueBytes())
       var ingest = try IngestStage(
         IngestContext(
-          stream.configuration, cursor: input, metrics: StreamMetrics(), inbox: RequestInbox()),
+          stream.configuration, cursor: input, metrics: StreamMetrics(), inbox: RequestInbox(),
+          clock: ManualClock().clock),
         source: try FileSource(file, cursor: input))
       do {
         while try ingest.step(.resume, emit: { _ in }) != .finished {}

@@ -33,7 +33,7 @@ struct IngestContext: Sendable {
   init(
     _ configuration: StreamConfiguration, cursor: InputCursor? = nil,
     schedule: CheckpointSchedule? = nil, metrics: StreamMetrics, inbox: RequestInbox,
-    knownFeatures: KnownFeatures? = nil, clock: Clock = .system,
+    knownFeatures: KnownFeatures? = nil, clock: Clock,
     warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(StreamError) {
     self.configuration = configuration

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import Operators
 internal import Records
 internal import State
@@ -74,11 +73,6 @@ struct Inspect: ParsableCommand {
   }
 
   private func count(_ value: Double?) -> String { grouped(Int(value ?? 0)) }
-}
-
-/// A number with six significant digits, as `%g` writes it.
-func short(_ value: Double) -> String {
-  String(format: "%.6g", value)
 }
 
 /// Rows as a table: the first column is left-aligned, the others right-aligned.

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import ControlPlane
 internal import Dataflow
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Records
 internal import Stream
