@@ -44,7 +44,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity online-check equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity online-check promise-check equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -242,6 +242,9 @@ recipes: .venv-recipes/ready ## Run the recipes of docs/CHECKPOINTS.md with each
 
 online-check: build .venv-online/ready ## Train a linear model online on our features, beside River's scalers.
 	.venv-online/bin/python Tests/Online/online.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
+
+promise-check: build .venv-online/ready ## Measure mean and deviation of the defaults on made streams of full length.
+	.venv-online/bin/python Tests/Promise/promise.py --evenkeel $(EVENKEEL)
 
 page: build ## Test the live page in Chromium and the metrics with promtool; take docs/images of a daemon on the sample.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))

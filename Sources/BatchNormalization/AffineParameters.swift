@@ -1,4 +1,6 @@
-/// γ and β, one pair per feature; all finite, both of the same length.
+internal import Records
+
+/// γ and β, one pair per feature; none above `FeatureColumns.greatest` in size, both of the same length.
 package struct AffineParameters: Sendable, Equatable {
   /// γ.
   package let weight: [Double]
@@ -12,13 +14,17 @@ package struct AffineParameters: Sendable, Equatable {
   }
 
   /// - Throws: `NormalizationError.featureCount` when the lengths differ, `.element` for an element
-  ///   that is not finite.
+  ///   that is not finite, or too great.
   package init(weight: [Double], bias: [Double]) throws(NormalizationError) {
     guard weight.count == bias.count else {
       throw .featureCount(of: "bias", expected: weight.count, found: bias.count)
     }
-    try requireElements(of: "weight", weight, expected: "a finite number") { $0.isFinite }
-    try requireElements(of: "bias", bias, expected: "a finite number") { $0.isFinite }
+    let greatest = FeatureColumns.greatest
+    for (name, elements) in [("weight", weight), ("bias", bias)] {
+      try requireElements(
+        of: name, elements, expected: "a number of at most \(greatest) in size"
+      ) { abs($0) <= greatest }
+    }
     self.weight = weight
     self.bias = bias
   }

@@ -77,11 +77,11 @@ package struct BatchPlan: Sendable {
     features[feature].isVetoed = true
   }
 
-  /// Checks that every value of the records stays finite in the columns and in the output.
+  /// Checks that every value of the records fits the columns and the output.
   ///
   /// Every step of a transform is monotone, in its rounding too, so the extremes bound all values.
   ///
-  /// - Throws: `NormalizationError.overflow` for the first feature with a value that does not.
+  /// - Throws: `NormalizationError.unfit` with the records that have a value that does not.
   package func validate(
     _ summary: borrowing BatchSummary, _ columns: FeatureColumns, _ records: Range<Int>,
     _ schema: FeatureSchema, outputPrecision: Precision
@@ -90,23 +90,35 @@ package struct BatchPlan: Sendable {
     if case .float64 = columns.values, outputPrecision == .float64 {
       limit = .greatestFiniteMagnitude
     }
+    var unfit: [Int: UnfitValue] = [:]
     for j in features.indices {
       guard let transform = features[j].transform else { continue }
       if transform.isWithin(limit, summary.features[j].extent) { continue }
       // The bounds may exceed the limit though no value does.
       let exact = columns.statistics(of: j, in: records, withMoments: false)
-      guard transform.isWithin(limit, exact.extent) else {
-        throw .overflow(feature: schema.names[j], quantity: .output)
+      if transform.isWithin(limit, exact.extent) { continue }
+      for record in records where unfit[record] == nil {
+        let x = columns[record: record, feature: j]
+        let y = x.isNaN ? transform.fill : transform(x)
+        if y.isNaN && x.isNaN || abs(y) <= limit { continue }
+        unfit[record] = UnfitValue(
+          record: record, feature: schema.names[j], value: x, limit: limit)
       }
     }
     for cold in cold where settings.warmUp.emission == .prefix || settings.warmUp.emission == .hold
     {
       let count = cold.start.moments.weight + Double(summary.features[cold.feature].presentCount)
       let reach = min(settings.clip ?? .infinity, count.squareRoot())
-      if abs(cold.weight) * reach + abs(cold.bias) <= limit { continue }
-      guard columns.prefixExtent(of: cold, settings, in: records) <= limit else {
-        throw .overflow(feature: schema.names[cold.feature], quantity: .output)
+      if settings.parts == .both, abs(cold.weight) * reach + abs(cold.bias) <= limit { continue }
+      for record in columns.unfitPrefixes(of: cold, settings, in: records, limit: limit)
+      where unfit[record] == nil {
+        unfit[record] = UnfitValue(
+          record: record, feature: schema.names[cold.feature],
+          value: columns[record: record, feature: cold.feature], limit: limit)
       }
+    }
+    guard unfit.isEmpty else {
+      throw .unfit(unfit.values.sorted { $0.record < $1.record })
     }
   }
 }

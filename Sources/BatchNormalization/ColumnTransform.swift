@@ -13,25 +13,38 @@ struct ColumnTransform: Equatable {
   var renormScale: Double?
   var renormShift: Double?
 
-  /// y = γ · (x − μ̂) / σ̂ + β, with |x̂| limited by `clip`. If σ̂ is 0, y = β for every x.
+  /// y = γ · (x − μ̂) / σ̂ + β, with the distance of x from μ̂ limited to `clip` times σ̂. If σ̂ is 0, y = β for every x.
+  /// Without centring, μ̂ is not subtracted; without scaling, nothing is divided, and a σ̂ of 0 means nothing.
   ///
   /// Source: Ioffe & Szegedy 2015, "Batch Normalization", algorithm 1.
+  ///
+  /// - Parameter origin: the number that was subtracted from `mean` and is subtracted from every x.
   init(
-    mean: Double, variance: Double, weight: Double, bias: Double, settings: NormalizationSettings
+    mean: Double, variance: Double, weight: Double, bias: Double, settings: NormalizationSettings,
+    origin: Double = 0
   ) {
     let deviation = settings.deviation(ofVariance: variance)
-    center = mean
+    let isCentred = settings.parts != .scale
+    center = isCentred ? mean : -origin
     shift = bias
-    fill = settings.imputesMissing ? bias : .nan
-    guard deviation > 0 else {
-      scale = 0
-      return
-    }
-    scale = weight / deviation
-    if let clip = settings.clip {
-      low = -clip * deviation
-      high = clip * deviation
-    }
+    scale = settings.parts == .center ? weight : deviation > 0 ? weight / deviation : 0
+    fill = settings.imputesMissing ? isCentred ? bias : (mean + origin) * scale + bias : .nan
+    guard deviation > 0, let clip = settings.clip else { return }
+    let middle = isCentred ? 0 : mean + origin
+    low = middle - clip * deviation
+    high = middle + clip * deviation
+  }
+
+  /// x = (y − β) / γ · σ + μ, without a limit. The scale of the transform must not be 0.
+  init(
+    undoing mean: Double, variance: Double, weight: Double, bias: Double,
+    settings: NormalizationSettings
+  ) {
+    center = bias
+    shift = settings.parts == .scale ? 0 : mean
+    let deviation = settings.parts == .center ? 1 : settings.deviation(ofVariance: variance)
+    scale = deviation / weight
+    fill = settings.imputesMissing ? mean : .nan
   }
 
   /// y = γ · ((x − μ_B) / σ_B · r + d) + β, with |x̂| (the bracket) limited by `clip`. If σ is 0, y = β for

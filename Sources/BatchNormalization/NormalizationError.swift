@@ -11,6 +11,10 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case element(of: String, index: Int, expected: String, found: String)
   /// A quantity of that feature that is too large to represent.
   case overflow(feature: String, quantity: Quantity)
+  /// Values whose y does not fit the output, at most one a record; in the order of the records.
+  case unfit([UnfitValue])
+  /// A transform that cannot be undone. `feature` is nil if the settings are the reason.
+  case notInvertible(feature: String?, reason: String)
   /// The time since the batch before, which a half-life in seconds needs.
   case elapsedSeconds(found: Double?)
   /// Moments of unknown weight that the first batch would replace.
@@ -24,7 +28,6 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
     case runningVariance = "running variance"
     case scale = "scale"
     case shift = "shift"
-    case output = "normalised value"
   }
 
   package var description: String {
@@ -37,6 +40,11 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
       "features: expected \(listed(names)), found no such name"
     case .overflow(let feature, let quantity):
       "feature '\(feature)': the \(quantity.rawValue) overflows"
+    case .notInvertible(let feature, let reason):
+      "inverse: expected "
+        + (feature.map { "a transform of feature \(quoted($0)) that can be undone, found " } ?? "")
+        + reason
+    case .unfit(let values): values.first?.description ?? ""
     case .elapsedSeconds(let found):
       "half_life.seconds: expected the time since the batch before in seconds, found "
         + (found.map(\.description) ?? "none")
@@ -46,4 +54,26 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
         + "the moments with --frozen, or count batches with --preset pytorch or keras"
     }
   }
+}
+
+/// A value whose y does not fit the width of the output.
+package struct UnfitValue: Sendable, Equatable, CustomStringConvertible {
+  /// The index of its record in the block.
+  package let record: Int
+  package let feature: String
+  /// x; NaN if it is missing.
+  package let value: Double
+  /// The greatest |y|.
+  package let limit: Double
+
+  package var expected: String {
+    "a normalised value of at most \(limit) in size in feature \(quoted(feature))"
+  }
+
+  package var found: String {
+    "a greater one, from \(value.isNaN ? "a missing value" : "\(value)"); "
+      + "clip or precision: float64 keeps it in range"
+  }
+
+  package var description: String { "expected \(expected), found \(found)" }
 }

@@ -1,3 +1,5 @@
+internal import State
+
 /// How moments are estimated and which of them normalise a batch; the defaults are those of
 /// docs/SEMANTICS.md.
 ///
@@ -22,7 +24,11 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var varianceFloor: Double?
   /// Modes `batch` and `renorm`: a batch with fewer records is normalised by the running moments.
   package var minBatchSize = 2
-  /// Whether a missing value becomes x̂ = 0, that is y = β.
+  /// The parts of the transform that are done.
+  package var parts = TransformParts.both
+  /// Whether x is made of y, by frozen moments in mode `running`.
+  package var isInverse = false
+  /// Whether a missing value is taken as the mean: x̂ = 0, that is y = β.
   package var imputesMissing = false
   /// Mode `renorm`: the bounds of r and d.
   package var renormMaxScale = 3.0
@@ -46,7 +52,8 @@ package struct NormalizationSettings: Sendable, Equatable {
       momentum = .cumulative
       epsilon = .absolute(0)
     case .online:
-      updateFirst = true
+      // In warm-up for ever: each value is normalised by all values up to it, however they are cut into batches.
+      warmUp.records = StateColumn.countLimit
       clip = 5
       return
     }
@@ -67,6 +74,16 @@ package enum NormalizationPreset: String, Sendable, CaseIterable {
   case sklearn
   /// Features of a model that learns from each record as it comes.
   case online
+}
+
+/// The parts of the transform that are done.
+package enum TransformParts: Sendable, Equatable {
+  /// x̂ = (x − μ) / σ.
+  case both
+  /// x̂ = x − μ.
+  case center
+  /// x̂ = x / σ.
+  case scale
 }
 
 /// ε, which keeps the denominator of x̂ away from 0.

@@ -17,13 +17,16 @@ package struct Normalizer: Sendable {
   private var openPrefixes: [Int: PrefixMoments] = [:]
 
   /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
-  /// - Throws: `NormalizationError.uncounted` for moments that the first batch would replace.
+  /// - Throws: `NormalizationError.uncounted` for moments that the first batch would replace, `.notInvertible` for an
+  ///   inverse that does not exist.
   package init(
     settings: NormalizationSettings, state: borrowing StateTable
   ) throws(NormalizationError) {
     self.settings = settings
     schema = state.features
     columns = NormalizerColumns(in: state)
+    try columns.requireSizes(state)
+    try columns.requireInvertible(state, settings)
     try columns.requireCounts(state, settings)
   }
 
@@ -41,10 +44,11 @@ package struct Normalizer: Sendable {
 
   /// Uses other settings from the next batch on.
   ///
-  /// - Throws: `NormalizationError.uncounted` as `init`; the old ones stay then.
+  /// - Throws: as `init`; the old ones stay then.
   package mutating func replaceSettings(
     _ replacement: NormalizationSettings, in state: borrowing StateTable
   ) throws(NormalizationError) {
+    try columns.requireInvertible(state, replacement)
     try columns.requireCounts(state, replacement)
     settings = replacement
   }
@@ -212,6 +216,10 @@ extension Normalizer {
     update: MomentUpdate?, weight: Double, bias: Double
   ) -> ColumnTransform {
     var (mean, variance) = running
+    if settings.isInverse {
+      return ColumnTransform(
+        undoing: mean, variance: variance, weight: weight, bias: bias, settings: settings)
+    }
     switch basis {
     case .running:
       break

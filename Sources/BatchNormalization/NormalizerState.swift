@@ -117,6 +117,56 @@ extension NormalizerColumns {
   }
 }
 
+extension NormalizerColumns {
+  /// Refuses numbers of a file that are too great to compute with.
+  ///
+  /// No variance of values up to the greatest is above twice its square; rounding has room.
+  ///
+  /// - Throws: `NormalizationError.element` for the first one.
+  func requireSizes(_ state: borrowing StateTable) throws(NormalizationError) {
+    let greatest = FeatureColumns.greatest
+    for (name, column) in [("weight", weight), ("bias", bias), ("running_mean", mean)] {
+      try requireElements(
+        of: name, state[column], expected: "a number of at most \(greatest) in size"
+      ) { abs($0) <= greatest }
+    }
+    let limit = 4 * greatest * greatest
+    try requireElements(
+      of: "running_var", state[variance], expected: "a variance of at most \(limit)"
+    ) { $0 <= limit }
+  }
+
+  /// Refuses an inverse that does not exist.
+  ///
+  /// - Throws: `NormalizationError.notInvertible` for the first feature that nothing was learned of, or with a scale
+  ///   of 0.
+  func requireInvertible(
+    _ state: borrowing StateTable, _ settings: NormalizationSettings
+  ) throws(NormalizationError) {
+    guard settings.isInverse else { return }
+    guard settings.isFrozen, settings.mode == .running else {
+      throw .notInvertible(feature: nil, reason: "frozen moments in mode running")
+    }
+    let running = RunningMoments(state, self)
+    let weight = state[self.weight]
+    for (j, name) in state.features.names.enumerated() {
+      let isLearned =
+        running.batches[j] > 0 || running.weight[j] > 0 || running.mean[j] != 0
+        || running.variance[j] != 1
+      guard isLearned else {
+        throw .notInvertible(
+          feature: name, reason: "no moments; give a checkpoint (--checkpoint-in)")
+      }
+      let deviation =
+        settings.parts == .center ? 1 : settings.deviation(ofVariance: running.variance[j])
+      guard deviation > 0, weight[j] != 0 else {
+        throw .notInvertible(
+          feature: name, reason: "a scale of 0, by which every value becomes β; exclude it")
+      }
+    }
+  }
+}
+
 extension StateRows {
   /// An average as a mean, weighted by the values that went into it.
   fileprivate func average(of column: String, weight: String, _ row: Int) -> Moments {

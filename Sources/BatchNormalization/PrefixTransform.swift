@@ -66,14 +66,15 @@ extension FeatureColumns {
     return prefix.moments
   }
 
-  /// The greatest |y| that `applyPrefix` would give.
-  func prefixExtent(
-    of cold: ColdFeature, _ settings: NormalizationSettings, in records: Range<Int>
-  ) -> Double {
+  /// The records of which `applyPrefix` would give a y above `limit` in size.
+  func unfitPrefixes(
+    of cold: ColdFeature, _ settings: NormalizationSettings, in records: Range<Int>, limit: Double
+  ) -> [Int] {
     var prefix = Prefix(cold, settings)
-    return records.reduce(0) { greatest, record in
-      let y = prefix.next(self[record: record, feature: cold.feature])
-      return y.isNaN ? greatest : max(greatest, abs(y))
+    return records.filter { record in
+      let x = self[record: record, feature: cold.feature]
+      let y = prefix.next(x)
+      return !(y.isNaN && x.isNaN || abs(y) <= limit)
     }
   }
 
@@ -107,11 +108,12 @@ private struct Prefix {
 
   /// y of the next value.
   mutating func next(_ x: Double) -> Double {
-    guard !x.isNaN else { return settings.imputesMissing ? bias : x }
-    moments.append(x)
+    if x.isNaN, !settings.imputesMissing { return x }
+    if !x.isNaN { moments.append(x) }
     let transform = ColumnTransform(
       mean: moments.moments.mean, variance: moments.moments.biasedVariance, weight: weight,
-      bias: bias, settings: settings)
+      bias: bias, settings: settings, origin: moments.origin)
+    guard !x.isNaN else { return transform.fill }
     let distance = x - moments.origin
     let deviation = distance - transform.center
     if deviation < transform.low || deviation > transform.high { clipped += 1 }

@@ -44,7 +44,9 @@ const char *read_other(const CsvPlan &plan, const char *begin, const char *end, 
   const char *after = field_end(begin, end, plan.delimiter);
   if (*after == '"') return nullptr;
   if (*after == '\n' && after > begin && after[-1] == '\r') --after;
-  if (number_text_parse(begin, after, value) == after && std::isfinite(*value)) return after;
+  if (number_text_parse(begin, after, value) == after && std::fabs(*value) <= plan.greatest) {
+    return after;
+  }
   *value = std::numeric_limits<double>::quiet_NaN();
   return plan.allows_missing && is_missing(plan, begin, after) ? after : nullptr;
 }

@@ -170,7 +170,8 @@ struct JsonRecordReader {
       if (!number.empty()) {
         // The quotes belong to the text between the values, in the template too.
         slots.back() = Template::Slot{start + 1, end - 1, feature};
-        return emit(feature, JSON_NUMBER, start + 1, end - 1, quoted_value);
+        const bool is_valid = std::fabs(quoted_value) <= limits.greatest;
+        return emit(feature, is_valid ? JSON_NUMBER : JSON_INVALID, start + 1, end - 1, quoted_value);
       }
     }
     if (kind != Scalar::number) {
@@ -180,7 +181,7 @@ struct JsonRecordReader {
     // Not by simdjson: version 3.0.1 misreads `0.` and numbers of more than 19 digits.
     double value = 0;
     number_text_parse(text.data(), text.data() + text.size(), &value);
-    if (value - value == 0) {
+    if (std::fabs(value) <= limits.greatest) {
       emit(feature, JSON_NUMBER, start, end, value);
     } else {
       emit(feature, JSON_INVALID, start, end);
@@ -331,7 +332,7 @@ RowsRead json_rows_read(const JsonRecordReader *reader, const char *begin, const
   const char *cursor = begin;
   while (!writer.is_full() && cursor < limit) {
     writer.start();
-    const char *const after = reader->likely.read(cursor, limit, end, allows_null, writer);
+    const char *const after = reader->likely.read(cursor, limit, end, allows_null, reader->limits.greatest, writer);
     if (after == nullptr || size_t(after - cursor) > most_bytes) break;
     writer.commit(after);
     cursor = after;

@@ -11,6 +11,7 @@
 #include "PlainNumber.h"
 #include "RowTarget.h"
 
+#include <cmath>
 #include <limits>
 
 namespace json {
@@ -36,7 +37,7 @@ class Template {
   // the value of each feature; null is NaN. Returns the position after the line end, or NULL if the line does not
   // match the template.
   const char *read(const char *begin, const char *limit, const char *end, bool allows_null,
-                   number_text::RowWriter &writer) const {
+                   double greatest, number_text::RowWriter &writer) const {
     const char *cursor = begin;
     uint32_t kept = 0;
     for (const Slot &slot : slots_) {
@@ -49,7 +50,7 @@ class Template {
         continue;
       }
       double value = 0;
-      const char *after = read_number(cursor, limit, end, allows_null, &value);
+      const char *after = read_number(cursor, limit, end, allows_null, greatest, &value);
       if (after == nullptr) return nullptr;
       writer.take(slot.feature, value, cursor, after);
       cursor = after;
@@ -89,7 +90,7 @@ class Template {
   }
 
   static const char *read_number(const char *cursor, const char *limit, const char *end,
-                                 bool allows_null, double *value) {
+                                 bool allows_null, double greatest, double *value) {
     if (size_t(end - cursor) >= number_text::plain_number_reach) {
       const char *const digits = cursor + (*cursor == '-');
       const char *const after = number_text::parse_plain(cursor, value);
@@ -104,7 +105,7 @@ class Template {
     }
     if (!is_number(text)) return nullptr;
     number_text_parse(text.data(), text.data() + text.size(), value);
-    return *value - *value == 0 ? cursor + text.size() : nullptr;
+    return std::fabs(*value) <= greatest ? cursor + text.size() : nullptr;
   }
 
   // Skips a scalar that is no feature. Leaves a string with a backslash to the walk.

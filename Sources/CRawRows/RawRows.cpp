@@ -70,13 +70,15 @@ INLINED void for_each_square(const RawShape &shape, Square square, Single single
 template <class Read, class Stored>
 RawFindings read(const RawShape &shape, const char *rows, Stored *values) {
   values += shape.first_record;
-  constexpr Read infinity = std::numeric_limits<Read>::infinity();
+  const Read greatest = shape.greatest < std::numeric_limits<Read>::max()
+                            ? static_cast<Read>(shape.greatest)
+                            : std::numeric_limits<Read>::max();
   constexpr Read nan = std::numeric_limits<Read>::quiet_NaN();
   const auto place = [&](size_t row, size_t feature) {
     return rows + row * shape.row_bytes + shape.columns[feature] * sizeof(Read);
   };
-  auto infinite = Four<Read>{} != Four<Read>{};
-  auto missing = infinite;
+  auto invalid = Four<Read>{} != Four<Read>{};
+  auto missing = invalid;
   RawFindings found = {false, false};
   for_each_square(
       shape,
@@ -84,10 +86,10 @@ RawFindings read(const RawShape &shape, const char *rows, Stored *values) {
         Four<Read> lines[4];
         for (size_t i = 0; i < 4; ++i) {
           lines[i] = load<Read>(place(row + i, feature));
-          const auto is_infinite = (lines[i] == infinity) | (lines[i] == -infinity);
-          infinite |= is_infinite;
+          const auto is_invalid = (lines[i] > greatest) | (lines[i] < -greatest);
+          invalid |= is_invalid;
           missing |= lines[i] != lines[i];
-          lines[i] = is_infinite ? Four<Read>{} + nan : lines[i];
+          lines[i] = is_invalid ? Four<Read>{} + nan : lines[i];
         }
         transpose<Read>(lines);
         for (size_t i = 0; i < 4; ++i) {
@@ -98,13 +100,13 @@ RawFindings read(const RawShape &shape, const char *rows, Stored *values) {
       [&](size_t row, size_t feature) {
         Read value;
         std::memcpy(&value, place(row, feature), sizeof(value));
-        const bool is_infinite = std::isinf(value);
-        found.has_infinite |= is_infinite;
+        const bool is_invalid = std::fabs(value) > greatest;
+        found.has_invalid |= is_invalid;
         found.has_missing |= std::isnan(value);
-        values[feature * shape.stride + row] = static_cast<Stored>(is_infinite ? nan : value);
+        values[feature * shape.stride + row] = static_cast<Stored>(is_invalid ? nan : value);
       });
   for (int i = 0; i < 4; ++i) {
-    found.has_infinite |= infinite[i] != 0;
+    found.has_invalid |= invalid[i] != 0;
     found.has_missing |= missing[i] != 0;
   }
   return found;

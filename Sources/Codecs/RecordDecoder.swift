@@ -22,6 +22,16 @@ package protocol RecordDecoder: Sendable {
 
   /// Checks what can only be checked at the end of the stream.
   func finish() throws(RecordFault)
+
+  /// Finds records in a block that decoders with the same options have filled, so that they can be taken out.
+  ///
+  /// - Parameter records: indices of records of which every value was read; they ascend.
+  /// - Returns: nil if records of this format cannot be taken out. A bad one then stops its stream.
+  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]?
+}
+
+extension RecordDecoder {
+  package func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? { nil }
 }
 
 /// The bytes of the stream that were read and not consumed.

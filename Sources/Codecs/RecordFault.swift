@@ -12,6 +12,14 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
     self.found = found
   }
 
+  /// A finite number that no column holds.
+  init(tooGreat found: String, feature: String) {
+    self.init(
+      expected:
+        "a number of at most \(FeatureColumns.greatest) in size in feature '\(feature)'",
+      found: "\(found); on_invalid: missing takes such numbers as missing")
+  }
+
   /// The same fault, for a record at an offset of the window.
   func at(_ offset: Int) -> RecordFault {
     var fault = self

@@ -25,8 +25,9 @@ package enum RecordSettings {
 
   package static let onInvalid = Setting<InvalidPolicy>(
     "on_invalid", .choice, default: .reject, option: .value("on-invalid", "policy"),
-    help: "An infinity, or text that is no number, makes its record a bad one (`reject`) or counts "
-      + "as `missing`.")
+    help:
+      "An infinity, a number above 1e100 in size, or text that is no number, makes its record a bad "
+      + "one (`reject`) or counts as `missing`.")
 
   package static let precision = Setting<Precision>(
     "output.precision", .choice, default: .float32, option: .value("precision", "width"),

@@ -5,6 +5,7 @@ package import State
 /// The operator that normalises. `Normalizer` does the arithmetic.
 package struct Normalize: BatchOperator {
   private var normalizer: Normalizer
+  private var watch = FeatureWatch()
 
   package var settings: NormalizationSettings { normalizer.settings }
 
@@ -25,7 +26,7 @@ package struct Normalize: BatchOperator {
       UpdateKind(
         "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
       UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
-    ], metrics: NormalizeMetrics.all)
+    ], metrics: NormalizeMetrics.all, events: [FeatureWatch.begun, FeatureWatch.ended])
 
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
@@ -48,6 +49,9 @@ package struct Normalize: BatchOperator {
     _ events: inout [OperatorEvent]
   ) {
     normalizer.commit(summary, plan, &state)
+    guard plan.updatesMoments else { return }
+    watch.look(
+      at: state, normalizer.columns, epsilon: normalizer.settings.absoluteEpsilon, &events)
   }
 
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {

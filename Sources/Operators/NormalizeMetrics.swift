@@ -22,7 +22,10 @@ enum NormalizeMetrics {
     FeatureMetric("missing", heading: "missing", isCount: true, help: "Missing values.") {
       $0.state[count: "evenkeel.values.missing"].map(Double.init)
     },
-    FeatureMetric("clipped", isCount: true, help: "Values that `clip` limited.") {
+    FeatureMetric(
+      "clipped", heading: "clipped", series: "evenkeel_feature_clipped_total", isCount: true,
+      help: "Values that `clip` limited."
+    ) {
       $0.state[count: "evenkeel.values.clipped"].map(Double.init)
     },
     FeatureMetric(

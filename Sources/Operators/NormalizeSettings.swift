@@ -9,7 +9,8 @@ package enum NormalizeSettings {
     [
       mode, updateFirst, preset, halfLifeRecords, halfLifeSeconds, momentum, epsilonRelative,
       epsilon,
-      estimator, variance, biasCorrection, warmUpRecords, warmUpEmission, frozen, clip,
+      estimator, variance, biasCorrection, centerOnly, scaleOnly, inverse, warmUpRecords,
+      warmUpEmission, frozen, clip,
       varianceFloor,
       renormMaxScale, renormMaxShift,
     ],
@@ -30,6 +31,27 @@ package enum NormalizeSettings {
             SettingViolation(
               variance, expected: .other(estimator, is: VarianceEstimator.batchNorm.rawValue),
               found: "total, the variance of all values"))
+        }
+        return found
+      },
+      SettingRule { values in
+        var found: [SettingViolation] = []
+        for only in [centerOnly, scaleOnly] where values[only] && values[mode] == .renorm {
+          found.append(
+            SettingViolation(
+              only,
+              expected: .said(
+                "expected mode running or batch, found \(values[mode].rawValue)"), found: ""))
+        }
+        if values[inverse], values[mode] != .running || !values[frozen] {
+          found.append(
+            SettingViolation(
+              inverse, expected: .said("expected frozen moments in mode running"), found: ""))
+        }
+        if values[centerOnly], values[scaleOnly] {
+          found.append(
+            SettingViolation(
+              scaleOnly, expected: .absence(beside: centerOnly, "true"), found: "true"))
         }
         return found
       },
@@ -101,6 +123,25 @@ package enum NormalizeSettings {
     "bias_correction", .bool, default: defaults.biasCorrection,
     option: .value("bias-correction", "true|false"),
     help: "Whether early batches have more weight, so that the initial values have no effect.")
+
+  package static let centerOnly = Setting(
+    "center_only", .bool, default: false,
+    option: .flag("center-only", help: "Subtract the mean, and divide by nothing."),
+    help: "Whether to subtract the mean and divide by nothing: y = γ (x − μ) + β.")
+
+  package static let scaleOnly = Setting(
+    "scale_only", .bool, default: false,
+    option: .flag("scale-only", help: "Divide by the deviation, and subtract no mean."),
+    help: "Whether to divide by the deviation and subtract no mean: y = γ x / σ + β.")
+
+  package static let inverse = Setting(
+    "inverse", .bool, default: false,
+    option: .flag(
+      "inverse",
+      help: "Make x of y, by the frozen moments of a checkpoint. Limits of `clip` are not undone."),
+    help:
+      "Whether to make x of y, by frozen moments in mode `running`. Limits of `clip` are not undone."
+  )
 
   package static let warmUpRecords = Setting(
     "warm_up.records", .integer(in: 0...StateColumn.countLimit), default: defaults.warmUp.records,
@@ -212,6 +253,10 @@ extension NormalizationSettings {
     estimator = values[NormalizeSettings.estimator]
     variance = values[NormalizeSettings.variance]
     biasCorrection = values[NormalizeSettings.biasCorrection]
+    parts =
+      values[NormalizeSettings.centerOnly]
+      ? .center : values[NormalizeSettings.scaleOnly] ? .scale : .both
+    isInverse = values[NormalizeSettings.inverse]
     warmUp.records = values[NormalizeSettings.warmUpRecords]
     warmUp.emission = values[NormalizeSettings.warmUpEmission]
     isFrozen = values[NormalizeSettings.frozen]

@@ -30,3 +30,38 @@ package struct PayloadOffset: Sendable, Equatable {
     self.items = items
   }
 }
+
+extension PayloadOffset: Comparable {
+  package static func < (one: PayloadOffset, other: PayloadOffset) -> Bool {
+    (one.bytes, one.items) < (other.bytes, other.items)
+  }
+}
+
+/// A record of a block, and its part of the payload.
+package struct RecordPart: Sendable {
+  /// Its index in the block.
+  package var record: Int
+  /// Empty if the payload has no part of a record.
+  package var payload: Range<PayloadOffset>
+  /// The record as it was read, with its line end; empty if it is not known any more.
+  package var bytes: [UInt8]
+
+  package init(record: Int, payload: Range<PayloadOffset>, bytes: [UInt8]) {
+    self.record = record
+    self.payload = payload
+    self.bytes = bytes
+  }
+}
+
+extension BlockOffset {
+  /// The same position after the removal of records, which ascend.
+  package func without(_ removed: [RecordPart]) -> BlockOffset {
+    var offset = self
+    for each in removed where each.record < records {
+      offset.records -= 1
+      offset.payload.bytes -= each.payload.upperBound.bytes - each.payload.lowerBound.bytes
+      offset.payload.items -= each.payload.upperBound.items - each.payload.lowerBound.items
+    }
+    return offset
+  }
+}

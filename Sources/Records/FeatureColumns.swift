@@ -1,8 +1,11 @@
 /// The values of a mini-batch, column by column: one column for each feature, one row for each record.
 ///
-/// A missing value is NaN. There are no infinities. The value of feature `j` in record `i` is at `values[j * capacity
-/// + i]`.
+/// A missing value is NaN. No |value| is above `greatest`. The value of feature `j` in record `i` is at `values[j *
+/// capacity + i]`.
 package struct FeatureColumns: Sendable {
+  /// The greatest |x| of a value. A greater one is invalid input: the moments of values up to here cannot overflow.
+  package static let greatest = 1e100
+
   /// Column-major values, with the width of the input: Double for text, the width of the floats for raw input.
   package enum Values: Sendable {
     case float32([Float])

@@ -155,6 +155,30 @@ package struct RecordBlock: Sendable {
     return compact
   }
 
+  /// Removes records from wherever they are. Those after them keep their batches.
+  ///
+  /// - Parameter removed: the records and their parts of the payload; they ascend.
+  package mutating func remove(_ removed: [RecordPart]) {
+    var rest = RecordBlock(
+      columns: FeatureColumns(
+        featureCount: columns.featureCount, capacity: columns.capacity,
+        precision: columns.precision), payload: type(of: payload).init(), position: position)
+    var start = BlockOffset()
+    for each in removed {
+      rest.append(
+        self, start..<BlockOffset(records: each.record, payload: each.payload.lowerBound))
+      start = BlockOffset(records: each.record + 1, payload: each.payload.upperBound)
+    }
+    rest.append(self, start..<end)
+    rest.cuts = cuts.map { cut in
+      let end = cut.end.without(removed)
+      return Cut(
+        end: end, records: cut.records - (cut.end.records - end.records), position: cut.position)
+    }
+    rest.seams = seams.map { $0.without(removed) }
+    self = rest
+  }
+
   /// Moves the open mini-batch to an empty block of the stream.
   package mutating func moveTail(to other: inout RecordBlock) {
     other.append(self, tailStart..<end)

@@ -37,8 +37,9 @@ extension Checkpoint {
     _ names: [String], _ configuration: StreamConfiguration
   ) throws(StreamError) -> Bool {
     var compared = self
-    // The limit is told to those who apply the moments; it moves none.
+    // They are told to those who apply the moments; they move none.
     compared.settings["clip"] = nil
+    compared.settings["parts"] = nil
     if configuration.normalization.isFrozen {
       // Frozen moments do not depend on the settings for updates.
       compared.settings = compared.settings.filter {
@@ -100,7 +101,9 @@ extension NormalizationSettings {
       }
     return settings
   }
-  static let transformSettingNames = ["epsilon", "epsilon.relative", "variance_floor", "clip"]
+  static let transformSettingNames = [
+    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts",
+  ]
 
   /// The settings for applying moments, which folding needs.
   var transformSettings: [String: String] {
@@ -111,6 +114,11 @@ extension NormalizationSettings {
       }
     if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }
     if let clip { settings["clip"] = "\(clip)" }
+    switch parts {
+    case .both: break
+    case .center: settings["parts"] = "center"
+    case .scale: settings["parts"] = "scale"
+    }
     return settings
   }
 }

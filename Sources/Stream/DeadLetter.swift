@@ -8,7 +8,8 @@ struct DeadLetter {
     /// The file or the connection; nil if the stream has only one.
     var split: String?
     var record: Int
-    var byteOffset: Int
+    /// Absent if it is not known any more.
+    var byteOffset: Int?
     var expected: String
     var found: String
     /// The record as text, if it is UTF-8. Otherwise `base64` contains it.

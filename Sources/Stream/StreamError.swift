@@ -6,8 +6,8 @@ package import Storage
 /// The reason why a stream stopped: one line for the user, and an exit code.
 package enum StreamError: Error, CustomStringConvertible {
   /// A record that cannot be read. Records count from 1. The offset, from 0, is that of the record's first byte in
-  /// the decompressed stream.
-  case badRecord(stream: String, record: Int, byteOffset: Int, fault: RecordFault)
+  /// the decompressed stream; nil if it is not known any more.
+  case badRecord(stream: String, record: Int, byteOffset: Int?, fault: RecordFault)
   /// Input that cannot be decompressed, or that the decoder refuses as a whole.
   case badInput(stream: String, InputFault)
   /// Input that has changed since the checkpoint was taken, so that the stream cannot resume.
@@ -74,14 +74,13 @@ package enum StreamError: Error, CustomStringConvertible {
     guard case .badRecord(let stream, let record, let byteOffset, let fault) = self else {
       return description
     }
-    return "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): "
-      + "expected \(fault.expected)"
+    return "\(stream): \(recordPlace(record, byteOffset)): expected \(fault.expected)"
   }
 
   package var description: String {
     switch self {
     case .badRecord(let stream, let record, let byteOffset, let fault):
-      "\(stream): record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
+      "\(stream): \(recordPlace(record, byteOffset)): \(fault)"
     case .badInput(let stream, let fault): "\(stream): \(fault)"
     case .inputChanged(let stream, let gap):
       "\(stream): the input has changed since the checkpoint was taken: \(gap)"
@@ -107,6 +106,11 @@ package enum StreamError: Error, CustomStringConvertible {
       "\(stream): interrupted after \(grouped(records)) records; no output was made"
     }
   }
+}
+
+/// The place of a record in messages.
+func recordPlace(_ record: Int, _ byteOffset: Int?) -> String {
+  "record \(grouped(record))" + (byteOffset.map { ", byte \(grouped($0))" } ?? "")
 }
 
 /// A count with its digits in groups of three, as in 40 233.

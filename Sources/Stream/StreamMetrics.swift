@@ -89,7 +89,10 @@ package final class StreamMetrics: Sendable {
 
   func count(_ event: StreamEvent) {
     switch event {
-    case .badRecord: badRecordCount.add(1, ordering: .relaxed)
+    case .badRecord(let record):
+      badRecordCount.add(1, ordering: .relaxed)
+      // It is no longer on its way.
+      if record.wasRead { ingestedRecordCount.subtract(1, ordering: .relaxed) }
     case .opened, .applied: break
     case .raised(let event): raised.withLock { $0[event.kind.name, default: 0] += 1 }
     }

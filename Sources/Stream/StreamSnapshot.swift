@@ -1,6 +1,6 @@
 package import BatchNormalization
 internal import Dataflow
-internal import Operators
+package import Operators
 package import Records
 
 /// A snapshot of the state of a running stream. The stage writes it; any thread may read it.
@@ -35,6 +35,14 @@ package final class StreamSnapshot: @unchecked Sendable {
 
   /// The metrics of every feature after the last batch. Before the first batch, those of the checkpoint, or none.
   package var features: [FeatureStatus] { shown.map(FeatureStatus.all) ?? [] }
+
+  /// The warnings about the features.
+  package func warnings(_ occasion: FeatureWarning.Occasion) -> [FeatureWarning] {
+    shown?.warnings(occasion) ?? []
+  }
+
+  /// Those of a stream that goes on, in words.
+  package var featureWarnings: [String] { warnings(.underWay).map(\.description) }
 
   private var shown: OperatorChain? { lock.withLock { operators } }
 }

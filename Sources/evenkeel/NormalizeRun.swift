@@ -29,6 +29,7 @@ final class NormalizeRun {
     block(handled)
     let outcome = Outcome()
     let leftOut = LeftOutRecords()
+    let warned = WarnedFeatures()
     let start = DispatchTime.now()
     let stream = try StreamRun(
       configuration, files: files, threads: threads,
@@ -38,6 +39,7 @@ final class NormalizeRun {
           if let text = opening.choiceText { note("\(name): \(text)", format: logFormat) }
           if let text = opening.warning { warn("\(name): \(text)", format: logFormat) }
         case .raised(let event) where event.kind.level >= .warning:
+          warned.note(event.feature)
           warn(event.description, format: logFormat)
         case .badRecord(let record): leftOut.note(record)
         case .raised, .applied: break
@@ -65,6 +67,9 @@ final class NormalizeRun {
       warn(summary, format: logFormat)
     }
     if let failure = outcome.failure { throw failure }
+    for warning in stream.snapshot.warnings(.atEnd) where !warned.contains(warning.feature) {
+      warn("\(configuration.name): \(warning)", format: logFormat)
+    }
     if writesSummary {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
       writeToStandardError(jsonText(Summary(stream, seconds: seconds)) + "\n")
@@ -97,11 +102,19 @@ final class NormalizeRun {
     var seconds: Double
     var features: [String]
     var leftOut: [FeatureChoice.LeftOut]
+    /// The numbers of values that `clip` limited, of features that have any.
+    var clipped: [String: Int]
+    var warnings: [String]
 
     init(_ stream: StreamRun, seconds: Double) {
       let metrics = stream.metrics
       features = stream.snapshot.opening?.schema.names ?? []
       leftOut = stream.snapshot.opening?.choice?.leftOut ?? []
+      clipped = [:]
+      for feature in stream.snapshot.features {
+        if let count = feature["clipped"], count > 0 { clipped[feature.name] = Int(count) }
+      }
+      warnings = stream.snapshot.warnings(.atEnd).map(\.description)
       records = metrics.records
       batches = metrics.batches
       bytesIn = metrics.bytesIn
@@ -133,6 +146,20 @@ private final class LeftOutRecords: @unchecked Sendable {
     return "\(stream): left out \(grouped(count)) bad \(count == 1 ? "record" : "records")"
       + (deadLetters.map { ", kept in \($0)" } ?? "") + "; the first: \(first)"
   }
+}
+
+/// The features that were warned of while the stream ran.
+private final class WarnedFeatures: @unchecked Sendable {
+  // @unchecked because `names` is only touched with `lock` held.
+  private let lock = Lock()
+  private var names: Set<String> = []
+
+  func note(_ feature: String?) {
+    guard let feature else { return }
+    _ = lock.withLock { names.insert(feature) }
+  }
+
+  func contains(_ feature: String) -> Bool { lock.withLock { names.contains(feature) } }
 }
 
 /// How a run ended, passed from the flow to the main thread.

@@ -47,6 +47,11 @@ private struct ScikitLearnGolden: Decodable {
     var runningMean: [Double]
     var runningVariance: [Double]
     var transformed: GoldenColumns
+    /// The outputs without scaling, and without centring.
+    var centred: GoldenColumns
+    var scaled: GoldenColumns
+    /// The outputs in rational arithmetic, rounded once.
+    var exact: GoldenColumns
   }
   var batches: [GoldenColumns]
   var steps: [Step]
@@ -130,8 +135,34 @@ private struct ScikitLearnGolden: Decodable {
     expectAgreement(normalizer.state.running.mean, step.runningMean, 1e-12)
     expectAgreement(normalizer.state.running.variance, step.runningVariance, 1e-12)
     for j in 0..<4 {
+      // A mean of 1e6 can only be kept to half its last place, by scikit-learn too.
+      let rounding = step.runningMean[j].ulp / step.runningVariance[j].squareRoot()
       expectAgreement(
-        transformed[j], values(step.transformed)[j], 1e-9, scale: 1, "batch \(k), feature \(j)")
+        transformed[j], values(step.transformed)[j], 1e-12 + rounding, scale: 1,
+        "batch \(k), feature \(j)")
+      expectAgreement(
+        transformed[j], values(step.exact)[j], 1e-12 + rounding / 2, scale: 1,
+        "batch \(k), feature \(j)")
+    }
+  }
+}
+
+@Test func `Scikit-learn gives the same outputs if it only centres or only scales`() throws {
+  let golden = try golden("scikit_learn", as: ScikitLearnGolden.self)
+  for (parts, expected) in [
+    (TransformParts.center, \ScikitLearnGolden.Step.centred), (.scale, \.scaled),
+  ] {
+    var settings = NormalizationSettings(preset: .sklearn)
+    settings.parts = parts
+    var normalizer = try makeNormalizer(features: 4, settings)
+    for (k, step) in golden.steps.enumerated() {
+      let found = try normalizer.normalized(values(golden.batches[k]))
+      for j in 0..<4 {
+        let rounding = parts == .center ? step.runningMean[j].ulp : 0
+        expectAgreement(
+          found[j], values(step[keyPath: expected])[j], 1e-12 + rounding, scale: 1,
+          "\(parts), batch \(k), feature \(j)")
+      }
     }
   }
 }

@@ -1,17 +1,32 @@
 import Records
+import State
 import Testing
 
 @testable import BatchNormalization
 
 private struct Overflow: CustomTestStringConvertible {
-  var quantity: NormalizationError.Quantity
+  /// The quantity that overflows; nil if values do not fit the output.
+  var quantity: NormalizationError.Quantity?
+  /// The records and values that do not fit the output.
+  var unfit: [Int: Double] = [:]
   /// Batches of feature `bad`; the last one is to be refused.
   var batches: [[Double]]
   var weight = 1.0
   var precision = Precision.float64
   var prepare: @Sendable (inout NormalizationSettings) -> Void = { _ in }
 
-  var testDescription: String { "\(quantity), \(batches)" }
+  var testDescription: String { "\(error)" }
+
+  var error: NormalizationError {
+    let limit =
+      precision == .float32
+      ? Double(Float.greatestFiniteMagnitude) : Double.greatestFiniteMagnitude
+    return quantity.map { .overflow(feature: "bad", quantity: $0) }
+      ?? .unfit(
+        unfit.sorted { $0.key < $1.key }.map {
+          UnfitValue(record: $0.key, feature: "bad", value: $0.value, limit: limit)
+        })
+  }
 }
 
 private let overflows = [
@@ -26,13 +41,13 @@ private let overflows = [
     $0.estimator = .total
     $0.mode = .batch
   },
-  Overflow(quantity: .scale, batches: [[2, 2]], weight: 1e308) { $0.mode = .batch },
-  Overflow(quantity: .shift, batches: [[99, 101]], weight: 1e308) { $0.mode = .renorm },
-  Overflow(quantity: .output, batches: [[-1, 5, 5, 5, 5]], weight: 3e38, precision: .float32) {
-    $0.mode = .batch
+  Overflow(
+    unfit: [0: -1], batches: [[-1, 5, 5, 5, 5]], weight: 3e38, precision: .float32
+  ) { $0.mode = .batch },
+  Overflow(unfit: [1: .infinity], batches: [[1, .infinity]]) { $0.isFrozen = true },
+  Overflow(unfit: [1: 1e39, 2: -1e40], batches: [[1, 1e39, -1e40]], precision: .float32) {
+    $0.isFrozen = true
   },
-  Overflow(quantity: .output, batches: [[1, .infinity]]) { $0.isFrozen = true },
-  Overflow(quantity: .output, batches: [[1, 1e39]], precision: .float32) { $0.isFrozen = true },
 ]
 
 @Test(arguments: overflows)
@@ -51,7 +66,7 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
   let column = try #require(overflow.batches.last)
   var batch = makeBatch([good(column.count), column, good(column.count)])
   let bits = batch.bits
-  #expect(throws: NormalizationError.overflow(feature: "bad", quantity: overflow.quantity)) {
+  #expect(throws: overflow.error) {
     try normalizer.normalize(&batch)
   }
   #expect(normalizer.state == state)
@@ -76,9 +91,11 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
   try normalizer.replaceParameters(AffineParameters(weight: [1, 3e38], bias: [0, 0]))
   var batch = makeBatch([[9, 9], [2, 2]])
   let (bits, state) = (batch.bits, normalizer.state)
-  #expect(throws: NormalizationError.overflow(feature: "f1", quantity: .output)) {
-    try normalizer.normalizeHeld(&batch)
-  }
+  let error = #expect(throws: NormalizationError.self) { try normalizer.normalizeHeld(&batch) }
+  #expect(
+    error?.description
+      == "expected a normalised value of at most 3.4028234663852886e+38 in size in feature 'f1', "
+      + "found a greater one, from 2.0; clip or precision: float64 keeps it in range")
   #expect(batch.bits == bits)
   #expect(normalizer.state == state)
 }
@@ -88,9 +105,47 @@ private func `A batch that overflows is refused and leaves no trace`(overflow: O
   settings.imputesMissing = true
   var normalizer = try makeNormalizer(settings, precision: .float32)
   try normalizer.replaceParameters(AffineParameters(weight: [1], bias: [1e39]))
-  #expect(throws: NormalizationError.overflow(feature: "f0", quantity: .output)) {
+  let error = #expect(throws: NormalizationError.self) {
     try normalizer.normalized([[.nan, .nan]])
   }
+  #expect(error?.description.contains("found a greater one, from a missing value") == true)
+}
+
+/// The defaults, every preset, and each mode, over values of the greatest size.
+@Test func `Moments of values of the greatest size do not overflow`() throws {
+  let greatest = FeatureColumns.greatest
+  var all = NormalizationPreset.allCases.map { NormalizationSettings(preset: $0) }
+  for mode in NormalizationMode.allCases {
+    all.append(NormalizationSettings())
+    all[all.count - 1].mode = mode
+  }
+  for settings in all {
+    for batch in [[greatest], [greatest, -greatest], [greatest, -greatest, .nan, 0]] {
+      var normalizer = try makeNormalizer(settings)
+      for sign in [1.0, -1, 1, 1, -1] {
+        _ = try normalizer.normalized([batch.map { sign * $0 }])
+        try normalizer.state.validate()
+      }
+    }
+  }
+}
+
+@Test func `moments above the greatest size are refused`() throws {
+  for (column, value) in [("running_mean", -1.1e100), ("running_var", 5e200), ("weight", 1e101)] {
+    var state = try freshState(["x"])
+    state[real: column] = [value]
+    let error = #expect(throws: NormalizationError.self) { try makeNormalizer(state: state) }
+    #expect(error?.description.hasPrefix("\(column)[0]: expected a ") == true)
+  }
+}
+
+@Test func `γ and β above the greatest size are refused`() throws {
+  try #expect(AffineParameters(weight: [-1e100], bias: [1e100]).weight == [-1e100])
+  let error = #expect(throws: NormalizationError.self) {
+    try AffineParameters(weight: [1], bias: [1.1e100])
+  }
+  #expect(
+    error?.description == "bias[0]: expected a number of at most 1e+100 in size, found 1.1e+100")
 }
 
 @Test func `A batch of other features is refused`() throws {

@@ -205,7 +205,7 @@ private func kept(
   expectRefusal(state)
   #expect(
     throws: NormalizationError.element(
-      of: "bias", index: 1, expected: "a finite number", found: "nan")
+      of: "bias", index: 1, expected: "a number of at most 1e+100 in size", found: "nan")
   ) {
     try AffineParameters(weight: [1, 1], bias: [0, .nan])
   }

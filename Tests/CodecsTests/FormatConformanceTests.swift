@@ -56,7 +56,7 @@ import Testing
         let value = Double(bitPattern: random.next())
         // The first record has all features, because the decoder chooses the features by it.
         if row == 0 { return random.fraction(upTo: 99, over: 4) }
-        return value.isFinite ? value : .nan
+        return abs(value) <= FeatureColumns.greatest ? value : .nan
       }
     }
   }

@@ -118,7 +118,7 @@ struct NDJSONDecoderTests {
     let spellings = [
       "0", "-0", "0.1", "9007199254740993", "123456789012345678901234567890", "1e-400", "5e-324",
       // simdjson 3.0.1 itself reads these two wrongly or not at all.
-      "0.123456789012345678901234567890", "1e00000000000000000000001", "1.7976931348623157e308",
+      "0.123456789012345678901234567890", "1e00000000000000000000001", "1e100", "-1e100",
     ]
     for spelling in spellings {
       let reading = try NDJSONReading("{\"a\":\(spelling) }")

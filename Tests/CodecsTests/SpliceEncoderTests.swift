@@ -137,7 +137,7 @@ import Testing
       for _ in 0..<20 {
         let fields = ["a", "b"].map { _ in
           let number = Double(bitPattern: random.next())
-          let text = number.isFinite ? "\(number)" : "NA"
+          let text = abs(number) <= FeatureColumns.greatest ? "\(number)" : "NA"
           return Bool.random(using: &random) ? "\"\(text)\"" : " " + text
         }
         csv += "\(fields[0]),\"\(random.next())\n\",\(fields[1])\r\n"

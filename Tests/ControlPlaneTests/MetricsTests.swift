@@ -25,9 +25,11 @@ import Testing
       "evenkeel_stream_records_in_flight", "evenkeel_stream_idle_seconds",
       "evenkeel_stream_checkpoint_age_seconds", "evenkeel_stream_batch_latency_seconds",
       "evenkeel_stream_batch_size_records", "evenkeel_feature_mean", "evenkeel_feature_stddev",
-      "evenkeel_feature_missing_ratio", "evenkeel_feature_drift", "process_resident_memory_bytes",
+      "evenkeel_feature_missing_ratio", "evenkeel_feature_drift",
+      "evenkeel_feature_clipped_total", "process_resident_memory_bytes",
       "process_open_fds", "process_start_time_seconds", "process_cpu_seconds_total",
     ] { #expect(families[name] != nil, "\(name)") }
+    #expect(families["evenkeel_feature_clipped_total"]?.type == "counter")
     let drift = try #require(families["evenkeel_feature_drift"])
     #expect(drift.samples.map(\.value) == [1.5, 1.5])
     #expect(drift.samples[1].labels == ["stream": "a", "feature": "y"])

@@ -62,8 +62,9 @@ import Testing
       options: ["--on-missing", "reject"],
       says: "in.csv: record 2, byte 8: expected a value of feature 'a', found a missing one, ''"),
     Case(
-      "a batch that overflows", "a\n1e308\n-1e308\n", options: ["--mode", "batch"],
-      says: "in.csv: records 1 to 2: "),
+      "an absurd number", "a\n1\n1e308\n",
+      says: "in.csv: record 2, byte 4: expected a number of at most 1e+100 in size in feature 'a', "
+        + "found '1e308'; on_invalid: missing takes such numbers as missing"),
     Case(
       "an unknown checkpoint", "a\n1\n", options: ["--checkpoint-in", "none.safetensors"],
       exitCode: 66, says: "cannot open none.safetensors: No such file or directory"),

@@ -78,8 +78,11 @@ import Testing
     let finished = try place.evenkeel(
       "normalize", weather, "-o", "out.csv", "--features", Self.features, "--json-summary")
     #expect(finished.exitCode == 0)
+    let told = finished.errors.split(separator: "\n")
     let summary = try #require(
-      JSONSerialization.jsonObject(with: Data(finished.errors.utf8)) as? [String: Any])
+      JSONSerialization.jsonObject(with: Data((told.last ?? "").utf8)) as? [String: Any])
+    // Four fifths of its values are missing; nothing else is to be warned of.
+    #expect(told.count == 2 && told[0].contains("feature 'wind_gust': "), "\(finished.errors)")
     #expect(summary["records"] as? Int == 26_115)
     #expect(summary["batches"] as? Int == 103)
     #expect(summary["bad_records"] as? Int == 0)

@@ -7,8 +7,10 @@ NIST's reference data sets. Tests/Oracles/make_river_golden.py makes River's.
 Seeded and single-threaded: the same versions give the same files.
 """
 
+import decimal
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -131,19 +133,44 @@ def keras_golden():
     })
 
 
+def standardised_exactly(seen, batch):
+    """The values of a batch by the moments of all values seen, in rational arithmetic, rounded once."""
+    decimal.getcontext().prec = 60
+    result = []
+    for values, column in zip(seen, batch.T):
+        mean = sum(values) / len(values)
+        variance = sum((x - mean) ** 2 for x in values) / len(values)
+        deviation = (decimal.Decimal(variance.numerator) / variance.denominator).sqrt()
+        distances = [None if np.isnan(x) else Fraction(float(x)) - mean for x in column]
+        result.append([
+            None if d is None else float(decimal.Decimal(d.numerator) / d.denominator / deviation)
+            for d in distances
+        ])
+    return result
+
+
 def scikit_learn():
     data = [b.astype(np.float64) for b in batches(4, [1e6, -5.0, 0.0, 7.0], [2.0, 30.0, 0.5, 1.0])]
     random = np.random.default_rng(5)
     for batch in data:
         batch[:, 2][random.random(len(batch)) < 0.3] = np.nan
     scaler = StandardScaler()
+    centring = StandardScaler(with_std=False)
+    scaling = StandardScaler(with_mean=False)
     steps = []
+    seen = [[] for _ in range(FEATURES)]
     for batch in data:
-        scaler.partial_fit(batch)
+        for each in [scaler, centring, scaling]:
+            each.partial_fit(batch)
+        for values, column in zip(seen, batch.T):
+            values += [Fraction(float(x)) for x in column if not np.isnan(x)]
         steps.append({
             "values": [int(n) for n in np.broadcast_to(scaler.n_samples_seen_, FEATURES)],
             "runningMean": vector(scaler.mean_), "runningVariance": vector(scaler.var_),
             "transformed": columns(scaler.transform(batch)),
+            "centred": columns(centring.transform(batch)),
+            "scaled": columns(scaling.transform(batch)),
+            "exact": standardised_exactly(seen, batch),
         })
     write("scikit_learn", {"batches": [columns(b) for b in data], "steps": steps})
 

@@ -184,10 +184,12 @@ import Testing
       "expected a zstd frame, found other bytes")
   }
 
-  @Test func `a batch that overflows fails with its records and its feature`() throws {
+  @Test func `an absurd number fails with its record, its feature and what to do`() throws {
     try expectFailure(
-      stream(Self.good + "a,1e308\nb,-1e308\nc,1e308\n"), exitCode: 65,
-      "test: records 201 to 203: feature 'x': the mean of the batch overflows")
+      stream(Self.good + "a,1\nb,-1e308\nc,1e308\n"), exitCode: 65,
+      "expected a number of at most 1e+100 in size in feature 'x', found '-1e308'; "
+        + "on_invalid: missing takes such numbers as missing"
+    ) { configuration, _ in configuration.badRecords = .fail }
   }
 
   @Test func `an empty CSV file fails without a header line`() throws {

@@ -216,8 +216,8 @@ private let outputNames: [(String, String, String, String?)] = [
       ])
     #expect(
       texts("online") == [
-        "update_first true", "half_life.records 1700", "epsilon.relative 1e-5",
-        "estimator total", "bias_correction true", "warm_up.records 32", "clip 5",
+        "update_first false", "half_life.records 1700", "epsilon.relative 1e-5",
+        "estimator total", "bias_correction true", "warm_up.records 9007199254740992", "clip 5",
       ])
   }
 

@@ -43,6 +43,7 @@ typedef struct CsvPlan {
   const size_t *_Nullable token_lengths;
   size_t token_count;
   size_t record_bytes;  // the longest record, line end included
+  double greatest;      // the greatest valid |value|
 } CsvPlan;
 
 // The columns that take the values: feature j of record i goes to values[j * stride + first_record + i], NaN if it is
@@ -66,7 +67,7 @@ typedef struct RowsRead {
 // Reads plain records from `begin` on. Stops when the target is full, when no whole record is left
 // before `end`, or before a record that is not plain. The caller reads that one. A plain record has none of these:
 // - a quote, or blanks around a number;
-// - a value that is no number;
+// - a value that is no number, or above the greatest one;
 // - more or fewer fields than columns;
 // - a blank line, if there are two columns or more;
 // - more than `record_bytes` bytes.
@@ -99,6 +100,7 @@ typedef struct JsonLimits {
   size_t depth;
   size_t members;
   bool allows_not_finite;  // NaN, Infinity and -Infinity, which count as invalid values
+  double greatest;         // the greatest valid |value|
   bool quoted_numbers;     // a string of digits in the place of a feature is a number
 } JsonLimits;
 
@@ -153,7 +155,7 @@ JsonLeaf json_leaves_get(const JsonLeaves *_Nonnull leaves, size_t index);
 
 // The kind of the value that was found at the path of a feature.
 typedef enum JsonValueKind {
-  JSON_NUMBER,     // a finite number
+  JSON_NUMBER,     // a valid number
   JSON_NULL,
   JSON_INVALID,    // any other value, or a number beyond the range of a double
   JSON_MISPLACED,  // another value than the object or vector that the path needs

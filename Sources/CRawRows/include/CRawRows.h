@@ -20,16 +20,18 @@ typedef struct RawShape {
   size_t first_record;
   // The distance between two columns of the batch, in values.
   size_t stride;
+  // The greatest valid |value|.
+  double greatest;
 } RawShape;
 
 // Tells which special values a read has met.
 typedef struct RawFindings {
-  bool has_infinite;
+  bool has_invalid;
   bool has_missing;
 } RawFindings;
 
 // Reads the features of all rows. Row i of feature j goes to values[j * stride + first_record + i].
-// An infinity becomes NaN.
+// An infinity, or a value above the greatest one, is invalid and becomes NaN.
 RawFindings raw_rows_read_floats(RawShape shape, const void *_Nonnull rows, float *_Nonnull values);
 RawFindings raw_rows_read_floats_as_doubles(RawShape shape, const void *_Nonnull rows,
                                             double *_Nonnull values);

@@ -168,6 +168,17 @@ struct CSVDecoder: RecordDecoder {
 
   func finish() throws(RecordFault) {}
 
+  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
+    var scanner = self
+    scanner.scanner = CSVRecordScanner(delimiter: options.settings[CSVSettings.delimiter])
+    return block.textParts(of: records) { text, start in
+      text.withUnsafeBufferPointer { bytes in
+        let found = try? scanner.peek(InputWindow(bytes: bytes, isLast: true), at: start)
+        return found.flatMap { $0 }.map { start..<$0.end }
+      }
+    }
+  }
+
   private func read(
     _ base: UnsafePointer<UInt8>, _ start: Int, _ record: CSVRecordScanner.Record,
     into columns: inout FeatureColumns, _ text: inout SplicedText

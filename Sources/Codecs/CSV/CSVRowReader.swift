@@ -47,7 +47,7 @@ struct CSVRowReader: Sendable {
             allows_missing: allowsMissing,
             tokens: tokens.assumingMemoryBound(to: CChar.self).baseAddress,
             token_lengths: lengths.baseAddress, token_count: lengths.count,
-            record_bytes: recordBytes)
+            record_bytes: recordBytes, greatest: FeatureColumns.greatest)
           return withUnsafePointer(to: plan) { plan in
             rows.append(bytes, to: &columns, &text, limit: limit) {
               csv_rows_read(plan, $0, $1, $2)

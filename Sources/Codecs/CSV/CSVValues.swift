@@ -52,7 +52,7 @@ struct CSVValues: Sendable {
     // The common case: a number that starts here and ends at a delimiter.
     if areNumbersPlain, let (number, after) = NumberText.parse(base + start, base + end) {
       let next = after - base
-      if next == end || base[next] == fields.delimiter, number.isFinite {
+      if next == end || base[next] == fields.delimiter, abs(number) <= FeatureColumns.greatest {
         return Value(number: number, start: start, end: next, next: next)
       }
     }
@@ -67,10 +67,13 @@ struct CSVValues: Sendable {
     let token = trimmed(base, field.start, field.end)
     var value = Value(number: .nan, start: token.start, end: token.end, next: field.next)
     if !isMissing(base, token.start, token.end) {
-      if let number = number(base + token.start, base + token.end), !number.isInfinite {
+      let number = number(base + token.start, base + token.end) ?? .infinity
+      if number.isNaN || abs(number) <= FeatureColumns.greatest {
         value.number = number
       } else if onInvalid == .reject {
-        throw fault(base, token.start, token.end, name())
+        throw number.isFinite
+          ? RecordFault(tooGreat: quote(base, token.start, token.end), feature: name())
+          : fault(base, token.start, token.end, name())
       }
     }
     if value.number.isNaN, onMissing == .reject {

@@ -27,7 +27,7 @@ struct JSONFeatureValue {
   enum Kind {
     case number
     case null
-    /// Not a number, or a number beyond the range of Double.
+    /// Not a number, or one above the greatest valid number.
     case invalid
     /// A value on the path is not the object or vector that the path needs.
     case misplaced
@@ -200,7 +200,7 @@ final class JSONRecordReader: @unchecked Sendable {
   private static func limits(_ limits: DecoderLimits) -> JsonLimits {
     JsonLimits(
       depth: limits.depth, members: limits.fields, allows_not_finite: limits.allowsNotFinite,
-      quoted_numbers: limits.readsQuotedNumbers)
+      greatest: FeatureColumns.greatest, quoted_numbers: limits.readsQuotedNumbers)
   }
 
   private static func fault(

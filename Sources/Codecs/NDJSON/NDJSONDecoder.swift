@@ -223,6 +223,8 @@ struct NDJSONDecoder: RecordDecoder {
     switch value.kind {
     case .number:
       break
+    case .invalid where options.onInvalid == .reject && Self.isFinite(record, value):
+      throw RecordFault(tooGreat: text, feature: name)
     case .null where options.onMissing == .reject,
       .invalid where options.onInvalid == .reject || options.onMissing == .reject:
       throw RecordFault(expected: "a number in feature '\(name)'", found: text)
@@ -230,6 +232,17 @@ struct NDJSONDecoder: RecordDecoder {
       throw RecordFault(expected: "a place for feature '\(name)'", found: text)
     case .null, .invalid, .misplaced:
       break
+    }
+  }
+
+  /// Whether a finite number spells an invalid value, so that it is too great.
+  private static func isFinite(_ record: JSONRecord, _ value: JSONFeatureValue) -> Bool {
+    let text = UnsafeRawBufferPointer(
+      rebasing: record.text[Int(value.start)..<Int(value.end)])
+    return text.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      let end = base + bytes.count
+      return NumberText.parse(base, end).map { $0.end == end && $0.value.isFinite } ?? false
     }
   }
 
@@ -251,6 +264,13 @@ struct NDJSONDecoder: RecordDecoder {
     for (index, feature) in reader.features.enumerated() where !reader.hasSeen(index) {
       throw RecordFault(
         expected: "feature '\(feature.name)' in at least one record", found: "it in none")
+    }
+  }
+
+  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
+    block.textParts(of: records) { text, start in
+      guard start < text.count else { return nil }
+      return start..<(text[start...].firstIndex(of: 0x0A).map { $0 + 1 } ?? text.count)
     }
   }
 

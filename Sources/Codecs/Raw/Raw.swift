@@ -130,7 +130,7 @@ struct RawDecoder: RecordDecoder {
       var fault: RecordFault?
       let found = rows.read(block, into: &columns)
       let isSound =
-        !(found.hasInfinite && options.onInvalid == .reject)
+        !(found.hasInvalid && options.onInvalid == .reject)
         && !(found.hasMissing && options.onMissing == .reject)
       if isSound {
         blockRows = min(2 * blockRows, Self.mostRows)
@@ -157,6 +157,32 @@ struct RawDecoder: RecordDecoder {
       expected: "\(header.rows) rows, as the header of the NumPy file says", found: "\(rowsTaken)")
   }
 
+  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
+    let kept = block.payload as? RowBytes
+    return records.map { record in
+      guard let kept else {
+        let none = PayloadOffset()..<PayloadOffset()
+        return RecordPart(record: record, payload: none, bytes: row(record, of: block.columns))
+      }
+      let bytes = record * rows.rowBytes..<(record + 1) * rows.rowBytes
+      return RecordPart(
+        record: record,
+        payload: PayloadOffset(bytes: bytes.lowerBound)..<PayloadOffset(bytes: bytes.upperBound),
+        bytes: Array(kept.bytes[bytes]))
+    }
+  }
+
+  /// A row of which the columns contain every value; empty if they do not.
+  private func row(_ record: Int, of columns: FeatureColumns) -> [UInt8] {
+    guard columns.featureCount == rows.columnCount else { return [] }
+    return (0..<columns.featureCount).flatMap { feature -> [UInt8] in
+      let value = columns[record: record, feature: feature]
+      return scalar == .float32
+        ? withUnsafeBytes(of: Float(value).bitPattern.littleEndian, Array.init)
+        : withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init)
+    }
+  }
+
   /// The number of rows before the first bad one, and the fault of that row.
   private func firstFault(of block: UnsafeRawBufferPointer) -> (goodCount: Int, RecordFault?) {
     for start in stride(from: 0, to: block.count, by: rows.rowBytes) {
@@ -177,9 +203,11 @@ struct RawDecoder: RecordDecoder {
       if value.isNaN, options.onMissing == .reject {
         return RecordFault(expected: "a value of feature '\(names[column])'", found: "NaN")
       }
-      if value.isInfinite, options.onInvalid == .reject {
-        return RecordFault(
-          expected: "a finite number in feature '\(names[column])'", found: "\(value)")
+      if !(abs(value) <= FeatureColumns.greatest), !value.isNaN, options.onInvalid == .reject {
+        return value.isInfinite
+          ? RecordFault(
+            expected: "a finite number in feature '\(names[column])'", found: "\(value)")
+          : RecordFault(tooGreat: "\(value)", feature: names[column])
       }
     }
     return nil

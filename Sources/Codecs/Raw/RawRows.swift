@@ -19,13 +19,13 @@ struct RawRows: Sendable {
     self.scalar = scalar
   }
 
-  /// Stores whole rows after the records of `batch`, without changing its count. An infinity becomes NaN. The columns
-  /// of the batch are as wide as the rows, or Double.
+  /// Stores whole rows after the records of `batch`, without changing its count. An invalid value becomes NaN. The
+  /// columns of the batch are as wide as the rows, or Double.
   ///
-  /// - Returns: whether there was an infinity, and whether a value was missing.
+  /// - Returns: whether a value was invalid, and whether a value was missing.
   func read(
     _ rows: UnsafeRawBufferPointer, into batch: inout FeatureColumns
-  ) -> (hasInfinite: Bool, hasMissing: Bool) {
+  ) -> (hasInvalid: Bool, hasMissing: Bool) {
     let record = batch.count
     let records = record..<record + rows.count / rowBytes
     let stride = batch.capacity
@@ -43,7 +43,7 @@ struct RawRows: Sendable {
       case (.float32, .float64): preconditionFailure("Double rows for Float columns")
       }
     }
-    return (found.has_infinite, found.has_missing)
+    return (found.has_invalid, found.has_missing)
   }
 
   /// Writes records of `batch` over the same number of rows.
@@ -78,6 +78,7 @@ struct RawRows: Sendable {
     guard let first = columns.baseAddress, !columns.isEmpty else { return nil }
     return RawShape(
       row_bytes: rowBytes, row_count: records.count, columns: first,
-      feature_count: columns.count, first_record: records.lowerBound, stride: stride)
+      feature_count: columns.count, first_record: records.lowerBound, stride: stride,
+      greatest: FeatureColumns.greatest)
   }
 }

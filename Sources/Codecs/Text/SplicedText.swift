@@ -67,3 +67,41 @@ package struct ValueSpan: Sendable, Equatable {
     self.cell = cell
   }
 }
+
+extension RecordBlock {
+  /// Finds records of text by the spans of their values.
+  ///
+  /// - Parameters:
+  ///   - records: indices of records that have a span each; they ascend.
+  ///   - next: the first record of the text, or what else is between records, from an offset on; nil at the end.
+  func textParts(
+    of records: [Int], next: (_ text: [UInt8], _ start: Int) -> Range<Int>?
+  ) -> [RecordPart]? {
+    guard let text = payload as? SplicedText else {
+      // The text is not kept for an output of another format.
+      let none = PayloadOffset()..<PayloadOffset()
+      return records.map { RecordPart(record: $0, payload: none, bytes: []) }
+    }
+    var parts: [RecordPart] = []
+    var (span, place) = (0, 0..<0)
+    for record in records {
+      while span < text.spans.count, Int(text.spans[span].cell) % columns.capacity != record {
+        span += 1
+      }
+      guard span < text.spans.count else { return nil }
+      let first = span
+      while place.upperBound <= text.spans[first].start {
+        guard let found = next(text.bytes, place.upperBound) else { return nil }
+        place = found
+      }
+      while span < text.spans.count, text.spans[span].start < place.upperBound { span += 1 }
+      parts.append(
+        RecordPart(
+          record: record,
+          payload: PayloadOffset(
+            bytes: place.lowerBound, items: first)..<PayloadOffset(
+              bytes: place.upperBound, items: span), bytes: Array(text.bytes[place])))
+    }
+    return parts
+  }
+}

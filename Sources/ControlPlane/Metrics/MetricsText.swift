@@ -75,7 +75,8 @@ extension MetricsWriter {
     var told: Set<String> = []
     for metric in streams.flatMap({ $0.features.first?.readings ?? [] }).map(\.metric) {
       guard let series = metric.series, told.insert(series).inserted else { continue }
-      family(series, .gauge, metric.help)
+      // As Prometheus names its counters.
+      family(series, series.hasSuffix("_total") ? .counter : .gauge, metric.help)
       for (stream, features) in streams {
         for feature in features {
           guard let value = feature[metric.name] else { continue }

@@ -4,7 +4,7 @@ internal import State
 extension ExportFormat {
   /// The transform as one multiply-add, y = scale · x + shift, for model servers: with
   /// scale = γ / σ and shift = β − scale · μ, where σ² is the denominator that the settings say. If that is
-  /// 0, scale is 0.
+  /// 0, scale is 0. Without centring μ is 0, without scaling σ is 1.
   ///
   /// A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
   static let folded = ExportFormat(name: "folded") { checkpoint throws(ContentError) in
@@ -17,7 +17,7 @@ extension ExportFormat {
     for (index, feature) in checkpoint.features.enumerated() {
       let deviation = denominator(variance[index]).squareRoot()
       let factor = deviation > 0 ? weight[index] / deviation : 0
-      let offset = bias[index] - factor * mean[index]
+      let offset = bias[index] - factor * (denominator.isCentred ? mean[index] : 0)
       guard factor.isFinite, offset.isFinite else {
         throw .unexpected(
           part: "feature \(quoted(feature))", expected: "a finite scale and shift",
@@ -38,6 +38,8 @@ extension ExportFormat {
 struct Denominator {
   private let epsilon: Double
   private let isRelative: Bool
+  /// Whether the mean is subtracted, and whether anything is divided by.
+  let isCentred, isScaled: Bool
   private let floor: Double
   /// The lines about it in the metadata of an export.
   let metadata: [String: String]
@@ -52,6 +54,12 @@ struct Denominator {
         part: "settings", expected: "epsilon, which \(purpose) needs", found: "nothing")
     }
     self.epsilon = epsilon
+    let parts = checkpoint.settings["parts"]
+    guard parts == nil || parts == "center" || parts == "scale" else {
+      throw .unexpected(
+        part: "settings: parts", expected: "center or scale", found: quoted(parts ?? ""))
+    }
+    (isCentred, isScaled) = (parts != "scale", parts != "center")
     isRelative = relative != nil
     floor = try Self.number("variance_floor", in: checkpoint) ?? 0
     var metadata = [
@@ -60,13 +68,16 @@ struct Denominator {
     if let clip = try Self.number("clip", in: checkpoint) {
       metadata[MetadataKey.clipLeftOut] = "\(clip)"
     }
+    if let parts { metadata[MetadataKey.parts] = parts }
     self.metadata = metadata
   }
 
   /// ε, if it is all that is added to a variance, as in the modules of other tools; else nil.
-  var onlyEpsilon: Double? { !isRelative && floor == 0 && epsilon > 0 ? epsilon : nil }
+  var onlyEpsilon: Double? { isScaled && !isRelative && floor == 0 && epsilon > 0 ? epsilon : nil }
 
+  /// 1 if nothing is divided by.
   func callAsFunction(_ variance: Double) -> Double {
+    guard isScaled else { return 1 }
     let least = max(variance, floor)
     return isRelative ? least * (1 + epsilon) : least + epsilon
   }

@@ -7,7 +7,7 @@ extension ExportFormat {
   ///
   /// A module adds ε to the variance and does nothing else. If the settings do more (a relative ε, a floor),
   /// `running_var` is the whole denominator and `eps` 0. If that is 0, `running_var` is 1 and `weight` 0, so
-  /// that y = β. A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
+  /// that y = β. Without centring, `running_mean` is 0. A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
   static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     var metadata = ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
@@ -17,6 +17,9 @@ extension ExportFormat {
       let denominator = try Denominator(checkpoint, neededFor: "the module")
       metadata.merge(denominator.metadata) { $1 }
       metadata[MetadataKey.moduleEpsilon] = "\(denominator.onlyEpsilon ?? 0)"
+      if !denominator.isCentred {
+        checkpoint.state[real: "running_mean"] = checkpoint.features.map { _ in 0 }
+      }
       if denominator.onlyEpsilon == nil {
         let variance = checkpoint.state[real: "running_var"].map { denominator($0) }
         checkpoint.state[real: "weight"] = zip(variance, checkpoint.state[real: "weight"])

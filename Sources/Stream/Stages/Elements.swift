@@ -37,15 +37,16 @@ package struct RejectedRecord: Sendable, CustomStringConvertible {
   var split: String
   /// The number of the record, from 1.
   var record: Int
-  /// The offset of its first byte in the decompressed stream.
-  var byteOffset: Int
+  /// The offset of its first byte in the decompressed stream; nil if it is not known any more.
+  var byteOffset: Int?
   var fault: RecordFault
   /// The record with its line end; empty if no consumer needs it.
   var bytes: [UInt8]
+  /// Whether it was read well, and turned out bad when it was normalised.
+  var wasRead = false
 
   package var description: String {
-    (split.isEmpty ? "" : "\(split): ")
-      + "record \(grouped(record)), byte \(grouped(byteOffset)): \(fault)"
+    (split.isEmpty ? "" : "\(split): ") + "\(recordPlace(record, byteOffset)): \(fault)"
   }
 }
 

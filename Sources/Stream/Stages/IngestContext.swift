@@ -46,7 +46,8 @@ struct IngestContext: Sendable {
     let format = configuration.format
     self.format = format
     var options = configuration.decoder
-    options.keepsText = configuration.keepsFormat
+    // Dead letters keep the bytes of records that turn out bad after they were decoded.
+    options.keepsText = configuration.keepsFormat || configuration.badRecords == .deadLetter
     // 4-byte floats that stay so are never widened.
     let staysFloat =
       format.precision(options.settings) == .float32 && configuration.precision == .float32

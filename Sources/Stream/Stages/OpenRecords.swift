@@ -35,6 +35,13 @@ enum OpenRecords: Sendable {
     self = .emitted(values)
   }
 
+  /// Drops the values of the last records, which are emitted otherwise or not at all.
+  mutating func forget(_ count: Int) {
+    guard var values = takeValues() else { return }
+    values.count -= count
+    self = .emitted(values)
+  }
+
   /// Takes the values of the whole batch.
   mutating func takeValues() -> FeatureColumns? {
     guard case .emitted(let values) = self else { return nil }

@@ -17,16 +17,16 @@ struct OperateStage: Stage {
   /// workers are busy.
   static let unitBytes = 256 << 10
 
-  private let configuration: StreamConfiguration
+  let configuration: StreamConfiguration
   private let initial: InitialState
   /// Nil until the columns of the stream are known.
   private var operators: OperatorChain?
   private var origin = StateOrigin.ownSettings
-  private var units: UnitBuilder
-  private var open = OpenRecords.none
+  var units: UnitBuilder
+  var open = OpenRecords.none
   private var held = HeldBatches()
   /// The position after the last record taken.
-  private var position: StreamPosition
+  private(set) var position: StreamPosition
   /// Whether a later run reads the records after the last checkpoint again.
   private var comesAgain = false
   private var times: BatchTimes
@@ -136,10 +136,11 @@ struct OperateStage: Stage {
     for index in 0...block.cuts.count {
       let isCut = index < block.cuts.count
       guard isCut || block.hasTail else { break }
-      let piece = start..<(isCut ? block.cuts[index].end : block.end)
-      start = piece.upperBound
+      var piece = start..<(isCut ? block.cuts[index].end : block.end)
       position = isCut ? block.cuts[index].position : block.position
-      switch try fate(of: piece, in: &block, isCut: isCut) {
+      let fate = try fate(of: &piece, in: &block, isCut: isCut)
+      start = piece.upperBound
+      switch fate {
       case .ready where block.seams.isEmpty || piece != block.all:
         units.count(block, piece)
         ready = ready.lowerBound..<piece.upperBound
@@ -153,7 +154,7 @@ struct OperateStage: Stage {
         ready = start..<start
         open.gather(copy(of: piece, in: block), capacity: configuration.batch.size)
         if isCut, var whole = open.takeGathered() {
-          let emission = try operate(on: &whole.columns, as: .whole)
+          let emission = try operate(on: &whole, as: .whole)
           try take(whole, emission)
         }
       }
@@ -168,20 +169,18 @@ struct OperateStage: Stage {
   }
 
   private mutating func fate(
-    of piece: Range<BlockOffset>, in block: inout RecordBlock, isCut: Bool
+    of piece: inout Range<BlockOffset>, in block: inout RecordBlock, isCut: Bool
   ) throws(StreamError) -> Fate {
-    let records = piece.lowerBound.records..<piece.upperBound.records
     switch open {
     case .gathered: return .gathered
     case .none where isCut:
-      let emission = try operate(on: &block.columns, records, as: .whole)
+      let emission = try operate(on: &block, &piece, as: .whole)
       return emission == .normalized ? .ready : .apart(emission)
     case .none:
       guard held.isEmpty, operators?.emitsBeforeCut == true else { return .gathered }
     case .emitted: break
     }
-    open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
-    let emission = try operate(on: &block.columns, records, as: .part)
+    let emission = try operate(on: &block, &piece, as: .part)
     if isCut, var values = open.takeValues() { _ = try operate(on: &values, as: .emitted) }
     return emission == .normalized ? .ready : .apart(emission)
   }
@@ -214,13 +213,13 @@ struct OperateStage: Stage {
   private mutating func releaseHeld() throws(StreamError) {
     for var batch in held.takeAll() {
       position = batch.position
-      _ = try operate(on: &batch.columns, as: .held)
+      _ = try operate(on: &batch, as: .held)
       units.append(batch)
     }
   }
 
   /// Lets the operators work on some records of a block (all by default), and adds their events to the unit.
-  private mutating func operate(
+  mutating func operate(
     on columns: inout FeatureColumns, _ records: Range<Int>? = nil, as role: BatchRole
   ) throws(StreamError) -> BatchEmission {
     let count = records?.count ?? columns.count

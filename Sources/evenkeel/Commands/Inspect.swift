@@ -9,7 +9,7 @@ internal import Stream
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Shows the features of a checkpoint: n, μ, σ, γ, β, missing.")
+    abstract: "Shows the features of a checkpoint: n, μ, σ, γ, β, missing, clipped.")
 
   @Argument(help: "A checkpoint.")
   var checkpoint: String
@@ -48,6 +48,9 @@ struct Inspect: ParsableCommand {
     if !unknown.isEmpty {
       lines.append("state that this version does not know: \(listed(unknown))")
     }
+    let warnings = FeatureWarning.all(
+      of: state.state, epsilon: state.settings["epsilon"].flatMap { Double($0) }, .atEnd)
+    lines += warnings.map { "warning: " + printable("\($0)") }
     return lines.joined(separator: "\n") + "\n\n"
   }
 

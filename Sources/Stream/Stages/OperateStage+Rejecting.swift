@@ -1,0 +1,81 @@
+internal import BatchNormalization
+internal import Codecs
+internal import Operators
+internal import Records
+
+/// Drops records whose numbers do not fit the output. The decoder has read them, so that only normalising finds them.
+extension OperateStage {
+  /// Lets the operators work on all records of a block that can be normalised.
+  mutating func operate(
+    on block: inout RecordBlock, as role: BatchRole
+  ) throws(StreamError) -> BatchEmission {
+    var all = block.all
+    return try operate(on: &block, &all, as: role)
+  }
+
+  /// Lets the operators work on a piece of a block, without the records whose numbers do not fit the output.
+  mutating func operate(
+    on block: inout RecordBlock, _ piece: inout Range<BlockOffset>, as role: BatchRole
+  ) throws(StreamError) -> BatchEmission {
+    while true {
+      let records = piece.lowerBound.records..<piece.upperBound.records
+      if role == .part {
+        open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
+      }
+      do throws(StreamError) {
+        return try operate(on: &block.columns, records, as: role)
+      } catch {
+        guard let unfit = error.unfitValues else { throw error }
+        if role == .part { open.forget(records.count) }
+        try reject(unfit, of: &block, &piece)
+      }
+    }
+  }
+
+  /// Takes bad records out of a piece of a block, or fails the stream, as `on_bad_record` says.
+  ///
+  /// The number and the offset of a record are counted back from the last record of the piece.
+  private mutating func reject(
+    _ unfit: [UnfitValue], of block: inout RecordBlock, _ piece: inout Range<BlockOffset>
+  ) throws(StreamError) {
+    let parts = try? configuration.format.makeDecoder(configuration.decoder)
+      .parts(of: unfit.map(\.record), in: block)
+    var rejected: [RejectedRecord] = []
+    for (index, value) in unfit.enumerated() {
+      let record = max(
+        1, position.records - (piece.upperBound.records - 1 - value.record))
+      let part = parts?[index]
+      let byteOffset = part.flatMap { part in
+        part.payload.isEmpty
+          ? nil
+          : max(
+            0,
+            position.byteOffset
+              - (piece.upperBound.payload.bytes - part.payload.lowerBound.bytes))
+      }
+      let fault = RecordFault(expected: value.expected, found: value.found)
+      guard configuration.badRecords != .fail, let part else {
+        throw .badRecord(
+          stream: configuration.name, record: record, byteOffset: byteOffset, fault: fault)
+      }
+      rejected.append(
+        RejectedRecord(
+          split: "", record: record, byteOffset: byteOffset, fault: fault,
+          bytes: configuration.badRecords == .deadLetter ? part.bytes : [], wasRead: true))
+    }
+    guard let parts else { return }
+    block.remove(parts)
+    piece = piece.lowerBound..<piece.upperBound.without(parts)
+    units.add(rejected.map(StreamEvent.badRecord))
+  }
+}
+
+extension StreamError {
+  /// The values that the operators found not to fit the output; nil for other errors.
+  var unfitValues: [UnfitValue]? {
+    guard case .badNumbers(_, _, let error) = self,
+      case .unfit(let values) = error.cause as? NormalizationError
+    else { return nil }
+    return values
+  }
+}
