@@ -1,9 +1,11 @@
 """Twenty mixed streams while everything goes wrong, seeded; then the oracle.
 
-Usage: chaos.py --evenkeel BINARY [--seconds 600] [--seed 1]
+Usage: chaos.py --evenkeel BINARY [--seconds 600] [--seed 1] [--clock LIBRARY]
 
 Streams from files to files must hold every record once, with an odd seed and in mode `batch` with the bytes
-of an undisturbed run; others only records that were sent, whole. No stop takes longer than its bound, health is answered, memory and descriptors stay level.
+of an undisturbed run; others only records that were sent, whole. No stop takes longer than its bound, health is
+answered, memory and descriptors stay level. With clock.c as a library, the daemon's wall clock jumps
+too.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import re
 import resource
 import shutil
 import signal
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -32,8 +36,14 @@ DESCRIPTOR_SLACK = 64
 
 
 class Chaos:
-    def __init__(self, evenkeel: str, folder: Path, seconds: float, seed: int):
+    def __init__(self, evenkeel: str, folder: Path, seconds: float, seed: int, clock: str | None):
         self.evenkeel, self.folder, self.seconds = evenkeel, folder, seconds
+        self.environment = dict(os.environ)
+        self.clock = None
+        if clock:
+            self.clock = (folder / "clock").open("wb", buffering=0)
+            self.shift_clock(0)
+            self.environment |= {"LD_PRELOAD": clock, "EVENKEEL_CLOCK": str(folder / "clock")}
         self.made = random.Random(seed)
         self.seed = seed
         self.compares_bytes = seed % 2 == 1
@@ -72,7 +82,8 @@ class Chaos:
 
     def start(self):
         self.daemon = subprocess.Popen(
-            [self.evenkeel, "run", "--config", self.folder / "e.yaml"], stderr=self.log
+            [self.evenkeel, "run", "--config", self.folder / "e.yaml"],
+            stderr=self.log, env=self.environment,
         )
 
     def stop(self):
@@ -150,12 +161,24 @@ class Chaos:
         with self.disk.full():
             time.sleep(2)
 
+    def jump_clock(self):
+        """The wall clock jumps by up to 400 days, back too, and stays there or returns."""
+        self.shift_clock(self.made.randint(-400 * 86400, 400 * 86400))
+        time.sleep(self.made.uniform(0, 2))
+        if self.made.random() < 0.5:
+            self.shift_clock(0)
+
+    def shift_clock(self, seconds: int):
+        os.pwrite(self.clock.fileno(), struct.pack("q", seconds), 0)
+
     def act(self, hard: bool):
         """One thing goes wrong; a hard one ends the process."""
         soft_acts = [
             self.reload_changed, self.reload_bad, self.reload_storm, self.freeze_process,
             self.few_descriptors, self.few_threads, self.full_disk, self.little_memory,
         ]
+        if self.clock:
+            soft_acts.append(self.jump_clock)
         # A stop cuts the open batch, so with stops the bytes are not those of an undisturbed run: odd
         # seeds compare bytes and kill, even seeds compare records and stop as well.
         hard_acts = [self.kill] if self.compares_bytes else [self.kill, self.restart]
@@ -275,6 +298,11 @@ class Chaos:
         memory = [max(sample[1] for sample in part) for part in parts]
         descriptors = [max(sample[2] for sample in part) for part in parts]
         print(f"resident at most {memory[0] >> 20} MiB, then {memory[1] >> 20} MiB")
+        times = [(sample[0] - self.samples[0][0]) / 3600 for sample in self.samples]
+        resident = [sample[1] / (1 << 20) for sample in self.samples]
+        slope = statistics.linear_regression(times, resident).slope
+        noise = statistics.pstdev(resident)
+        print(f"resident {slope:+.1f} MiB an hour, over {times[-1]:.2f} h, with a deviation of {noise:.1f} MiB")
         print(f"descriptors at most {descriptors[0]}, then {descriptors[1]}")
         if memory[1] > memory[0] + MEMORY_SLACK:
             self.fault("the memory grows")
@@ -287,11 +315,12 @@ def main():
     parser.add_argument("--evenkeel", required=True)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clock", help="clock.c, compiled as a shared library")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ek-chaos-"))
     print(f"seed {arguments.seed}, {arguments.seconds:g} s, in {folder}", flush=True)
     evenkeel = str(Path(arguments.evenkeel).resolve())
-    chaos = Chaos(evenkeel, folder, arguments.seconds, arguments.seed)
+    chaos = Chaos(evenkeel, folder, arguments.seconds, arguments.seed, arguments.clock)
     try:
         chaos.run()
     finally:
