@@ -261,7 +261,7 @@ import Testing
 
   @Test(arguments: [
     "", ":", "9600", "localhost", "localhost:", "localhost:65536", "example.org:80", "::1:80",
-    "unix:", "unix:" + String(repeating: "x", count: 104), "[::1]", "[x]:1", "256.0.0.1:1",
+    "unix:", "unix:" + String(repeating: "x", count: 108), "[::1]", "[x]:1", "256.0.0.1:1",
   ])
   func `an address that is none is refused`(text: String) {
     #expect(throws: ControlError.self) { try ControlAddress(text) }
