@@ -22,7 +22,7 @@ void store(char *place, Value value) {
 
 template <class Value, class Stored>
 ArrowFindings read(const ArrowShape &shape, const char *values, Stored *column) {
-  values += shape.element * sizeof(Value);
+  values += (shape.first_record * shape.per_record + shape.element) * sizeof(Value);
   const size_t step = shape.per_record * sizeof(Value);
   // Counts bits, because a loop can keep sums in vector registers, but not a bool that it sets conditionally.
   unsigned infinite = 0;
@@ -54,44 +54,74 @@ ArrowFindings read_any(const ArrowShape &shape, const void *values, Stored *colu
   }
 }
 
+size_t bit_of(const ArrowShape &shape, size_t record) {
+  return (shape.first_record + record) * shape.per_record + shape.element;
+}
+
+bool is_valid(const uint8_t *bitmap, size_t bit) { return (bitmap[bit / 8] >> (bit % 8) & 1) != 0; }
+
+// Visits the nulls of a column with one value in a record. Skips whole words of valid values, because nulls are rare.
+template <class Visit>
+void for_each_null(const ArrowShape &shape, const uint8_t *bitmap, Visit visit) {
+  const size_t first = shape.first_record;
+  size_t record = 0;
+  for (; record < shape.record_count && (first + record) % 8 != 0; ++record) {
+    if (!is_valid(bitmap, first + record)) visit(record);
+  }
+  for (; record + 64 <= shape.record_count; record += 64) {
+    uint64_t nulls;
+    std::memcpy(&nulls, bitmap + (first + record) / 8, sizeof(nulls));
+    for (nulls = ~nulls; nulls != 0; nulls &= nulls - 1) {
+      visit(record + static_cast<size_t>(__builtin_ctzll(nulls)));
+    }
+  }
+  for (; record < shape.record_count; ++record) {
+    if (!is_valid(bitmap, first + record)) visit(record);
+  }
+}
+
 template <class Stored>
 bool mask(const ArrowShape &shape, const uint8_t *bitmap, Stored *column) {
   constexpr Stored nan = std::numeric_limits<Stored>::quiet_NaN();
   bool found = false;
   if (shape.per_record != 1) {
     for (size_t record = 0; record < shape.record_count; ++record) {
-      const size_t bit = record * shape.per_record + shape.element;
-      if ((bitmap[bit / 8] >> (bit % 8) & 1) == 0) {
+      if (!is_valid(bitmap, bit_of(shape, record))) {
         column[record] = nan;
         found = true;
       }
     }
     return found;
   }
-  // Skips whole words of valid values, because nulls are rare.
-  const size_t words = shape.record_count / 64;
-  for (size_t word = 0; word < words; ++word) {
-    uint64_t nulls;
-    std::memcpy(&nulls, bitmap + word * 8, sizeof(nulls));
-    nulls = ~nulls;
-    found |= nulls != 0;
-    while (nulls != 0) {
-      column[word * 64 + static_cast<size_t>(__builtin_ctzll(nulls))] = nan;
-      nulls &= nulls - 1;
-    }
-  }
-  for (size_t record = words * 64; record < shape.record_count; ++record) {
-    if ((bitmap[record / 8] >> (record % 8) & 1) == 0) {
-      column[record] = nan;
-      found = true;
-    }
-  }
+  for_each_null(shape, bitmap, [&](size_t record) {
+    column[record] = nan;
+    found = true;
+  });
   return found;
+}
+
+template <class Stored>
+size_t fill(const ArrowShape &shape, const Stored *column, uint8_t *bitmap) {
+  size_t filled = 0;
+  const auto set = [&](size_t record) {
+    if (column[record] != column[record]) return;
+    const size_t bit = bit_of(shape, record);
+    bitmap[bit / 8] |= static_cast<uint8_t>(1u << (bit % 8));
+    ++filled;
+  };
+  if (shape.per_record == 1) {
+    for_each_null(shape, bitmap, set);
+    return filled;
+  }
+  for (size_t record = 0; record < shape.record_count; ++record) {
+    if (!is_valid(bitmap, bit_of(shape, record))) set(record);
+  }
+  return filled;
 }
 
 template <class Value, class Stored>
 void write(const ArrowShape &shape, const Stored *column, char *values) {
-  values += shape.element * sizeof(Value);
+  values += (shape.first_record * shape.per_record + shape.element) * sizeof(Value);
   const size_t step = shape.per_record * sizeof(Value);
   const auto put = [&](size_t record, size_t step) __attribute__((always_inline)) {
     const Stored value = column[record];
@@ -134,6 +164,14 @@ bool arrow_values_mask_floats(ArrowShape shape, const uint8_t *bitmap, float *co
 
 bool arrow_values_mask_doubles(ArrowShape shape, const uint8_t *bitmap, double *column) {
   return mask(shape, bitmap, column);
+}
+
+size_t arrow_values_fill_floats(ArrowShape shape, const float *column, uint8_t *bitmap) {
+  return fill(shape, column, bitmap);
+}
+
+size_t arrow_values_fill_doubles(ArrowShape shape, const double *column, uint8_t *bitmap) {
+  return fill(shape, column, bitmap);
 }
 
 void arrow_values_write_floats(ArrowShape shape, const float *column, void *values) {

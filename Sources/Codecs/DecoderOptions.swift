@@ -21,6 +21,12 @@ package struct DecoderOptions: Sendable {
   package var opening: StreamOpening?
   /// Whether this split begins with a header, for formats that have headers.
   package var header = HeaderPlace.expected
+  /// The data of the decoder of an earlier run, at the place where this one begins.
+  package var state = OpaqueBytes()
+  /// The number of bytes of the split, decompressed, before that place.
+  package var byteOffset = 0
+  /// Reads other places of the split, as they are in its file; nil if that is not possible.
+  package var elsewhere: SplitBytes?
 
   package init() {}
 
@@ -41,6 +47,19 @@ package struct DecoderOptions: Sendable {
   }
 }
 
+/// The bytes of a split that is a file, at any place.
+package struct SplitBytes: Sendable {
+  package let byteCount: Int
+  /// Gives so many bytes at an offset, fewer at the end of the file; nil if they cannot be read.
+  package let read: @Sendable (_ offset: Int, _ count: Int) -> [UInt8]?
+
+  package init(byteCount: Int, read: @escaping @Sendable (_ offset: Int, _ count: Int) -> [UInt8]?)
+  {
+    self.byteCount = byteCount
+    self.read = read
+  }
+}
+
 /// The bounds of a record, against hostile input.
 package struct DecoderLimits: Sendable, Equatable {
   package static let recordByteRange = 1...1 << 30
@@ -50,6 +69,8 @@ package struct DecoderLimits: Sendable, Equatable {
   package var recordBytes = 16 << 20
   /// The most columns or members of a record.
   package var fields = 100_000
+  /// The most bytes of a unit of several records, such as an Arrow record batch.
+  package var unitBytes = 1 << 30
   /// The deepest nesting of JSON.
   package var depth = 256
   /// Whether JSON may hold NaN and infinities, as invalid values.

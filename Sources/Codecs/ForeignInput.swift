@@ -11,6 +11,8 @@ package enum ForeignInput {
     var advice: String
     /// Whether floats may start with the same bytes.
     var isWeak = false
+    /// The format that reads them.
+    var format: String?
   }
 
   private static let convert = "write it as CSV, NDJSON or raw floats before"
@@ -31,7 +33,7 @@ package enum ForeignInput {
       advice: convert + ", as with pandas.read_parquet(FILE).to_csv"),
     Signature(
       start: Array("ARROW1\0\0".utf8), name: "an Arrow file (Feather)",
-      advice: convert + ", as with pandas.read_feather(FILE).to_csv"),
+      advice: "pass --format arrow, or name it .arrow", format: "arrow"),
     Signature(
       start: [0x93] + Array("NUMPY".utf8), name: "a NumPy file",
       advice: "pass --format raw --npy, or name it .npy", isWeak: true),
@@ -76,16 +78,18 @@ package enum ForeignInput {
   package static func fault(
     in start: [UInt8], for format: String, isText: Bool
   ) -> RecordFault? {
-    guard let (name, advice) = zip(start) ?? known(start, isText) ?? (isText ? wide(start) : nil)
+    guard
+      let (name, advice) = zip(start) ?? known(start, format, isText)
+        ?? (isText ? wide(start) : nil)
     else { return nil }
     return RecordFault(expected: format, found: "\(name); \(advice)")
   }
 
   private static func known(
-    _ start: [UInt8], _ isText: Bool
+    _ start: [UInt8], _ format: String, _ isText: Bool
   ) -> (name: String, advice: String)? {
     if let found = signatures.first(where: {
-      (isText || !$0.isWeak) && start.starts(with: $0.start)
+      (isText || !$0.isWeak) && $0.format != format && start.starts(with: $0.start)
     }
     ) {
       return (found.name, found.advice)
@@ -94,7 +98,7 @@ package enum ForeignInput {
     guard isText, start.count >= 12, start.prefix(4).allSatisfy({ $0 == 0xFF }), start[7] == 0,
       start[4] & 7 == 0, start[9...11].allSatisfy({ $0 == 0 })
     else { return nil }
-    return ("a stream of Arrow", convert)
+    return ("a stream of Arrow", "pass --format arrow, or name it .arrows")
   }
 
   /// A zip archive, by the name of its first entry.

@@ -11,6 +11,8 @@ package protocol RecordDecoder: Sendable {
   ///   this split, and is consumed. If the options have another opening, and the split does not fit it, the result
   ///   has the columns that were found, and nothing is decoded.
   mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening?
+  /// The number of bytes of the window that the opening took.
+  func byteCount(of opening: StreamOpening) -> Int
 
   /// Appends records to `block` until the block contains `limit` records, the window has no other whole record, or a
   /// record is bad.
@@ -19,6 +21,9 @@ package protocol RecordDecoder: Sendable {
   mutating func decode(
     _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome
+
+  /// The data with which the decoder of a later run continues after the last record or unit.
+  var state: OpaqueBytes { get }
 
   /// Checks what can only be checked at the end of the stream.
   func finish() throws(RecordFault)
@@ -32,6 +37,11 @@ package protocol RecordDecoder: Sendable {
 
 extension RecordDecoder {
   package func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? { nil }
+}
+
+extension RecordDecoder {
+  package func byteCount(of opening: StreamOpening) -> Int { opening.prologue.count }
+  package var state: OpaqueBytes { OpaqueBytes() }
 }
 
 /// The bytes of the stream that were read and not consumed.
@@ -60,8 +70,8 @@ package struct DecodeProgress {
   /// begins a unit only if the window contains all of it.
   package var isInsideUnit = false
 
-  /// The prologue of the stream after the last of them, if they changed it. A later run, and a split that is opened
-  /// later, begin with it.
+  /// The prologue of the stream: before the call that in force, after it the changed one, if the records changed it. A
+  /// later run, and a split that is opened later, begin with it. Nil if it is not known.
   package var prologue: [UInt8]?
 
   package init() {}
@@ -75,7 +85,7 @@ package enum DecodeOutcome {
   case unitEnded
   /// The window has no other whole record. At the end of the stream, it has no other byte.
   case needsInput
-  /// A record is bad. Its bytes, with the line end, are consumed.
+  /// A record is bad. Its bytes, with the line end, are consumed; those of a unit only with its last record.
   case rejected(RecordFault, byteCount: Int)
   /// Decoding cannot continue: the end of the record is unknown, or beyond a limit.
   case failed(RecordFault)

@@ -77,11 +77,13 @@ package enum RecordEnds: Sendable, Equatable {
   case lines(quote: UInt8?)
   /// A fixed number of bytes.
   case rows(byteCount: Int)
+  /// The end of a message of an Arrow stream.
+  case arrowMessages
 }
 
 /// All formats of Evenkeel.
 package enum BuiltInFormats {
-  package static let all: [RecordFormat] = [.csv, .ndjson, .raw]
+  package static let all: [RecordFormat] = [.csv, .ndjson, .raw, .arrow]
 }
 
 extension [RecordFormat] {

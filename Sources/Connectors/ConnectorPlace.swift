@@ -68,7 +68,7 @@ extension SettingType<String> {
 package enum OutputName {
   /// Extensions of files that Evenkeel does not write.
   private static let compressed = ["gz", "tgz", "lz4", "xz", "bz2", "zip", "br"]
-  private static let other = ["parquet", "arrow", "feather", "npy", "npz", "xlsx", "h5"]
+  private static let other = ["parquet", "npy", "npz", "xlsx", "h5"]
 
   /// Whether a file of this name is compressed with zstd.
   package static func isCompressed(_ path: String) -> Bool { path.lowercased().hasSuffix(".zst") }
@@ -84,7 +84,7 @@ package enum OutputName {
     }
     if other.contains(where: { name.hasSuffix("." + $0) }) {
       throw SettingRefusal(
-        expected: "the name of a file of CSV, NDJSON or raw floats",
+        expected: "the name of a file of CSV, NDJSON, Arrow or raw floats",
         hint: "convert the output afterwards")
     }
   }

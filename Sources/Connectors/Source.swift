@@ -36,6 +36,8 @@ package protocol Source: Sendable {
   ) throws(FileError) -> SourceEvent
   /// The start of a split whose first bytes were just read.
   func start(of split: SplitID) -> SplitStart
+  /// The file of a split that is being read, if other places in it can be read too; nil otherwise.
+  func file(of split: SplitID) -> (any File)?
   /// Identifies the split and an offset in its bytes for a later source; nil if a later source cannot resume there.
   func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes?
   /// Tells a later source which splits are done; nil if this source cannot be read again. Whether it is nil does not
@@ -61,6 +63,7 @@ extension Source {
   package var pathOnDisk: String? { nil }
   package var openSplits: [SplitID] { [] }
   package func start(of split: SplitID) -> SplitStart { SplitStart(name: name) }
+  package func file(of split: SplitID) -> (any File)? { nil }
   package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? { nil }
   package var done: OpaqueBytes? { nil }
   package mutating func takeDoneChanges() -> DoneChanges { DoneChanges() }

@@ -4,6 +4,7 @@ package struct FeatureChoice: Sendable, Equatable, Codable {
   package enum Reason: String, Sendable, Codable, CaseIterable {
     case excluded
     case notNumbers = "not_numbers"
+    case notFloats = "not_floats"
     case noValue = "no_value"
     case constant
     case neverFalls = "never_falls"
@@ -17,6 +18,7 @@ package struct FeatureChoice: Sendable, Equatable, Codable {
       switch self {
       case .excluded: "excluded"
       case .notNumbers: "not numbers"
+      case .notFloats: "not Float32 or Float64"
       case .noValue: "no value"
       case .constant: "a constant integer"
       case .neverFalls: "integers that never fall"
@@ -39,7 +41,8 @@ package struct FeatureChoice: Sendable, Equatable, Codable {
     }
   }
 
-  /// The records that were looked at; nil if the features are those of a checkpoint.
+  /// The records that were looked at, 0 if the types of a schema decided; nil if the features are those of a
+  /// checkpoint.
   package var records: Int?
   package var leftOut: [LeftOut]
 
@@ -69,7 +72,8 @@ extension StreamOpening {
     if !left.isEmpty { parts.append("left out: \(left.joined(separator: ", "))") }
     parts.append(
       choice.records.map {
-        "chosen by \($0) record\($0 == 1 ? "" : "s"); --features and --exclude choose otherwise"
+        "chosen by \($0 == 0 ? "the schema" : "\($0) record\($0 == 1 ? "" : "s")"); "
+          + "--features and --exclude choose otherwise"
       } ?? "as in the checkpoint")
     return parts.joined(separator: "; ")
   }

@@ -22,6 +22,12 @@ package protocol Payload: Sendable {
   mutating func removeAll()
   /// Makes room for contents up to an offset.
   mutating func reserve(_ end: PayloadOffset)
+  /// Whether an offset, which is not within a record, is within a unit that the output writes as a whole.
+  func isInsideUnit(at offset: PayloadOffset) -> Bool
+}
+
+extension Payload {
+  package func isInsideUnit(at offset: PayloadOffset) -> Bool { false }
 }
 
 /// Records that move from one block's columns to the end of another's. The cells of columns have the numbers `feature

@@ -19,6 +19,10 @@ extension StreamConfiguration {
     switch ends {
     case .rows(let byteCount):
       return { _, start, end in start + (end - start) / max(1, byteCount) * max(1, byteCount) }
+    case .arrowMessages:
+      return { file, start, end throws(FileError) in
+        try messageEnd(of: file, from: start, to: end)
+      }
     case .lines(let quote):
       return { file, start, end throws(FileError) in
         try lineEnd(of: file, from: start, to: end, quote: quote)
@@ -47,6 +51,20 @@ private func frameEnd(
       offset, count throws(FileError) in try file.bytes(from: start + offset, count: count)
     }
     guard isSound else { break }
+    whole = next
+  }
+  return whole
+}
+
+/// The end of the last whole message of an Arrow stream.
+private func messageEnd(
+  of file: any File, from start: Int, to end: Int
+) throws(FileError) -> Int {
+  var whole = start
+  while let next = try ArrowFrameWalk.messageEnd(
+    at: whole, to: end,
+    { offset, count throws(FileError) in try file.bytes(from: offset, count: count) })
+  {
     whole = next
   }
   return whole

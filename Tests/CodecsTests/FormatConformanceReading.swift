@@ -110,8 +110,8 @@ struct FormatReading {
         }
         if let opening {
           outcome.opening = opening
-          window.removeFirst(opening.prologue.count)
-          byteOffset = opening.prologue.count
+          byteOffset = decoder.byteCount(of: opening)
+          window.removeFirst(byteOffset)
           return true
         }
       } catch {
@@ -144,7 +144,9 @@ struct FormatReading {
         batch = emptyBatch()
       case .unitEnded: continue
       case .rejected(let fault, let byteCount):
-        if byteCount == 0 || byteCount > consumed.count { throw Broken.makesNoProgress }
+        // The bytes of a unit are consumed with its last record.
+        let isWithinUnit = byteCount == 0 && progress.isInsideUnit
+        guard isWithinUnit || 1...consumed.count ~= byteCount else { throw Broken.makesNoProgress }
         outcome.rejections.append(
           Rejection(
             fault: fault, record: outcome.recordCount, byteOffset: byteOffset - byteCount,

@@ -111,7 +111,7 @@ struct FormatExtensionTests {
       #expect(help.contains(option))
     }
     let words = help.split { $0 == " " || $0 == "\n" }.joined(separator: " ")
-    #expect(words.contains("csv, ndjson, raw, pairs"))
+    #expect(words.contains("csv, ndjson, raw, arrow, pairs"))
   }
 
   @Test(
@@ -119,7 +119,7 @@ struct FormatExtensionTests {
       ("{ pairs: { equals: ab } }", "s.format.pairs.equals: expected one ASCII character"),
       ("{ pairs: { equals: x } }", "s.format.pairs.equals: expected a sign that no name holds"),
       ("{ pairs: { equal: a } }", "s.format.pairs.equal: unknown key"),
-      ("{ peas: {} }", "unknown key; known here: csv, ndjson, pairs, raw"),
+      ("{ peas: {} }", "unknown key; known here: arrow, csv, ndjson, pairs, raw"),
     ])
   func `its settings are checked like all others`(format: String, message: String) throws {
     #expect {

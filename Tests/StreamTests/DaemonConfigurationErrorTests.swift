@@ -53,12 +53,13 @@ private let wrongSettings = [
   Wrong("format: csv\nbatch: 256", "7:12", ".batch", "expected a mapping, found '256'"),
   Wrong(
     "batch: { size: 3 }", "3:3", ".format",
-    "expected exactly one of csv, ndjson, raw, found nothing"),
+    "expected exactly one of csv, ndjson, raw, arrow, found nothing"),
   Wrong(
     "format: { csv: {}, raw: { columns: 2 } }", "6:5", ".format",
-    "expected exactly one of csv, ndjson, raw, found csv and raw"),
+    "expected exactly one of csv, ndjson, raw, arrow, found csv and raw"),
   Wrong(
-    "format: cvs", "6:13", ".format", "expected exactly one of csv, ndjson, raw, found 'cvs'",
+    "format: cvs", "6:13", ".format",
+    "expected exactly one of csv, ndjson, raw, arrow, found 'cvs'",
     "did you mean 'csv'?"),
   Wrong("format: { csvv: {} }", "6:15", ".format.csvv", "unknown key", "did you mean 'csv'?"),
   Wrong(
@@ -155,7 +156,7 @@ private let wrongEnds = [
     "expected one of fail, match_by_name, reset, found 'ignore'"),
   Wrong(
     "format: csv\noutput: { format: parquet }", "7:23", ".output.format",
-    "expected one of csv, ndjson, raw, found 'parquet'"),
+    "expected one of csv, ndjson, raw, arrow, found 'parquet'"),
   Wrong(
     "format: csv\ncompression: { level: 23 }", "7:27", ".compression.level",
     "expected a whole number from -131072 to 22, found '23'"),

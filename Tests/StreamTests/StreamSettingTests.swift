@@ -53,7 +53,10 @@ private let outputNames: [(String, String, String, String?)] = [
       ["--max-record-bytes=0"], "--max-record-bytes: expected a size such as 64MiB, from 1B to 1GiB"
     ),
     (["--level", "23"], "--level: expected a whole number from "),
-    (["--output-format", "parquet"], "--output-format: expected one of csv, ndjson, raw, found"),
+    (
+      ["--output-format", "parquet"],
+      "--output-format: expected one of csv, ndjson, raw, arrow, found"
+    ),
     (["--epsilon=-1"], "--epsilon: expected a finite number of at least 0, found '-1'"),
     (["--clip", "nan"], "--clip: expected a finite number above 0, or off, found 'nan'"),
     (

@@ -17,11 +17,13 @@ typedef enum ArrowValueKind {
   ARROW_INT64 = 3,
 } ArrowValueKind;
 
-// The values of one feature. Each record has `per_record` values side by side; the feature is value `element`.
+// The values of one feature in some records. Each record has `per_record` values side by side; the feature is value
+// `element`. Values and bitmaps start at record 0 of their array, columns at `first_record`.
 typedef struct ArrowShape {
   int32_t kind;
   size_t per_record;
   size_t element;
+  size_t first_record;
   size_t record_count;
 } ArrowShape;
 
@@ -42,6 +44,12 @@ bool arrow_values_mask_floats(ArrowShape shape, const uint8_t *_Nonnull bitmap,
                               float *_Nonnull column);
 bool arrow_values_mask_doubles(ArrowShape shape, const uint8_t *_Nonnull bitmap,
                                double *_Nonnull column);
+
+// Sets each null in `bitmap` to valid whose value in the column is no NaN. Returns their number.
+size_t arrow_values_fill_floats(ArrowShape shape, const float *_Nonnull column,
+                                uint8_t *_Nonnull bitmap);
+size_t arrow_values_fill_doubles(ArrowShape shape, const double *_Nonnull column,
+                                 uint8_t *_Nonnull bitmap);
 
 // Writes a column over the values of one feature. An integer feature is written as the float of the same width.
 // A NaN in the column leaves the old value.

@@ -43,6 +43,10 @@ struct ArrowFeatures: Equatable, Sendable {
   let schema: FeatureSchema
   /// Sorted by the first feature of each.
   let columns: [ArrowColumn]
+  /// The names of all columns, with each value of a list and each child of a struct that can be a feature.
+  let names: [String]
+  /// The choice by the types of the schema; nil if patterns choose.
+  let choice: FeatureChoice?
 
   /// Whether Float can hold every value without loss.
   var fitsFloat: Bool { columns.allSatisfy { $0.number == .float32 } }
@@ -50,21 +54,27 @@ struct ArrowFeatures: Equatable, Sendable {
   /// Selects features by name: `a`, `e[3]` of a fixed-size list, `s.a` of a struct. Without patterns, all floats are
   /// features, and no integer.
   init(
-    _ patterns: [FeaturePattern], of schema: ArrowSchema, limits: DecoderLimits
+    _ patterns: [FeaturePattern], excluding excluded: [FeaturePattern] = [],
+    of schema: ArrowSchema, limits: DecoderLimits
   ) throws(RecordFault) {
     var candidates = Candidates(limits: limits)
     for (index, field) in schema.fields.enumerated() {
       try candidates.add(field, name: field.name, parents: [], path: [index])
     }
+    names = candidates.allNames
     let chosen: [Int]
-    do {
-      chosen =
+    do throws(FeatureError) {
+      _ = try excluded.matching(names)
+      let wanted =
         patterns.isEmpty
         ? candidates.numbers.indices.filter { !candidates.column(of: $0).number.isInteger }
         : try FeaturePattern.select(patterns, from: candidates.names)
+      chosen = wanted.filter { !excluded.matches(candidates.names[$0]) }
+      guard !chosen.isEmpty || wanted.isEmpty else { throw FeatureError.noneLeft }
     } catch {
       throw candidates.refusal(of: error)
     }
+    choice = patterns.isEmpty ? candidates.choice(of: chosen, excluded) : nil
     guard !chosen.isEmpty else {
       throw RecordFault(
         expected: "a column of type Float32 or Float64 in the Arrow schema", found: "none")
@@ -99,15 +109,28 @@ private struct Candidates {
   var numbers: [(column: Int, element: Int)] = []
   /// Fields with numbers of another type, for the error.
   var unfit: [(name: String, type: ArrowType)] = []
+  /// `names`, and the fields that can be no feature, in the order of the schema.
+  var allNames: [String] = []
+
+  /// Tells which columns are no features, and why.
+  func choice(of chosen: [Int], _ excluded: [FeaturePattern]) -> FeatureChoice {
+    let taken = Set(chosen.map { Name(names[$0]) })
+    let left = allNames.filter { !taken.contains(Name($0)) }
+    return FeatureChoice(
+      records: 0,
+      leftOut: left.map {
+        FeatureChoice.LeftOut($0, because: excluded.matches($0) ? .excluded : .notFloats)
+      })
+  }
 
   func column(of number: Int) -> ArrowColumn { columns[numbers[number].column] }
 
   mutating func add(
     _ field: ArrowField, name: String, parents: [ArrowPlace], path: [Int]
   ) throws(RecordFault) {
-    guard field.dictionary == nil else { return }
+    guard field.dictionary == nil else { return allNames.append(name) }
     switch field.type {
-    case .structure:
+    case .structure where !field.children.isEmpty:
       for (index, child) in field.children.enumerated() {
         try add(
           child, name: "\(name).\(child.name)", parents: parents + [field.place],
@@ -116,7 +139,7 @@ private struct Candidates {
     case .fixedList(let count):
       guard let child = field.children.first, child.dictionary == nil,
         let number = ArrowNumber(child.type), !number.isInteger
-      else { return }
+      else { return allNames.append(name) }
       columns.append(
         ArrowColumn(
           number: number, place: child.place, parents: parents + [field.place],
@@ -129,7 +152,7 @@ private struct Candidates {
         case .integer, .float, .decimal: unfit.append((name, type))
         default: break
         }
-        return
+        return allNames.append(name)
       }
       guard names.count < limits.fields else { throw tooMany }
       columns.append(
@@ -142,6 +165,7 @@ private struct Candidates {
 
   private mutating func add(_ name: String, _ element: Int) {
     names.append(name)
+    allNames.append(name)
     numbers.append((columns.count - 1, element))
   }
 

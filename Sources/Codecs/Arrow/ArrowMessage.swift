@@ -49,6 +49,30 @@ struct ArrowMessage {
   }
 }
 
+extension ArrowMessage {
+  /// The item at the start of `bytes`.
+  enum Next {
+    case message(ArrowFrame, ArrowMessage)
+    /// The end mark, with its size in bytes.
+    case end(Int)
+  }
+
+  /// Reads the item at the start of a stream's bytes; nil if it is not whole.
+  static func next(in bytes: FlatBytes, bodyLimit: Int) throws(RecordFault) -> Next? {
+    switch try ArrowFrame.start(of: bytes) {
+    case .needs: return nil
+    case .end(let byteCount): return .end(byteCount)
+    case .message(let prefixBytes, let metadataBytes):
+      guard bytes.count - prefixBytes >= metadataBytes else { return nil }
+      let metadata = try bytes.slice(at: prefixBytes, count: metadataBytes)
+      let message = try ArrowMessage(FlatBytes(metadata), bodyLimit: bodyLimit)
+      let frame = ArrowFrame(
+        prefixBytes: prefixBytes, metadataBytes: metadataBytes, bodyBytes: message.bodyBytes)
+      return bytes.count >= frame.byteCount ? .message(frame, message) : nil
+    }
+  }
+}
+
 /// The sizes of a message in a stream: a prefix, metadata and a body, one after another.
 struct ArrowFrame: Equatable {
   /// The greatest size of metadata, in bytes.

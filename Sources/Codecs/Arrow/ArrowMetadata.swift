@@ -137,6 +137,31 @@ enum ArrowMetadata {
     return writer.bytes
   }
 
+  /// The metadata of the first message of a stream.
+  static func firstMessage(of stream: [UInt8]) throws(RecordFault) -> [UInt8] {
+    let start = try FlatBytes.read(stream) { bytes throws(RecordFault) in
+      try ArrowFrame.start(of: bytes)
+    }
+    guard case .message(let prefixBytes, let metadataBytes) = start,
+      stream.count - prefixBytes >= metadataBytes
+    else { throw RecordFault(expected: "a whole Arrow schema", found: "a part of one") }
+    return Array(stream[prefixBytes..<prefixBytes + metadataBytes])
+  }
+
+  /// The schema in the metadata of a schema message.
+  static func schema(
+    of metadata: [UInt8], _ limits: DecoderLimits
+  ) throws(RecordFault) -> ArrowSchema {
+    try FlatBytes.read(metadata) { bytes throws(RecordFault) in
+      let message = try ArrowMessage(bytes, bodyLimit: limits.unitBytes)
+      guard message.kind == .schema else {
+        throw RecordFault(expected: "an Arrow schema first", found: "another message")
+      }
+      return try ArrowSchema(
+        message.header, hasUnionValidity: message.hasUnionValidity, limits: limits)
+    }
+  }
+
   /// The metadata with its prefix, padded so that the bytes after it are aligned to 8.
   static func framed(_ metadata: [UInt8]) -> [UInt8] {
     var writer = FlatWriter()

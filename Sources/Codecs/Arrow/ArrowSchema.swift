@@ -15,6 +15,9 @@ struct ArrowSchema: Equatable, Sendable {
   /// The number of view columns. Each has variadic buffers; the record batch tells how many.
   private(set) var viewCount = 0
 
+  /// A schema without fields.
+  init() {}
+
   /// - Parameters:
   ///   - table: a `Schema` table.
   ///   - hasUnionValidity: whether the metadata is older than format 1.0.

@@ -4,8 +4,7 @@ internal import Records
 /// Moves values between the arrays of a record batch and the columns of a block. This is the only Swift file that
 /// calls the C functions for it.
 enum ArrowValues {
-  /// The number of records of a list that are moved at a time, so that they stay in the cache. A multiple of 8, so
-  /// that bitmaps are divided between bytes.
+  /// The number of records of a list that are moved at a time, so that they stay in the cache.
   private static let recordsTogether = 32
 
   /// Tells which special values a read has met.
@@ -22,32 +21,31 @@ enum ArrowValues {
     var parents: [UnsafeRawBufferPointer] = []
   }
 
-  /// Reads the features of a column into a block, from record `first` on. Does not change the count of the block. A
+  /// Reads the features of a column into a block, from index `first` on. Does not change the count of the block. A
   /// null becomes NaN.
+  ///
+  /// - Parameter records: the records of the arrays to read.
   static func read(
-    _ column: ArrowColumn, _ arrays: Arrays, records: Int, into features: inout FeatureColumns,
-    from first: Int
+    _ column: ArrowColumn, _ arrays: Arrays, records: Range<Int>,
+    into features: inout FeatureColumns, from first: Int
   ) -> Findings {
-    precondition(first + records <= features.capacity)
+    precondition(first + records.count <= features.capacity)
+    precondition(arrays.values.count >= column.byteCount(ofRecords: records.upperBound))
     var findings = Findings()
     let capacity = features.capacity
-    for start in stride(from: 0, to: records, by: chunk(column, records)) {
-      let count = min(chunk(column, records), records - start)
-      for (element, feature) in zip(column.elements, column.features) {
-        let place = feature * capacity + first + start
-        let piece = Piece(column, Int(element), start: start, count: count)
-        switch features.precision {
-        case .float32:
-          features.withFloat32Columns { columns in
-            columns.withUnsafeMutableBufferPointer {
-              findings.add(piece.read(arrays, into: $0.baseAddress.map { $0 + place }))
-            }
+    for piece in pieces(column, records) {
+      let place = piece.feature * capacity + first + piece.first - records.lowerBound
+      switch features.precision {
+      case .float32:
+        features.withFloat32Columns { columns in
+          columns.withUnsafeMutableBufferPointer {
+            findings.add(piece.read(arrays, into: $0.baseAddress.map { $0 + place }))
           }
-        case .float64:
-          features.withFloat64Columns { columns in
-            columns.withUnsafeMutableBufferPointer {
-              findings.add(piece.read(arrays, into: $0.baseAddress.map { $0 + place }))
-            }
+        }
+      case .float64:
+        features.withFloat64Columns { columns in
+          columns.withUnsafeMutableBufferPointer {
+            findings.add(piece.read(arrays, into: $0.baseAddress.map { $0 + place }))
           }
         }
       }
@@ -56,37 +54,90 @@ enum ArrowValues {
   }
 
   /// Writes the features of a column over its values. A NaN leaves the old value.
+  ///
+  /// - Parameters:
+  ///   - first: the index in `features` of the first record.
+  ///   - records: the records of the array to write.
   static func write(
-    _ column: ArrowColumn, _ features: FeatureColumns, records: Range<Int>,
+    _ column: ArrowColumn, _ features: FeatureColumns, from first: Int, records: Range<Int>,
     over values: UnsafeMutableRawBufferPointer
   ) {
-    precondition(records.upperBound <= features.capacity)
-    precondition(
-      values.count >= records.count * column.valuesPerRecord * column.number.byteCount)
-    for start in stride(from: 0, to: records.count, by: chunk(column, records.count)) {
-      let count = min(chunk(column, records.count), records.count - start)
-      for (element, feature) in zip(column.elements, column.features) {
-        let place = feature * features.capacity + records.lowerBound + start
-        let piece = Piece(column, Int(element), start: start, count: count)
-        guard let values = values.baseAddress.map({ $0 + piece.byteOffset }) else { continue }
-        switch features.values {
-        case .float32(let columns):
-          columns.withUnsafeBufferPointer {
-            guard let base = $0.baseAddress else { return }
-            arrow_values_write_floats(piece.shape, base + place, values)
-          }
-        case .float64(let columns):
-          columns.withUnsafeBufferPointer {
-            guard let base = $0.baseAddress else { return }
-            arrow_values_write_doubles(piece.shape, base + place, values)
-          }
+    precondition(values.count >= column.byteCount(ofRecords: records.upperBound))
+    guard let target = values.baseAddress else { return }
+    forEachPiece(column, features, from: first, records) { piece, column in
+      switch column {
+      case .float32(let column): arrow_values_write_floats(piece.shape, column, target)
+      case .float64(let column): arrow_values_write_doubles(piece.shape, column, target)
+      }
+    }
+  }
+
+  /// Makes nulls valid for which a column has a value.
+  ///
+  /// - Returns: the number of them.
+  static func fill(
+    _ column: ArrowColumn, _ features: FeatureColumns, from first: Int, records: Range<Int>,
+    validity: UnsafeMutableRawBufferPointer
+  ) -> Int {
+    precondition(validity.count >= (records.upperBound * column.valuesPerRecord + 7) / 8)
+    guard let bitmap = validity.assumingMemoryBound(to: UInt8.self).baseAddress else { return 0 }
+    var filled = 0
+    forEachPiece(column, features, from: first, records) { piece, column in
+      switch column {
+      case .float32(let column):
+        filled += arrow_values_fill_floats(piece.shape, column, bitmap)
+      case .float64(let column):
+        filled += arrow_values_fill_doubles(piece.shape, column, bitmap)
+      }
+    }
+    return filled
+  }
+
+  private enum Column {
+    case float32(UnsafePointer<Float>)
+    case float64(UnsafePointer<Double>)
+  }
+
+  private static func forEachPiece(
+    _ column: ArrowColumn, _ features: FeatureColumns, from first: Int, _ records: Range<Int>,
+    _ visit: (Piece, Column) -> Void
+  ) {
+    precondition(first + records.count <= features.capacity)
+    for piece in pieces(column, records) {
+      let place = piece.feature * features.capacity + first + piece.first - records.lowerBound
+      switch features.values {
+      case .float32(let columns):
+        columns.withUnsafeBufferPointer {
+          if let base = $0.baseAddress { visit(piece, .float32(base + place)) }
+        }
+      case .float64(let columns):
+        columns.withUnsafeBufferPointer {
+          if let base = $0.baseAddress { visit(piece, .float64(base + place)) }
         }
       }
     }
   }
 
-  private static func chunk(_ column: ArrowColumn, _ records: Int) -> Int {
-    column.valuesPerRecord == 1 ? max(1, records) : recordsTogether
+  /// Divides the records of a list into pieces that stay in the cache, and each piece into its features.
+  private static func pieces(
+    _ column: ArrowColumn, _ records: Range<Int>
+  ) -> some Sequence<Piece> {
+    let together = column.valuesPerRecord == 1 ? max(1, records.count) : recordsTogether
+    return stride(from: records.lowerBound, to: records.upperBound, by: together).lazy.flatMap {
+      start in
+      zip(column.elements, column.features).lazy.map { element, feature in
+        Piece(
+          column, Int(element), feature: feature, first: start,
+          count: min(together, records.upperBound - start))
+      }
+    }
+  }
+}
+
+extension ArrowColumn {
+  /// The size of the values of so many records.
+  func byteCount(ofRecords records: Int) -> Int {
+    records * valuesPerRecord * number.byteCount
   }
 }
 
@@ -100,22 +151,23 @@ extension ArrowValues.Findings {
 /// Several records of one feature.
 private struct Piece {
   let shape: ArrowShape
-  let byteOffset: Int
-  private let start: Int
+  /// The index of the feature in the columns.
+  let feature: Int
+  let first: Int
 
-  init(_ column: ArrowColumn, _ element: Int, start: Int, count: Int) {
+  init(_ column: ArrowColumn, _ element: Int, feature: Int, first: Int, count: Int) {
     shape = ArrowShape(
       kind: column.number.rawValue, per_record: column.valuesPerRecord, element: element,
-      record_count: count)
-    byteOffset = start * column.valuesPerRecord * column.number.byteCount
-    self.start = start
+      first_record: first, record_count: count)
+    self.feature = feature
+    self.first = first
   }
 
   func read(_ arrays: ArrowValues.Arrays, into column: UnsafeMutablePointer<Float>?)
     -> ArrowFindings
   {
     guard let column, let values = arrays.values.baseAddress else { return ArrowFindings() }
-    var findings = arrow_values_read_floats(shape, values + byteOffset, column)
+    var findings = arrow_values_read_floats(shape, values, column)
     mask(arrays, &findings) { arrow_values_mask_floats($0, $1, column) }
     return findings
   }
@@ -124,7 +176,7 @@ private struct Piece {
     -> ArrowFindings
   {
     guard let column, let values = arrays.values.baseAddress else { return ArrowFindings() }
-    var findings = arrow_values_read_doubles(shape, values + byteOffset, column)
+    var findings = arrow_values_read_doubles(shape, values, column)
     mask(arrays, &findings) { arrow_values_mask_doubles($0, $1, column) }
     return findings
   }
@@ -134,15 +186,16 @@ private struct Piece {
     _ apply: (ArrowShape, UnsafePointer<UInt8>) -> Bool
   ) {
     if let bitmap = arrays.validity?.assumingMemoryBound(to: UInt8.self).baseAddress,
-      apply(shape, bitmap + start * shape.per_record / 8)
+      apply(shape, bitmap)
     {
       findings.has_missing = true
     }
     for parent in arrays.parents {
       guard let bitmap = parent.assumingMemoryBound(to: UInt8.self).baseAddress else { continue }
       let records = ArrowShape(
-        kind: shape.kind, per_record: 1, element: 0, record_count: shape.record_count)
-      if apply(records, bitmap + start / 8) { findings.has_missing = true }
+        kind: shape.kind, per_record: 1, element: 0, first_record: shape.first_record,
+        record_count: shape.record_count)
+      if apply(records, bitmap) { findings.has_missing = true }
     }
   }
 }

@@ -23,6 +23,11 @@ struct FlatWriter {
     bytes.append(contentsOf: repeatElement(0, count: -bytes.count & (alignment - 1)))
   }
 
+  /// The number of 8 bytes at `place`.
+  func integer(at place: Int) -> Int {
+    (0..<8).reduce(0) { $0 | Int(bytes[place + $1]) << (8 * $1) }
+  }
+
   /// Overwrites a number.
   mutating func set(_ value: some FixedWidthInteger, at place: Int) {
     for index in 0..<value.bitWidth / 8 {

@@ -159,11 +159,11 @@ package struct DirectorySource: Source {
   // MARK: Splits
 
   package func start(of split: SplitID) -> SplitStart {
-    file(of: split)?.start ?? SplitStart(name: name)
+    listed(split)?.start ?? SplitStart(name: name)
   }
 
   package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
-    guard let found = file(of: split) else { return nil }
+    guard let found = listed(split) else { return nil }
     return try FileMark(found.file, at: offset).opaque
   }
 
@@ -188,7 +188,9 @@ package struct DirectorySource: Source {
     return changes
   }
 
-  private func file(of split: SplitID) -> ListedFile? {
+  package func file(of split: SplitID) -> (any File)? { listed(split)?.file }
+
+  private func listed(_ split: SplitID) -> ListedFile? {
     if current?.split == split { return current }
     return ended[split] ?? resumed.first { $0.split == split }
   }

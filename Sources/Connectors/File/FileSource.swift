@@ -95,6 +95,8 @@ package struct FileSource: Source {
 
   package func start(of split: SplitID) -> SplitStart { start }
 
+  package func file(of split: SplitID) -> (any File)? { size == nil ? nil : file }
+
   package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
     done == nil ? nil : try FileMark(file, at: offset).opaque
   }

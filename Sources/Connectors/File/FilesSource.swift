@@ -62,6 +62,8 @@ package struct FilesSource: Source {
     SplitStart(name: paths[split].split(separator: "/").last.map(String.init) ?? paths[split])
   }
 
+  package func file(of split: SplitID) -> (any File)? { split == next && size != nil ? file : nil }
+
   package mutating func abandon(_ split: SplitID) {
     guard split == next else { return }
     file = nil

@@ -65,6 +65,7 @@ package struct StreamConfiguration: Sendable {
     batch.size = values[BatchSettings.size]
     batch.maxDelaySeconds = values[BatchSettings.maxDelay]
     batch.maxBytes = values[InputSettings.batchBytes]
+    decoder.limits.unitBytes = batch.maxBytes
     rate = RateLimits(
       bytes: values[InputSettings.rateBytes], records: values[InputSettings.rateRecords])
     operators = catalogue.operators

@@ -97,7 +97,10 @@ struct Batcher: Sendable {
     let interval = max(1, Self.valuesBetweenSeams / max(1, featureCount))
     let seam = (block.columns.count / interval + 1) * interval
     let outcome = decode(&block, min(limit, seam))
-    if block.columns.count == seam, seam < limit { block.markSeam() }
+    if block.columns.count == seam, seam < limit, !block.payload.isInsideUnit(at: block.payload.end)
+    {
+      block.markSeam()
+    }
     held = Contents(of: &block)
     self.block = consume block
     return outcome

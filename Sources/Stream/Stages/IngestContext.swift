@@ -2,6 +2,7 @@ internal import Codecs
 internal import Connectors
 internal import Dataflow
 internal import Records
+internal import Storage
 
 /// The constants of IngestStage.
 struct IngestContext: Sendable {
@@ -59,9 +60,12 @@ struct IngestContext: Sendable {
     prologue = knownOpening == nil ? cursor?.opening?.prologue ?? [] : []
   }
 
-  /// - Parameter opening: that of the stream, once it is known.
+  /// - Parameters:
+  ///   - file: the file of the split, if other places in it can be read.
+  ///   - opening: that of the stream, once it is known.
   func makeReader(
-    _ split: SplitID, at start: SplitStart, of opening: StreamOpening?
+    _ split: SplitID, at start: SplitStart, in file: (any File)? = nil,
+    of opening: StreamOpening?
   ) throws(StreamError) -> SplitReader {
     // Without an opening, the stream's own prologue is read again before what follows the cursor.
     let isReopened = opening == nil && start.header == .passed
@@ -70,7 +74,10 @@ struct IngestContext: Sendable {
       return SplitReader(
         split, at: start,
         shownName: configuration.isLive || configuration.hasManyInputs ? start.name : "",
-        decoder: try makeDecoder(header, of: opening), of: format, header: header,
+        decoder: try makeDecoder(
+          header, at: DecoderStart(state: start.decoder, byteOffset: start.byteOffset, file: file),
+          of: opening),
+        of: format, header: header, file: file,
         knowsStream: opening != nil, endsLastLine: endsLastLine,
         decompression: configuration.decompression,
         prologue: isReopened ? prologue : [])
@@ -81,13 +88,17 @@ struct IngestContext: Sendable {
 
   /// The decoder of a split.
   ///
-  /// - Parameter opening: that of the stream, once it is known.
+  /// - Parameters:
+  ///   - opening: that of the stream, once it is known.
   func makeDecoder(
-    _ header: HeaderPlace, of opening: StreamOpening?
+    _ header: HeaderPlace, at start: DecoderStart, of opening: StreamOpening?
   ) throws(FormatError) -> any RecordDecoder {
     var options = options
     options.opening = opening
     options.header = header
+    options.state = start.state
+    options.byteOffset = start.byteOffset
+    options.elsewhere = start.elsewhere
     // The features of the first split are those of all others.
     if let names = opening?.schema.names ?? knownFeatures?.names {
       options.features = names.map { FeaturePattern(name: $0) }
@@ -136,6 +147,23 @@ struct IngestContext: Sendable {
 
   func badInput(_ fault: InputFault) -> StreamError {
     .badInput(stream: configuration.name, fault)
+  }
+}
+
+/// The place in a split at which a decoder begins.
+struct DecoderStart: Sendable {
+  /// The data of the decoder of an earlier run.
+  var state: OpaqueBytes
+  /// The number of decompressed bytes before it.
+  var byteOffset: Int
+  /// The file of the split, if other places in it can be read.
+  var file: (any File)?
+
+  var elsewhere: SplitBytes? {
+    guard let file, let size = try? file.status().size else { return nil }
+    return SplitBytes(byteCount: size) { offset, count in
+      try? file.bytes(from: offset, count: count)
+    }
   }
 }
 

@@ -16,6 +16,7 @@ extension IngestStage {
     count(batch.records.tail)
     batch.cut(at: position)
     if !batch.records.isInsideUnit { try settle() }
+    if batch.isBetweenUnits, let prologue = batch.prologue { opening?.prologue = prologue }
     checkpoints.batchCut()
     if batch.records.isWorthPassingOn { emitWhole(emit) }
   }
@@ -46,7 +47,7 @@ extension IngestStage {
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
     guard !batch.rejected.isEmpty else { return }
-    if batch.records.isBetweenBatches { try settle() }
+    if batch.isBetweenUnits { try settle() }
     emitWhole(emit)
     emit(.rejected(batch.takeRejected()))
     checkpoints.left()

@@ -22,9 +22,12 @@ extension IngestStage {
       try accept(found, &reader, emit)
       return false
     }
-    let (outcome, bytes, progress) = batch.records.add { reader.decode(into: &$0, limit: $1) }
+    let prologue = batch.prologue ?? opening?.prologue
+    let (outcome, bytes, progress) = batch.records.add {
+      reader.decode(into: &$0, limit: $1, prologue: prologue)
+    }
     batch.records.isInsideUnit = progress.isInsideUnit
-    if let prologue = progress.prologue { opening?.prologue = prologue }
+    batch.prologue = progress.prologue
     if batch.cutsAt == nil, context.configuration.cutsByTime, batch.records.tail > 0 {
       batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
     }
@@ -66,7 +69,8 @@ extension IngestStage {
   func openReader(_ reader: inout SplitReader) throws(SplitFailure) -> StreamOpening? {
     if let opening, !reader.knowsStream {
       do throws(FormatError) {
-        reader.start(with: try context.makeDecoder(reader.header, of: opening))
+        reader.start(
+          with: try context.makeDecoder(reader.header, at: reader.decoderStart, of: opening))
       } catch {
         throw .stream(.format(stream: context.configuration.name, error))
       }
@@ -129,6 +133,7 @@ extension IngestStage {
       splits.lookAheadEnds = nil
     }
     self.opening = opening
+    batch.prologue = nil
     batch.records.featureCount = opening.schema.count
     emit(.opened(opening))
     hasEmittedSinceIdle = true
@@ -155,7 +160,7 @@ extension IngestStage {
     leaveOut(fault, bytes, of: reader, record: reader.records, byteOffset: offset)
     // Many bad records in a row must not wait for good ones.
     guard batch.isFlooded else { return }
-    if batch.records.isBetweenBatches { reader.settle() }
+    if batch.isBetweenUnits { reader.settle() }
     do throws(StreamError) { try emitRejected(emit) } catch { throw .stream(error) }
   }
 

@@ -65,7 +65,8 @@ struct IngestStage: Stage {
     let start = source.start(of: split)
     context.metrics.soughtByteCount.add(
       start.container?.offset ?? start.byteOffset, ordering: .relaxed)
-    return try context.makeReader(split, at: start, of: opening ?? context.knownOpening)
+    return try context.makeReader(
+      split, at: start, in: source.file(of: split), of: opening ?? context.knownOpening)
   }
 
   mutating func step(

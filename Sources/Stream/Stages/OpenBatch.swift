@@ -12,6 +12,8 @@ struct OpenBatch: Sendable {
   /// The latest time of the cut; nil while the batch is empty.
   var cutsAt: Instant?
   private(set) var rejected: [RejectedRecord] = []
+  /// The prologue of the stream after the last record taken; nil if it is that of the opening.
+  var prologue: [UInt8]?
   /// Whether records have left after the last position at which a later run can resume: rejected ones after the last
   /// cut, or a batch that was cut inside a unit.
   private(set) var isAheadOfCut = false
@@ -22,6 +24,9 @@ struct OpenBatch: Sendable {
 
   /// Whether everything that has left belongs to batches that are cut.
   var hasLeftWhole: Bool { !records.aPartHasLeft && !isAheadOfCut }
+
+  /// Whether no batch is open, and no unit.
+  var isBetweenUnits: Bool { records.isBetweenBatches && !records.isInsideUnit }
 
   mutating func leaveOut(_ record: RejectedRecord) { rejected.append(record) }
 

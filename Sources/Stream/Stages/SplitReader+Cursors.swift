@@ -15,7 +15,9 @@ extension SplitReader {
 
   /// Records that the batch of the last record taken was cut.
   mutating func settle() {
-    if isAhead { settled = position() }
+    guard isAhead else { return }
+    settled = position()
+    settledState = decoder.state
   }
 
   /// The cursor after the last record whose batch was cut.
@@ -31,6 +33,6 @@ extension SplitReader {
   private func cursor(at position: StreamPosition) -> SplitCursor {
     SplitCursor(
       split: name, container: decompressor.container(of: position),
-      byteOffset: position.byteOffset, records: position.records)
+      byteOffset: position.byteOffset, records: position.records, decoder: settledState)
   }
 }

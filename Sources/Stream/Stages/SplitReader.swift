@@ -34,7 +34,7 @@ struct SplitReader: Sendable {
   /// The name in messages; empty if the split is the only one.
   let shownName: String
   var decompressor: InputDecompressor
-  private var decoder: any RecordDecoder
+  private(set) var decoder: any RecordDecoder
   /// The format of the records, by which files of another kind are told.
   private let form: (name: String, isText: Bool)
   /// The place of the header in the split, as its decoder was told.
@@ -64,6 +64,10 @@ struct SplitReader: Sendable {
   var settled: StreamPosition
   /// Whether the reader resumes within the split, so that the decoder does not see all of it.
   private let isResumed: Bool
+  /// The data of the decoder after the last record whose batch was cut.
+  var settledState: OpaqueBytes
+  /// The file of the split, if other places in it can be read.
+  private let file: (any File)?
   private let maxGrowth: Int
   /// Whether a last line without an end gets one, because the lines of another file follow.
   private let endsLastLine: Bool
@@ -75,7 +79,8 @@ struct SplitReader: Sendable {
   ///   - prologue: bytes that the decoder sees before those of the split.
   init(
     _ split: SplitID, at start: SplitStart, shownName: String, decoder: any RecordDecoder,
-    of format: RecordFormat, header: HeaderPlace = .expected, knowsStream: Bool = false,
+    of format: RecordFormat, header: HeaderPlace = .expected, file: (any File)? = nil,
+    knowsStream: Bool = false,
     endsLastLine: Bool = false, decompression: DecompressionOptions, prologue: [UInt8] = []
   ) {
     self.split = split
@@ -94,6 +99,8 @@ struct SplitReader: Sendable {
     records = start.records
     byteOffset = start.byteOffset
     isResumed = start.records > 0
+    settledState = start.decoder
+    self.file = file
     self.prologue = prologue
     byteOffset -= prologue.count
     if bytesToSkip == 0 { window.append(prologue) }
@@ -207,6 +214,11 @@ struct SplitReader: Sendable {
 
   // MARK: Records
 
+  /// The place at which a decoder begins that replaces the first one before the split is opened.
+  var decoderStart: DecoderStart {
+    DecoderStart(state: settledState, byteOffset: settled.byteOffset, file: file)
+  }
+
   /// Whether bytes wait for more, without which the split is not opened.
   var isLookingAhead: Bool {
     opening == nil && needsBytes && window.count > 0 && bytesToSkip == 0 && !isTooShort
@@ -247,18 +259,21 @@ struct SplitReader: Sendable {
     }
     opening = found
     knowsStream = true
-    window.consume(found.prologue.count)
-    byteOffset += found.prologue.count
+    let byteCount = decoder.byteCount(of: found)
+    window.consume(byteCount)
+    byteOffset += byteCount
     return found
   }
 
   /// Takes records into `block`, up to `limit`.
   ///
+  /// - Parameter prologue: that of the stream.
   /// - Returns: why the decoder stopped, the bytes of a rejected record, and the progress.
   mutating func decode(
-    into block: inout RecordBlock, limit: Int
+    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?
   ) -> (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress) {
     var progress = DecodeProgress()
+    progress.prologue = prologue
     let view = InputWindow(bytes: window.readable, isLast: end == .windowed)
     let outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
     var rejected: [UInt8] = []

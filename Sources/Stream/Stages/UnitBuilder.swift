@@ -12,6 +12,8 @@ struct UnitBuilder: Sendable {
   var unit = OutputUnit()
   /// Complete units that were not sent yet.
   private var full: [OutputUnit] = []
+  /// Whether the last part counted ends within records that the encoder writes as a whole.
+  private var isInsideUnit = false
 
   /// - Parameters:
   ///   - precision: the width of the numbers in the output.
@@ -25,7 +27,7 @@ struct UnitBuilder: Sendable {
   mutating func append(_ block: RecordBlock) {
     var part = BlockOffset()..<BlockOffset()
     block.forEachPart { next in
-      if unit.byteCount >= greatestBytes {
+      if !isInsideUnit, unit.byteCount >= greatestBytes {
         add(block, part)
         endUnit()
         part = next.lowerBound..<next.lowerBound
@@ -39,6 +41,7 @@ struct UnitBuilder: Sendable {
   /// Counts a part of a block that will be added later.
   mutating func count(_ block: RecordBlock, _ part: Range<BlockOffset>) {
     unit.byteCount += block.byteCount(of: part, precision)
+    isInsideUnit = block.payload.isInsideUnit(at: part.upperBound.payload)
   }
 
   /// Adds a part of a block that was counted.
@@ -54,7 +57,8 @@ struct UnitBuilder: Sendable {
 
   /// Whether the unit is large enough, or must not wait.
   var isDue: Bool {
-    unit.byteCount >= greatestBytes || unit.events.count >= 64 || unit.barrier != nil
+    !isInsideUnit
+      && (unit.byteCount >= greatestBytes || unit.events.count >= 64 || unit.barrier != nil)
   }
 
   /// Sends the units that are due.

@@ -30,7 +30,7 @@ struct ArrowValuesTests {
             ArrowValues.Arrays(
               values: UnsafeRawBufferPointer(rebasing: values[1...]),
               validity: validity == nil ? nil : bits, parents: parent == nil ? [] : [above]),
-            records: records, into: &features, from: 1)
+            records: 0..<records, into: &features, from: 1)
         }
       }
     }
@@ -114,7 +114,7 @@ struct ArrowValuesTests {
     }
     var values = Array(repeating: UInt8(0xAB), count: records * perRecord * number.byteCount)
     values.withUnsafeMutableBytes {
-      ArrowValues.write(column, features, records: 2..<records + 2, over: $0)
+      ArrowValues.write(column, features, from: 2, records: 0..<records, over: $0)
     }
     values.withUnsafeBytes { bytes in
       for record in 0..<records {

@@ -1,0 +1,17 @@
+internal import Configuration
+internal import Records
+
+extension RecordFormat {
+  /// Apache Arrow IPC, as a stream or as a file (Feather). All columns that are no features pass unchanged.
+  package static let arrow = RecordFormat(
+    name: "arrow", fileExtensions: ["arrows", "arrow", "feather", "ipc"],
+    settings: ArrowSettings.group, isText: false,
+    suggest: { name, role, values in
+      if role == .output {
+        values.suggest(ArrowSettings.container, name == "arrows" ? .stream : .file)
+      }
+    },
+    recordEnds: { _, _, _ in .arrowMessages },
+    makeDecoder: { options throws(FormatError) in ArrowDecoder(options) },
+    makeEncoder: { options throws(FormatError) in try ArrowEncoder(options) })
+}

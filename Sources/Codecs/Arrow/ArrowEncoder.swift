@@ -1,0 +1,85 @@
+internal import Configuration
+internal import Records
+
+/// Writes an Arrow IPC stream or file: the messages of the input with other features, or record batches of the features
+/// alone.
+struct ArrowEncoder: RecordEncoder {
+  /// The end mark of a stream.
+  static let endMark: [UInt8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]
+
+  private let container: ArrowContainer
+  /// The schema as it is written, with its prefix.
+  private let schema: [UInt8]
+  /// The size of the schema message in prologues of the input.
+  private let inputSchemaBytes: Int
+  /// The dictionaries that stood at the start.
+  private let dictionaries: ArraySlice<UInt8>
+  /// The width of features of another format.
+  private let precision: Precision
+
+  init(_ options: EncoderOptions) throws(FormatError) {
+    container = options.settings[ArrowSettings.container]
+    precision = options.precision
+    guard let prologue = options.prologue else {
+      schema = ArrowMetadata.framed(
+        ArrowTable.schemaMessage(options.schema.names, options.precision))
+      inputSchemaBytes = 0
+      dictionaries = []
+      return
+    }
+    do throws(RecordFault) {
+      let metadata = try ArrowMetadata.firstMessage(of: prologue)
+      let limits = DecoderOptions(options.settings).limits
+      let features = try ArrowFeatures(
+        options.schema.names.map { FeaturePattern(name: $0) },
+        of: ArrowMetadata.schema(of: metadata, limits), limits: limits)
+      schema = ArrowMetadata.framed(try ArrowMetadata.withFloats(metadata, for: features))
+      inputSchemaBytes = ArrowMetadata.framed(metadata).count
+    } catch {
+      throw FormatError(ArrowSettings.container, "the schema of the input is gone: \(error)")
+    }
+    dictionaries = prologue[inputSchemaBytes...]
+  }
+
+  func encodePrologue(into output: ByteBuffer) {
+    encodePrologue(dictionaries, into: output)
+  }
+
+  private func encodePrologue(_ dictionaries: ArraySlice<UInt8>, into output: ByteBuffer) {
+    if container == .file { output.append(ArrowFooter.fileStart) }
+    output.append(schema)
+    output.append(dictionaries)
+  }
+
+  func encode(_ block: RecordBlock, into output: ByteBuffer) {
+    let part = block.selection
+    guard let payload = block.payload as? ArrowPayload else {
+      ArrowTable.appendBatch(block.columns, block.selectedRecords, precision, to: output)
+      return
+    }
+    for item in payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items] {
+      switch item {
+      case .dictionary(let dictionary): output.append(dictionary.message)
+      case .slice(let slice):
+        slice.batch.write(slice, of: block)
+        if slice.endsBatch { slice.batch.appendMessage(to: output) }
+      }
+    }
+  }
+
+  func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool {
+    guard let payload = block.payload as? ArrowPayload else { return false }
+    let part = block.selection
+    let items = payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items]
+    for item in items.reversed() {
+      guard case .dictionary(let dictionary) = item else { continue }
+      encodePrologue(dictionary.prologue[inputSchemaBytes...], into: output)
+      return true
+    }
+    return false
+  }
+
+  var epilogue: (any Epilogue)? {
+    container == .file ? ArrowFileEnd() : FixedEpilogue(Self.endMark)
+  }
+}
