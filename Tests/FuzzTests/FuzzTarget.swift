@@ -27,7 +27,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     self.read = read
   }
 
-  static let all = [zstd, csv, ndjson, raw, safetensors, yaml, http]
+  static let all = [zstd, csv, ndjson, raw, arrow, safetensors, yaml, http]
 
   // MARK: Compression
 

@@ -20,6 +20,19 @@ struct Scenario {
     case directory
   }
 
+  /// The format of the records.
+  enum Form {
+    case csv, ndjson, arrow
+
+    var format: RecordFormat {
+      switch self {
+      case .csv: .csv
+      case .ndjson: .ndjson
+      case .arrow: .arrow
+      }
+    }
+  }
+
   static let stateDirectory = "/state"
   static let outputDirectory = "/out"
   static let inputDirectory = "/in"
@@ -45,12 +58,15 @@ struct Scenario {
       values[Int.random(in: 0..<values.count, using: &random)]
     }
     input = draw(.plain, .oneFrame, .manyFrames, .directory)
-    let isJSON = Bool.random(using: &random)
-    var stream = StreamConfiguration(name: "simulated", format: isJSON ? .ndjson : .csv)
+    let form: Form = draw(.csv, .ndjson, .arrow)
+    var stream = StreamConfiguration(name: "simulated", format: form.format)
     stream.decoder.features = ["f0", "f1"].map { FeaturePattern($0) }
     stream.batch.size = Int.random(in: 4...8, using: &random)
     stream.badRecords = .deadLetter
     stream.compressionLevel = draw(nil, 1)
+    if form == .arrow, stream.compressionLevel == nil {
+      stream.decoder.settings[ArrowSettings.container] = draw(.stream, .file)
+    }
     stream.normalization.mode = draw(.batch, .running, .running)
     stream.normalization.warmUp.records = draw(0, 5, 17)
     stream.normalization.warmUp.emission = draw(.prefix, .pass, .missing, .hold, .hold)
@@ -75,7 +91,7 @@ struct Scenario {
         path: Self.outputDirectory + "/out.data", rotation: .init(byteLimit: byteLimit),
         in: context.fileSystem, clock: context.clock)
     }
-    try drawInput(isJSON, &random)
+    try drawInput(form, &random)
     // A file of another program must not be lost.
     if Bool.random(using: &random) {
       files[Self.outputDirectory + "/out.data"] = Array("somebody else's\n".utf8)
@@ -91,11 +107,14 @@ struct Scenario {
     return scenario
   }
 
-  private mutating func drawInput(_ isJSON: Bool, _ random: inout SplitMix64) throws {
+  private mutating func drawInput(_ form: Form, _ random: inout SplitMix64) throws {
     let runs = input == .directory ? Int.random(in: 1...4, using: &random) : 1
     for run in 0..<runs {
       let count = Int.random(in: 0...(input == .directory ? 40 : 90), using: &random)
-      let text = Self.text(records: count + 1, isJSON, &random)
+      let text =
+        form == .arrow
+        ? try arrowStream(records: count + 1, &random)
+        : Self.text(records: count + 1, isJSON: form == .ndjson, &random)
       let name = "\(Self.inputDirectory)/" + (input == .directory ? "in-\(run)" : "in")
       let frames =
         switch input {
@@ -111,7 +130,7 @@ struct Scenario {
 
   /// Records of a key, two features and a note, one in twelve of them bad.
   private static func text(
-    records: Int, _ isJSON: Bool, _ random: inout SplitMix64
+    records: Int, isJSON: Bool, _ random: inout SplitMix64
   ) -> [UInt8] {
     var text = isJSON ? "" : "key,f0,f1,note\n"
     // A run of bad ones is told before its batch is cut.

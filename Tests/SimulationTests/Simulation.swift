@@ -258,6 +258,7 @@ struct Simulation {
     let names = files.keys.filter { $0 != growing }.sorted() + [growing]
     return try names.flatMap { name -> [UInt8] in
       let text = try decompressed(files[name] ?? [])
+      if scenario.definition.stream.format.name == "arrow" { return try arrowBatches(text) }
       return text.starts(with: header) ? Array(text.dropFirst(header.count)) : text
     }
   }

@@ -1,0 +1,73 @@
+import Foundation
+import Records
+import TestSupport
+
+@testable import Codecs
+
+extension FuzzTarget {
+  /// The golden streams and files, changed at any byte: prefixes, metadata, bodies, compressed buffers and footers.
+  static let arrow = FuzzTarget(
+    "arrow",
+    bytes: [
+      [0], [1], [4], [8], [0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 0, 0x80],
+      [0, 0, 0, 0, 0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
+      [0, 0, 0, 0, 1, 0, 0, 0], Array("ARROW1".utf8),
+    ],
+    seeds: {
+      try [
+        "pyarrow-deltas.arrows", "pyarrow-none.arrows", "pyarrow-zstd.arrows",
+        "pyarrow-lz4.arrow", "polars-lazy.arrow", "polars-newest-none.arrow",
+        "pyarrow-legacy.arrows",
+      ].map { name in
+        let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+          .deletingLastPathComponent().appending(path: "CodecsTests/Golden/arrow/" + name)
+        return [UInt8](try Data(contentsOf: golden))
+      }
+    },
+    read: { input in readAndWrite(input) })
+
+  /// Reads a stream or file, raises each value, and writes it as a stream and as a file.
+  ///
+  /// - Returns: whether all of it was read.
+  private static func readAndWrite(_ input: [UInt8]) -> Bool {
+    var options = DecoderOptions()
+    options.limits.unitBytes = 64 << 20
+    options.onInvalid = .missing
+    guard var decoder = try? RecordFormat.arrow.makeDecoder(options) else { return false }
+    return input.withUnsafeBufferPointer { input in
+      guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else {
+        return false
+      }
+      var encoding = EncoderOptions(schema: opening.schema, prologue: opening.prologue)
+      encoding.settings[ArrowSettings.container] = .file
+      guard let encoder = try? RecordFormat.arrow.makeEncoder(encoding) else { return false }
+      let output = ByteBuffer()
+      encoder.encodePrologue(into: output)
+      var rest = UnsafeBufferPointer(rebasing: input[decoder.byteCount(of: opening)...])
+      var isWhole: Bool?
+      while isWhole == nil {
+        var block = RecordBlock(
+          columns: FeatureColumns(
+            featureCount: opening.schema.count, capacity: 16, precision: .float64))
+        var progress = DecodeProgress()
+        let outcome = decoder.decode(
+          InputWindow(bytes: rest, isLast: true), into: &block, limit: 16, progress: &progress)
+        rest = UnsafeBufferPointer(rebasing: rest[progress.consumed...])
+        block.columns.withFloat64Columns { values in
+          for index in values.indices { values[index] += 1 }
+        }
+        encoder.encode(block, into: output)
+        switch outcome {
+        case .limitReached, .unitEnded: break
+        case .rejected, .failed: isWhole = false
+        case .needsInput: isWhole = rest.isEmpty
+        }
+      }
+      var end = encoder.epilogue
+      let file = output.readable
+      while let range = end?.wants(ofBytes: file.count) { end?.take(Array(file[range])) }
+      _ = end?.bytes
+      return isWhole == true
+    }
+  }
+}

@@ -1,0 +1,234 @@
+"""Runs Arrow files of pyarrow, Polars, pandas and DuckDB through the binary, and reads its output with each of them.
+
+Of every output: untouched columns, schema and metadata are equal, `validate(full=True)` finds nothing, null counts are
+equal, and features are those that NumPy computes from the same mini-batches.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests/Oracles/arrow"))
+import arrow_files  # noqa: E402
+
+ROWS = 200
+BATCHES = 4
+EPSILON = 1e-5
+TOLERANCE = 1e-6
+
+
+def read(path):
+    """The table of a stream or of a file."""
+    data = pathlib.Path(path).read_bytes()
+    if data.startswith(b"ARROW1"):
+        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
+    return pa.ipc.open_stream(pa.BufferReader(data)).read_all()
+
+
+def batch_lengths(path):
+    data = pathlib.Path(path).read_bytes()
+    if data.startswith(b"ARROW1"):
+        file = pa.ipc.open_file(pa.BufferReader(data))
+        return [file.get_batch(index).num_rows for index in range(file.num_record_batches)]
+    return [batch.num_rows for batch in pa.ipc.open_stream(pa.BufferReader(data))]
+
+
+def batch_ends(lengths, size):
+    """The ends of the mini-batches: after `size` rows, and at the end of a record batch in which one was cut."""
+    ends, open_rows, row = [], 0, 0
+    for length in lengths:
+        was_cut = False
+        for _ in range(length):
+            row += 1
+            open_rows += 1
+            if open_rows == size:
+                ends.append(row)
+                open_rows, was_cut = 0, True
+        if was_cut and open_rows:
+            ends.append(row)
+            open_rows = 0
+    if open_rows:
+        ends.append(row)
+    return ends
+
+
+def flattened(table):
+    """Columns by the names of their features: lists as `e[0]`, children of structs as `s.a`."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks)
+        if pa.types.is_fixed_size_list(column.type):
+            width = column.type.list_size
+            for element in range(width):
+                columns[f"{name}[{element}]"] = column.flatten()[element::width]
+        elif pa.types.is_struct(column.type):
+            for index, child in enumerate(column.flatten()):
+                columns[f"{name}.{column.type.field(index).name}"] = child
+        else:
+            columns[name] = column
+    return columns
+
+
+def numbers(column):
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def normalized(values, ends):
+    result, start = np.empty_like(values), 0
+    for end in ends:
+        part = values[start:end]
+        found = part[~np.isnan(part)]
+        with np.errstate(invalid="ignore"):
+            mean, variance = (found.mean(), found.var()) if found.size else (np.nan, np.nan)
+            result[start:end] = (part - mean) / np.sqrt(variance + EPSILON)
+        start = end
+    return result
+
+
+def run(evenkeel, source, output, *options):
+    command = [
+        evenkeel, "normalize", str(source), "-o", str(output), "--mode", "batch",
+        "--epsilon", str(EPSILON), "--clip", "off", *options,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def compare(source, output, size, integers=()):
+    before, after = read(source), read(output)
+    after.validate(full=True)
+    if not integers:
+        assert before.schema.equals(after.schema, check_metadata=True), "schema"
+    assert before.schema.metadata == after.schema.metadata, "metadata"
+    assert batch_lengths(source) == batch_lengths(output), "record batches"
+    old, new = flattened(before), flattened(after)
+    ends = batch_ends(batch_lengths(source), size)
+    features = 0
+    for name, column in old.items():
+        is_feature = column.type in (pa.float32(), pa.float64()) or name in integers
+        if not is_feature:
+            same = column.to_pylist() == new[name].to_pylist()
+            assert same, f"{name} has changed"
+            continue
+        assert column.null_count == new[name].null_count, f"nulls of {name}"
+        expected, found = normalized(numbers(column), ends), numbers(new[name])
+        # A float32 output has its own rounding beside the tolerance.
+        width = np.finfo(np.float32).eps if new[name].type == pa.float32() else 0
+        np.testing.assert_allclose(
+            found, expected, rtol=TOLERANCE + width, atol=TOLERANCE + 4 * width, err_msg=name)
+        features += 1
+    assert features >= 2, "no features"
+    return after
+
+
+def polars_frame(path):
+    """The frame that Polars reads; None if it lacks a type or a feature of the format, at which it panics."""
+    is_file = pathlib.Path(path).suffix in (".arrow", ".feather")
+    try:
+        if is_file:
+            return pl.read_ipc(path)
+        return pl.read_ipc_stream(path)
+    except BaseException as error:  # noqa: B036, a panic is no Exception
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return None
+
+
+def read_by_all(source, output, table):
+    """Reads the output with Polars, pandas and DuckDB. Polars must read it if it reads the input."""
+    before = polars_frame(source)
+    if before is not None:
+        after = polars_frame(output)
+        assert after is not None, "Polars reads the input, and not the output"
+        assert before.columns == after.columns and before.dtypes == after.dtypes, "Polars' schema"
+        assert before.null_count().equals(after.null_count()), "nulls in Polars"
+    if output.suffix == ".arrow":
+        frame = pd.read_feather(output, columns=["x", "y"])
+    else:
+        frame = table.select(["x", "y"]).to_pandas()
+    assert len(frame) == table.num_rows
+    selected = table.select(["x", "y"])  # noqa: F841, DuckDB finds it by its name
+    count, mean = duckdb.sql("select count(*), avg(x) from selected").limit(1).fetchall()[0]
+    assert count == table.num_rows
+    np.testing.assert_allclose(mean, np.nanmean(numbers(selected["x"].combine_chunks())), atol=1e-6)
+    return before is not None
+
+
+def check_files(evenkeel, directory):
+    failures, count, by_polars = [], 0, 0
+    for source in list(arrow_files.write_all(directory / "in", ROWS, BATCHES)):
+        if source.name == "pyarrow-legacy.arrows":
+            # pyarrow writes custom metadata into old messages that it does not read itself.
+            source.unlink()
+            table = arrow_files.with_dictionaries(ROWS, BATCHES)
+            legacy = [batch.select(["x", "text", "y"]) for batch in table]
+            options = pa.ipc.IpcWriteOptions(
+                use_legacy_format=True, metadata_version=pa.ipc.MetadataVersion.V4)
+            with pa.ipc.new_stream(str(source), legacy[0].schema, options=options) as writer:
+                for batch in legacy:
+                    writer.write_batch(batch)
+        for suffix in (".arrows", ".arrow"):
+            for size in (1000, 64):
+                output = directory / "out" / (source.stem + suffix)
+                try:
+                    run(evenkeel, source, output, "--batch-size", str(size))
+                    by_polars += read_by_all(source, output, compare(source, output, size))
+                    count += 1
+                except (AssertionError, subprocess.CalledProcessError, pa.ArrowException) as error:
+                    told = getattr(error, "stderr", None)
+                    failures.append(f"{source.name} as {suffix}, {size}: {told or error}")
+    assert by_polars > 20, "Polars reads few of the files"
+    return failures, count
+
+
+def check_integers(evenkeel, directory):
+    source, output = directory / "in/pyarrow-zstd.arrows", directory / "out/integers.arrow"
+    run(evenkeel, source, output, "--batch-size", "64",
+        "--features", "n32,n64,x,y,plain,last,e[*],s.a")
+    table = compare(source, output, 64, integers=("n32", "n64"))
+    assert table.schema.field("n32").type == pa.float32()
+    assert table.schema.field("n64").type == pa.float64()
+
+
+def check_pipe(evenkeel, directory):
+    """An input through a pipe, and a stream that Python reads as it comes."""
+    source = directory / "in/pandas.arrows"
+    process = subprocess.Popen(
+        [evenkeel, "normalize", "-", "--format", "arrow", "-o", "-", "--no-compress"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process.stdin.write(source.read_bytes())
+    process.stdin.close()
+    rows = sum(batch.num_rows for batch in pa.ipc.open_stream(process.stdout))
+    assert process.wait() == 0 and rows == ROWS * BATCHES
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--evenkeel", required=True)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        (directory / "in").mkdir()
+        (directory / "out").mkdir()
+        failures, count = check_files(arguments.evenkeel, directory)
+        check_integers(arguments.evenkeel, directory)
+        check_pipe(arguments.evenkeel, directory)
+    for failure in failures:
+        print(failure)
+    print(f"{count} passed, {len(failures)} failed")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

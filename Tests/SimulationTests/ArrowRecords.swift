@@ -1,0 +1,45 @@
+import Records
+import Synthetic
+
+@testable import Codecs
+
+/// An Arrow stream of two features in record batches of a few rows, some of them empty. One value in twelve is
+/// missing, and one in twenty infinite.
+func arrowStream(records: Int, _ random: inout SplitMix64) throws -> [UInt8] {
+  let output = ByteBuffer()
+  output.append(ArrowMetadata.framed(ArrowTable.schemaMessage(["f0", "f1"], .float64)))
+  var left = records
+  while left > 0 {
+    let rows = min(left, Int.random(in: 0...17, using: &random))
+    left -= rows
+    var columns = FeatureColumns(featureCount: 2, capacity: max(1, rows), precision: .float64)
+    columns.count = rows
+    for cell in 0..<2 * rows {
+      let value = Double(Int.random(in: -999...999, using: &random)) / 8
+      let kind = Int.random(in: 0..<60, using: &random)
+      columns.withFloat64Columns { $0[cell] = kind < 5 ? .nan : kind < 8 ? .infinity : value }
+    }
+    ArrowTable.appendBatch(columns, 0..<rows, .float64, to: output)
+  }
+  if Bool.random(using: &random) { output.append(ArrowEncoder.endMark) }
+  return Array(output.readable)
+}
+
+/// The record batches of an Arrow stream or file, without its schema and its end; other bytes as they are.
+func arrowBatches(_ bytes: [UInt8]) throws -> [UInt8] {
+  guard bytes.starts(with: ArrowFooter.magic) || bytes.first == 0xFF else { return bytes }
+  var rest = bytes.starts(with: ArrowFooter.fileStart) ? bytes.dropFirst(8) : bytes[...]
+  var batches: [UInt8] = []
+  while !rest.isEmpty {
+    let message = Array(rest)
+    let frame = try FlatBytes.read(message) { view throws(RecordFault) -> ArrowFrame? in
+      guard case .message(let frame, let found) = try ArrowMessage.next(in: view, bodyLimit: .max)
+      else { return nil }
+      if found.kind == .recordBatch { batches += message[..<frame.byteCount] }
+      return frame
+    }
+    guard let frame else { break }
+    rest = rest.dropFirst(frame.byteCount)
+  }
+  return batches
+}
