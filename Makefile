@@ -44,7 +44,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity online-check promise-check equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -203,6 +203,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-parity/ready: Tests/Parity/requirements.txt
 .venv-online/ready: Tests/Online/requirements.txt
 .venv-recipes/ready: Tests/Oracles/requirements-statistics.txt
+.venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats kernels stages growth latency
@@ -236,6 +237,9 @@ allocations: build deps-python ## Count heap allocations per record; fails if th
 
 parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoints both ways.
 	.venv-parity/bin/python Tests/Parity/parity.py --evenkeel $(EVENKEEL) --sample $(SAMPLE)
+
+arrow-interop: build .venv-arrow/ready ## Run Arrow files of four writers through the binary, and read the output with each.
+	.venv-arrow/bin/python Tests/Interop/arrow.py --evenkeel $(EVENKEEL)
 
 equality: build ## Compare the output bytes with those of another version; OLD=its binary.
 	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)

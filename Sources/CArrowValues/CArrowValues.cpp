@@ -1,5 +1,6 @@
 #include "CArrowValues.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -25,12 +26,14 @@ ArrowFindings read(const ArrowShape &shape, const char *values, Stored *column) 
   values += (shape.first_record * shape.per_record + shape.element) * sizeof(Value);
   const size_t step = shape.per_record * sizeof(Value);
   // Counts bits, because a loop can keep sums in vector registers, but not a bool that it sets conditionally.
-  unsigned infinite = 0;
+  unsigned invalid = 0;
+  const Value greatest = static_cast<Value>(
+      std::min(shape.greatest, static_cast<double>(std::numeric_limits<Value>::max())));
   unsigned missing = 0;
   const auto take = [&](size_t record, size_t step) __attribute__((always_inline)) {
     const Value value = load<Value>(values + record * step);
     if constexpr (std::is_floating_point_v<Value>) {
-      infinite |= std::fabs(value) == std::numeric_limits<Value>::infinity();
+      invalid |= std::fabs(value) > greatest;
       missing |= value != value;
     }
     column[record] = static_cast<Stored>(value);
@@ -40,7 +43,7 @@ ArrowFindings read(const ArrowShape &shape, const char *values, Stored *column) 
   } else {
     for (size_t record = 0; record < shape.record_count; ++record) take(record, step);
   }
-  return {infinite != 0, missing != 0};
+  return {invalid != 0, missing != 0};
 }
 
 template <class Stored>

@@ -12,6 +12,8 @@ package struct DecoderOptions: Sendable {
   package var columns = Precision.float64
   /// Whether blocks keep the bytes of the records, for an output of the same format.
   package var keepsText = true
+  /// Whether the output has this format.
+  package var keepsFormat = true
   package var onMissing = MissingPolicy.keep
   package var onInvalid = InvalidPolicy.reject
   /// The values of the format's own settings.

@@ -28,6 +28,8 @@ package struct EncoderOptions: Sendable {
   /// then the encoder makes its own.
   package var prologue: [UInt8]?
   package var precision = Precision.float32
+  /// Divides the text of the records into fields, if the blocks have the text of another format; nil otherwise.
+  package var fields: (any TextFields)?
   /// The values of the format's own settings.
   package var settings = SettingValues()
 

@@ -26,6 +26,12 @@ package struct RecordFormat: Sendable {
   /// The form in which written records end. Records that keep their format have settings. For others, the number and
   /// the width of the features determine it.
   package let recordEnds: @Sendable (SettingValues?, _ features: Int, Precision) -> RecordEnds
+  /// Divides the text of its records into fields; nil if it has no columns.
+  package let fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)?
+  /// Whether its encoder writes all columns of formats that have `fields`. Otherwise only the features.
+  package let writesFields: Bool
+  /// Whether the name of an output chooses this format, if the user does not.
+  package let isChosenByOutput: Bool
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
@@ -37,6 +43,8 @@ package struct RecordFormat: Sendable {
     featureCount: @escaping @Sendable (SettingValues) -> Int? = { _ in nil },
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
     recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
+    fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)? = nil,
+    writesFields: Bool = false, isChosenByOutput: Bool = false,
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
@@ -50,6 +58,9 @@ package struct RecordFormat: Sendable {
     self.featureCount = featureCount
     self.check = check
     self.recordEnds = recordEnds
+    self.fields = fields
+    self.writesFields = writesFields
+    self.isChosenByOutput = isChosenByOutput
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
   }

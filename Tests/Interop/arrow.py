@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.ipc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -213,6 +214,28 @@ def check_pipe(evenkeel, directory):
     assert process.wait() == 0 and rows == ROWS * BATCHES
 
 
+def check_csv(evenkeel, directory):
+    """All columns of CSV, as pyarrow reads them."""
+    source = directory / "in/all.csv"
+    rows = [f'k{i},{i * 37 % 101},{"" if i % 7 == 3 else i / 8},"note ""{i}"", é"' for i in range(999)]
+    source.write_text("id,x,y,note\n" + "\n".join(rows) + "\n")
+    options = pyarrow.csv.ConvertOptions(
+        column_types={"id": pa.utf8(), "note": pa.utf8(), "x": pa.float64(), "y": pa.float64()})
+    expected = pyarrow.csv.read_csv(source, convert_options=options)
+    for name in ("all.arrow", "all.arrows"):
+        output = directory / "out" / name
+        run(evenkeel, source, output, "--batch-size", "999", "--features", "x,y")
+        table = read(output)
+        table.validate(full=True)
+        assert table.column_names == ["id", "x", "y", "note"]
+        for column in ("id", "note"):
+            assert table[column].to_pylist() == expected[column].to_pylist(), column
+        for column in ("x", "y"):
+            values = numbers(expected[column].combine_chunks())
+            np.testing.assert_allclose(
+                numbers(table[column].combine_chunks()), normalized(values, [999]), atol=1e-6)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--evenkeel", required=True)
@@ -223,6 +246,7 @@ def main():
         (directory / "out").mkdir()
         failures, count = check_files(arguments.evenkeel, directory)
         check_integers(arguments.evenkeel, directory)
+        check_csv(arguments.evenkeel, directory)
         check_pipe(arguments.evenkeel, directory)
     for failure in failures:
         print(failure)

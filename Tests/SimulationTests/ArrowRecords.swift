@@ -7,7 +7,8 @@ import Synthetic
 /// missing, and one in twenty infinite.
 func arrowStream(records: Int, _ random: inout SplitMix64) throws -> [UInt8] {
   let output = ByteBuffer()
-  output.append(ArrowMetadata.framed(ArrowTable.schemaMessage(["f0", "f1"], .float64)))
+  let table = ArrowTable(try FeatureSchema(["f0", "f1"]), .float64)
+  output.append(ArrowMetadata.framed(table.schemaMessage))
   var left = records
   while left > 0 {
     let rows = min(left, Int.random(in: 0...17, using: &random))
@@ -19,7 +20,7 @@ func arrowStream(records: Int, _ random: inout SplitMix64) throws -> [UInt8] {
       let kind = Int.random(in: 0..<60, using: &random)
       columns.withFloat64Columns { $0[cell] = kind < 5 ? .nan : kind < 8 ? .infinity : value }
     }
-    ArrowTable.appendBatch(columns, 0..<rows, .float64, to: output)
+    table.appendBatch(RecordBlock(columns: columns), to: output)
   }
   if Bool.random(using: &random) { output.append(ArrowEncoder.endMark) }
   return Array(output.readable)

@@ -183,6 +183,32 @@ import Testing
     #expect(schema.fields.allSatisfy { $0.type == .float(bits: 32) && $0.isNullable })
   }
 
+  @Test func `CSV becomes Arrow with all of its columns`() throws {
+    try directory.write(
+      "in", "id,x,note\n7,1.5,\"a \"\"b\"\"\nc\"\n8,,\n\n9,3,\"\"\nNA,4,é\n".utf8)
+    var configuration = StreamConfiguration(name: "test", format: .csv)
+    configuration.outputFormat = .arrow
+    configuration.decoder.features = [FeaturePattern("x")]
+    #expect(try FileRun(configuration, files("all")).failure == nil)
+    let messages = try Self.messages(directory.read("all.out"))
+    let schema = try ArrowMetadata.schema(
+      of: ArrowMetadata.firstMessage(of: messages[0].bytes), DecoderLimits())
+    #expect(schema.fields.map(\.name) == ["id", "x", "note"])
+    #expect(schema.fields.map(\.type) == [.utf8, .float(bits: 32), .utf8])
+    let body = messages[1].bytes
+    // The texts of a column follow one another; an empty field is null, and one in quotes is not.
+    #expect(body.contains(Array("789NA".utf8)) && body.contains(Array("a \"b\"\ncé".utf8)))
+    let offsets: [Int32] = [0, 7, 7, 7, 9]
+    #expect(body.contains(offsets.flatMap { withUnsafeBytes(of: $0) { Array($0) } }))
+    let features = try ArrowFeatures([FeaturePattern("x")], of: schema, limits: DecoderLimits())
+    let metadata = try ArrowMetadata.firstMessage(of: body)
+    let layout = try FlatBytes.read(metadata) { view throws(RecordFault) in
+      try ArrowBatchLayout(
+        ArrowMessage(view, bodyLimit: .max), schema: schema, features: features, byteLimit: 1 << 20)
+    }
+    #expect(layout.records == 4 && layout.columns[0].nullCount == 1)
+  }
+
   @Test(arguments: [1, 3, 24, 100, 1000])
   func `a live stream gives the bytes of a file`(piece: Int) throws {
     let input = try Self.stream("pyarrow-none.arrows", times: 2, repeatsDictionaries: true)

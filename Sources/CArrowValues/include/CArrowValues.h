@@ -25,11 +25,13 @@ typedef struct ArrowShape {
   size_t element;
   size_t first_record;
   size_t record_count;
+  // The greatest size of a valid value.
+  double greatest;
 } ArrowShape;
 
 // Tells which special values a read has met.
 typedef struct ArrowFindings {
-  bool has_infinite;
+  bool has_invalid;
   bool has_missing;
 } ArrowFindings;
 

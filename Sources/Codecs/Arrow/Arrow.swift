@@ -11,7 +11,7 @@ extension RecordFormat {
         values.suggest(ArrowSettings.container, name == "arrows" ? .stream : .file)
       }
     },
-    recordEnds: { _, _, _ in .arrowMessages },
+    recordEnds: { _, _, _ in .arrowMessages }, writesFields: true, isChosenByOutput: true,
     makeDecoder: { options throws(FormatError) in ArrowDecoder(options) },
     makeEncoder: { options throws(FormatError) in try ArrowEncoder(options) })
 }

@@ -67,7 +67,7 @@ final class ArrowBatch: @unchecked Sendable {
       for (index, column) in features.columns.enumerated() {
         let found = Self.read(
           column, layout.columns[index], arrays[index], in: body, rows, into: &columns, first)
-        findings.hasInfinite = findings.hasInfinite || found.hasInfinite
+        findings.hasInvalid = findings.hasInvalid || found.hasInvalid
         findings.hasMissing = findings.hasMissing || found.hasMissing
       }
     }

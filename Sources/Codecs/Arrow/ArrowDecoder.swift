@@ -27,7 +27,7 @@ struct ArrowDecoder: RecordDecoder {
 
   init(_ options: DecoderOptions) {
     self.options = options
-    writesFile = options.keepsText && options.settings[ArrowSettings.container] == .file
+    writesFile = options.keepsFormat && options.settings[ArrowSettings.container] == .file
     state = options.state
   }
 
@@ -67,7 +67,7 @@ struct ArrowDecoder: RecordDecoder {
   mutating func decode(
     _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
-    guard options.keepsText else {
+    guard options.keepsFormat else {
       var none = ArrowPayload()
       return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
     }
@@ -200,7 +200,7 @@ struct ArrowDecoder: RecordDecoder {
   private func bringDictionaries(
     into payload: inout ArrowPayload, _ progress: inout DecodeProgress
   ) throws(RecordFault) {
-    guard options.keepsText, let inForce = progress.prologue, inForce != standing.prologue else {
+    guard options.keepsFormat, let inForce = progress.prologue, inForce != standing.prologue else {
       return
     }
     guard !writesFile else {

@@ -14,19 +14,22 @@ struct ArrowEncoder: RecordEncoder {
   private let inputSchemaBytes: Int
   /// The dictionaries that stood at the start.
   private let dictionaries: ArraySlice<UInt8>
-  /// The width of features of another format.
-  private let precision: Precision
+  /// Writes the records of another format; nil if they are Arrow.
+  private let table: ArrowTable?
 
   init(_ options: EncoderOptions) throws(FormatError) {
     container = options.settings[ArrowSettings.container]
-    precision = options.precision
     guard let prologue = options.prologue else {
-      schema = ArrowMetadata.framed(
-        ArrowTable.schemaMessage(options.schema.names, options.precision))
+      let table =
+        options.fields.map { ArrowTable(options.schema, $0, options.precision) }
+        ?? ArrowTable(options.schema, options.precision)
+      self.table = table
+      schema = ArrowMetadata.framed(table.schemaMessage)
       inputSchemaBytes = 0
       dictionaries = []
       return
     }
+    table = nil
     do throws(RecordFault) {
       let metadata = try ArrowMetadata.firstMessage(of: prologue)
       let limits = DecoderOptions(options.settings).limits
@@ -53,10 +56,8 @@ struct ArrowEncoder: RecordEncoder {
 
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
     let part = block.selection
-    guard let payload = block.payload as? ArrowPayload else {
-      ArrowTable.appendBatch(block.columns, block.selectedRecords, precision, to: output)
-      return
-    }
+    if let table { return table.appendBatch(block, to: output) }
+    guard let payload = block.payload as? ArrowPayload else { return }
     for item in payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items] {
       switch item {
       case .dictionary(let dictionary): output.append(dictionary.message)

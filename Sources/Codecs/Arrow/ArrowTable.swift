@@ -1,30 +1,68 @@
 internal import Records
 
-/// Lays out Arrow messages of our own: a schema of float columns, and record batches of columns.
-enum ArrowTable {
-  private static let metadataVersion: Int16 = 4
-  /// The alignment of a buffer in a body. Readers that copy nothing want 64.
-  private static let alignment = 64
+/// Lays out Arrow messages of our own: a schema, and record batches of columns.
+struct ArrowTable: Sendable {
+  /// A column, and where its values come from.
+  enum Column: Sendable, Equatable {
+    case feature(Int)
+    case text
+  }
 
-  /// The metadata of a schema message of nullable float columns.
-  static func schemaMessage(_ names: [String], _ precision: Precision) -> [UInt8] {
+  private static let metadataVersion: Int16 = 4
+
+  /// The names and columns, in the order of the output.
+  let columns: [(name: String, column: Column)]
+  /// The width of features.
+  let precision: Precision
+  /// Divides the text of records into the fields of all columns; nil if there are only features.
+  private let fields: (any TextFields)?
+
+  /// A table of the features alone.
+  init(_ schema: FeatureSchema, _ precision: Precision) {
+    columns = schema.names.enumerated().map { ($1, .feature($0)) }
+    self.precision = precision
+    fields = nil
+  }
+
+  /// A table of all columns of a text format: the features, and the others as text.
+  init(_ schema: FeatureSchema, _ fields: any TextFields, _ precision: Precision) {
+    let features = Dictionary(
+      schema.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
+    columns = fields.columns.map { name in
+      (name, features[Name(name)].map { .feature($0) } ?? .text)
+    }
+    self.precision = precision
+    self.fields = fields
+  }
+
+  // MARK: Schema
+
+  /// The metadata of the schema message. Each column may have nulls.
+  var schemaMessage: [UInt8] {
     var writer = FlatWriter()
-    let header = appendMessage(.schema, bodyBytes: 0, to: &writer)
+    let header = Self.appendMessage(.schema, bodyBytes: 0, to: &writer)
     // `Schema`: the fields.
     let schema = writer.appendTable([0, 4], tableBytes: 8)
     writer.setOffset(at: header, to: schema)
-    let fields = appendVector(of: names.count, at: schema + 4, to: &writer)
-    for (index, name) in names.enumerated() {
+    let fields = Self.appendVector(of: columns.count, at: schema + 4, to: &writer)
+    for (index, (name, column)) in columns.enumerated() {
       // `Field`: name, nullable, type_type, type, dictionary, children.
       let field = writer.appendTable([4, 8, 9, 12, 0, 16], tableBytes: 20)
       writer.setOffset(at: fields + 4 * index, to: field)
       writer.set(UInt8(1), at: field + 8)
-      writer.set(UInt8(3), at: field + 9)
       writer.setOffset(at: field + 4, to: writer.appendString(name))
-      let type = writer.appendTable([4], tableBytes: 8)
-      writer.set(Int16(precision == .float32 ? 1 : 2), at: type + 4)
+      let type: Int
+      switch column {
+      case .feature:
+        writer.set(UInt8(3), at: field + 9)
+        type = writer.appendTable([4], tableBytes: 8)
+        writer.set(Int16(precision == .float32 ? 1 : 2), at: type + 4)
+      case .text:
+        writer.set(UInt8(5), at: field + 9)
+        type = writer.appendTable([], tableBytes: 4)
+      }
       writer.setOffset(at: field + 12, to: type)
-      _ = appendVector(of: 0, at: field + 16, to: &writer)
+      _ = Self.appendVector(of: 0, at: field + 16, to: &writer)
     }
     return writer.bytes
   }
@@ -58,50 +96,49 @@ enum ArrowTable {
     return start
   }
 
-  /// Appends a record batch of some records, with a null for each NaN.
-  static func appendBatch(
-    _ columns: FeatureColumns, _ records: Range<Int>, _ precision: Precision,
-    to output: ByteBuffer
-  ) {
+  // MARK: Record batches
+
+  /// Appends a record batch of the selected records, with a null for each NaN.
+  func appendBatch(_ block: RecordBlock, to output: ByteBuffer) {
+    let records = block.selectedRecords
     guard !records.isEmpty else { return }
-    let body = ByteBuffer(capacity: columns.featureCount * records.count * precision.byteCount)
-    var nodes: [(length: Int, nullCount: Int)] = []
-    var buffers: [Range<Int>] = []
-    for feature in 0..<columns.featureCount {
-      let (bitmap, nullCount) = validity(columns, feature, records)
-      nodes.append((records.count, nullCount))
-      buffers.append(append(nullCount == 0 ? [] : bitmap, to: body))
-      body.pad(to: alignment)
-      let start = body.count
-      appendValues(columns, feature, records, precision, to: body)
-      buffers.append(start..<body.count)
+    let texts = texts(of: block)
+    var body = ArrowBody(records: records.count)
+    for (index, (_, column)) in columns.enumerated() {
+      switch column {
+      case .feature(let feature):
+        body.append(block.columns, feature: feature, records, precision)
+      case .text: body.append(texts[index])
+      }
     }
-    body.pad(to: 8)
-    output.append(
-      ArrowMetadata.framed(
-        batchMessage(records: records.count, nodes, buffers, bodyBytes: body.count)))
-    output.append(body.readable)
+    body.pad()
+    output.append(ArrowMetadata.framed(Self.batchMessage(body)))
+    output.append(body.bytes.readable)
   }
 
-  private static func append(_ bytes: [UInt8], to body: ByteBuffer) -> Range<Int> {
-    body.pad(to: alignment)
-    let start = body.count
-    body.append(bytes)
-    return start..<body.count
+  /// The texts of all columns; those of features are empty.
+  private func texts(of block: RecordBlock) -> [ArrowText] {
+    guard let fields, let payload = block.payload as? SplicedText else { return [] }
+    var texts = [ArrowText](repeating: ArrowText(), count: columns.count)
+    let part = block.selection
+    let bytes = payload.bytes[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]
+    let isText = columns.map { $0.column == .text }
+    fields.forEachField(of: bytes) { column, field in
+      if isText[column] { texts[column].append(field) }
+    }
+    return texts
   }
 
   /// The metadata of a record batch.
-  static func batchMessage(
-    records: Int, _ nodes: [(length: Int, nullCount: Int)], _ buffers: [Range<Int>], bodyBytes: Int
-  ) -> [UInt8] {
+  private static func batchMessage(_ body: ArrowBody) -> [UInt8] {
     var writer = FlatWriter()
-    let header = appendMessage(.recordBatch, bodyBytes: bodyBytes, to: &writer)
+    let header = appendMessage(.recordBatch, bodyBytes: body.bytes.count, to: &writer)
     // `RecordBatch`: length, nodes, buffers.
     let batch = writer.appendTable([8, 4, 16], tableBytes: 20)
     writer.setOffset(at: header, to: batch)
-    writer.set(Int64(records), at: batch + 8)
-    appendStructs(nodes.map { ($0.length, $0.nullCount) }, at: batch + 4, to: &writer)
-    appendStructs(buffers.map { ($0.lowerBound, $0.count) }, at: batch + 16, to: &writer)
+    writer.set(Int64(body.records), at: batch + 8)
+    appendStructs(body.nullCounts.map { (body.records, $0) }, at: batch + 4, to: &writer)
+    appendStructs(body.buffers.map { ($0.lowerBound, $0.count) }, at: batch + 16, to: &writer)
     return writer.bytes
   }
 
@@ -116,43 +153,5 @@ enum ArrowTable {
       writer.append(Int64(first))
       writer.append(Int64(second))
     }
-  }
-
-  /// The bitmap of the values that are no NaN.
-  private static func validity(
-    _ columns: FeatureColumns, _ feature: Int, _ records: Range<Int>
-  ) -> (bitmap: [UInt8], nullCount: Int) {
-    var bitmap = [UInt8](repeating: 0, count: (records.count + 7) / 8)
-    let start = feature * columns.capacity + records.lowerBound
-    let column = ArrowColumn.plain(.float64, feature: feature)
-    let filled = bitmap.withUnsafeMutableBytes {
-      ArrowValues.fill(
-        column, columns, from: start - feature * columns.capacity, records: 0..<records.count,
-        validity: $0)
-    }
-    return (bitmap, records.count - filled)
-  }
-
-  private static func appendValues(
-    _ columns: FeatureColumns, _ feature: Int, _ records: Range<Int>, _ precision: Precision,
-    to body: ByteBuffer
-  ) {
-    let column = ArrowColumn.plain(precision == .float32 ? .float32 : .float64, feature: feature)
-    let size = records.count * precision.byteCount
-    let values = UnsafeMutableRawBufferPointer(start: body.reserve(size), count: size)
-    // A NaN leaves the old value, which is 0 under a null.
-    values.initializeMemory(as: UInt8.self, repeating: 0)
-    ArrowValues.write(
-      column, columns, from: records.lowerBound, records: 0..<records.count, over: values)
-    body.advance(size)
-  }
-}
-
-extension ArrowColumn {
-  /// A top-level column of one feature.
-  fileprivate static func plain(_ number: ArrowNumber, feature: Int) -> ArrowColumn {
-    ArrowColumn(
-      number: number, place: ArrowPlace(node: 0, buffer: 0, views: 0), parents: [],
-      valuesPerRecord: 1, isNullable: true, path: [], elements: [0], features: [feature])
   }
 }

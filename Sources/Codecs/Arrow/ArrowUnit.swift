@@ -29,7 +29,7 @@ struct ArrowUnit: Sendable {
     }
     var fault: RecordFault?
     let found = batch.read(rowsTaken..<rowsTaken + count, into: &columns, from: first)
-    if found.hasInfinite || found.hasMissing && options.onMissing == .reject {
+    if found.hasInvalid || found.hasMissing && options.onMissing == .reject {
       (count, fault) = check(&columns, first..<first + count, options)
     }
     if count > 0 || batch.layout.records == 0 {
@@ -37,7 +37,7 @@ struct ArrowUnit: Sendable {
       progress.records += count
     }
     if let fault {
-      if options.keepsText {
+      if options.keepsFormat {
         move(1, into: &columns, &payload, isBad: true)
       } else {
         rowsTaken += 1
@@ -62,7 +62,7 @@ struct ArrowUnit: Sendable {
     rowsTaken += count
   }
 
-  /// Looks for a bad record, and makes infinities that count as missing NaN.
+  /// Looks for a bad record, and makes invalid values that count as missing NaN.
   ///
   /// - Returns: the number of records before the first bad one, and its fault. Its values are NaN.
   private func check(
@@ -72,9 +72,10 @@ struct ArrowUnit: Sendable {
     for feature in 0..<columns.featureCount {
       for record in records.lowerBound..<(bad?.record ?? records.upperBound) {
         let value = columns[record: record, feature: feature]
-        if value.isInfinite, options.onInvalid == .missing {
+        let isInvalid = abs(value) > FeatureColumns.greatest
+        if isInvalid, options.onInvalid == .missing {
           columns.setMissing(record: record, feature: feature)
-        } else if value.isInfinite || value.isNaN && options.onMissing == .reject {
+        } else if isInvalid || value.isNaN && options.onMissing == .reject {
           bad = (record, feature, value)
           break
         }
@@ -86,9 +87,14 @@ struct ArrowUnit: Sendable {
     }
     let name = quoted(batch.features.schema.names[bad.feature])
     let fault =
-      bad.value.isNaN
-      ? RecordFault(expected: "a value of feature \(name)", found: "null")
-      : RecordFault(expected: "a finite number in feature \(name)", found: "\(bad.value)")
+      if bad.value.isNaN {
+        RecordFault(expected: "a value of feature \(name)", found: "null")
+      } else if bad.value.isInfinite {
+        RecordFault(expected: "a finite number in feature \(name)", found: "\(bad.value)")
+      } else {
+        RecordFault(
+          tooGreat: "\(bad.value)", feature: batch.features.schema.names[bad.feature])
+      }
     return (bad.record - records.lowerBound, fault)
   }
 }

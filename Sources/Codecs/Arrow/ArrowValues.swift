@@ -9,7 +9,7 @@ enum ArrowValues {
 
   /// Tells which special values a read has met.
   struct Findings {
-    var hasInfinite = false
+    var hasInvalid = false
     var hasMissing = false
   }
 
@@ -143,7 +143,7 @@ extension ArrowColumn {
 
 extension ArrowValues.Findings {
   fileprivate mutating func add(_ other: ArrowFindings) {
-    hasInfinite = hasInfinite || other.has_infinite
+    hasInvalid = hasInvalid || other.has_invalid
     hasMissing = hasMissing || other.has_missing
   }
 }
@@ -158,7 +158,8 @@ private struct Piece {
   init(_ column: ArrowColumn, _ element: Int, feature: Int, first: Int, count: Int) {
     shape = ArrowShape(
       kind: column.number.rawValue, per_record: column.valuesPerRecord, element: element,
-      first_record: first, record_count: count)
+      first_record: first, record_count: count,
+      greatest: FeatureColumns.greatest)
     self.feature = feature
     self.first = first
   }
@@ -194,7 +195,7 @@ private struct Piece {
       guard let bitmap = parent.assumingMemoryBound(to: UInt8.self).baseAddress else { continue }
       let records = ArrowShape(
         kind: shape.kind, per_record: 1, element: 0, first_record: shape.first_record,
-        record_count: shape.record_count)
+        record_count: shape.record_count, greatest: shape.greatest)
       if apply(records, bitmap) { findings.has_missing = true }
     }
   }

@@ -10,6 +10,7 @@ extension RecordFormat {
       if name == "tsv" || name == "tab" { values.suggest(CSVSettings.delimiter, 0x09) }
     },
     recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
+    fields: { opening, settings in CSVTextFields(opening, settings) },
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {

@@ -70,6 +70,11 @@ struct CSVFields: Sendable {
     }
   }
 
+  /// The contents of a field, with single quotes in the place of doubled ones.
+  static func content(_ field: Field, _ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    field.isQuoted ? unescaped(bytes) : Array(bytes)
+  }
+
   private static func unescaped(_ content: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []
     var afterQuote = false

@@ -9,6 +9,9 @@ extension StreamConfiguration {
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
     options.precision = precision
     options.settings = decoder.settings
+    if !keepsFormat, keepsText {
+      options.fields = format.fields.map { $0(opening, decoder.settings) }
+    }
     let encoder = try (outputFormat ?? format).makeEncoder(options)
     guard compressionLevel == nil || encoder.epilogue?.needsFile != true else {
       throw FormatError(

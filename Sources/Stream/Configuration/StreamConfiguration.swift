@@ -93,6 +93,11 @@ package struct StreamConfiguration: Sendable {
 
   /// Whether the output has the format of the input, so that the payload can be kept.
   var keepsFormat: Bool { outputFormat.map { $0.name == format.name } ?? true }
+
+  /// Whether blocks keep the text of records, for an output of the same format or of one that writes their fields.
+  var keepsText: Bool {
+    keepsFormat || format.fields != nil && outputFormat?.writesFields == true
+  }
 }
 
 /// The limits of a mini-batch.

@@ -48,7 +48,8 @@ struct IngestContext: Sendable {
     self.format = format
     var options = configuration.decoder
     // Dead letters keep the bytes of records that turn out bad after they were decoded.
-    options.keepsText = configuration.keepsFormat || configuration.badRecords == .deadLetter
+    options.keepsText = configuration.keepsText || configuration.badRecords == .deadLetter
+    options.keepsFormat = configuration.keepsFormat
     // 4-byte floats that stay so are never widened.
     let staysFloat =
       format.precision(options.settings) == .float32 && configuration.precision == .float32

@@ -174,7 +174,7 @@ struct ArrowStreamTests {
 
   @Test func `a bad record is left out of another format`() throws {
     let kept = try reading("pyarrow-none.arrows") {
-      $0.keepsText = false
+      $0.keepsFormat = false
       $0.onMissing = .reject
     }
     let good = (0..<ArrowGolden.records).filter {
