@@ -125,7 +125,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Supervision", "Stream", "BatchNormalization", "Codecs", "Connectors", "Dataflow",
+        "Supervision", "Stream", "BatchNormalization", "Codecs", "Configuration", "Connectors",
+        "Dataflow",
         "Records",
         "Storage", "Synthetic", "TestSupport",
       ], swiftSettings: settings),

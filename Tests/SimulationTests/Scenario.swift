@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Configuration
 import Connectors
 import Records
 import Storage

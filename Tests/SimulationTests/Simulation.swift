@@ -1,3 +1,4 @@
+import Codecs
 import Connectors
 import Dataflow
 import Records

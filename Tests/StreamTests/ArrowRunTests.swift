@@ -1,3 +1,5 @@
+import BatchNormalization
+import Configuration
 import Foundation
 import Records
 import Storage

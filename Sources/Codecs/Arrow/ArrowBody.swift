@@ -23,7 +23,7 @@ struct ArrowText {
   }
 }
 
-/// The body of a record batch that is laid out anew.
+/// The body of a record batch of our own.
 struct ArrowBody {
   /// The alignment of a buffer. Readers that copy nothing want 64.
   private static let alignment = 64
