@@ -42,7 +42,7 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-kernels \
+.PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check equality crash fuzz sanitize soak clean
 
@@ -206,7 +206,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
-BENCHMARKS := formats kernels stages growth latency
+BENCHMARKS := formats arrow kernels stages growth latency
 
 bench: build ## Run all benchmarks below, a quarter of an hour; ARGS='--quick'.
 	for part in $(BENCHMARKS); do $(MAKE) --no-print-directory bench-$$part || exit 1; done
@@ -216,6 +216,9 @@ bench-formats: build .venv-bench/ready ## Measure against pipes and Python peers
 
 # $(call build-benchmark,NAME)
 build-benchmark = swift build $(STATIC) --product $(1)
+
+bench-arrow: build .venv-bench/ready ## Measure Arrow streams against PyArrow with NumPy, Polars, cat and a zstd pipe.
+	.venv-bench/bin/python Benchmarks/arrow.py --evenkeel $(EVENKEEL) $(ARGS)
 
 bench-kernels: build .venv-kernels/ready ## Measure the arithmetic against PyTorch's, one thread each.
 	$(call build-benchmark,KernelBenchmark)

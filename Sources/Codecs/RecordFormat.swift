@@ -18,6 +18,9 @@ package struct RecordFormat: Sendable {
   package let suggest: @Sendable (_ extension: String, FileRole, inout SettingValues) -> Void
   /// The width of the numbers that it reads.
   package let precision: @Sendable (SettingValues) -> Precision
+  /// The width of columns that lose nothing, for an output of the same format that keeps the widths of its features;
+  /// nil for the usual one.
+  package let keptPrecision: @Sendable (StreamOpening, SettingValues) -> Precision?
   /// The number of features, if the settings determine it; nil if the stream does.
   package let featureCount: @Sendable (SettingValues) -> Int?
   /// Finds the settings of the stream and of the format with which no stream can start. `keepsFormat` tells whether
@@ -40,6 +43,8 @@ package struct RecordFormat: Sendable {
     settings: SettingGroup, isText: Bool = true,
     suggest: @escaping @Sendable (String, FileRole, inout SettingValues) -> Void = { _, _, _ in },
     precision: @escaping @Sendable (SettingValues) -> Precision = { _ in .float64 },
+    keptPrecision: @escaping @Sendable (StreamOpening, SettingValues) -> Precision? = { _, _ in nil
+    },
     featureCount: @escaping @Sendable (SettingValues) -> Int? = { _ in nil },
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
     recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
@@ -55,6 +60,7 @@ package struct RecordFormat: Sendable {
     self.isText = isText
     self.suggest = suggest
     self.precision = precision
+    self.keptPrecision = keptPrecision
     self.featureCount = featureCount
     self.check = check
     self.recordEnds = recordEnds

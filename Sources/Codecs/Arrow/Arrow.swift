@@ -11,6 +11,10 @@ extension RecordFormat {
         values.suggest(ArrowSettings.container, name == "arrows" ? .stream : .file)
       }
     },
+    keptPrecision: { opening, values in
+      let features = try? ArrowFeatures(of: opening, DecoderOptions(values).limits)
+      return features?.fitsFloat == true ? .float32 : nil
+    },
     recordEnds: { _, _, _ in .arrowMessages }, writesFields: true, isChosenByOutput: true,
     makeDecoder: { options throws(FormatError) in ArrowDecoder(options) },
     makeEncoder: { options throws(FormatError) in try ArrowEncoder(options) })

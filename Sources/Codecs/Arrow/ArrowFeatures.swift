@@ -100,6 +100,16 @@ struct ArrowFeatures: Equatable, Sendable {
   }
 }
 
+extension ArrowFeatures {
+  /// The features of a stream that was opened.
+  init(of opening: StreamOpening, _ limits: DecoderLimits) throws(RecordFault) {
+    try self.init(
+      opening.schema.names.map { FeaturePattern(name: $0) },
+      of: ArrowMetadata.schema(of: ArrowMetadata.firstMessage(of: opening.prologue), limits),
+      limits: limits)
+  }
+}
+
 /// All values that can be a feature.
 private struct Candidates {
   let limits: DecoderLimits

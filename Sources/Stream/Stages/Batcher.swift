@@ -41,7 +41,8 @@ struct Batcher: Sendable {
 
   /// The number of records in a mini-batch.
   private let size: Int
-  private let precision: Precision
+  /// The width of the columns. Known after the stream was opened.
+  var precision: Precision
   private let pool: BlockPool?
   /// Known after the stream was opened.
   var featureCount = 0
@@ -171,7 +172,9 @@ struct Batcher: Sendable {
   private func empty() -> RecordBlock {
     let recordBytes = max(1, featureCount * precision.byteCount)
     let capacity = max(1, Self.columnBytesTogether / recordBytes / size) * size
-    if let block = pool?.take(capacity: capacity) { return block }
+    if let block = pool?.take(capacity: capacity), block.columns.precision == precision {
+      return block
+    }
     var payload = likely.type.init()
     let (bytes, items) = (likely.end.bytes, likely.end.items)
     payload.reserve(PayloadOffset(bytes: bytes + bytes / 8, items: items + items / 8))

@@ -115,6 +115,12 @@ struct IngestContext: Sendable {
     return noted
   }
 
+  /// The width of the columns of a stream that was opened.
+  func columns(of opening: StreamOpening) -> Precision {
+    guard configuration.keepsFormat else { return options.columns }
+    return format.keptPrecision(opening, options.settings) ?? options.columns
+  }
+
   /// - Throws: an error if a batch with this number of features would be too large.
   func checkBatch(of featureCount: Int) throws(StreamError) {
     let cells = featureCount.multipliedReportingOverflow(by: configuration.batch.size)

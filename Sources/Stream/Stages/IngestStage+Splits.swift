@@ -135,6 +135,7 @@ extension IngestStage {
     self.opening = opening
     batch.prologue = nil
     batch.records.featureCount = opening.schema.count
+    batch.records.precision = context.columns(of: opening)
     emit(.opened(opening))
     hasEmittedSinceIdle = true
     // The checkpoint contains the position at which the first output is written.
