@@ -27,8 +27,11 @@ ArrowFindings read(const ArrowShape &shape, const char *values, Stored *column) 
   const size_t step = shape.per_record * sizeof(Value);
   // Counts bits, because a loop can keep sums in vector registers, but not a bool that it sets conditionally.
   unsigned invalid = 0;
-  const Value greatest = static_cast<Value>(
-      std::min(shape.greatest, static_cast<double>(std::numeric_limits<Value>::max())));
+  Value greatest{};
+  if constexpr (std::is_floating_point_v<Value>) {
+    greatest = static_cast<Value>(
+        std::min(shape.greatest, static_cast<double>(std::numeric_limits<Value>::max())));
+  }
   unsigned missing = 0;
   const auto take = [&](size_t record, size_t step) __attribute__((always_inline)) {
     const Value value = load<Value>(values + record * step);

@@ -6,9 +6,12 @@ equal, and features are those that NumPy computes from the same mini-batches.
 
 import argparse
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import duckdb
 import numpy as np
@@ -24,6 +27,7 @@ import arrow_files  # noqa: E402
 
 ROWS = 200
 BATCHES = 4
+LONG = 50_000
 EPSILON = 1e-5
 TOLERANCE = 1e-6
 
@@ -236,6 +240,136 @@ def check_csv(evenkeel, directory):
                 numbers(table[column].combine_chunks()), normalized(values, [999]), atol=1e-6)
 
 
+LIVE = """
+state_directory: {directory}/state
+control: {{ listen: unix:{directory}/control.sock }}
+streams:
+  live:
+    source: {{ unix: {{ path: {directory}/in.sock }} }}
+    format: {{ arrow: {{}} }}
+    features: [x, y]
+    batch: {{ size: 10, max_delay: 200ms }}
+    sink: {{ unix: {{ path: {directory}/out.sock }} }}
+    compression: off
+  rotated:
+    source: {{ file: {{ path: {directory}/in/long.arrow }} }}
+    format: {{ arrow: {{}} }}
+    batch: {{ size: 64 }}
+    sink: {{ file: {{ path: {directory}/out/rotated.arrow, rotate: {{ size: 200KiB }} }} }}
+"""
+
+
+def connected(path):
+    for _ in range(200):
+        try:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(str(path))
+            return connection
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nobody listens at {path}")
+
+
+class Subscriber(threading.Thread):
+    """Reads the output as it comes, and keeps two columns."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.connection = connected(path)
+        self.rows = []
+        self.has_ended = False
+        self.start()
+
+    def run(self):
+        for batch in pa.ipc.open_stream(self.connection.makefile("rb")):
+            self.rows += zip(batch["key"].to_pylist(), batch["word"].to_pylist())
+        self.has_ended = True
+
+
+class Producer:
+    """Writes record batches with a dictionary of its own."""
+
+    schema = pa.schema([
+        ("key", pa.int32()), ("x", pa.float32()), ("y", pa.float64()),
+        ("word", pa.dictionary(pa.int8(), pa.utf8())),
+    ])
+
+    def __init__(self, path, words):
+        self.words = words
+        self.file = connected(path).makefile("wb")
+        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        self.writer = pa.ipc.new_stream(self.file, self.schema, options=options)
+
+    def send(self, first, rows=7):
+        codes = pa.array([i % len(self.words) for i in range(rows)], pa.int8())
+        values = np.arange(rows)
+        batch = pa.RecordBatch.from_arrays([
+            pa.array(values + first, pa.int32()), pa.array(values, pa.float32()),
+            pa.array(-values, pa.float64()),
+            pa.DictionaryArray.from_arrays(codes, pa.array(self.words)),
+        ], schema=self.schema)
+        self.writer.write_batch(batch)
+        self.file.flush()
+        return list(zip(batch["key"].to_pylist(), batch["word"].to_pylist()))
+
+    def close(self):
+        self.writer.close()
+        self.file.close()
+
+
+def until(condition, what):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def check_daemon(evenkeel, directory):
+    """Two producers with their own dictionaries, an early and a late subscriber; and files that are rotated."""
+    keys = pa.array(range(LONG), pa.int64())
+    values = pa.array(np.arange(LONG) % 97, pa.float64())
+    words = pa.array([f"w{i % 5}" for i in range(LONG)]).dictionary_encode()
+    table = pa.table({"key": keys, "x": values, "word": words})
+    with pa.ipc.new_file(str(directory / "in/long.arrow"), table.schema) as writer:
+        writer.write_table(table, max_chunksize=1000)
+    configuration = directory / "evenkeel.yaml"
+    configuration.write_text(LIVE.format(directory=directory))
+    with open(directory / "log", "w") as log:
+        daemon = subprocess.Popen([evenkeel, "run", "--config", str(configuration)], stderr=log, stdout=log)
+    try:
+        early = Subscriber(directory / "out.sock")
+        producers = [Producer(directory / "in.sock", [f"{name}{i}" for i in range(3)]) for name in "ab"]
+        sent = []
+
+        def send(producer, first):
+            sent.extend(producers[producer].send(first))
+            until(lambda: len(early.rows) == len(sent), "records")
+
+        for number, producer in enumerate([0, 1, 0]):
+            send(producer, number * 100)
+        producers[0].words.append("a3")
+        send(0, 300)
+        before = len(sent)
+        late = Subscriber(directory / "out.sock")
+        time.sleep(0.5)
+        for number, producer in enumerate([0, 1, 1, 0]):
+            send(producer, 400 + number * 100)
+        for producer in producers:
+            producer.close()
+        daemon.terminate()
+        assert daemon.wait(20) == 0, "the daemon failed"
+        until(lambda: early.has_ended and late.has_ended, "the end marks")
+        assert early.rows == sent and late.rows == sent[before:], "a subscriber has other rows"
+    finally:
+        daemon.kill()
+    files = sorted((directory / "out").glob("rotated*"))
+    tables = [read(path) for path in files if path.stat().st_size]
+    assert len(tables) > 2, "no file was rotated"
+    rows = sorted(value for table in tables for value in table["key"].to_pylist())
+    assert rows == list(range(LONG)), "rotated files have other rows"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--evenkeel", required=True)
@@ -247,6 +381,7 @@ def main():
         failures, count = check_files(arguments.evenkeel, directory)
         check_integers(arguments.evenkeel, directory)
         check_csv(arguments.evenkeel, directory)
+        check_daemon(arguments.evenkeel, directory)
         check_pipe(arguments.evenkeel, directory)
     for failure in failures:
         print(failure)

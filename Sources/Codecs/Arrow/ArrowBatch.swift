@@ -64,9 +64,10 @@ final class ArrowBatch: @unchecked Sendable {
   ) -> ArrowValues.Findings {
     var findings = ArrowValues.Findings()
     body.withUnsafeBytes { body in
-      for (index, column) in features.columns.enumerated() {
+      for index in features.columns.indices {
         let found = Self.read(
-          column, layout.columns[index], arrays[index], in: body, rows, into: &columns, first)
+          features.columns[index], layout.columns[index], arrays[index], in: body, rows,
+          into: &columns, first)
         findings.hasInvalid = findings.hasInvalid || found.hasInvalid
         findings.hasMissing = findings.hasMissing || found.hasMissing
       }

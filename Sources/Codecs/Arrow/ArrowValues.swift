@@ -33,7 +33,7 @@ enum ArrowValues {
     precondition(arrays.values.count >= column.byteCount(ofRecords: records.upperBound))
     var findings = Findings()
     let capacity = features.capacity
-    for piece in pieces(column, records) {
+    forEachPiece(column, records) { piece in
       let place = piece.feature * capacity + first + piece.first - records.lowerBound
       switch features.precision {
       case .float32:
@@ -103,7 +103,7 @@ enum ArrowValues {
     _ visit: (Piece, Column) -> Void
   ) {
     precondition(first + records.count <= features.capacity)
-    for piece in pieces(column, records) {
+    forEachPiece(column, records) { piece in
       let place = piece.feature * features.capacity + first + piece.first - records.lowerBound
       switch features.values {
       case .float32(let columns):
@@ -118,17 +118,17 @@ enum ArrowValues {
     }
   }
 
-  /// Divides the records of a list into pieces that stay in the cache, and each piece into its features.
-  private static func pieces(
-    _ column: ArrowColumn, _ records: Range<Int>
-  ) -> some Sequence<Piece> {
+  /// Visits pieces of the records that stay in the cache, and in each its features.
+  private static func forEachPiece(
+    _ column: ArrowColumn, _ records: Range<Int>, _ visit: (Piece) -> Void
+  ) {
     let together = column.valuesPerRecord == 1 ? max(1, records.count) : recordsTogether
-    return stride(from: records.lowerBound, to: records.upperBound, by: together).lazy.flatMap {
-      start in
-      zip(column.elements, column.features).lazy.map { element, feature in
-        Piece(
-          column, Int(element), feature: feature, first: start,
-          count: min(together, records.upperBound - start))
+    for start in stride(from: records.lowerBound, to: records.upperBound, by: together) {
+      for index in column.elements.indices {
+        visit(
+          Piece(
+            column, Int(column.elements[index]), feature: column.features[index], first: start,
+            count: min(together, records.upperBound - start)))
       }
     }
   }
