@@ -33,8 +33,6 @@ package struct RecordFormat: Sendable {
   package let fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)?
   /// Whether its encoder writes all columns of formats that have `fields`. Otherwise only the features.
   package let writesFields: Bool
-  /// Whether the name of an output chooses this format, if the user does not.
-  package let isChosenByOutput: Bool
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
@@ -49,7 +47,7 @@ package struct RecordFormat: Sendable {
     check: @escaping @Sendable (SettingValues, Bool) -> [SettingViolation] = { _, _ in [] },
     recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
     fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)? = nil,
-    writesFields: Bool = false, isChosenByOutput: Bool = false,
+    writesFields: Bool = false,
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
@@ -66,7 +64,6 @@ package struct RecordFormat: Sendable {
     self.recordEnds = recordEnds
     self.fields = fields
     self.writesFields = writesFields
-    self.isChosenByOutput = isChosenByOutput
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
   }

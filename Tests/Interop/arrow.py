@@ -228,7 +228,8 @@ def check_csv(evenkeel, directory):
     expected = pyarrow.csv.read_csv(source, convert_options=options)
     for name in ("all.arrow", "all.arrows"):
         output = directory / "out" / name
-        run(evenkeel, source, output, "--batch-size", "999", "--features", "x,y")
+        run(evenkeel, source, output, "--batch-size", "999", "--features", "x,y",
+            "--output-format", "arrow")
         table = read(output)
         table.validate(full=True)
         assert table.column_names == ["id", "x", "y", "note"]

@@ -15,7 +15,16 @@ extension RecordFormat {
       let features = try? ArrowFeatures(of: opening, DecoderOptions(values).limits)
       return features?.fitsFloat == true ? .float32 : nil
     },
-    recordEnds: { _, _, _ in .arrowMessages }, writesFields: true, isChosenByOutput: true,
+    check: { values, keepsFormat in
+      guard keepsFormat, values.isGiven(RecordSettings.precision) else { return [] }
+      return [
+        SettingViolation(
+          RecordSettings.precision,
+          expected: .value("an output of another format, as features of Arrow keep their width"),
+          found: "arrow")
+      ]
+    },
+    recordEnds: { _, _, _ in .arrowMessages }, writesFields: true,
     makeDecoder: { options throws(FormatError) in ArrowDecoder(options) },
     makeEncoder: { options throws(FormatError) in try ArrowEncoder(options) })
 }

@@ -9,7 +9,7 @@ package enum ArrowSettings {
     "container", .choice, default: .stream,
     defaultText:
       "`file` for an output whose name ends in `.arrow`, `.feather` or `.ipc`, else `stream`",
-    option: .value("arrow-container", "kind"), effects: .outputForm,
+    option: .value("arrow-container", "kind"), effects: [.outputForm, .writing],
     help:
       "The form of an Arrow output: an IPC `stream`, or an IPC `file`, which ends with a footer. The "
       + "bytes of an input tell its form.")

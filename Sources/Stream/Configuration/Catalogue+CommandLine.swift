@@ -40,7 +40,6 @@ extension Catalogue {
           + formats.map(\.name).joined(separator: "|"))
     }
     values.merge(try given.read([format.settings]))
-    suggestFormat(of: output.map { values[$0] }, &values)
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format
     if written.name != format.name {
       values.merge(try given.read([written.settings], requiring: false))

@@ -39,8 +39,7 @@ package struct Catalogue: Sendable {
       option: .value("output-format", "name"), effects: .outputForm,
       help:
         "The format of the output. If it differs from that of the input, the output contains only "
-        + "the features; Arrow from CSV contains all columns, the others as text. A name that ends in "
-        + "`.arrows`, `.arrow`, `.feather` or `.ipc` chooses `arrow`.")
+        + "the features; Arrow from CSV contains all columns, the others as text.")
   }
 
   /// The settings of a stream, those of its source, sink and format aside.
@@ -89,7 +88,6 @@ package struct Catalogue: Sendable {
   package func suggest(
     by input: String?, _ output: String?, of format: RecordFormat, _ values: inout SettingValues
   ) {
-    suggestFormat(of: output, &values)
     if let input { format.suggest(by: input, .input, &values) }
     guard let output else { return }
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format
@@ -97,14 +95,6 @@ package struct Catalogue: Sendable {
     if written.name != format.name || !format.isText {
       written.suggest(by: output, .output, &values)
     }
-  }
-
-  /// Takes the format of the output from its name, if the user did not set it.
-  func suggestFormat(of output: String?, _ values: inout SettingValues) {
-    guard let output, let found = formats.ofFile(named: output), found.isChosenByOutput else {
-      return
-    }
-    values.suggest(outputFormat, found.name)
   }
 
   /// The settings of sources and sinks that have options. Only a file can give the others.
