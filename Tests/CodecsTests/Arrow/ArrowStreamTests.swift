@@ -195,9 +195,9 @@ struct ArrowStreamTests {
       fewer.outcome.opening?.choice?.leftOut.filter { $0.reason == .excluded }.map(\.name)
         == ["s.a", "s.b"])
     let typo = try reading("duckdb.arrows", features: []) { $0.exclude = [FeaturePattern("idd")] }
-    #expect(
-      typo.outcome.openingFault?.description
-        == "expected a column that 'idd' matches, found none; did you mean 'id'?")
+    let fault = try #require(typo.outcome.openingFault?.description)
+    #expect(fault.hasPrefix("expected a column that 'idd' matches, found none"))
+    #expect(fault.hasSuffix("did you mean 'id'?"))
   }
 
   @Test func `a stream that ends within a message is refused at every byte`() throws {
