@@ -93,6 +93,7 @@ struct DirectoryProducer: Producer {
         key,
         Ledger.Entry(
           columns: text.columns(header), file: file, isGood: isRead && !isBad,
+          isBad: isRead && isBad,
           isOptional: isDamaged), to: path)
     }
     let frameCount = Int.random(in: isDamaged ? 1...4 : 0...4, using: &random)

@@ -3,10 +3,12 @@ struct Ledger {
   struct Entry {
     /// The columns of its file.
     var columns: [String]
-    /// The number of the file that it was written to.
+    /// The number of the file that it was written to. A log that was emptied is another file.
     var file: Int
     /// Whether the stream is to give it. Otherwise the stream must refuse it.
     var isGood: Bool
+    /// Whether it is a bad record in a file that the stream reads. Then it must have a dead letter.
+    var isBad: Bool
     /// Whether a good one may be missing: its file is damaged.
     var isOptional = false
   }
@@ -53,5 +55,10 @@ struct Ledger {
   /// The keys that must be in the output.
   var due: Set<Int> {
     Set(entries.filter { $0.value.isGood && !$0.value.isOptional }.keys).subtracting(lost)
+  }
+
+  /// The keys that must have a dead letter.
+  var dueDeadLetters: Set<Int> {
+    Set(entries.filter { $0.value.isBad && !$0.value.isOptional }.keys).subtracting(lost)
   }
 }

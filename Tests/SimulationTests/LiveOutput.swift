@@ -17,10 +17,12 @@ struct LiveOutput {
   private static let growing = Scenario.outputDirectory + "/out.data"
   private let text: ProducedText
   private let directory: String
+  private let reading: StateReading
 
   init(_ scenario: LiveScenario) {
     text = scenario.text
     directory = scenario.directory
+    reading = scenario.definition.stream.stateReading
   }
 
   // MARK: Reading
@@ -41,19 +43,60 @@ struct LiveOutput {
     disk.look { try? CheckpointStore.newest(in: directory, of: $0)?.checkpoint }
   }
 
-  /// The keys in the output after the newest checkpoint, before a process begins.
-  func keysAfterCheckpoint(on disk: SimulatedFileSystem) throws -> Set<Int> {
-    guard let position = newestCheckpoint(on: disk)?.output else { return [] }
-    let files = files(on: disk)
-    var keys: Set<Int> = []
-    for (index, file) in files.enumerated() where index >= position.sequence {
-      let isOpen = index == position.sequence
-      let whole = (try? records(of: decompressed(file))) ?? []
-      let start = isOpen ? Array(file.prefix(position.byteCount)) : []
-      let known = (try? records(of: decompressed(start)).count) ?? 0
-      keys.formUnion(whole.dropFirst(known).map(\.key))
+  /// The position in the output of each checkpoint, by the path of its file.
+  func positions(on disk: SimulatedFileSystem) -> [String: OutputPosition] {
+    let paths = disk.files(under: directory).keys.filter { $0.contains("/checkpoint-") }
+    return disk.look { disk in
+      var positions: [String: OutputPosition] = [:]
+      for path in paths {
+        positions[path] = (try? CheckpointFile.read(path, reading, in: disk))?.output
+      }
+      return positions
     }
-    return keys
+  }
+
+  /// The keys in the output before a position, and those after it. Both are empty without a position.
+  func keys(
+    on disk: SimulatedFileSystem, around position: OutputPosition?
+  ) -> (before: Set<Int>, after: Set<Int>) {
+    guard let position else { return ([], []) }
+    var (before, after): (Set<Int>, Set<Int>) = ([], [])
+    for (index, file) in files(on: disk).enumerated() {
+      let whole = ((try? records(of: decompressed(file))) ?? []).map(\.key)
+      var known = index < position.sequence ? whole.count : 0
+      if index == position.sequence {
+        let start = Array(file.prefix(position.byteCount))
+        known = (try? records(of: decompressed(start)).count) ?? 0
+      }
+      before.formUnion(whole.prefix(known))
+      after.formUnion(whole.dropFirst(known))
+    }
+    return (before, after)
+  }
+
+  /// The keys that no later process may take back when one has died: those before the position of the newest
+  /// checkpoint, and those after it from files that this checkpoint knows. It knows a file of which it has a record.
+  ///
+  /// - Parameter mayComeTwice: the keys that were kept over a gap. Their files may be read again as unknown ones.
+  func keysToStay(
+    on disk: SimulatedFileSystem, _ ledger: Ledger, mayComeTwice: Set<Int>
+  ) -> Set<Int> {
+    let (before, after) = keys(on: disk, around: newestCheckpoint(on: disk)?.output)
+    let known = Set(before.subtracting(mayComeTwice).compactMap { ledger.entries[$0]?.file })
+    return before.union(
+      after.filter { ledger.entries[$0].map { known.contains($0.file) } ?? false })
+  }
+
+  /// The keys of the dead letters. A split that was skipped has one without a key.
+  func rejectedKeys(on disk: SimulatedFileSystem) -> [Int] {
+    let files = disk.files(under: directory).filter { $0.key.contains("letters") }
+    return files.sorted { $0.key < $1.key }.flatMap { file in
+      file.value.split(separator: 0x0A).compactMap { line in
+        let letter = String(decoding: line, as: UTF8.self)
+        guard let start = letter.firstRange(of: "\"text\":\"") else { return nil }
+        return text.key(of: letter[start.upperBound...].utf8)
+      }
+    }
   }
 
   /// The contents of the files, the oldest first.
@@ -127,6 +170,26 @@ struct LiveOutput {
     let missing = ledger.due.subtracting(seen).sorted()
     guard missing.isEmpty else {
       throw Failure("records \(missing): expected them in the output, found them not")
+    }
+    try checkDeadLetters(on: disk, ledger, mayComeTwice)
+  }
+
+  /// Each bad record that the stream has read must have one dead letter, and no other record may have any.
+  private func checkDeadLetters(
+    on disk: SimulatedFileSystem, _ ledger: Ledger, _ mayComeTwice: Set<Int>
+  ) throws {
+    var told: Set<Int> = []
+    for key in rejectedKeys(on: disk) {
+      guard ledger.entries[key]?.isBad == true else {
+        throw Failure("record \(key): expected no dead letter, found one")
+      }
+      guard told.insert(key).inserted || mayComeTwice.contains(key) else {
+        throw Failure("record \(key): expected one dead letter, found another")
+      }
+    }
+    let missing = ledger.dueDeadLetters.subtracting(told).sorted()
+    guard missing.isEmpty else {
+      throw Failure("records \(missing): expected a dead letter for each, found none")
     }
   }
 }

@@ -62,7 +62,7 @@ final class LiveRun: @unchecked Sendable {
       let lock = try StateDirectoryLock(Scenario.stateDirectory, in: disk)
       defer { lock.release() }
       let output = LiveOutput(scenario)
-      let kept = try output.keysAfterCheckpoint(on: disk)
+      let positions = output.positions(on: disk)
       let plan = StreamPlan(scenario.definition, directory: scenario.directory, adopts: false)
       let before = output.newestCheckpoint(on: disk)
       let opened: OpenedStream
@@ -71,24 +71,54 @@ final class LiveRun: @unchecked Sendable {
           plan, in: ConnectorContext(fileSystem: disk, clock: clock.clock))
       } catch {
         // It may have gone over a gap, and failed after that.
-        if output.newestCheckpoint(on: disk) != before { mayComeTwice.formUnion(kept) }
+        if output.newestCheckpoint(on: disk) != before {
+          for position in positions.values { keepOverGap(position, output) }
+        }
         throw error
       }
       told += opened.warnings
-      disk.trace?("opened at \(String(describing: opened.state.cursor)), \(opened.warnings)")
+      disk.trace?("OPENED at \(described(opened.state.cursor)), \(opened.warnings)")
       if opened.source.gap != nil {
         gaps += 1
-        mayComeTwice.formUnion(kept)
+        keepOverGap(opened.checkpointPath.flatMap { positions[$0] }, output)
       }
       var stream = try SerialStream(
         opened, in: world(scenario, hurry: hurry), seed: random.next(), without: canary)
       try stream.run(stopsAfter: stopsAfter)
       return producer.isDone && stopsAfter == .max ? .done : .stopped
     } catch let error as StorageError {
+      disk.trace?("FAILED \(error)")
       return .failed(StreamError(error))
     } catch {
+      disk.trace?("FAILED \(error)")
       return .failed(error)
     }
+  }
+
+  /// The output after a position stayed, although its input may be read again.
+  private func keepOverGap(_ position: OutputPosition?, _ output: LiveOutput) {
+    mayComeTwice.formUnion(output.keys(on: disk, around: position).after)
+    mayComeTwice.formUnion(output.rejectedKeys(on: disk))
+  }
+
+  /// Traces what the output holds, and what the newest checkpoint knows of.
+  func traceEnd(of scenario: LiveScenario) {
+    guard let trace = disk.trace else { return }
+    let output = LiveOutput(scenario)
+    let keys = (try? output.records(on: disk).map(\.key)) ?? []
+    let checkpoint = output.newestCheckpoint(on: disk)
+    let after = output.keys(on: disk, around: checkpoint?.output).after.sorted()
+    trace(
+      "STANDS isDown \(disk.isDown), output \(keys), after the checkpoint \(after), "
+        + "checkpoint at \(described(checkpoint?.input))")
+  }
+
+  private func described(_ cursor: InputCursor?) -> String {
+    guard let cursor else { return "no cursor" }
+    let splits = cursor.splits.map {
+      "\($0.split) byte \($0.byteOffset) record \($0.records) (\($0.source?.text ?? "no mark"))"
+    }
+    return "\(splits) after \(cursor.done?.text ?? "nothing")"
   }
 
   private func world(_ scenario: LiveScenario, hurry: Int?) -> SerialStream.World {
@@ -103,7 +133,10 @@ final class LiveRun: @unchecked Sendable {
       rests = 0
       try producer.act(on: disk)
     }
-    world.warn = { [self] in told.append($0) }
+    world.warn = { [self] in
+      disk.trace?("WARNS \($0)")
+      told.append($0)
+    }
     return world
   }
 

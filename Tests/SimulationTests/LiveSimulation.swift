@@ -78,16 +78,19 @@ struct LiveSimulation {
         }
       }
       attempt += 1
+      run.traceEnd(of: scenario)
       run.disk.faults = .init()
       // The process was killed, or the power failed.
       let powerFails = run.disk.isDown && Bool.random(using: &random)
       if run.disk.isDown { crashes += 1 }
       if powerFails { run.disk.reboot() } else if run.disk.isDown { run.disk.killProcess() }
+      if powerFails { run.traceEnd(of: scenario) }
       // A power failure, or a failed sync, loses output that no checkpoint knows of.
       if powerFails || run.disk.faultCount > faultsBefore {
         wereThere = []
       } else {
-        wereThere.formUnion((try? output.keys(on: run.disk)) ?? [])
+        wereThere.formUnion(
+          output.keysToStay(on: run.disk, run.producer.ledger, mayComeTwice: run.mayComeTwice))
       }
       if !isCalm { try run.actMeanwhile(atMost: 6) }
     }

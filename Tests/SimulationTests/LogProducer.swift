@@ -74,7 +74,9 @@ struct LogProducer: Producer {
       bytes += text.record(key, header, isBad: isBad, &random)
       ledger.write(
         key,
-        Ledger.Entry(columns: text.columns(header), file: file, isGood: isRead && !isBad), to: path)
+        Ledger.Entry(
+          columns: text.columns(header), file: file, isGood: isRead && !isBad,
+          isBad: isRead && isBad), to: path)
     }
     return bytes
   }
@@ -139,6 +141,7 @@ struct LogProducer: Producer {
     then { producer, disk in
       try disk.open(Self.path, for: .writing).close()
       producer.ledger.remove(Self.path, afterRest: false)
+      producer.file = producer.ledger.beginFile()
     }
     if Int.random(in: 0..<3, using: &random) == 0 {
       then { producer, disk in
@@ -208,6 +211,7 @@ struct LogProducer: Producer {
       then { producer, disk in
         try disk.open(Self.path, for: .writing).close()
         producer.ledger.remove(Self.path, afterRest: false)
+        producer.file = producer.ledger.beginFile()
       }
       appendSome()
     } else {

@@ -15,10 +15,14 @@ extension SimulatedFileSystem {
     return try body(self)
   }
 
-  /// Looks at what is there; it does not fail and does not count.
+  /// Looks at what is there; it does not fail and does not count, and nothing comes otherwise for it.
   func look<Result>(_ body: (SimulatedFileSystem) throws -> Result) rethrows -> Result {
+    let random = self.random
     isOutside = true
-    defer { isOutside = false }
+    defer {
+      isOutside = false
+      self.random = random
+    }
     return try body(self)
   }
 

@@ -7,6 +7,7 @@ package import Storage
 /// and of the KiB before the offset.
 package struct FileMark: Sendable, Equatable {
   private static let mostBytes = 1024
+  private static let noIdentity = FileIdentity(device: 0, inode: 0)
 
   /// A hash (XXH3) of some bytes of a file.
   struct Digest: Sendable, Equatable {
@@ -39,11 +40,11 @@ package struct FileMark: Sendable, Equatable {
     tail = try Self.digest(of: file, from: offset - count, count: count)
   }
 
-  /// The mark of an offset in a file that was cut.
+  /// The mark of an offset in a file that was cut. Only a copy has its bytes, so it has no identity.
   ///
   /// - Parameter head: the bytes that it began with.
-  init(_ identity: FileIdentity, at offset: Int, head: [UInt8], modifiedNanoseconds: Int) {
-    self.identity = identity
+  init(ofCutFileAt offset: Int, head: [UInt8], modifiedNanoseconds: Int) {
+    identity = Self.noIdentity
     self.offset = offset
     self.modifiedNanoseconds = max(0, modifiedNanoseconds)
     self.head = Digest(byteCount: head.count, hash: xxh3(head))
@@ -53,7 +54,7 @@ package struct FileMark: Sendable, Equatable {
   /// The mark of no file, after which the file itself and its copies come.
   var beforeFile: FileMark {
     var mark = self
-    mark.identity = FileIdentity(device: 0, inode: 0)
+    mark.identity = Self.noIdentity
     mark.modifiedNanoseconds = max(0, modifiedNanoseconds - 1)
     (mark.offset, mark.splitStart) = (0, 0)
     mark.head = Digest(byteCount: 0, hash: xxh3([]))

@@ -77,8 +77,9 @@ struct FileSiblings: Sendable {
 
     private func isMarked(_ found: Found) throws(FileError) -> Bool {
       guard let mark, !found.isCompressed else { return false }
-      // If no byte was read, only the identity tells.
-      guard mark.offset > 0 || mark.identity == found.status.identity else { return false }
+      // Many files begin alike, such as with a header: another file is a copy only if it holds no more.
+      let isItself = mark.identity == found.status.identity
+      guard isItself || mark.offset > 0 && mark.offset == found.status.size else { return false }
       return try mark.fits(found.file)
     }
   }

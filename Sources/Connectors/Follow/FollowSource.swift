@@ -102,6 +102,7 @@ package struct FollowSource: Source {
     while true {
       if current == nil { try advance() }
       guard var open = current else { return idle }
+      let unread = openSplits.contains(open.split) ? nil : try open.beforeFirstRead()
       guard let count = try open.read(into: buffer) else {
         current = open
         if let ended = try startOver(open) { return ended }
@@ -109,6 +110,7 @@ package struct FollowSource: Source {
         continue
       }
       current = open
+      if count > 0, let unread, try putCopiesFirst(since: unread) { continue }
       statistics.backlogBytes.set(try open.status().size - open.offset)
       if count > 0 { return .data(open.split, .bytes(count)) }
       if open.isReplaced || open.isFinal {
@@ -158,6 +160,28 @@ package struct FollowSource: Source {
     try appendLater(than: cut, live: try openLive())
     try append(try FileSiblings.Found(again: cut))
     return ended
+  }
+
+  /// Finds the copies of a log that was filled, copied and emptied between two looks, while its first bytes tell
+  /// nothing: it was empty, or begins as before. The copies are then read before the log.
+  ///
+  /// - Parameter unread: the log as it was at the look before.
+  /// - Returns: whether there are any. The bytes just read are then read again.
+  private mutating func putCopiesFirst(since unread: FollowedFile) throws(FileError) -> Bool {
+    let after = waiting
+    waiting = []
+    let live = try FileSiblings.Found(again: unread)
+    try appendLater(than: unread, live: live)
+    // Of a log that was renamed, the siblings may be later ones.
+    guard !waiting.isEmpty, try fileSystem.identity(of: name) == unread.identity else {
+      waiting = after
+      return false
+    }
+    try append(live)
+    waiting += after
+    current = nil
+    if let number = currentWatch.take() { watch.forget(number) }
+    return true
   }
 
   // MARK: Splits
@@ -232,6 +256,8 @@ package struct FollowSource: Source {
       found, split: takeSplit(), start: start, splitStart: splitStart,
       isFinal: found.isCompressed)
     waiting.append(file)
+    // If the first split is given up before its first record, no cursor tells that it comes next.
+    if last == nil, splitStart == 0 { last = try file.mark(at: 0).beforeFile }
   }
 
   private mutating func takeSplit() -> SplitID {
@@ -280,7 +306,7 @@ package struct FollowSource: Source {
   private mutating func appendLater(
     than file: FollowedFile?, live: FileSiblings.Found?
   ) throws(FileError) -> FileSiblings.Predecessor? {
-    let read = Array(ended.values)
+    let read = ended.values + [previous].compactMap(\.self)
     guard
       let before = FileSiblings.Predecessor(file: file, mark: last, read: read, live: live)
     else { return nil }

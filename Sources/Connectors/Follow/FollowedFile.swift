@@ -56,6 +56,17 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
+  /// The file as it was when it was last looked at, if it was written to since and none of its bytes were read; nil
+  /// for any other file.
+  func beforeFirstRead() throws(FileError) -> FollowedFile? {
+    guard offset == 0, !hasGiven, !isFinal,
+      try file.status().modifiedNanoseconds != modifiedNanoseconds
+    else { return nil }
+    var before = self
+    before.writtenBeforeCut = modifiedNanoseconds
+    return before
+  }
+
   /// When the bytes that were read, or are still to be read, were last added to, in nanoseconds since 1970.
   func lastWriteNanoseconds() throws(FileError) -> Int {
     if let writtenBeforeCut { return writtenBeforeCut }
@@ -143,7 +154,7 @@ struct FollowedFile: Sendable {
     var mark =
       isWhole
       ? try FileMark(file, at: offset, looksAhead: true)
-      : FileMark(identity, at: offset, head: first, modifiedNanoseconds: modifiedNanoseconds)
+      : FileMark(ofCutFileAt: offset, head: first, modifiedNanoseconds: modifiedNanoseconds)
     mark.splitStart = splitStart
     return mark
   }
