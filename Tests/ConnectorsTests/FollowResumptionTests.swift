@@ -123,6 +123,22 @@ extension LiveSourceTests {
       #expect(try source.drain() == ["1:one\n", "1 ended", "2:other\n"])
     }
 
+    @Test func `neither an abandoned log that was copied and emptied nor its copy is read again`()
+      throws
+    {
+      try folder.write("one\ntwo\n", to: "log")
+      var source = try follow()
+      #expect(try source.drain() == ["0:one\ntwo\n"])
+      source.source.abandon(0)
+      usleep(10_000)
+      try FileManager.default.copyItem(atPath: folder("log"), toPath: folder("log.1"))
+      let handle = try #require(FileHandle(forWritingAtPath: folder("log")))
+      try handle.truncate(atOffset: 0)
+      #expect(try source.drain() == [])
+      try folder.append("three\n", to: "log")
+      #expect(try source.drain() == ["1:three\n"])
+    }
+
     @Test func `a file that was copied and cut meanwhile is finished from the copy`() throws {
       try folder.write("one\ntwo\n", to: "log")
       var first = try follow(capacity: 4)

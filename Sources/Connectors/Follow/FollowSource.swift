@@ -148,7 +148,7 @@ package struct FollowSource: Source {
   /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
   /// its beginning.
   private mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
-    if let copy = try siblings.copies(of: cut).last {
+    if !cut.isAbandoned, let copy = try siblings.copies(of: cut).last {
       current = try cut.moved(to: copy)
       return nil
     }

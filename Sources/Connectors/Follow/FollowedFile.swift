@@ -112,8 +112,9 @@ struct FollowedFile: Sendable {
     let status = try file.status()
     // An abandoned file is not read, so only a smaller size shows that it was cut.
     if isAbandoned {
-      defer { offset = status.size }
-      return status.size < offset
+      guard status.size >= offset else { return true }
+      offset = status.size
+      return false
     }
     guard try holdsItsBytes() else { return true }
     modifiedNanoseconds = status.modifiedNanoseconds
@@ -131,8 +132,9 @@ struct FollowedFile: Sendable {
     guard !other.isCompressed, !first.isEmpty, other.status.size >= first.count,
       try other.file.bytes(from: 0, count: first.count) == first
     else { return false }
-    let isWhole = isAbandoned ? false : try holdsItsBytes()
-    guard isWhole else {
+    // `last` is not before the offset of an abandoned file, and nothing more of it is read.
+    if isAbandoned { return other.status.size >= offset }
+    guard try holdsItsBytes() else {
       guard other.status.size >= offset else { return false }
       return try other.file.bytes(from: offset - last.count, count: last.count) == last
     }
