@@ -34,7 +34,7 @@ import Testing
 
   @Test(arguments: RecoveryCanary.allCases)
   func `a fix that is taken out is missed`(canary: RecoveryCanary) throws {
-    for seed in Self.firstSeed..<Self.firstSeed + 300 {
+    for seed in Self.firstSeed..<Self.firstSeed + 1000 {
       var simulation = try LiveSimulation(seed: seed, without: canary)
       do { try simulation.run() } catch { return }
     }

@@ -48,7 +48,7 @@ struct LiveScenario {
     stream.decoder.features = text.features.map { FeaturePattern($0) }
     stream.batch.size = Int.random(in: 4...12, using: &random)
     stream.batch.maxDelaySeconds = cutsByTime ? 1 : 1e6
-    stream.badRecords = .deadLetter
+    stream.badRecords = draw(.deadLetter, .deadLetter, .fail)
     stream.onSchemaChange = draw(.fail, .skip, .newFile)
     stream.onBadSplit = draw(.fail, .skip)
     stream.compressionLevel = draw(nil, 1)
@@ -90,6 +90,7 @@ struct LiveScenario {
   /// Whether a failure with this error is what the stream is to do.
   func expects(_ error: StreamError) -> Bool {
     switch error {
+    case .badRecord where definition.stream.badRecords == .fail: true
     case .badInput, .badRecord:
       changesColumns && definition.stream.onSchemaChange == .fail
         || damages && definition.stream.onBadSplit == .fail
@@ -97,8 +98,9 @@ struct LiveScenario {
     }
   }
 
-  /// Passes over the splits that the stream refuses, as an operator does at last.
+  /// Passes over the records and splits that the stream refuses, as an operator does at last.
   mutating func giveIn() {
+    definition.stream.badRecords = .deadLetter
     if definition.stream.onSchemaChange == .fail { definition.stream.onSchemaChange = .skip }
     definition.stream.onBadSplit = .skip
   }

@@ -29,6 +29,10 @@ enum RecoveryCanary: CaseIterable {
   case badSplitsAreReadOn
   /// Nobody knows which files of a directory are done.
   case doneFilesAreForgotten
+  /// The records before a failure of the input do not leave, nor does a checkpoint after them.
+  case recordsBeforeAFailureStay
+  /// The cursor at a bad record at which the stream stops is after it.
+  case badRecordsArePassedOver
 
   /// A promise of the file system without which the fix does nothing.
   var defect: (SimulatedFileSystem.Defect, under: String)? {
@@ -60,6 +64,27 @@ enum RecoveryCanary: CaseIterable {
         return try format.makeDecoder(options)
       }
     default: break
+    }
+  }
+}
+
+/// The first stage, which keeps to itself what it gives in the step in which the input fails.
+struct FaultyIngest: Stage {
+  var ingest: IngestStage
+  let canary: RecoveryCanary?
+
+  mutating func step(
+    _ signal: consuming Signal<Nothing>, emit: (consuming IngestedItem) -> Void
+  ) throws -> Progress {
+    var items: [IngestedItem] = []
+    do {
+      let progress = try ingest.step(signal) { items.append($0) }
+      for item in items { emit(item) }
+      return progress
+    } catch {
+      let isInput = (error as? StreamError)?.isInput ?? false
+      if canary != .recordsBeforeAFailureStay || !isInput { for item in items { emit(item) } }
+      throw error
     }
   }
 }
@@ -130,7 +155,34 @@ private struct ByteComparingDecoder: RecordDecoder {
   func finish() throws(RecordFault) { try decoder.finish() }
 }
 
+/// A decoder that does not tell how many bytes a bad record has, so that nobody can go back before it.
+private struct ForgetfulDecoder: RecordDecoder {
+  var decoder: any RecordDecoder
+
+  mutating func open(_ window: InputWindow) throws(RecordFault) -> StreamOpening? {
+    try decoder.open(window)
+  }
+
+  mutating func decode(
+    _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
+  ) -> DecodeOutcome {
+    let outcome = decoder.decode(window, into: &block, limit: limit, progress: &progress)
+    guard case .rejected(let fault, _) = outcome else { return outcome }
+    return .rejected(fault, byteCount: 0)
+  }
+
+  func finish() throws(RecordFault) { try decoder.finish() }
+}
+
 extension RecordFormat {
+  /// The same format, which forgets where bad records begin.
+  var forgettingBadRecords: RecordFormat {
+    let format = self
+    return decoding { options throws(FormatError) in
+      ForgetfulDecoder(decoder: try format.makeDecoder(options))
+    }
+  }
+
   /// The same format with another decoder.
   fileprivate func decoding(
     by makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder

@@ -129,29 +129,18 @@ struct Scenario {
     }
   }
 
-  /// Records of a key, two features and a note, one in twelve of them bad.
+  /// Records of a key, two features and a note. One text in twenty also has a run of bad records, which are told before
+  /// their batch is cut.
   private static func text(
     records: Int, isJSON: Bool, _ random: inout SplitMix64
   ) -> [UInt8] {
-    var text = isJSON ? "" : "key,f0,f1,note\n"
-    // A run of bad ones is told before its batch is cut.
-    let floodStart = Int.random(in: 0..<20, using: &random) == 0 ? records / 2 : Int.max
-    for record in 0..<records {
-      let values = (0..<2).map { _ in Double(Int.random(in: -999...999, using: &random)) / 8 }
-      let flood = record == floodStart ? 70 : 0
-      // NDJSON settles its features by the first line, so that one is good.
-      let isBad = record > 0 && Int.random(in: 0..<12, using: &random) == 0
-      for number in 0..<flood { text += isJSON ? "{\"f0\":\(number)\n" : "bad,\(number)\n" }
-      if isJSON {
-        text +=
-          isBad
-          ? "{\"key\":\(record),\"f0\":\n"
-          : "{\"key\":\(record),\"f0\":\(values[0]),\"f1\":\(values[1])}\n"
-      } else {
-        text += isBad ? "k\(record),1\n" : "k\(record),\(values[0]),\(values[1]),n\(record)\n"
-      }
+    let maker = RandomRecords(isJSON ? "ndjson" : "csv", features: ["f0", "f1"])
+    var text = maker.bytes((records + 1) / 2, using: &random)
+    if random.once(in: 20) {
+      for number in 0..<70 { text += (isJSON ? "{\"f0\":\(number)\n" : "bad,\(number)\n").utf8 }
     }
-    return Array(text.utf8)
+    let header = maker.bytes(0, using: &random)
+    return text + maker.bytes(records / 2, using: &random).dropFirst(header.count)
   }
 
   static func blankDefinition(source: String) throws -> StreamDefinition {

@@ -34,7 +34,7 @@ struct SerialStream {
   let metrics: StreamMetrics
   private let world: World
   private let inbox = RequestInbox()
-  private var flow: SerialFlow<IngestStage, OperateStage, EncodeWorker, EmitStage>
+  private var flow: SerialFlow<FaultyIngest, OperateStage, EncodeWorker, EmitStage>
   /// Why the source can give no more. It is thrown after all outputs that came before it.
   private var failure: (any Error)?
   /// When an idle source must be looked at without an event; nil if it need not.
@@ -45,7 +45,10 @@ struct SerialStream {
   init(
     _ opened: OpenedStream, in world: World, seed: UInt64, without canary: RecoveryCanary? = nil
   ) throws {
-    let configuration = opened.configuration
+    var configuration = opened.configuration
+    if canary == .badRecordsArePassedOver, configuration.badRecords == .fail {
+      configuration.format = configuration.format.forgettingBadRecords
+    }
     random = SplitMix64(seed: seed)
     self.world = world
     metrics = StreamMetrics(clock: world.clock)
@@ -60,7 +63,7 @@ struct SerialStream {
         opened.schedule, splitEndSeconds: .infinity, clock: world.clock)
     }
     flow = SerialFlow(
-      ingest,
+      FaultyIngest(ingest: ingest, canary: canary),
       OperateStage(
         configuration, from: opened.state, unitBytes: world.unitBytes, clock: world.clock),
       try EncodeWorker(level: configuration.compressionLevel),
