@@ -38,6 +38,31 @@ import Testing
     #expect(sizes == [4, 4])
   }
 
+  @Test func `a stream that stops at a bad record resumes in the frame in which the record begins`()
+    throws
+  {
+    let good = numbered(6)
+    let frames = try framed(good + Array("b".utf8), count: 1) + framed(Array("ad\n".utf8), count: 1)
+    var configuration = csvConfiguration { $0.badRecords = .fail }
+    configuration.decoder.features = [FeaturePattern("x")]
+    configuration.isLive = true
+    var ingest = try IngestStage(
+      IngestContext(
+        configuration, schedule: CheckpointSchedule(everyBatches: 1), metrics: StreamMetrics(),
+        inbox: RequestInbox(), clock: ManualClock().clock),
+      source: PieceSource(frames, piece: .max, isLive: true))
+    var cursors: [SplitCursor] = []
+    #expect(throws: StreamError.self) {
+      for _ in 0..<100 {
+        _ = try ingest.step(.resume) { item in
+          if case .barrier(let barrier) = item { cursors = barrier.input.splits }
+        }
+      }
+    }
+    #expect(cursors.map(\.records) == [6])
+    #expect(cursors.map(\.container?.bytesWithin) == [good.count])
+  }
+
   @Test(arguments: [
     (8, [4, 4]), (9, [4, 4, 1]), (3, [3]), (1, [1]), (0, []),
   ])

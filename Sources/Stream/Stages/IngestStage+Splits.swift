@@ -31,6 +31,11 @@ extension IngestStage {
     if batch.cutsAt == nil, context.configuration.cutsByTime, batch.records.tail > 0 {
       batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
     }
+    if case .rejected = outcome, context.configuration.badRecords == .fail {
+      // The next run meets this record again. No position after it may be asked for before, because a later position
+      // forgets the frame in which the record begins.
+      reader.untake(byteCount: bytes.count)
+    }
     position = reader.position()
     let mostBytes = context.configuration.batch.maxBytes
     if batch.records.byteCount > mostBytes {
@@ -148,17 +153,15 @@ extension IngestStage {
     _ fault: RecordFault, _ bytes: [UInt8], _ reader: inout SplitReader,
     _ emit: (consuming IngestedItem) -> Void
   ) throws(SplitFailure) {
-    let offset = reader.byteOffset - bytes.count
     guard context.configuration.badRecords != .fail else {
-      let record = reader.records
-      // The next run meets this record again.
-      reader.untake(byteCount: bytes.count)
-      position = reader.position()
       throw .stream(
         .badRecord(
-          stream: context.place(of: reader), record: record, byteOffset: offset, fault: fault))
+          stream: context.place(of: reader), record: reader.records + 1,
+          byteOffset: reader.byteOffset, fault: fault))
     }
-    leaveOut(fault, bytes, of: reader, record: reader.records, byteOffset: offset)
+    leaveOut(
+      fault, bytes, of: reader, record: reader.records,
+      byteOffset: reader.byteOffset - bytes.count)
     // Many bad records in a row must not wait for good ones.
     guard batch.isFlooded else { return }
     if batch.isBetweenUnits { reader.settle() }
