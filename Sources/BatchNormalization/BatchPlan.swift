@@ -29,6 +29,8 @@ package enum BatchRole: Sendable, Equatable {
 package struct FeaturePlan: Sendable {
   /// Whether an operator forbids that the batch updates the feature's moments.
   package internal(set) var isVetoed = false
+  /// μ and σ² before the batch; nil in warm-up, and before the first value.
+  var before: (mean: Double, variance: Double)?
   var update: MomentUpdate?
   /// nil leaves the column as it is.
   var transform: ColumnTransform?
@@ -39,6 +41,13 @@ package struct FeaturePlan: Sendable {
       return nil
     }
     return (scale, shift)
+  }
+
+  /// (mean − μ) / σ by the moments before the batch; nil without these, if σ is 0, or if it is not finite.
+  package func drift(ofMean mean: Double) -> Double? {
+    guard let before, before.variance > 0 else { return nil }
+    let drift = (mean - before.mean) / before.variance.squareRoot()
+    return drift.isFinite ? drift : nil
   }
 }
 

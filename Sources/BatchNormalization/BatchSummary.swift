@@ -74,4 +74,12 @@ package struct FeatureSummary: Sendable {
   /// Of the present values; the moments of nothing if there are none or if they were not computed.
   package internal(set) var moments = Moments()
   var extent = ColumnExtent()
+
+  /// The mean of the present values, whether or not the moments were computed; nil if there are none, or if their
+  /// sum is not finite.
+  package var mean: Double? {
+    guard presentCount > 0 else { return nil }
+    let mean = moments.weight > 0 ? moments.mean : extent.sum / Double(presentCount)
+    return mean.isFinite ? mean : nil
+  }
 }

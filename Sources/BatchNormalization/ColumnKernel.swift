@@ -11,7 +11,7 @@ internal import Records
 /// The result of one pass over a column.
 struct ColumnExtent: Equatable {
   var presentCount = 0
-  /// 0 unless moments were asked for.
+  /// Of the present values.
   var sum = 0.0
   /// The least and greatest present values, or bounds of them; +∞ and −∞ if there is none.
   var minimum = Double.infinity
@@ -50,13 +50,13 @@ extension FeatureColumns {
       return statistics(
         of: feature, in: records, values, withMoments: withMoments, exactly: exactly,
         sum: { column_sum_float(instructions, $0, $1) },
-        sums: { column_sums_float(instructions, $0, $1, withMoments) },
+        sums: { column_sums_float(instructions, $0, $1) },
         deviations: { column_deviations_float(instructions, $0, $1, $2, $3) })
     case .float64(let values):
       return statistics(
         of: feature, in: records, values, withMoments: withMoments, exactly: exactly,
         sum: { column_sum_double(instructions, $0, $1) },
-        sums: { column_sums_double(instructions, $0, $1, withMoments) },
+        sums: { column_sums_double(instructions, $0, $1) },
         deviations: { column_deviations_double(instructions, $0, $1, $2, $3) })
     }
   }

@@ -29,6 +29,17 @@ struct RunningMoments {
     weight[j] < Double(settings.warmUp.records) || !(variance[j] > 0)
   }
 
+  /// Whether the moments of feature `j` are those that every stream begins with.
+  func isInitial(_ j: Int) -> Bool {
+    weight[j] == 0 && batches[j] == 0 && mean[j] == 0 && variance[j] == 1
+  }
+
+  /// μ and σ² of feature `j`; nil in warm-up, and before the first value.
+  func known(_ j: Int, _ settings: NormalizationSettings) -> (mean: Double, variance: Double)? {
+    let isUnknown = settings.warmsUp ? isCold(j, settings) : isInitial(j)
+    return isUnknown ? nil : (mean[j], variance[j])
+  }
+
   /// The moments of feature `j` as those of values that each weigh 1, so that later values can be added.
   func merged(_ j: Int, _ settings: NormalizationSettings) -> Moments {
     guard weight[j] > 0 else { return Moments() }

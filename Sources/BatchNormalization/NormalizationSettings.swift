@@ -18,6 +18,8 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var warmUp = WarmUp()
   /// Whether updates of the running moments are stopped (inference). Then there is no warm-up.
   package var isFrozen = false
+  /// Whether features are in warm-up until their moments have seen enough values.
+  var warmsUp: Bool { warmUp.records > 0 && !isFrozen }
   /// The limit on |x̂|, in standard deviations; nil is none.
   package var clip: Double? = 100
   /// The least variance that a batch is normalised by, in the squared unit of the feature.

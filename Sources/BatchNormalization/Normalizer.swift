@@ -121,7 +121,7 @@ extension Normalizer {
   /// Whether features in warm-up are treated as such when others are normalised by a basis.
   private func warmsUp(_ basis: Basis?, _ role: BatchRole) -> Bool {
     guard let basis, basis != .batch, role != .held else { return false }
-    return settings.warmUp.records > 0 && !settings.isFrozen
+    return settings.warmsUp
   }
 
   /// Plans the update of every feature that is present and not vetoed, and the transform of every column.
@@ -159,6 +159,7 @@ extension Normalizer {
         update = planned
       }
       span[j].update = update
+      span[j].before = running.known(j, settings)
       guard let basis else {
         span[j].transform = nil
         continue

@@ -105,10 +105,8 @@ extension NormalizerColumns {
     guard !settings.isFrozen else { return }
     let running = RunningMoments(state, self)
     for (j, name) in state.features.names.enumerated() where running.weight[j] == 0 {
+      guard !running.isInitial(j) else { continue }
       let history = MomentHistory(batches: running.batches[j], weight: 0)
-      guard history.batches > 0 || running.mean[j] != 0 || running.variance[j] != 1 else {
-        continue
-      }
       let alpha = settings.batchWeight(after: history, count: 1, elapsedSeconds: 1)
       guard alpha < 1, settings.warmUp.records == 0 || settings.mode == .batch else {
         throw .uncounted(feature: name)

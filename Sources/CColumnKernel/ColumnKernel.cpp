@@ -53,10 +53,8 @@ double column_sum_float(ColumnInstructions instructions, const float *values, si
   WITH(instructions, sum(values, count))
 }
 
-ColumnSums column_sums_float(ColumnInstructions instructions, const float *values, size_t count,
-                             bool adds) {
-  if (adds) WITH(instructions, sums<true>(values, count))
-  WITH(instructions, sums<false>(values, count))
+ColumnSums column_sums_float(ColumnInstructions instructions, const float *values, size_t count) {
+  WITH(instructions, sums(values, count))
 }
 
 ColumnDeviations column_deviations_float(ColumnInstructions instructions, const float *values,
@@ -74,10 +72,8 @@ double column_sum_double(ColumnInstructions instructions, const double *values, 
   WITH(instructions, sum(values, count))
 }
 
-ColumnSums column_sums_double(ColumnInstructions instructions, const double *values, size_t count,
-                             bool adds) {
-  if (adds) WITH(instructions, sums<true>(values, count))
-  WITH(instructions, sums<false>(values, count))
+ColumnSums column_sums_double(ColumnInstructions instructions, const double *values, size_t count) {
+  WITH(instructions, sums(values, count))
 }
 
 ColumnDeviations column_deviations_double(ColumnInstructions instructions, const double *values,

@@ -59,7 +59,7 @@ double sum(const Value *values, size_t count) {
   return fold(sum);
 }
 
-template <bool adds, class Value>
+template <class Value>
 ColumnSums sums(const Value *values, size_t count) {
   const Value infinity = static_cast<Value>(__builtin_inf());
   Lanes sum{};
@@ -70,9 +70,7 @@ ColumnSums sums(const Value *values, size_t count) {
     minima = group < minima ? group : minima;
     maxima = group > maxima ? group : maxima;
     missing += group != group;
-    if constexpr (adds) {
-      sum += __builtin_convertvector(group == group ? group : Group<Value>{}, Lanes);
-    }
+    sum += __builtin_convertvector(group == group ? group : Group<Value>{}, Lanes);
   });
   const auto present_count = static_cast<int64_t>((count + 7) / 8 * 8) +
                              folded(missing, [](auto a, auto b) INLINED_LAMBDA { return a + b; });

@@ -41,19 +41,18 @@ enum NormalizeMetrics {
   ]
 
   private static let lastBatch = [
-    FeatureMetric("batch_mean", help: "Mean of the last batch.") { $0.batchMeans },
+    FeatureMetric("batch_mean", help: "Mean of the last batch.") {
+      $0.ofLastBatch { summary, _ in summary.mean }
+    },
     FeatureMetric("batch_stddev", help: "Standard deviation of the last batch, biased.") {
       $0.ofLastBatch { summary, _ in summary.present?.biasedVariance.squareRoot() }
     },
     FeatureMetric(
       "drift", series: "evenkeel_feature_drift",
       help:
-        "Distance of the last batch's mean from the running mean, in running standard deviations."
-    ) { view in
-      let (means, stddevs) = (view.state[real: "running_mean"], view.stddevs)
-      return view.batchMeans.enumerated().map { j, batchMean in
-        stddevs[j] > 0 ? batchMean.map { ($0 - means[j]) / stddevs[j] } : nil
-      }
+        "Distance of the last batch's mean from the running mean before it, in standard deviations."
+    ) {
+      $0.ofLastBatch { summary, plan in summary.mean.flatMap { plan.drift(ofMean: $0) } }
     },
     FeatureMetric("renorm_scale", help: "r of the last batch in mode `renorm`.") {
       $0.ofLastBatch { _, plan in plan.renorm?.scale }
@@ -66,7 +65,6 @@ enum NormalizeMetrics {
 
 extension OperatorView {
   fileprivate var stddevs: [Double] { state[real: "running_var"].map { $0.squareRoot() } }
-  fileprivate var batchMeans: [Double?] { ofLastBatch { summary, _ in summary.present?.mean } }
 }
 
 extension FeatureSummary {

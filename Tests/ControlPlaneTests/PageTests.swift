@@ -22,6 +22,29 @@ struct PageTests {
     #expect(try #require(Int(rate.replacing(",", with: ""))) > 1000)
   }
 
+  @Test func `the plot of a feature leaves out the initial moments`() async throws {
+    var initial = FeatureStatus.made("pressure")
+    for (member, value) in [("values", 0.0), ("mean", 0), ("stddev", 1)] {
+      initial.set(member, value)
+    }
+    for member in ["batch_mean", "batch_stddev", "drift"] { initial.set(member, nil) }
+    let fake = FakeSupervision([.made("s")], features: ["s": [initial]])
+    fake.withState { state in
+      state.advance = { state in
+        state.looks += 1
+        guard state.looks > 3 else { return }
+        for (member, value) in [("values", 256.0), ("mean", 1017), ("stddev", 5)] {
+          state.features["s"]?[0].set(member, value)
+        }
+      }
+    }
+    let dom = try await page(fake, fragment: "stream=s", seconds: 12)
+    let labels = dom.matches(of: /pressure: mean 1,?017[^;"]*; plot from ([0-9.,]+) to ([0-9.,]+)/)
+    let label = try #require(labels.first)
+    let bounds = [label.output.1, label.output.2].map { Double($0.replacing(",", with: "")) }
+    #expect(bounds == [1009, 1025])
+  }
+
   @Test func `a single stream opens by itself, one of several does not`() async throws {
     let features = ["weather": [FeatureStatus.made("temp"), .made("humid")]]
     let one = FakeSupervision([.made("weather")], features: features)

@@ -192,11 +192,53 @@ struct OperatorChainTests {
     #expect(try chain.metric("missing_ratio") == [0, 0.75])
     #expect(try chain.metric("batch_mean") == [6, nil])
     #expect(try chain.metric("batch_stddev") == [1, nil])
-    let (mean, stddev) = (try chain.metric("mean")[0], try chain.metric("stddev")[0])
-    let drift = try #require(chain.metric("drift")[0])
-    #expect(drift == (6 - (mean ?? 0)) / (stddev ?? 0))
+    #expect(try chain.metric("drift") == [4 / 2.0.squareRoot(), nil])
     #expect(try chain.metric("renorm_scale")[0] != nil && chain.metric("renorm_shift")[0] != nil)
     let names = chain.declarations.flatMap(\.metrics).map(\.name)
     #expect(Set(names).count == names.count)
+  }
+
+  @Test func `a jump shows in full at the defaults, and fades as the moments learn it`() throws {
+    var chain = try makeChain([Normalize.self], features: ["a"])
+    // Mean 0, standard deviation 1.
+    let steady = (0..<256).map { $0.isMultiple(of: 2) ? 1.0 : -1 }
+    try chain.normalized([steady])
+    #expect(try chain.metric("drift") == [nil], "there were no moments before")
+    for _ in 0..<20 { try chain.normalized([steady]) }
+    #expect(try chain.metric("drift") == [0])
+    try chain.normalized([steady.map { $0 + 10 }])
+    let first = try #require(chain.metric("drift")[0])
+    #expect(abs(first - 10) < 0.1)
+    for _ in 0..<40 { try chain.normalized([steady.map { $0 + 10 }]) }
+    #expect(try #require(chain.metric("drift")[0]) < 1)
+  }
+
+  @Test func `drift is unknown in warm-up`() throws {
+    var chain = try makeChain([Normalize.self], features: ["a"]) { $0.warmUp.records = 4 }
+    var drifts: [Double?] = []
+    for _ in 0..<3 {
+      try chain.normalized([[1, 3]])
+      drifts.append(try chain.metric("drift")[0])
+    }
+    #expect(drifts == [nil, nil, 0])
+  }
+
+  @Test func `a frozen stream drifts from its frozen moments`() throws {
+    for isLive in [false, true] {
+      var chain = try makeChain([Normalize.self]) { $0.warmUp.records = 0 }
+      try chain.normalized([[1, 3], [10, 30]])
+      try chain.apply(StreamUpdate("freeze"))
+      var columns = batch([[6, .nan], [1.7e308, 1.7e308]])
+      // The records of a live stream leave as a part, before their batch is cut.
+      var part = columns
+      if isLive { _ = try chain.operate(on: &part, as: .part) }
+      _ = try chain.operate(on: &columns, as: isLive ? .emitted : .whole)
+      #expect(try chain.metric("batch_mean") == [6, nil])
+      #expect(try chain.metric("drift") == [4 / 2.0.squareRoot(), nil])
+      #expect(try chain.metric("mean") == [2, 20] && chain.metric("batch_stddev") == [nil, nil])
+    }
+    var initial = try makeChain([Normalize.self]) { $0.isFrozen = true }
+    try initial.normalized([[5, 7], [5, 7]])
+    #expect(try initial.metric("batch_mean") == [6, 6] && initial.metric("drift") == [nil, nil])
   }
 }

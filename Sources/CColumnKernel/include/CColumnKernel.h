@@ -40,11 +40,10 @@ typedef struct ColumnSums {
   double minimum, maximum;
 } ColumnSums;
 
-// `sum` is computed only if `adds` says so.
 ColumnSums column_sums_float(ColumnInstructions instructions, const float *_Nonnull values,
-                             size_t count, bool adds);
+                             size_t count);
 ColumnSums column_sums_double(ColumnInstructions instructions, const double *_Nonnull values,
-                              size_t count, bool adds);
+                              size_t count);
 
 // The sums of the present values' deviations from `center`, and of their squares; `has_missing` says
 // whether some may be missing.
