@@ -43,7 +43,7 @@ FUZZ_INPUTS ?= 140000
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
-  bench-stages bench-growth bench-latency allocations demo install uninstall print-unit unit-check \
+  bench-stages bench-growth bench-latency bench-capacity allocations demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
@@ -173,7 +173,7 @@ alerts-check: ## Test the alerts for Prometheus with promtool.
 	promtool test rules Tests/Alerts/alerts-test.yaml
 
 tls-check: build deps-python ## Run the documented stunnel with client certificates, on loopback.
-	$(call install-missing,openssl stunnel4)
+	$(call install-missing,curl openssl stunnel4)
 	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
 
 flood: build deps-python ## Flood the control port with 50,000 connections; health answers and data must continue.
@@ -206,7 +206,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
-BENCHMARKS := formats arrow kernels stages growth latency
+BENCHMARKS := formats arrow kernels stages growth latency capacity
 
 bench: build ## Run all benchmarks below, a quarter of an hour; ARGS='--quick'.
 	for part in $(BENCHMARKS); do $(MAKE) --no-print-directory bench-$$part || exit 1; done
@@ -234,6 +234,9 @@ bench-growth: build deps-python ## Measure by records, features, batch size, str
 
 bench-latency: build deps-python ## Measure the latency of a record through the daemon.
 	python3 Benchmarks/latency.py --evenkeel $(EVENKEEL) $(ARGS)
+
+bench-capacity: build deps-python ## Measure what a service takes, in processor time and memory; ARGS='--quick'.
+	python3 Benchmarks/capacity.py --evenkeel $(EVENKEEL) $(ARGS)
 
 allocations: build deps-python ## Count heap allocations per record; fails if there are too many.
 	python3 Tests/Allocations/allocations.py --evenkeel $(EVENKEEL)

@@ -88,6 +88,25 @@ def is_refused(port: int, folder: Path, certificate: str | None) -> bool:
         return True
 
 
+def check_tools(port: int, folder: Path):
+    """The two commands that the page names for clients reach the control plane."""
+    identity = ["--cert", "client.pem", "--key", "client.key", "--cacert", "ca.pem"]
+    request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for command, typed in (
+        (["curl", "-sS", "-i", "-m", "10", *identity, f"https://localhost:{port}/healthz"], None),
+        (
+            ["openssl", "s_client", "-quiet", "-verify_return_error", "-connect", f"localhost:{port}"]
+            + ["-cert", "client.pem", "-key", "client.key", "-CAfile", "ca.pem"],
+            request,
+        ),
+    ):
+        told = subprocess.run(
+            command, cwd=folder, input=typed, capture_output=True, text=True, timeout=30
+        )
+        if "200 OK" not in told.stdout:
+            raise SystemExit(f"expected {command[0]} to get 200 OK; found {told.stdout}{told.stderr}")
+
+
 def run(evenkeel: str, folder: Path, processes: list):
     make_certificates(folder)
     control, producers, subscribers, local = free_ports(4)
@@ -146,6 +165,7 @@ connect = 127.0.0.1:{producers}
     for certificate in (None, "stranger"):
         if not is_refused(control, folder, certificate):
             raise SystemExit(f"expected a client with {certificate or 'no'} certificate to be refused")
+    check_tools(control, folder)
     with connect(subscribers, folder, "client") as subscriber:
         records = "".join(f"{number},{number % 7}\n" for number in range(RECORDS))
         with socket.create_connection(("127.0.0.1", local), timeout=10) as producer:
