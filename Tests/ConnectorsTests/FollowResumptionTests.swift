@@ -12,6 +12,18 @@ extension LiveSourceTests {
 
     init() throws { folder = try SourceFolder() }
 
+    @Test func `a copy that took the place of the log is read on, not again`() throws {
+      try folder.write("one\ntwo\n", to: "log")
+      var first = try follow()
+      #expect(try first.drain() == ["0:one\ntwo\n"])
+      let cursor = try first.cursor()
+      try folder.write("one\ntwo\nthree\n", to: "log.new")
+      try folder.rename("log.new", to: "log")
+      var second = try follow(at: cursor)
+      #expect(try second.drain() == ["0:three\n"])
+      #expect(try second.after { try folder.append("four\n", to: "log") } == ["0:four\n"])
+    }
+
     @Test func `a later source goes on where the file's split began`() throws {
       try folder.write("old\n", to: "log")
       var first = try follow(from: .end)

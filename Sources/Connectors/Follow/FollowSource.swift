@@ -236,10 +236,12 @@ package struct FollowSource: Source {
     }
     // Its cursor may be that of a copy that was not compressed.
     start.isReframed = match.found.isCompressed
+    // A copy at the path of the log is the log: it was restored, or replaced by an editor. It still grows.
+    let isLog = match.isItself || match.found.name == siblings.name
     let file = try FollowedFile(
       match.found, split: takeSplit(), start: start,
       splitStart: isReframed ? 0 : mark.splitStart,
-      isFinal: !match.isItself || match.found.isCompressed)
+      isFinal: !isLog || match.found.isCompressed)
     openSplits.append(file.split)
     waiting.append(file)
     return true
