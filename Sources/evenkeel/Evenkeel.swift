@@ -11,7 +11,8 @@ struct Evenkeel: ParsableCommand {
     abstract: "Normalises streams of features by batch or running statistics.",
     version: evenkeelVersion,
     subcommands: [
-      Normalize.self, Fit.self, Merge.self, Run.self, Reload.self, Check.self, Inspect.self,
+      Normalize.self, Fit.self, Merge.self, Run.self, Reload.self, Check.self, Test.self,
+      Inspect.self,
       Export.self, Import.self, Top.self, Generate.self,
     ])
 

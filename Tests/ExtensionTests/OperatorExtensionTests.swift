@@ -45,6 +45,26 @@ struct OperatorExtensionTests {
     return try DaemonConfiguration.load(path, from: Self.catalogue) { _ in nil }
   }
 
+  @Test func `a test of a stream expects the events of an operator`() throws {
+    let path = try directory.write(
+      "tested.yaml",
+      """
+      state_directory: state
+      streams:
+        s: { source: stdin, sink: stdout, format: csv, batch: { size: 2 }, spikes: { limit: 2 } }
+      tests:
+        spike: &spike
+          { stream: s, input: "x\\n1\\n2\\n1.5\\n2.5\\n100\\n101\\n", events: ["spike: feature 'x'"] }
+        other: { <<: *spike, events: [other] }
+        none: { <<: *spike, events: [] }
+      """.utf8)
+    let tests = try DaemonConfiguration.load(path, from: Self.catalogue) { _ in nil }.tests
+    let found = tests.map { $0.differences().joined() }
+    #expect(found[0] == "")
+    #expect(found[1].hasPrefix("events: expected 'other', found 'spike: feature 'x'"), "\(found)")
+    #expect(found[2].hasPrefix("events: expected no more, found 'spike: feature 'x'"), "\(found)")
+  }
+
   private func append(_ lines: String) throws {
     let handle = try FileHandle(forWritingTo: URL(filePath: directory.file("in.csv")))
     try handle.seekToEnd()

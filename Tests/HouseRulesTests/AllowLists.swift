@@ -81,6 +81,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/Arrow/ArrowValues.swift": "the wrapper of the C functions that move values",
   "Sources/Codecs/Arrow/FlatTable.swift": "reads flatbuffers in place, every access checked",
   "Sources/Configuration/YAMLNode.swift": "the wrapper of libyaml",
+  "Sources/Connectors/Memory/MemorySource.swift": "a source copies bytes into the given buffer",
   "Sources/evenkeel/ShortNumber.swift": "the wrapper of vsnprintf",
   "Sources/Codecs/ByteBuffer.swift": "owns memory that is filled and consumed in place",
   "Sources/Codecs/CSV/CSVDecoder.swift": "reads fields in the window, without a copy",

@@ -20,6 +20,7 @@ import Testing
     let catalogue = Catalogue.builtIn
     var tables = [
       "daemon": SettingTable.ofKeys([DaemonSettings.group]),
+      "tests": SettingTable.ofKeys([StreamTestSettings.group]),
       "format": SettingTable.ofKinds(catalogue.formats.map { ($0.name, $0.settings) }),
       "source": SettingTable.ofKinds(catalogue.sources.map { ($0.name, $0.settings) }),
       "sink": SettingTable.ofKinds(catalogue.sinks.map { ($0.name, $0.settings) }),

@@ -14,6 +14,8 @@ package struct DaemonConfiguration: Sendable {
   package var log = LogOptions()
   /// Sorted by name.
   package var streams: [StreamDefinition]
+  /// In the order of the file. The daemon ignores them.
+  package var tests: [StreamTest]
   package let places: Places
 
   /// The positions of settings in the file.
@@ -100,6 +102,27 @@ extension DaemonConfiguration {
     in fileSystem: any FileSystem = POSIXFileSystem(),
     environment: @escaping (String) -> String?
   ) throws(DaemonConfigurationError) -> DaemonConfiguration {
+    try read(path, in: fileSystem, environment) {
+      DaemonConfiguration($0, from: catalogue, in: fileSystem)
+    }
+  }
+
+  /// Adds the tests of another file, which holds the section `tests` alone.
+  package mutating func addTests(
+    of path: String, in fileSystem: any FileSystem = POSIXFileSystem(),
+    environment: @escaping (String) -> String?
+  ) throws(DaemonConfigurationError) {
+    let definitions = Dictionary(uniqueKeysWithValues: streams.map { ($0.name, $0 as Optional) })
+    tests += try Self.read(path, in: fileSystem, environment) {
+      StreamTest.all(in: $0, of: definitions)
+    }
+  }
+
+  /// Reads and checks a file. `parse` returns nil if it has reported an error.
+  private static func read<Value>(
+    _ path: String, in fileSystem: any FileSystem, _ environment: @escaping (String) -> String?,
+    as parse: (ConfigurationSection) -> Value?
+  ) throws(DaemonConfigurationError) -> Value {
     let bytes: [UInt8]
     do {
       bytes = try fileSystem.contents(of: path, limit: ConfigurationDocument.greatestSize)
@@ -108,12 +131,10 @@ extension DaemonConfiguration {
     }
     do {
       let document = try ConfigurationDocument(bytes, file: path, environment: environment)
-      let configuration = DaemonConfiguration(document.root, from: catalogue, in: fileSystem)
+      let value = parse(document.root)
       try document.check()
-      guard let configuration else {
-        preconditionFailure("no configuration, but no error was reported")
-      }
-      return configuration
+      guard let value else { preconditionFailure("no value, but no error was reported") }
+      return value
     } catch {
       throw .wrong(error)
     }
@@ -125,25 +146,27 @@ extension DaemonConfiguration {
   ) {
     let values = root.values(of: DaemonSettings.group)
     var claims = ConnectorClaims()
-    var definitions: [StreamDefinition?] = []
+    var definitions: [String: StreamDefinition?] = [:]
     if !root.contains("streams") {
       root.report("expected a mapping from names to streams, found nothing", at: "streams")
     }
     for (name, section) in root.namedSections("streams") {
-      definitions.append(
-        StreamDefinition(
-          name: name, section, from: catalogue,
-          stateDirectory: values?[DaemonSettings.stateDirectory] ?? "", claims: &claims,
-          in: fileSystem))
+      let definition = StreamDefinition(
+        name: name, section, from: catalogue,
+        stateDirectory: values?[DaemonSettings.stateDirectory] ?? "", claims: &claims,
+        in: fileSystem)
+      definitions.updateValue(definition, forKey: name)
     }
-    guard let values else { return nil }
+    let tests = StreamTest.all(in: root, of: definitions)
+    guard let values, let tests else { return nil }
     stateDirectory = values[DaemonSettings.stateDirectory]
     control = ControlOptions(values)
     metrics.perFeature = values[DaemonSettings.perFeature]
     shutdownTimeoutSeconds = values[DaemonSettings.shutdownTimeout]
     log.level = values[DaemonSettings.logLevel]
     log.format = values[DaemonSettings.logFormat]
-    streams = definitions.compactMap(\.self).sorted { $0.name < $1.name }
+    self.tests = tests
+    streams = definitions.values.compactMap(\.self).sorted { $0.name < $1.name }
     guard streams.count == definitions.count else { return nil }
     places = Places(
       stateDirectory: root.place(of: DaemonSettings.stateDirectory),
