@@ -99,6 +99,7 @@ package struct BatchPlan: Sendable {
     if case .float64 = columns.values, outputPrecision == .float64 {
       limit = .greatestFiniteMagnitude
     }
+    let isBoundByClip = settings.parts == .both && !settings.isInverse
     var unfit: [Int: UnfitValue] = [:]
     for j in features.indices {
       guard let transform = features[j].transform else { continue }
@@ -111,7 +112,8 @@ package struct BatchPlan: Sendable {
         let y = x.isNaN ? transform.fill : transform(x)
         if y.isNaN && x.isNaN || abs(y) <= limit { continue }
         unfit[record] = UnfitValue(
-          record: record, feature: schema.names[j], value: x, limit: limit)
+          record: record, feature: schema.names[j], value: x, limit: limit,
+          isBoundByClip: isBoundByClip)
       }
     }
     for cold in cold where settings.warmUp.emission == .prefix || settings.warmUp.emission == .hold
@@ -123,7 +125,8 @@ package struct BatchPlan: Sendable {
       where unfit[record] == nil {
         unfit[record] = UnfitValue(
           record: record, feature: schema.names[cold.feature],
-          value: columns[record: record, feature: cold.feature], limit: limit)
+          value: columns[record: record, feature: cold.feature], limit: limit,
+          isBoundByClip: isBoundByClip)
       }
     }
     guard unfit.isEmpty else {

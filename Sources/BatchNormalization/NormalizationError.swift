@@ -65,6 +65,8 @@ package struct UnfitValue: Sendable, Equatable, CustomStringConvertible {
   package let value: Double
   /// The greatest |y|.
   package let limit: Double
+  /// Whether a lower `clip` bounds |y|: if it limits |x̂|, and x̂ is all that γ and β change.
+  var isBoundByClip = true
 
   package var expected: String {
     "a normalised value of at most \(limit) in size in feature \(quoted(feature))"
@@ -72,7 +74,7 @@ package struct UnfitValue: Sendable, Equatable, CustomStringConvertible {
 
   package var found: String {
     "a greater one, from \(value.isNaN ? "a missing value" : "\(value)"); "
-      + "clip or precision: float64 keeps it in range"
+      + "\(isBoundByClip ? "clip or " : "")precision: float64 keeps it in range"
   }
 
   package var description: String { "expected \(expected), found \(found)" }

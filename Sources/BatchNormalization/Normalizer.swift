@@ -67,8 +67,8 @@ package struct Normalizer: Sendable {
     state[columns.bias] = replacement.bias
   }
 
-  /// Forgets the running moments and starts warm-up again. γ, β and the counts of missing and clipped
-  /// values stay.
+  /// Forgets the running moments and starts warm-up again. γ, β and the counts of present, missing and
+  /// clipped values stay.
   package func resetMoments(in state: inout StateTable) {
     state.reset(groups: ["moments", "stream"])
   }
@@ -264,8 +264,9 @@ extension Normalizer {
       openPrefixes = [:]
     }
     if plan.role.updates {
-      for j in features.indices where features[j].missingCount > 0 {
+      for j in features.indices {
         state.add(features[j].missingCount, to: columns.missing, row: j)
+        state.add(features[j].presentCount, to: columns.present, row: j)
       }
     }
     let clipped = summary.clipped

@@ -18,8 +18,9 @@ package struct NormalizerColumns: Sendable {
   /// the mean. With the counts of the mean, the initial variance would leak into a corrected one.
   package let varianceWeight: RealColumn
   package let varianceBatches: CountColumn
-  /// The values of each feature that were missing, and those that were limited by `clip`.
-  package let missing, clipped: CountColumn
+  /// The values of each feature that were missing, that were present, and that `clip` limited: in every mode, frozen
+  /// or not. A reset keeps them.
+  package let missing, present, clipped: CountColumn
   /// The batches of the stream that moved the moments, a feature missing or not.
   package let batches: CountColumn
   /// The records of these batches.
@@ -36,6 +37,7 @@ package struct NormalizerColumns: Sendable {
     varianceWeight = table.real("variance_weight", of: "moments")
     varianceBatches = table.count("variance_batches", of: "moments")
     missing = table.count("missing", of: "values")
+    present = table.count("present", of: "values")
     clipped = table.count("clipped", of: "values")
     batches = table.count("batches", of: "stream")
     records = table.count("records", of: "stream")
@@ -62,7 +64,8 @@ package struct NormalizerColumns: Sendable {
     ], merge: mergeMoments)
 
   private static let values = StateGroup(
-    "values", scope: .feature, columns: [.count("missing"), .count("clipped")])
+    "values", scope: .feature,
+    columns: [.count("missing"), .count("clipped"), .count("present")])
 
   private static let stream = StateGroup(
     "stream", scope: .stream,
@@ -95,6 +98,16 @@ package struct NormalizerColumns: Sendable {
 }
 
 extension NormalizerColumns {
+  /// The present values of each feature, to compare with the missing ones.
+  ///
+  /// A checkpoint of an earlier version, or of another tool's moments, lacks the count. N replaces it there, since every
+  /// value that moved the mean was present.
+  package func presentCounts(_ state: borrowing StateTable) -> [Int] {
+    zip(state[present], state[momentWeight]).map { max($0, Int($1)) }
+  }
+}
+
+extension NormalizerColumns {
   /// Refuses moments that came without the number of their values, if the settings would give the first batch
   /// all the weight.
   ///
@@ -121,7 +134,7 @@ extension NormalizerColumns {
   /// No variance of values up to the greatest is above twice its square; rounding has room.
   ///
   /// - Throws: `NormalizationError.element` for the first one.
-  func requireSizes(_ state: borrowing StateTable) throws(NormalizationError) {
+  package func requireSizes(_ state: borrowing StateTable) throws(NormalizationError) {
     let greatest = FeatureColumns.greatest
     for (name, column) in [("weight", weight), ("bias", bias), ("running_mean", mean)] {
       try requireElements(

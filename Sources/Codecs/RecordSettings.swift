@@ -33,7 +33,7 @@ package enum RecordSettings {
     "output.precision", .choice, default: .float32, option: .value("precision", "width"),
     effects: .outputForm,
     help: "The width of the output's numbers: the shortest text that reads back as the same number "
-      + "of that width, or raw floats.")
+      + "of that width, or raw floats. With `inverse` the default is `float64`.")
 
   package static let recordBytes = Setting(
     "limits.record_bytes", .size(in: DecoderLimits.recordByteRange),

@@ -2,7 +2,7 @@ internal import Records
 
 /// The settings of a command line, separated from its other arguments.
 package struct CommandLineSettings: Sendable {
-  /// The text of each given option, by name. If an option is given twice, the last one counts.
+  /// The text of each given option, by name.
   private var texts: [String: String] = [:]
   /// The arguments that are no settings, in order.
   package private(set) var rest: [String] = []
@@ -46,6 +46,7 @@ package struct CommandLineSettings: Sendable {
         rest.append(argument)
         continue
       }
+      guard texts[option.name] == nil else { throw CommandLineError(repeated: name) }
       switch option.form {
       case .flag(let meaning):
         guard value == nil else {
@@ -66,7 +67,7 @@ package struct CommandLineSettings: Sendable {
   }
 
   /// Whether an argument is an option. `-` and negative numbers are not.
-  private static func isOption(_ argument: String) -> Bool {
+  package static func isOption(_ argument: String) -> Bool {
     argument.hasPrefix("-") && argument != "-" && Double(argument) == nil
   }
 
@@ -132,6 +133,11 @@ package struct CommandLineError: Error, Equatable, Sendable, CustomStringConvert
     self.option = option
     self.message = message
     self.hint = hint
+  }
+
+  /// An option that is given twice. Neither value may win silently.
+  package init(repeated option: String) {
+    self.init(option: option, message: "expected it once, found it twice")
   }
 
   package init(_ violation: SettingViolation) {

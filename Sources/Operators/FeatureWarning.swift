@@ -7,7 +7,7 @@ package import State
 /// This is the only place that decides it. The log, the status, `evenkeel inspect` and the summary of a run show it.
 package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
   package enum Kind: Int, Sendable, CaseIterable {
-    case mostlyMissing, variesUnseen, constant, hiddenByEpsilon
+    case mostlyMissing, variesUnseen, constant, tooSmall, hiddenByEpsilon
 
     /// The property in a few words, for the news that it has ended.
     var words: String {
@@ -15,6 +15,7 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
       case .mostlyMissing: "mostly missing"
       case .variesUnseen: "without an update of its variance"
       case .constant: "constant"
+      case .tooSmall: "too small to square"
       case .hiddenByEpsilon: "hidden by epsilon"
       }
     }
@@ -33,6 +34,9 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
 
   /// The batches after which a variance should have been updated, and between two judgements of a stream.
   static let leastBatches = 20
+
+  /// The least deviation whose square keeps its digits.
+  private static let leastDeviation = 1e-150
 
   package let kind: Kind
   /// The index of the feature.
@@ -60,21 +64,28 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
       state[columns.batches][0] >= occasion.leastBatches
       && state[columns.records][0] >= occasion.leastRecords
     let (mean, variance) = (state[columns.mean], state[columns.variance])
-    let (values, missing) = (state[columns.momentWeight], state[columns.missing])
+    let (present, missing) = (columns.presentCounts(state), state[columns.missing])
+    let values = state[columns.momentWeight]
     let (batches, updates) = (state[columns.momentBatches], state[columns.varianceBatches])
     var found: [FeatureWarning] = []
     for j in mean.indices {
       let warning: (Kind, String)
-      if isOldEnough, Double(missing[j]) > values[j] {
+      if missing[j] > present[j], missing[j] + present[j] >= occasion.leastRecords {
         warning = (
           .mostlyMissing,
-          "\(missing[j]) of its \(missing[j] + Int(values[j])) values are missing"
+          "\(missing[j]) of its \(missing[j] + present[j]) values are missing"
         )
       } else if batches[j] >= leastBatches, updates[j] == 0 {
         warning = (
           .variesUnseen,
           "its variance has had no update in \(batches[j]) batches, because each has one of its values; "
             + "use estimator: total or a larger batch.size"
+        )
+      } else if isOldEnough, updates[j] > 0, isTooSmall(mean[j], variance[j]) {
+        warning = (
+          .tooSmall,
+          "its \(Int(values[j])) values differ by less than \(leastDeviation), if at all, which is too "
+            + "little to square; multiply them by a constant"
         )
       } else if isOldEnough, updates[j] > 0, variance[j] == 0 {
         warning = (
@@ -97,14 +108,27 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+extension FeatureWarning {
+  /// Whether a variance has lost digits, or may be 0 without a constant feature. Doubles far from 0 cannot differ by so
+  /// little.
+  fileprivate static func isTooSmall(_ mean: Double, _ variance: Double) -> Bool {
+    variance < leastDeviation * leastDeviation && mean != 0
+      && abs(mean) < leastDeviation / Double.ulpOfOne
+  }
+}
+
 /// Tells of warnings when they begin and when they end, and not with every batch.
 struct FeatureWatch: Sendable {
   static let begun = EventKind(
     "feature_warning", .warning,
-    help: "A feature is mostly missing, constant, has no variance yet, or is hidden by epsilon.")
+    help:
+      "A feature is mostly missing, constant, too small, has no variance yet, or is hidden by epsilon."
+  )
   static let ended = EventKind(
     "feature_warning_ended", .notice, help: "A feature is no longer what was warned of.")
 
+  /// The batches so far, frozen or not.
+  private var batches = 0
   /// The warning that was told last, by the index of its feature.
   private var told: [Int: FeatureWarning.Kind] = [:]
 
@@ -113,7 +137,8 @@ struct FeatureWatch: Sendable {
     at state: borrowing StateTable, _ columns: NormalizerColumns, epsilon: Double?,
     _ events: inout [OperatorEvent]
   ) {
-    guard state[columns.batches][0].isMultiple(of: FeatureWarning.leastBatches) else { return }
+    batches += 1
+    guard batches.isMultiple(of: FeatureWarning.leastBatches) else { return }
     let found = FeatureWarning.all(of: state, columns, epsilon: epsilon, .underWay)
     guard !found.isEmpty || !told.isEmpty else { return }
     var now: [Int: FeatureWarning.Kind] = [:]

@@ -49,7 +49,7 @@ package struct Normalize: BatchOperator {
     _ events: inout [OperatorEvent]
   ) {
     normalizer.commit(summary, plan, &state)
-    guard plan.updatesMoments else { return }
+    guard plan.role.updates else { return }
     watch.look(
       at: state, normalizer.columns, epsilon: normalizer.settings.absoluteEpsilon, &events)
   }

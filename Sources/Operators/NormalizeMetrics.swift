@@ -32,10 +32,11 @@ enum NormalizeMetrics {
       "missing_ratio", series: "evenkeel_feature_missing_ratio",
       help: "Share of missing values among all values so far."
     ) { view in
-      zip(view.state[real: "evenkeel.moments.weight"], view.state[count: "evenkeel.values.missing"])
-        .map { values, missing in
-          let seen = values + Double(missing)
-          return seen > 0 ? Double(missing) / seen : nil
+      let columns = NormalizerColumns(in: view.state)
+      return zip(columns.presentCounts(view.state), view.state[columns.missing])
+        .map { present, missing in
+          let seen = present + missing
+          return seen > 0 ? Double(missing) / Double(seen) : nil
         }
     },
   ]

@@ -138,9 +138,12 @@ package enum NormalizeSettings {
     "inverse", .bool, default: false,
     option: .flag(
       "inverse",
-      help: "Make x of y, by the frozen moments of a checkpoint. Limits of `clip` are not undone."),
+      help:
+        "Make x of y, by the frozen moments of a checkpoint, in float64 by default. Limits of `clip` "
+        + "are not undone."),
     help:
-      "Whether to make x of y, by frozen moments in mode `running`. Limits of `clip` are not undone."
+      "Whether to make x of y, by frozen moments in mode `running`; `output.precision` is `float64` then, "
+      + "unless it is given. Limits of `clip` are not undone."
   )
 
   package static let warmUpRecords = Setting(

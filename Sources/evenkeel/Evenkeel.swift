@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import CLinux
+internal import Configuration
 internal import Glibc
 internal import Records
 
@@ -44,10 +45,23 @@ struct Evenkeel: ParsableCommand {
       throw unknownCommand(first)
     }
     guard let described = named as? any DescribedCommand.Type else {
+      try refuseRepeats(arguments)
       var command = try parsed(arguments, as: named)
       return try command.run()
     }
     try described.run(Array(arguments.dropFirst()))
+  }
+
+  /// Refuses an option that is given twice, of which ArgumentParser would take the last.
+  private static func refuseRepeats(_ arguments: [String]) throws {
+    var seen: Set<Substring> = []
+    for argument in arguments.prefix(while: { $0 != "--" })
+    where CommandLineSettings.isOption(argument) {
+      let name = argument.prefix { $0 != "=" }
+      guard seen.insert(name == "-o" ? "--output" : name).inserted else {
+        throw CommandFailure(CommandLineError(repeated: String(name)))
+      }
+    }
   }
 
   /// Parses the command that the first argument names. Parsing from the root would collect its options once more,

@@ -148,6 +148,7 @@ extension StateTable {
   var bias: [Double] { self[real: "bias"] }
   var batchesTracked: Int { self[count: "num_batches_tracked"][0] }
   var missing: [Int] { self[count: "evenkeel.values.missing"] }
+  var present: [Int] { self[count: "evenkeel.values.present"] }
   var clipped: [Int] { self[count: "evenkeel.values.clipped"] }
 }
 

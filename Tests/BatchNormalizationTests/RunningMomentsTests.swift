@@ -52,6 +52,26 @@ import Testing
   #expect(normalizer.state.missing == [2, 0])
 }
 
+@Test
+func `present and missing values are counted alike: in every mode, frozen, and after a reset`()
+  throws
+{
+  for mode in NormalizationMode.allCases {
+    var settings = NormalizationSettings()
+    settings.mode = mode
+    var learning = try makeNormalizer(features: 2, settings)
+    _ = try learning.normalized([[1, 3, .nan], [1, 3, 4]])
+    settings.isFrozen = true
+    var frozen = try makeNormalizer(features: 2, settings, state: learning.state)
+    _ = try frozen.normalized([[.nan, .nan, .nan, 5], [1, 3, 4, .nan]])
+    #expect(frozen.state.present == [3, 6] && frozen.state.missing == [4, 1])
+    frozen.resetMoments()
+    _ = try frozen.normalized([[7], [.nan]])
+    #expect(frozen.state.present == [4, 6] && frozen.state.missing == [4, 2])
+    #expect(frozen.state.running.values == [0, 0])
+  }
+}
+
 @Test func `Without bias correction the initial moments fade as PyTorch's do`() throws {
   var settings = NormalizationSettings.classic
   settings.biasCorrection = false

@@ -39,6 +39,25 @@ import Testing
     #expect(parts == "--scale-only" ? mean > 30 : abs(mean) < 0.5, "\(mean)")
   }
 
+  @Test func `the inverse is written in float64 unless a precision is given`() throws {
+    let script =
+      "awk 'BEGIN { print \"t\"; for (i = 0; i < 500; i++) print 1700000000 + 7 * i }' > t.csv"
+    let inverse = "$EVENKEEL normalize y.csv --checkpoint-in c --frozen --inverse --features t"
+    let run = try place.shell(
+      """
+      \(script) && $EVENKEEL fit t.csv -o c --features t && \
+      $EVENKEEL normalize t.csv -o y.csv --checkpoint-in c --frozen --features t --precision float64 && \
+      \(inverse) -o x.csv && \(inverse) -o short.csv --precision float32
+      """)
+    #expect(run.exitCode == 0, "\(run.errors)")
+    #expect(
+      run.errors == "evenkeel: y.csv: --inverse writes float64; --precision sets it\n",
+      "\(run.errors)")
+    let (before, after) = (try column(0, of: "t.csv"), try column(0, of: "x.csv"))
+    #expect(zip(before, after).allSatisfy { abs($0 - $1) < 1e-5 } && after.count == 500)
+    #expect(try column(0, of: "short.csv").allSatisfy { Double(Float($0)) == $0 })
+  }
+
   @Test(
     arguments: [
       ("--inverse", 64, "--inverse: expected frozen moments in mode running"),

@@ -52,6 +52,54 @@ import Testing
     #expect(place.files == ["a.csv"])
   }
 
+  @Test func `an option that is given twice is refused by every command`() throws {
+    let place = try Workplace()
+    try place.write("a.csv", Array("a,b\n1,2\n2,3\n".utf8))
+    let help = "; evenkeel normalize --help lists the options"
+    for (options, option) in [
+      (["--features", "a", "--features=b"], "--features"),
+      (["-o", "x", "--output", "y"], "--output"),
+      (["--batch-size", "3", "--batch-size", "3"], "--batch-size"), (["--npy", "--npy"], "--npy"),
+    ] {
+      let command = [binary, "normalize", "a.csv"] + options
+      expect(
+        try place.start(command, input: nil).wait(), 64,
+        "\(option): expected it once, found it twice\(help)")
+    }
+    for (arguments, option) in [
+      (["import", "a.json", "--from", "json", "-o", "a", "--output", "b"], "--output"),
+      (["run", "--config", "a", "--config=b"], "--config"),
+      (["inspect", "a", "--json", "--json"], "--json"),
+    ] {
+      expect(
+        try place.start([binary] + arguments, input: nil).wait(), 64,
+        "\(option): expected it once, found it twice")
+    }
+    #expect(place.files == ["a.csv"])
+  }
+
+  @Test func `a batch of one value in mode batch is refused`() throws {
+    let place = try Workplace()
+    try place.write("a.csv", Array("a\n1\n2\n".utf8))
+    expect(
+      try place.evenkeel("normalize", "a.csv", "--mode", "batch", "--batch-size", "1"), 64,
+      "--batch-size: expected at least 2 in mode batch, since a single value is its own mean, "
+        + "found 1, with which every y would be β")
+  }
+
+  @Test func `moments above the limit are refused when they are imported`() throws {
+    let place = try Workplace()
+    try place.write("m.json", Array(#"{"mean":[1e200],"variance":[1],"count":10}"#.utf8))
+    expect(
+      try place.evenkeel("import", "m.json", "--from", "json", "-o", "s"), 65,
+      "m.json: running_mean[0]: expected a number of at most 1e+100 in size, found 1e+200")
+    try place.write("v.json", Array(#"{"mean":[1],"variance":[1e201],"count":10}"#.utf8))
+    expect(
+      try place.evenkeel("import", "v.json", "--from", "json", "-o", "s"), 65,
+      "v.json: running_var[0]: expected a variance of at most 4e+200, found 1e+201")
+    #expect(place.files == ["m.json", "v.json"])
+  }
+
   @Test func `an output that cannot be made has the exit code of one`() throws {
     let place = try Workplace()
     try place.write("a.csv", Array("a\n1\n2\n".utf8))

@@ -78,6 +78,46 @@ import Testing
         + "use estimator: total or a larger batch.size")
   }
 
+  @Test func `frozen moments and a reset do not change what is missing`() throws {
+    var learning = try chain(["x"])
+    _ = try run(&learning, batches: 4, of: 16) { Double($1 + $0) }
+    var settings = NormalizationSettings()
+    settings.isFrozen = true
+    var frozen = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(
+        schema: FeatureSchema(["x"]), outputPrecision: .float32,
+        normalization: settings), state: learning.state)
+    // 30 % are missing.
+    _ = try run(&frozen, batches: 40, of: 100) { $1 % 10 < 3 ? .nan : Double($1 + $0) }
+    #expect(frozen.warnings(.atEnd) == [])
+    #expect(frozen.state[count: "evenkeel.values.present"] == [64 + 2800])
+    let events = try run(&frozen, batches: 60, of: 100) { _, _ in .nan }
+    #expect(events.map(\.kind.name) == ["feature_warning"])
+    #expect(frozen.warnings(.atEnd).map(\.text) == ["7200 of its 10064 values are missing"])
+    let ratio = NormalizeMetrics.all.first { $0.name == "missing_ratio" }
+    #expect(ratio?.values(OperatorView(state: frozen.state)) == [7200.0 / 10064])
+  }
+
+  @Test func `a spread that is too small to square is not called constant`() throws {
+    var chain = try chain(["tiny", "small", "zero", "usual"])
+    _ = try run(&chain, batches: 4, of: 16) { feature, record in
+      switch feature {
+      case 0: 1e-170 * Double(1 + record % 7)
+      case 1: 1e-140 * Double(record % 7)
+      case 2: 0
+      default: 1e-120
+      }
+    }
+    #expect(
+      chain.warnings(.atEnd).map(\.description) == [
+        "feature 'tiny': its 64 values differ by less than 1e-150, if at all, which is too little to "
+          + "square; multiply them by a constant",
+        "feature 'zero': all of its 64 values are 0.0, so that each becomes β",
+        "feature 'usual': all of its 64 values are 1e-120, so that each becomes β",
+      ])
+  }
+
   @Test func `a short stream is judged at its end alone`() throws {
     var chain = try chain(["constant"])
     #expect(try run(&chain, batches: 4, of: 16) { _, _ in 2 } == [])

@@ -77,8 +77,9 @@ def parameters():
     write("parameters.safetensors", save(tensors, metadata=metadata))
 
 
-# The records of a stream were not counted at first.
+# The records of a stream and the present values were not counted at first.
 RECORDS = ("records", "evenkeel.stream.records", "count")
+PRESENT = ("present", "evenkeel.values.present", "count")
 # Of format version 2: each group of the state with its scope and columns (name, tensor, kind).
 STATE = [
     ("affine", "feature", [("weight", "weight", "real"), ("bias", "bias", "real")]),
@@ -100,6 +101,7 @@ STATE = [
         [
             ("missing", "evenkeel.values.missing", "count"),
             ("clipped", "evenkeel.values.clipped", "count"),
+            PRESENT,
         ],
     ),
     ("stream", "stream", [("batches", "num_batches_tracked", "count"), RECORDS]),
@@ -114,7 +116,7 @@ STATE = [
 ]
 
 
-def checkpoint(file_name, counts_records):
+def checkpoint(file_name, lacks=()):
     """A checkpoint of format version 2, put together by hand from docs/CHECKPOINTS.md."""
     f64, i64 = ("F64", "d"), ("I64", "q")
     tensors = {  # in the order of the file: I64 before F64, then by name
@@ -123,6 +125,7 @@ def checkpoint(file_name, counts_records):
         RECORDS[1]: (i64, [], [3072]),
         "evenkeel.values.clipped": (i64, [3], [0, 1, 0]),
         "evenkeel.values.missing": (i64, [3], [0, 256, 4]),
+        PRESENT[1]: (i64, [3], [3072, 2816, 3068]),
         "evenkeel.versions.parameters": (i64, [], [5]),
         "evenkeel.versions.state": (i64, [], [13]),
         "num_batches_tracked": (i64, [], [12]),
@@ -133,15 +136,15 @@ def checkpoint(file_name, counts_records):
         "running_var": (f64, [3], [4.2, 0.0625, 1.0]),
         "weight": (f64, [3], [1.5, 1.0, -0.5]),
     }
-    if not counts_records:
-        del tensors[RECORDS[1]]
+    for column in lacks:
+        del tensors[column[1]]
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     state = [
         {
             "columns": [
                 {"kind": kind, "name": column, "tensor": tensor}
                 for column, tensor, kind in columns
-                if counts_records or tensor != RECORDS[1]
+                if tensor in tensors
             ],
             "name": name,
             "scope": scope,
@@ -201,5 +204,6 @@ if __name__ == "__main__":
     every_type()
     pytorch()
     parameters()
-    checkpoint("checkpoint-v2.safetensors", False)
-    checkpoint("checkpoint-v2-records.safetensors", True)
+    checkpoint("checkpoint-v2.safetensors", lacks=[RECORDS, PRESENT])
+    checkpoint("checkpoint-v2-records.safetensors", lacks=[PRESENT])
+    checkpoint("checkpoint-v2-present.safetensors")

@@ -63,7 +63,8 @@ struct StateGroupTests {
   @Test func `an unknown column of a known group is unknown state too`() throws {
     let fewer = known.map { group in
       group.name == "values"
-        ? StateGroup("values", scope: .feature, columns: [group.columns[0]]) : group
+        ? StateGroup("values", scope: .feature, columns: [group.columns[0], group.columns[2]])
+        : group
     }
     let bytes = try sampleCheckpoint().serialized()
     #expect(

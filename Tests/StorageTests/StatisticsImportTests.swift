@@ -37,7 +37,15 @@ import Testing
     ),
     (
       #"{"mean":[1],"variance":[1],"count":0}"#,
-      "'count' in the file: expected counts from 1 to 2^53, found 0.0"
+      "'count' in the file: expected whole counts from 1 to 2^53, found 0.0"
+    ),
+    (
+      #"{"mean":[1],"variance":[1],"count":10.5}"#,
+      "'count' in the file: expected whole counts from 1 to 2^53, found 10.5"
+    ),
+    (
+      #"{"mean":[],"variance":[],"count":10}"#,
+      "file: expected the moments of a feature, found none"
     ),
     (#"{"mean":[1],"variance":[-1],"count":1}"#, "running_var of feature 'f0': expected "),
     (

@@ -102,6 +102,18 @@ import Testing
     )
   }
 
+  @Test func `the message does not name clip if it bounds no output`() throws {
+    let error = #expect(throws: StreamError.self) {
+      let configuration = configuration("csv", .fail) { $0.normalization.parts = .center }
+      return try SerialRun(
+        configuration, Array("k,x\n".utf8) + records("csv", [1e39, -1e39]).joined())
+    }
+    let text = error?.description ?? ""
+    #expect(
+      text.hasSuffix("found a greater one, from 1e+39; precision: float64 keeps it in range"),
+      "\(text)")
+  }
+
   @Test func `records are left out until the batch of the others fits`() throws {
     let configuration = configuration("csv", .skip) {
       $0.normalization = NormalizationSettings(preset: .pytorch)

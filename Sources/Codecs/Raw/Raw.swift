@@ -10,6 +10,7 @@ extension RecordFormat {
     suggest: { name, role, values in
       switch (name, role) {
       case ("f64", .input): values.suggest(RawSettings.scalar, .float64)
+      case ("f32", .output): values.suggest(RecordSettings.precision, .float32)
       case ("f64", .output): values.suggest(RecordSettings.precision, .float64)
       case ("npy", .input): values.suggest(RawSettings.npy, true)
       default: break

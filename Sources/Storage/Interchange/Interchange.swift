@@ -52,6 +52,10 @@ package struct ImportFormat: Sendable {
     do throws(ContentError) {
       let checkpoint = try decode(bytes, options)
       try checkpoint.validate()
+      guard !checkpoint.features.isEmpty else {
+        throw ContentError.unexpected(
+          part: "file", expected: "the moments of a feature", found: "none")
+      }
       return checkpoint
     } catch {
       throw .content(path: path, error)

@@ -83,11 +83,13 @@ package struct Catalogue: Sendable {
     ]
   }
 
-  /// Sets what the names of the input and the output tell of settings that the user did not set; nil is no
-  /// file.
+  /// Sets what the inverse, and the names of the input and the output, tell of settings that the user did not set; nil
+  /// is no file.
   package func suggest(
     by input: String?, _ output: String?, of format: RecordFormat, _ values: inout SettingValues
   ) {
+    // x has more digits than y: a float32 of Unix seconds is off by a minute.
+    if values[NormalizeSettings.inverse] { values.suggest(RecordSettings.precision, .float64) }
     if let input { format.suggest(by: input, .input, &values) }
     guard let output else { return }
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format

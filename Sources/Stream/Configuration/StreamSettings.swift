@@ -34,6 +34,15 @@ package enum BatchSettings {
             found: "\(records)")
         ]
       },
+      SettingRule { values in
+        guard values[NormalizeSettings.mode] == .batch, values[size] == 1 else { return [] }
+        return [
+          SettingViolation(
+            size,
+            expected: .value("at least 2 in mode batch, since a single value is its own mean"),
+            found: "1, with which every y would be β")
+        ]
+      },
       .never([minSize], beside: NormalizeSettings.mode, is: .running),
     ])
 

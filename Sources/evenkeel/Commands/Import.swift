@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import BatchNormalization
 internal import Configuration
 internal import Storage
 internal import Stream
@@ -49,6 +50,11 @@ struct Import: ParsableCommand {
     options.epsilon = epsilon
     do {
       let checkpoint = try format.read(file, options: options)
+      do throws(NormalizationError) {
+        try NormalizerColumns(in: checkpoint.state).requireSizes(checkpoint.state)
+      } catch {
+        throw CommandFailure("\(file): \(error)", exitCode: 65)
+      }
       try writeOutput(
         output, besides: [file], bytes: { try checkpoint.serialized() },
         file: { try CheckpointFile.write(checkpoint, to: output) })

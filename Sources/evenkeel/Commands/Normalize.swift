@@ -37,6 +37,11 @@ struct Normalize: DescribedCommand {
       var (configuration, values) = try input.configuration(
         given, to: CommandSettings.output, besides: Self.own)
       configuration.compressionLevel = CommandSettings.outputLevel(values)
+      if configuration.normalization.isInverse, !values.isGiven(RecordSettings.precision) {
+        note(
+          "\(configuration.name): --inverse writes \(configuration.precision.rawValue); --precision sets it",
+          format: logFormat)
+      }
       try NormalizeRun(
         configuration, files: try streamFiles(input, values),
         threads: values[CommandSettings.threads],
