@@ -33,7 +33,7 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .featureCount(let subject, let expected, let found):
-      "\(subject): expected \(expected) features, found \(found)"
+      "\(subject): expected \(expected) feature\(expected == 1 ? "" : "s"), found \(found)"
     case .element(let subject, let index, let expected, let found):
       "\(subject)[\(index)]: expected \(expected), found \(found)"
     case .absentFeatures(let names):

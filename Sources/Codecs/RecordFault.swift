@@ -6,6 +6,8 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
   package var found: String
   /// Offset of the bad record in the window. Set only while the stream is being opened.
   package var offset: Int?
+  /// Whether a split has a good start and no record, so that another one must tell the features.
+  package var lacksRecords = false
 
   package init(expected: String, found: String) {
     self.expected = expected
@@ -17,7 +19,7 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
     self.init(
       expected:
         "a number of at most \(FeatureColumns.greatest) in size in feature '\(feature)'",
-      found: "\(found); on_invalid: missing takes such numbers as missing")
+      found: "\(found); --on-invalid missing takes such numbers as missing")
   }
 
   /// The same fault, for a record at an offset of the window.
@@ -39,7 +41,8 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
         expected: "a column that \(quoted(pattern)) matches",
         found: (names.isEmpty ? "none" : "none among \(listed(names, atMost: 20))")
           + (error.hint ?? ""))
-    case .noneLeft: self.init(expected: "a column that is not excluded", found: "none")
+    case .noneLeft:
+      self.init(expected: "a column that is not excluded", found: "none: all are excluded")
     }
   }
 

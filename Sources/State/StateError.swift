@@ -12,7 +12,7 @@ package enum StateError: Error, Equatable, CustomStringConvertible {
     case .value(let value, let expected, let found):
       "\(value): expected \(expected), found \(found)"
     case .length(let column, let expected, let found):
-      "\(column): expected \(expected) numbers, found \(found)"
+      "\(column): expected \(expected) number\(expected == 1 ? "" : "s"), found \(found)"
     case .otherTable(let expected, let found):
       "state: expected \(expected), found \(found)"
     }

@@ -13,23 +13,32 @@ package enum InputFault: Error, Equatable, Sendable, CustomStringConvertible {
   /// Its columns are not those of the stream.
   case columns(split: String, expected: [String], found: [String])
 
-  package var description: String {
+  package var description: String { (split.isEmpty ? "" : split + ": ") + reason }
+
+  /// The name of the split; empty if there are no others.
+  private var split: String {
     switch self {
-    case .container(let split, let error): Self.prefix(split) + "\(error)"
-    case .format(let split, let fault): Self.prefix(split) + "\(fault)"
-    case .shorter(let split, let expected, let found):
-      Self.prefix(split) + "expected byte \(expected) of the split, found the end at byte \(found)"
-    case .shorterFrame(let split, let expected):
-      Self.prefix(split) + "expected a frame of at least \(expected) bytes, found a shorter one"
-    case .columns(let split, let expected, let found):
-      Self.prefix(split)
-        + "expected the columns that the stream began with (\(Self.listed(expected))), "
-        + "found \(Self.listed(found)); see on_schema_change"
+    case .container(let split, _), .format(let split, _), .shorter(let split, _, _),
+      .shorterFrame(let split, _), .columns(let split, _, _):
+      split
     }
   }
 
-  /// The name of a split, if there are others.
-  private static func prefix(_ split: String) -> String { split.isEmpty ? "" : split + ": " }
+  /// The description without the split.
+  var reason: String {
+    switch self {
+    case .container(_, let error): "\(error)"
+    case .format(_, let fault): "\(fault)"
+    case .shorter(_, let expected, let found):
+      "expected byte \(expected) of the split, found the end at byte \(found)"
+    case .shorterFrame(_, let expected):
+      "expected a frame of at least \(expected) bytes, found a shorter one"
+    case .columns(_, let expected, let found):
+      "expected the columns that the stream began with (\(Self.listed(expected))), found "
+        + (expected.sorted() == found.sorted() ? "them in another order: " : "")
+        + Self.listed(found)
+    }
+  }
 
   /// The start of a list of names, on one line.
   private static func listed(_ names: [String]) -> String {

@@ -1,3 +1,4 @@
+internal import BatchNormalization
 internal import Codecs
 package import Connectors
 internal import Records
@@ -64,6 +65,14 @@ package struct OpenedStream: Sendable {
     }
     checkpointPath = found?.path
     warnings = found?.skipped.map { "skipped a damaged checkpoint: \($0)" } ?? []
+    if state.checkpoint == nil, state.parameters == nil, configuration.normalization.isFrozen,
+      configuration.normalization.mode != .batch
+    {
+      warnings.append(
+        "the moments are frozen, and no checkpoint gives them: mean 0 and variance 1 are applied, so that "
+          + "values hardly change; a command takes moments by --checkpoint-in, a stream learns them after the "
+          + "update thaw")
+    }
     let isStrict = plan.isStrict
     if isStrict {
       // A completed run opens no input, so it would not check the settings later.

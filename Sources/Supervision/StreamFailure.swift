@@ -18,8 +18,9 @@ struct StreamFailure: Sendable, Equatable {
       (reason, isPermanent) = ("other", false)
       return
     }
-    text = Catalogue.wordsOfFile("\(error)")
-    textForLog = Catalogue.wordsOfFile(error.withoutContents)
+    let hint = if case .badInput(_, .columns) = error { "; see on_schema_change" } else { "" }
+    text = Catalogue.wordsOfFile("\(error)") + hint
+    textForLog = Catalogue.wordsOfFile(error.withoutContents) + hint
     (reason, isPermanent) =
       switch error {
       case .badRecord: ("bad_record", false)

@@ -203,7 +203,7 @@ final class SupervisedStream: @unchecked Sendable {
       opened,
       // There are many live streams, each small. A stream from files has more work.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics,
-      warn: { [weak self] in self?.warn($0, in: attempt) },
+      warn: { [weak self] in self?.warn(Catalogue.wordsOfFile($0), in: attempt) },
       report: { [logger] in logger.report($0) }, completion: completion)
     show { $0.warnings = run.warnings }
     for warning in run.warnings {

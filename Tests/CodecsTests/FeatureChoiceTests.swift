@@ -153,7 +153,14 @@ import Testing
     let all = #expect(throws: RecordFault.self) {
       try opening(.csv, input, options(["temp"], exclude: ["t*"]))
     }
-    #expect(all?.description == "expected a column that is not excluded, found none")
+    let says = "expected a column that is not excluded, found none: all are excluded"
+    #expect(all?.description == says)
+    for (format, text) in [(RecordFormat.csv, "a,b\n1,x\n"), (.ndjson, "{\"a\":1}\n")] {
+      let none = #expect(throws: RecordFault.self) {
+        try opening(format, Array(text.utf8), options(exclude: ["*"]))
+      }
+      #expect(none?.description == says)
+    }
   }
 
   @Test func `columns without names and raw columns are excluded by number`() throws {

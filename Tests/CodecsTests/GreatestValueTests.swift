@@ -15,7 +15,7 @@ import Testing
   private func faults(_ spell: (Double) -> String) -> [String] {
     [Self.above, -1e300, -Self.above].map {
       "expected a number of at most 1e+100 in size in feature 'a', found \(spell($0)); "
-        + "on_invalid: missing takes such numbers as missing"
+        + "--on-invalid missing takes such numbers as missing"
     }
   }
 

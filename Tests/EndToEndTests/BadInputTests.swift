@@ -58,13 +58,20 @@ import Testing
       "no column of numbers", "a,b\nx,y\n",
       says: "in.csv: expected numbers in some column of the first records, found none"),
     Case(
+      "every column excluded", "a,b\n1,2\n", options: ["--exclude", "*"],
+      says: "in.csv: expected a column that is not excluded, found none: all are excluded"),
+    Case(
+      "every column of numbers excluded", "a,b\nx,2\n", options: ["--exclude", "b"],
+      says: "in.csv: expected numbers in some column of the first records, found none in a column "
+        + "that is not excluded"),
+    Case(
       "a missing value under on-missing reject", "a,b\n1,2\n,4\n",
       options: ["--on-missing", "reject"],
       says: "in.csv: record 2, byte 8: expected a value of feature 'a', found a missing one, ''"),
     Case(
       "an absurd number", "a\n1\n1e308\n",
       says: "in.csv: record 2, byte 4: expected a number of at most 1e+100 in size in feature 'a', "
-        + "found '1e308'; on_invalid: missing takes such numbers as missing"),
+        + "found '1e308'; --on-invalid missing takes such numbers as missing"),
     Case(
       "an unknown checkpoint", "a\n1\n", options: ["--checkpoint-in", "none.safetensors"],
       exitCode: 66, says: "cannot open none.safetensors: No such file or directory"),

@@ -167,10 +167,37 @@ import Testing
       #expect(wild.rest().isEmpty)
     }
     #expect(try eventually { try daemon.count("bad_records") == 2 })
+    let warnings = try daemon.status("warnings", as: [String].self)
+    #expect(warnings.count == 2, "\(warnings)")
+    #expect(warnings.first?.contains("zstd frame") == true, "\(warnings)")
+    #expect(warnings.last?.contains("found 'x', 'y'") == true, "\(warnings)")
     steady.send(Records.record(0, 1))
     #expect(Records.indices(subscriber.lines(1)) == [0: [1]])
     #expect(try daemon.count("restarts") == 0)
     #expect(try daemon.stop().exitCode == 0)
+  }
+
+  @Test func `a producer that lacks the features is told once, and its header is kept`() throws {
+    let place = try Workplace()
+    let stream = Self.stream(
+      "batch: { size: 64, max_delay: 50ms }\non_bad_record: dead_letter"
+    ).replacingOccurrences(of: "features: [a, b]", with: "features: [tmep]")
+    let daemon = try Daemon(in: place, stream)
+    for _ in 0..<3 {
+      let producer = try Peer(unix: place.path("in.sock"))
+      producer.send("temp,k\n1,2\n3,4\n")
+      #expect(producer.rest().isEmpty)
+    }
+    #expect(try eventually { try daemon.count("bad_records") == 3 })
+    let warnings = try daemon.status("warnings", as: [String].self)
+    #expect(warnings.count == 1, "\(warnings)")
+    #expect(warnings.first?.contains("did you mean 'temp'?") == true, "\(warnings)")
+    let stopped = try daemon.stop()
+    #expect(stopped.errors.contains("are dropped: expected a column that 'tmep' matches"))
+    let letters = String(decoding: try place.read("state/s/dead-letters.ndjson"), as: UTF8.self)
+    #expect(
+      letters.split(separator: "\n").filter { $0.contains("\"text\":\"temp,k\\n\"") }.count == 3,
+      "\(letters)")
   }
 
   @Test func `TCP carries the same, compressed both ways`() throws {

@@ -24,6 +24,42 @@ import Testing
     }
   }
 
+  @Test func `files with only a header may come before the first record`() throws {
+    let place = try Workplace()
+    try place.write("empty.csv", "a,b\n".utf8)
+    try place.write("bare.csv", "a,b".utf8)
+    try place.write("data.csv", "a,b\n1,x\n2.5,y\n".utf8)
+    try place.write("other.csv", "b,a\n".utf8)
+    let alone = try place.evenkeel("normalize", "data.csv", "-o", "alone.csv")
+    #expect(alone.exitCode == 0, "\(alone.errors)")
+    for files in ["empty.csv", "bare.csv empty.csv"] {
+      let joined = try place.shell("$EVENKEEL normalize \(files) data.csv -o out.csv")
+      #expect(joined.exitCode == 0, "\(joined.errors)")
+      #expect(try place.read("out.csv") == place.read("alone.csv"))
+    }
+    let fitted = try place.evenkeel("fit", "empty.csv", "data.csv", "-o", "state")
+    #expect(fitted.exitCode == 0, "\(fitted.errors)")
+    let none = try place.evenkeel("normalize", "empty.csv", "bare.csv", "-o", "none.csv")
+    #expect(none.exitCode == 65)
+    #expect(none.errors.contains("expected a record after the header"), "\(none.errors)")
+    let other = try place.evenkeel("normalize", "other.csv", "data.csv", "-o", "none.csv")
+    #expect(other.exitCode == 65)
+    #expect(other.errors.contains("found them in another order: 'b', 'a'\n"), "\(other.errors)")
+  }
+
+  @Test func `frozen moments that nothing gives are warned of`() throws {
+    let place = try Workplace()
+    try place.write("a.csv", "a\n10\n20.5\n".utf8)
+    let run = try place.evenkeel("normalize", "a.csv", "-o", "out.csv", "--frozen")
+    #expect(run.exitCode == 0, "\(run.errors)")
+    #expect(run.errors.contains("no checkpoint gives them"), "\(run.errors)")
+    #expect(run.errors.contains("--checkpoint-in"), "\(run.errors)")
+    #expect(try place.evenkeel("fit", "a.csv", "-o", "state").exitCode == 0)
+    let given = try place.evenkeel(
+      "normalize", "a.csv", "-o", "out.csv", "--frozen", "--checkpoint-in", "state")
+    #expect(!given.errors.contains("no checkpoint gives them"), "\(given.errors)")
+  }
+
   @Test func `several files come out as one, header and all`() throws {
     let one = try place.evenkeel("normalize", "all.csv", "-o", "one.csv")
     let many = try place.shell(

@@ -82,7 +82,7 @@ import Testing
     let bytes = try golden("batchnorm1d.safetensors")
     #expect(
       refusal(bytes, "pytorch") { $0.features = ["a"] }
-        == "tensor 'running_mean': expected 1 numbers, one for each feature, found 3")
+        == "tensor 'running_mean': expected 1 number, one for each feature, found 3")
     #expect(
       refusal(bytes, "pytorch") { $0.features = ["a", "b", "a"] }
         .hasPrefix("features: expected feature names that differ"))

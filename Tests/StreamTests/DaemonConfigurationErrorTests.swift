@@ -217,6 +217,14 @@ private let wrongFiles = [
     "2:12",
     "control.listen", "expected host:port", "name each address once"),
   Wrong(
+    file: "state_directory: s\ncontrol: { listen: ['127.0.0.1:1', 'unix:rel.sock'] }\nstreams: {}",
+    "2:12", "control.listen", "expected an absolute path after 'unix:', found a relative one"),
+  Wrong(
+    file: "state_directory: s\ncontrol: { listen: ['127.0.0.1:1', 'here'] }\nstreams: {}",
+    "2:12", "control.listen",
+    "expected host:port, unix:PATH with an absolute path, a list of up to 8 of them, or off, found a list "
+      + "whose item 2 is none of these"),
+  Wrong(
     file: "state_directory: s\ncontrol: { listen: '::1:9600' }\nstreams: {}", "2:20",
     "control.listen",
     "expected host:port, unix:PATH with an absolute path, a list of up to 8 of them, or off, found '::1:9600'"

@@ -48,8 +48,8 @@ import Testing
       (
         .badInput(stream: "in", .columns(split: "b", expected: ["x", "y"], found: ["y", "x"])), 65,
         """
-        in: b: expected the columns that the stream began with ('x', 'y'), found 'y', 'x'; \
-        see on_schema_change
+        in: b: expected the columns that the stream began with ('x', 'y'), found them in another \
+        order: 'y', 'x'
         """
       ),
       (
@@ -188,7 +188,7 @@ import Testing
     try expectFailure(
       stream(Self.good + "a,1\nb,-1e308\nc,1e308\n"), exitCode: 65,
       "expected a number of at most 1e+100 in size in feature 'x', found '-1e308'; "
-        + "on_invalid: missing takes such numbers as missing"
+        + "--on-invalid missing takes such numbers as missing"
     ) { configuration, _ in configuration.badRecords = .fail }
   }
 

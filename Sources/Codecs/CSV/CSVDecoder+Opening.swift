@@ -96,9 +96,11 @@ extension CSVDecoder {
   private func noRecord(_ window: InputWindow, columnCount: Int) -> RecordFault {
     let record = firstLines(window).record
     guard !record.isEmpty else {
-      return RecordFault(
+      var fault = RecordFault(
         expected: "a record after the header, which tells the columns of numbers",
         found: "none; name the features (--features) to read a header alone")
+      fault.lacksRecords = true
+      return fault
     }
     let count = record.count { $0 == values.fields.delimiter } + 1
     let fault = RecordFault(
@@ -153,8 +155,11 @@ extension CSVDecoder {
     }
     let chooser = FeatureChooser(candidates)
     guard !chooser.chosen.isEmpty else {
-      throw RecordFault(expected: "numbers in some column of the first records", found: "none")
-        .advising(advice(window))
+      if excluded.count == columns.count { throw RecordFault(.noneLeft) }
+      throw RecordFault(
+        expected: "numbers in some column of the first records",
+        found: excluded.isEmpty ? "none" : "none in a column that is not excluded"
+      ).advising(advice(window))
     }
     return (chooser.chosen, FeatureChoice(records: look.records, leftOut: chooser.leftOut))
   }

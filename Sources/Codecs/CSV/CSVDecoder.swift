@@ -214,8 +214,10 @@ struct CSVDecoder: RecordDecoder {
         }
         guard column == features.count else {
           let line = UnsafeBufferPointer(start: base + start, count: record.contentEnd - start)
-          throw RecordFault(expected: "\(features.count) fields", found: "\(column)")
-            .advising(self.values.hints.advice(record: line))
+          throw RecordFault(
+            expected: "\(features.count) field\(features.count == 1 ? "" : "s")", found: "\(column)"
+          )
+          .advising(self.values.hints.advice(record: line))
         }
       }
       return nil

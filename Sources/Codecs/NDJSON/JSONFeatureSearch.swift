@@ -141,6 +141,10 @@ struct JSONFeatureSearch: Sendable {
     guard patterns.isEmpty else { return (try selected(), nil) }
     let (features, choice) = places.choose(excluding: exclude, records: records)
     guard !features.isEmpty || records == 0 else {
+      let left = choice.leftOut
+      guard left.isEmpty || left.contains(where: { $0.reason != .excluded }) else {
+        throw RecordFault(.noneLeft)
+      }
       throw RecordFault(expected: "numbers in the first records", found: "none" + nestedHint)
     }
     return (features, records == 0 ? nil : choice)

@@ -43,7 +43,8 @@ extension Parameters {
     for (name, numbers) in [("weight", weight), ("bias", bias)] {
       guard numbers.count == schema.count else {
         throw .unexpected(
-          part: name, expected: "\(schema.count) numbers, one for each feature",
+          part: name,
+          expected: "\(schema.count) number\(schema.count == 1 ? "" : "s"), one for each feature",
           found: "\(numbers.count)")
       }
       if let index = numbers.firstIndex(where: { !$0.isFinite }) {

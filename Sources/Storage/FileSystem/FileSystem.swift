@@ -15,6 +15,8 @@ package protocol FileSystem: Sendable {
   func isSymbolicLink(_ path: String) -> Bool
   /// The path that a symbolic link at `path` holds; nil if there is no link.
   func linkTarget(of path: String) -> String?
+  /// The directory at which relative paths begin.
+  var workingDirectory: String { get }
   /// Sets who may read and write the file at `path`.
   func setPermissions(_ permissions: UInt32, of path: String) throws(FileError)
   /// Renames a file in one step. Replaces a file that has the new name.
@@ -146,6 +148,7 @@ extension FileSystem {
 
   package func isSymbolicLink(_ path: String) -> Bool { linkTarget(of: path) != nil }
   package func linkTarget(of path: String) -> String? { nil }
+  package var workingDirectory: String { "/" }
   package func setPermissions(_ permissions: UInt32, of path: String) throws(FileError) {}
 
   /// The path that symbolic links at `path` lead to, of a file that may not be there yet.

@@ -41,6 +41,12 @@ package struct POSIXFileSystem: FileSystem {
     return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
   }
 
+  package var workingDirectory: String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
   package func setPermissions(_ permissions: UInt32, of path: String) throws(FileError) {
     try posix(.open, path) { chmod(path, permissions) }
   }

@@ -52,7 +52,8 @@ extension ImportFormat {
     guard features.count == mean.count else {
       throw .unexpected(
         part: "tensor \(quoted(name("running_mean")))",
-        expected: "\(features.count) numbers, one for each feature", found: "\(mean.count)")
+        expected: "\(features.count) number\(features.count == 1 ? "" : "s"), one for each feature",
+        found: "\(mean.count)")
     }
     var state = StateTable(options.groups, features: try FeatureSchema(named: features))
     state[real: "running_mean"] = mean

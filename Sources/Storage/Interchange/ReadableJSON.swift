@@ -200,7 +200,8 @@ private enum StateObject {
       let values = try members.decode([Value].self, forKey: key)
       guard values.count == rows.count else {
         throw ContentError.unexpected(
-          part: "\(group.name).\(column.name)", expected: "\(rows.count) numbers",
+          part: "\(group.name).\(column.name)",
+          expected: "\(rows.count) number\(rows.count == 1 ? "" : "s")",
           found: "\(values.count)")
       }
       return values

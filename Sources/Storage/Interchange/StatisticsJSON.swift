@@ -70,7 +70,8 @@ struct StatisticsJSON: Decodable {
     guard values.count == names.count else {
       throw .unexpected(
         part: "'\(member.rawValue)' in the file",
-        expected: "\(names.count) numbers, one a feature", found: "\(values.count)")
+        expected: "\(names.count) number\(names.count == 1 ? "" : "s"), one a feature",
+        found: "\(values.count)")
     }
     return values
   }

@@ -14,8 +14,8 @@ package enum DaemonSettings {
   package static let listen = Setting(
     "control.listen", listenType, default: ControlOptions().listen,
     help:
-      "The address of the control plane: `host:port`, `[IPv6]:port` or `unix:PATH`; a list of these; or "
-      + "`off`.")
+      "The address of the control plane: `host:port`, `[IPv6]:port` or `unix:PATH` with an "
+      + "absolute path; a list of these; or `off`.")
 
   package static let tokenFile = Setting(
     "control.token_file", .path,
@@ -59,7 +59,15 @@ package enum DaemonSettings {
         throw SettingRefusal(
           expected: "a socket path of at most 107 bytes", found: "one of \(long.utf8.count)")
       }
+      guard paths.allSatisfy({ $0.hasPrefix("/") }) else {
+        throw SettingRefusal(expected: "an absolute path after 'unix:'", found: "a relative one")
+      }
       let addresses = texts.compactMap { ControlOptions.Address($0) }
+      if (2...mostAddresses).contains(texts.count),
+        let index = texts.firstIndex(where: { ControlOptions.Address($0) == nil })
+      {
+        throw SettingRefusal(found: "a list whose item \(index + 1) is none of these")
+      }
       guard addresses.count == texts.count, (1...mostAddresses).contains(addresses.count) else {
         throw SettingRefusal()
       }

@@ -16,8 +16,10 @@ extension StreamDefinition {
         "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, since it "
           + "names a directory", at: nil)
     }
-    let source = SourceDefinition(section, of: name, from: catalogue.sources, claims: &claims)
-    let sink = SinkDefinition(section, of: name, from: catalogue.sinks, claims: &claims)
+    let source = SourceDefinition(
+      section, of: name, from: catalogue.sources, claims: &claims, on: fileSystem)
+    let sink = SinkDefinition(
+      section, of: name, from: catalogue.sinks, claims: &claims, on: fileSystem)
     let read = Self.settings(section, from: catalogue, source?.location.path, sink?.location.path)
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
@@ -31,14 +33,14 @@ extension StreamDefinition {
       violations += catalogue.contradictions(of: sink.location.path, by: setting, format, values)
     }
     for violation in violations { section.report(violation) }
-    // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
-    if let path = source.location.path, path == sink.location.path {
-      section.report("expected a sink other than the source", at: "sink")
-    } else if let path = source.location.path, let output = sink.location.path,
-      parentDirectory(of: plainPath(output)) == plainPath(path)
-    {
-      // The stream would read the files that it writes.
-      section.report("expected a sink outside the directory of the source", at: "sink")
+    if let path = source.location.canonicalPath, let output = sink.location.path {
+      // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
+      if path == sink.location.canonicalPath {
+        section.report("expected a sink other than the source", at: "sink")
+      } else if Self.directories(of: output, in: fileSystem).contains(path) {
+        // The stream would read the files that it writes.
+        section.report("expected a sink outside the directory of the source", at: "sink")
+      }
     }
     self.name = name
     self.stream = stream
@@ -61,6 +63,14 @@ extension StreamDefinition {
       + ["source \(source.kind.name)"] + Self.fingerprint([source.kind.settings], source.values)
       + ["sink \(sink.kind.name)"] + Self.fingerprint([sink.kind.settings], sink.values)
       + ["format \(stream.format.name)"]
+  }
+
+  /// The directories that list an output: those of its name and of the file that a link there leads to.
+  private static func directories(of output: String, in fileSystem: any FileSystem) -> [String] {
+    [
+      fileSystem.canonicalPath(parentDirectory(of: output)),
+      parentDirectory(of: fileSystem.canonicalPath(output)),
+    ]
   }
 
   /// The values of groups as lines, the same for values that mean the same.
@@ -120,7 +130,7 @@ extension ConnectorDefinition {
   /// Reads the section of a source or a sink; nil if something is wrong in it, which is reported.
   fileprivate init?(
     _ stream: ConfigurationSection, of name: String, from kinds: [Kind],
-    claims: inout ConnectorClaims
+    claims: inout ConnectorClaims, on fileSystem: any FileSystem
   ) {
     let role = Kind.role
     guard let (chosen, section) = stream.kind(role.rawValue, of: kinds.map(\.name)),
@@ -131,7 +141,7 @@ extension ConnectorDefinition {
     self.values = values
     open = kind.open(values)
     location = ConnectorLocation(
-      kind.place(values), of: chosen, in: section, isShareable: kind.isShareable)
+      kind.place(values), of: chosen, in: section, isShareable: kind.isShareable, on: fileSystem)
     if let holder = claims.take(location, as: role, for: name) {
       section.report(
         "expected a \(role.rawValue) that no other stream has, found that of stream '\(holder)'",

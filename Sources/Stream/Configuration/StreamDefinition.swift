@@ -1,5 +1,6 @@
 package import Configuration
 package import Connectors
+internal import Storage
 
 /// One stream of the daemon: its settings, source and sink, checkpoints and restarts.
 package struct StreamDefinition: Sendable {
@@ -71,6 +72,8 @@ package struct ConnectorLocation: Sendable {
   package var text: String?
   /// The path of a file or socket.
   package var path: String?
+  /// The same for every spelling of `path`.
+  var canonicalPath: String?
   /// A name that is the same for every spelling of the location; nil if several connectors may share it.
   package var claim: String?
   /// Whether the service manager opened it.
@@ -99,22 +102,16 @@ struct ConnectorClaims {
 
 extension ConnectorLocation {
   init(
-    _ found: ConnectorPlace, of kind: String, in section: ConfigurationSection, isShareable: Bool
+    _ found: ConnectorPlace, of kind: String, in section: ConfigurationSection, isShareable: Bool,
+    on fileSystem: any FileSystem
   ) {
     text = found.text
     path = found.kind == .path ? found.text : nil
+    canonicalPath = path.map { fileSystem.canonicalPath($0) }
     isInherited = found.kind == .systemd
     setting = found.setting
     place = found.setting.map { section.place(of: $0) } ?? section.place(of: nil)
-    let name = found.text.map { text in
-      "\(found.kind.rawValue):" + (found.kind == .path ? plainPath(text) : text)
-    }
+    let name = (canonicalPath ?? found.text).map { "\(found.kind.rawValue):\($0)" }
     claim = isShareable || found.isShareable ? nil : name ?? kind
   }
-}
-
-/// A path without `//`, `/./` and a final `/`, which do not change its meaning.
-func plainPath(_ path: String) -> String {
-  let parts = path.split(separator: "/").filter { $0 != "." }
-  return (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
 }

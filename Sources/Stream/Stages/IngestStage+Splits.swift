@@ -15,7 +15,8 @@ extension IngestStage {
     guard !reader.isTorn else { return false }
     guard reader.opening != nil else {
       guard let found = try openReader(&reader) else {
-        try fill(&reader)
+        // One without a record waits for other splits, and not for bytes.
+        if !reader.needsBytes { try fill(&reader) }
         return false
       }
       position = reader.position()
@@ -81,7 +82,9 @@ extension IngestStage {
       }
     }
     do throws(RecordFault) {
-      return try reader.open(isEnough: isLookAheadOver || reader.isCutOff)
+      return try reader.open(
+        isEnough: isLookAheadOver || reader.isCutOff,
+        mayWait: context.configuration.hasManyInputs && hasMoreInput && !isLookAheadOver)
     } catch {
       guard let offset = error.offset else {
         throw .unreadable(.format(split: reader.shownName, error))
@@ -199,6 +202,8 @@ extension IngestStage {
     _ reader: SplitReader, because failure: SplitFailure
   ) throws(StreamError) {
     let fault: RecordFault
+    /// For a log, which other users may read.
+    let reason: String
     var byteOffset = reader.byteOffset
     let configuration = context.configuration
     switch failure {
@@ -208,11 +213,14 @@ extension IngestStage {
         throw context.badInput(found)
       }
       fault = RecordFault(expected: "the columns of the stream", found: "others: \(found)")
+      reason = found.reason
+      byteOffset -= reader.opening?.prologue.count ?? 0
     case .unreadable(let found):
       guard configuration.onBadSplit == .skip || source.endsAnywhere else {
         throw context.badInput(found)
       }
       fault = RecordFault(expected: "a split that can be read", found: "one that cannot: \(found)")
+      reason = found.reason
     case .badRecord(let found, let offset):
       byteOffset += offset
       guard configuration.onBadSplit == .skip || source.endsAnywhere else {
@@ -221,10 +229,18 @@ extension IngestStage {
           fault: found)
       }
       fault = found
+      reason = "expected \(found.expected)"
     }
     source.abandon(reader.split)
-    leaveOut(fault, [], of: reader, record: reader.records + 1, byteOffset: byteOffset)
-    if !source.endsAnywhere { context.warn("\(reader.name) is skipped: \(fault)") }
+    leaveOut(
+      fault, reader.refusedStart(failure), of: reader, record: reader.records + 1,
+      byteOffset: byteOffset)
+    if !source.endsAnywhere {
+      context.warn("\(reader.name) is skipped: \(fault)")
+    } else if splits.isNews(reason) {
+      // Another producer with the same fault is only counted.
+      context.warn("the records of a producer, \(reader.name), are dropped: \(reason)")
+    }
     try letGo(reader)
   }
 

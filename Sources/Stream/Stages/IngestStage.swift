@@ -119,6 +119,9 @@ struct IngestStage: Stage {
     return splits.lookAheadEnds.map { context.clock.now() >= $0 } ?? false
   }
 
+  /// Whether the source may still give another split.
+  var hasMoreInput: Bool { phase == .reading || phase == .draining }
+
   // MARK: Bytes
 
   private mutating func read(

@@ -21,6 +21,10 @@ struct OpenSplits: Sendable {
   /// The time until which the first records are only looked at, to choose the features; nil before the first bytes,
   /// after the choice, and if their number alone decides.
   var lookAheadEnds: Instant?
+  /// The reasons that were told why splits were given up.
+  private var reasonsTold: Set<String> = []
+  /// So many reasons are told, since producers may think of ever more.
+  private static let mostReasons = 16
 
   /// - Parameter last: the end of the last split that an earlier run was done with.
   init(after last: SplitCursor? = nil) {
@@ -39,6 +43,11 @@ struct OpenSplits: Sendable {
     if let reader = current.take() { return reader }
     guard let split = waiting.first(where: { !$0.value.needsBytes })?.key else { return nil }
     return waiting.removeValue(forKey: split)
+  }
+
+  /// Whether a reason to give up a split is to be told: it is new, and few were told before.
+  mutating func isNews(_ reason: String) -> Bool {
+    reasonsTold.count < Self.mostReasons && reasonsTold.insert(reason).inserted
   }
 
   /// Has all splits that are looking ahead be opened by what they have.

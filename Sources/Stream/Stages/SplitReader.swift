@@ -39,8 +39,8 @@ struct SplitReader: Sendable {
   private let form: (name: String, isText: Bool)
   /// The place of the header in the split, as its decoder was told.
   let header: HeaderPlace
-  private var compressed = ByteBuffer()
-  private let window = ByteBuffer()
+  private(set) var compressed = ByteBuffer()
+  let window = ByteBuffer()
   private var bytesToSkip: Int
   /// The frame of the cursor; nil if the frames are different now.
   private let frame: ContainerOffset?
@@ -240,8 +240,20 @@ struct SplitReader: Sendable {
 
   /// Looks at the start of the split; nil while it cannot see enough of it.
   ///
-  /// - Parameter isEnough: whether the records that are here must do.
-  mutating func open(isEnough: Bool) throws(RecordFault) -> StreamOpening? {
+  /// - Parameters:
+  ///   - isEnough: whether the records that are here must do.
+  ///   - mayWait: whether a split without a record may wait for another one, which tells the features.
+  mutating func open(isEnough: Bool, mayWait: Bool) throws(RecordFault) -> StreamOpening? {
+    do throws(RecordFault) {
+      return try open(isEnough: isEnough)
+    } catch {
+      guard mayWait, error.lacksRecords else { throw error }
+      needsBytes = true
+      return nil
+    }
+  }
+
+  private mutating func open(isEnough: Bool) throws(RecordFault) -> StreamOpening? {
     guard bytesToSkip == 0 else { return nil }
     if !isResumed, prologue.isEmpty {
       let start = Array(window.readable.prefix(ForeignInput.mostBytes))

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Records
 internal import Storage
 internal import Stream
@@ -29,26 +28,16 @@ func writeOutput(
 func checkApart(
   inputs: [String], outputs: [(option: String, path: String?)]
 ) throws {
+  let fileSystem = POSIXFileSystem()
   var taken: [String: String] = [:]
-  for path in inputs where path != "-" { taken[canonicalPath(path)] = "the input" }
+  for path in inputs where path != "-" { taken[fileSystem.canonicalPath(path)] = "the input" }
   for (option, path) in outputs {
     guard let path, path != "-", !path.hasPrefix("/dev/") else { continue }
     let name = option == "--output" ? "the output" : option
-    if let other = taken.updateValue(name, forKey: canonicalPath(path)) {
+    if let other = taken.updateValue(name, forKey: fileSystem.canonicalPath(path)) {
       throw CommandFailure(
         "\(option): expected a file of its own, found that of \(other): \(quoted(path))",
         exitCode: 64)
     }
   }
-}
-
-/// The path without symbolic links, as far as it exists.
-private func canonicalPath(_ path: String) -> String {
-  if let whole = realpath(path, nil) {
-    defer { free(whole) }
-    return String(cString: whole)
-  }
-  guard let directory = realpath(parentDirectory(of: path), nil) else { return path }
-  defer { free(directory) }
-  return String(cString: directory) + "/" + (path.split(separator: "/").last ?? "")
 }

@@ -34,7 +34,10 @@ struct Inspect: ParsableCommand {
 
   private func summary(of state: Checkpoint) -> String {
     let batches = state.state[count: "num_batches_tracked"][0]
-    var lines = ["\(state.features.count) features, \(grouped(batches)) batches"]
+    var lines = [
+      "\(state.features.count) feature\(state.features.count == 1 ? "" : "s"), "
+        + "\(grouped(batches)) batch\(batches == 1 ? "" : "es")"
+    ]
     for split in state.input?.splits ?? [] {
       lines[0] += ", up to record \(grouped(split.records)) of \(split.split)"
     }
