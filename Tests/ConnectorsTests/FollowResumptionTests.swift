@@ -151,6 +151,26 @@ extension LiveSourceTests {
       #expect(try source.drain() == ["1:three\n"])
     }
 
+    @Test(arguments: ["a,b\n", "a", String(repeating: "a,", count: 2000) + "b\n"])
+    func
+      `a log that was copied and emptied, and begins with the same header, is finished from the copy`(
+        start: String
+      ) throws
+    {
+      let header = start.hasSuffix("\n") ? start : "a,b\n"
+      try folder.write(start, to: "log")
+      var source = try follow()
+      #expect(try source.drain() == ["0:\(start)"])
+      usleep(10_000)
+      let rest = header.dropFirst(start.count) + "1,2\n"
+      try folder.append(String(rest), to: "log")
+      try FileManager.default.copyItem(atPath: folder("log"), toPath: folder("log.1"))
+      let handle = try #require(FileHandle(forWritingAtPath: folder("log")))
+      try handle.truncate(atOffset: 0)
+      try folder.append(header + "3,4\n", to: "log")
+      #expect(try source.drain() == ["0:\(rest)", "0 ended", "2:\(header)3,4\n"])
+    }
+
     @Test func `a file that was copied and cut meanwhile is finished from the copy`() throws {
       try folder.write("one\ntwo\n", to: "log")
       var first = try follow(capacity: 4)

@@ -102,7 +102,7 @@ package struct FollowSource: Source {
     while true {
       if current == nil { try advance() }
       guard var open = current else { return idle }
-      let unread = openSplits.contains(open.split) ? nil : try open.beforeFirstRead()
+      let before = try open.beforeRead()
       guard let count = try open.read(into: buffer) else {
         current = open
         if let ended = try startOver(open) { return ended }
@@ -110,7 +110,7 @@ package struct FollowSource: Source {
         continue
       }
       current = open
-      if count > 0, let unread, try putCopiesFirst(since: unread) { continue }
+      if count > 0, let before, try putCopiesFirst(since: before) { continue }
       statistics.backlogBytes.set(try open.status().size - open.offset)
       if count > 0 { return .data(open.split, .bytes(count)) }
       if open.isReplaced || open.isFinal {
@@ -162,25 +162,32 @@ package struct FollowSource: Source {
     return ended
   }
 
-  /// Finds the copies of a log that was filled, copied and emptied between two looks, while its first bytes tell
-  /// nothing: it was empty, or begins as before. The copies are then read before the log.
+  /// Finds the copies of a log that was filled, copied and emptied between two looks, while it shows no sign of that:
+  /// it was empty, or begins with the same header. The rest is read in the oldest copy, and then the log again.
   ///
-  /// - Parameter unread: the log as it was at the look before.
+  /// - Parameter before: the log as it was at the look before.
   /// - Returns: whether there are any. The bytes just read are then read again.
-  private mutating func putCopiesFirst(since unread: FollowedFile) throws(FileError) -> Bool {
+  private mutating func putCopiesFirst(since before: FollowedFile) throws(FileError) -> Bool {
     let after = waiting
     waiting = []
-    let live = try FileSiblings.Found(again: unread)
-    try appendLater(than: unread, live: live)
+    let live = try FileSiblings.Found(again: before)
+    try appendLater(than: before, live: live)
+    let isSplit = before.hasGiven || openSplits.contains(before.split)
     // Of a log that was renamed, the siblings may be later ones.
-    guard !waiting.isEmpty, try fileSystem.identity(of: name) == unread.identity else {
+    guard let oldest = waiting.first, try fileSystem.identity(of: name) == before.identity,
+      try !isSplit || before.isContinued(in: oldest.file)
+    else {
       waiting = after
       return false
     }
     try append(live)
     waiting += after
-    current = nil
-    if let number = currentWatch.take() { watch.forget(number) }
+    if isSplit {
+      current = try before.moved(to: FileSiblings.Found(again: waiting.removeFirst()))
+    } else {
+      current = nil
+      if let number = currentWatch.take() { watch.forget(number) }
+    }
     return true
   }
 

@@ -7,6 +7,8 @@ internal import Storage
 /// is at most 1 KiB. `first` also contains unread bytes that were there when the file was opened.
 struct FollowedFile: Sendable {
   private static let mostBytes = 1024
+  /// So many bytes may be a header, which each new log repeats.
+  private static let mostHeaderBytes = 64 << 10
 
   let file: any File
   let path: String
@@ -56,10 +58,10 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
-  /// The file as it was when it was last looked at, if it was written to since and none of its bytes were read; nil
-  /// for any other file.
-  func beforeFirstRead() throws(FileError) -> FollowedFile? {
-    guard offset == 0, !hasGiven, !isFinal,
+  /// The file as it was when it was last looked at, if it was written to since, and if the bytes that were read may be
+  /// those of each such file; nil for any other file.
+  func beforeRead() throws(FileError) -> FollowedFile? {
+    guard offset <= Self.mostHeaderBytes, !isFinal, !isAbandoned,
       try file.status().modifiedNanoseconds != modifiedNanoseconds
     else { return nil }
     var before = self
@@ -140,6 +142,14 @@ struct FollowedFile: Sendable {
     }
     // The start alone, such as a header, may be that of many files.
     return try other.isStart(of: file)
+  }
+
+  /// Whether another file begins with the bytes that were read, by the first and the last KiB of them.
+  func isContinued(in other: any File) throws(FileError) -> Bool {
+    guard try other.status().size >= offset else { return false }
+    let start = Array(first.prefix(offset))
+    return try other.bytes(from: 0, count: start.count) == start
+      && other.bytes(from: offset - last.count, count: last.count) == last
   }
 
   /// Whether bytes begin as the file does; nothing can be said of none.
