@@ -123,6 +123,12 @@ import Testing
     return bytes
   }
 
+  @Test func `a checkpoint that cannot be read once is read again`() throws {
+    for number in 1...2 { try store().write(checkpoint(number)) }
+    let found = try store(in: FailingFileSystem(.read, on: [path(2)], times: 1)).newest()
+    #expect(found?.checkpoint == checkpoint(2) && found?.skipped == [])
+  }
+
   @Test func `a bad sector is damage, a file that may not be read is an error`() throws {
     for number in 1...2 { try store().write(checkpoint(number)) }
     let found = try store(in: FailingFileSystem(.read, on: [path(2)])).newest()

@@ -69,23 +69,26 @@ struct FailingFileSystem: FileSystem {
   private let errno: Int32
   private let paths: Set<String>?
   private let spared: Countdown
+  private let times: Int
   private let real = POSIXFileSystem()
 
   /// - Parameters:
   ///   - errno: of errno(3), `EIO` unless told.
   ///   - spared: how many times the operation succeeds first.
+  ///   - times: how many times it fails after that.
   init(
     _ failing: FileError.Operation, errno: Int32 = EIO, on paths: Set<String>? = nil,
-    sparing spared: Int = 0
+    sparing spared: Int = 0, times: Int = .max
   ) {
     self.failing = failing
     self.errno = errno
     self.paths = paths
     self.spared = Countdown(spared)
+    self.times = times
   }
 
   func check(_ operation: FileError.Operation, _ path: String) throws(FileError) {
-    if operation == failing, paths?.contains(path) ?? true, spared.isOver() {
+    if operation == failing, paths?.contains(path) ?? true, spared.isOver(for: times) {
       throw FileError(operation: operation, path: path, errno: errno)
     }
   }
@@ -128,7 +131,12 @@ private final class Countdown: Sendable {
 
   init(_ count: Int) { left = Atomic(count) }
 
-  func isOver() -> Bool { left.wrappingSubtract(1, ordering: .relaxed).newValue < 0 }
+  /// Counts down.
+  ///
+  /// - Returns: whether zero was passed, and at most so many times.
+  func isOver(for times: Int) -> Bool {
+    (-times..<0).contains(left.wrappingSubtract(1, ordering: .relaxed).newValue)
+  }
 }
 
 private final class FailingFile: File {

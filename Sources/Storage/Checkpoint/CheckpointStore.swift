@@ -108,7 +108,7 @@ package struct CheckpointStore: Sendable {
     var skipped: [StorageError] = []
     for generation in try generations().reversed() {
       do throws(StorageError) {
-        let checkpoint = try CheckpointFile.read(path(generation), reading, in: fileSystem)
+        let checkpoint = try readTwice(path(generation))
         return Found(checkpoint: checkpoint, path: path(generation), skipped: skipped)
       } catch  where error.isDamage {
         skipped.append(error)
@@ -116,6 +116,16 @@ package struct CheckpointStore: Sendable {
     }
     guard skipped.isEmpty else { throw .noWholeCheckpoint(directory: directory, skipped) }
     return nil
+  }
+
+  /// Reads a generation, and once more if the medium does not return its bytes: that may pass, and an older generation
+  /// gives records twice if their input is gone.
+  private func readTwice(_ path: String) throws(StorageError) -> Checkpoint {
+    do throws(StorageError) {
+      return try CheckpointFile.read(path, reading, in: fileSystem)
+    } catch  where error.isOfMedium {
+      return try CheckpointFile.read(path, reading, in: fileSystem)
+    }
   }
 
   /// The size of a generation's file; 0 if the file system does not tell.
@@ -169,12 +179,17 @@ private struct Generation: Equatable {
 }
 
 extension StorageError {
+  /// Whether the medium does not return the bytes.
+  fileprivate var isOfMedium: Bool {
+    if case .file(let error) = self { error.errno == EIO } else { false }
+  }
+
   /// Whether the file is damaged: its bytes are not those that were written, or the medium does not return them.
   fileprivate var isDamage: Bool {
     switch self {
     case .content(_, .newerVersion), .content(_, .olderVersion), .content(_, .unknownState): false
     case .content, .tooLarge, .notRegular: true
-    case .file(let error): error.errno == EIO
+    case .file: isOfMedium
     case .noWholeCheckpoint, .noNumberLeft, .stateDirectoryInUse: false
     }
   }
