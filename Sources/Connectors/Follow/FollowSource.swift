@@ -148,7 +148,8 @@ package struct FollowSource: Source {
   /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
   /// its beginning.
   private mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
-    if !cut.isAbandoned, let copy = try siblings.copies(of: cut).last {
+    let copy = try siblings.copies(of: cut).last
+    if !cut.isAbandoned, let copy {
       current = try cut.moved(to: copy)
       return nil
     }
@@ -157,6 +158,8 @@ package struct FollowSource: Source {
         "\(cut.path) was cut after byte \(cut.offset) was read: unread bytes from before the cut are lost"
     }
     let ended = endCurrent()
+    // A copy may have the time of the emptied log, so that it would be taken for a later file.
+    if let copy { previous = try cut.moved(to: copy) }
     try appendLater(than: cut, live: try openLive())
     try append(try FileSiblings.Found(again: cut))
     return ended
