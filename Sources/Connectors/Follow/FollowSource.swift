@@ -178,7 +178,7 @@ package struct FollowSource: Source {
     let isSplit = before.hasGiven || openSplits.contains(before.split)
     // Of a log that was renamed, the siblings may be later ones.
     guard let oldest = waiting.first, try fileSystem.identity(of: name) == before.identity,
-      try !isSplit || before.isContinued(in: oldest.file)
+      isSplit ? try before.isContinued(in: oldest.file) : true
     else {
       waiting = after
       return false

@@ -58,8 +58,8 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
-  /// The file as it was when it was last looked at, if it was written to since, and if the bytes that were read may be
-  /// those of each such file; nil for any other file.
+  /// The file as it was when it was last looked at. Nil if it was not written to since, or if the bytes that were read
+  /// tell it from others.
   func beforeRead() throws(FileError) -> FollowedFile? {
     guard offset <= Self.mostHeaderBytes, !isFinal, !isAbandoned,
       try file.status().modifiedNanoseconds != modifiedNanoseconds
@@ -148,8 +148,8 @@ struct FollowedFile: Sendable {
   func isContinued(in other: any File) throws(FileError) -> Bool {
     guard try other.status().size >= offset else { return false }
     let start = Array(first.prefix(offset))
-    return try other.bytes(from: 0, count: start.count) == start
-      && other.bytes(from: offset - last.count, count: last.count) == last
+    guard try other.bytes(from: 0, count: start.count) == start else { return false }
+    return try other.bytes(from: offset - last.count, count: last.count) == last
   }
 
   /// Whether bytes begin as the file does; nothing can be said of none.

@@ -232,9 +232,10 @@ extension IngestStage {
       reason = "expected \(found.expected)"
     }
     source.abandon(reader.split)
+    // A file still has its bytes.
+    let kept = source.endsAnywhere ? reader.refusedStart(failure) : []
     leaveOut(
-      fault, reader.refusedStart(failure), of: reader, record: reader.records + 1,
-      byteOffset: byteOffset)
+      fault, kept, of: reader, record: reader.records + 1, byteOffset: byteOffset)
     if !source.endsAnywhere {
       context.warn("\(reader.name) is skipped: \(fault)")
     } else if splits.isNews(reason) {

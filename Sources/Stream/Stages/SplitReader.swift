@@ -262,10 +262,8 @@ struct SplitReader: Sendable {
         throw fault
       }
     }
-    guard
-      let found = try decoder.open(
-        InputWindow(bytes: window.readable, isLast: end == .windowed, isEnough: isEnough))
-    else {
+    let seen = InputWindow(bytes: window.readable, isLast: end == .windowed, isEnough: isEnough)
+    guard let found = try decoder.open(seen) else {
       isTooShort = isEnough
       return nil
     }
@@ -309,5 +307,4 @@ struct SplitReader: Sendable {
   func finish() throws(RecordFault) {
     if !isResumed { try decoder.finish() }
   }
-
 }
