@@ -172,8 +172,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("out.csv.gz", ".zst"), ("out.LZ4", ".zst"), ("out.parquet", "CSV, NDJSON or raw floats"),
-    ("out.npy", "CSV, NDJSON or raw floats"),
+    ("out.csv.gz", ".zst"), ("out.LZ4", ".zst"),
+    ("out.parquet", "CSV, NDJSON, Arrow or raw floats"),
+    ("out.npy", "CSV, NDJSON, Arrow or raw floats"),
   ])
   func `an output whose name tells something else is refused`(name: String, says: String) throws {
     let place = try Workplace()
@@ -283,7 +284,9 @@ import Testing
 
   @Test func `every option that the documents name is one of a command`() throws {
     let place = try Workplace()
-    let commands = ["normalize", "generate", "run", "check", "inspect", "export", "import", "top"]
+    let commands = [
+      "normalize", "generate", "run", "check", "inspect", "export", "import", "top", "test",
+    ]
     let help = try commands.map { command in
       String(decoding: try place.evenkeel(command, "--help").output, as: UTF8.self)
     }.joined()

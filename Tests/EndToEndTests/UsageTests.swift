@@ -179,7 +179,8 @@ import Testing
         "c.yaml:2:20: control.listen: expected a loopback address"))
     #expect(
       try check("listen: unix:s, token_file: none").errors.hasPrefix(
-        "c.yaml:2:20: control.listen: expected host:port, unix:PATH with an absolute path"))
+        "c.yaml:2:20: control.listen: expected an absolute path after 'unix:', found a relative one"
+      ))
     let listen = "listen: unix:\(place.path("s"))"
     #expect(
       try check("\(listen), token_file: none").errors.contains(

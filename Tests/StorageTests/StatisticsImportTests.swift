@@ -37,11 +37,11 @@ import Testing
     ),
     (
       #"{"mean":[1],"variance":[1],"count":0}"#,
-      "'count' in the file: expected whole counts from 1 to 2^53, found 0.0"
+      "'count' in the file: expected counts from 1 to 2^53, found 0.0"
     ),
     (
-      #"{"mean":[1],"variance":[1],"count":10.5}"#,
-      "'count' in the file: expected whole counts from 1 to 2^53, found 10.5"
+      #"{"mean":[1],"variance":[1],"count":0.5}"#,
+      "'count' in the file: expected counts from 1 to 2^53, found 0.5"
     ),
     (
       #"{"mean":[],"variance":[],"count":10}"#,

@@ -52,11 +52,10 @@ struct StatisticsJSON: Decodable {
     }
     let all = counts.count == 1 ? names.map { _ in counts[0] } : counts
     let values = try oneEach(all, of: names, .count)
-    if let wrong = values.first(where: {
-      !(1...Self.greatestCount).contains($0) || $0 != $0.rounded()
-    }) {
+    // Some libraries start their counts at a fraction, so a count need not be whole.
+    if let wrong = values.first(where: { !(1...Self.greatestCount).contains($0) }) {
       throw .unexpected(
-        part: "'count' in the file", expected: "whole counts from 1 to 2^53", found: "\(wrong)")
+        part: "'count' in the file", expected: "counts from 1 to 2^53", found: "\(wrong)")
     }
     let perBatch = options.valuesPerBatch > 0 ? options.valuesPerBatch : Self.valuesPerBatch
     state.setCounts(batches: values.map { max(1, Int($0) / perBatch) }, values: values)
