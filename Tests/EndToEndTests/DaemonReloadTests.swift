@@ -268,8 +268,10 @@ import Testing
     let wrong = try reload()
     #expect(wrong.exitCode == 78)
     #expect(wrong.errors.contains("e.yaml:1:1"))
-    #expect(try eventually { try daemon.metric("evenkeel_config_last_reload_successful") == 0 })
-    #expect(try daemon.metric(#"evenkeel_config_reloads_total{outcome="refused"}"#) == 2)
+    // The command has read the error itself. The daemon refuses the file a moment later.
+    let refusals = #"evenkeel_config_reloads_total{outcome="refused"}"#
+    #expect(try eventually { try daemon.metric(refusals) == 2 })
+    #expect(try daemon.metric("evenkeel_config_last_reload_successful") == 0)
     #expect(try daemon.stop().exitCode == 0)
   }
 
