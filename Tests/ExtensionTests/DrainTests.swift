@@ -7,6 +7,7 @@ import Logging
 import Operators
 import Records
 import Storage
+import Synchronization
 import TestSupport
 import Testing
 
@@ -32,10 +33,12 @@ extension SinkKind {
 }
 
 struct DrainTests {
-  @Test(arguments: ["unix: { path: PATH }", "fifo: { path: PATH, create: true }"])
-  func `a stop does not wait for a reader that is not there, and tells what nobody took`(
-    sink: String
-  ) throws {
+  /// Stops a stream of two records whose output nobody takes.
+  ///
+  /// - Parameter sink: as in a configuration; `PATH` stands for a path.
+  private func stop(
+    _ sink: String, from catalogue: Catalogue = .builtIn, timeoutSeconds: Double
+  ) throws -> (isDrained: Bool, supervisor: Supervisor) {
     let directory = try TemporaryDirectory()
     let input = try directory.write("in.csv", "x\n1\n2\n".utf8)
     let path = try directory.write(
@@ -46,41 +49,8 @@ struct DrainTests {
         s:
           source: { file: { path: \(input) } }
           format: csv
-          sink: { \(sink.replacing("PATH", with: directory.file("out"))) }
+          sink: \(sink.replacing("PATH", with: directory.file("out")))
       """.utf8)
-    let configuration = try DaemonConfiguration.load(path) { _ in nil }
-    let supervisor = try Supervisor(
-      stateDirectory: configuration.stateDirectory,
-      logger: Logger(label: "test") { _ in CollectingLogHandler(log: CollectingLog()) })
-    supervisor.apply(configuration)
-    #expect(eventually { (supervisor.statuses().first?.bytesIn ?? 0) > 0 })
-    let stopped = DispatchSemaphore(value: 0)
-    supervisor.stop(timeoutSeconds: 3600) { isDrained in
-      #expect(isDrained)
-      stopped.signal()
-    }
-    #expect(stopped.wait(timeout: .now() + 60) == .success)
-    #expect(supervisor.statuses().first?.lastErrorReason == "no_reader")
-    let message = try #require(supervisor.statuses().first?.lastError)
-    #expect(message.hasPrefix("s: stopped without a reader: nobody took 2 records that were read"))
-  }
-
-  @Test func `a drain that takes too long is told as that, not as bad input`() throws {
-    let directory = try TemporaryDirectory()
-    let input = try directory.write("in.csv", "x\n1\n2\n".utf8)
-    let path = try directory.write(
-      "evenkeel.yaml",
-      """
-      state_directory: \(directory.file("state"))
-      streams:
-        s:
-          source: { file: { path: \(input) } }
-          format: csv
-          sink: wall
-      """.utf8)
-    let catalogue = Catalogue(
-      formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: [.wall] + BuiltInSinks.all,
-      operators: BuiltInOperators.all)
     let configuration = try DaemonConfiguration.load(path, from: catalogue) { _ in nil }
     let supervisor = try Supervisor(
       stateDirectory: configuration.stateDirectory,
@@ -88,11 +58,32 @@ struct DrainTests {
     supervisor.apply(configuration)
     #expect(eventually { (supervisor.statuses().first?.bytesIn ?? 0) > 0 })
     let stopped = DispatchSemaphore(value: 0)
-    supervisor.stop(timeoutSeconds: 0.1) { isDrained in
-      #expect(!isDrained)
+    let drained = Mutex(false)
+    supervisor.stop(timeoutSeconds: timeoutSeconds) { isDrained in
+      drained.withLock { $0 = isDrained }
       stopped.signal()
     }
-    #expect(stopped.wait(timeout: .now() + 20) == .success)
+    #expect(stopped.wait(timeout: .now() + 60) == .success)
+    return (drained.withLock { $0 }, supervisor)
+  }
+
+  @Test(arguments: ["{ unix: { path: PATH } }", "{ fifo: { path: PATH, create: true } }"])
+  func `a stop does not wait for a reader that is not there, and tells what nobody took`(
+    sink: String
+  ) throws {
+    let (isDrained, supervisor) = try stop(sink, timeoutSeconds: 3600)
+    #expect(isDrained)
+    #expect(supervisor.statuses().first?.lastErrorReason == "no_reader")
+    let message = try #require(supervisor.statuses().first?.lastError)
+    #expect(message.hasPrefix("s: stopped without a reader: nobody took 2 records that were read"))
+  }
+
+  @Test func `a drain that takes too long is told as that, not as bad input`() throws {
+    let catalogue = Catalogue(
+      formats: BuiltInFormats.all, sources: BuiltInSources.all, sinks: [.wall] + BuiltInSinks.all,
+      operators: BuiltInOperators.all)
+    let (isDrained, supervisor) = try stop("wall", from: catalogue, timeoutSeconds: 0.1)
+    #expect(!isDrained)
     #expect(eventually { supervisor.statuses().first?.lastErrorReason == "not_drained" })
     #expect(
       supervisor.statuses().first?.lastError
