@@ -264,10 +264,8 @@ extension Normalizer {
       openPrefixes = [:]
     }
     if plan.role.updates {
-      for j in features.indices {
-        state.add(features[j].missingCount, to: columns.missing, row: j)
-        state.add(features[j].presentCount, to: columns.present, row: j)
-      }
+      state.add(to: columns.missing) { features[$0].missingCount }
+      state.add(to: columns.present) { features[$0].presentCount }
     }
     let clipped = summary.clipped
     for j in clipped.indices where clipped[j] > 0 {

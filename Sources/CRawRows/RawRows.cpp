@@ -86,7 +86,7 @@ RawFindings read(const RawShape &shape, const char *rows, Stored *values) {
         Four<Read> lines[4];
         for (size_t i = 0; i < 4; ++i) {
           lines[i] = load<Read>(place(row + i, feature));
-          const auto is_invalid = (lines[i] > greatest) | (lines[i] < -greatest);
+          const auto is_invalid = __builtin_elementwise_abs(lines[i]) > greatest;
           invalid |= is_invalid;
           missing |= lines[i] != lines[i];
           lines[i] = is_invalid ? Four<Read>{} + nan : lines[i];

@@ -116,6 +116,15 @@ extension StateTable {
     counts[column.index][row] += count
   }
 
+  /// Adds to each count of a column.
+  package mutating func add(to column: CountColumn, _ count: (_ row: Int) -> Int) {
+    // Out of the table, so that the array is checked for other owners once and not with every element.
+    var values = take(column)
+    var span = values.mutableSpan
+    for row in span.indices { span[row] += count(row) }
+    put(values, in: column)
+  }
+
   private func index(
     of column: String, in group: String, _ kind: StateColumn.Kind
   ) -> Int {
