@@ -44,7 +44,7 @@ FUZZ_INPUTS ?= 140000
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-capacity allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check why equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -100,7 +100,7 @@ documents: build deps-test ## Run the commands of README.md and docs; ARGS=--wri
 	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md
 
 # Each is a target; those that need root or the whole machine come last.
-RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity online-check recipes documents python-page test-python \
+RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity online-check why recipes documents python-page test-python \
   alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check image-check systemd-check reproducible bench
 
 release-check: ## Run all that a release must pass, for some hours, as root; RELEASE_CHECKS='test parity' for a part.
@@ -204,6 +204,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-online/ready: Tests/Online/requirements.txt
 .venv-recipes/ready: Tests/Oracles/requirements-statistics.txt
 .venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
+.venv-why/ready: Tests/Why/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats arrow kernels stages growth latency capacity
@@ -258,6 +259,9 @@ online-check: build .venv-online/ready ## Train a linear model online on our fea
 
 promise-check: build .venv-online/ready ## Measure mean and deviation of the defaults on made streams of full length.
 	.venv-online/bin/python Tests/Promise/promise.py --evenkeel $(EVENKEEL)
+
+why: build .venv-why/ready ## Run the experiments of docs/WHY.md and compare; ARGS=--write puts the results in.
+	.venv-why/bin/python -B Tests/Why/why.py --evenkeel $(EVENKEEL) $(ARGS)
 
 page: build ## Test the live page in Chromium and the metrics with promtool; take docs/images of a daemon on the sample.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
