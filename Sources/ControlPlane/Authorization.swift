@@ -37,6 +37,9 @@ struct BearerToken: Sendable {
     bytes = Array(token)
   }
 
+  /// The token, for a request of a client.
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+
   /// Whether a candidate is the token. The time depends only on the candidate's length.
   func matches(_ candidate: String) -> Bool {
     let candidate = Array(candidate.utf8)
@@ -73,22 +76,26 @@ struct AccessPolicy {
     }
   }
 
-  /// Allows or refuses a change. `authorizeReading` must have accepted the request before.
+  /// Allows or refuses a change, or another act that needs the token. `authorizeReading` must have accepted the request
+  /// before.
   ///
+  /// - Parameter acts: the acts, for messages.
   /// - Throws: `HTTPFault` 401 or 403.
-  func authorizeChange(_ head: HTTPRequestHead, overUnixSocket: Bool) throws(HTTPFault) {
+  func authorizeChange(
+    _ head: HTTPRequestHead, overUnixSocket: Bool, _ acts: String = "changes"
+  ) throws(HTTPFault) {
     if overUnixSocket { return }
     guard head.fields["host"] != nil || allowsOtherMachines else {
-      throw HTTPFault(403, "changes need a Host header that names this machine's loopback")
+      throw HTTPFault(403, "\(acts) need a Host header that names this machine's loopback")
     }
     guard let token else {
-      throw HTTPFault(403, "changes over TCP need control.token_file in the configuration")
+      throw HTTPFault(403, "\(acts) over TCP need control.token_file in the configuration")
     }
     let words = (head.fields["authorization"] ?? "").split(separator: " ")
     guard words.count == 2, words[0].lowercased() == "bearer", token.matches(String(words[1]))
     else {
       throw HTTPFault(
-        401, "changes over TCP need 'Authorization: Bearer TOKEN'",
+        401, "\(acts) over TCP need 'Authorization: Bearer TOKEN'",
         fields: ["WWW-Authenticate": "Bearer realm=\"evenkeel\""])
     }
   }

@@ -4,7 +4,7 @@ internal import FoundationEssentials
 package struct ControlClient: Sendable {
   package let address: ControlAddress
 
-  private static let timeoutSeconds = 5.0
+  static let timeoutSeconds = 5.0
   private static let maxAnswerBytes = 64 << 20
 
   package init(_ address: ControlAddress) {
@@ -55,8 +55,8 @@ package struct ControlClient: Sendable {
     }
   }
 
-  /// Sends a request and reads until the daemon closes the connection.
-  private func exchange(_ request: String) throws -> [UInt8] {
+  /// Sends a request on a connection of its own, which waits for the answer.
+  func send(_ request: String) throws -> ControlSocket {
     let socket = try ControlSocket.stream(address.family, waits: true)
     try socket.limitWaits(seconds: Self.timeoutSeconds)
     try socket.connect(to: address)
@@ -65,6 +65,12 @@ package struct ControlClient: Sendable {
     while sent < bytes.count, case .bytes(let count) = socket.write(bytes, from: sent) {
       sent += count
     }
+    return socket
+  }
+
+  /// Sends a request and reads until the daemon closes the connection.
+  private func exchange(_ request: String) throws -> [UInt8] {
+    let socket = try send(request)
     var answer: [UInt8] = []
     while answer.count <= Self.maxAnswerBytes {
       switch socket.read(atMost: 64 << 10, into: &answer) {
@@ -77,6 +83,6 @@ package struct ControlClient: Sendable {
   }
 }
 
-private struct UnexpectedAnswer: Error, CustomStringConvertible {
+struct UnexpectedAnswer: Error, CustomStringConvertible {
   var description: String
 }

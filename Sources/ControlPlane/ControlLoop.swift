@@ -17,12 +17,12 @@ final class ControlLoop: @unchecked Sendable {
 
   let mail: ControlMailbox
   private let listeners: [Listener]
-  private let limits: HTTPLimits
-  private let clock: Clock
+  let limits: HTTPLimits
+  let clock: Clock
   private let logger: Logger
   private let statistics: ControlStatistics
   private let answer: @Sendable (HTTPRequest, ControlReply) -> Void
-  private var clients: [Int: ControlClientConnection] = [:]
+  var clients: [Int: ControlClientConnection] = [:]
   private var lastClient = 0
   private var lastExchange = 0
   /// Descriptors that are kept so that streams cannot take the last ones.
@@ -56,7 +56,7 @@ final class ControlLoop: @unchecked Sendable {
   func run() {
     while !mail.isStopping { turn(listens: true, atMost: nil) }
     for listener in listeners { listener.close() }
-    for (key, client) in clients where !client.isUnderWay { remove(key) }
+    for (key, client) in clients where !client.isUnderWay || client.isLive { remove(key) }
     let end = clock.now() + Self.graceSeconds
     while clients.values.contains(where: \.isUnderWay), clock.now() < end {
       turn(listens: false, atMost: end)
@@ -104,7 +104,7 @@ final class ControlLoop: @unchecked Sendable {
         refuse(HTTPFault(408, "the request did not come within \(limits.requestSeconds) s"), key)
       case .answering(_, let fallback?):
         send(fallback, to: key, closes: !client.keepsAlive)
-      case .reading, .answering, .writing, .lingering: remove(key)
+      case .reading, .answering, .writing, .live, .lingering: remove(key)
       }
     }
   }
@@ -113,13 +113,19 @@ final class ControlLoop: @unchecked Sendable {
     for letter in mail.take() {
       guard
         let (key, client) = clients.first(where: { $0.value.awaitsExchange(letter.exchange) })
-      else { continue }
+      else {
+        if case .live(_, let body) = letter.content { body.close() }
+        continue
+      }
       switch letter.content {
       case .answer(let response):
         send(response, to: key, closes: !client.keepsAlive || mail.isStopping)
       case .fallback(let response):
         clients[key]?.phase = .answering(exchange: letter.exchange, fallback: response)
         clients[key]?.deadline = clock.now() + limits.changeSeconds
+      case .live(let response, let body): begin(response, body, letter.exchange, key)
+      case .more(let bytes): goOn(key, with: bytes)
+      case .end: goOn(key, isLast: true)
       }
     }
   }
@@ -173,7 +179,8 @@ final class ControlLoop: @unchecked Sendable {
     return true
   }
 
-  private func remove(_ key: Int) {
+  func remove(_ key: Int) {
+    if case .live(_, let answer) = clients[key]?.phase { answer.body.close() }
     clients[key] = nil
     refillReserve()
   }
@@ -194,6 +201,7 @@ final class ControlLoop: @unchecked Sendable {
     case .reading: read(key)
     case .writing: write(key)
     case .answering: if hasFailed { remove(key) }
+    case .live: serveLive(key, hasFailed: hasFailed)
     case .lingering(let discarded):
       var bytes: [UInt8] = []
       switch client.socket.read(atMost: 64 << 10, into: &bytes) {

@@ -11,6 +11,12 @@ final class ControlMailbox: @unchecked Sendable {
       case answer(HTTPResponse)
       /// The answer to send if no other comes in time.
       case fallback(HTTPResponse)
+      /// The head of an answer whose body comes little by little.
+      case live(HTTPResponse, LiveBody)
+      /// The next bytes of such a body.
+      case more([UInt8])
+      /// The end of such a body.
+      case end
     }
 
     let exchange: Int

@@ -112,8 +112,8 @@ package final class ControlServer: Sendable {
 
 /// Makes the answers of a server on one thread, except those that a stream sends later.
 final class ControlAnswers: @unchecked Sendable {
-  // @unchecked because `token` is only touched with `lock` held; `rates` and the counts for the log are only touched
-  // on the worker's thread.
+  // @unchecked because `token` is only touched with `lock` held; `rates`, `bodies` and the counts for the log are only
+  // touched on the worker's thread.
 
   private let settings: ControlSettings
   private let supervision: any StreamSupervision
@@ -125,7 +125,11 @@ final class ControlAnswers: @unchecked Sendable {
   private var rates = RateSampler()
   private var refusalsToldAt: Instant?
   private var untoldRefusals = 0
+  /// The bodies of answers that go on, some of which may have ended.
+  private var bodies: [LiveBody] = []
 
+  /// The most answers that go on at once. Each may hold `LiveBody.mostWaitingBytes`.
+  static let mostBodies = 8
   /// The seconds between two log messages about refused requests, because a web page could send thousands.
   private static let secondsBetweenRefusals = 10.0
 
@@ -149,7 +153,8 @@ final class ControlAnswers: @unchecked Sendable {
     let routes = Routes(
       supervision: supervision, settings: settings, rates: rates, statistics: statistics,
       policy: AccessPolicy(
-        token: lock.withLock { token }, allowsOtherMachines: settings.allowsOtherMachines))
+        token: lock.withLock { token }, allowsOtherMachines: settings.allowsOtherMachines),
+      makeBody: { self.makeBody(for: reply) })
     let changes = request.head.method != "GET" && request.head.method != "HEAD"
     do throws(HTTPFault) {
       try routes.answer(request) { [logger] outcome in
@@ -163,10 +168,20 @@ final class ControlAnswers: @unchecked Sendable {
           reply.send(response)
         }
       }
+      if let body = bodies.last, body.answers(reply) {
+        logger.info("control plane: \(request.head.method) \(request.head.path): 200")
+      }
     } catch {
       if error.status == 401 || error.status == 403 { tell(error, request) }
       reply.send(HTTPResponse(error))
     }
+  }
+
+  private func makeBody(for reply: ControlReply) -> LiveBody? {
+    bodies.removeAll(where: \.isClosed)
+    guard bodies.count < Self.mostBodies else { return nil }
+    bodies.append(LiveBody(reply))
+    return bodies.last
   }
 
   private func tell(_ fault: HTTPFault, _ request: HTTPRequest) {

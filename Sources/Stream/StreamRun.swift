@@ -36,12 +36,13 @@ package final class StreamRun: Sendable {
   ///
   /// - Parameters:
   ///   - threads: how many units are encoded at once.
+  ///   - taps: the clients that look at the records.
   ///   - warn: called with problems that do not stop the stream.
   ///   - report: called with each event after its batch was written.
   ///   - completion: called once, with the failure if there was one.
   package init(
-    _ opened: OpenedStream, threads: Int, metrics: StreamMetrics, clock: Clock = .system,
-    warn: @escaping @Sendable (String) -> Void = { _ in },
+    _ opened: OpenedStream, threads: Int, metrics: StreamMetrics, taps: StreamTaps? = nil,
+    clock: Clock = .system, warn: @escaping @Sendable (String) -> Void = { _ in },
     report: @escaping @Sendable (StreamEvent) -> Void = { _ in },
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) {
@@ -59,7 +60,8 @@ package final class StreamRun: Sendable {
         configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
         inbox: requests, knownFeatures: opened.knownFeatures, clock: clock, warn: warn),
       source: opened.source, pool: pool)
-    let operate = OperateStage(configuration, from: opened.state, snapshot: snapshot, clock: clock)
+    let operate = OperateStage(
+      configuration, from: opened.state, snapshot: snapshot, taps: taps, clock: clock)
     operate.showStart()
     var workers: [EncodeWorker] = []
     do throws(CompressionError) {

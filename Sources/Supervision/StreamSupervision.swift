@@ -17,6 +17,12 @@ package protocol StreamSupervision: Sendable {
   func request(
     _ command: StreamCommand, on stream: String,
     reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void)
+  /// Shows a stream to a client, until the stream ends.
+  ///
+  /// - Throws: `CommandRefusal.noSuchStream`, `.notRunning`. Then `receiver` was not called.
+  func tap(
+    _ stream: String, _ options: TapOptions, _ receiver: any TapReceiver
+  ) throws(CommandRefusal)
   /// The reasons why the daemon is not ready; empty if it is.
   func unreadiness() -> [String]
   var daemonStatus: DaemonStatus { get }

@@ -32,6 +32,7 @@ final class SupervisedStream: @unchecked Sendable {
   }
 
   let definition: StreamDefinition
+  let taps = StreamTaps()
   private let directory: String
   private let fileSystem: any FileSystem
   private let threads = StageThreads.shared
@@ -129,8 +130,8 @@ final class SupervisedStream: @unchecked Sendable {
     let settings = shown.snapshot?.settings ?? shown.normalization
     return StreamStatus(
       name: definition.name, state: shown.state,
-      source: Self.shown(definition.source.kind.name, definition.source.location),
-      sink: Self.shown(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
+      source: place(definition.source.kind.name, definition.source.location),
+      sink: place(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
       isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
       parametersVersion: shown.snapshot?.parametersVersion ?? 0, events: metrics.events,
       position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
@@ -152,10 +153,6 @@ final class SupervisedStream: @unchecked Sendable {
   /// Changes the shown parts of the status.
   private func show(_ change: (inout Shown) -> Void) {
     lock.withLock { change(&shown) }
-  }
-
-  private static func shown(_ kind: String, _ location: ConnectorLocation) -> String {
-    location.text.map { "\(kind):\($0)" } ?? kind
   }
 
   // MARK: Runs
@@ -202,7 +199,7 @@ final class SupervisedStream: @unchecked Sendable {
     let run = try StreamRun(
       opened,
       // There are many live streams, each small. A stream from files has more work.
-      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics,
+      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, taps: taps,
       warn: { [weak self] in self?.warn(Catalogue.wordsOfFile($0), in: attempt) },
       report: { [logger] in logger.report($0) }, completion: completion)
     show { $0.warnings = run.warnings }
@@ -220,6 +217,7 @@ final class SupervisedStream: @unchecked Sendable {
       failed(failure)
     } else {
       show { $0.state = .finished }
+      taps.end()
       logger.info("stream has ended", metadata: ["records": "\(metrics.records)"])
     }
     for completion in onStopped { completion() }
@@ -233,6 +231,7 @@ final class SupervisedStream: @unchecked Sendable {
     logger.debug("\(failure.text)")
     guard !failure.isPermanent, !isStopping else {
       show { $0.state = .failed }
+      taps.end()
       logger.log(level: failure.isPermanent ? .critical : .error, "\(failure.textForLog)")
       return
     }
@@ -314,4 +313,9 @@ final class SupervisedStream: @unchecked Sendable {
     show { $0.warnings = [warning] }
     logger.error("\(warning)")
   }
+}
+
+/// A source or a sink in the form that is shown.
+private func place(_ kind: String, _ location: ConnectorLocation) -> String {
+  location.text.map { "\(kind):\($0)" } ?? kind
 }

@@ -267,6 +267,12 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     }
   }
 
+  package func tap(
+    _ stream: String, _ options: TapOptions, _ receiver: any TapReceiver
+  ) throws(CommandRefusal) {
+    guard try find(stream).taps.add(receiver, options) else { throw .notRunning(stream) }
+  }
+
   package func unreadiness() -> [String] {
     let (isDraining, warnings) = lock.withLock { (self.isDraining, daemon.warnings) }
     if isDraining { return ["the daemon is draining"] }

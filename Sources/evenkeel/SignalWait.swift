@@ -35,6 +35,14 @@ func block(_ numbers: [Int32]) {
   pthread_sigmask(SIG_BLOCK, &signals, nil)
 }
 
+/// Lets signals through that the parent of the process may have blocked.
+func unblock(_ numbers: [Int32]) {
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  for number in numbers { sigaddset(&signals, number) }
+  pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+}
+
 /// Raises the limit of descriptors as far as the system allows. Every stream and every connection needs some, and the
 /// usual limit is made for select(2), which this program does not use.
 func raiseDescriptorLimit() {

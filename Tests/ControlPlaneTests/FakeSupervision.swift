@@ -23,6 +23,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     var hangs = false
     var commands: [(command: StreamCommand, stream: String)] = []
     var looks = 0
+    /// The taps of all streams.
+    let taps = StreamTaps()
     /// Makes every look at the statuses wait, as for a stream that holds its lock.
     var statusGate: DispatchSemaphore?
     /// Whether a look waits at the gate.
@@ -74,6 +76,16 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
       return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs)
     }
     if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(())) }
+  }
+
+  func tap(
+    _ stream: String, _ options: TapOptions, _ receiver: any TapReceiver
+  ) throws(CommandRefusal) {
+    let taps = withState { state -> StreamTaps? in
+      state.statuses.contains { $0.name == stream } ? state.taps : nil
+    }
+    guard let taps else { throw .noSuchStream(stream) }
+    guard taps.add(receiver, options) else { throw .notRunning(stream) }
   }
 
   var daemonStatus: DaemonStatus { withState { $0.daemon } }

@@ -17,7 +17,7 @@ import Testing
     expect(
       try place.evenkeel("normalise", "a.csv"), 64,
       "expected a command (normalize, fit, merge, run, reload, check, test, inspect, export, import, "
-        + "top, generate), found 'normalise'; did you mean 'normalize'?")
+        + "top, tap, generate), found 'normalise'; did you mean 'normalize'?")
     expect(
       try place.evenkeel("run"), 64,
       "expected '--config <file>', found nothing; evenkeel run --help lists the options")

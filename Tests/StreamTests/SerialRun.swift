@@ -26,11 +26,13 @@ struct SerialRun {
   ///
   /// - Parameters:
   ///   - isLive: whether the source has no end. The run stops it when it waits.
+  ///   - taps: the clients that look at the records.
+  ///   - clock: the time, which stands still by default.
   ///   - stopsAfter: the number of steps of the source after which the run stops it.
   init(
     _ configuration: StreamConfiguration, _ input: [UInt8], piece: Int = .max,
     initial: Checkpoint? = nil, parameters: Parameters? = nil, isLive: Bool = false,
-    stopsAfter: Int = .max
+    taps: StreamTaps? = nil, clock: ManualClock = ManualClock(), stopsAfter: Int = .max
   ) throws {
     let (sink, letters) = (CollectingSink(name: "out"), CollectingSink(name: "letters"))
     var flow = SerialFlow(
@@ -38,10 +40,11 @@ struct SerialRun {
         // The time stands still, so that no segment or checkpoint is due because the machine is slow.
         IngestContext(
           configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox(),
-          clock: ManualClock().clock),
+          clock: clock.clock),
         source: PieceSource(input, piece: piece, isLive: isLive)),
       OperateStage(
-        configuration, from: InitialState(checkpoint: initial, parameters: parameters)),
+        configuration, from: InitialState(checkpoint: initial, parameters: parameters), taps: taps,
+        clock: clock.clock),
       try EncodeWorker(level: configuration.compressionLevel),
       EmitStage(
         streamName: configuration.name, StreamOutput(sink: sink, deadLetters: letters),

@@ -16,6 +16,8 @@ struct Routes {
   let rates: RateSampler
   let statistics: ControlStatistics
   let policy: AccessPolicy
+  /// Makes the body of an answer that goes on; nil if there are too many.
+  let makeBody: () -> LiveBody?
 
   /// The answer to `/healthz`; nil for other paths.
   ///
@@ -82,6 +84,7 @@ struct Routes {
       return reply(.response(HTTPResponse(json: view(of: status))))
     }
     guard parts.count == 2 else { throw HTTPFault(404, "no such route") }
+    if action == "tap" { return try tap(name, request) }
     guard action == "features" else { return try change(String(action), of: name, request, reply) }
     try Self.allow(["GET", "HEAD"], head)
     do {
@@ -160,7 +163,7 @@ struct Routes {
       contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
   }
 
-  private static func allow(_ methods: [String], _ head: HTTPRequestHead) throws(HTTPFault) {
+  static func allow(_ methods: [String], _ head: HTTPRequestHead) throws(HTTPFault) {
     guard methods.contains(head.method) else {
       let allowed = methods.joined(separator: ", ")
       throw HTTPFault(405, "expected \(allowed)", fields: ["Allow": allowed])

@@ -9,6 +9,8 @@ struct ControlClientConnection {
     /// The answer is being made. `fallback` is sent if there is none at the deadline.
     case answering(exchange: Int, fallback: HTTPResponse?)
     case writing([UInt8], offset: Int, closes: Bool)
+    /// The answer goes on until its body ends or the client goes.
+    case live(exchange: Int, LiveAnswer)
     /// Refused. The connection reads further bytes, so that the client gets the answer.
     case lingering(discarded: Int)
   }
@@ -39,18 +41,25 @@ struct ControlClientConnection {
     case .reading, .lingering: CShort(POLLIN)
     case .answering: 0
     case .writing: CShort(POLLOUT)
+    case .live(_, let answer): CShort(answer.isWaiting ? POLLIN | POLLOUT : POLLIN)
     }
   }
 
   /// Whether a whole request has been read and its answer has not been sent.
   var isUnderWay: Bool {
     switch phase {
-    case .answering, .writing: true
+    case .answering, .writing, .live: true
     case .reading, .lingering: false
     }
   }
 
+  /// Whether its answer goes on.
+  var isLive: Bool { if case .live = phase { true } else { false } }
+
   func awaitsExchange(_ number: Int) -> Bool {
-    if case .answering(number, _) = phase { true } else { false }
+    switch phase {
+    case .answering(number, _), .live(number, _): true
+    case .answering, .live, .reading, .writing, .lingering: false
+    }
   }
 }

@@ -3,6 +3,8 @@ struct HTTPRequestHead: Equatable {
   var method: String
   /// The path as received, percent-encoded, without the query.
   var path: String
+  /// The query as received, without the question mark; empty if there is none.
+  var query: String
   /// By lower-case name.
   var fields: [String: String]
   var contentLength: Int
@@ -31,9 +33,9 @@ struct HTTPRequestHead: Equatable {
       throw .badRequest("expected a request target that starts with '/'")
     }
     method = String(requestLine[0])
-    path =
-      target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-      .first.map(String.init) ?? "/"
+    let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    path = parts.first.map(String.init) ?? "/"
+    query = parts.count > 1 ? String(parts[1]) : ""
     fields = try Self.fields(lines)
 
     let isVersion11 = requestLine[2] == "HTTP/1.1"

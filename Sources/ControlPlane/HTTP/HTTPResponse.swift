@@ -42,11 +42,16 @@ struct HTTPResponse: Equatable {
   }
 
   /// The status line and the header, in the form that is sent before the body.
-  func head(closes: Bool) -> [UInt8] {
+  ///
+  /// - Parameter endsWithConnection: whether the length of the body is not known, so that only the end of the connection
+  ///   ends it.
+  func head(closes: Bool, endsWithConnection: Bool = false) -> [UInt8] {
     var lines = [
       "HTTP/1.1 \(status) \(Self.reasons[status] ?? "Status")",
       "Content-Type: \(contentType)",
-      "Content-Length: \(body.count)",
+    ]
+    if !endsWithConnection { lines.append("Content-Length: \(body.count)") }
+    lines += [
       "Cache-Control: no-store",
       "X-Content-Type-Options: nosniff",
       "Connection: \(closes ? "close" : "keep-alive")",

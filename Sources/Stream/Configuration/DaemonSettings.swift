@@ -19,7 +19,7 @@ package enum DaemonSettings {
 
   package static let tokenFile = Setting(
     "control.token_file", .path,
-    help: "The file with the bearer token. Without it, changes over TCP are refused.")
+    help: "The file with the bearer token. Without it, changes and taps over TCP are refused.")
 
   package static let perFeature = Setting(
     "metrics.per_feature", .bool, defaultText: "by the number of features",

@@ -22,8 +22,11 @@ extension OperateStage {
       if role == .part {
         open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
       }
+      let tapped = tapped(piece, of: block)
       do throws(StreamError) {
-        return try operate(on: &block.columns, records, as: role)
+        let emission = try operate(on: &block.columns, records, as: role)
+        if !tapped.isEmpty { showTapped(tapped, of: piece, block, emission) }
+        return emission
       } catch {
         guard let unfit = error.unfitValues else { throw error }
         if role == .part { open.forget(records.count) }
@@ -66,7 +69,7 @@ extension OperateStage {
     guard let parts else { return }
     block.remove(parts)
     piece = piece.lowerBound..<piece.upperBound.without(parts)
-    units.add(rejected.map(StreamEvent.badRecord))
+    drop(rejected)
   }
 }
 

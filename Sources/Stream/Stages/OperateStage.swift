@@ -20,7 +20,7 @@ struct OperateStage: Stage {
   let configuration: StreamConfiguration
   private let initial: InitialState
   /// Nil until the columns of the stream are known.
-  private var operators: OperatorChain?
+  private(set) var operators: OperatorChain?
   private var origin = StateOrigin.ownSettings
   var units: UnitBuilder
   var open = OpenRecords.none
@@ -29,8 +29,10 @@ struct OperateStage: Stage {
   private(set) var position: StreamPosition
   /// Whether a later run reads the records after the last checkpoint again.
   private var comesAgain = false
-  private var times: BatchTimes
+  private(set) var times: BatchTimes
   private var display: StateDisplay
+  /// The clients that look at the records; nil if there can be none.
+  let taps: StreamTaps?
 
   /// - Parameters:
   ///   - initial: the state to start from.
@@ -38,8 +40,10 @@ struct OperateStage: Stage {
   ///   - unitBytes: the number of bytes at which a unit leaves.
   init(
     _ configuration: StreamConfiguration, from initial: InitialState,
-    snapshot: StreamSnapshot? = nil, unitBytes: Int = unitBytes, clock: Clock = .system
+    snapshot: StreamSnapshot? = nil, taps: StreamTaps? = nil, unitBytes: Int = unitBytes,
+    clock: Clock = .system
   ) {
+    self.taps = taps
     self.configuration = configuration
     self.initial = initial
     position = initial.position
@@ -55,7 +59,7 @@ struct OperateStage: Stage {
     switch consume signal {
     case .element(.opened(let opening)): try begin(opening, emit)
     case .element(.records(var block)): try operate(on: &block, emit)
-    case .element(.rejected(let records)): units.add(records.map(StreamEvent.badRecord))
+    case .element(.rejected(let records)): drop(records)
     case .element(.idle):
       show(atOnce: true)
       if !units.unit.isEmpty { units.send(emit) }
@@ -127,7 +131,7 @@ struct OperateStage: Stage {
   /// one.
   ///
   /// Adds the pieces to a unit together, as late as possible. If a unit held a part of the block earlier, the next
-  /// change would copy the rest. block would make the next change copy the rest.
+  /// change would copy the rest.
   private mutating func operate(
     on block: inout RecordBlock, _ emit: (consuming OutputUnit) -> Void
   ) throws(StreamError) {
