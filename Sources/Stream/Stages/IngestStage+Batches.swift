@@ -62,8 +62,13 @@ extension IngestStage {
   mutating func keepWhatPrecedes(_ error: any Error, _ emit: (consuming IngestedItem) -> Void) {
     guard let error = error as? StreamError, error.isInput else { return emitWhole(emit) }
     // The batch of a live source may be cut anywhere. For other sources, the next run cuts it at the same record.
-    // The first failure is the one to report.
-    if context.configuration.isLive { try? cutBatch(emit) }
+    do throws(StreamError) {
+      if context.configuration.isLive { try cutBatch(emit) }
+    } catch {
+      // A split that could not be finished is in no cursor any more, so no checkpoint may follow. The first failure is
+      // the one to report.
+      return emitWhole(emit)
+    }
     emitWhole(emit)
     guard checkpoints.letsRunsGoOn, !checkpoints.isSettled else { return }
     try? emitBarrier(emit)
