@@ -28,6 +28,9 @@ package protocol Source: Sendable {
   var gap: String? { get }
   /// Whether the gap exists because the input was changed in place, which can be undone.
   var isChangedInPlace: Bool { get }
+  /// Whether files that it reads may be gone before a checkpoint names them. Then the beginning of each split is
+  /// recorded, and is among the cursors of a later source.
+  var filesMayGo: Bool { get }
   /// The splits of the cursors that the source resumes, in their order.
   var openSplits: [SplitID] { get }
   /// Reads the available bytes, without waiting.
@@ -61,6 +64,7 @@ extension Source {
   package var gap: String? { nil }
   package var isChangedInPlace: Bool { false }
   package var pathOnDisk: String? { nil }
+  package var filesMayGo: Bool { false }
   package var openSplits: [SplitID] { [] }
   package func start(of split: SplitID) -> SplitStart { SplitStart(name: name) }
   package func file(of split: SplitID) -> (any File)? { nil }

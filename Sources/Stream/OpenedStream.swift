@@ -46,6 +46,8 @@ package struct OpenedStream: Sendable {
           in: fileSystem)
         found = try store.newest()
         state.checkpoint = found?.checkpoint
+        // The files that were begun are open too, at their beginnings.
+        state.checkpoint?.input?.splits += found?.begun ?? []
         if found == nil, let initial = directory.initial {
           state.checkpoint = try CheckpointFile.read(
             initial, plan.configuration.stateReading, in: fileSystem)
@@ -83,7 +85,8 @@ package struct OpenedStream: Sendable {
       if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
     }
     knownFeatures = configuration.knownFeatures(of: state.checkpoint)
-    source = try Self.openSource(plan, found?.checkpoint.input, kept?.list.hashes ?? [], context)
+    source = try Self.openSource(
+      plan, found == nil ? nil : state.checkpoint?.input, kept?.list.hashes ?? [], context)
     if source.isChangedInPlace, let gap = source.gap {
       throw .inputChanged(stream: configuration.name, gap)
     }

@@ -74,19 +74,6 @@ struct LiveOutput {
     return (before, after)
   }
 
-  /// The keys that no later process may take back when one has died: those before the position of the newest
-  /// checkpoint, and those after it from files that this checkpoint knows. It knows a file of which it has a record.
-  ///
-  /// - Parameter mayComeTwice: the keys that were kept over a gap. Their files may be read again as unknown ones.
-  func keysToStay(
-    on disk: SimulatedFileSystem, _ ledger: Ledger, mayComeTwice: Set<Int>
-  ) -> Set<Int> {
-    let (before, after) = keys(on: disk, around: newestCheckpoint(on: disk)?.output)
-    let known = Set(before.subtracting(mayComeTwice).compactMap { ledger.entries[$0]?.file })
-    return before.union(
-      after.filter { ledger.entries[$0].map { known.contains($0.file) } ?? false })
-  }
-
   /// The keys of the dead letters. A split that was skipped has one without a key.
   func rejectedKeys(on disk: SimulatedFileSystem) -> [Int] {
     let files = disk.files(under: directory).filter { $0.key.contains("letters") }
@@ -133,11 +120,9 @@ struct LiveOutput {
   ///
   /// - Parameters:
   ///   - mayComeTwice: the keys that were kept over a gap.
-  ///   - wereThere: the keys that were in the output when a process began. None of them may be taken back for good.
   ///   - inOrder: whether the order of all keys is that in which they were written, not only within a file.
   func check(
-    on disk: SimulatedFileSystem, _ ledger: Ledger, mayComeTwice: Set<Int>, wereThere: Set<Int>,
-    inOrder: Bool
+    on disk: SimulatedFileSystem, _ ledger: Ledger, mayComeTwice: Set<Int>, inOrder: Bool
   ) throws {
     let records = try records(on: disk)
     var seen: Set<Int> = []
@@ -162,10 +147,6 @@ struct LiveOutput {
         throw Failure("record \(record.key): expected it before record \(last[order] ?? 0)")
       }
       last[order] = record.key
-    }
-    let gone = wereThere.subtracting(seen).sorted()
-    guard gone.isEmpty else {
-      throw Failure("records \(gone): expected output to stay, found them taken back")
     }
     let missing = ledger.due.subtracting(seen).sorted()
     guard missing.isEmpty else {

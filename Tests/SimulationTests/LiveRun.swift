@@ -32,6 +32,10 @@ final class LiveRun: @unchecked Sendable {
   /// The keys that may come twice: they were kept in the output over a gap.
   private(set) var mayComeTwice: Set<Int> = []
   private(set) var gaps = 0
+  /// Whether a process has recovered the output since it was last damaged.
+  var hasRecovered = false
+  /// The keys that a process took back although their files were gone.
+  private(set) var wronglyTakenBack: Set<Int> = []
 
   init(_ scenario: LiveScenario, seed: UInt64) throws {
     random = SplitMix64(seed: seed)
@@ -65,17 +69,21 @@ final class LiveRun: @unchecked Sendable {
       let positions = output.positions(on: disk)
       let plan = StreamPlan(scenario.definition, directory: scenario.directory, adopts: false)
       let before = output.newestCheckpoint(on: disk)
+      let keys = hasRecovered ? try output.keys(on: disk) : []
       let opened: OpenedStream
       do {
         opened = try OpenedStream(
           plan, in: ConnectorContext(fileSystem: disk, clock: clock.clock))
       } catch {
+        checkTakenBack(keys, output)
         // It may have gone over a gap, and failed after that.
         if output.newestCheckpoint(on: disk) != before {
           for position in positions.values { keepOverGap(position, output) }
         }
         throw error
       }
+      checkTakenBack(keys, output)
+      hasRecovered = true
       told += opened.warnings
       disk.trace?("OPENED at \(described(opened.state.cursor)), \(opened.warnings)")
       if opened.source.gap != nil {
@@ -93,6 +101,13 @@ final class LiveRun: @unchecked Sendable {
       disk.trace?("FAILED \(error)")
       return .failed(error)
     }
+  }
+
+  /// Records that are taken back must be in a file that can be read again.
+  private func checkTakenBack(_ keys: Set<Int>, _ output: LiveOutput) {
+    guard let now = try? output.keys(on: disk) else { return }
+    wronglyTakenBack.formUnion(
+      keys.subtracting(now).subtracting(producer.ledger.contents.values.joined()))
   }
 
   /// The output after a position stayed, although its input may be read again.

@@ -33,6 +33,7 @@ struct LogProducer: Producer {
   private var header = ProducedText.Header.plain
   private var file = 0
   private var rotations = 0
+  private var hasEdits = false
   /// The names of the old files, the newest first.
   private var siblings: [String] = []
 
@@ -53,12 +54,13 @@ struct LogProducer: Producer {
   }
 
   mutating func draw() {
-    switch Int.random(in: 0..<20, using: &random) {
+    switch Int.random(in: 0..<22, using: &random) {
     case 0..<10: appendSome()
     case 10..<16: rotate()
     case 16: compress()
     case 17, 18: removeOldest()
-    default: cut()
+    case 19: cut()
+    default: edit()
     }
   }
 
@@ -103,6 +105,16 @@ struct LogProducer: Producer {
 
   private mutating func drawHeader() {
     header = text.kind(headers[Int.random(in: 0..<headers.count, using: &random)])
+  }
+
+  /// Replaces the log by a copy of it, perhaps with more records, as an editor does.
+  private mutating func edit() {
+    hasEdits = true
+    then { producer, disk in
+      let more = Bool.random(using: &producer.random) ? producer.records(1...3, to: Self.path) : []
+      try disk.append(try disk.contents(of: Self.path) + more, to: Self.directory + "/.edited")
+      try disk.rename(Self.directory + "/.edited", to: Self.path)
+    }
   }
 
   // MARK: Rotation
@@ -184,8 +196,8 @@ struct LogProducer: Producer {
     let compressed = plain + ".zst"
     siblings[index] = compressed
     let frames = Int.random(in: 1...4, using: &random)
-    // Of a log that is emptied, a running stream reads the rest in a copy that is not compressed alone.
-    then(needsRest: rotation == .copyTruncate) { _, disk in
+    // A running stream goes on only in a copy that is not compressed, of a log that was emptied or replaced.
+    then(needsRest: rotation == .copyTruncate || hasEdits) { _, disk in
       let bytes = try framed(try disk.contents(of: plain), count: frames).flatMap { $0 }
       try disk.append(Array(bytes[..<(bytes.count / 2)]), to: compressed)
     }

@@ -10,6 +10,8 @@ import Storage
 enum RecoveryCanary: CaseIterable {
   /// Output is taken back though its input is gone.
   case outputIsTakenBackOverAGap
+  /// Nobody knows which files were begun after the newest checkpoint.
+  case beginningsAreNotRecorded
   /// A file is known by its path.
   case filesAreKnownByName
   /// A file is not looked for under other names.
@@ -99,6 +101,7 @@ private struct FaultySource: Source {
   var pathOnDisk: String? { source.pathOnDisk }
   var endsAnywhere: Bool { source.endsAnywhere }
   var isChangedInPlace: Bool { source.isChangedInPlace }
+  var filesMayGo: Bool { canary == .beginningsAreNotRecorded ? false : source.filesMayGo }
   var openSplits: [SplitID] { source.openSplits }
   var done: OpaqueBytes? { source.done }
 

@@ -28,7 +28,8 @@ where
   private var jobs: [Job] = []
   private var sourceHasEnded = false
   private var middleHasEnded = false
-  private var sinkWaitsForDisk = false
+  /// Whether the sink takes another step without an element, perhaps on the thread of a disk.
+  private var sinkGoesOn = false
   /// Set while the source waits, to what it waits for.
   package private(set) var awaiting: Awaiting?
   package private(set) var hasEnded = false
@@ -42,7 +43,7 @@ where
 
   /// Whether all outputs of the source have reached the sink.
   package var isEmpty: Bool {
-    items.isEmpty && units.isEmpty && jobs.isEmpty && !sinkWaitsForDisk
+    items.isEmpty && units.isEmpty && jobs.isEmpty && !sinkGoesOn
   }
 
   /// Whether the source waits and all its outputs have reached the sink.
@@ -102,7 +103,7 @@ where
   /// Gives the sink its next element in order, the disk it waits for, or the end.
   package mutating func stepSink() throws {
     let signal: Signal<Sink.Input>
-    if sinkWaitsForDisk {
+    if sinkGoesOn {
       signal = .resume
     } else if case .done(let output) = jobs.first {
       jobs.removeFirst()
@@ -114,7 +115,11 @@ where
     }
     let progress = try sink.step(signal) { _ in }
     hasEnded = progress == .finished
-    sinkWaitsForDisk =
-      if case .waits(let awaiting) = progress { awaiting.disk != nil } else { false }
+    sinkGoesOn =
+      switch progress {
+      case .again: true
+      case .waits(let awaiting): awaiting.disk != nil
+      default: false
+      }
   }
 }

@@ -47,6 +47,7 @@ package struct DirectorySource: Source {
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
+  package let filesMayGo = true
   package var pathOnDisk: String? { path }
   package private(set) var openSplits: [SplitID] = []
   package private(set) var gap: String?
@@ -90,7 +91,8 @@ package struct DirectorySource: Source {
     }
     // The names of these files have left the directory meanwhile.
     changes.removed = left
-    for cursor in context.cursor?.splits ?? [] { try resume(cursor, names) }
+    var others: [FileIdentity: String]?
+    for cursor in context.cursor?.splits ?? [] { try resume(cursor, names, &others) }
     list(names, isChecked: true)
   }
 
@@ -138,22 +140,38 @@ package struct DirectorySource: Source {
   }
 
   /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
+  ///
+  /// - Parameter others: the names of all files, once a file does not have its old name any more.
   private mutating func resume(
-    _ cursor: SplitCursor, _ names: [String]
+    _ cursor: SplitCursor, _ names: [String], _ others: inout [FileIdentity: String]?
   ) throws(FileError) {
     guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else { return }
-    for name in [cursor.split] + names where try identity(of: name) == mark.identity {
+    var found: String? = cursor.split
+    if try identity(of: cursor.split) != mark.identity {
+      if others == nil { others = try identities(of: names) }
+      found = others?[mark.identity]
+    }
+    if let name = found {
       let file = try fileSystem.open(path + "/" + name, for: .reading)
-      guard try mark.fits(file) else { continue }
-      try file.seek(to: cursor.sourceOffset)
-      var start = SplitStart(cursor)
-      start.name = name
-      resumed.append(try ListedFile(file, split: nextSplit, start: start))
-      openSplits.append(nextSplit)
-      nextSplit += 1
-      return
+      if try mark.fits(file) {
+        try file.seek(to: cursor.sourceOffset)
+        var start = SplitStart(cursor)
+        start.name = name
+        resumed.append(try ListedFile(file, split: nextSplit, start: start))
+        openSplits.append(nextSplit)
+        nextSplit += 1
+        return
+      }
     }
     gap = "\(cursor.split): the file that was read up to byte \(mark.offset) is gone"
+  }
+
+  private func identities(of names: [String]) throws(FileError) -> [FileIdentity: String] {
+    var found: [FileIdentity: String] = [:]
+    for name in names {
+      if let identity = try identity(of: name) { found[identity] = name }
+    }
+    return found
   }
 
   // MARK: Splits
@@ -164,7 +182,7 @@ package struct DirectorySource: Source {
 
   package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
     guard let found = listed(split) else { return nil }
-    return try FileMark(found.file, at: offset).opaque
+    return try FileMark(found.file, at: offset, looksAhead: true).opaque
   }
 
   /// Counts the file as read.

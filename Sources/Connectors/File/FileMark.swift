@@ -62,6 +62,10 @@ package struct FileMark: Sendable, Equatable {
     return mark
   }
 
+  /// Whether `head` contains records after a header of so many bytes, so that it tells a copy from another file. A
+  /// header with quotes and a byte order mark is longer.
+  func holdsMore(than header: Int) -> Bool { head.byteCount > 2 * header + 4 }
+
   /// Whether this is the mark of a cursor.
   func isOf(_ cursor: SplitCursor) -> Bool {
     // In a compressed copy, the cursor counts compressed bytes.

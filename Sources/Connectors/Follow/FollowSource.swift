@@ -52,25 +52,26 @@ package struct FollowSource: Source {
   package let name: String
   package let size: Int? = nil
   package let endsAnywhere = false
+  package let filesMayGo = true
   package var pathOnDisk: String? { name }
   package private(set) var openSplits: [SplitID] = []
   package private(set) var gap: String?
-  private let fileSystem: any FileSystem
-  private let siblings: FileSiblings
-  private let watch: any FileWatch
+  let fileSystem: any FileSystem
+  let siblings: FileSiblings
+  let watch: any FileWatch
   private let statistics: ConnectorStatistics
   private let directoryWatch: Int32
-  private var current: FollowedFile?
-  private var currentWatch: Int32?
-  private var waiting: [FollowedFile] = []
+  var current: FollowedFile?
+  var currentWatch: Int32?
+  var waiting: [FollowedFile] = []
   /// The file before `current`.
-  private var previous: FollowedFile?
+  var previous: FollowedFile?
   private var ended: [SplitID: FollowedFile] = [:]
   /// The end of the last split that is done or gone.
-  private var last: FileMark?
+  var last: FileMark?
   private var nextSplit = 0
   /// A gap to report before anything else is read.
-  private var untoldGap: String?
+  var untoldGap: String?
 
   /// - Throws: if the directory of the file cannot be watched.
   package init(_ path: String, start: Start, in context: SourceContext) throws(FileError) {
@@ -85,7 +86,7 @@ package struct FollowSource: Source {
       last = FileMark(done)
       // Of the files after one that is gone no batch was cut: they are read as later ones.
       for split in cursor.splits {
-        guard try resume(split) else { break }
+        guard try resume(split, after: cursor.opening?.prologue.count ?? 0) else { break }
       }
     } else if let live = try openLive() {
       try append(live, splitStart: start == .end ? live.status.size : 0)
@@ -115,6 +116,8 @@ package struct FollowSource: Source {
       if count > 0 { return .data(open.split, .bytes(count)) }
       if open.isReplaced || open.isFinal {
         if let ended = endCurrent() { return ended }
+      } else if try isReplacedByCopy() {
+        continue
       } else if try hasFollowers() {
         // The old file may have got more bytes before the new ones appeared.
         current?.isReplaced = true
@@ -136,62 +139,13 @@ package struct FollowSource: Source {
   }
 
   /// Ends the split of the current file, if it has given bytes.
-  private mutating func endCurrent() -> SourceEvent? {
+  mutating func endCurrent() -> SourceEvent? {
     guard let old = current.take() else { return nil }
     previous = old
     if let number = currentWatch.take() { watch.forget(number) }
     guard old.hasGiven || openSplits.contains(old.split) else { return nil }
     ended[old.split] = old
     return old.isAbandoned ? nil : .ended(old.split)
-  }
-
-  /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
-  /// its beginning.
-  private mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
-    let copy = try siblings.copies(of: cut).last
-    if !cut.isAbandoned, let copy {
-      current = try cut.moved(to: copy)
-      return nil
-    }
-    if !cut.isAbandoned {
-      untoldGap =
-        "\(cut.path) was cut after byte \(cut.offset) was read: unread bytes from before the cut are lost"
-    }
-    let ended = endCurrent()
-    // A copy may have the time of the emptied log, so that it would be taken for a later file.
-    if let copy { previous = try cut.moved(to: copy) }
-    try appendLater(than: cut, live: try openLive())
-    try append(try FileSiblings.Found(again: cut))
-    return ended
-  }
-
-  /// Finds the copies of a log that was filled, copied and emptied between two looks, while it shows no sign of that:
-  /// it was empty, or begins with the same header. The rest is read in the oldest copy, and then the log again.
-  ///
-  /// - Parameter before: the log as it was at the look before.
-  /// - Returns: whether there are any. The bytes just read are then read again.
-  private mutating func putCopiesFirst(since before: FollowedFile) throws(FileError) -> Bool {
-    let after = waiting
-    waiting = []
-    let live = try FileSiblings.Found(again: before)
-    try appendLater(than: before, live: live)
-    let isSplit = before.hasGiven || openSplits.contains(before.split)
-    // Of a log that was renamed, the siblings may be later ones.
-    guard let oldest = waiting.first, try fileSystem.identity(of: name) == before.identity,
-      isSplit ? try before.isContinued(in: oldest.file) : true
-    else {
-      waiting = after
-      return false
-    }
-    try append(live)
-    waiting += after
-    if isSplit {
-      current = try before.moved(to: FileSiblings.Found(again: waiting.removeFirst()))
-    } else {
-      current = nil
-      if let number = currentWatch.take() { watch.forget(number) }
-    }
-    return true
   }
 
   // MARK: Splits
@@ -225,13 +179,16 @@ package struct FollowSource: Source {
 
   /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
   ///
+  /// - Parameter header: the length of the stream's header.
   /// - Returns: whether it is there.
-  private mutating func resume(_ cursor: SplitCursor) throws(FileError) -> Bool {
+  private mutating func resume(
+    _ cursor: SplitCursor, after header: Int
+  ) throws(FileError) -> Bool {
     guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else {
       return true
     }
-    // Before the first record, the mark cannot tell a copy from another file.
-    let match = try siblings.find(mark, acceptsCopy: cursor.records > 0)
+    let match = try siblings.find(
+      mark, acceptsCopy: cursor.records > 0 || mark.holdsMore(than: header))
     let isReframed = match.map { $0.found.isCompressed && !$0.isItself } ?? false
     guard let match, !isReframed || cursor.container == nil else {
       gap = "\(cursor.split): the file that was read up to byte \(mark.offset) is gone"
@@ -246,19 +203,17 @@ package struct FollowSource: Source {
     }
     // Its cursor may be that of a copy that was not compressed.
     start.isReframed = match.found.isCompressed
-    // A copy at the path of the log is the log: it was restored, or replaced by an editor. It still grows.
-    let isLog = match.isItself || match.found.name == siblings.name
     let file = try FollowedFile(
       match.found, split: takeSplit(), start: start,
       splitStart: isReframed ? 0 : mark.splitStart,
-      isFinal: !isLog || match.found.isCompressed)
+      isFinal: match.found.isCompressed)
     openSplits.append(file.split)
     waiting.append(file)
     return true
   }
 
   /// Adds a file after all open ones.
-  private mutating func append(
+  mutating func append(
     _ found: FileSiblings.Found, splitStart: Int = 0
   ) throws(FileError) {
     var start = SplitStart(name: found.path)
@@ -285,7 +240,7 @@ package struct FollowSource: Source {
     currentWatch = next.isFinal ? nil : try watchFile(next.path)
   }
 
-  private func watchFile(_ path: String) throws(FileError) -> Int32? {
+  func watchFile(_ path: String) throws(FileError) -> Int32? {
     do throws(FileError) {
       return try watch.watch(path, for: [.modified, .attributes, .deletedItself, .movedItself])
     } catch  where error.isMissing {
@@ -315,7 +270,7 @@ package struct FollowSource: Source {
 
   /// Opens the siblings that were written after a file.
   @discardableResult
-  private mutating func appendLater(
+  mutating func appendLater(
     than file: FollowedFile?, live: FileSiblings.Found?
   ) throws(FileError) -> FileSiblings.Predecessor? {
     let read = ended.values + [previous].compactMap(\.self)
@@ -331,7 +286,7 @@ package struct FollowSource: Source {
   }
 
   /// The file at the path; nil if there is none.
-  private func openLive() throws(FileError) -> FileSiblings.Found? {
+  func openLive() throws(FileError) -> FileSiblings.Found? {
     do throws(FileError) {
       guard try fileSystem.status(of: name).kind == .regular else {
         throw FileError(operation: .open, path: name, errno: ENOTSUP)

@@ -76,11 +76,13 @@ struct FollowedFile: Sendable {
   }
 
   /// Continues with a copy of the file, at the same offset.
-  func moved(to copy: FileSiblings.Found) throws(FileError) -> FollowedFile {
+  func moved(
+    to copy: FileSiblings.Found, isFinal: Bool = true
+  ) throws(FileError) -> FollowedFile {
     var moved = try FollowedFile(
-      copy, split: split, start: start, splitStart: splitStart, isFinal: true)
+      copy, split: split, start: start, splitStart: splitStart, isFinal: isFinal)
     try copy.file.seek(to: offset)
-    (moved.offset, moved.hasGiven) = (offset, hasGiven)
+    (moved.offset, moved.hasGiven, moved.isAbandoned) = (offset, hasGiven, isAbandoned)
     (moved.first, moved.last) = (first, last)
     return moved
   }
@@ -142,6 +144,14 @@ struct FollowedFile: Sendable {
     }
     // The start alone, such as a header, may be that of many files.
     return try other.isStart(of: file)
+  }
+
+  /// Whether the bytes that were read tell a copy of the file from others. Its first line alone may be a header, which
+  /// each new log repeats; but one of JSON is a record.
+  var tellsCopies: Bool {
+    if offset > Self.mostHeaderBytes { return true }
+    let lineEnds = first.prefix(offset).count { $0 == 0x0A }
+    return lineEnds > (first.first == UInt8(ascii: "{") ? 0 : 1)
   }
 
   /// Whether another file begins with the bytes that were read, by the first and the last KiB of them.

@@ -1,4 +1,5 @@
 internal import Glibc
+package import Records
 
 /// The checkpoints of one stream, one file for each generation: `checkpoint-NNNNNNNNNN.safetensors` in the stream's
 /// own directory.
@@ -80,12 +81,15 @@ package struct CheckpointStore: Sendable {
     var generations = try generations()
     let newest = generations.last ?? Generation.none
     guard let next = newest.next else { throw .noNumberLeft(path: path(newest)) }
+    // That of checkpoints that somebody removed, so that the numbers begin again.
+    BegunSplits.remove(after: path(next), in: fileSystem)
     try CheckpointFile.write(checkpoint, to: path(next), in: fileSystem)
     generations.append(next)
     generations.removeAll { damaged.contains($0) }
     for old in damaged + generations.dropLast(keep) {
       // The new generation is durable. A file that stays is removed after the next one.
       try? fileSystem.remove(path(old))
+      BegunSplits.remove(after: path(old), in: fileSystem)
     }
     return path(next)
   }
@@ -97,6 +101,8 @@ package struct CheckpointStore: Sendable {
     /// The errors of the skipped generations, the newest first; each names its file. If there are any, the caller
     /// tells the user, and calls `goBack(to:as:)` before it takes back output.
     package let skipped: [StorageError]
+    /// The splits that the source began after the checkpoint, at their beginnings.
+    package var begun: [SplitCursor] = []
   }
 
   /// The newest intact generation; nil if there never was one.
@@ -106,16 +112,44 @@ package struct CheckpointStore: Sendable {
   /// the same reason.
   package func newest() throws(StorageError) -> Found? {
     var skipped: [StorageError] = []
-    for generation in try generations().reversed() {
+    let generations = try generations()
+    for (index, generation) in generations.enumerated().reversed() {
       do throws(StorageError) {
         let checkpoint = try readTwice(path(generation))
-        return Found(checkpoint: checkpoint, path: path(generation), skipped: skipped)
+        return Found(
+          checkpoint: checkpoint, path: path(generation), skipped: skipped,
+          begun: try begun(after: generations[index...]))
       } catch  where error.isDamage {
         skipped.append(error)
       }
     }
     guard skipped.isEmpty else { throw .noWholeCheckpoint(directory: directory, skipped) }
     return nil
+  }
+
+  /// The splits that were begun after the first of some generations.
+  private func begun(after generations: ArraySlice<Generation>) throws(StorageError)
+    -> [SplitCursor]
+  {
+    var begun: [SplitCursor] = []
+    for generation in generations {
+      do throws(FileError) {
+        begun += try BegunSplits.read(after: path(generation), in: fileSystem)
+      } catch {
+        throw .file(error)
+      }
+    }
+    return begun
+  }
+
+  /// Begins the list of the splits that are begun after the newest generation; nil if there is no generation.
+  package func makeBegunSplits() throws(StorageError) -> BegunSplits? {
+    guard let newest = try generations().last else { return nil }
+    do throws(FileError) {
+      return try BegunSplits(after: path(newest), in: fileSystem)
+    } catch {
+      throw .file(error)
+    }
   }
 
   /// Reads a generation, and once more if the medium does not return its bytes: that may pass, and an older generation

@@ -10,6 +10,8 @@ protocol CheckpointKeeper: Sendable {
   mutating func keep(
     _ checkpoint: Checkpoint, _ changes: DoneChanges
   ) throws(StorageError) -> Int
+  /// Records splits that the source has begun, before any output of them is written.
+  mutating func add(_ begun: [SplitCursor]) throws(StorageError)
   /// Does the steps that may fail before the output gets its name.
   mutating func prepare() throws(StorageError)
   /// Makes the last state durable. Call it after the output is complete.
@@ -29,6 +31,8 @@ struct FinalCheckpoint: CheckpointKeeper {
     last = checkpoint
     return 0
   }
+
+  mutating func add(_ begun: [SplitCursor]) {}
 
   mutating func prepare() throws(StorageError) {
     guard let last else { return }
@@ -61,6 +65,12 @@ struct StoredCheckpoints: CheckpointKeeper {
   let store: CheckpointStore
   var list: DoneList
   var final: FinalCheckpoint?
+  /// The splits that were begun after the newest checkpoint; nil if there are none.
+  private var begun: BegunSplits?
+
+  init(store: CheckpointStore, list: DoneList) {
+    (self.store, self.list) = (store, list)
+  }
 
   mutating func keep(
     _ checkpoint: Checkpoint, _ changes: DoneChanges
@@ -68,9 +78,19 @@ struct StoredCheckpoints: CheckpointKeeper {
     var checkpoint = checkpoint
     checkpoint.input?.doneList = try list.commit(changes)
     let path = try store.write(checkpoint)
+    begun = nil
     list.prune()
     _ = final?.keep(checkpoint, changes)
     return store.byteCount(of: path)
+  }
+
+  mutating func add(_ splits: [SplitCursor]) throws(StorageError) {
+    if begun == nil { begun = try store.makeBegunSplits() }
+    do throws(FileError) {
+      try begun?.add(splits)
+    } catch {
+      throw .file(error)
+    }
   }
 
   mutating func prepare() throws(StorageError) { try final?.prepare() }

@@ -9,6 +9,8 @@ enum IngestedItem: Sized, Sendable {
   /// Consecutive records: whole mini-batches, several small ones together; or, without a cut, a part of the open
   /// mini-batch.
   case records(RecordBlock)
+  /// The source has begun a split. Its cursor is that of its beginning.
+  case begun(SplitCursor)
   /// Records that were dropped.
   case rejected([RejectedRecord])
   /// The source has no more records for now, so the gathered ones leave.
@@ -26,7 +28,7 @@ enum IngestedItem: Sized, Sendable {
     case .opened(let opening): opening.prologue.count
     case .records(let records): records.byteCount
     case .rejected(let records): records.byteCount
-    case .idle, .request, .barrier, .ended: 0
+    case .begun, .idle, .request, .barrier, .ended: 0
     }
   }
 }
@@ -63,6 +65,8 @@ struct OutputUnit: Sized, Sendable {
   /// The blocks whose selections are written. Empty once they are encoded.
   var blocks: [RecordBlock] = []
   var events: [StreamEvent] = []
+  /// The splits that the source had begun before the records of the unit.
+  var begun: [SplitCursor] = []
   /// The mini-batches that end in this unit, with their sizes and the times of their cuts.
   var cuts: [BatchCut] = []
   /// Comes after all records of the unit.
@@ -83,7 +87,8 @@ struct OutputUnit: Sized, Sendable {
   var byteCount = 0
 
   var isEmpty: Bool {
-    blocks.isEmpty && events.isEmpty && cuts.isEmpty && barrier == nil && !startsStream
+    blocks.isEmpty && events.isEmpty && begun.isEmpty && cuts.isEmpty && barrier == nil
+      && !startsStream
   }
 }
 

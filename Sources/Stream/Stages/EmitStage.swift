@@ -15,6 +15,8 @@ internal import Synchronization
 struct EmitStage: Stage {
   /// A step on a thread of a disk.
   private enum DiskStep {
+    /// Records the splits that begin in a unit.
+    case begin(OutputUnit)
     /// Writes the dead letters and the checkpoint of `written`, which began at `start`.
     case record(start: UInt64)
     /// Does the steps that may fail before the output gets its name.
@@ -29,6 +31,8 @@ struct EmitStage: Stage {
   private let report: @Sendable (StreamEvent) -> Void
   private var output: StreamOutput
   private var written: OutputUnit?
+  /// The unit to write, the splits of which are recorded.
+  private var begun: OutputUnit?
   private var diskStep: DiskStep?
   /// Whether all units are settled, so that only the epilogue is still to be passed on.
   private var hasEnded = false
@@ -48,9 +52,12 @@ struct EmitStage: Stage {
   ) throws -> Progress {
     do {
       switch consume signal {
-      case .element(let unit): try write(unit)
+      case .element(let unit):
+        guard unit.begun.isEmpty else { return try take(.begin(unit), on: output.stateDisk) }
+        try write(unit)
       case .resume:
         if let step = diskStep.take() { return try take(step) }
+        if let unit = begun.take() { try write(unit) }
       case .end:
         try output.sink.end()
         hasEnded = true
@@ -114,6 +121,11 @@ struct EmitStage: Stage {
 
   private mutating func take(_ step: DiskStep) throws -> Progress {
     switch step {
+    case .begin(let unit):
+      // A restart must know them before it sees any output of them.
+      try output.keeper?.add(unit.begun)
+      begun = unit
+      return .again
     case .record(let start):
       try record(since: start)
       return idle

@@ -182,7 +182,19 @@ extension IngestStage {
         bytes: keptBytes))
   }
 
-  // MARK: The end of a split
+  // MARK: The ends of a split
+
+  /// Emits the beginning of a split that no checkpoint knows, if its file may be gone before one does.
+  func begin(
+    _ reader: SplitReader, _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    guard source.filesMayGo, checkpoints.letsRunsGoOn else { return }
+    do throws(FileError) {
+      emit(.begun(try reader.cursor(in: source)))
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
 
   /// Releases a split of which all records were taken.
   mutating func end(_ reader: SplitReader) throws(StreamError) {

@@ -59,6 +59,7 @@ struct OperateStage: Stage {
     switch consume signal {
     case .element(.opened(let opening)): try begin(opening, emit)
     case .element(.records(var block)): try operate(on: &block, emit)
+    case .element(.begun(let split)): units.unit.begun.append(split)
     case .element(.rejected(let records)): drop(records)
     case .element(.idle):
       show(atOnce: true)

@@ -5,6 +5,9 @@ internal import Records
 ///
 /// The end of a unit depends only on the records, so every run has the same units.
 struct UnitBuilder: Sendable {
+  /// The most splits that begin in a unit.
+  private static let mostBegun = 256
+
   private let precision: Precision
   private let greatestBytes: Int
   var encoder: (any RecordEncoder)?
@@ -58,7 +61,8 @@ struct UnitBuilder: Sendable {
   /// Whether the unit is large enough, or must not wait.
   var isDue: Bool {
     !isInsideUnit
-      && (unit.byteCount >= greatestBytes || unit.events.count >= 64 || unit.barrier != nil)
+      && (unit.byteCount >= greatestBytes || unit.events.count >= 64
+        || unit.begun.count >= Self.mostBegun || unit.barrier != nil)
   }
 
   /// Sends the units that are due.
