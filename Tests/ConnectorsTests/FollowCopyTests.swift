@@ -73,5 +73,18 @@ extension LiveSourceTests {
       }
       #expect(log == ["0 ended", "1:a,b\n1,2\n", "1 ended", "2:a,b\n3,4\n"])
     }
+
+    @Test func `of several copies of a log that was emptied, the newest has the rest`() throws {
+      try folder.write("one\n", to: "log")
+      var source = try follow()
+      #expect(try source.drain() == ["0:one\n"])
+      let log = try source.after {
+        try folder.write("one\ntwo\n", to: "log.2")
+        try folder.write("one\ntwo\nthree\n", to: "log.1")
+        try folder.write("", to: "log")
+      }
+      #expect(log.first == "0:two\nthree\n")
+      #expect(!log.contains { $0.contains("one") || $0.contains("lost") })
+    }
   }
 }
