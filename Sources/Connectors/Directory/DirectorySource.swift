@@ -146,6 +146,8 @@ package struct DirectorySource: Source {
     _ cursor: SplitCursor, _ names: [String], _ others: inout [FileIdentity: String]?
   ) throws(FileError) {
     guard let mark = cursor.source.flatMap({ FileMark($0) }), mark.isOf(cursor) else { return }
+    // A split may be in the checkpoint, and begin after it by its first record.
+    if resumed.contains(where: { $0.identity == mark.identity }) { return }
     var found: String? = cursor.split
     if try identity(of: cursor.split) != mark.identity {
       if others == nil { others = try identities(of: names) }

@@ -195,6 +195,11 @@ package struct FollowSource: Source {
       last = cursor.records == 0 ? mark.beforeFile : mark
       return false
     }
+    // A split may be in the checkpoint, and begin after it by its first record.
+    let identity = match.found.status.identity
+    if waiting.contains(where: { $0.identity == identity && $0.splitStart == mark.splitStart }) {
+      return true
+    }
     var start = SplitStart(cursor)
     if cursor.byteOffset == 0 { start.header = .optional }
     if isReframed {

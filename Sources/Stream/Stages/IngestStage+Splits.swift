@@ -24,8 +24,12 @@ extension IngestStage {
       return false
     }
     let prologue = batch.prologue ?? opening?.prologue
+    let recordsBefore = reader.records
     let (outcome, bytes, progress) = batch.records.add {
       reader.decode(into: &$0, limit: $1, prologue: prologue)
+    }
+    if recordsBefore == 0, reader.records > 0 {
+      do throws(StreamError) { try begin(reader, emit) } catch { throw .stream(error) }
     }
     batch.records.isInsideUnit = progress.isInsideUnit
     batch.prologue = progress.prologue
@@ -184,11 +188,13 @@ extension IngestStage {
 
   // MARK: The ends of a split
 
-  /// Emits the beginning of a split that no checkpoint knows, if its file may be gone before one does.
+  /// Emits the beginning of a split, if its file may be gone before a checkpoint knows it. By its first record, the
+  /// source can tell the file from others.
   func begin(
     _ reader: SplitReader, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
-    guard source.filesMayGo, checkpoints.letsRunsGoOn else { return }
+    guard source.filesMayGo, checkpoints.letsRunsGoOn, !source.openSplits.contains(reader.split)
+    else { return }
     do throws(FileError) {
       emit(.begun(try reader.cursor(in: source)))
     } catch {

@@ -150,12 +150,7 @@ struct IngestStage: Stage {
       context.metrics.inputByteCount.add(count, ordering: .relaxed)
       rate.take(bytes: count)
       var reader: SplitReader
-      if let known = splits.take(split) {
-        reader = known
-      } else {
-        reader = try makeReader(split)
-        try begin(reader, emit)
-      }
+      if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
       if opening == nil, splits.lookAheadEnds == nil,
         context.configuration.isLive || context.configuration.cutsByTime
