@@ -49,6 +49,11 @@ package final class ByteBuffer: @unchecked Sendable {
     UnsafeMutableRawBufferPointer(start: reserve(count), count: capacity - end)
   }
 
+  /// The first `count` bytes of the free memory after the bytes.
+  package func room(exactly count: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: reserve(count), count: count)
+  }
+
   /// Counts `count` bytes that were written to the reserved memory.
   package func advance(_ count: Int) {
     precondition(count >= 0 && end + count <= capacity)

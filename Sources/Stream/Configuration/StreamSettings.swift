@@ -161,12 +161,12 @@ package enum InputSettings {
 
   package static let rateRecords = Setting(
     "limits.rate.records", .integer(in: 1...1_000_000_000),
-    help: "The most records that the stream reads in a second. The rest waits in the source.")
+    help: "The most records that the stream takes in any second. The rest waits in the source.")
 
   package static let rateBytes = Setting(
     "limits.rate.bytes", .size(in: 1...1 << 40),
     help:
-      "The most bytes, as they come, that the stream reads in a second. The rest waits in the source."
+      "The most bytes, as they come, that the stream reads in any second. The rest waits in the source."
   )
 
   /// The exponent of a window whose size the file gives in bytes.

@@ -90,11 +90,15 @@ struct Batcher: Sendable {
   }
 
   /// Adds records to the open mini-batch: as many as `decode` takes, at most its limit.
+  ///
+  /// - Parameter most: the greatest number of records to add.
   mutating func add<Outcome>(
+    atMost most: Int = .max,
     _ decode: (_ block: inout RecordBlock, _ limit: Int) -> Outcome
   ) -> Outcome {
     var block = self.block.take() ?? empty()
-    let limit = block.tailStart.records + size - left
+    let room = block.tailStart.records + size - left
+    let limit = min(most, room - block.columns.count) + block.columns.count
     let interval = max(1, Self.valuesBetweenSeams / max(1, featureCount))
     let seam = (block.columns.count / interval + 1) * interval
     let outcome = decode(&block, min(limit, seam))

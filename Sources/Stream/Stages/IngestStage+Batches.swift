@@ -38,7 +38,6 @@ extension IngestStage {
 
   mutating func count(_ records: Int) {
     guard records > 0 else { return }
-    rate.take(records: records)
     context.metrics.ingestedRecordCount.add(records, ordering: .relaxed)
     context.metrics.lastRecordTime.store(context.metrics.now, ordering: .relaxed)
   }

@@ -23,11 +23,15 @@ extension IngestStage {
       try accept(found, &reader, emit)
       return false
     }
+    let most = mostRecords
+    // The next step waits.
+    guard most > 0 else { return false }
     let prologue = batch.prologue ?? opening?.prologue
     let recordsBefore = reader.records
-    let (outcome, bytes, progress) = batch.records.add {
+    let (outcome, bytes, progress) = batch.records.add(atMost: most) {
       reader.decode(into: &$0, limit: $1, prologue: prologue)
     }
+    rate.take(records: reader.records - recordsBefore)
     if recordsBefore == 0, reader.records > 0 {
       do throws(StreamError) { try begin(reader, emit) } catch { throw .stream(error) }
     }

@@ -92,6 +92,9 @@ struct IngestStage: Stage {
     if let cutsAt = batch.cutsAt, context.clock.now() >= cutsAt { try cutBatch(emit) }
     if !context.inbox.isEmpty { takeRequests(emit) }
     if checkpoints.isDue { try emitBarrier(emit) }
+    if phase == .reading, !splits.isEmpty, let seconds = rate.secondsToRecords() {
+      return try waitForRate(seconds, emit)
+    }
     // Taken out while it works. A reader in two places would copy the data that it changes.
     guard var reader = splits.takeReady() else { return try read(emit) }
     do throws(SplitFailure) {
@@ -133,13 +136,13 @@ struct IngestStage: Stage {
       return .finished
     case .reading, .draining: break
     }
-    if phase == .reading, let seconds = rate.secondsLeft {
-      context.metrics.rateLimitCount.add(1, ordering: .relaxed)
-      return try wait(Awaiting(nil, seconds: seconds), emit)
+    if phase == .reading, let seconds = rate.secondsToBytes() {
+      return try waitForRate(seconds, emit)
     }
+    let most = phase == .reading ? rate.bytesNow(most: Self.readBytes) : Self.readBytes
     let event: SourceEvent
     do throws(FileError) {
-      event = try source.read(into: bytes.room(rate.readBytes(most: Self.readBytes)))
+      event = try source.read(into: bytes.room(exactly: most))
     } catch {
       throw .inputOutput(error)
     }
@@ -190,13 +193,24 @@ struct IngestStage: Stage {
     leaveOut(fault, torn, of: reader, record: reader.records + 1, byteOffset: reader.byteOffset)
   }
 
+  private mutating func waitForRate(
+    _ seconds: Double, _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) -> Progress {
+    context.metrics.rateLimitCount.add(1, ordering: .relaxed)
+    return try wait(Awaiting(nil, seconds: seconds), emit)
+  }
+
+  /// The number of records that a step may take. A stop takes what was read, whatever the limit is.
+  var mostRecords: Int { mutating get { phase == .reading ? rate.recordsNow() : .max } }
+
   /// Emits the records so far, since there are no more for now, and waits.
   private mutating func wait(
     _ awaiting: Awaiting, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) -> Progress {
     try emitRejected(emit)
     emitWhole(emit)
-    if isWorthEmitting() { emitTail(emit) }
+    // If a limit stops the stage within a unit, the rest of the unit follows.
+    if isWorthEmitting(), !batch.records.isInsideUnit { emitTail(emit) }
     checkpoints.lookAtClock()
     if checkpoints.isDue { try emitBarrier(emit) }
     if hasEmittedSinceIdle {
