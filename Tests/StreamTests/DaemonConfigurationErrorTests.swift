@@ -240,7 +240,7 @@ private let wrongFiles = [
     "expected a duration such as 10s, from 0ms to 1h, found '20'", "add a unit: \(durations)"),
   Wrong(
     file: "state_directory: s\nstreams:\n  a/b: { \(stream), sink: stdout }", "3:3", "streams.a/b",
-    "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, since it names a "
+    "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, and not 'lock', since it names a "
       + "directory"),
   Wrong(
     file: "state_directory: s\nstreams:\n  ..: { \(stream), sink: stdout }", "3:3", "streams...",

@@ -47,6 +47,12 @@ package struct CheckpointStore: Sendable {
     self.fileSystem = fileSystem
   }
 
+  /// Whether a file in the directory of a stream has this name only if it belongs to its state.
+  package static func isStateFile(_ name: String) -> Bool {
+    name.hasPrefix("dead-letters") || Generation(fileName: name) != nil
+      || DoneList.number(ofFile: name) != nil
+  }
+
   /// The newest generation in a directory in which another process may write. Makes and removes nothing.
   package static func newest(
     in directory: String, _ reading: StateReading, of fileSystem: any FileSystem

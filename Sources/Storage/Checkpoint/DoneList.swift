@@ -129,7 +129,7 @@ package struct DoneList: Sendable {
       "\(directory)/done-\(String(repeating: "0", count: 10 - digits.utf8.count))\(digits).list"
   }
 
-  private static func number(ofFile name: String) -> Int? {
+  static func number(ofFile name: String) -> Int? {
     guard name.hasPrefix("done-"), name.hasSuffix(".list"), name.utf8.count == 20 else {
       return nil
     }

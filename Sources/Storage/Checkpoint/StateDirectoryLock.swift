@@ -4,13 +4,16 @@
 /// The lock is on the file `STATE/lock`, which contains the number of the holder's process. The file is never
 /// removed: a lock on a removed file would not keep out a process that makes a new file.
 package final class StateDirectoryLock: Sendable {
+  /// The name of the locked file in the state directory.
+  package static let fileName = "lock"
+
   private let file: any File
 
   /// Takes the state directory. Makes it, durably, if it does not exist.
   ///
   /// - Throws: `stateDirectoryInUse` if it is taken, even by this process.
   package init(_ stateDirectory: String, in fileSystem: any FileSystem) throws(StorageError) {
-    let path = stateDirectory + "/lock"
+    let path = stateDirectory + "/" + Self.fileName
     do throws(FileError) {
       try fileSystem.createDirectoriesDurably(stateDirectory)
       file = try fileSystem.lock(path)

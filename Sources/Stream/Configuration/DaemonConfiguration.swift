@@ -150,12 +150,24 @@ extension DaemonConfiguration {
     if !root.contains("streams") {
       root.report("expected a mapping from names to streams, found nothing", at: "streams")
     }
-    for (name, section) in root.namedSections("streams") {
+    let sections = root.namedSections("streams")
+    let state = (values?[DaemonSettings.stateDirectory]).map {
+      StatePlaces($0, streams: Set(sections.map(\.0)), in: fileSystem)
+    }
+    if let reason = state?.unusable() { root.report(reason, at: DaemonSettings.stateDirectory) }
+    for case .unix(let path) in values?[DaemonSettings.listen] ?? [] {
+      guard let reason = state?.conflict(at: fileSystem.canonicalPath(path)) else { continue }
+      root.report(reason, at: DaemonSettings.listen)
+    }
+    for (name, section) in sections {
       let definition = StreamDefinition(
         name: name, section, from: catalogue,
         stateDirectory: values?[DaemonSettings.stateDirectory] ?? "", claims: &claims,
         in: fileSystem)
       definitions.updateValue(definition, forKey: name)
+      if let found = state.flatMap({ definition?.conflict(with: $0) }) {
+        section.report(found.reason, at: found.setting)
+      }
     }
     let tests = StreamTest.all(in: root, of: definitions)
     guard let values, let tests else { return nil }

@@ -13,8 +13,8 @@ extension StreamDefinition {
   ) {
     if !Self.isName(name) {
       section.report(
-        "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, since it "
-          + "names a directory", at: nil)
+        "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, and not "
+          + "'\(StateDirectoryLock.fileName)', since it names a directory", at: nil)
     }
     let source = SourceDefinition(
       section, of: name, from: catalogue.sources, claims: &claims, on: fileSystem)
@@ -118,6 +118,7 @@ extension StreamDefinition {
 
   private static func isName(_ name: String) -> Bool {
     (1...64).contains(name.utf8.count) && !name.hasPrefix(".")
+      && name != StateDirectoryLock.fileName
       && name.utf8.allSatisfy { byte in
         byte < 0x80
           && (Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber
