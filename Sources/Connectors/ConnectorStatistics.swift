@@ -24,7 +24,7 @@ package final class ConnectorStatistics: Sendable {
   package let subscribers = Gauge()
   /// Bytes that wait for the subscriber with the most of them.
   package let subscriberLag = Gauge()
-  /// When the stream began to wait for a subscriber, in seconds of the monotonic clock; nil while it waits for none.
+  /// When the stream began to wait for a subscriber, in nanoseconds of the monotonic clock; nil while it waits for none.
   package let stalledSince = Gauge()
   /// Subscribers that were disconnected because they took nothing for too long.
   package let subscriberTimeouts = Atomic(0)

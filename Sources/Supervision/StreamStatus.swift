@@ -95,7 +95,7 @@ package struct ConnectorStatus: Sendable, Equatable {
 
   init(_ statistics: ConnectorStatistics, at now: Instant) {
     stalledSeconds = statistics.stalledSince.value.map {
-      max(0, Double(now.nanoseconds) / 1e9 - Double($0))
+      max(0, now.seconds(since: Instant(nanoseconds: UInt64($0))))
     }
     subscriberTimeouts = statistics.subscriberTimeouts.load(ordering: .relaxed)
     producers = statistics.producers.value

@@ -124,7 +124,7 @@ struct SubscriberSink: ByteSink {
     let isDone = pending.isEmpty && subscribers.allSatisfy(\.queue.isEmpty)
     statistics.hasNoReader.store(subscribers.isEmpty && !isDone, ordering: .relaxed)
     let stalledSince = subscribers.compactMap(\.stuckSince).min()
-    statistics.stalledSince.set(stalledSince.map { Int($0.nanoseconds / 1_000_000_000) })
+    statistics.stalledSince.set(stalledSince.map { Int(clamping: $0.nanoseconds) })
     return isDone ? nil : awaited
   }
 
