@@ -138,11 +138,14 @@ package struct SinkKind: ConnectorKind {
   package let place: @Sendable (SettingValues) -> ConnectorPlace
   /// Opens the location that its settings give.
   package let open: @Sendable (SettingValues) -> SinkFactory
+  /// The number of descriptors that it holds, with one connection.
+  package let descriptorCount: Int
   /// No two streams write to one place.
   package let isShareable = false
 
   package init(
     name: String, settings: SettingGroup, trial: ConnectorTrial = .opening,
+    descriptorCount: Int = 1,
     locate: @escaping @Sendable (String, SettingValues) -> SinkFactory? = { _, _ in nil },
     isCompressed: @escaping @Sendable (SettingValues) -> Bool = { _ in true },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
@@ -151,6 +154,7 @@ package struct SinkKind: ConnectorKind {
     self.name = name
     self.settings = settings
     self.trial = trial
+    self.descriptorCount = descriptorCount
     self.locate = locate
     self.isCompressed = isCompressed
     self.place = place

@@ -17,6 +17,8 @@ package protocol ConnectorKind: Sendable {
   var place: @Sendable (SettingValues) -> ConnectorPlace { get }
   /// Opens the place that the values of its settings lead to.
   var open: @Sendable (SettingValues) -> Factory { get }
+  /// The number of descriptors that it holds, with one connection.
+  var descriptorCount: Int { get }
   /// Whether several streams may use the same one.
   var isShareable: Bool { get }
 }

@@ -171,6 +171,8 @@ package struct SourceKind: ConnectorKind {
   /// Whether several streams may read the same source, since reading does not consume it.
   package let isShareable: Bool
   package let trial: ConnectorTrial
+  /// The number of descriptors that it holds, with one connection.
+  package let descriptorCount: Int
 
   /// The splits of a source.
   package enum Splits: Sendable {
@@ -190,7 +192,7 @@ package struct SourceKind: ConnectorKind {
   package init(
     name: String, isLive: Bool, splits: Splits = .one, settings: SettingGroup,
     isShareable: Bool = false,
-    trial: ConnectorTrial = .opening,
+    trial: ConnectorTrial = .opening, descriptorCount: Int = 1,
     locate: @escaping @Sendable (String, SettingValues) -> SourceFactory? = { _, _ in nil },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
     open: @escaping @Sendable (SettingValues) -> SourceFactory
@@ -201,6 +203,7 @@ package struct SourceKind: ConnectorKind {
     self.settings = settings
     self.isShareable = isShareable
     self.trial = trial
+    self.descriptorCount = descriptorCount
     self.locate = locate
     self.place = place
     self.open = open

@@ -30,6 +30,8 @@ final class ControlLoop: @unchecked Sendable {
   private var pausedUntil: Instant?
 
   private static let reservedDescriptors = 16
+  /// The descriptors of the mailbox and the reserve.
+  static let descriptorCount = 2 + reservedDescriptors
   private static let acceptedInTurn = 64
   private static let pauseSeconds = 0.1
   /// The most bytes that a refused client may still send.

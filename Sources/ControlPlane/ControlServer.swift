@@ -63,6 +63,11 @@ package final class ControlServer: Sendable {
     }
   }
 
+  /// The descriptors that a server holds while no client is connected.
+  package static func descriptorCount(addresses: Int) -> Int {
+    addresses == 0 ? 0 : addresses + ControlLoop.descriptorCount
+  }
+
   /// Reads the token file as a start would, to check it.
   ///
   /// - Throws: `ControlError.tokenFile`, `.unfitToken`, `.openToken`.

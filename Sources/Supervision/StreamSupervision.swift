@@ -37,6 +37,8 @@ package struct DaemonStatus: Sendable, Equatable {
   package var lastReload: ReloadReport?
   /// When a configuration was last applied, in seconds since 1970. The start counts.
   package var appliedSeconds: Double?
+  /// Whether the daemon stops.
+  package var isDraining = false
   /// Problems that do not stop the daemon.
   package var warnings: [String] = []
 

@@ -25,7 +25,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   /// A configuration that is being applied, and the streams for which it still waits.
   private struct Application {
     var names: Set<String>
-    let completion: @Sendable () -> Void
+    let completion: @Sendable (_ isApplied: Bool) -> Void
   }
 
   private let lock = Lock()
@@ -83,12 +83,13 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   ///
   /// Each stream changes by itself; a stream that drains slowly does not delay the others. A stream that takes longer
   /// to drain than a stop may is abandoned. Calls `completion` when all streams have changed, or when a later
-  /// configuration has replaced this one.
+  /// configuration has replaced this one. If a stop comes first, calls it with false.
   package func apply(
-    _ configuration: DaemonConfiguration, completion: @escaping @Sendable () -> Void = {}
+    _ configuration: DaemonConfiguration,
+    completion: @escaping @Sendable (_ isApplied: Bool) -> Void = { _ in }
   ) {
     thread.async { [self] in
-      guard onStopped == nil else { return completion() }
+      guard onStopped == nil else { return completion(false) }
       let wanted = Dictionary(uniqueKeysWithValues: configuration.streams.map { ($0.name, $0) })
       let present = lock.withLock { streams }
       var names: Set<String> = []
@@ -110,7 +111,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         names.insert(definition.name)
       }
       for name in overtaken where !names.contains(name) { settle(name) }
-      if names.isEmpty { return completion() }
+      if names.isEmpty { return completion(true) }
       applications.append(Application(names: names, completion: completion))
       startWaiting()
     }
@@ -125,7 +126,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     thread.async { [self] in
       waiting = [:]
       onStopped = completion
-      for application in applications { application.completion() }
+      for application in applications { application.completion(false) }
       applications = []
       for stream in lock.withLock({ Array(streams.values) }) where !isLeaving(stream) {
         drain(stream, within: timeoutSeconds)
@@ -217,7 +218,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     for index in applications.indices { applications[index].names.remove(name) }
     let complete = applications.filter(\.names.isEmpty)
     applications.removeAll(where: \.names.isEmpty)
-    for application in complete { application.completion() }
+    for application in complete { application.completion(true) }
   }
 
   private func endIfStopped() {
@@ -242,7 +243,13 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   // MARK: StreamSupervision
 
-  package var daemonStatus: DaemonStatus { lock.withLock { daemon } }
+  package var daemonStatus: DaemonStatus {
+    lock.withLock {
+      var status = daemon
+      status.isDraining = isDraining
+      return status
+    }
+  }
 
   package func statuses() -> [StreamStatus] {
     lock.withLock { Array(streams.values) }.map(\.status).sorted { $0.name < $1.name }

@@ -20,6 +20,8 @@ final class Daemon: @unchecked Sendable {
   private let configurationFile: String
   private let serviceNotifier: ServiceNotifier
   private let clock: Clock
+  /// The descriptors that the process had before it opened any itself.
+  private let inheritedDescriptors = SystemNeeds.openDescriptors
   private let lock = Lock()
   private var inForce: DaemonConfiguration
   private let outcome = StopOutcome()
@@ -58,7 +60,7 @@ final class Daemon: @unchecked Sendable {
       LineLogHandler(label: label, level: options.level, format: options.format)
     }
     let logger = Logger(label: "evenkeel")
-    try SystemNeeds(configuration).check()
+    try SystemNeeds(configuration, inheritedDescriptors: inheritedDescriptors).check()
     let supervisor = try Supervisor(
       stateDirectory: configuration.stateDirectory, clock: clock, logger: logger)
     let reloads = try SerialThread(name: "reloads", clock: clock)
@@ -67,7 +69,8 @@ final class Daemon: @unchecked Sendable {
     }
     try control?.start()
     let main = pthread_self()
-    supervisor.apply(configuration) { [self] in
+    supervisor.apply(configuration) { [self] isApplied in
+      guard isApplied else { return }
       let addresses = control?.addresses.map { "\($0)" }.joined(separator: ", ") ?? "off"
       supervisor.noteStart()
       logger.notice(
@@ -86,16 +89,14 @@ final class Daemon: @unchecked Sendable {
       case SIGHUP where stopsAt == nil:
         reloads.async { [self] in reload(supervisor, control, logger) }
       case SIGTERM, SIGINT:
-        // A second signal ends the process at once.
-        guard stopsAt == nil else { _exit(75) }
+        guard stopsAt == nil else { endAtOnce("a second signal", supervisor, logger) }
         stopsAt = clock.now() + (configuration.shutdownTimeoutSeconds + Self.graceSeconds)
         stop(supervisor, logger, wakes: main)
       default: break
       }
       watchdog.turn()
       if let stopsAt, clock.now() >= stopsAt {
-        logger.error("stopped although the streams did not answer")
-        _exit(75)
+        endAtOnce("no answer of the streams", supervisor, logger)
       }
     }
     control?.stop()
@@ -118,21 +119,23 @@ final class Daemon: @unchecked Sendable {
       ] where !isSame {
         throw StreamError.configuration("\(key): a change needs a restart")
       }
+      try SystemNeeds(changed, inheritedDescriptors: inheritedDescriptors)
+        .check(after: SystemNeeds(configuration, inheritedDescriptors: inheritedDescriptors))
+      // The last that can fail: a good token is in force at once.
+      try control?.reloadToken()
     } catch {
-      let reason = printable("\(error)")
+      let reason = printable(CommandFailure(error).message)
       logger.error("configuration refused, all streams continue with the old one: \(reason)")
       supervisor.noteReload(refusedBecause: reason)
       return serviceNotifier.notify("READY=1\nSTATUS=\(statusLine(supervisor))")
     }
     configuration = changed
-    if let control {
-      do throws(ControlError) {
-        try control.reloadToken()
-      } catch {
-        logger.error("token file refused, the old token stays: \(error)")
+    supervisor.apply(changed) { [self] isApplied in
+      guard isApplied else {
+        let reason = "the daemon stopped before the configuration was applied"
+        logger.warning("\(reason)")
+        return supervisor.noteReload(refusedBecause: reason)
       }
-    }
-    supervisor.apply(changed) { [self] in
       logger.notice("configuration applied", metadata: ["streams": "\(changed.streams.count)"])
       supervisor.noteReload(refusedBecause: nil)
       serviceNotifier.notify("READY=1\nSTATUS=\(changed.streams.count) streams")
@@ -151,6 +154,17 @@ final class Daemon: @unchecked Sendable {
       outcome.isDrained = isDrained
       pthread_kill(main, Self.wakeSignal)
     }
+  }
+
+  /// Ends the process although streams still drain. Tells how many records each of them drops.
+  private func endAtOnce(_ cause: String, _ supervisor: Supervisor, _ logger: Logger) -> Never {
+    logger.error("ended by \(cause) before everything was drained")
+    for stream in supervisor.statuses() where stream.recordsInFlight > 0 {
+      logger.error(
+        "dropped records that were read and not emitted; the next start reads them again from files, those of a socket, a FIFO or a pipe are lost",
+        metadata: ["stream": "\(stream.name)", "records": "\(stream.recordsInFlight)"])
+    }
+    _exit(75)
   }
 }
 

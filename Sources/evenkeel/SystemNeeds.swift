@@ -1,3 +1,4 @@
+internal import ControlPlane
 internal import Dataflow
 internal import Dispatch
 internal import Glibc
@@ -8,56 +9,78 @@ internal import Supervision
 /// The least resources that the streams of a configuration need. They are checked before anything starts, so that a
 /// limit that is too low gives an error, not a daemon that does not answer.
 struct SystemNeeds {
-  let threads: Int
+  /// All descriptors of the process.
   let descriptors: Int
-  /// Bytes of address space, in addition to what the process has.
+  /// Bytes of address space, in addition to what the process has without streams.
   let memory: Int
 
   /// Threads besides those of the stages: one for the supervisor, one for reloads, two for the control plane.
   private static let fixedThreads = 4
-  private static let fixedDescriptors = 48
-  /// For a source, a sink, their epoll instances, dead letters, a checkpoint that is being written, and one
-  /// connection in each direction.
-  private static let descriptorsOfStream = 10
+  /// For the watch of descriptors (2) and the lock of the state directory.
+  private static let fixedDescriptors = 3
+  /// For files that are open for a moment: checkpoints and directories that are being written, the configuration, a
+  /// message to the service manager, a connection to the control plane.
+  private static let passingDescriptors = 8
   private static let fixedMemory = 64 << 20
   private static let memoryOfStream = 1 << 20
-  /// The size of a thread's stack in glibc.
-  private static let stackBytes = 8 << 20
 
-  init(_ configuration: DaemonConfiguration) {
-    let streams = configuration.streams.count
-    threads = Self.fixedThreads + StageThreads.shared.count
-    descriptors = Self.fixedDescriptors + Self.descriptorsOfStream * streams
-    memory = Self.fixedMemory + Self.memoryOfStream * streams
+  /// - Parameter inheritedDescriptors: those that the process had before it opened any itself.
+  init(_ configuration: DaemonConfiguration, inheritedDescriptors: Int) {
+    let streams = configuration.streams
+    descriptors =
+      inheritedDescriptors + Self.fixedDescriptors + Self.passingDescriptors
+      + ControlServer.descriptorCount(addresses: configuration.control.listen.count)
+      + streams.map(\.descriptorCount).reduce(0, +)
+    memory = Self.fixedMemory + Self.memoryOfStream * streams.count
   }
 
+  /// Checks the needs of a start.
+  ///
   /// - Throws: `CommandFailure` with exit code 78 that names the limit and the need.
   func check() throws {
-    let descriptorsLeft = Self.descriptorsLeft
-    guard descriptorsLeft >= descriptors else {
-      throw CommandFailure(
-        "the streams need \(descriptors) descriptors at least, the limit leaves \(descriptorsLeft): "
-          + "raise LimitNOFILE= or ulimit -n", exitCode: 78)
-    }
+    try checkDescriptors()
     // Starts threads to find out, because there are many limits: ulimit -u and -v, pids.max of every group above.
+    let threads = Self.fixedThreads + StageThreads.shared.count
     let started = Self.startableThreads(atMost: threads)
     guard started >= threads else {
       throw CommandFailure(
         "the streams need \(threads) threads, the system gives \(started): raise TasksMax= (pids.max), "
           + "LimitNPROC= (ulimit -u) or LimitAS= (ulimit -v)", exitCode: 78)
     }
-    if let left = Self.memoryLeft, left < memory {
+    try checkMemory(memory)
+  }
+
+  /// Checks the needs of a reload. The threads exist already: their number depends on no configuration.
+  ///
+  /// - Parameter running: the needs of the streams that run.
+  /// - Throws: `CommandFailure` with exit code 78 that names the limit and the need.
+  func check(after running: SystemNeeds) throws {
+    try checkDescriptors()
+    try checkMemory(memory - running.memory)
+  }
+
+  private func checkDescriptors() throws {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    let most = Int(clamping: limit.rlim_cur)
+    guard most >= descriptors else {
       throw CommandFailure(
-        "the streams need \(memory >> 20) MiB at least, the limit leaves \(left >> 20) MiB: "
-          + "raise LimitAS= or ulimit -v", exitCode: 78)
+        "the streams need \(descriptors) descriptors at least, the limit is \(most): "
+          + "raise LimitNOFILE= or ulimit -n", exitCode: 78)
     }
   }
 
-  private static var descriptorsLeft: Int {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
-    let open = (try? POSIXFileSystem().list("/proc/self/fd").count) ?? 8
-    return Int(clamping: limit.rlim_cur) - open
+  private func checkMemory(_ needed: Int) throws {
+    guard needed > 0, let left = Self.memoryLeft, left < needed else { return }
+    throw CommandFailure(
+      "the streams need \(needed >> 20) MiB at least, the limit leaves \(max(0, left) >> 20) MiB: "
+        + "raise LimitAS= or ulimit -v", exitCode: 78)
+  }
+
+  /// The number of open descriptors of the process.
+  static var openDescriptors: Int {
+    // The list contains the directory's own descriptor. A process that cannot list has the standard streams at least.
+    (try? POSIXFileSystem().list("/proc/self/fd").count - 1) ?? 3
   }
 
   /// How many threads can exist at once, at most `limit`. All of them have ended on return.

@@ -35,6 +35,61 @@ import Testing
     #expect(!place.files.contains("state"))
   }
 
+  @Test func `a limit below what the process itself has is told without a negative number`() throws
+  {
+    guard !isSanitized else { return }
+    try configure(streams: 1)
+    let finished = try place.shell("ulimit -n 6; exec $EVENKEEL run --config e.yaml")
+    #expect(finished.exitCode == 78)
+    #expect(finished.errors.contains("the limit is 6: raise"), "\(finished.errors)")
+    #expect(!finished.errors.contains(" -1"), "\(finished.errors)")
+  }
+
+  /// A stream of each kind of source and sink, some with dead letters.
+  private var streamOfEachKind: String {
+    """
+    u: { source: { unix: { path: u.in } }, format: csv, sink: { unix: { path: u.out } }, on_bad_record: dead_letter }
+    f: { source: { fifo: { path: f.in, create: true } }, format: csv, sink: { fifo: { path: f.out, create: true } } }
+    d: { source: { directory: { path: . , pattern: "*.csv" } }, format: csv, sink: { file: { path: out/d } } }
+    w: { source: { follow: { path: w.csv } }, format: csv, sink: { file: { path: out/w, rotate: { size: 1MB } } } }
+    s: { source: stdin, format: csv, sink: { file: { path: out/s } }, on_bad_record: dead_letter }
+    """
+  }
+
+  @Test func `the descriptors that are counted are those that are used, and they suffice`() throws {
+    guard !isSanitized else { return }
+    try FileManager.default.createDirectory(
+      atPath: place.path("out"), withIntermediateDirectories: true)
+    try place.write("w.csv", Array("a\n1\n".utf8))
+    let streams =
+      streamOfEachKind + "\n"
+      + (0..<20).map {
+        "x\($0): { source: { unix: { path: x\($0).in } }, format: csv, sink: { unix: { path: x\($0).out } } }"
+      }.joined(separator: "\n")
+    try Daemon.write(streams, in: place)
+    let refused = try place.shell("ulimit -n 20; exec $EVENKEEL run --config e.yaml")
+    let need = try #require(
+      refused.errors.split(separator: " ").compactMap { Int($0) }.first, "\(refused.errors)")
+    let below = try place.shell("ulimit -n \(need - 1); exec $EVENKEEL run --config e.yaml")
+    #expect(below.exitCode == 78)
+    let daemon = try Daemon(in: place, streams, limit: "ulimit -n \(need)")
+    let names = ["u"] + (0..<20).map { "x\($0)" }
+    let peers = try names.flatMap { name in
+      let producer = try Peer(unix: place.path(name + ".in"))
+      producer.send("a\n1\n2\n")
+      return [producer, try Peer(unix: place.path(name + ".out"))]
+    }
+    for name in names {
+      #expect(try eventually { try daemon.count("records", of: name) > 0 })
+    }
+    #expect(!daemon.log.contains("Too many open files"), "\(daemon.log)")
+    // The rest is for what is open for a moment only.
+    let used = daemon.descriptorCount
+    #expect(used <= need && used >= need - 16, "used \(used), counted \(need)")
+    for peer in peers { peer.close() }
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `a limit that leaves enough is no matter`() throws {
     guard !isSanitized else { return }
     try configure(streams: 20)

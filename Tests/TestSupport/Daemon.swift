@@ -19,9 +19,10 @@ package final class Daemon: @unchecked Sendable {
   ///   - settings: other keys of the configuration.
   ///   - environment: variables that are added to those of the tests.
   ///   - socket: a socket that the service manager passes, named `activated`.
+  ///   - limit: a command of the shell before the start, such as `ulimit -n 100`.
   package init(
     in place: Workplace, _ streams: String, settings: String = "",
-    environment: [String: String] = [:], socket: CInt? = nil
+    environment: [String: String] = [:], socket: CInt? = nil, limit: String = ":"
   ) throws {
     self.place = place
     try Daemon.write(streams, settings: settings, in: place)
@@ -33,7 +34,7 @@ package final class Daemon: @unchecked Sendable {
       variables["LISTEN_FDNAMES"] = "activated"
     }
     let assignments = variables.map { "\($0.key)=\($0.value)" }.sorted()
-    let script = "export LISTEN_PID=$$; exec env \"$@\""
+    let script = "\(limit); export LISTEN_PID=$$; exec env \"$@\""
     running = try place.start(
       ["/bin/sh", "-c", script, "sh"] + assignments + [binary, "run", "--config", "e.yaml"],
       input: nil, socket: socket)

@@ -9,6 +9,8 @@ extension SourceKind {
   package static let directory = SourceKind(
     name: "directory", isLive: true, splits: .files, settings: DirectorySettings.group,
     isShareable: true,
+    // The watch, and the file that is read.
+    descriptorCount: 2,
     place: { .path(DirectorySettings.path, in: $0) },
     open: { values in
       let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])

@@ -8,6 +8,8 @@ extension SourceKind {
   /// A file that grows. It is read across rotations.
   package static let follow = SourceKind(
     name: "follow", isLive: true, splits: .files, settings: FollowSettings.group, isShareable: true,
+    // The watch, and the file that is read.
+    descriptorCount: 2,
     place: { .path(FollowSettings.path, in: $0) },
     open: { values in
       let (path, start) = (values[FollowSettings.path], values[FollowSettings.start])

@@ -4,7 +4,7 @@ internal import Storage
 extension SourceKind {
   /// The standard input of the process, written `-`.
   package static let standardInput = SourceKind(
-    name: "stdin", isLive: true, settings: SettingGroup("stdin"), trial: .none,
+    name: "stdin", isLive: true, settings: SettingGroup("stdin"), trial: .none, descriptorCount: 0,
     locate: { location, _ in location == "-" ? factory : nil },
     place: { _ in .process },
     open: { _ in factory })

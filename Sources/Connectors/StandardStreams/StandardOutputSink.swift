@@ -7,7 +7,7 @@ internal import Storage
 extension SinkKind {
   /// The standard output of the process, written `-`.
   package static let standardOutput = SinkKind(
-    name: "stdout", settings: SettingGroup("stdout"), trial: .none,
+    name: "stdout", settings: SettingGroup("stdout"), trial: .none, descriptorCount: 0,
     locate: { location, _ in location == "-" ? factory : nil },
     isCompressed: { _ in isStandardOutputCompressed() },
     place: { _ in .process },

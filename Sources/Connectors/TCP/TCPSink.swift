@@ -6,6 +6,8 @@ extension SinkKind {
   /// A TCP socket: listens for subscribers, or connects to a server.
   package static let tcp = SinkKind(
     name: "tcp", settings: TCPSinkSettings.group,
+    // Listener, epoll, connection.
+    descriptorCount: 3,
     place: { values in
       .socket(
         TCPSinkSettings.address, .address, or: TCPSinkSettings.systemd, in: values,

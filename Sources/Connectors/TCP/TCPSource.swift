@@ -7,6 +7,8 @@ extension SourceKind {
   /// A TCP port that producers connect to.
   package static let tcp = SourceKind(
     name: "tcp", isLive: true, splits: .connections, settings: TCPSourceSettings.group,
+    // Listener, epoll, connection.
+    descriptorCount: 3,
     place: { .socket(TCPSourceSettings.address, .address, or: TCPSourceSettings.systemd, in: $0) },
     open: { values in
       let limits = ConnectionLimits(values)

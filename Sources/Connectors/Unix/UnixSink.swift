@@ -6,6 +6,8 @@ extension SinkKind {
   /// A Unix socket: listens for subscribers, or connects to a server.
   package static let unix = SinkKind(
     name: "unix", settings: UnixSinkSettings.group,
+    // Listener, epoll, connection.
+    descriptorCount: 3,
     place: { values in
       .socket(
         UnixSinkSettings.path, .path, or: UnixSinkSettings.systemd, in: values,

@@ -7,6 +7,8 @@ extension SourceKind {
   /// A Unix socket that producers connect to.
   package static let unix = SourceKind(
     name: "unix", isLive: true, splits: .connections, settings: UnixSourceSettings.group,
+    // Listener, epoll, connection.
+    descriptorCount: 3,
     place: { .socket(UnixSourceSettings.path, .path, or: UnixSourceSettings.systemd, in: $0) },
     open: { values in
       let limits = ConnectionLimits(values)

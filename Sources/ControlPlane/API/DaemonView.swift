@@ -15,6 +15,8 @@ package struct DaemonView: Codable, Sendable, Equatable {
   package var reloads: Int
   package var reloadsRefused: Int
   @OrNull package var lastReload: Reload?
+  /// Whether the daemon stops.
+  package var draining: Bool
   package var warnings: [String]
 }
 
@@ -24,6 +26,6 @@ extension DaemonView {
       version: version, reloads: status.reloads, reloadsRefused: status.reloadsRefused,
       lastReload: status.lastReload.map {
         Reload(applied: $0.isApplied, time: $0.wallSeconds, error: $0.error)
-      }, warnings: status.warnings)
+      }, draining: status.isDraining, warnings: status.warnings)
   }
 }

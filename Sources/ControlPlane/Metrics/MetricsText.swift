@@ -42,7 +42,10 @@ func metricsText(
   }
   if streams.contains(where: { !$0.events.isEmpty }) {
     let name = "evenkeel_stream_events_total"
-    text.family(name, .counter, "Events that operators raised.")
+    text.family(
+      name, .counter,
+      "Events in the data, such as the beginning of a warning about a feature. Freeze, thaw and other changes by users are no events."
+    )
     for stream in streams {
       for (event, count) in stream.events.sorted(by: { $0.key < $1.key }) {
         text.sample(name, ["stream": stream.name, "event": event], Double(count))
@@ -148,10 +151,12 @@ private let streamMetrics: [StreamMetric] = [
     help: "The state version at which γ or β last changed."
   ) { Double($0.parametersVersion) },
   .init(
-    name: "evenkeel_stream_records_total", type: .counter, help: "Records emitted."
+    name: "evenkeel_stream_records_total", type: .counter,
+    help: "Records emitted. A record that is emitted again after a failure counts again."
   ) { Double($0.records) },
   .init(
-    name: "evenkeel_stream_batches_total", type: .counter, help: "Batches emitted."
+    name: "evenkeel_stream_batches_total", type: .counter,
+    help: "Batches emitted. A batch that is emitted again after a failure counts again."
   ) { Double($0.batches) },
   .init(
     name: "evenkeel_stream_bad_records_total", type: .counter,
@@ -218,7 +223,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.connectors.subscriberLag.map(Double.init) },
   .init(
     name: "evenkeel_stream_rate_limited_reads_total", type: .counter,
-    help: "Reads that waited because of limits.rate."
+    help: "Waits because of limits.rate."
   ) { Double($0.rateLimitedReads) },
   .init(
     name: "evenkeel_stream_stalled_seconds", type: .gauge,

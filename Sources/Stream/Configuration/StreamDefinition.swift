@@ -19,6 +19,14 @@ package struct StreamDefinition: Sendable {
   /// contains values of variables, so it must not be shown.
   package var fingerprint: [String]
 
+  /// The descriptors that the stream holds at least, with one connection in each direction.
+  package var descriptorCount: Int {
+    // The process has a socket of the service manager open before the stream.
+    let inherited = (source.location.isInherited ? 1 : 0) + (sink.location.isInherited ? 1 : 0)
+    let letters = stream.badRecords == .deadLetter ? 1 : 0
+    return source.kind.descriptorCount + sink.kind.descriptorCount + letters - inherited
+  }
+
   /// The stream's directory for checkpoints and dead letters.
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
 }

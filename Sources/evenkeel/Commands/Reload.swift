@@ -13,7 +13,7 @@ struct Reload: ParsableCommand {
     abstract: "Makes a running daemon apply its changed configuration, and waits for the result.",
     discussion: """
       The exit code is 0 if the daemon has applied the file. It is 78 if the daemon has refused the file; then all \
-      streams continue with the old one. The command asks the daemon over the control plane that the file names. \
+      streams continue with the old one. It is 69 if the daemon stopped before it had applied the file. The command asks the daemon over the control plane that the file names. \
       With control.listen: off, the command checks the file and sends the signal, and the daemon's log has the result.
       """)
 
@@ -61,6 +61,16 @@ struct Reload: ParsableCommand {
     try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
   }
 
+  /// Whether the daemon's process is gone, or waits for its parent to take note of its end.
+  private var hasEnded: Bool {
+    guard kill(pid, 0) == 0 || errno == EPERM else { return true }
+    guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+      let end = text.lastIndex(of: ")")
+    else { return false }
+    // proc_pid_stat(5): the state follows the name.
+    return text[end...].dropFirst(2).first == "Z"
+  }
+
   private func signalDaemon() throws {
     // Another process may have the number of a daemon that has ended.
     if let found = Self.name(of: "\(pid)"), let own = Self.name(of: "self"), found != own {
@@ -81,10 +91,17 @@ struct Reload: ParsableCommand {
     let end = clock.now() + seconds
     while clock.now() < end {
       // A busy daemon may fail to answer once.
+      // Asked first: a daemon that has ended may have applied the file before.
+      let hasEnded = hasEnded
       if let daemon = try? client.daemon(), daemon.reloads > count, let last = daemon.lastReload {
         guard let error = last.error else { return }
+        guard !daemon.draining else { throw CommandFailure(error, exitCode: 69) }
         throw CommandFailure(
           "refused, all streams continue with the old configuration: \(error)", exitCode: 78)
+      }
+      if hasEnded {
+        throw CommandFailure(
+          "the daemon stopped before the configuration was applied", exitCode: 69)
       }
       usleep(UInt32(Self.secondsBetweenLooks * 1e6))
     }
