@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import documented
 from machine import Machine, bare_root, copy_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -141,6 +142,41 @@ class Check:
         lines = self.journal(since)
         self.expect(f"no line in {seconds:g} idle seconds", not lines, lines[:5])
 
+    def does_as_documented(self):
+        """Runs the commands of docs/OPERATIONS.md, and its drop-in."""
+        named, known = documented.commands(), set(documented.PRINTED)
+        self.expect("a check of each command of the page", named == known, named ^ known)
+        documented.prepare(self.machine.root)
+        for command, printed in documented.PRINTED.items():
+            result = self.machine.run(*documented.as_typed(command))
+            text = result.stdout + result.stderr
+            is_so = result.returncode == 0 and re.search(printed, text) is not None
+            self.expect(command, is_so, f"{result.returncode}: {text}")
+
+    def uses_the_drop_in(self):
+        """A sink in a directory of a group, a credential and a variable, as the page's drop-in allows them."""
+        output = self.machine.root / "srv/features/weather.csv"
+        override = self.machine.root / "etc/systemd/system/evenkeel.service.d/override.conf"
+        self.expect("the drop-in in the unit", override.exists())
+        setup = (
+            "groupadd --force data && mkdir -p /srv/features && chgrp data /srv/features && "
+            "chmod 2770 /srv/features && echo secret > /etc/evenkeel/token && chmod 600 /etc/evenkeel/token"
+        )
+        self.machine.output("sh", "-c", setup)
+        self.write(
+            configuration()
+            .replace('"${STATE_DIRECTORY}/weather.csv"', "/srv/features/weather.csv")
+            .replace("9600 }", "9600, token_file: '${CREDENTIALS_DIRECTORY}/token' }")
+            .replace("format: csv", 'format: csv\n    batch: { size: "${BATCH}" }')
+        )
+        restart = "systemctl daemon-reload && systemctl restart evenkeel"
+        self.expect("a start with the drop-in", self.machine.run("sh", "-c", restart).returncode == 0)
+        self.expect("it to be ready", self.health() == 200, self.health())
+        self.expect("the file in the group's directory", output.exists())
+        override.unlink()
+        self.write(configuration())
+        self.expect("a start without it", self.machine.run("sh", "-c", restart).returncode == 0)
+
     def is_hardly_exposed(self):
         text = self.machine.run("systemd-analyze", "security", "--no-pager", UNIT).stdout
         level = re.search(r"Overall exposure level for \S+: ([\d.]+)", text)
@@ -176,6 +212,8 @@ def main():
         check.starts()
         check.is_quiet(arguments.quiet_seconds)
         check.reloads()
+        check.does_as_documented()
+        check.uses_the_drop_in()
         check.comes_back_from("KILL")
         check.comes_back_from("STOP")
         check.expect("a stop in order", check.systemctl("stop", UNIT) == 0)
