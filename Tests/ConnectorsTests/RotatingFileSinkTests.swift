@@ -105,29 +105,6 @@ struct Stay: Sendable {
     #expect(try texts() == ["head\na\n", "head\nbbbbbbbbbbbbb\n", "head\nc\n"])
   }
 
-  @Test func `a file that has its size is complete without another write`() throws {
-    var sink = try open(byteLimit: 8)
-    try sink.write(bytes("a\n"))
-    _ = try sink.push()
-    #expect(try texts() == ["head\na\n"])
-    try sink.write(bytes("b\n"))
-    _ = try sink.push()
-    #expect(try texts() == ["head\na\n", "head\nb\n"])
-    for text in ["c\n", "dddd\n"] {
-      try sink.write(bytes(text))
-      _ = try sink.push()
-    }
-    #expect(try texts() == ["head\na\n", "head\nb\n", "head\nc\n", "head\ndddd\n", ""])
-    // The next run goes on in the empty file.
-    let position = try #require(sink.outputPosition)
-    try sink.finish()
-    var next = try open(byteLimit: 8, at: position)
-    try next.write(bytes("e\n"))
-    try next.finish()
-    #expect(try texts().last == "head\ne\n")
-    #expect(try directory.names.count == 5)
-  }
-
   @Test func `the age of a file counts from its first write`() throws {
     var sink = try open(age: 60)
     clock.advance(by: 1000)

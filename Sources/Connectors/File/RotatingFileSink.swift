@@ -185,8 +185,7 @@ package struct RotatingFileSink: ByteSink {
   }
 
   package mutating func push() throws(FileError) -> Awaiting? {
-    // A complete file does not wait for the next record.
-    if isOfAge || isFull { try rotate() }
+    if isOfAge { try rotate() }
     return nil
   }
 
@@ -211,8 +210,6 @@ package struct RotatingFileSink: ByteSink {
   }
 
   private var isOfAge: Bool { secondsLeft.map { $0 <= 0 } ?? false }
-
-  private var isFull: Bool { rotation.byteLimit.map { position.byteCount >= $0 } ?? false }
 
   /// Gives the file its final name, durably, and begins the next file.
   private mutating func rotate() throws(FileError) {

@@ -164,11 +164,7 @@ struct FileSiblings: Sendable {
       }
       if written > time || !before.isCompressed(in: start) { later.append(found) }
     }
-    later.sort { a, b in
-      let (x, y) = (a.status.modifiedNanoseconds, b.status.modifiedNanoseconds)
-      return x == y ? isOlder(a.name, b.name) : x < y
-    }
-    return (later, unreadable)
+    return (later.sorted(by: isOlder), unreadable)
   }
 
   /// The copies of a file that was cut, which contain at least the bytes that were read; the oldest first.
@@ -179,7 +175,7 @@ struct FileSiblings: Sendable {
     for found in try all() where found.status.modifiedNanoseconds >= time {
       if try cut.isCopied(in: found) { copies.append(found) }
     }
-    return copies.sorted { $0.status.modifiedNanoseconds < $1.status.modifiedNanoseconds }
+    return copies.sorted(by: isOlder)
   }
 
   /// Does what looks at several names, and does it again if one of them led elsewhere meanwhile.
@@ -268,6 +264,12 @@ struct FileSiblings: Sendable {
       return nil
     }
     return String(name.dropLast(last.count + 1))
+  }
+
+  /// Whether the first of two files was written before the other one, as far as times and names tell.
+  private func isOlder(_ a: Found, _ b: Found) -> Bool {
+    let (x, y) = (a.status.modifiedNanoseconds, b.status.modifiedNanoseconds)
+    return x == y ? isOlder(a.name, b.name) : x < y
   }
 
   /// For two files with the same time: whether the name of the first is older. A number counts rotations, so the
