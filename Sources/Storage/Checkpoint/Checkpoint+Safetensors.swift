@@ -31,7 +31,11 @@ extension Checkpoint {
       MetadataKey.state: try JSON.encode(state.groups.map(StateDescription.init)),
       MetadataKey.settings: try JSON.encode(settings),
     ]
-    if let input { file.metadata[MetadataKey.input] = try JSON.encode(input) }
+    if let input {
+      let (rest, tensors) = input.separated()
+      file.metadata[MetadataKey.input] = try JSON.encode(rest)
+      file.tensors.merge(tensors) { _, new in new }
+    }
     if !outputs.isEmpty {
       let named = Dictionary(uniqueKeysWithValues: outputs.map { ($0.key.name, $0.value) })
       file.metadata[MetadataKey.outputs] = try JSON.encode(named)
@@ -55,6 +59,7 @@ extension Checkpoint {
       try StateTable(file, described, try reading.groups(for: described), features: schema),
       settings: try file.required(MetadataKey.settings, "a map of strings to strings"))
     input = try file.decoded(MetadataKey.input, "the cursors of splits")
+    try input?.join(file.tensors)
     let named: [String: OutputPosition]? = try file.decoded(
       MetadataKey.outputs, "a map of names to integers byte_count and sequence")
     for (name, position) in named ?? [:] { outputs[SinkID(name)] = position }
