@@ -40,6 +40,9 @@ FEATURES := temp,dewp,humid,wind_*,precip,pressure,visib
 
 # Mutated inputs over all decoders.
 FUZZ_INPUTS ?= 140000
+# The only decoder to feed, and the sanitizer, address or thread, that watches; empty for all and none.
+FUZZ_ONLY ?=
+SANITIZE ?=
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
@@ -247,6 +250,8 @@ parity: build .venv-parity/ready ## Compare with PyTorch's BatchNorm1d, checkpoi
 
 arrow-interop: build .venv-arrow/ready ## Run Arrow files of four writers through the binary, and read the output with each.
 	.venv-arrow/bin/python Tests/Interop/arrow.py --evenkeel $(EVENKEEL)
+	PATH="$(CURDIR)/.venv-arrow/bin:$$PATH" python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) \
+	  --target arrow-interop docs/ARROW.md docs/COOKBOOK.md
 
 equality: build ## Compare the output bytes with those of another version; OLD=its binary.
 	python3 Tests/Parity/equality.py --old '$(OLD)' --new $(EVENKEEL) $(ARGS)
@@ -271,9 +276,11 @@ page: build ## Test the live page in Chromium and the metrics with promtool; tak
 crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats the numbers of a run.
 	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests
 
-fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; EVENKEEL_SEED=N repeats a run.
-	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FULL=1 swift test --disable-xctest \
-	  --filter 'FuzzTests|ShortestTextTests'
+fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; FUZZ_ONLY=arrow for one, SANITIZE=address under it.
+	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FUZZ_ONLY=$(FUZZ_ONLY) EVENKEEL_FULL=1 \
+	  EVENKEEL_SANITIZED=$(if $(SANITIZE),1) ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest \
+	  $(if $(SANITIZE),--sanitize=$(SANITIZE) --scratch-path .build-$(if $(filter thread,$(SANITIZE)),tsan,asan)) \
+	  --filter '$(if $(FUZZ_ONLY),FuzzTests,FuzzTests|ShortestTextTests)'
 
 sanitize: export EVENKEEL_SANITIZED = 1
 # Swift hides the address of a weak reference's side table, which looks like a leak of 32 bytes.

@@ -18,96 +18,21 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.ipc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/Oracles/arrow"))
 import arrow_files  # noqa: E402
 
+import arrow_conversions  # noqa: E402
+from arrow_reading import (  # noqa: E402
+    EPSILON, batch_ends, batch_lengths, flattened, normalized, numbers, read, run,
+)
+
 ROWS = 200
 BATCHES = 4
 LONG = 50_000
-EPSILON = 1e-5
 TOLERANCE = 1e-6
-
-
-def read(path):
-    """The table of a stream or of a file."""
-    data = pathlib.Path(path).read_bytes()
-    if data.startswith(b"ARROW1"):
-        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
-    return pa.ipc.open_stream(pa.BufferReader(data)).read_all()
-
-
-def batch_lengths(path):
-    data = pathlib.Path(path).read_bytes()
-    if data.startswith(b"ARROW1"):
-        file = pa.ipc.open_file(pa.BufferReader(data))
-        return [file.get_batch(index).num_rows for index in range(file.num_record_batches)]
-    return [batch.num_rows for batch in pa.ipc.open_stream(pa.BufferReader(data))]
-
-
-def batch_ends(lengths, size):
-    """The ends of the mini-batches: after `size` rows, and at the end of a record batch in which one was cut."""
-    ends, open_rows, row = [], 0, 0
-    for length in lengths:
-        was_cut = False
-        for _ in range(length):
-            row += 1
-            open_rows += 1
-            if open_rows == size:
-                ends.append(row)
-                open_rows, was_cut = 0, True
-        if was_cut and open_rows:
-            ends.append(row)
-            open_rows = 0
-    if open_rows:
-        ends.append(row)
-    return ends
-
-
-def flattened(table):
-    """Columns by the names of their features: lists as `e[0]`, children of structs as `s.a`."""
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.concat_arrays(column.chunks)
-        if pa.types.is_fixed_size_list(column.type):
-            width = column.type.list_size
-            for element in range(width):
-                columns[f"{name}[{element}]"] = column.flatten()[element::width]
-        elif pa.types.is_struct(column.type):
-            for index, child in enumerate(column.flatten()):
-                columns[f"{name}.{column.type.field(index).name}"] = child
-        else:
-            columns[name] = column
-    return columns
-
-
-def numbers(column):
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-
-
-def normalized(values, ends):
-    result, start = np.empty_like(values), 0
-    for end in ends:
-        part = values[start:end]
-        found = part[~np.isnan(part)]
-        with np.errstate(invalid="ignore"):
-            mean, variance = (found.mean(), found.var()) if found.size else (np.nan, np.nan)
-            result[start:end] = (part - mean) / np.sqrt(variance + EPSILON)
-        start = end
-    return result
-
-
-def run(evenkeel, source, output, *options):
-    command = [
-        evenkeel, "normalize", str(source), "-o", str(output), "--mode", "batch",
-        "--epsilon", str(EPSILON), "--clip", "off", *options,
-    ]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def compare(source, output, size, integers=()):
@@ -216,29 +141,6 @@ def check_pipe(evenkeel, directory):
     process.stdin.close()
     rows = sum(batch.num_rows for batch in pa.ipc.open_stream(process.stdout))
     assert process.wait() == 0 and rows == ROWS * BATCHES
-
-
-def check_csv(evenkeel, directory):
-    """All columns of CSV, as pyarrow reads them."""
-    source = directory / "in/all.csv"
-    rows = [f'k{i},{i * 37 % 101},{"" if i % 7 == 3 else i / 8},"note ""{i}"", é"' for i in range(999)]
-    source.write_text("id,x,y,note\n" + "\n".join(rows) + "\n")
-    options = pyarrow.csv.ConvertOptions(
-        column_types={"id": pa.utf8(), "note": pa.utf8(), "x": pa.float64(), "y": pa.float64()})
-    expected = pyarrow.csv.read_csv(source, convert_options=options)
-    for name in ("all.arrow", "all.arrows"):
-        output = directory / "out" / name
-        run(evenkeel, source, output, "--batch-size", "999", "--features", "x,y",
-            "--output-format", "arrow")
-        table = read(output)
-        table.validate(full=True)
-        assert table.column_names == ["id", "x", "y", "note"]
-        for column in ("id", "note"):
-            assert table[column].to_pylist() == expected[column].to_pylist(), column
-        for column in ("x", "y"):
-            values = numbers(expected[column].combine_chunks())
-            np.testing.assert_allclose(
-                numbers(table[column].combine_chunks()), normalized(values, [999]), atol=1e-6)
 
 
 LIVE = """
@@ -381,7 +283,7 @@ def main():
         (directory / "out").mkdir()
         failures, count = check_files(arguments.evenkeel, directory)
         check_integers(arguments.evenkeel, directory)
-        check_csv(arguments.evenkeel, directory)
+        arrow_conversions.check_all(arguments.evenkeel, directory)
         check_daemon(arguments.evenkeel, directory)
         check_pipe(arguments.evenkeel, directory)
     for failure in failures:
