@@ -14,6 +14,8 @@ package struct DecoderOptions: Sendable {
   package var keepsText = true
   /// Whether the output has this format.
   package var keepsFormat = true
+  /// Whether the output has another format, and all columns.
+  package var keepsFields = false
   package var onMissing = MissingPolicy.keep
   package var onInvalid = InvalidPolicy.reject
   /// The values of the format's own settings.

@@ -28,8 +28,12 @@ package struct EncoderOptions: Sendable {
   /// then the encoder makes its own.
   package var prologue: [UInt8]?
   package var precision = Precision.float32
+  /// Whether missing values can have become numbers.
+  package var fillsMissing = true
   /// Divides the text of the records into fields, if the blocks have the text of another format; nil otherwise.
   package var fields: (any TextFields)?
+  /// Spells the other columns of records, if the blocks have those of a format with typed columns; nil otherwise.
+  package var scalars: (any ScalarFields)?
   /// The values of the format's own settings.
   package var settings = SettingValues()
 

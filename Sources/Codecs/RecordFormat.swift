@@ -33,6 +33,18 @@ package struct RecordFormat: Sendable {
   package let fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)?
   /// Whether its encoder writes all columns of formats that have `fields`. Otherwise only the features.
   package let writesFields: Bool
+  /// Reads the columns of its records that have an obvious text; nil if its records have no typed columns.
+  package let scalars: (@Sendable (StreamOpening, SettingValues) -> (any ScalarFields)?)?
+  /// Whether its encoder writes the columns of formats that have `scalars`. Otherwise only the features.
+  package let writesScalars: Bool
+  /// Whether its records come in record batches, which can be mini-batches.
+  package let hasRecordBatches: Bool
+  /// Whether its stream begins with a schema, and can have no other. The name of an output file tells such a format.
+  package let hasSchema: Bool
+  /// The settings of an output that not every format has, and this one has.
+  package let outputOptions: [any SettingDescription]
+  /// Finds those among them that do not fit an output of this format from input of another.
+  package let checkOutput: @Sendable (SettingValues, _ input: RecordFormat) -> [SettingViolation]
   package let makeDecoder: @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder
   package let makeEncoder: @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
 
@@ -48,6 +60,12 @@ package struct RecordFormat: Sendable {
     recordEnds: @escaping @Sendable (SettingValues?, Int, Precision) -> RecordEnds,
     fields: (@Sendable (StreamOpening, SettingValues) -> any TextFields)? = nil,
     writesFields: Bool = false,
+    scalars: (@Sendable (StreamOpening, SettingValues) -> (any ScalarFields)?)? = nil,
+    writesScalars: Bool = false, hasRecordBatches: Bool = false, hasSchema: Bool = false,
+    outputOptions: [any SettingDescription] = [],
+    checkOutput: @escaping @Sendable (SettingValues, RecordFormat) -> [SettingViolation] = { _, _ in
+      []
+    },
     makeDecoder: @escaping @Sendable (DecoderOptions) throws(FormatError) -> any RecordDecoder,
     makeEncoder: @escaping @Sendable (EncoderOptions) throws(FormatError) -> any RecordEncoder
   ) {
@@ -64,6 +82,12 @@ package struct RecordFormat: Sendable {
     self.recordEnds = recordEnds
     self.fields = fields
     self.writesFields = writesFields
+    self.scalars = scalars
+    self.writesScalars = writesScalars
+    self.hasRecordBatches = hasRecordBatches
+    self.hasSchema = hasSchema
+    self.outputOptions = outputOptions
+    self.checkOutput = checkOutput
     self.makeDecoder = makeDecoder
     self.makeEncoder = makeEncoder
   }

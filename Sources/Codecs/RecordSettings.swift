@@ -35,6 +35,22 @@ package enum RecordSettings {
     help: "The width of the output's numbers: the shortest text that reads back as the same number "
       + "of that width, or raw floats. With `inverse` the default is `float64`.")
 
+  package static let stamp = Setting(
+    "output.stamp", .text(called: "a name"), option: .value("stamp", "name"),
+    help:
+      "Tell in the output which versions of the state normalised the records: Arrow has them in the custom "
+      + "metadata of each record batch, under this name.")
+
+  package static let dictionaries = Setting(
+    "output.dictionaries", .bool, default: false,
+    option: .flag(
+      "dictionaries",
+      help: "Write text columns from CSV and NDJSON as dictionaries, in an Arrow stream."),
+    effects: .outputForm,
+    help:
+      "Whether text columns from CSV and NDJSON are dictionary-encoded in an Arrow stream. Each record batch has "
+      + "its own dictionaries.")
+
   package static let recordBytes = Setting(
     "limits.record_bytes", .size(in: DecoderLimits.recordByteRange),
     default: DecoderLimits().recordBytes, option: .value("max-record-bytes", "bytes"),

@@ -68,6 +68,13 @@ package struct OperatorChain: Sendable {
   package var schema: FeatureSchema { state.features }
   package var stateVersion: Int { state[versions.state][0] }
   package var parametersVersion: Int { state[versions.parameters][0] }
+  package var stateVersions: StateVersions {
+    StateVersions(state: stateVersion, parameters: parametersVersion)
+  }
+  /// Whether records are normalised by a state that their own batch has a part in.
+  package var usesOwnBatch: Bool {
+    normalization.map { $0.mode != .running || $0.updateFirst } ?? false
+  }
   /// The source of metrics.
   package var view: OperatorView {
     OperatorView(state: state, last: hasLast ? (last.summary, last.plan) : nil)

@@ -32,6 +32,9 @@ package struct RecordBlock: Sendable {
   package var position: StreamPosition
   /// The features that are not normalised (`warm_up.emit`); nil if all are.
   package var unnormalized: UnnormalizedFeatures?
+  /// The versions that normalised the records; empty if the output does not tell them. They stay with the block, and
+  /// do not follow records that move to another one.
+  package internal(set) var versionMarks: [VersionMark] = []
   /// The part that a unit of output writes; nil for all.
   private var selected: Range<BlockOffset>?
 
@@ -176,6 +179,8 @@ package struct RecordBlock: Sendable {
         end: end, records: cut.records - (cut.end.records - end.records), position: cut.position)
     }
     rest.seams = seams.map { $0.without(removed) }
+    // Only records that are not normalised yet are removed, which are after the marks.
+    rest.versionMarks = versionMarks
     self = rest
   }
 
@@ -191,6 +196,18 @@ package struct RecordBlock: Sendable {
     if let cut = cuts.last { position = cut.position }
   }
 
+  /// Makes room for more records, which costs a copy of those that are here.
+  package mutating func grow(to capacity: Int) {
+    var larger = RecordBlock(
+      columns: FeatureColumns(
+        featureCount: columns.featureCount, capacity: capacity, precision: columns.precision),
+      payload: type(of: payload).init())
+    larger.append(self, all)
+    larger.position = position
+    (larger.cuts, larger.seams) = (cuts, seams)
+    self = larger
+  }
+
   /// Removes all records. Keeps the memory for the next ones.
   package mutating func removeRecords() {
     columns.count = 0
@@ -200,6 +217,7 @@ package struct RecordBlock: Sendable {
     cuts.removeAll(keepingCapacity: true)
     seams.removeAll(keepingCapacity: true)
     unnormalized = nil
+    versionMarks.removeAll(keepingCapacity: true)
     selected = nil
   }
 }

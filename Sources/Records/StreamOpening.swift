@@ -7,6 +7,9 @@ package struct StreamOpening: Sendable, Equatable, Codable {
   package var columns: [String]
   /// The bytes before the first record, which pass unchanged: a byte order mark, a header line.
   package var prologue: [UInt8]
+  /// The columns of an output of another format that has all columns, if the first records told them; nil if
+  /// `columns` does, or if the output has only features.
+  package var outputColumns: [String]?
   /// How the features were chosen; nil if the user, or a checkpoint, named them.
   package var choice: FeatureChoice?
   /// A doubt about the start of the stream, for the user. No checkpoint keeps it.
@@ -24,10 +27,12 @@ package struct StreamOpening: Sendable, Equatable, Codable {
   package static func == (left: StreamOpening, right: StreamOpening) -> Bool {
     left.schema == right.schema && areSame(left.columns, right.columns)
       && left.prologue == right.prologue
+      && areSame(left.outputColumns ?? [], right.outputColumns ?? [])
   }
 
-  private enum CodingKeys: CodingKey {
+  private enum CodingKeys: String, CodingKey {
     case features, columns, prologue, choice
+    case outputColumns = "output_columns"
   }
 
   package init(from decoder: any Decoder) throws {
@@ -41,6 +46,7 @@ package struct StreamOpening: Sendable, Equatable, Codable {
     }
     columns = try container.decode([String].self, forKey: .columns)
     prologue = try container.decode(OpaqueBytes.self, forKey: .prologue).bytes
+    outputColumns = try container.decodeIfPresent([String].self, forKey: .outputColumns)
     choice = try container.decodeIfPresent(FeatureChoice.self, forKey: .choice)
   }
 
@@ -49,6 +55,7 @@ package struct StreamOpening: Sendable, Equatable, Codable {
     try container.encode(schema.names, forKey: .features)
     try container.encode(columns, forKey: .columns)
     try container.encode(OpaqueBytes(prologue), forKey: .prologue)
+    try container.encodeIfPresent(outputColumns, forKey: .outputColumns)
     try container.encodeIfPresent(choice, forKey: .choice)
   }
 }

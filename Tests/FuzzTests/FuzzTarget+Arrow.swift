@@ -25,7 +25,49 @@ extension FuzzTarget {
         return [UInt8](try Data(contentsOf: golden))
       }
     },
-    read: { input in readAndWrite(input) })
+    read: { input in
+      convert(input, .arrow, to: [.csv, .ndjson], features: [])
+      return readAndWrite(input)
+    })
+
+  /// Reads an input with all of its columns, as far as it can be read, and writes it in other formats.
+  static func convert(
+    _ input: [UInt8], _ format: RecordFormat, to outputs: [RecordFormat], features: [String]
+  ) {
+    var options = DecoderOptions()
+    options.limits.unitBytes = 64 << 20
+    options.features = features.map { FeaturePattern($0) }
+    options.keepsFormat = false
+    options.keepsFields = true
+    options.onInvalid = .missing
+    guard var decoder = try? format.makeDecoder(options) else { return }
+    input.withUnsafeBufferPointer { input in
+      guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else { return }
+      var encoding = EncoderOptions(schema: opening.schema, prologue: nil)
+      encoding.fields = format.fields.map { $0(opening, SettingValues()) }
+      encoding.scalars = format.scalars.flatMap { $0(opening, SettingValues()) }
+      let encoders = outputs.compactMap { try? $0.makeEncoder(encoding) }
+      let output = ByteBuffer()
+      var rest = UnsafeBufferPointer(rebasing: input[decoder.byteCount(of: opening)...])
+      while true {
+        var block = RecordBlock(
+          columns: FeatureColumns(
+            featureCount: opening.schema.count, capacity: 16, precision: .float64))
+        var progress = DecodeProgress()
+        let outcome = decoder.decode(
+          InputWindow(bytes: rest, isLast: true), into: &block, limit: 16, progress: &progress)
+        rest = UnsafeBufferPointer(rebasing: rest[progress.consumed...])
+        for encoder in encoders {
+          output.removeAll()
+          encoder.encode(block, into: output)
+        }
+        switch outcome {
+        case .limitReached, .unitEnded, .rejected: continue
+        case .failed, .needsInput: return
+        }
+      }
+    }
+  }
 
   /// Reads a stream or file, raises each value, and writes it as a stream and as a file.
   ///

@@ -1,3 +1,4 @@
+import Foundation
 import Records
 import TestSupport
 import Testing
@@ -27,7 +28,11 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     self.read = read
   }
 
-  static let all = [zstd, csv, ndjson, raw, arrow, safetensors, yaml, http]
+  /// The decoders; `EVENKEEL_FUZZ_ONLY` names a single one.
+  static let all = [zstd, csv, ndjson, raw, arrow, safetensors, yaml, http].filter {
+    let only = ProcessInfo.processInfo.environment["EVENKEEL_FUZZ_ONLY"] ?? ""
+    return only.isEmpty || $0.description == only
+  }
 
   // MARK: Compression
 
@@ -81,7 +86,10 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
         "\"a\nb\",b,k\n1,2,\"x\ny\"\n3,4,z",
       ].map { Array($0.utf8) }
     },
-    read: { input in readRecords(.csv, input) { $0.features = [FeaturePattern("*b*")] } })
+    read: { input in
+      convert(input, .csv, to: [.arrow], features: ["*b*"])
+      return readRecords(.csv, input) { $0.features = [FeaturePattern("*b*")] }
+    })
 
   private static let ndjson = FuzzTarget(
     "ndjson",
@@ -99,7 +107,8 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
       ].map { Array(($0 + "\n" + $0 + "\n").utf8) }
     },
     read: { input in
-      readRecords(.ndjson, input) {
+      convert(input, .ndjson, to: [.arrow], features: ["a", "o.b", "v[0]"])
+      return readRecords(.ndjson, input) {
         $0.features = ["a", "o.b", "v[*]"].map { FeaturePattern($0) }
         $0.onMissing = .impute
       }

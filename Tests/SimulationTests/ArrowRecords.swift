@@ -1,3 +1,4 @@
+import Configuration
 import Records
 import Synthetic
 
@@ -24,6 +25,41 @@ func arrowStream(records: Int, _ random: inout SplitMix64) throws -> [UInt8] {
   }
   if Bool.random(using: &random) { output.append(ArrowEncoder.endMark) }
   return Array(output.readable)
+}
+
+/// The records of an Arrow stream or file as lines of JSON, wherever its record batches end; other bytes as they are.
+func arrowLines(_ bytes: [UInt8]) throws -> [UInt8] {
+  guard bytes.starts(with: ArrowFooter.magic) || bytes.first == 0xFF else { return bytes }
+  let stream = bytes.starts(with: ArrowFooter.fileStart) ? Array(bytes.dropFirst(8)) : bytes
+  var options = DecoderOptions()
+  options.keepsFormat = false
+  options.keepsFields = true
+  var decoder = try RecordFormat.arrow.makeDecoder(options)
+  return try stream.withUnsafeBufferPointer { stream in
+    guard let opening = try decoder.open(InputWindow(bytes: stream, isLast: true)) else {
+      return []
+    }
+    var encoding = EncoderOptions(schema: opening.schema, prologue: nil)
+    encoding.scalars = RecordFormat.arrow.scalars?(opening, SettingValues())
+    let encoder = try RecordFormat.ndjson.makeEncoder(encoding)
+    let lines = ByteBuffer()
+    var rest = UnsafeBufferPointer(rebasing: stream[decoder.byteCount(of: opening)...])
+    while true {
+      var block = RecordBlock(
+        columns: FeatureColumns(
+          featureCount: opening.schema.count, capacity: 64, precision: .float64))
+      var progress = DecodeProgress()
+      let outcome = decoder.decode(
+        InputWindow(bytes: rest, isLast: true), into: &block, limit: 64, progress: &progress)
+      rest = UnsafeBufferPointer(rebasing: rest[progress.consumed...])
+      encoder.encode(block, into: lines)
+      switch outcome {
+      case .limitReached, .unitEnded, .rejected: continue
+      // The footer of a file follows its end mark.
+      case .failed, .needsInput: return Array(lines.readable)
+      }
+    }
+  }
 }
 
 /// The record batches of an Arrow stream or file, without its schema and its end; other bytes as they are.

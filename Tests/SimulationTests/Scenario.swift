@@ -65,8 +65,12 @@ struct Scenario {
     stream.batch.size = Int.random(in: 4...8, using: &random)
     stream.badRecords = .deadLetter
     stream.compressionLevel = draw(nil, 1)
-    if form == .arrow, stream.compressionLevel == nil {
+    if stream.compressionLevel == nil {
       stream.decoder.settings[ArrowSettings.container] = draw(.stream, .file)
+    }
+    if random.once(in: 3) {
+      // A conversion with all columns.
+      stream.outputFormat = form == .arrow ? draw(.csv, .ndjson) : .arrow
     }
     stream.normalization.mode = draw(.batch, .running, .running)
     stream.normalization.warmUp.records = draw(0, 5, 17)

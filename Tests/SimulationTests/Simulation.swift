@@ -259,8 +259,12 @@ struct Simulation {
     let names = files.keys.filter { $0 != growing }.sorted() + [growing]
     return try names.flatMap { name -> [UInt8] in
       let text = try decompressed(files[name] ?? [])
-      if scenario.definition.stream.format.name == "arrow" { return try arrowBatches(text) }
-      return text.starts(with: header) ? Array(text.dropFirst(header.count)) : text
+      let stream = scenario.definition.stream
+      if (stream.outputFormat ?? stream.format).name == "arrow" {
+        return stream.outputFormat == nil ? try arrowBatches(text) : try arrowLines(text)
+      }
+      let start = stream.outputFormat?.name == "csv" ? Array("f0,f1\n".utf8) : header
+      return text.starts(with: start) ? Array(text.dropFirst(start.count)) : text
     }
   }
 }

@@ -15,48 +15,6 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  // MARK: Input
-
-  private static func golden(_ name: String) throws -> [UInt8] {
-    let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().appending(path: "CodecsTests/Golden/arrow/" + name)
-    return [UInt8](try Data(contentsOf: url))
-  }
-
-  private struct Message {
-    var kind: ArrowMessage.Kind
-    var bytes: [UInt8]
-  }
-
-  private static func messages(_ stream: [UInt8]) throws -> [Message] {
-    var messages: [Message] = []
-    var rest = stream.starts(with: ArrowFooter.magic) ? stream.dropFirst(8) : stream[...]
-    while !rest.isEmpty {
-      let bytes = Array(rest)
-      let next = try FlatBytes.read(bytes) { view throws(RecordFault) -> Message? in
-        guard
-          case .message(let frame, let message) = try ArrowMessage.next(in: view, bodyLimit: .max)
-        else { return nil }
-        return Message(kind: message.kind, bytes: Array(bytes[..<frame.byteCount]))
-      }
-      guard let next else { break }
-      messages.append(next)
-      rest = rest.dropFirst(next.bytes.count)
-    }
-    return messages
-  }
-
-  /// A longer stream: the messages of a golden one again and again, with the dictionaries or without them.
-  private static func stream(_ name: String, times: Int, repeatsDictionaries: Bool) throws
-    -> [UInt8]
-  {
-    let messages = try messages(golden(name))
-    let again = messages.filter {
-      $0.kind == .recordBatch || $0.kind == .dictionaryBatch && repeatsDictionaries
-    }
-    return messages.flatMap(\.bytes) + (1..<times).flatMap { _ in again.flatMap(\.bytes) }
-  }
-
   private func configuration(
     _ container: ArrowContainer = .stream, batchSize: Int = 7
   ) -> StreamConfiguration {
@@ -79,7 +37,7 @@ import Testing
   @Test(arguments: [ArrowContainer.stream, .file], [0, 3])
   func `a run that failed resumes byte for byte`(container: ArrowContainer, frames: Int) throws {
     // A file has one dictionary an id.
-    let input = try Self.stream(
+    let input = try ArrowInput.stream(
       "pyarrow-deltas.arrows", times: 40, repeatsDictionaries: container == .stream)
     let stored = frames == 0 ? input : try framed(input, count: frames)
     try directory.write("in", stored)
@@ -98,7 +56,7 @@ import Testing
 
   @Test func `a run over a file resumes by its footer`() throws {
     try directory.write(
-      "in", Self.stream("pyarrow-deltas.arrows", times: 20, repeatsDictionaries: false))
+      "in", ArrowInput.stream("pyarrow-deltas.arrows", times: 20, repeatsDictionaries: false))
     #expect(try FileRun(configuration(.file), files("first")).failure == nil)
     #expect(try FileRun(configuration(.file), files("whole", input: "first.out")).failure == nil)
     let whole = try directory.read("whole.out")
@@ -118,11 +76,11 @@ import Testing
 
   @Test func `no checkpoint stands within a record batch`() throws {
     try directory.write(
-      "in", Self.stream("pyarrow-none.arrows", times: 6, repeatsDictionaries: true))
+      "in", ArrowInput.stream("pyarrow-none.arrows", times: 6, repeatsDictionaries: true))
     var files = files("state")
     files.schedule = CheckpointSchedule(everyBatches: 1)
     #expect(try FileRun(configuration(batchSize: 5), files).failure == nil)
-    let ends = try Self.messages(directory.read("in")).reduce(into: [0]) {
+    let ends = try ArrowInput.messages(directory.read("in")).reduce(into: [0]) {
       $0.append($0[$0.count - 1] + $1.bytes.count)
     }
     let cut = try MeteredFileSystem(
@@ -137,7 +95,7 @@ import Testing
   // MARK: Several inputs
 
   @Test func `several streams become one, and each batch follows its dictionaries`() throws {
-    let one = try Self.golden("pyarrow-deltas.arrows")
+    let one = try ArrowInput.golden("pyarrow-deltas.arrows")
     try directory.write("a", one)
     try directory.write("b", one)
     var files = StreamFiles(input: directory.file("a"), output: directory.file("out"))
@@ -145,8 +103,8 @@ import Testing
     var configuration = configuration()
     configuration.hasManyInputs = true
     #expect(try FileRun(configuration, files).failure == nil)
-    let kinds = try Self.messages(directory.read("out")).map(\.kind)
-    let expected = try Self.messages(one).map(\.kind)
+    let kinds = try ArrowInput.messages(directory.read("out")).map(\.kind)
+    let expected = try ArrowInput.messages(one).map(\.kind)
     #expect(kinds == expected + expected.dropFirst())
     configuration.decoder.settings[ArrowSettings.container] = .file
     let failure = try FileRun(configuration, files).failure
@@ -154,8 +112,8 @@ import Testing
   }
 
   @Test func `another schema is refused with the column`() throws {
-    try directory.write("a", Self.golden("pandas.arrows"))
-    try directory.write("b", Self.golden("duckdb.arrows"))
+    try directory.write("a", ArrowInput.golden("pandas.arrows"))
+    try directory.write("b", ArrowInput.golden("duckdb.arrows"))
     var files = StreamFiles(input: directory.file("a"), output: directory.file("out"))
     files.moreInputs = [directory.file("b")]
     var configuration = configuration()
@@ -168,21 +126,28 @@ import Testing
 
   @Test(arguments: ["csv", "ndjson", "raw"])
   func `features go to and come from other formats`(name: String) throws {
-    try directory.write("in", Self.golden("pyarrow-none.arrows"))
+    try directory.write("in", ArrowInput.golden("pyarrow-none.arrows"))
     var there = configuration(batchSize: 100)
     there.outputFormat = .named(name)
     there.normalization.mode = .batch
     #expect(try FileRun(there, files("there")).failure == nil)
     var back = StreamConfiguration(name: "back", format: .named(name))
     back.outputFormat = .arrow
-    if name == "raw" { back.decoder.settings[RawSettings.columns] = 2 }
+    if name == "raw" {
+      back.decoder.settings[RawSettings.columns] = 2
+    } else {
+      back.decoder.features = ["x", "y"].map { FeaturePattern($0) }
+    }
     #expect(try FileRun(back, files("back", input: "there.out")).failure == nil)
-    let messages = try Self.messages(directory.read("back.out"))
+    let messages = try ArrowInput.messages(directory.read("back.out"))
     let features = name == "raw" ? ["f0", "f1"] : ["x", "y"]
     let schema = try ArrowMetadata.schema(
       of: ArrowMetadata.firstMessage(of: messages[0].bytes), DecoderLimits())
-    #expect(schema.fields.map(\.name) == features)
-    #expect(schema.fields.allSatisfy { $0.type == .float(bits: 32) && $0.isNullable })
+    let found = schema.fields.filter { $0.type == .float(bits: 32) }
+    #expect(found.map(\.name) == features && found.allSatisfy(\.isNullable))
+    // The others are text.
+    #expect(schema.fields.count == (name == "raw" ? 2 : 16))
+    #expect(schema.fields.allSatisfy { $0.type == .utf8 || features.contains($0.name) })
   }
 
   @Test func `CSV becomes Arrow with all of its columns`() throws {
@@ -192,7 +157,7 @@ import Testing
     configuration.outputFormat = .arrow
     configuration.decoder.features = [FeaturePattern("x")]
     #expect(try FileRun(configuration, files("all")).failure == nil)
-    let messages = try Self.messages(directory.read("all.out"))
+    let messages = try ArrowInput.messages(directory.read("all.out"))
     let schema = try ArrowMetadata.schema(
       of: ArrowMetadata.firstMessage(of: messages[0].bytes), DecoderLimits())
     #expect(schema.fields.map(\.name) == ["id", "x", "note"])
@@ -213,7 +178,7 @@ import Testing
 
   @Test(arguments: [1, 3, 24, 100, 1000])
   func `a live stream gives the bytes of a file`(piece: Int) throws {
-    let input = try Self.stream("pyarrow-none.arrows", times: 2, repeatsDictionaries: true)
+    let input = try ArrowInput.stream("pyarrow-none.arrows", times: 2, repeatsDictionaries: true)
     let calm = try SerialRun(configuration(), input)
     var live = configuration()
     live.isLive = true

@@ -9,7 +9,9 @@ import Testing
   private let place = StreamPosition(records: 7)
 
   private func batches(size: Int, pool: BlockPool? = nil) -> Batcher {
-    var batches = Batcher(batchSize: size, precision: .float64, pool: pool)
+    var options = BatchOptions()
+    options.size = size
+    var batches = Batcher(options, precision: .float64, pool: pool)
     batches.featureCount = 1
     return batches
   }

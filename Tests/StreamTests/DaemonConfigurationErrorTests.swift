@@ -36,13 +36,14 @@ private let wrongSettings = [
     "format: csv\nbatch: { sise: 3 }", "7:14", ".batch.sise", "unknown key", "did you mean 'size'?"),
   Wrong(
     "format: csv\nbatch: { size: many }", "7:20", ".batch.size",
-    "expected a whole number from 1 to 1048576, found 'many'"),
+    "expected a whole number from 1 to 1048576, or record_batch, found 'many'"),
   Wrong(
     "format: csv\nbatch: { size: 0 }", "7:20", ".batch.size",
-    "expected a whole number from 1 to 1048576, found '0'"),
+    "expected a whole number from 1 to 1048576, or record_batch, found '0'"),
   Wrong(
     "format: csv\nbatch: { size: \"256\" }", "7:20", ".batch.size",
-    "expected a whole number from 1 to 1048576, found the text '256'", "leave out the quotes"),
+    "expected a whole number from 1 to 1048576, or record_batch, found the text '256'",
+    "leave out the quotes"),
   Wrong(
     "format: csv\nbatch: { max_delay: 10 }", "7:25", ".batch.max_delay",
     "expected a duration such as 10s, from 0ms to 1d, found '10'", "add a unit: \(durations)"),
@@ -190,7 +191,7 @@ private let wrongEnds = [
     "the variable 'SIZE' is not set", "write '${SIZE:-default}' for a default"),
   Wrong(
     "format: csv\nbatch: { size: '${SIZE:-x}' }", "7:20", ".batch.size",
-    "expected a whole number from 1 to 1048576, found '${SIZE:-x}'"),
+    "expected a whole number from 1 to 1048576, or record_batch, found '${SIZE:-x}'"),
 ]
 
 private func withEnds(_ source: String, _ sink: String, rest: String = "") -> String {

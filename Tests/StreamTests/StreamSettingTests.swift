@@ -39,8 +39,14 @@ private let outputNames: [(String, String, String, String?)] = [
 
 @Suite struct StreamSettingTests {
   @Test(arguments: [
-    (["--batch-size", "0"], "--batch-size: expected a whole number from 1 to 1048576, found '0'"),
-    (["--batch-size=1048577"], "--batch-size: expected a whole number from 1 to 1048576, found"),
+    (
+      ["--batch-size", "0"],
+      "--batch-size: expected a whole number from 1 to 1048576, or record_batch, found '0'"
+    ),
+    (
+      ["--batch-size=1048577"],
+      "--batch-size: expected a whole number from 1 to 1048576, or record_batch, found"
+    ),
     (
       ["--batch-size", "3", "--min-batch-size", "4"],
       "--min-batch-size: expected at most the batch size 3, found 4"

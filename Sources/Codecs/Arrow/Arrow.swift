@@ -25,6 +25,26 @@ extension RecordFormat {
       ]
     },
     recordEnds: { _, _, _ in .arrowMessages }, writesFields: true,
+    scalars: { opening, values in try? ArrowScalars(of: opening, DecoderOptions(values).limits) },
+    hasRecordBatches: true, hasSchema: true,
+    outputOptions: [RecordSettings.stamp, RecordSettings.dictionaries],
+    checkOutput: { values, input in
+      guard values[RecordSettings.dictionaries] else { return [] }
+      if input.fields == nil {
+        return [
+          SettingViolation(
+            RecordSettings.dictionaries, expected: .value("input with columns of text"),
+            found: input.name)
+        ]
+      }
+      guard values[ArrowSettings.container] == .file else { return [] }
+      return [
+        SettingViolation(
+          RecordSettings.dictionaries,
+          expected: .value("an Arrow stream (.arrows), as a file has one dictionary a column"),
+          found: "a file")
+      ]
+    },
     makeDecoder: { options throws(FormatError) in ArrowDecoder(options) },
     makeEncoder: { options throws(FormatError) in try ArrowEncoder(options) })
 }

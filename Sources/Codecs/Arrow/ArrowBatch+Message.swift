@@ -5,15 +5,15 @@ extension ArrowBatch {
   /// Appends the message to `output`.
   ///
   /// The metadata is the old one, with other null counts. The body is the old one too, unless it is compressed or has
-  /// no room for a new bitmap.
-  func appendMessage(to output: ByteBuffer) {
+  /// no room for a new bitmap. With the name of a stamp, the versions of the rows go into the custom metadata.
+  func appendMessage(to output: ByteBuffer, stamp: String? = nil) {
     var writer = FlatWriter(metadata)
     for (column, arrays) in zip(layout.columns, arrays) where arrays.nullCount != column.nullCount {
       writer.set(Int64(arrays.nullCount), at: column.node + 8)
     }
     let isRebuilt = layout.compression != .none || arrays.contains { $0.hasNewValidity }
     guard isRebuilt, let bodyLengthPlace else {
-      output.append(ArrowMetadata.framed(writer.bytes))
+      output.append(ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)))
       output.append(body)
       return
     }
@@ -35,7 +35,7 @@ extension ArrowBatch {
     if let buffers { ArrowBuffersPool.giveBack(buffers) }
     newBody.pad(to: 8)
     writer.set(Int64(newBody.count), at: bodyLengthPlace)
-    output.append(ArrowMetadata.framed(writer.bytes))
+    output.append(ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)))
     output.append(newBody.readable)
   }
 

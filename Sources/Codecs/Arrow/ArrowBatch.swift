@@ -32,12 +32,17 @@ final class ArrowBatch: @unchecked Sendable {
   let bodyLengthPlace: Int?
   private(set) var body: [UInt8]
   private(set) var arrays: [Arrays]
+  /// The values of columns that are no features, if the output is a text.
+  let scalars: [ArrowScalarArray]
+  /// The versions that normalised the rows so far.
+  private(set) var versions = ArrowStamp()
 
   /// - Parameter arrays: the decompressed arrays of all columns; nil if the body is not compressed.
   init(
     metadata: [UInt8], body: [UInt8], bodyLengthPlace: Int?, layout: ArrowBatchLayout,
-    features: ArrowFeatures, arrays: [Arrays]?
+    features: ArrowFeatures, arrays: [Arrays]?, scalars: [ArrowScalarArray] = []
   ) {
+    self.scalars = scalars
     self.metadata = metadata
     self.body = body
     self.bodyLengthPlace = bodyLengthPlace
@@ -54,6 +59,7 @@ final class ArrowBatch: @unchecked Sendable {
   var byteCount: Int {
     metadata.count + body.count
       + arrays.reduce(0) { $0 + ($1.values?.count ?? 0) + ($1.validity?.count ?? 0) }
+      + scalars.reduce(0) { $0 + $1.byteCount }
   }
 
   // MARK: Reading
@@ -114,15 +120,20 @@ final class ArrowBatch: @unchecked Sendable {
 
   // MARK: Writing
 
-  /// Writes the features of a slice over the old values. A value in the place of a null makes it valid.
-  func write(_ slice: ArrowPayload.Slice, of block: RecordBlock) {
+  /// Writes the features of a slice over the old values.
+  ///
+  /// - Parameter fillsNulls: whether a value in the place of a null makes it valid. If not, there is no such value.
+  func write(_ slice: ArrowPayload.Slice, of block: RecordBlock, fillsNulls: Bool) {
     let unnormalized = block.unnormalized
+    versions.take(
+      block.versionMarks(of: slice.record..<slice.record + slice.rows.count),
+      first: slice.rows.lowerBound, record: slice.record)
     for (index, column) in features.columns.enumerated() {
       withValues(of: index) {
         ArrowValues.write(
           column, block.columns, from: slice.record, records: slice.rows, over: $0)
       }
-      if arrays[index].hasValidity {
+      if fillsNulls, arrays[index].hasValidity {
         withValidity(of: index) { validity in
           ArrowValues.fill(
             column, block.columns, from: slice.record, records: slice.rows, validity: validity)

@@ -27,6 +27,17 @@ struct ArrowBatchLayout: Equatable, Sendable {
     var parentIndices: [Int] = []
   }
 
+  /// The buffers of a column that is no feature.
+  struct Scalar: Equatable, Sendable {
+    /// Nil if no value is null.
+    var validity: Range<Int>?
+    /// The bitmaps of those parent fields that contain a null.
+    var parents: [Range<Int>] = []
+    var values: Range<Int>
+    /// The bytes of texts.
+    var data: [Range<Int>] = []
+  }
+
   static let structBytes = 16
 
   private(set) var records = 0
@@ -36,12 +47,16 @@ struct ArrowBatchLayout: Equatable, Sendable {
   private(set) var bufferCount = 0
   private(set) var bodyBytes = 0
   private(set) var columns: [Column] = []
+  private(set) var scalars: [Scalar] = []
 
   /// Reads a record batch and checks it against its schema.
   ///
-  /// - Parameter byteLimit: the most bytes of the values of one column.
+  /// - Parameters:
+  ///   - scalars: columns that are no features, whose values are read too.
+  ///   - byteLimit: the most bytes of the values of one column.
   init(
-    _ message: ArrowMessage, schema: ArrowSchema, features: ArrowFeatures, byteLimit: Int
+    _ message: ArrowMessage, schema: ArrowSchema, features: ArrowFeatures,
+    scalars: [ArrowScalarColumn] = [], byteLimit: Int
   ) throws(RecordFault) {
     let table = message.header
     let length: Int64 = try table.integer(0, absent: 0)
@@ -78,6 +93,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
       columns.append(
         try reader.column(column, name: features.schema.names[features.columns[index].features[0]]))
     }
+    for scalar in scalars { self.scalars.append(try reader.scalar(scalar)) }
   }
 
   private static func compression(of table: FlatTable) throws(RecordFault) -> ArrowCompression {
@@ -180,6 +196,33 @@ private struct Reader {
         found.parents.append(bitmap)
         found.parentIndices.append(index)
       }
+    }
+    return found
+  }
+
+  /// Finds the buffers of a column that is no feature.
+  func scalar(_ column: ArrowScalarColumn) throws(RecordFault) -> ArrowBatchLayout.Scalar {
+    let nullCount = try nullCount(column.place, length: layout.records, column.name)
+    let index = index(column.place)
+    var found = ArrowBatchLayout.Scalar(
+      validity: try bitmap(index, nullCount: nullCount, bits: layout.records, column.name),
+      values: try buffer(index + 1))
+    for parent in column.parents {
+      let nullCount = try self.nullCount(parent, length: layout.records, column.name)
+      if let bitmap = try bitmap(
+        self.index(parent), nullCount: nullCount, bits: layout.records, column.name)
+      {
+        found.parents.append(bitmap)
+      }
+    }
+    switch column.type {
+    case .utf8, .largeUtf8: found.data = [try buffer(index + 2)]
+    case .utf8View:
+      let before = column.place.views > 0 ? viewBuffers[column.place.views - 1] : 0
+      for view in 0..<viewBuffers[column.place.views] - before {
+        found.data.append(try buffer(index + 2 + view))
+      }
+    default: break
     }
     return found
   }

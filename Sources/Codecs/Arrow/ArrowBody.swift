@@ -23,6 +23,31 @@ struct ArrowText {
   }
 }
 
+/// The texts of one column of a record batch, as indices of its different texts.
+struct ArrowWords {
+  private(set) var words = ArrowText()
+  private(set) var indices: [Int32] = []
+  private(set) var nulls: [Int] = []
+  private var known: [ArraySlice<UInt8>: Int32] = [:]
+
+  /// Takes the text of the next record; nil is null.
+  mutating func append(_ field: ArraySlice<UInt8>?) {
+    guard let field else {
+      nulls.append(indices.count)
+      indices.append(0)
+      return
+    }
+    if let index = known[field] {
+      indices.append(index)
+      return
+    }
+    let index = Int32(known.count)
+    known[Array(field)[...]] = index
+    words.append(field)
+    indices.append(index)
+  }
+}
+
 /// The body of a record batch of our own.
 struct ArrowBody {
   /// The alignment of a buffer. Readers that copy nothing want 64.
@@ -67,19 +92,32 @@ struct ArrowBody {
 
   /// Appends the validity, the offsets and the bytes of texts.
   mutating func append(_ text: ArrowText) {
-    let records = records
     precondition(text.offsets.count == records + 1)
-    nullCounts.append(text.nulls.count)
-    appendBuffer { bytes in
-      guard !text.nulls.isEmpty else { return }
-      var bitmap = [UInt8](repeating: 0xFF, count: (records + 7) / 8)
-      for record in text.nulls { bitmap[record / 8] &= ~(1 << UInt8(record % 8)) }
-      bytes.append(bitmap)
-    }
+    appendValidity(text.nulls)
     appendBuffer { bytes in
       text.offsets.withUnsafeBytes { bytes.append($0.bindMemory(to: UInt8.self)) }
     }
     appendBuffer { $0.append(text.bytes) }
+  }
+
+  /// Appends the validity and the indices of words.
+  mutating func append(_ words: ArrowWords) {
+    precondition(words.indices.count == records)
+    appendValidity(words.nulls)
+    appendBuffer { bytes in
+      words.indices.withUnsafeBytes { bytes.append($0.bindMemory(to: UInt8.self)) }
+    }
+  }
+
+  private mutating func appendValidity(_ nulls: [Int]) {
+    let records = records
+    nullCounts.append(nulls.count)
+    appendBuffer { bytes in
+      guard !nulls.isEmpty else { return }
+      var bitmap = [UInt8](repeating: 0xFF, count: (records + 7) / 8)
+      for record in nulls { bitmap[record / 8] &= ~(1 << UInt8(record % 8)) }
+      bytes.append(bitmap)
+    }
   }
 
   private mutating func appendBuffer(_ append: (ByteBuffer) -> Void) {

@@ -20,8 +20,11 @@ final class ArrowBuffers: Sendable {
   }
 
   /// The bytes of a compressed buffer, of which `needed` are used.
+  ///
+  /// - Parameter most: the most bytes that it may have; nil if `needed` tells.
   func open(
-    _ buffer: UnsafeRawBufferPointer, _ compression: ArrowCompression, needed: Int
+    _ buffer: UnsafeRawBufferPointer, _ compression: ArrowCompression, needed: Int,
+    most: Int? = nil
   ) throws(RecordFault) -> [UInt8] {
     guard buffer.count >= Self.lengthBytes else {
       guard buffer.isEmpty, needed == 0 else {
@@ -35,12 +38,14 @@ final class ArrowBuffers: Sendable {
     let count = length == -1 ? Int64(rest.count) : length
     let isStored = length == -1
     guard count >= Int64(needed),
-      isStored || count <= Int64(needed) + Int64(Self.greatestPadding)
+      isStored || count <= Int64(most ?? needed + Self.greatestPadding)
     else {
       throw RecordFault(
         expected: "an Arrow buffer of \(needed) bytes after decompressing", found: "\(count)")
     }
-    if isStored { return Array(rest.prefix(needed)) }
+    if isStored {
+      return Array(most == nil ? UnsafeRawBufferPointer(rebasing: rest[..<needed]) : rest)
+    }
     var bytes = [UInt8](repeating: 0, count: Int(count))
     // A closure of `withUnsafeMutableBytes` would lose the type of the error.
     let outcome = bytes.withUnsafeMutableBytes { output in

@@ -65,10 +65,15 @@ extension ArrowDecoder {
       // The stage tells the columns that differ.
       return StreamOpening(schema: stream.schema, columns: schema.fields.map(\.name), prologue: [])
     }
-    reader = ArrowBatchReader(schema, found, byteLimit: options.limits.unitBytes)
+    let scalars = options.keepsFields ? ArrowScalars(schema, found.schema) : nil
+    reader = ArrowBatchReader(
+      schema, found, scalars: scalars?.sources ?? [], byteLimit: options.limits.unitBytes,
+      stamp: options.keepsFormat ? options.settings[RecordSettings.stamp] : nil)
     standing = ArrowStanding(schema: ArrowMetadata.framed(shared ?? message))
-    return StreamOpening(
+    var opening = StreamOpening(
       schema: found.schema, columns: found.names, prologue: standing.prologue, choice: found.choice)
+    opening.warning = scalars?.warning
+    return opening
   }
 
   /// The schema of the stream, which the output has for all splits, with its metadata; nil if this split is the first,

@@ -68,8 +68,15 @@ struct ArrowDecoder: RecordDecoder {
     _ window: InputWindow, into block: inout RecordBlock, limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
     guard options.keepsFormat else {
-      var none = ArrowPayload()
-      return decode(window, into: &block.columns, &none, limit: limit, progress: &progress)
+      var messages = ArrowPayload()
+      defer {
+        if options.keepsFields {
+          var rows = block.takePayload(ArrowRows.self)
+          rows.append(messages)
+          block.payload = rows
+        }
+      }
+      return decode(window, into: &block.columns, &messages, limit: limit, progress: &progress)
     }
     var payload = block.takePayload(ArrowPayload.self)
     defer { block.payload = payload }

@@ -8,6 +8,10 @@ struct ArrowEncoder: RecordEncoder {
   static let endMark: [UInt8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]
 
   private let container: ArrowContainer
+  /// The name under which record batches tell the versions that normalised them.
+  private let stamp: String?
+  /// Whether nulls can become values: if β takes their place.
+  private let fillsNulls: Bool
   /// The schema as it is written, with its prefix.
   private let schema: [UInt8]
   /// The size of the schema message in prologues of the input.
@@ -19,9 +23,15 @@ struct ArrowEncoder: RecordEncoder {
 
   init(_ options: EncoderOptions) throws(FormatError) {
     container = options.settings[ArrowSettings.container]
+    stamp = options.settings[RecordSettings.stamp]
+    fillsNulls = options.fillsMissing
     guard let prologue = options.prologue else {
       let table =
-        options.fields.map { ArrowTable(options.schema, $0, options.precision) }
+        options.fields.map {
+          ArrowTable(
+            options.schema, $0, options.precision,
+            hasDictionaries: options.settings[RecordSettings.dictionaries])
+        }
         ?? ArrowTable(options.schema, options.precision)
       self.table = table
       schema = ArrowMetadata.framed(table.schemaMessage)
@@ -56,16 +66,32 @@ struct ArrowEncoder: RecordEncoder {
 
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
     let part = block.selection
-    if let table { return table.appendBatch(block, to: output) }
+    if let table { return table.appendBatch(block, to: output, stamp: stamp) }
     guard let payload = block.payload as? ArrowPayload else { return }
+    // Slices that follow one another are written together.
+    var open: ArrowPayload.Slice?
     for item in payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items] {
       switch item {
-      case .dictionary(let dictionary): output.append(dictionary.message)
+      case .dictionary(let dictionary):
+        if let slice = open.take() { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
+        output.append(dictionary.message)
       case .slice(let slice):
-        slice.batch.write(slice, of: block)
-        if slice.endsBatch { slice.batch.appendMessage(to: output) }
+        if let before = open.take() {
+          if let both = before.joined(with: slice) {
+            open = both
+          } else {
+            before.batch.write(before, of: block, fillsNulls: fillsNulls)
+            open = slice
+          }
+        } else {
+          open = slice
+        }
+        guard slice.endsBatch, let last = open.take() else { continue }
+        last.batch.write(last, of: block, fillsNulls: fillsNulls)
+        last.batch.appendMessage(to: output, stamp: stamp)
       }
     }
+    if let slice = open { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
   }
 
   func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool {

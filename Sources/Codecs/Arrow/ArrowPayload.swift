@@ -16,6 +16,16 @@ struct ArrowPayload: Payload {
     var isBad = false
 
     var endsBatch: Bool { rows.upperBound == batch.layout.records }
+
+    /// One slice for both, if the other one follows this one, in the record batch and in the block.
+    func joined(with next: Slice) -> Slice? {
+      guard batch === next.batch, rows.upperBound == next.rows.lowerBound,
+        record + rows.count == next.record, isBad == next.isBad
+      else { return nil }
+      var both = self
+      both.rows = rows.lowerBound..<next.rows.upperBound
+      return both
+    }
   }
 
   /// A dictionary, as it is written.

@@ -6,6 +6,8 @@ struct ArrowTable: Sendable {
   enum Column: Sendable, Equatable {
     case feature(Int)
     case text
+    /// Text as indices of a dictionary, which goes before each record batch.
+    case words
   }
 
   private static let metadataVersion: Int16 = 4
@@ -25,11 +27,16 @@ struct ArrowTable: Sendable {
   }
 
   /// A table of all columns of a text format: the features, and the others as text.
-  init(_ schema: FeatureSchema, _ fields: any TextFields, _ precision: Precision) {
+  ///
+  /// - Parameter hasDictionaries: whether texts are dictionary-encoded.
+  init(
+    _ schema: FeatureSchema, _ fields: any TextFields, _ precision: Precision,
+    hasDictionaries: Bool = false
+  ) {
     let features = Dictionary(
       schema.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
     columns = fields.columns.map { name in
-      (name, features[Name(name)].map { .feature($0) } ?? .text)
+      (name, features[Name(name)].map { .feature($0) } ?? (hasDictionaries ? .words : .text))
     }
     self.precision = precision
     self.fields = fields
@@ -47,7 +54,8 @@ struct ArrowTable: Sendable {
     let fields = Self.appendVector(of: columns.count, at: schema + 4, to: &writer)
     for (index, (name, column)) in columns.enumerated() {
       // `Field`: name, nullable, type_type, type, dictionary, children.
-      let field = writer.appendTable([4, 8, 9, 12, 0, 16], tableBytes: 20)
+      let field = writer.appendTable(
+        [4, 8, 9, 12, column == .words ? 20 : 0, 16], tableBytes: column == .words ? 24 : 20)
       writer.setOffset(at: fields + 4 * index, to: field)
       writer.set(UInt8(1), at: field + 8)
       writer.setOffset(at: field + 4, to: writer.appendString(name))
@@ -57,14 +65,26 @@ struct ArrowTable: Sendable {
         writer.set(UInt8(3), at: field + 9)
         type = writer.appendTable([4], tableBytes: 8)
         writer.set(Int16(precision == .float32 ? 1 : 2), at: type + 4)
-      case .text:
+      case .text, .words:
         writer.set(UInt8(5), at: field + 9)
         type = writer.appendTable([], tableBytes: 4)
       }
+      if column == .words { Self.appendEncoding(id: index, at: field + 20, to: &writer) }
       writer.setOffset(at: field + 12, to: type)
       _ = Self.appendVector(of: 0, at: field + 16, to: &writer)
     }
     return writer.bytes
+  }
+
+  /// Appends a `DictionaryEncoding` with indices of type Int32.
+  private static func appendEncoding(id: Int, at place: Int, to writer: inout FlatWriter) {
+    let encoding = writer.appendTable([8, 4], tableBytes: 16)
+    writer.setOffset(at: place, to: encoding)
+    writer.set(Int64(id), at: encoding + 8)
+    let index = writer.appendTable([4, 8], tableBytes: 12)
+    writer.setOffset(at: encoding + 4, to: index)
+    writer.set(Int32(32), at: index + 4)
+    writer.set(UInt8(1), at: index + 8)
   }
 
   /// Appends a `Message` table: version, header type, header, bodyLength.
@@ -99,40 +119,72 @@ struct ArrowTable: Sendable {
   // MARK: Record batches
 
   /// Appends a record batch of the selected records, with a null for each NaN.
-  func appendBatch(_ block: RecordBlock, to output: ByteBuffer) {
+  ///
+  /// - Parameter stamp: the name under which it tells the versions that normalised the records; nil for none.
+  func appendBatch(_ block: RecordBlock, to output: ByteBuffer, stamp: String? = nil) {
     let records = block.selectedRecords
     guard !records.isEmpty else { return }
-    let texts = texts(of: block)
+    let (texts, words) = texts(of: block)
+    for (index, (_, column)) in columns.enumerated() where column == .words {
+      Self.appendDictionary(words[index].words, id: index, to: output)
+    }
     var body = ArrowBody(records: records.count)
     for (index, (_, column)) in columns.enumerated() {
       switch column {
       case .feature(let feature):
         body.append(block.columns, feature: feature, records, precision)
       case .text: body.append(texts[index])
+      case .words: body.append(words[index])
       }
     }
     body.pad()
-    output.append(ArrowMetadata.framed(Self.batchMessage(body)))
+    var versions = ArrowStamp()
+    versions.take(block.versionMarks(of: records), first: 0, record: records.lowerBound)
+    output.append(
+      ArrowMetadata.framed(versions.stamped(Self.message(.recordBatch, body), as: stamp)))
     output.append(body.bytes.readable)
   }
 
-  /// The texts of all columns; those of features are empty.
-  private func texts(of block: RecordBlock) -> [ArrowText] {
-    guard let fields, let payload = block.payload as? SplicedText else { return [] }
+  /// The texts of all columns, and those that are words of a dictionary; those of other columns are empty.
+  private func texts(of block: RecordBlock) -> ([ArrowText], [ArrowWords]) {
     var texts = [ArrowText](repeating: ArrowText(), count: columns.count)
+    var words = [ArrowWords](repeating: ArrowWords(), count: columns.count)
+    guard let fields, let payload = block.payload as? SplicedText else { return (texts, words) }
     let part = block.selection
     let bytes = payload.bytes[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]
-    let isText = columns.map { $0.column == .text }
+    let kinds = columns.map(\.column)
     fields.forEachField(of: bytes) { column, field in
-      if isText[column] { texts[column].append(field) }
+      switch kinds[column] {
+      case .text: texts[column].append(field)
+      case .words: words[column].append(field)
+      case .feature: break
+      }
     }
-    return texts
+    return (texts, words)
   }
 
-  /// The metadata of a record batch.
-  private static func batchMessage(_ body: ArrowBody) -> [UInt8] {
+  /// Appends the dictionary of the next record batch, which replaces the one before.
+  private static func appendDictionary(_ words: ArrowText, id: Int, to output: ByteBuffer) {
+    var body = ArrowBody(records: words.offsets.count - 1)
+    body.append(words)
+    body.pad()
+    output.append(ArrowMetadata.framed(message(.dictionaryBatch, body, id: id)))
+    output.append(body.bytes.readable)
+  }
+
+  /// The metadata of a record batch, or of a dictionary with its id.
+  private static func message(
+    _ kind: ArrowMessage.Kind, _ body: ArrowBody, id: Int = 0
+  ) -> [UInt8] {
     var writer = FlatWriter()
-    let header = appendMessage(.recordBatch, bodyBytes: body.bytes.count, to: &writer)
+    var header = appendMessage(kind, bodyBytes: body.bytes.count, to: &writer)
+    if kind == .dictionaryBatch {
+      // `DictionaryBatch`: id, data.
+      let dictionary = writer.appendTable([8, 4], tableBytes: 16)
+      writer.setOffset(at: header, to: dictionary)
+      writer.set(Int64(id), at: dictionary + 8)
+      header = dictionary + 4
+    }
     // `RecordBatch`: length, nodes, buffers.
     let batch = writer.appendTable([8, 4, 16], tableBytes: 20)
     writer.setOffset(at: header, to: batch)

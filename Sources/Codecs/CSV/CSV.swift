@@ -10,7 +10,7 @@ extension RecordFormat {
       if name == "tsv" || name == "tab" { values.suggest(CSVSettings.delimiter, 0x09) }
     },
     recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
-    fields: { opening, settings in CSVTextFields(opening, settings) },
+    fields: { opening, settings in CSVTextFields(opening, settings) }, writesScalars: true,
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {
@@ -23,19 +23,25 @@ extension RecordFormat {
     })
 }
 
-/// Writes only the features as CSV: a header line, then one line for each record. A missing value is empty.
+/// Writes records of another format as CSV: a header line, then one line for each record with its features, and with
+/// its other columns if they have a text. A missing value is empty, and an empty text is in quotes.
 struct CSVRowEncoder: RecordEncoder {
   private let header: [UInt8]
   private let delimiter: UInt8
   private let decimal: UInt8
   private let precision: Precision
+  /// The other columns; nil if there are only features.
+  private let scalars: (any ScalarFields)?
 
   init(_ options: EncoderOptions) {
     let delimiter = options.settings[CSVSettings.delimiter]
     self.delimiter = delimiter
     decimal = options.settings[CSVSettings.decimal]
     precision = options.precision
-    let names = options.schema.names.map { Self.quoted($0, delimiter: delimiter) }
+    scalars = options.scalars
+    let names = (scalars?.columns.map(\.name) ?? options.schema.names).map {
+      Self.quoted(Array($0.utf8)[...], delimiter: delimiter)
+    }
     header = Array(names.joined(separator: [delimiter])) + [0x0A]
   }
 
@@ -44,25 +50,56 @@ struct CSVRowEncoder: RecordEncoder {
   }
 
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
+    if let scalars { return encode(block, scalars, into: output) }
     let columns = block.columns
     for record in block.selectedRecords {
       for feature in 0..<columns.featureCount {
         if feature > 0 { output.append(delimiter) }
-        let value = columns[record: record, feature: feature]
-        if value.isNaN { continue }
-        switch precision {
-        case .float32: Float(value).appendText(to: output, decimal: decimal)
-        case .float64: value.appendText(to: output, decimal: decimal)
+        append(columns[record: record, feature: feature], to: output)
+      }
+      output.append(0x0A)
+    }
+  }
+
+  private func encode(
+    _ block: RecordBlock, _ scalars: any ScalarFields, into output: ByteBuffer
+  ) {
+    let columns = scalars.columns
+    let text = ByteBuffer()
+    scalars.forEachRecord(of: block) { record, spell in
+      for (index, column) in columns.enumerated() {
+        if index > 0 { output.append(delimiter) }
+        if case .feature(let feature) = column.kind {
+          append(block.columns[record: record, feature: feature], to: output)
+          continue
+        }
+        text.removeAll()
+        guard spell(index, text) else { continue }
+        let bytes = Array(text.readable)
+        if column.kind == .text {
+          output.append(
+            bytes.isEmpty ? [0x22, 0x22] : Self.quoted(bytes[...], delimiter: delimiter))
+        } else if decimal != UInt8(ascii: ".") {
+          output.append(bytes.map { $0 == UInt8(ascii: ".") ? decimal : $0 })
+        } else {
+          output.append(bytes)
         }
       }
       output.append(0x0A)
     }
   }
 
-  private static func quoted(_ name: String, delimiter: UInt8) -> [UInt8] {
-    let bytes = Array(name.utf8)
+  private func append(_ value: Double, to output: ByteBuffer) {
+    if value.isNaN { return }
+    switch precision {
+    case .float32: Float(value).appendText(to: output, decimal: decimal)
+    case .float64: value.appendText(to: output, decimal: decimal)
+    }
+  }
+
+  private static func quoted(_ bytes: ArraySlice<UInt8>, delimiter: UInt8) -> [UInt8] {
     guard bytes.contains(where: { [delimiter, 0x22, 0x0A, 0x0D].contains($0) }) else {
-      return bytes
+      return Array(bytes)
     }
     return [0x22] + bytes.flatMap { $0 == 0x22 ? [0x22, 0x22] : [$0] } + [0x22]
   }

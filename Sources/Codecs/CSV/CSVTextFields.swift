@@ -14,7 +14,7 @@ struct CSVTextFields: TextFields {
   }
 
   func forEachField(
-    of text: ArraySlice<UInt8>, _ visit: (_ column: Int, _ field: [UInt8]?) -> Void
+    of text: ArraySlice<UInt8>, _ visit: (_ column: Int, _ field: ArraySlice<UInt8>?) -> Void
   ) {
     text.withUnsafeBufferPointer { bytes in
       var scanner = CSVRecordScanner(delimiter: fields.delimiter)
@@ -39,7 +39,7 @@ struct CSVTextFields: TextFields {
 
   private func visitRecord(
     _ record: CSVRecordScanner.Record, at start: Int, in bytes: UnsafeBufferPointer<UInt8>,
-    _ visit: (_ column: Int, _ field: [UInt8]?) -> Void
+    _ visit: (_ column: Int, _ field: ArraySlice<UInt8>?) -> Void
   ) {
     guard let base = bytes.baseAddress else { return }
     var place = start
@@ -47,7 +47,7 @@ struct CSVTextFields: TextFields {
       guard let field = try? fields.field(base, at: place, in: record) else { return }
       let content = UnsafeBufferPointer(rebasing: bytes[field.start..<field.end])
       let isMissing = content.isEmpty && !field.isQuoted
-      visit(column, isMissing ? nil : CSVFields.content(field, content))
+      visit(column, isMissing ? nil : CSVFields.content(field, content)[...])
       guard field.next < record.contentEnd else { return }
       place = field.next + 1
     }

@@ -14,7 +14,7 @@ struct JSONFeatureSearch: Sendable {
   private let limits: DecoderLimits
   /// The features of vectors whose length the user has given.
   private let said: [JSONFeature]
-  /// Whether a number that a later record shows first can be a feature.
+  /// Whether a number that a later record shows first can be a feature, or another member a column.
   private let looksAhead: Bool
   private var places = JSONPlaces()
   private var waiting: [FeaturePattern] = []
@@ -55,7 +55,8 @@ struct JSONFeatureSearch: Sendable {
     self.said = said
     exclude = options.exclude
     looksAhead =
-      patterns.isEmpty || patterns.contains { $0.isGlob && !Self.isVector($0, exactPaths) }
+      options.keepsFields || patterns.isEmpty
+      || patterns.contains { $0.isGlob && !Self.isVector($0, exactPaths) }
   }
 
   /// Whether the search ends before the next record.

@@ -15,6 +15,7 @@ extension RecordFormat {
     name: "ndjson", fileExtensions: ["ndjson", "jsonl"],
     settings: NDJSONSettings.group,
     recordEnds: { _, _, _ in .lines(quote: nil) },
+    fields: { opening, _ in JSONTextFields(opening) }, writesScalars: true,
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
     makeEncoder: { options in
       if let prologue = options.prologue {
@@ -22,7 +23,7 @@ extension RecordFormat {
           prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null,
           missing: NDJSONRowEncoder.null)
       } else {
-        NDJSONRowEncoder(schema: options.schema, precision: options.precision)
+        NDJSONRowEncoder(options)
       }
     })
 }

@@ -58,13 +58,41 @@ struct NDJSONDecoder: RecordDecoder {
     reader = try JSONRecordReader(features: features, limits: options.limits)
     rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
     lines = LineCutter(limit: options.limits.recordBytes)
+    var opening: StreamOpening
     do {
-      return StreamOpening(
+      opening = StreamOpening(
         schema: try FeatureSchema(features.map(\.name)),
         columns: JSONFeature.columns(of: features), prologue: prologue, choice: choice)
     } catch {
       throw RecordFault(error)
     }
+    guard options.keepsFields else { return opening }
+    if let known = options.opening {
+      opening.outputColumns = known.outputColumns
+    } else {
+      opening.outputColumns = try outputColumns(features, window, after: prologue.count)
+      if !window.isLast || openingOffset < window.bytes.count {
+        opening.warning =
+          "the columns of the output are the members of the first \(search.records) records; members that come "
+          + "first in a later record are left out"
+      }
+    }
+    return opening
+  }
+
+  /// The columns of an output that has all of them, by the records that were looked at.
+  private func outputColumns(
+    _ features: [JSONFeature], _ window: InputWindow, after start: Int
+  ) throws(RecordFault) -> [String] {
+    var columns = JSONColumnSearch(features, limit: options.limits.fields)
+    for line in window.bytes[start..<openingOffset].split(separator: 0x0A) {
+      let isSound =
+        (try? JSONRecordReader.leaves(
+          of: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: line)), limits: options.limits))
+        != nil
+      if isSound { try columns.take(Array(line)[...]) }
+    }
+    return columns.columns()
   }
 
   /// Looks at records until the features are found, or until the search reaches its bounds.

@@ -6,5 +6,5 @@ package protocol TextFields: Sendable {
   ///
   /// - Parameter visit: gets the index of the column, and the contents of the field; nil if it is empty.
   func forEachField(
-    of text: ArraySlice<UInt8>, _ visit: (_ column: Int, _ field: [UInt8]?) -> Void)
+    of text: ArraySlice<UInt8>, _ visit: (_ column: Int, _ field: ArraySlice<UInt8>?) -> Void)
 }

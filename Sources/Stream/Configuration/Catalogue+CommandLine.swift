@@ -40,6 +40,7 @@ extension Catalogue {
           + formats.map(\.name).joined(separator: "|"))
     }
     values.merge(try given.read([format.settings]))
+    if let output { suggestFormat(of: values[output], &values) }
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format
     if written.name != format.name {
       values.merge(try given.read([written.settings], requiring: false))

@@ -39,7 +39,9 @@ package struct Catalogue: Sendable {
       option: .value("output-format", "name"), effects: .outputForm,
       help:
         "The format of the output. If it differs from that of the input, the output contains only "
-        + "the features; Arrow from CSV contains all columns, the others as text.")
+        + "the features; Arrow from CSV and NDJSON contains all columns, the others as text, and CSV and NDJSON "
+        + "from Arrow contain the columns that have an obvious text. An output file named `.arrows`, `.arrow` or "
+        + "`.feather` is Arrow.")
   }
 
   /// The settings of a stream, those of its source, sink and format aside.
@@ -51,7 +53,8 @@ package struct Catalogue: Sendable {
       SettingGroup(
         Self.outputTitle,
         [
-          outputFormat, RecordSettings.precision, OutputSettings.compression, OutputSettings.level,
+          outputFormat, RecordSettings.precision, RecordSettings.stamp, RecordSettings.dictionaries,
+          OutputSettings.compression, OutputSettings.level,
         ], rules: OutputSettings.rules),
       StateSettings.group, RestartSettings.group,
       SettingGroup(
@@ -68,12 +71,16 @@ package struct Catalogue: Sendable {
     of format: RecordFormat, in values: SettingValues
   ) -> [SettingViolation] {
     let output = values[outputFormat] ?? format.name
-    let found = format.violations(in: values, keepsFormat: output == format.name)
-    guard found.isEmpty, let features = format.featureCount(values) else { return found }
+    let found =
+      format.violations(in: values, keepsFormat: output == format.name)
+      + unfit(format, formats.named(output) ?? format, values)
+    guard found.isEmpty, let features = format.featureCount(values),
+      case .records(let size) = values[BatchSettings.size]
+    else { return found }
     let staysFloat =
       format.precision(values) == .float32 && values[RecordSettings.precision] == .float32
     let width = (staysFloat ? Precision.float32 : .float64).byteCount
-    let (size, limit) = (values[BatchSettings.size], values[InputSettings.batchBytes])
+    let limit = values[InputSettings.batchBytes]
     guard features * size > limit / width else { return [] }
     return [
       SettingViolation(
@@ -81,6 +88,29 @@ package struct Catalogue: Sendable {
         expected: .value("a batch of at most \(limit) bytes, as limits.batch_bytes says"),
         found: "one of \(features * size * width)")
     ]
+  }
+
+  /// The settings that ask a format for what it does not have.
+  private func unfit(
+    _ format: RecordFormat, _ written: RecordFormat, _ values: SettingValues
+  ) -> [SettingViolation] {
+    var found: [SettingViolation] = []
+    if values[BatchSettings.size] == .recordBatch, !format.hasRecordBatches {
+      found.append(
+        SettingViolation(
+          BatchSettings.size,
+          expected: .value("a number of records, as \(format.name) has no record batches"),
+          found: "record_batch"))
+    }
+    for other in formats where other.name != written.name {
+      found += other.outputOptions.filter { option in
+        values.isGiven(option) && !written.outputOptions.contains { $0 === option }
+      }.map {
+        SettingViolation(
+          $0, expected: .value("output of format \(other.name)"), found: written.name)
+      }
+    }
+    return found + written.checkOutput(values, format)
   }
 
   /// Sets what the inverse, and the names of the input and the output, tell of settings that the user did not set; nil
@@ -92,11 +122,18 @@ package struct Catalogue: Sendable {
     if values[NormalizeSettings.inverse] { values.suggest(RecordSettings.precision, .float64) }
     if let input { format.suggest(by: input, .input, &values) }
     guard let output else { return }
+    suggestFormat(of: output, &values)
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format
     // Text that passes keeps the form of its input.
     if written.name != format.name || !format.isText {
       written.suggest(by: output, .output, &values)
     }
+  }
+
+  /// Sets the format of an output whose name tells one with a schema: no other format is meant by it.
+  func suggestFormat(of output: String, _ values: inout SettingValues) {
+    guard let told = formats.certain(ofFileNamed: output), told.hasSchema else { return }
+    values.suggest(outputFormat, told.name)
   }
 
   /// The settings of sources and sinks that have options. Only a file can give the others.

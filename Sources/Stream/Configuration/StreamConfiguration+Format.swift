@@ -8,9 +8,11 @@ extension StreamConfiguration {
     var options = EncoderOptions(
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
     options.precision = precision
+    options.fillsMissing = decoder.onMissing == .impute
     options.settings = decoder.settings
-    if !keepsFormat, keepsText {
+    if keepsFields {
       options.fields = format.fields.map { $0(opening, decoder.settings) }
+      options.scalars = format.scalars.flatMap { $0(opening, decoder.settings) }
     }
     let encoder = try (outputFormat ?? format).makeEncoder(options)
     guard compressionLevel == nil || encoder.epilogue?.needsFile != true else {
@@ -24,6 +26,8 @@ extension StreamConfiguration {
   var outputForm: String {
     let written = outputFormat ?? format
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
+    if decoder.settings[RecordSettings.dictionaries] { form.append("dictionaries") }
+    if let stamp = decoder.settings[RecordSettings.stamp] { form.append("stamp \(stamp)") }
     form += decoder.settings.texts(of: written.settings, with: .outputForm).map(\.text)
     if !keepsFormat { form += decoder.choiceTexts }
     return form.joined(separator: " ")
@@ -33,6 +37,7 @@ extension StreamConfiguration {
   var inputForm: String {
     var form = [format.name]
     form += decoder.settings.texts(of: format.settings).map { "\($0.key)=\($0.text)" }
+    if keepsFields { form.append("all columns") }
     return (form + decoder.choiceTexts).joined(separator: " ")
   }
 }

@@ -31,6 +31,8 @@ package struct StreamConfiguration: Sendable {
   /// The format of the output; nil for the format of the input.
   package var outputFormat: RecordFormat?
   package var precision = Precision.float32
+  /// Whether blocks carry the versions that normalise their records, because the output tells them.
+  package var stampsVersions: Bool { decoder.settings[RecordSettings.stamp] != nil }
   /// The zstd level of the output; nil leaves it uncompressed.
   package var compressionLevel: Int?
   package var onMismatch = MismatchPolicy.fail
@@ -62,7 +64,10 @@ package struct StreamConfiguration: Sendable {
     onSchemaChange = values[StateSettings.onSchemaChange]
     onBadSplit = values[StateSettings.onBadSplit]
     dropsUnknownState = values[StateSettings.dropsUnknown]
-    batch.size = values[BatchSettings.size]
+    switch values[BatchSettings.size] {
+    case .records(let count): batch.size = count
+    case .recordBatch: batch.isRecordBatch = true
+    }
     batch.maxDelaySeconds = values[BatchSettings.maxDelay]
     batch.maxBytes = values[InputSettings.batchBytes]
     decoder.limits.unitBytes = batch.maxBytes
@@ -95,8 +100,13 @@ package struct StreamConfiguration: Sendable {
   var keepsFormat: Bool { outputFormat.map { $0.name == format.name } ?? true }
 
   /// Whether blocks keep the text of records, for an output of the same format or of one that writes their fields.
-  var keepsText: Bool {
-    keepsFormat || format.fields != nil && outputFormat?.writesFields == true
+  var keepsText: Bool { keepsFormat || keepsFields }
+
+  /// Whether the output has another format, and all columns of the input that this format can have.
+  package var keepsFields: Bool {
+    guard !keepsFormat, let outputFormat else { return false }
+    return format.fields != nil && outputFormat.writesFields
+      || format.scalars != nil && outputFormat.writesScalars
   }
 }
 
@@ -106,6 +116,8 @@ package struct BatchOptions: Sendable {
   package static let greatestSize = 1 << 20
   /// The number of records in a batch; the last one may be shorter.
   package var size = 256
+  /// Whether each record batch of the input is a batch, however many records it has. `size` has no meaning then.
+  package var isRecordBatch = false
   /// If batches are cut by time, the most seconds between the first record of a batch and its cut.
   package var maxDelaySeconds = 1.0
   /// The most memory of one batch, in bytes.

@@ -32,6 +32,17 @@ extension StreamDefinition {
     if let setting = sink.location.setting {
       violations += catalogue.contradictions(of: sink.location.path, by: setting, format, values)
     }
+    let written = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) } ?? format
+    if values[StateSettings.onSchemaChange] == .newFile, written.hasSchema,
+      sink.kind.name != SinkKind.file.name
+    {
+      violations.append(
+        SettingViolation(
+          StateSettings.onSchemaChange,
+          expected: .value(
+            "a sink that is a file beside new_file, as a stream of \(written.name) has one schema"),
+          found: sink.kind.name))
+    }
     for violation in violations { section.report(violation) }
     if let path = source.location.canonicalPath, let output = sink.location.path {
       // A FIFO or a socket may well be written by one stream and read by another, but not by itself.

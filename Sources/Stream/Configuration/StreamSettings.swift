@@ -17,10 +17,11 @@ package enum BatchSettings {
     ],
     rules: [
       SettingRule { values in
-        guard let least = values[minSize], least > values[size] else { return [] }
+        guard let least = values[minSize], case .records(let size) = values[size], least > size
+        else { return [] }
         return [
           SettingViolation(
-            minSize, expected: .value("at most the batch size \(values[size])"), found: "\(least)")
+            minSize, expected: .value("at most the batch size \(size)"), found: "\(least)")
         ]
       },
       SettingRule { values in
@@ -35,7 +36,9 @@ package enum BatchSettings {
         ]
       },
       SettingRule { values in
-        guard values[NormalizeSettings.mode] == .batch, values[size] == 1 else { return [] }
+        guard values[NormalizeSettings.mode] == .batch, values[size] == .records(1) else {
+          return []
+        }
         return [
           SettingViolation(
             size,
@@ -44,15 +47,19 @@ package enum BatchSettings {
         ]
       },
       .never([minSize], beside: NormalizeSettings.mode, is: .running),
+      .never([maxDelay], beside: size, is: .recordBatch),
     ])
 
   private static func preset(_ name: NormalizationPreset, _ records: Int) -> SettingPreset {
-    SettingPreset(NormalizeSettings.preset, is: name, sets: [.set(size, to: records)])
+    SettingPreset(NormalizeSettings.preset, is: name, sets: [.set(size, to: .records(records))])
   }
 
   package static let size = Setting(
-    "batch.size", .integer(in: 1...BatchOptions.greatestSize), default: BatchOptions().size,
-    option: .value("batch-size", "n"), help: "The number of records in a mini-batch.")
+    "batch.size", sizeType, default: .records(BatchOptions().size),
+    option: .value("batch-size", "n"),
+    help:
+      "The number of records in a mini-batch. With `record_batch`, each record batch of Arrow is a mini-batch."
+  )
 
   package static let maxDelay = Setting(
     "batch.max_delay", .seconds(in: 0...86_400), default: BatchOptions().maxDelaySeconds,
@@ -67,6 +74,24 @@ package enum BatchSettings {
     defaultText: "2, or the batch size if that is less", option: .value("min-batch-size", "n"),
     help: "Modes `batch` and `renorm`: a batch with fewer records is normalised by the running "
       + "moments.")
+
+  private static let sizeType = SettingType<BatchSize>(
+    expected: "\(counts.expected), or record_batch", form: .literal, range: counts.range,
+    text: { size in
+      if case .records(let count) = size { "\(count)" } else { "record_batch" }
+    },
+    parse: { (text) throws(SettingRefusal) in
+      text == "record_batch" ? .recordBatch : .records(try counts.parse([text]))
+    })
+
+  private static let counts = SettingType.integer(in: 1...BatchOptions.greatestSize)
+}
+
+/// The size of mini-batches, as a user sets it.
+package enum BatchSize: Sendable, Equatable {
+  case records(Int)
+  /// Each record batch of the input is a mini-batch.
+  case recordBatch
 }
 
 /// The settings for records that cannot be read.

@@ -8,7 +8,8 @@ internal import Records
 ///
 /// The number of records decides where a mini-batch ends, unless the caller cuts it. Some units must not be divided:
 /// an Arrow record batch, or a message with many records. The end of such a unit also ends the open mini-batch, if
-/// that has `size` records or began within the unit. So no record of the unit waits for other units.
+/// that has `size` records or began within the unit. So no record of the unit waits for other units. If each unit is a
+/// mini-batch, its end alone ends the mini-batch, and the columns grow with it.
 struct Batcher: Sendable {
   /// The approximate number of values that are written at once: half a megabyte of text.
   private static let valuesBetweenSeams = 64 << 10
@@ -41,6 +42,10 @@ struct Batcher: Sendable {
 
   /// The number of records in a mini-batch.
   private let size: Int
+  /// Whether each unit is a mini-batch.
+  private let isPerUnit: Bool
+  /// The most bytes of a block's columns, if they grow.
+  private let mostBytes: Int
   /// The width of the columns. Known after the stream was opened.
   var precision: Precision
   private let pool: BlockPool?
@@ -58,8 +63,13 @@ struct Batcher: Sendable {
     NoPayload.self, PayloadOffset()
   )
 
-  init(batchSize: Int, precision: Precision, pool: BlockPool?) {
-    size = batchSize
+  /// The number of records in the last block that left, if the columns grow.
+  private var likelyRecords = 0
+
+  init(_ options: BatchOptions, precision: Precision, pool: BlockPool?) {
+    size = options.size
+    isPerUnit = options.isRecordBatch
+    mostBytes = options.maxBytes
     self.precision = precision
     self.pool = pool
   }
@@ -70,7 +80,20 @@ struct Batcher: Sendable {
   var tail: Int { held.tail }
 
   /// Whether the open mini-batch is complete.
-  var isFull: Bool { held.tail + left >= size }
+  var isFull: Bool { !isPerUnit && held.tail + left >= size }
+
+  /// Whether another record needs more memory than a batch may take.
+  var isTooLarge: Bool {
+    isPerUnit && held.capacity > 0 && held.records == held.capacity
+      && grownCapacity <= held.capacity
+  }
+
+  /// The capacity of columns that grow.
+  private var grownCapacity: Int {
+    min(2 * held.capacity, mostBytes / recordBytes)
+  }
+
+  private var recordBytes: Int { max(1, featureCount * precision.byteCount) }
 
   /// Whether records of the open mini-batch have left.
   var aPartHasLeft: Bool { left > 0 }
@@ -83,9 +106,10 @@ struct Batcher: Sendable {
 
   /// Whether the whole mini-batches should leave before another is added.
   var isWorthPassingOn: Bool {
+    if isPerUnit { return 2 * held.records > held.capacity || held.byteCount >= Self.bytesTogether }
     // A large mini-batch, the only kind with seams, is alone in its block, even if the one before was cut without
     // records.
-    held.capacity == size || held.records + size > held.capacity
+    return held.capacity == size || held.records + size > held.capacity
       || held.byteCount >= Self.bytesTogether
   }
 
@@ -97,7 +121,8 @@ struct Batcher: Sendable {
     _ decode: (_ block: inout RecordBlock, _ limit: Int) -> Outcome
   ) -> Outcome {
     var block = self.block.take() ?? empty()
-    let room = block.tailStart.records + size - left
+    if isPerUnit, held.records == held.capacity, held.capacity > 0 { block.grow(to: grownCapacity) }
+    let room = isPerUnit ? block.columns.capacity : block.tailStart.records + size - left
     let limit = min(most, room - block.columns.count) + block.columns.count
     let interval = max(1, Self.valuesBetweenSeams / max(1, featureCount))
     let seam = (block.columns.count / interval + 1) * interval
@@ -117,7 +142,7 @@ struct Batcher: Sendable {
   mutating func endUnit() -> Bool {
     defer { wasCutInsideUnit = false }
     isInsideUnit = false
-    return !isBetweenBatches && (isFull || wasCutInsideUnit)
+    return !isBetweenBatches && (isPerUnit || isFull || wasCutInsideUnit)
   }
 
   /// Cuts the open mini-batch at a position in the stream.
@@ -140,6 +165,7 @@ struct Batcher: Sendable {
   mutating func takeWhole() -> RecordBlock? {
     guard held.cuts > 0, var whole = block.take() else { return nil }
     likely = (type(of: whole.payload), whole.payload.end)
+    likelyRecords = whole.columns.count
     if whole.hasTail {
       var rest = empty()
       whole.moveTail(to: &rest)
@@ -174,8 +200,8 @@ struct Batcher: Sendable {
   func freePool() { pool?.free() }
 
   private func empty() -> RecordBlock {
-    let recordBytes = max(1, featureCount * precision.byteCount)
-    let capacity = max(1, Self.columnBytesTogether / recordBytes / size) * size
+    let together = Self.columnBytesTogether / recordBytes
+    let capacity = isPerUnit ? max(1, together, likelyRecords) : max(1, together / size) * size
     if let block = pool?.take(capacity: capacity), block.columns.precision == precision {
       return block
     }

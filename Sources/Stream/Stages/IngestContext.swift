@@ -50,6 +50,7 @@ struct IngestContext: Sendable {
     // Dead letters keep the bytes of records that turn out bad after they were decoded.
     options.keepsText = configuration.keepsText || configuration.badRecords == .deadLetter
     options.keepsFormat = configuration.keepsFormat
+    options.keepsFields = configuration.keepsFields
     // 4-byte floats that stay so are never widened.
     let staysFloat =
       format.precision(options.settings) == .float32 && configuration.precision == .float32
@@ -123,6 +124,7 @@ struct IngestContext: Sendable {
 
   /// - Throws: an error if a batch with this number of features would be too large.
   func checkBatch(of featureCount: Int) throws(StreamError) {
+    guard !configuration.batch.isRecordBatch else { return }
     let cells = featureCount.multipliedReportingOverflow(by: configuration.batch.size)
     guard !cells.overflow,
       cells.partialValue <= configuration.batch.maxBytes / options.columns.byteCount
@@ -132,7 +134,10 @@ struct IngestContext: Sendable {
   var batchTooLarge: StreamError {
     .configuration(
       "\(configuration.name): expected a batch of at most \(configuration.batch.maxBytes) bytes, "
-        + "found a larger one: lower the batch size (\(configuration.batch.size) records)")
+        + "found a larger one: "
+        + (configuration.batch.isRecordBatch
+          ? "write smaller record batches, or give a batch size"
+          : "lower the batch size (\(configuration.batch.size) records)"))
   }
 
   /// Whether the records of a later file, or of a later producer, may follow in the output. A last line without an end

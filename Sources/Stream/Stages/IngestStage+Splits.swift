@@ -26,6 +26,10 @@ extension IngestStage {
     let most = mostRecords
     // The next step waits.
     guard most > 0 else { return false }
+    if batch.records.isTooLarge {
+      emitWhole(emit)
+      guard !batch.records.isTooLarge else { throw .stream(context.batchTooLarge) }
+    }
     let prologue = batch.prologue ?? opening?.prologue
     let recordsBefore = reader.records
     let (outcome, bytes, progress) = batch.records.add(atMost: most) {
@@ -37,7 +41,9 @@ extension IngestStage {
     }
     batch.records.isInsideUnit = progress.isInsideUnit
     batch.prologue = progress.prologue
-    if batch.cutsAt == nil, context.configuration.cutsByTime, batch.records.tail > 0 {
+    if batch.cutsAt == nil, context.configuration.cutsByTime, batch.records.tail > 0,
+      !context.configuration.batch.isRecordBatch
+    {
       batch.cutsAt = context.clock.now() + context.configuration.batch.maxDelaySeconds
     }
     if case .rejected = outcome, context.configuration.badRecords == .fail {
@@ -129,6 +135,7 @@ extension IngestStage {
       else { throw .badInput(stream: context.configuration.name, fault) }
       opening.columns = found.columns
       opening.prologue = found.prologue
+      opening.outputColumns = found.outputColumns
       opening.warning = nil
       try cutBatch(emit)
       try open(opening, emit)

@@ -53,7 +53,7 @@ struct IngestStage: Stage {
     rate = RateLimit(context.configuration.rate, clock: context.clock)
     batch = OpenBatch(
       Batcher(
-        batchSize: context.configuration.batch.size, precision: context.options.columns,
+        context.configuration.batch, precision: context.options.columns,
         pool: pool))
     // Reports options that no decoder can use, before anything is read.
     _ = try context.makeReader(0, at: SplitStart(name: ""), of: nil)

@@ -17,6 +17,7 @@ extension OperateStage {
   mutating func operate(
     on block: inout RecordBlock, _ piece: inout Range<BlockOffset>, as role: BatchRole
   ) throws(StreamError) -> BatchEmission {
+    let before = operators?.stateVersions
     while true {
       let records = piece.lowerBound.records..<piece.upperBound.records
       if role == .part {
@@ -26,6 +27,10 @@ extension OperateStage {
       do throws(StreamError) {
         let emission = try operate(on: &block.columns, records, as: role)
         if !tapped.isEmpty { showTapped(tapped, of: piece, block, emission) }
+        if configuration.stampsVersions, let before, let operators {
+          block.mark(
+            operators.usesOwnBatch ? operators.stateVersions : before, from: records.lowerBound)
+        }
         return emission
       } catch {
         guard let unfit = error.unfitValues else { throw error }

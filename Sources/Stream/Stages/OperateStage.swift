@@ -194,6 +194,10 @@ struct OperateStage: Stage {
   private func copy(of piece: Range<BlockOffset>, in block: RecordBlock) -> RecordBlock {
     var copy = piece == block.all ? block : block.part(piece)
     copy.position = position
+    if let mark = block.versionMarks(of: piece.lowerBound.records..<piece.upperBound.records).first
+    {
+      copy.mark(mark.versions, from: 0)
+    }
     return copy
   }
 

@@ -42,6 +42,13 @@ struct Normalize: DescribedCommand {
           "\(configuration.name): --inverse writes \(configuration.precision.rawValue); --precision sets it",
           format: logFormat)
       }
+      if let written = configuration.outputFormat, written.name != configuration.format.name,
+        !values.isGiven(Self.catalogue.outputFormat)
+      {
+        note(
+          "\(configuration.name): the output is \(written.name), as its name says; --output-format sets it",
+          format: logFormat)
+      }
       try NormalizeRun(
         configuration, files: try streamFiles(input, values),
         threads: values[CommandSettings.threads],

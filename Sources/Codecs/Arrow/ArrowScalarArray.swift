@@ -1,0 +1,145 @@
+internal import Records
+
+// Invariant: the values, offsets and views of all rows were checked when the array was made, so that `spell` stays
+// within the buffers.
+
+/// The values of a column that is no feature, in one record batch.
+struct ArrowScalarArray: Sendable {
+  let type: ArrowType
+  /// Nil if no value is null.
+  let validity: [UInt8]?
+  /// The bitmaps of the struct fields around it that contain a null.
+  let parents: [[UInt8]]
+  /// The values; the offsets of texts; views.
+  let values: [UInt8]
+  /// The bytes of texts; those of views are several.
+  let data: [[UInt8]]
+
+  /// - Throws: if the buffers do not have the texts of all rows.
+  init(
+    _ column: ArrowScalarColumn, records: Int, validity: [UInt8]?, parents: [[UInt8]],
+    values: [UInt8], data: [[UInt8]]
+  ) throws(RecordFault) {
+    type = column.type
+    self.validity = validity
+    self.parents = parents
+    self.values = values
+    self.data = data
+    for row in 0..<records where !isNull(row) {
+      guard let range = text(row) else { continue }
+      guard range.buffer < data.count, 0 <= range.start, range.start <= range.end,
+        range.end <= data[range.buffer].count
+      else {
+        throw RecordFault(
+          expected: "texts of column \(quoted(column.name)) within their Arrow buffer",
+          found: "others")
+      }
+    }
+  }
+
+  /// The bytes of the values that a number of rows needs.
+  static func valueBytes(_ type: ArrowType, records: Int) -> Int {
+    switch type {
+    case .bool: (records + 7) / 8
+    case .integer(let bits, _), .float(let bits), .decimal(_, _, let bits), .time(_, let bits):
+      records * bits / 8
+    case .date(let isDays): records * (isDays ? 4 : 8)
+    case .utf8: records == 0 ? 0 : 4 * (records + 1)
+    case .largeUtf8: records == 0 ? 0 : 8 * (records + 1)
+    case .utf8View: records * 16
+    default: records * 8
+    }
+  }
+
+  var byteCount: Int {
+    values.count + (validity?.count ?? 0) + data.reduce(0) { $0 + $1.count }
+  }
+
+  /// Appends the text of a row. Returns false if the row has no value.
+  func spell(_ row: Int, to output: ByteBuffer) -> Bool {
+    guard !isNull(row) else { return false }
+    switch type {
+    case .bool: output.append(Array((bit(row, of: values) ? "true" : "false").utf8))
+    case .integer(let bits, let isSigned):
+      if isSigned {
+        output.appendDigits(of: integer(row, bits))
+      } else {
+        output.appendDigits(of: UInt64(truncatingIfNeeded: integer(row, bits)) & mask(bits))
+      }
+    case .float(let bits): return spellFloat(row, bits, to: output)
+    case .decimal(_, let scale, let bits):
+      let bytes = values[row * bits / 8..<(row + 1) * bits / 8]
+      output.append(DecimalText.text(littleEndian: bytes, scale: scale))
+    case .date(let isDays):
+      let days = isDays ? integer(row, 32) : integer(row, 64).flooredDivision(by: 86_400_000).0
+      output.appendDate(days: days)
+    case .time(let unit, let bits): output.appendTime(integer(row, bits), unit)
+    case .timestamp(let unit, let zone): output.appendTimestamp(integer(row, 64), unit, zone: zone)
+    default: spellText(row, to: output)
+    }
+    return true
+  }
+
+  private func spellFloat(_ row: Int, _ bits: Int, to output: ByteBuffer) -> Bool {
+    let pattern = UInt64(truncatingIfNeeded: integer(row, bits))
+    if bits == 64 {
+      let value = Double(bitPattern: pattern)
+      guard !value.isNaN else { return false }
+      value.appendText(to: output)
+    } else {
+      let value =
+        bits == 32
+        ? Float(bitPattern: UInt32(truncatingIfNeeded: pattern))
+        : Float(Float16(bitPattern: UInt16(truncatingIfNeeded: pattern)))
+      guard !value.isNaN else { return false }
+      value.appendText(to: output)
+    }
+    return true
+  }
+
+  private func spellText(_ row: Int, to output: ByteBuffer) {
+    if let text = text(row) {
+      output.append(data[text.buffer][text.start..<text.end])
+    } else {
+      let start = row * 16 + 4
+      output.append(values[start..<start + max(0, integer(row * 4, 32))])
+    }
+  }
+
+  /// The buffer and the range of a row's text; nil if the type has none, or if the view has it itself.
+  private func text(_ row: Int) -> (buffer: Int, start: Int, end: Int)? {
+    switch type {
+    case .utf8: return (0, integer(row, 32), integer(row + 1, 32))
+    case .largeUtf8: return (0, integer(row, 64), integer(row + 1, 64))
+    case .utf8View:
+      let count = integer(row * 4, 32)
+      // A negative length is refused, as it has no buffer.
+      guard count > 12 || count < 0 else { return nil }
+      let (buffer, start) = (integer(row * 4 + 2, 32), integer(row * 4 + 3, 32))
+      return count < 0 || buffer < 0 ? (data.count, 0, 0) : (buffer, start, start + count)
+    default: return nil
+    }
+  }
+
+  // MARK: Values
+
+  private func isNull(_ row: Int) -> Bool {
+    if let validity, !bit(row, of: validity) { return true }
+    return parents.contains { !bit(row, of: $0) }
+  }
+
+  private func bit(_ row: Int, of bitmap: [UInt8]) -> Bool {
+    bitmap[row / 8] >> UInt8(row % 8) & 1 != 0
+  }
+
+  private func mask(_ bits: Int) -> UInt64 { bits == 64 ? .max : 1 << UInt64(bits) - 1 }
+
+  /// The signed number of so many bits, at most 64, at an index.
+  private func integer(_ index: Int, _ bits: Int) -> Int {
+    let count = bits / 8
+    var word: UInt64 = 0
+    for byte in (0..<count).reversed() { word = word << 8 | UInt64(values[index * count + byte]) }
+    let shift = UInt64(64 - bits)
+    return Int(Int64(bitPattern: word << shift) >> Int64(shift))
+  }
+}

@@ -1,0 +1,146 @@
+internal import Records
+
+/// A column of an Arrow schema that is no feature and has an obvious text.
+struct ArrowScalarColumn: Equatable, Sendable {
+  var name: String
+  var type: ArrowType
+  var place: ArrowPlace
+  /// The struct fields around it, outermost first.
+  var parents: [ArrowPlace]
+}
+
+/// The columns of an Arrow stream as those of a text: features, and the others that have an obvious text.
+struct ArrowScalars: ScalarFields {
+  private(set) var columns: [ScalarColumn] = []
+  /// The columns that are no features, in the order of `columns`.
+  private(set) var sources: [ArrowScalarColumn] = []
+  /// The columns that have no obvious text.
+  private(set) var leftOut: [String] = []
+  /// For each column, its index in `sources`; -1 for a feature.
+  private var indices: [Int] = []
+
+  init(_ schema: ArrowSchema, _ features: FeatureSchema) {
+    let features = Dictionary(
+      features.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
+    for field in schema.fields { add(field, name: field.name, parents: [], features) }
+  }
+
+  /// The columns of a stream that was opened.
+  init(of opening: StreamOpening, _ limits: DecoderLimits) throws(RecordFault) {
+    self.init(
+      try ArrowMetadata.schema(of: ArrowMetadata.firstMessage(of: opening.prologue), limits),
+      opening.schema)
+  }
+
+  private mutating func add(
+    _ field: ArrowField, name: String, parents: [ArrowPlace], _ features: [Name: Int]
+  ) {
+    if let feature = features[Name(name)] { return add(name, .feature(feature)) }
+    guard field.dictionary == nil else { return leftOut.append(name) }
+    switch field.type {
+    case .structure where !field.children.isEmpty:
+      for child in field.children {
+        add(child, name: "\(name).\(child.name)", parents: parents + [field.place], features)
+      }
+    case .fixedList(let count):
+      // Of other lists nothing is a feature, and their length has no bound.
+      guard let child = field.children.first, child.dictionary == nil,
+        let number = ArrowNumber(child.type), !number.isInteger
+      else { return leftOut.append(name) }
+      let elements = (0..<count).map { "\(name)[\($0)]" }
+      let chosen = elements.filter { features[Name($0)] != nil }
+      if chosen.count < count { leftOut.append(name) }
+      for element in chosen {
+        if let feature = features[Name(element)] { add(element, .feature(feature)) }
+      }
+    case let type:
+      guard let kind = type.scalarKind else { return leftOut.append(name) }
+      indices.append(sources.count)
+      columns.append(ScalarColumn(name, kind))
+      sources.append(
+        ArrowScalarColumn(name: name, type: type, place: field.place, parents: parents))
+    }
+  }
+
+  private mutating func add(_ name: String, _ kind: ScalarColumn.Kind) {
+    indices.append(-1)
+    columns.append(ScalarColumn(name, kind))
+  }
+
+  /// Tells the columns that are left out; nil if there are none.
+  var warning: String? {
+    guard !leftOut.isEmpty else { return nil }
+    return "columns that have no text are left out: " + listed(leftOut, atMost: 20)
+  }
+
+  func forEachRecord(
+    of block: RecordBlock,
+    _ visit: (_ record: Int, _ spell: (_ column: Int, _ output: ByteBuffer) -> Bool) -> Void
+  ) {
+    guard let rows = block.payload as? ArrowRows else { return }
+    let part = block.selection
+    for slice in rows.slices[part.lowerBound.payload.items..<part.upperBound.payload.items] {
+      let scalars = slice.batch.scalars
+      for row in slice.rows {
+        visit(slice.record + row - slice.rows.lowerBound) { column, output in
+          scalars[indices[column]].spell(row, to: output)
+        }
+      }
+    }
+  }
+}
+
+extension ArrowType {
+  /// How a text spells a value; nil if it has no obvious text.
+  fileprivate var scalarKind: ScalarColumn.Kind? {
+    switch self {
+    case .integer, .bool: .literal
+    case .float: .float
+    case .decimal(_, let scale, let bits):
+      [32, 64, 128, 256].contains(bits) && abs(scale) <= 76 ? .literal : nil
+    case .time(_, let bits): bits == 32 || bits == 64 ? .text : nil
+    case .utf8, .largeUtf8, .utf8View, .date, .timestamp: .text
+    default: nil
+    }
+  }
+}
+
+/// The rows of record batches that belong to the records of a block, for an output of text.
+struct ArrowRows: Payload {
+  private(set) var slices: [ArrowPayload.Slice] = []
+  private(set) var byteCount = 0
+
+  var end: PayloadOffset { PayloadOffset(bytes: byteCount, items: slices.count) }
+
+  /// Appends the rows of messages that were decoded.
+  mutating func append(_ messages: ArrowPayload) {
+    for case .slice(let slice) in messages.items where !slice.rows.isEmpty { append(slice) }
+  }
+
+  private mutating func append(_ slice: ArrowPayload.Slice) {
+    slices.append(slice)
+    byteCount += slice.batch.byteCount / max(1, slice.batch.layout.records) * slice.rows.count
+  }
+
+  mutating func append(_ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove) {
+    guard let other = other as? ArrowRows else { preconditionFailure("a payload of another type") }
+    for var slice in other.slices[part.lowerBound.payload.items..<part.upperBound.payload.items] {
+      slice.record += move.newRecord - move.oldRecord
+      append(slice)
+    }
+  }
+
+  mutating func truncate(to end: PayloadOffset) {
+    slices.removeSubrange(end.items...)
+    byteCount = end.bytes
+  }
+
+  mutating func removeAll() {
+    slices.removeAll(keepingCapacity: true)
+    byteCount = 0
+  }
+
+  mutating func reserve(_ end: PayloadOffset) {
+    slices.reserveCapacity(end.items)
+  }
+}
