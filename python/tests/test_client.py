@@ -18,6 +18,7 @@ STREAM = """
     source: { unix: { path: FOLDER/in.sock } }
     format: csv
     batch: { size: 10, max_delay: 50ms }
+    on_bad_record: dead_letter
     sink: { file: { path: FOLDER/out.csv } }
     compression: off
   "odd name":
@@ -109,6 +110,61 @@ def test_what_is_refused_has_a_status_and_a_reason(daemon: Daemon) -> None:
         stream.parameters([np.nan, 1.0], [0.0, 0.0])
 
 
+def test_a_tap_shows_records_in_and_out(daemon: Daemon) -> None:
+    import threading
+
+    stream = Client(daemon.control).streams["weather"]
+    # Frozen, so that the records that come meanwhile change nothing.
+    stream.freeze()
+    is_over = threading.Event()
+
+    def produce() -> None:
+        while not is_over.wait(0.02):
+            daemon.send(b"a,b\n3,no\n1,2\n")
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    try:
+        with stream.tap(limit=4, rate=100, timeout=20) as tap:
+            samples = list(tap)
+    finally:
+        is_over.set()
+        producer.join()
+    assert {sample["kind"] for sample in samples} == {"record", "rejected"}
+    mean, deviation = (stream.features().column(name) for name in ("mean", "stddev"))
+    for sample in samples:
+        if sample["kind"] == "record":
+            assert sample["features"] == ["a", "b"] and sample["in"] == [1, 2]
+            np.testing.assert_allclose(sample["out"], ([1, 2] - mean) / deviation, rtol=1e-4)
+            assert sample["in_text"] == "1,2"
+            assert list(map(float, sample["out_text"].split(","))) == sample["out"]
+        else:
+            assert sample["found"] == "'no'" and sample["in_text"] == "3,no"
+
+
+def test_a_tap_ends_with_a_silence_its_close_or_the_daemon(daemon: Daemon) -> None:
+    stream = Client(daemon.control).streams["weather"]
+    quiet = stream.tap(timeout=0.1)
+    with pytest.raises(TimeoutError):
+        next(quiet)
+    assert list(quiet) == []
+    closed = stream.tap()
+    closed.close()
+    assert list(closed) == []
+    left = stream.tap(timeout=20)
+    daemon.stop()
+    assert list(left) == []
+
+
+def test_a_wrong_tap_is_refused(daemon: Daemon) -> None:
+    streams = Client(daemon.control).streams
+    with pytest.raises(ApiError, match="no stream 'other'") as caught:
+        streams["other"].tap()
+    assert caught.value.status == 404
+    with pytest.raises(ApiError, match="rate: expected"):
+        streams["weather"].tap(rate=1000)
+
+
 def test_metrics_are_samples(daemon: Daemon) -> None:
     client = Client(daemon.control)
     assert "# TYPE evenkeel_stream_records_total counter" in client.metrics_text()
@@ -159,8 +215,12 @@ def test_changes_over_tcp_need_the_token(
         with pytest.raises(ApiError) as caught:
             wrong.streams["weather"].freeze()
         assert caught.value.status == 401
+        with pytest.raises(ApiError, match="taps over TCP need") as caught:
+            wrong.streams["weather"].tap()
+        assert caught.value.status == 401
     trusted = Client(address, token_file=tmp_path / "token")
     assert trusted.streams["weather"].freeze().in_effect
+    trusted.streams["weather"].tap().close()
 
 
 def test_a_daemon_that_is_not_there_is_not_ready(tmp_path: Path) -> None:

@@ -26,8 +26,13 @@ class Batch:
     """
 
     def __init__(self, columns: Mapping[str, npt.NDArray[Any]], features: Sequence[str]) -> None:
-        self.columns = columns
+        self._columns = columns
         self.features = list(features)
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+        """All columns by name."""
+        return self._columns
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -59,6 +64,11 @@ class Batch:
     def arrow(self) -> pyarrow.RecordBatch:
         """All columns as an Arrow record batch."""
         return frame_of("pyarrow", self.columns)
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """The record batch for libraries that read Arrow's C data interface, such as `pyarrow.record_batch`."""
+        exported: tuple[object, object] = self.arrow().__arrow_c_array__(requested_schema)
+        return exported
 
     def __repr__(self) -> str:
         return f"<Batch of {len(self)} records, {len(self.features)} features>"

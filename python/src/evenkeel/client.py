@@ -22,7 +22,7 @@ from evenkeel.frames import frame_of
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
+__all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle", "Tap"]
 
 Json = dict[str, Any]
 
@@ -215,6 +215,21 @@ class Client:
         body: Json | None = None,
         accepted: Sequence[int] = (200,),
     ) -> tuple[int, bytes]:
+        connection, response, _ = self._open(method, path, body=body, accepted=accepted)
+        try:
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        accepted: Sequence[int] = (200,),
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
+        """Sends a request and reads the head of the answer. Raises ApiError for another status."""
         connection = (
             _UnixConnection(self._path, self.timeout)
             if self._path is not None
@@ -231,13 +246,15 @@ class Client:
             headers["Content-Length"] = "0"
         try:
             connection.request(method, path, body=data, headers=headers)
+            # The connection forgets its socket if the answer ends with it.
+            connected: socket.socket = connection.sock
             response = connection.getresponse()
-            content = response.read()
-        finally:
+            if response.status not in accepted:
+                raise ApiError(response.status, _error_text(response.read()) or response.reason)
+        except BaseException:
             connection.close()
-        if response.status not in accepted:
-            raise ApiError(response.status, _error_text(content) or response.reason)
-        return response.status, content
+            raise
+        return connection, response, connected
 
 
 class Streams(Mapping[str, "StreamHandle"]):
@@ -318,11 +335,58 @@ class StreamHandle:
             body["features"] = list(features)
         return self._client._change("PUT", self._path + "/parameters", body)
 
+    def tap(
+        self, *, limit: int | None = None, rate: float = 10.0, timeout: float | None = None
+    ) -> Tap:
+        """Shows records of the running stream, as they were read and as they are written.
+
+        - limit: the number of samples after which the iteration ends; None is no end.
+        - rate: the most records in a second, 0.01 to 100.
+        - timeout: the longest silence, in seconds, after which TimeoutError is raised; None is for ever.
+
+        Each sample is a mapping with the members that docs/HTTP.md lists under "Tap". Over TCP it needs
+        the token. Close it, or use it in a `with` statement.
+        """
+        query = f"?rate={rate:g}" + (f"&limit={limit}" if limit is not None else "")
+        return Tap(self._client, self._path + "/tap" + query, timeout)
+
     def _post(self, action: str) -> Change:
         return self._client._change("POST", f"{self._path}/{action}")
 
     def __repr__(self) -> str:
         return f"<stream {self.name!r} of {self._client.address}>"
+
+
+class Tap(Iterator[Mapping[str, Any]]):
+    """The samples of a stream, as they come."""
+
+    def __init__(self, client: Client, path: str, timeout: float | None) -> None:
+        self._connection, self._response, connected = client._open("GET", path)
+        # The daemon has answered. From now on a silence is no failure.
+        connected.settimeout(timeout)
+
+    def __next__(self) -> Mapping[str, Any]:
+        try:
+            line = self._response.readline() if not self._response.closed else b""
+        except OSError:
+            self.close()
+            raise
+        if not line.endswith(b"\n"):
+            self.close()
+            raise StopIteration
+        sample: Json = json.loads(line)
+        return sample
+
+    def close(self) -> None:
+        """Ends the tap."""
+        self._response.close()
+        self._connection.close()
+
+    def __enter__(self) -> Tap:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def _numbers(values: npt.ArrayLike) -> list[float]:

@@ -21,7 +21,7 @@ from evenkeel.patterns import select
 
 __all__ = ["Columns", "Decoder", "Format", "FormatOptions", "decoder", "format_of"]
 
-Format = Literal["csv", "ndjson", "raw"]
+Format = Literal["csv", "ndjson", "raw", "arrow"]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -67,14 +67,14 @@ class Decoder(Protocol):
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """The decoder of a format."""
+    """The decoder of a format of records one after another; Arrow has `evenkeel.arrow`."""
     if options.format == "csv":
         return _CSV(options)
     if options.format == "ndjson":
         return _NDJSON(options)
     if options.format == "raw":
         return _Raw(options)
-    raise ValueError(f"format: expected csv, ndjson or raw, found {options.format!r}")
+    raise ValueError(f"format: expected csv, ndjson, raw or arrow, found {options.format!r}")
 
 
 def format_of(path: str) -> Format | None:
@@ -84,6 +84,7 @@ def format_of(path: str) -> Format | None:
         ("csv", (".csv", ".tsv", ".txt")),
         ("ndjson", (".ndjson", ".jsonl")),
         ("raw", (".raw", ".f32", ".f64", ".bin")),
+        ("arrow", (".arrows", ".arrow", ".feather", ".ipc")),
     ]
     return next((format for format, ends in endings if name.endswith(ends)), None)
 

@@ -159,10 +159,7 @@ class FileInput:
         if start is None:
             self._decoding = _Decoding()
             return
-        if self._identified(start.identity_bytes)[0] != start.identity:
-            raise PositionError(
-                f"{self.name}: expected the file that the position is in, found another beginning"
-            )
+        self.check(start.identity, start.identity_bytes)
         size = os.fstat(self._descriptor).st_size
         os.lseek(self._descriptor, start.frame_offset, os.SEEK_SET)
         self._decoding = _Decoding(start.frame_offset)
@@ -175,6 +172,17 @@ class FileInput:
     def _identified(self, count: int) -> tuple[str, int]:
         head = self._head(count)
         return hashlib.sha256(head).hexdigest(), len(head)
+
+    def identity(self) -> dict[str, Any]:
+        """The members of a place that tell the file from another one."""
+        return {"identity": self._identity[0], "identity_bytes": self._identity[1]}
+
+    def check(self, identity: str, identity_bytes: int) -> None:
+        """Raises PositionError if the file is another one."""
+        if self._identified(identity_bytes)[0] != identity:
+            raise PositionError(
+                f"{self.name}: expected the file that the position is in, found another beginning"
+            )
 
     def _skip(self, count: int) -> bool:
         """Passes over so many decompressed bytes; false if there are not so many."""

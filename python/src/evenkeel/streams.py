@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from evenkeel.arrow import ArrowRows, LiveBatches, batches_of
 from evenkeel.batches import Batch
 from evenkeel.errors import PositionError, RecordError
 from evenkeel.formats import Columns, Cut, Format, FormatOptions, decoder, format_of
@@ -41,30 +43,66 @@ class _Window:
         return records
 
 
-class Stream(Iterator[Batch]):
+class Stream(Iterator[Batch], ABC):
     """Batches of a stream, in order. Close it, or use it in a `with` statement."""
 
-    def __init__(self, options: FormatOptions, batch_size: int | None) -> None:
+    def __init__(self, batch_size: int | None) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, found {batch_size}")
-        self._decoder = decoder(options)
         self._batch_size = batch_size
-        self._columns: Columns | None = None
-        self._header: bytes | None = None
-        self._needs_header = self._decoder.has_header
-        self._window = _Window()
         self._records = 0
-        self._input: Input | None = None
 
     @property
+    @abstractmethod
     def features(self) -> tuple[str, ...] | None:
         """The names of the features; None before the first batch."""
-        return self._columns.features if self._columns is not None else None
 
     @property
     def records(self) -> int:
         """The number of records in the batches so far, those before a restored position too."""
         return self._records
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of the connection or the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class FileStream(Stream):
+    """Batches of files that follow one another, with a position that can be kept and gone back to."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """The position after the last batch, as plain values (JSON takes them)."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes to a position that `state_dict` gave.
+
+        Raises PositionError if the file is not among the paths, or does not hold the position any more.
+        """
+
+
+class _RecordStream(Stream):
+    """Batches of a stream of records one after another."""
+
+    def __init__(self, options: FormatOptions, batch_size: int | None) -> None:
+        super().__init__(batch_size)
+        self._decoder = decoder(options)
+        self._columns: Columns | None = None
+        self._header: bytes | None = None
+        self._needs_header = self._decoder.has_header
+        self._window = _Window()
+        self._input: Input | None = None
+
+    @property
+    def features(self) -> tuple[str, ...] | None:
+        return self._columns.features if self._columns is not None else None
 
     def __next__(self) -> Batch:
         while len(self._window.pending) < (self._batch_size or 1):
@@ -129,33 +167,22 @@ class Stream(Iterator[Batch]):
         return batch
 
     def close(self) -> None:
-        """Lets go of the connection or the file."""
         if self._input is not None:
             self._input.close()
             self._input = None
         self._window = _Window()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-
-class _LiveStream(Stream):
+class _LiveStream(_RecordStream):
     def __init__(self, options: FormatOptions, batch_size: int | None, source: Input) -> None:
         super().__init__(options, batch_size)
         self._input = source
 
 
-class FileStream(Stream):
-    """Batches of files that follow one another, with a position that can be kept and gone back to."""
-
+class _RecordFileStream(_RecordStream, FileStream):
     def __init__(
         self, paths: Sequence[str], options: FormatOptions, batch_size: int | None = None
     ) -> None:
-        if not paths:
-            raise ValueError("expected at least one file, found none")
         super().__init__(options, batch_size)
         self._paths = list(paths)
         self._index = 0
@@ -173,7 +200,6 @@ class FileStream(Stream):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """The position after the last batch, as plain values (JSON takes them)."""
         if self._input is None:
             raise PositionError("expected an open stream, found a closed one")
         window = self._window
@@ -190,15 +216,8 @@ class FileStream(Stream):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes to a position that `state_dict` gave.
-
-        Raises PositionError if the file is not among the paths, or does not hold the position any more.
-        """
-        if state.get("version") != 1:
-            raise PositionError(f"expected a position of version 1, found {state.get('version')!r}")
-        path, place = str(state["path"]), Place(**state["place"])
-        if path not in self._paths:
-            raise PositionError(f"expected {path!r} among the files, found {self._paths}")
+        path = _path_of(state, self._paths)
+        place = Place(**state["place"])
         source = FileInput(path, place)
         self.close()
         self._input, self._index = source, self._paths.index(path)
@@ -208,6 +227,113 @@ class FileStream(Stream):
             self._columns = Columns(tuple(state["columns"]), tuple(state["features"]))
         is_beginning = place.frame_offset == 0 and place.byte_offset_in_frame == 0
         self._needs_header = self._decoder.has_header and is_beginning
+
+
+def _path_of(state: Mapping[str, Any], paths: Sequence[str]) -> str:
+    """The file of a position. Raises PositionError if it is not one of the paths."""
+    if state.get("version") != 1:
+        raise PositionError(f"expected a position of version 1, found {state.get('version')!r}")
+    path = str(state["path"])
+    if path not in paths:
+        raise PositionError(f"expected {path!r} among the files, found {list(paths)}")
+    return path
+
+
+class _ArrowStream(Stream):
+    """Batches of a live Arrow stream. Without a batch size, each is a record batch of the stream."""
+
+    def __init__(self, options: FormatOptions, batch_size: int | None, source: Input) -> None:
+        super().__init__(batch_size)
+        self._rows = ArrowRows(options.features)
+        self._source = source
+        self._batches: LiveBatches | None = LiveBatches(source)
+
+    @property
+    def features(self) -> tuple[str, ...] | None:
+        return self._rows.features
+
+    def __next__(self) -> Batch:
+        while len(self._rows) < (self._batch_size or 1):
+            found = self._batches.read() if self._batches is not None else None
+            if found is None:
+                break
+            self._rows.add(found)
+        if len(self._rows) == 0:
+            self.close()
+            raise StopIteration
+        batch = self._rows.take(self._batch_size)
+        self._records += len(batch)
+        return batch
+
+    def close(self) -> None:
+        self._source.close()
+        self._batches = None
+        self._rows.clear()
+
+
+class _ArrowFileStream(FileStream):
+    """Batches of Arrow files and of files with an Arrow stream. A batch ends with its file."""
+
+    def __init__(
+        self, paths: Sequence[str], options: FormatOptions, batch_size: int | None = None
+    ) -> None:
+        super().__init__(batch_size)
+        self._paths = list(paths)
+        self._index = 0
+        self._rows = ArrowRows(options.features)
+        self._batches = batches_of(self._paths[0])
+        self._is_closed = False
+
+    @property
+    def features(self) -> tuple[str, ...] | None:
+        return self._rows.features
+
+    def __next__(self) -> Batch:
+        while not self._is_closed and len(self._rows) < (self._batch_size or 1):
+            found = self._batches.read()
+            if found is not None:
+                self._rows.add(found)
+            elif len(self._rows) > 0 or self._index + 1 == len(self._paths):
+                break
+            else:
+                self._index += 1
+                self._batches.close()
+                self._batches = batches_of(self._paths[self._index])
+                self._rows.begin_file()
+        if len(self._rows) == 0:
+            raise StopIteration
+        batch = self._rows.take(self._batch_size)
+        self._records += len(batch)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._is_closed:
+            raise PositionError("expected an open stream, found a closed one")
+        return {
+            "version": 1,
+            "path": self._paths[self._index],
+            "records": self._records,
+            "place": {**self._batches.identity(), **self._rows.place()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        path = _path_of(state, self._paths)
+        place = state["place"]
+        if "batch" not in place:
+            raise PositionError(f"{path}: expected a position in Arrow, found one in another format")
+        batches = batches_of(path)
+        batches.check(place)
+        self.close()
+        self._batches, self._index, self._is_closed = batches, self._paths.index(path), False
+        self._records = int(state["records"])
+        self._rows.begin_file(int(place["batch"]), int(place["row"]))
+        if not batches.skip(int(place["batch"])):
+            raise PositionError(f"{path}: expected {place['batch']} record batches, found fewer")
+
+    def close(self) -> None:
+        self._batches.close()
+        self._rows.clear()
+        self._is_closed = True
 
 
 def connect(
@@ -228,10 +354,11 @@ def connect(
 
     - address: "unix:PATH", "tcp:HOST:PORT" or "fifo:PATH".
     - format: that of the stream's output; `delimiter`, `header`, `missing_tokens` (csv), `columns` and
-      `scalar` (raw) are as in the stream's section.
-    - batch_size: records in a batch (the last may be shorter); None gives those that have come.
+      `scalar` (raw) are as in the stream's section. Format arrow needs PyArrow.
+    - batch_size: records in a batch (the last may be shorter); None gives those that have come, of Arrow
+      each record batch as it is.
     - features: the columns of numbers, with `*` and `?`; by default every column whose first value is a
-      number or missing.
+      number or missing, of Arrow every column of floats.
     - timeout: the longest silence, in seconds, after which TimeoutError is raised; None is for ever.
     - wait: how long to try again while nobody listens at the address, in seconds.
 
@@ -239,7 +366,8 @@ def connect(
     daemon) need Python 3.14 or the package backports.zstd.
     """
     options = FormatOptions(format, features, delimiter, header, missing_tokens, columns, scalar)
-    return _LiveStream(options, batch_size, ConnectionInput(address, timeout=timeout, wait=wait))
+    kind = _ArrowStream if format == "arrow" else _LiveStream
+    return kind(options, batch_size, ConnectionInput(address, timeout=timeout, wait=wait))
 
 
 def read(
@@ -263,6 +391,10 @@ def read(
     names = [os.fspath(path) for path in given]
     chosen = format or (format_of(names[0]) if names else None)
     if chosen is None:
-        raise ValueError("format: expected csv, ndjson or raw, found none in the file's name")
+        raise ValueError("format: expected csv, ndjson, raw or arrow, found none in the file's name")
     options = FormatOptions(chosen, features, delimiter, header, missing_tokens, columns, scalar)
-    return FileStream(names, options, batch_size)
+    if not names:
+        raise ValueError("expected at least one file, found none")
+    if chosen == "arrow":
+        return _ArrowFileStream(names, options, batch_size)
+    return _RecordFileStream(names, options, batch_size)
