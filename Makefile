@@ -103,8 +103,9 @@ documents: build deps-test ## Run the commands of README.md and docs; ARGS=--wri
 	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md
 
 # Each is a target; those that need root or the whole machine come last.
-RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity online-check why recipes documents python-page test-python \
-  alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check image-check systemd-check reproducible bench
+RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check why recipes \
+  documents python-page test-python alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check \
+  image-check sbom systemd-check bare-check reproducible bench
 
 release-check: ## Run all that a release must pass, for some hours, as root; RELEASE_CHECKS='test parity' for a part.
 	@for check in $(RELEASE_CHECKS); do \

@@ -195,9 +195,10 @@ import Testing
     try await TestServer.run(fake) { server in
       let client = try await server.connect(to: server.unix)
       try await client.write(Data("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
-      waitForTap()
+      #expect(String(decoding: try await client.read(bytes: 12), as: UTF8.self) == "HTTP/1.1 200")
       server.server.stop()
-      #expect(try Answer(await server.rest(of: client)).status == 200)
+      // Returns only when the connection has ended.
+      _ = await server.rest(of: client)
       #expect(wanted == 0)
     }
   }

@@ -46,6 +46,43 @@ import Testing
     #expect(finished.exitCode == 65)
   }
 
+  @Test func `a stream goes on from the checkpoint of a test`() throws {
+    try place.write("base.csv", Array("x\n0\n2\n0\n2\n".utf8))
+    #expect(try place.evenkeel("fit", "base.csv", "-o", "base.safetensors").exitCode == 0)
+    func run(_ settings: String) throws -> Finished {
+      // Frozen moments: μ = 1 and σ = 1 come from the checkpoint alone.
+      try place.write(
+        "f.yaml",
+        Array(
+          """
+          state_directory: state
+          streams:
+            a:
+              source: { tcp: { address: "127.0.0.1:1" } }
+              format: csv
+              sink: { file: { path: out.csv } }
+              normalize: { mode: running, frozen: true }
+          tests:
+            serves: { stream: a, \(settings)input: "x\\n1\\n3\\n", output: "x\\n0\\n2\\n", tolerance: 1e-4 }
+          """.utf8))
+      return try place.evenkeel("test", "--config", "f.yaml")
+    }
+    let passed = try run("checkpoint: base.safetensors, ")
+    #expect(String(decoding: passed.output, as: UTF8.self) == "ok serves\n1 passed, 0 failed\n")
+    #expect(passed.exitCode == 0)
+    #expect(try run("").exitCode == 65)
+    let file = try place.read("base.safetensors")
+    try place.write("damaged.safetensors", Array(file.prefix(100)))
+    let damaged = try run("checkpoint: damaged.safetensors, ")
+    #expect(damaged.exitCode == 65)
+    #expect(
+      String(decoding: damaged.output, as: UTF8.self)
+        .hasPrefix("FAILED serves: expected no failure, found damaged.safetensors: header: "))
+    // The checkpoint is read, and never written.
+    #expect(try place.read("base.safetensors") == file)
+    #expect(!place.files.contains("state"))
+  }
+
   @Test func `a wrong file and a file without tests have the code of a configuration`() throws {
     #expect(try place.evenkeel("check", "--config", "c.yaml").exitCode == 0)
     try place.write("wrong.yaml", Array("state_directory: s\nstreams: {}\ntests: { a: {} }\n".utf8))

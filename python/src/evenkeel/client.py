@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from evenkeel.errors import ApiError
 from evenkeel.frames import frame_of
+from evenkeel.taps import Tap
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle", "Tap"]
+__all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
 
 Json = dict[str, Any]
 
@@ -348,45 +349,13 @@ class StreamHandle:
         the token. Close it, or use it in a `with` statement.
         """
         query = f"?rate={rate:g}" + (f"&limit={limit}" if limit is not None else "")
-        return Tap(self._client, self._path + "/tap" + query, timeout)
+        return Tap(*self._client._open("GET", self._path + "/tap" + query), timeout)
 
     def _post(self, action: str) -> Change:
         return self._client._change("POST", f"{self._path}/{action}")
 
     def __repr__(self) -> str:
         return f"<stream {self.name!r} of {self._client.address}>"
-
-
-class Tap(Iterator[Mapping[str, Any]]):
-    """The samples of a stream, as they come."""
-
-    def __init__(self, client: Client, path: str, timeout: float | None) -> None:
-        self._connection, self._response, connected = client._open("GET", path)
-        # The daemon has answered. From now on a silence is no failure.
-        connected.settimeout(timeout)
-
-    def __next__(self) -> Mapping[str, Any]:
-        try:
-            line = self._response.readline() if not self._response.closed else b""
-        except OSError:
-            self.close()
-            raise
-        if not line.endswith(b"\n"):
-            self.close()
-            raise StopIteration
-        sample: Json = json.loads(line)
-        return sample
-
-    def close(self) -> None:
-        """Ends the tap."""
-        self._response.close()
-        self._connection.close()
-
-    def __enter__(self) -> Tap:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _numbers(values: npt.ArrayLike) -> list[float]:

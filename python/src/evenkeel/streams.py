@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from evenkeel.arrow import ArrowRows, LiveBatches, batches_of
+from evenkeel.arrow import ArrowRows
+from evenkeel.arrowinputs import LiveBatches, batches_of
 from evenkeel.batches import Batch
 from evenkeel.errors import PositionError, RecordError
 from evenkeel.formats import Columns, Cut, Format, FormatOptions, decoder, format_of
@@ -355,8 +356,7 @@ def connect(
     - address: "unix:PATH", "tcp:HOST:PORT" or "fifo:PATH".
     - format: that of the stream's output; `delimiter`, `header`, `missing_tokens` (csv), `columns` and
       `scalar` (raw) are as in the stream's section. Format arrow needs PyArrow.
-    - batch_size: records in a batch (the last may be shorter); None gives those that have come, of Arrow
-      each record batch as it is.
+    - batch_size: records in a batch (the last may be shorter); None gives those that have come (arrow: one record batch).
     - features: the columns of numbers, with `*` and `?`; by default every column whose first value is a
       number or missing, of Arrow every column of floats.
     - timeout: the longest silence, in seconds, after which TimeoutError is raised; None is for ever.
