@@ -221,7 +221,7 @@ def report(title, points, start_up, rounds):
 
 
 def measure(axes, names, rounds):
-    """Prints the axes of those names, and their verdicts."""
+    """Prints the axes of those names, and returns their verdicts."""
     print(machine_facts(axes.evenkeel))
     start = axes.normalize(axes.input("csv", 1, FEATURES), "--format", "csv")
     start_up = statistics.median(start() for _ in range(10))
@@ -235,7 +235,7 @@ def measure(axes, names, rounds):
                 for point, one, other in zip(points, there, reversed(back), strict=True):
                     point.seconds.append((one + other) / 2)
             results.append(report(title, points, start_up, rounds))
-    print(verdicts.table(results))
+    return results
 
 
 def main():
@@ -248,6 +248,7 @@ def main():
     parser.add_argument("--mode", choices=["batch", "running"], default="batch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a twentieth of the data, two rounds")
+    verdicts.add_option(parser)
     arguments = parser.parse_args()
     rounds = 2 if arguments.quick else arguments.rounds
     evenkeel = arguments.evenkeel.resolve()
@@ -255,7 +256,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="streams-", dir=arguments.folder) as scratch:
         scale = 20 if arguments.quick else 1
         axes = Axes(evenkeel, arguments.folder, scratch, arguments.mode, scale)
-        measure(axes, [arguments.axis] if arguments.axis else AXES, rounds)
+        results = measure(axes, [arguments.axis] if arguments.axis else AXES, rounds)
+    verdicts.conclude(results, arguments.strict)
 
 
 if __name__ == "__main__":

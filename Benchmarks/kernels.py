@@ -85,6 +85,7 @@ def main():
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="two rounds")
+    verdicts.add_option(parser)
     arguments = parser.parse_args()
     rounds = 2 if arguments.quick else arguments.rounds
     torch.set_num_threads(1)
@@ -131,7 +132,8 @@ def main():
         f"Python, with 2 values, takes {median(calls) / 1e3:.1f} µs. River's scaler takes "
         f"{median(river):.0f} ns/value."
     )
-    print("\n" + verdicts.table(results))
+    print()
+    verdicts.conclude(results, arguments.strict)
 
 
 if __name__ == "__main__":

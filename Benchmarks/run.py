@@ -134,6 +134,7 @@ def main():
     parser.add_argument("--only", choices=["csv", "raw", "ndjson"], help="only one format")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, two rounds")
+    verdicts.add_option(parser)
     arguments = parser.parse_args()
     for tool in ["zstd", "taskset"]:
         if not shutil.which(tool):
@@ -158,7 +159,8 @@ def main():
         check_agreement(form, candidates)
         print("\n" + table(candidates), flush=True)
         results += verdicts.of_format(form, candidates)
-    print("\n## Targets\n\n" + verdicts.table(results))
+    print("\n## Targets\n")
+    verdicts.conclude(results, arguments.strict)
 
 
 if __name__ == "__main__":

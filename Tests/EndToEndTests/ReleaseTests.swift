@@ -56,4 +56,33 @@ import Testing
     ]
     #expect(needed.subtracting(found).isEmpty)
   }
+
+  @Test func `a missed target of a benchmark fails the check of a release, and no other run`()
+    throws
+  {
+    for (measured, isOutOfReach, isStrict, code) in [
+      ("0.9", false, true, 0), ("1.1", false, true, 1), ("1.1", false, false, 0),
+      ("1.1", true, true, 0),
+    ] {
+      let (reach, strict) = (isOutOfReach ? "True" : "False", isStrict ? "True" : "False")
+      let verdict = "v.Verdict('time', 1, [\(measured)], is_out_of_reach=\(reach))"
+      let program =
+        "import sys; sys.path.insert(0, 'Benchmarks'); import verdicts as v; "
+        + "v.conclude([\(verdict)], \(strict))"
+      let finished = try Workplace().shell(
+        "cd '\(repositoryFile("."))' && python3 -B -c \"\(program)\"")
+      #expect(finished.exitCode == code)
+      #expect(finished.errors.contains("missed: time") == (code == 1))
+    }
+    let targets = ["run.py", "arrow.py", "kernels.py", "growth.py"]
+    let commands = try said("MAKEFLAGS= make -n release-check RELEASE_CHECKS=bench").replacing(
+      "\\\n", with: "")
+    let others = try said("MAKEFLAGS= make -n bench")
+    for target in targets {
+      let command = try #require(
+        commands.split(separator: "\n").first { $0.contains("Benchmarks/\(target)") })
+      #expect(command.contains("--strict"))
+    }
+    #expect(!others.contains("--strict"))
+  }
 }
