@@ -149,6 +149,15 @@ import Testing
     }
   }
 
+  @Test func `a refused tap takes no place of others`() async throws {
+    try await TestServer.run(fake) { server in
+      for _ in 0...ControlAnswers.mostBodies {
+        let answer = try await server.request("GET", "/api/v1/streams/other/tap", to: server.unix)
+        #expect(answer.status == 404)
+      }
+    }
+  }
+
   @Test func `over TCP a tap needs the token, as it shows records`() async throws {
     try await TestServer.run(fake) { server in
       let answer = try await server.request("GET", path)

@@ -86,16 +86,23 @@ private final class CollectingTap: TapReceiver, Sendable {
     #expect(run.text == (try SerialRun(configuration, input, piece: piece, isLive: isLive)).text)
   }
 
-  @Test func `records held for warm-up are shown once, when they leave`() throws {
+  // Held records are shown once, when they leave.
+  @Test(arguments: WarmUp.Emission.allCases)
+  func `records of the warm-up are shown as they are written`(emission: WarmUp.Emission)
+    throws
+  {
     let values: [Double] = (0..<16).map { Double($0 * $0 % 7) }
     let configuration = csvConfiguration {
       $0.normalization.warmUp.records = 10
-      $0.normalization.warmUp.emission = .hold
+      $0.normalization.warmUp.emission = emission
     }
     let tap = tap()
     let run = try SerialRun(configuration, csv([("a", values)]), taps: taps)
     #expect(tap.records.map(\.record) == Array(1...16))
     #expect(tap.records.map(\.outputText) == run.lines[1...16].map(String.init))
+    let written = column(1, of: run.text).map(Float.init)
+    let shown = tap.records.map { Float($0.output[0]) }
+    #expect(shown.map { $0.isNaN ? nil : $0 } == written.map { $0.isNaN ? nil : $0 })
   }
 
   @Test func `NDJSON is shown as text, and raw rows by their values`() throws {
@@ -174,6 +181,19 @@ private final class CollectingTap: TapReceiver, Sendable {
     #expect(slow.records.count == 2 && fast.records.count == 9)
   }
 
+  @Test func `the rate bounds rejected records by themselves`() throws {
+    let clock = ManualClock()
+    let tap = tap(rate: 2)
+    let configuration = csvConfiguration { $0.badRecords = .skip }
+    let input = Array("k,a\nu,no\nv,1\nw,no\nx,2\ny,no\nz,3\n".utf8)
+    for (seconds, shown) in [(0.0, 2), (0, 2), (1, 4), (100, 6)] {
+      clock.advance(by: seconds)
+      _ = try SerialRun(configuration, input, taps: taps, clock: clock)
+      #expect(tap.rejected.count == shown)
+      #expect(tap.records.count == shown)
+    }
+  }
+
   @Test func `a tap ends at its limit, and the others go on`() throws {
     let (two, all) = (tap(limit: 2), tap())
     _ = try SerialRun(csvConfiguration(), csv([("a", (0..<9).map { Double($0) })]), taps: taps)
@@ -227,5 +247,21 @@ private final class CollectingTap: TapReceiver, Sendable {
     #expect(tap.records.map(\.featuresLeftOff) == [30, 30])
     #expect(tap.records.map { $0.inputText == nil } == [false, true])
     #expect(tap.records.map { $0.outputText == nil } == [false, true])
+  }
+
+  @Test func `no text of a long output or of a long rejected record is shown`() throws {
+    let wide = tap()
+    let columns = (0..<4000).map { (name: "f\($0)", values: [1.0, 2, 4, 7]) }
+    let configuration = csvConfiguration { $0.normalization.mode = .batch }
+    _ = try SerialRun(configuration, csv(columns), taps: taps)
+    #expect(wide.records.map { $0.inputText == nil } == [false, false, false, false])
+    #expect(wide.records.map { $0.outputText == nil } == [true, true, true, true])
+    wide.change { $0.isClosed = true }
+    let tap = tap()
+    let long = "k,a\nx,1\n\(String(repeating: "y", count: 20_000)),no\n"
+    let kept = csvConfiguration { $0.badRecords = .deadLetter }
+    _ = try SerialRun(kept, Array(long.utf8), taps: taps)
+    #expect(tap.rejected.map(\.number) == [2])
+    #expect(tap.rejected.first?.text == nil)
   }
 }
