@@ -49,7 +49,7 @@ SANITIZE ?=
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-capacity allocations demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check why equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -211,6 +211,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-recipes/ready: Tests/Oracles/requirements-statistics.txt
 .venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
 .venv-why/ready: Tests/Why/requirements.txt
+.venv-drift/ready: Tests/Drift/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats arrow kernels stages growth latency capacity
@@ -270,6 +271,9 @@ promise-check: build .venv-online/ready ## Measure mean and deviation of the def
 
 why: build .venv-why/ready ## Run the experiments of docs/WHY.md and compare; ARGS=--write puts the results in.
 	.venv-why/bin/python -B Tests/Why/why.py --evenkeel $(EVENKEEL) $(ARGS)
+
+drift-check: build .venv-drift/ready ## Measure false alarms and delays of drift beside other detectors; ARGS='--seeds 10' for less.
+	.venv-drift/bin/python Tests/Drift/drift.py --evenkeel $(EVENKEEL) --peers $(ARGS)
 
 page: build ## Test the live page in Chromium and the metrics with promtool; take docs/images of a daemon on the sample.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))

@@ -15,6 +15,9 @@ package import State
 package protocol BatchOperator: Sendable {
   static var declaration: OperatorDeclaration { get }
 
+  /// Whether streams with these settings have the operator. One that is off costs nothing, and its state is not kept.
+  static func isOn(_ settings: SettingValues) -> Bool
+
   /// - Parameter state: the table of the stream, with the groups of all operators.
   /// - Throws: `OperatorError` for settings that cannot be used.
   init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError)
@@ -52,6 +55,8 @@ package protocol BatchOperator: Sendable {
 }
 
 extension BatchOperator {
+  package static func isOn(_ settings: SettingValues) -> Bool { true }
+
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool { false }
@@ -102,15 +107,21 @@ package struct OperatorContext: Sendable {
   package var normalization: NormalizationSettings
   /// All settings of the stream, with those of all operators.
   package var settings: SettingValues
+  /// Whether the source has no end.
+  package var isLive: Bool
+  /// The state that the settings say to compare the stream with, for the features of the stream.
+  package var reference: StateTable?
 
   package init(
     schema: FeatureSchema, outputPrecision: Precision, normalization: NormalizationSettings,
-    settings: SettingValues = SettingValues()
+    settings: SettingValues = SettingValues(), isLive: Bool = false, reference: StateTable? = nil
   ) {
     self.schema = schema
     self.outputPrecision = outputPrecision
     self.normalization = normalization
     self.settings = settings
+    self.isLive = isLive
+    self.reference = reference
   }
 }
 
@@ -144,5 +155,5 @@ package struct UnknownUpdate: Error, Equatable, CustomStringConvertible {
 
 /// All operators of Evenkeel, in the order in which they commit.
 package enum BuiltInOperators {
-  package static let all: [any BatchOperator.Type] = [Normalize.self]
+  package static let all: [any BatchOperator.Type] = [Normalize.self, WatchDrift.self]
 }

@@ -1,4 +1,5 @@
 package import BatchNormalization
+package import Configuration
 internal import Records
 package import State
 
@@ -7,6 +8,9 @@ package import State
 package struct FeatureMetric: Sendable {
   /// The member in the API, in snake case.
   package let name: String
+  /// One of several values of the name: a member of an object in the API, the label `kind` to Prometheus; nil if the name
+  /// has one value.
+  package let kind: String?
   /// The heading in `evenkeel inspect`; nil to omit it there.
   package let heading: String?
   /// The name of the Prometheus family; nil to omit it there.
@@ -18,10 +22,12 @@ package struct FeatureMetric: Sendable {
   package let values: @Sendable (OperatorView) -> [Double?]
 
   package init(
-    _ name: String, heading: String? = nil, series: String? = nil, isCount: Bool = false,
+    _ name: String, kind: String? = nil, heading: String? = nil, series: String? = nil,
+    isCount: Bool = false,
     help: String, _ values: @escaping @Sendable (OperatorView) -> [Double?]
   ) {
     self.name = name
+    self.kind = kind
     self.heading = heading
     self.series = series
     self.isCount = isCount
@@ -34,10 +40,16 @@ package struct FeatureMetric: Sendable {
 package struct OperatorView: Sendable {
   package let state: StateTable
   package let last: (summary: BatchSummary, plan: BatchPlan)?
+  /// The settings of the stream; the defaults for a state that is only shown.
+  package let settings: SettingValues
 
-  package init(state: StateTable, last: (summary: BatchSummary, plan: BatchPlan)? = nil) {
+  package init(
+    state: StateTable, last: (summary: BatchSummary, plan: BatchPlan)? = nil,
+    settings: SettingValues = SettingValues()
+  ) {
     self.state = state
     self.last = last
+    self.settings = settings
   }
 
   /// One value for each feature of the last batch; nil before the first batch.

@@ -1,4 +1,5 @@
 package import BatchNormalization
+internal import Configuration
 package import Records
 package import State
 
@@ -14,6 +15,7 @@ package struct OperatorChain: Sendable {
   private var operators: [any BatchOperator]
   private let versions: StreamVersions
   private let outputPrecision: Precision
+  private let settings: SettingValues
   private var scratch: Work
   private var last: Work
   private var hasLast = false
@@ -30,7 +32,7 @@ package struct OperatorChain: Sendable {
   }
 
   /// - Parameters:
-  ///   - kinds: the operators, in the order in which they commit.
+  ///   - kinds: the operators, in the order in which they commit. Those that the settings turn off are left out.
   ///   - state: the table to continue from, with any groups; nil starts with the initial values.
   /// - Throws: `OperatorError` for settings that cannot be used, or for a state that is not valid.
   package init(
@@ -43,6 +45,7 @@ package struct OperatorChain: Sendable {
           expected: "features \(listed(context.schema.names))",
           found: listed(state?.features.names ?? [])))
     }
+    let kinds = kinds.filter { $0.isOn(context.settings) }
     let groups = Self.stateGroups(of: kinds)
     let state = state?.regrouped(to: groups) ?? StateTable(groups, features: context.schema)
     do throws(StateError) {
@@ -56,6 +59,7 @@ package struct OperatorChain: Sendable {
     self.state = state
     versions = StreamVersions(in: state)
     outputPrecision = context.outputPrecision
+    settings = context.settings
     scratch = Work(featureCount: context.schema.count)
     last = scratch
   }
@@ -77,7 +81,8 @@ package struct OperatorChain: Sendable {
   }
   /// The source of metrics.
   package var view: OperatorView {
-    OperatorView(state: state, last: hasLast ? (last.summary, last.plan) : nil)
+    OperatorView(
+      state: state, last: hasLast ? (last.summary, last.plan) : nil, settings: settings)
   }
   package var declarations: [OperatorDeclaration] { operators.map { type(of: $0).declaration } }
   /// The normalisation settings in force; nil without that operator.

@@ -22,6 +22,13 @@ package struct EventKind: Sendable, Equatable {
   }
 }
 
+/// A number or a word of an event.
+package enum EventValue: Sendable, Equatable {
+  case number(Double)
+  case count(Int)
+  case text(String)
+}
+
 /// An event of an operator. It leaves the stream with its batch.
 package struct OperatorEvent: Sendable, Equatable, CustomStringConvertible {
   package let kind: EventKind
@@ -29,6 +36,12 @@ package struct OperatorEvent: Sendable, Equatable, CustomStringConvertible {
   package let feature: String?
   /// A sentence for people.
   package let text: String
+  /// Its numbers and words for programs, by name in snake case.
+  package var fields: [String: EventValue] = [:]
+  /// Whether the log tells it. Events and metrics do always.
+  package var isLogged = true
+  /// Whether it is posted to the address that the stream names.
+  package var isPosted = false
 
   package init(_ kind: EventKind, feature: String? = nil, _ text: String) {
     self.kind = kind

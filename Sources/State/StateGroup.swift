@@ -16,15 +16,19 @@ package struct StateGroup: Sendable {
   package let name: String
   package let scope: StateScope
   package let columns: [StateColumn]
+  /// Whether files leave the group out while all of its columns hold their initial values.
+  package let isOptional: Bool
   let validation: Validation?
   let merge: Merge
 
   /// - Parameters:
+  ///   - isOptional: whether files leave the group out while it holds its initial values.
   ///   - validate: what must hold between columns; nothing by default.
   ///   - merge: how the state of two streams becomes one. Several columns may be needed at once, as in
   ///     Chan's formula. By default counts add up and real columns must agree.
   package init(
-    _ name: String, scope: StateScope, columns: [StateColumn], validate: Validation? = nil,
+    _ name: String, scope: StateScope, columns: [StateColumn], isOptional: Bool = false,
+    validate: Validation? = nil,
     merge: @escaping Merge = StateGroup.addCounts
   ) {
     self.name = name
@@ -34,6 +38,7 @@ package struct StateGroup: Sendable {
       if column.fileName.isEmpty { column.fileName = "evenkeel.\(name).\(column.name)" }
       return column
     }
+    self.isOptional = isOptional
     validation = validate
     self.merge = merge
   }
@@ -92,6 +97,21 @@ package struct StateRows: Sendable {
   package mutating func add(count name: String, of other: StateRows) {
     let others = other[count: name]
     for row in others.indices { self[count: name][row] += others[row] }
+  }
+
+  /// Gives a column its initial values.
+  package mutating func reset(_ name: String) {
+    for (position, column) in group.columns.enumerated() where column.name == name {
+      switch column.kind {
+      case .real: reals[position] = Array(repeating: column.initial, count: count)
+      case .count: counts[position] = Array(repeating: Int(column.initial), count: count)
+      }
+    }
+  }
+
+  /// Gives all columns their initial values.
+  package mutating func reset() {
+    for column in group.columns { reset(column.name) }
   }
 
   /// The name of a value for an error message: `running_mean of feature 'temp'`.

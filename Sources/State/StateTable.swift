@@ -218,6 +218,20 @@ extension StateTable {
     }
   }
 
+  /// The groups that a file must hold: all but the optional ones that nothing has changed.
+  package var writtenGroups: [StateGroup] {
+    groups.filter { group in
+      !group.isOptional
+        || group.columns.contains { column in
+          switch self[column.fileName] {
+          case .real(let values): values.contains { $0 != column.initial }
+          case .count(let values): values.contains { $0 != Int(column.initial) }
+          case nil: false
+          }
+        }
+    }
+  }
+
   /// Gives the columns of some groups their initial values.
   package mutating func reset(groups names: [String]) {
     for group in groups where names.contains(group.name) {

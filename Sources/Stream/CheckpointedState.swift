@@ -61,8 +61,12 @@ extension Checkpoint {
 extension StreamConfiguration {
   /// The way in which the stream reads its checkpoints.
   package var stateReading: StateReading {
-    StateReading(
-      OperatorChain.stateGroups(of: operators), unknown: dropsUnknownState ? .drop : .refuse)
+    let kinds = operators.filter { $0.isOn(operatorSettings) }
+    var reading = StateReading(
+      OperatorChain.stateGroups(of: kinds), unknown: dropsUnknownState ? .drop : .refuse)
+    reading.turnedOff = Set(operators.flatMap { $0.declaration.stateGroups }.map(\.name))
+      .subtracting(reading.groups.map(\.name))
+    return reading
   }
 
   /// The settings and features that a checkpoint must have, as text.

@@ -59,6 +59,9 @@ package struct OpenedStream: Sendable {
             of: fileSystem))
       }
       parametersVersion = plan.parameters.flatMap { try? fileSystem.status(of: $0) }
+      state.reference = try configuration.referenceFile.map { file throws(StorageError) in
+        try CheckpointFile.read(file, .ofOperators, in: fileSystem).state
+      }
       state.parameters = try plan.parameters.map { file throws(StorageError) in
         try ParametersFile.read(file, in: fileSystem)
       }

@@ -43,7 +43,8 @@ extension InitialState {
         configuration.operators,
         OperatorContext(
           schema: schema, outputPrecision: configuration.precision,
-          normalization: configuration.normalization, settings: configuration.operatorSettings),
+          normalization: configuration.normalization, settings: configuration.operatorSettings,
+          isLive: configuration.isLive, reference: reference?.matched(to: schema)),
         state: adopted)
       if let parameters {
         var changed = operators

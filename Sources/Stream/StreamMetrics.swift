@@ -24,6 +24,8 @@ package final class StreamMetrics: Sendable {
   let checkpointNanoseconds = Atomic<UInt64>(0)
   let checkpointByteCount = Atomic(0)
   package let connectors = ConnectorStatistics()
+  /// The last events that operators raised, and the updates.
+  let eventLog = EventLog()
   private let histograms = BatchHistograms()
   private let raised = Mutex<[String: Int]>([:])
   private let clock: Clock
@@ -87,6 +89,9 @@ package final class StreamMetrics: Sendable {
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] { raised.withLock { $0 } }
 
+  /// The last events that operators raised, after the one of a number.
+  package func events(after number: Int) -> [LoggedEvent] { eventLog.events(after: number) }
+
   func count(_ event: StreamEvent) {
     switch event {
     case .badRecord(let record):
@@ -94,7 +99,9 @@ package final class StreamMetrics: Sendable {
       // It is no longer on its way.
       if record.wasRead { ingestedRecordCount.subtract(1, ordering: .relaxed) }
     case .opened, .applied: break
-    case .raised(let event): raised.withLock { $0[event.kind.name, default: 0] += 1 }
+    case .raised(let event):
+      raised.withLock { $0[event.kind.name, default: 0] += 1 }
+      eventLog.append(event, wallSeconds: clock.wallSeconds())
     }
   }
 

@@ -2,6 +2,7 @@ internal import Codecs
 internal import Connectors
 package import Dataflow
 internal import Records
+internal import State
 package import Storage
 
 /// One run of a stream, from its source to its sink.
@@ -116,6 +117,8 @@ struct InitialState {
   var checkpoint: Checkpoint?
   /// γ and β, instead of those of the checkpoint.
   var parameters: Parameters?
+  /// The state that the stream is compared with.
+  var reference: StateTable?
   /// The cursor to resume at; nil at the start of an input, or if the input cannot be read again.
   var cursor: InputCursor?
 

@@ -36,6 +36,11 @@ package final class StreamSnapshot: @unchecked Sendable {
   /// The metrics of every feature after the last batch. Before the first batch, those of the checkpoint, or none.
   package var features: [FeatureStatus] { shown.map(FeatureStatus.all) ?? [] }
 
+  /// The verdicts of all drift charts; empty if drift is not watched for.
+  package var drift: [DriftAlarm] { shown.map { DriftAlarm.all(in: $0.state) } ?? [] }
+  /// The charts that say that a feature drifts.
+  package var driftAlarms: [DriftAlarm] { shown.map { DriftAlarm.drifting(in: $0.state) } ?? [] }
+
   /// The warnings about the features.
   package func warnings(_ occasion: FeatureWarning.Occasion) -> [FeatureWarning] {
     shown?.warnings(occasion) ?? []

@@ -15,6 +15,7 @@ extension Logger {
       notice(
         "update applied", metadata: ["update": "\(update)", "stateVersion": "\(stateVersion)"])
     case .raised(let event):
+      guard event.isLogged else { return }
       var metadata: Logger.Metadata = ["event": "\(event.kind.name)"]
       if let feature = event.feature { metadata["feature"] = "\(feature)" }
       log(level: Logger.Level(event.kind.level), "\(event.text)", metadata: metadata)

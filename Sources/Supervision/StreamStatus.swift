@@ -1,6 +1,7 @@
 package import BatchNormalization
 internal import Connectors
 package import Dataflow
+package import Operators
 package import Records
 package import Stream
 internal import Synchronization
@@ -33,6 +34,10 @@ package struct StreamStatus: Sendable, Equatable {
   package var parametersVersion = 0
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] = [:]
+  /// The charts that say that a feature drifts.
+  package var driftAlarms: [DriftAlarm] = []
+  /// Whether drift makes the daemon unready.
+  package var warnsOfDrift = false
   /// The position after the last batch that was normalised.
   package var position: StreamPosition
   package var records: Int

@@ -13,6 +13,14 @@ package protocol StreamSupervision: Sendable {
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind]
+  /// The verdicts of the drift charts of a stream.
+  ///
+  /// - Throws: `CommandRefusal.noSuchStream`.
+  func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm]
+  /// The last events that the operators of a stream raised, after the one of a number, oldest first.
+  ///
+  /// - Throws: `CommandRefusal.noSuchStream`.
+  func events(of stream: String, after number: Int) throws(CommandRefusal) -> [LoggedEvent]
   /// Runs a command. Calls `reply`, on any thread, when the command has taken effect or was refused.
   func request(
     _ command: StreamCommand, on stream: String,

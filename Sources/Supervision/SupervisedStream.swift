@@ -38,7 +38,8 @@ final class SupervisedStream: @unchecked Sendable {
   private let threads = StageThreads.shared
   private let queue: SerialQueue
   private let logger: Logger
-  private let metrics = StreamMetrics()
+  let metrics = StreamMetrics()
+  private let reporter: EventReporter
   private let clock: Clock
   private let lock = Lock()
   private var shown: Shown
@@ -55,10 +56,9 @@ final class SupervisedStream: @unchecked Sendable {
   ///   or settings, as after a reload.
   init(
     _ definition: StreamDefinition, stateDirectory: String, takesOtherCheckpoints: Bool,
-    fileSystem: any FileSystem, clock: Clock, logger: Logger
+    fileSystem: any FileSystem, clock: Clock, webhook: Webhook? = nil, logger: Logger
   ) {
-    self.definition = definition
-    self.clock = clock
+    (self.definition, self.clock) = (definition, clock)
     shown = Shown(normalization: definition.stream.normalization)
     startedAt = clock.now()
     self.takesOtherCheckpoints = takesOtherCheckpoints
@@ -71,6 +71,7 @@ final class SupervisedStream: @unchecked Sendable {
     var logger = logger
     logger[metadataKey: "stream"] = "\(definition.name)"
     self.logger = logger
+    reporter = EventReporter(definition, webhook, metrics, logger)
   }
 
   // MARK: From any thread
@@ -121,8 +122,7 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  var features: [FeatureStatus] { lock.withLock { shown.snapshot }?.features ?? [] }
-
+  var snapshot: StreamSnapshot? { lock.withLock { shown.snapshot } }
   var state: StreamStatus.State { lock.withLock { shown.state } }
 
   var status: StreamStatus {
@@ -134,6 +134,7 @@ final class SupervisedStream: @unchecked Sendable {
       sink: place(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
       isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
       parametersVersion: shown.snapshot?.parametersVersion ?? 0, events: metrics.events,
+      driftAlarms: shown.snapshot?.driftAlarms ?? [], warnsOfDrift: definition.warnsOfDrift,
       position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
       bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
@@ -201,7 +202,7 @@ final class SupervisedStream: @unchecked Sendable {
       // There are many live streams, each small. A stream from files has more work.
       threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, taps: taps,
       warn: { [weak self] in self?.warn(Catalogue.wordsOfFile($0), in: attempt) },
-      report: { [logger] in logger.report($0) }, completion: completion)
+      report: reporter.report, completion: completion)
     show { $0.warnings = run.warnings }
     for warning in run.warnings {
       logger.error("\(warning)", metadata: ["instead": "\(opened.checkpointPath ?? "none")"])

@@ -1,6 +1,6 @@
 package import Dataflow
 package import Logging
-package import Operators
+internal import Operators
 package import Storage
 package import Stream
 
@@ -41,6 +41,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private var leaving: [SupervisedStream] = []
   private var waiting: [String: Waiting] = [:]
   private var applications: [Application] = []
+  private var webhook: Webhook?
   private var onStopped: (@Sendable (_ isDrained: Bool) -> Void)?
   /// Whether a stream was abandoned since the stop began.
   private var hasAbandoned = false
@@ -168,11 +169,23 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       waiting[name] = nil
       let stream = SupervisedStream(
         entry.definition, stateDirectory: stateDirectory, takesOtherCheckpoints: entry.replaces,
-        fileSystem: fileSystem, clock: clock, logger: logger)
+        fileSystem: fileSystem, clock: clock, webhook: webhook(of: entry.definition),
+        logger: logger)
       lock.withLock { streams[name] = stream }
       stream.start { [thread] in thread.async { self.started(stream) } }
       thread.after(seconds: Self.startSeconds) { self.started(stream) }
     }
+  }
+
+  /// The thread that posts events, made with the first stream that needs it.
+  private func webhook(of definition: StreamDefinition) -> Webhook? {
+    guard definition.stream.driftWebhook != nil, webhook == nil else { return webhook }
+    do throws(ThreadError) {
+      webhook = try Webhook(logger: logger)
+    } catch {
+      logger.error("no event is posted: \(error)")
+    }
+    return webhook
   }
 
   private func started(_ stream: SupervisedStream) {
@@ -255,14 +268,6 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     lock.withLock { Array(streams.values) }.map(\.status).sorted { $0.name < $1.name }
   }
 
-  package func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
-    try find(stream).features
-  }
-
-  package func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
-    try find(stream).definition.stream.operators.flatMap { $0.declaration.updates }
-  }
-
   package func request(
     _ command: StreamCommand, on stream: String,
     reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
@@ -286,7 +291,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     return warnings
       + statuses().compactMap { status in
         switch status.state {
-        case .running: status.stall
+        case .running: status.stall ?? status.driftReason
         case .finished: nil
         case .starting, .draining: "stream '\(status.name)' is \(status.state.rawValue)"
         case .backingOff, .failed:
@@ -295,7 +300,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       }
   }
 
-  private func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
+  func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
     guard let stream = lock.withLock({ streams[name] }) else { throw .noSuchStream(name) }
     return stream
   }
@@ -312,7 +317,19 @@ extension StreamStatus {
   }
 }
 
+extension StreamStatus {
+  /// The reason that drift gives against readiness; nil without drift, and without the action `warn`.
+  fileprivate var driftReason: String? {
+    guard warnsOfDrift, let first = driftAlarms.first else { return nil }
+    let more = driftAlarms.count > 1 ? ", and \(driftAlarms.count - 1) more" : ""
+    return "stream '\(name)' drifts: \(first)\(more)"
+  }
+}
+
 extension StreamDefinition {
+  /// Whether drift makes the daemon unready.
+  var warnsOfDrift: Bool { stream.driftActions.contains(.warn) }
+
   /// Whether this stream must end before the other starts: it has the same name, or uses one of its locations.
   fileprivate func isInTheWay(of other: StreamDefinition) -> Bool {
     let places = [source.location.claim, sink.location.claim].compactMap(\.self)

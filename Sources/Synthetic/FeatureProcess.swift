@@ -14,11 +14,20 @@ struct FeatureProcess {
   private let phase: Int
   /// How far the mean has wandered, in standard deviations.
   private var walk = 0.0
+  private let changes: [SyntheticChange]
+  /// The value that a dead sensor repeats.
+  private var last = 0.0
 
-  init(seed: UInt64) {
+  /// - Parameter changes: those of this feature.
+  init(seed: UInt64, changes: [SyntheticChange] = []) {
+    self.changes = changes
     random = SplitMix64(seed: seed)
-    offset = Self.magnitude(&random) * (random.next() & 1 == 0 ? 1 : -1)
-    scale = Self.magnitude(&random)
+    let (size, sign) = (Self.magnitude(&random), random.next() & 1 == 0 ? 1.0 : -1)
+    let deviation = Self.magnitude(&random)
+    // °C of a room; in other units, 1.8 x + 32 could be anything.
+    let isTemperature = changes.contains { $0.kind == .unit }
+    offset = isTemperature ? 20 : size * sign
+    scale = isTemperature ? 5 : deviation
     phase = Int(random.next() % UInt64(recordsPerDay))
   }
 
@@ -31,15 +40,36 @@ struct FeatureProcess {
 
   /// The value at record `row`. Must be called for every record, in order.
   ///
-  /// - Returns: the value, and a uniform number in [0, 1) that decides whether the caller omits it.
+  /// - Returns: the value, and a number below 1 that decides whether the caller omits it: uniform in [0, 1), or less than
+  ///   0 if it is missing for certain.
   mutating func next(row: Int, day: DailyCycle, settings: SyntheticSettings) -> (Double, Double) {
     if row % 60 == 0 {
       // One step an hour. The sum of 24 steps has the standard deviation `drift`.
       walk += random.nextNormal() * settings.drift * (1 / 24.0.squareRoot())
     }
     let season = settings.season * day.sines[(row + phase) % recordsPerDay]
-    let value = offset + scale * (random.nextNormal() + season + walk)
-    return (value, random.nextUnit())
+    var value = offset + scale * (random.nextNormal() * noise(at: row) + season + walk)
+    var chance = random.nextUnit()
+    for change in changes where row >= change.row {
+      switch change.kind {
+      case .unit: value = value * 1.8 + 32
+      case .bias: value += 2 * scale
+      case .dead: value = last
+      case .noise: break
+      case .missing: if (row - change.row) % 500 < 50 { chance = -1 }
+      case .outliers: if (row - change.row) % 50 == 0 { value += 50 * scale }
+      }
+    }
+    last = value
+    return (value, chance)
+  }
+
+  /// How strong the noise is.
+  private func noise(at row: Int) -> Double {
+    guard let change = changes.first(where: { $0.kind == .noise }), row > change.row else {
+      return 1
+    }
+    return 1 + Double(min(row - change.row, 9000)) / 1000
   }
 }
 

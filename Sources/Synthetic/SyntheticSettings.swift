@@ -14,24 +14,11 @@ package struct SyntheticSettings: Sendable, Equatable {
   package var drift = 0.2
   /// The amplitude of the daily sine, in standard deviations of the feature, 0…1000.
   package var season = 1.0
-  package var unitChange: UnitChange?
+  package var changes: [SyntheticChange] = []
   /// Digits after the decimal point, 0…9; binary formats hold the same rounded values.
   package var decimals = 3
 
   package init() {}
-
-  /// A device that reports °F in place of °C from one record on: x · 1.8 + 32.
-  package struct UnitChange: Sendable, Equatable {
-    /// The first record in the new unit, counted from 0.
-    package var row: Int
-    /// The index of the feature.
-    package var feature: Int
-
-    package init(row: Int, feature: Int = 0) {
-      self.row = row
-      self.feature = feature
-    }
-  }
 
   /// - Throws: an error for the first setting that is out of its range.
   func validate() throws(SyntheticError) {
@@ -51,13 +38,13 @@ package struct SyntheticSettings: Sendable, Equatable {
     guard (0...9).contains(decimals) else {
       throw .outOfRange(setting: "decimals", expected: "0 to 9")
     }
-    if let unitChange {
-      guard unitChange.row >= 0 else {
-        throw .outOfRange(setting: "unit change row", expected: "0 or more")
+    for change in changes {
+      guard change.row >= 0 else {
+        throw .outOfRange(setting: "row of change \(change.kind)", expected: "0 or more")
       }
-      guard (0..<features).contains(unitChange.feature) else {
+      guard (0..<features).contains(change.feature) else {
         throw .outOfRange(
-          setting: "unit change feature", expected: "an index below \(features)")
+          setting: "feature of change \(change.kind)", expected: "an index below \(features)")
       }
     }
   }

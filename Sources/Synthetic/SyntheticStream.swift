@@ -23,7 +23,10 @@ package struct SyntheticStream: Sendable {
     try settings.validate()
     self.settings = settings
     var seeds = SplitMix64(seed: settings.seed)
-    processes = (0..<settings.features).map { _ in FeatureProcess(seed: seeds.next()) }
+    processes = (0..<settings.features).map { feature in
+      FeatureProcess(
+        seed: seeds.next(), changes: settings.changes.filter { $0.feature == feature })
+    }
     resolution = (0..<settings.decimals).reduce(1) { product, _ in product * 10 }
     let names = FeatureSchema.unnamed(count: settings.features)
     switch settings.format {
@@ -93,10 +96,7 @@ package struct SyntheticStream: Sendable {
 
   /// The value of a feature in the current record, in units of its last decimal; nil if missing.
   private mutating func nextValue(of feature: Int) -> Int64? {
-    var (value, chance) = processes[feature].next(row: row, day: day, settings: settings)
-    if let change = settings.unitChange, change.feature == feature, row >= change.row {
-      value = value * 1.8 + 32
-    }
+    let (value, chance) = processes[feature].next(row: row, day: day, settings: settings)
     guard chance >= settings.missingRatio else { return nil }
     // The bounds keep extreme drifts within Int64. The conversion to Int64 cuts towards zero.
     let scaled = min(max(value * resolution, -9e18), 9e18)

@@ -13,7 +13,7 @@ struct Evenkeel: ParsableCommand {
     version: evenkeelVersion,
     subcommands: [
       Normalize.self, Fit.self, Merge.self, Run.self, Reload.self, Check.self, Test.self,
-      Inspect.self, Export.self, Import.self, Top.self, Tap.self, Generate.self,
+      Inspect.self, Drift.self, Export.self, Import.self, Top.self, Tap.self, Generate.self,
     ])
 
   /// Like ArgumentParser's `main`, except for errors: one line and an exit code of sysexits(3).

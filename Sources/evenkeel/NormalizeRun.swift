@@ -24,7 +24,14 @@ final class NormalizeRun {
     self.logFormat = logFormat
   }
 
-  func run() throws {
+  /// Runs the stream.
+  ///
+  /// - Parameter onEvent: called with each event of an operator.
+  /// - Returns: what the stream shows at its end.
+  @discardableResult
+  func run(_ onEvent: @escaping @Sendable (OperatorEvent) -> Void = { _ in }) throws
+    -> StreamSnapshot
+  {
     let handled = [SIGINT, SIGTERM]
     block(handled)
     let outcome = Outcome()
@@ -34,11 +41,12 @@ final class NormalizeRun {
     let stream = try StreamRun(
       configuration, files: files, threads: threads,
       report: { [logFormat, name = configuration.name] event in
+        if case .raised(let event) = event { onEvent(event) }
         switch event {
         case .opened(let opening):
           if let text = opening.choiceText { note("\(name): \(text)", format: logFormat) }
           if let text = opening.warning { warn("\(name): \(text)", format: logFormat) }
-        case .raised(let event) where event.kind.level >= .warning:
+        case .raised(let event) where event.kind.level >= .warning && event.isLogged:
           warned.note(event.feature)
           warn(event.description, format: logFormat)
         case .badRecord(let record): leftOut.note(record)
@@ -74,6 +82,7 @@ final class NormalizeRun {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
       writeToStandardError(jsonText(Summary(stream, seconds: seconds)) + "\n")
     }
+    return stream.snapshot
   }
 
   /// Calls `handler` for the first such signal. A second one ends the process at once.

@@ -16,6 +16,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
   struct State {
     var statuses: [StreamStatus]
     var features: [String: [FeatureStatus]] = [:]
+    var drift: [String: [DriftAlarm]] = [:]
+    var events: [LoggedEvent] = []
     var reasons: [String] = []
     var daemon = DaemonStatus()
     var refusal: CommandRefusal?
@@ -64,6 +66,18 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
       throw .noSuchStream(stream)
     }
     return BuiltInOperators.all.flatMap { $0.declaration.updates }
+  }
+
+  func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm] {
+    guard let drift = withState({ $0.drift[stream] }) else { throw .noSuchStream(stream) }
+    return drift
+  }
+
+  func events(of stream: String, after number: Int) throws(CommandRefusal) -> [LoggedEvent] {
+    guard withState({ $0.statuses.contains { $0.name == stream } }) else {
+      throw .noSuchStream(stream)
+    }
+    return withState { $0.events }.filter { $0.number > number }
   }
 
   func request(
@@ -117,6 +131,8 @@ extension FeatureStatus {
     let values: [String: Double] = [
       "mean": 10, "stddev": 2, "weight": 1, "bias": 0, "values": 90, "missing": 10,
       "missing_ratio": 0.1, "clipped": 1, "batch_mean": 13, "batch_stddev": 1.5, "drift": 1.5,
+      "drift_alarm": 1, "drift_score": 1.5, "drift_size": 3, "drift_since_seconds": 60,
+      "drift_alarms": 2,
     ]
     let metrics = BuiltInOperators.all.flatMap { $0.declaration.metrics }
     return FeatureStatus(

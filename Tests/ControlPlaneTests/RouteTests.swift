@@ -51,7 +51,7 @@ import Testing
           "subscriber_timeouts", "backlog_bytes",
           "backlog_files", "refused_connections", "rotated_files",
           "records_in_flight", "queue_bytes", "idle_seconds", "checkpoint_age_seconds",
-          "last_error", "warnings",
+          "last_error", "warnings", "drift",
           "batch_latency_seconds", "batch_size_records",
         ])
       #expect(streams[0]["checkpoint_age_seconds"] is NSNull)
@@ -84,9 +84,12 @@ import Testing
         Set(features[0].keys) == [
           "name", "mean", "stddev", "weight", "bias", "values", "missing", "missing_ratio",
           "clipped", "batch_mean", "batch_stddev", "drift", "renorm_scale", "renorm_shift",
+          "drift_alarm", "drift_score", "drift_size", "drift_since_seconds", "drift_alarms",
         ])
       #expect(features[0]["drift"] as? Double == 1.5)
       #expect(features[0]["missing_ratio"] as? Double == 0.1)
+      let kinds = try #require(features[0]["drift_alarm"] as? [String: Double])
+      #expect(kinds == ["mean": 1, "spread": 1, "missing": 1, "clipped": 1])
       #expect(features[1]["mean"] is NSNull)
     }
   }

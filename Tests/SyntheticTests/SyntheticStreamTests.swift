@@ -122,20 +122,73 @@ import Testing
     #expect(abs(share - ratio) <= 4 * (ratio * (1 - ratio) / 50_000).squareRoot())
   }
 
-  @Test func `a feature is in °F from the unit change on and only that feature`() throws {
-    let plain = rows(try bytes(settings { $0.missingRatio = 0 }))
+  @Test func `a temperature is in °F from the unit change on and only that feature`() throws {
+    // A change after the end makes the feature a temperature too.
+    let plain = rows(
+      try bytes(
+        settings {
+          $0.missingRatio = 0
+          $0.changes = [SyntheticChange(.unit, row: 1_000_000, feature: 2)]
+        }))
     let changed = rows(
       try bytes(
         settings {
           $0.missingRatio = 0
-          $0.unitChange = .init(row: 300, feature: 2)
+          $0.changes = [SyntheticChange(.unit, row: 300, feature: 2)]
         }))
     for (row, (before, after)) in zip(plain, changed).enumerated() {
       let celsius = try #require(Double(before[3]))
+      #expect((-20...60).contains(celsius))
       let expected = row < 300 ? celsius : celsius * 1.8 + 32
       // Both were rounded to 0.001, one of them before it was scaled.
       #expect(abs(try #require(Double(after[3])) - expected) <= 0.0015)
       #expect(Array(before[..<3]) == Array(after[..<3]) && before[4...] == after[4...])
+    }
+  }
+
+  @Test func `each change begins at its record and leaves other features as they are`() throws {
+    func column(_ changes: [SyntheticChange], _ index: Int = 2) throws -> [Double?] {
+      let made = settings {
+        $0.missingRatio = 0
+        $0.season = 0
+        $0.drift = 0
+        $0.changes = changes
+      }
+      return rows(try bytes(made)).map { Double($0[index + 1]) }
+    }
+    let plain = try column([])
+    let deviation = spread(plain)
+    for kind in SyntheticChange.Kind.allCases where kind != .unit {
+      let changed = try column([SyntheticChange(kind, row: 300, feature: 2)])
+      #expect(changed[..<300] == plain[..<300], "\(kind)")
+      let (before, after) = (Array(plain[300...]), Array(changed[300...]))
+      switch kind {
+      case .bias:
+        let shift = zip(before, after).map { ($1 ?? 0) - ($0 ?? 0) }
+        #expect(abs(shift.reduce(0, +) / Double(shift.count) - 2 * deviation) < 0.3 * deviation)
+      case .dead: #expect(Set(after) == [plain[299]])
+      case .noise: #expect(spread(after) > 1.05 * deviation)
+      case .missing:
+        #expect(after.enumerated().allSatisfy { ($1 == nil) == ($0 % 500 < 50) })
+      case .outliers: #expect(spread(after) > 3 * deviation)
+      case .unit: break
+      }
+      #expect(try column([SyntheticChange(kind, row: 300, feature: 2)], 1) == column([], 1))
+    }
+  }
+
+  private func spread(_ values: [Double?]) -> Double {
+    let present = values.compactMap(\.self)
+    let mean = present.reduce(0, +) / Double(present.count)
+    return (present.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(present.count))
+      .squareRoot()
+  }
+
+  @Test func `a change is written as kind, record and feature`() {
+    #expect(SyntheticChange("bias@20:f3") == SyntheticChange(.bias, row: 20, feature: 3))
+    #expect(SyntheticChange("unit@0")?.text == "unit@0:f0")
+    for text in ["bias", "bias@", "bias@-1", "other@1", "bias@1:2", "bias@1:f", "bias@1:f1:f2"] {
+      #expect(SyntheticChange(text) == nil, "\(text)")
     }
   }
 
@@ -190,8 +243,8 @@ import Testing
     #expect(error { $0.season = -1 } == "season: expected 0 to 1000")
     #expect(error { $0.decimals = 10 } == "decimals: expected 0 to 9")
     #expect(
-      error { $0.unitChange = .init(row: 1, feature: 5) }
-        == "unit change feature: expected an index below 5")
+      error { $0.changes = [SyntheticChange(.unit, row: 1, feature: 5)] }
+        == "feature of change unit: expected an index below 5")
     #expect(error { _ in } == nil)
   }
 

@@ -4,9 +4,14 @@ internal import State
 package import Storage
 
 extension StateReading {
-  /// Reads the state of a normaliser.
-  package static let ofNormalizer = StateReading(
-    OperatorChain.stateGroups(of: BuiltInOperators.all))
+  /// Reads the state of a normaliser. That of other operators is left out.
+  package static let ofNormalizer: StateReading = {
+    var reading = StateReading(OperatorChain.stateGroups(of: [Normalize.self]))
+    reading.turnedOff = Set(
+      OperatorChain.stateGroups(of: BuiltInOperators.all).map(\.name)
+    ).subtracting(reading.groups.map(\.name))
+    return reading
+  }()
 }
 
 /// The columns of a normaliser by short names.
@@ -17,7 +22,7 @@ extension Checkpoint {
       preconditionFailure("two features of one name")
     }
     self.init(
-      StateTable(OperatorChain.stateGroups(of: BuiltInOperators.all), features: schema),
+      StateTable(OperatorChain.stateGroups(of: [Normalize.self]), features: schema),
       settings: settings)
   }
 
@@ -119,5 +124,5 @@ extension CheckpointStore {
 }
 
 extension ImportOptions {
-  package init() { self.init(groups: OperatorChain.stateGroups(of: BuiltInOperators.all)) }
+  package init() { self.init(groups: OperatorChain.stateGroups(of: [Normalize.self])) }
 }

@@ -76,17 +76,23 @@ struct Routes {
       return reply(.response(HTTPResponse(json: answer)))
     }
     let name = try Self.streamName(encodedName)
-    guard let action = parts.dropFirst().first else {
+    guard parts.count > 1 else {
       try Self.allow(["GET", "HEAD"], head)
       guard let status = supervision.statuses().first(where: { $0.name == name }) else {
         throw HTTPFault(CommandRefusal.noSuchStream(name))
       }
       return reply(.response(HTTPResponse(json: view(of: status))))
     }
-    guard parts.count == 2 else { throw HTTPFault(404, "no such route") }
-    if action == "tap" { return try tap(name, request) }
-    guard action == "features" else { return try change(String(action), of: name, request, reply) }
+    // An update may have two words: `drift/accept`.
+    guard parts.count <= 3 else { throw HTTPFault(404, "no such route") }
+    let route = parts.dropFirst().joined(separator: "/")
+    if route == "tap" { return try tap(name, request) }
+    guard ["features", "drift", "events"].contains(route) else {
+      return try change(route, of: name, request, reply)
+    }
     try Self.allow(["GET", "HEAD"], head)
+    if route == "drift" { return reply(.response(try drift(of: name))) }
+    if route == "events" { return reply(.response(try events(of: name, head))) }
     do {
       let features = try supervision.features(of: name).map(FeatureView.init)
       reply(.response(HTTPResponse(json: FeaturesView(stream: name, features: features))))

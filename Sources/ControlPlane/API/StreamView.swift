@@ -77,6 +77,8 @@ package struct StreamView: Codable, Sendable, Equatable {
   @OrNull package var checkpointAgeSeconds: Double?
   @OrNull package var lastError: String?
   package var warnings: [String]
+  /// The features that drift.
+  package var drift: [DriftView]
   package var batchLatencySeconds: Distribution
   package var batchSizeRecords: Distribution
 }
@@ -106,12 +108,23 @@ struct FeatureView: Encodable {
   func encode(to encoder: any Encoder) throws {
     var members = encoder.container(keyedBy: Member.self)
     try members.encode(feature.name, forKey: Member("name"))
-    for reading in feature.readings {
+    for reading in feature.readings where reading.metric.kind == nil {
       let member = Member(reading.metric.name)
       if let value = finite(reading.value) {
         try members.encode(value, forKey: member)
       } else {
         try members.encodeNil(forKey: member)
+      }
+    }
+    // A metric with kinds is an object with a member for each.
+    for reading in feature.readings {
+      guard let kind = reading.metric.kind else { continue }
+      let name = Member(reading.metric.name)
+      var kinds = members.nestedContainer(keyedBy: Member.self, forKey: name)
+      if let value = finite(reading.value) {
+        try kinds.encode(value, forKey: Member(kind))
+      } else {
+        try kinds.encodeNil(forKey: Member(kind))
       }
     }
   }
@@ -170,7 +183,7 @@ extension StreamView {
       queueBytes: status.queues.mapValues(\.bytes),
       idleSeconds: finite(status.idleSeconds),
       checkpointAgeSeconds: finite(status.checkpointAgeSeconds), lastError: status.lastError,
-      warnings: status.warnings,
+      warnings: status.warnings, drift: status.driftAlarms.map(DriftView.init),
       batchLatencySeconds: Distribution(status.batchLatency),
       batchSizeRecords: Distribution(status.batchSize))
   }
@@ -198,6 +211,7 @@ extension Histogram {
   }
 }
 
-private func finite(_ value: Double?) -> Double? {
+/// A number that JSON can express; nil for any other.
+func finite(_ value: Double?) -> Double? {
   value.flatMap { $0.isFinite ? $0 : nil }
 }

@@ -82,8 +82,14 @@ extension MetricsWriter {
       family(series, series.hasSuffix("_total") ? .counter : .gauge, metric.help)
       for (stream, features) in streams {
         for feature in features {
-          guard let value = feature[metric.name] else { continue }
-          sample(series, ["stream": stream, "feature": feature.name], value)
+          for reading in feature.readings where reading.metric.series == series {
+            guard let value = reading.value else { continue }
+            if let kind = reading.metric.kind {
+              sample(series, ["stream": stream, "feature": feature.name, "kind": kind], value)
+            } else {
+              sample(series, ["stream": stream, "feature": feature.name], value)
+            }
+          }
         }
       }
     }

@@ -28,7 +28,7 @@ extension Checkpoint {
     file.metadata = [
       MetadataKey.version: "\(Self.formatVersion)",
       MetadataKey.features: try JSON.encode(features),
-      MetadataKey.state: try JSON.encode(state.groups.map(StateDescription.init)),
+      MetadataKey.state: try JSON.encode(state.writtenGroups.map(StateDescription.init)),
       MetadataKey.settings: try JSON.encode(settings),
     ]
     if let input {
@@ -104,10 +104,10 @@ extension Checkpoint {
 }
 
 extension StateTable {
-  /// Every column as a tensor, by its name in files.
+  /// Every column of the written groups as a tensor, by its name in files.
   var tensors: [String: Safetensors.Tensor] {
     var tensors: [String: Safetensors.Tensor] = [:]
-    for group in groups {
+    for group in writtenGroups {
       for column in group.columns {
         tensors[column.fileName] = self[column.fileName].map { .init($0, shape: shape(of: group)) }
       }

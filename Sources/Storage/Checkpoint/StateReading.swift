@@ -15,6 +15,8 @@ package struct StateReading: Sendable {
   /// The groups that the program declares. A group that the file lacks starts with its initial values.
   package var groups: [StateGroup]
   package var unknown: Unknown
+  /// The names of groups that the program knows and the stream has turned off. The file is read without them.
+  package var turnedOff: Set<String> = []
 
   package init(_ groups: [StateGroup], unknown: Unknown = .refuse) {
     self.groups = groups
@@ -28,7 +30,7 @@ package struct StateReading: Sendable {
   func groups(for described: [StateDescription]) throws(ContentError) -> [StateGroup] {
     var chosen = groups
     var unknown: [String] = []
-    for description in described {
+    for description in described where !turnedOff.contains(description.name) {
       guard let known = groups.first(where: { $0.name == description.name }) else {
         unknown.append(description.name)
         if self.unknown == .keep { chosen.append(try description.group()) }

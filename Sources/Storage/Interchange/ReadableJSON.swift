@@ -81,19 +81,20 @@ private struct ReadableCheckpoint: Codable {
     try members.encode(checkpoint.settings, forKey: .settings)
     try members.encodeIfPresent(checkpoint.input, forKey: .input)
     let state = checkpoint.state
+    let groups = state.writtenGroups
     var stream = members.nestedContainer(keyedBy: MemberName.self, forKey: .stream)
-    try StateObject.stream.encode(state, to: &stream)
+    try StateObject.stream.encode(groups, of: state, to: &stream)
     var features = members.nestedUnkeyedContainer(forKey: .features)
     for (index, name) in state.features.names.enumerated() {
       var feature = features.nestedContainer(keyedBy: MemberName.self)
       try feature.encode(name, forKey: .name)
-      try StateObject.feature(index).encode(state, to: &feature)
+      try StateObject.feature(index).encode(groups, of: state, to: &feature)
     }
-    guard state.groups.contains(where: \.scope.hasKeys) else { return }
+    guard groups.contains(where: \.scope.hasKeys) else { return }
     var keys = members.nestedUnkeyedContainer(forKey: .keys)
     for index in 0..<state.keyCount {
       var key = keys.nestedContainer(keyedBy: MemberName.self)
-      try StateObject.key(index).encode(state, to: &key)
+      try StateObject.key(index).encode(groups, of: state, to: &key)
     }
   }
 
@@ -151,9 +152,10 @@ private enum StateObject {
   }
 
   func encode(
-    _ state: StateTable, to object: inout KeyedEncodingContainer<MemberName>
+    _ groups: [StateGroup], of state: StateTable,
+    to object: inout KeyedEncodingContainer<MemberName>
   ) throws {
-    for group in state.groups {
+    for group in groups {
       guard let rows = rows(of: group, in: state) else { continue }
       var members = object.nestedContainer(
         keyedBy: MemberName.self, forKey: MemberName(group.name))

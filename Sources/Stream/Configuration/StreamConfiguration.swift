@@ -18,6 +18,10 @@ package struct StreamConfiguration: Sendable {
   package var operators = BuiltInOperators.all
   /// The settings of all operators.
   package var operatorSettings = SettingValues()
+  /// Called after each cut, with the last batch.
+  package var onCut: (@Sendable (OperatorView) -> Void)?
+  /// A checkpoint that operators compare the stream with.
+  package var referenceFile: String?
   package var badRecords = BadRecordPolicy.fail
   /// Whether the source has no end. Records then leave as they come.
   package var isLive = false
@@ -75,6 +79,7 @@ package struct StreamConfiguration: Sendable {
       bytes: values[InputSettings.rateBytes], records: values[InputSettings.rateRecords])
     operators = catalogue.operators
     operatorSettings = values
+    if WatchDrift.isOn(values) { referenceFile = values[DriftSettings.referenceFile] }
     normalization = NormalizationSettings(values)
     normalization.minBatchSize =
       values[BatchSettings.minSize] ?? min(normalization.minBatchSize, batch.size)
@@ -94,6 +99,16 @@ package struct StreamConfiguration: Sendable {
       }
       return bytes
     }
+  }
+
+  /// The effects of an alarm of drift; none if drift is not watched for.
+  package var driftActions: [DriftAction] {
+    WatchDrift.isOn(operatorSettings) ? operatorSettings[DriftSettings.actions] : []
+  }
+
+  /// The address that gets alarms of drift.
+  package var driftWebhook: WebhookAddress? {
+    driftActions.contains(.webhook) ? operatorSettings[DriftSettings.webhook] : nil
   }
 
   /// Whether the output has the format of the input, so that the payload can be kept.

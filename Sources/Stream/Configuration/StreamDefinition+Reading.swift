@@ -2,6 +2,7 @@ internal import BatchNormalization
 internal import Codecs
 internal import Configuration
 internal import Connectors
+internal import Operators
 internal import Records
 internal import Storage
 
@@ -106,6 +107,8 @@ extension StreamDefinition {
     }
     values.merge(ofFormat)
     catalogue.suggest(by: input, output, of: format, &values)
+    // A stream that nobody looks at must tell by itself; a command answers to the one who called it.
+    values.suggest(DriftSettings.watch, .on)
     guard section.check(catalogue.streamSettings + [format.settings], values) else { return nil }
     let violations = catalogue.violations(of: format, in: values)
     for violation in violations { section.report(violation) }

@@ -259,6 +259,7 @@ struct OperateStage: Stage {
   /// Records the end of a batch.
   private mutating func cut() {
     times.cut()
+    if let onCut = configuration.onCut, let operators { onCut(operators.view) }
     display.hasChanged = true
     show(atOnce: false)
   }

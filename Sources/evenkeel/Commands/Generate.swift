@@ -19,7 +19,8 @@ struct Generate: DescribedCommand {
 
   static let settings = [
     SettingGroup(
-      "Stream", [rows, features, rate, seed, missing, drift, season, unitChangeAt, decimals]),
+      "Stream",
+      [rows, features, rate, seed, missing, drift, season, unitChangeAt, changes, decimals]),
     SettingGroup(
       "Output",
       [
@@ -53,7 +54,13 @@ struct Generate: DescribedCommand {
     help: "The amplitude of the daily season, in standard deviations.")
   private static let unitChangeAt = Setting(
     nil, .integer(in: 0...Int.max), option: .value("unit-change-at", "row"),
-    help: "From this record on (counted from 0), `f0` has another unit: x · 1.8 + 32.")
+    help:
+      "From this record on (counted from 0), the temperature `f0` is in °F, not °C: x · 1.8 + 32.")
+  private static let changes = Setting(
+    nil, changeType, default: [], option: .value("changes", "list"),
+    help:
+      "Changes of features from a record on, such as `unit@20000:f0,bias@30000:f1`. Kinds: `unit` (°C to °F), `bias`, "
+      + "`dead` (repeats a value), `noise` (grows), `missing` (bursts), `outliers`.")
   private static let decimals = Setting(
     nil, .integer(in: 0...9), default: defaults.decimals, option: .value("decimals", "n"),
     help: "Digits after the decimal point.")
@@ -66,6 +73,20 @@ struct Generate: DescribedCommand {
     expected: "a number from 0 to 1", range: "0 to 1", allows: { (0...1).contains($0) })
   private static let deviations = SettingType.number(
     expected: "a number from 0 to 1000", range: "0 to 1000", allows: { (0...1000).contains($0) })
+
+  private static let changeType = SettingType<[SyntheticChange]>(
+    expected: "a list of changes KIND@ROW:FEATURE, such as bias@20000:f1", form: .list,
+    text: { listText($0.map(\.text)) },
+    list: { (texts) throws(SettingRefusal) in
+      var changes: [SyntheticChange] = []
+      for text in texts {
+        guard let change = SyntheticChange(text) else {
+          throw SettingRefusal(found: quoted(text))
+        }
+        changes.append(change)
+      }
+      return changes
+    })
 
   func run(_ given: CommandLineSettings) throws {
     do {
@@ -122,7 +143,10 @@ struct Generate: DescribedCommand {
     settings.missingRatio = values[Self.missing]
     settings.drift = values[Self.drift]
     settings.season = values[Self.season]
-    settings.unitChange = values[Self.unitChangeAt].map { .init(row: $0) }
+    settings.changes = values[Self.changes]
+    if let row = values[Self.unitChangeAt] {
+      settings.changes.append(SyntheticChange(.unit, row: row))
+    }
     settings.decimals = values[Self.decimals]
     let byName = Catalogue.builtIn.formats.ofFile(named: values[CommandSettings.output])?.name
     settings.format =

@@ -137,6 +137,7 @@ func topTable(_ answer: StreamsView, columns: Int) -> [String] {
   let notes = streams.flatMap { stream in
     (stream.lastError.map { ["error: \($0)"] } ?? []).map { "\(stream.name): \($0)" }
       + stream.warnings.map { "\(stream.name): warning: \($0)" }
+      + stream.drift.map { "\(stream.name): drift: feature '\($0.feature)': \($0.text)" }
   }
   if !notes.isEmpty { lines += [""] + notes.flatMap { wrapped(onOneLine($0), columns: columns) } }
   if streams.contains(where: \.frozen) {

@@ -1,0 +1,25 @@
+package import Operators
+package import Stream
+
+/// The questions of the control plane about one stream.
+extension Supervisor {
+  package func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
+    try find(stream).snapshot?.features ?? []
+  }
+
+  package func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
+    let configuration = try find(stream).definition.stream
+    return configuration.operators.filter { $0.isOn(configuration.operatorSettings) }
+      .flatMap { $0.declaration.updates }
+  }
+
+  package func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm] {
+    try find(stream).snapshot?.drift ?? []
+  }
+
+  package func events(
+    of stream: String, after number: Int
+  ) throws(CommandRefusal) -> [LoggedEvent] {
+    try find(stream).metrics.events(after: number)
+  }
+}
