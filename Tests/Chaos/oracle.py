@@ -16,9 +16,14 @@ def files_of(folder: Path, name: str) -> list[Path]:
 
 def records_of(folder: Path, name: str) -> list[bytes]:
     """The lines of all files without their headers."""
-    lines = []
-    for path in files_of(folder, name):
-        lines += path.read_bytes().split(b"\n")
+    while True:
+        try:
+            parts = [path.read_bytes() for path in files_of(folder, name)]
+            break
+        except FileNotFoundError:
+            # Rotated between the look and the read.
+            continue
+    lines = [line for part in parts for line in part.split(b"\n")]
     return [line for line in lines if line and not line.startswith(b"id,")]
 
 
