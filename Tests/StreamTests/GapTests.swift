@@ -53,6 +53,7 @@ private struct GoneSource: Source {
           format: csv
           compression: off
           on_bad_record: dead_letter
+          drift: off
           sink: { file: { path: \(directory.file("out.csv")) } }
       """
     return StreamPlan(try onlyStream(text), directory: state, adopts: false)
