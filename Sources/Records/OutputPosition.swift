@@ -23,6 +23,9 @@ package struct OutputPosition: Sendable, Equatable, Codable {
   package var destination: String?
   /// True if an epilogue ends each file; it is not in `byteCount`.
   package var hasEpilogue: Bool?
+  /// True if the growing file may begin with another prologue than that of the stream: it was kept, although the
+  /// checkpoint does not know of all its records.
+  package var mayDiffer: Bool?
 
   package init(byteCount: Int, sequence: Int, firstWriteSeconds: Double? = nil) {
     self.byteCount = byteCount
@@ -40,5 +43,6 @@ package struct OutputPosition: Sendable, Equatable, Codable {
     case firstWriteSeconds = "first_write_seconds"
     case destination
     case hasEpilogue = "has_epilogue"
+    case mayDiffer = "may_differ"
   }
 }

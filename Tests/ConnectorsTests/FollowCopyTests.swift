@@ -76,15 +76,46 @@ extension LiveSourceTests {
 
     @Test func `of several copies of a log that was emptied, the newest has the rest`() throws {
       try folder.write("one\n", to: "log")
+      try folder.setAge(of: "log", seconds: 100)
       var source = try follow()
       #expect(try source.drain() == ["0:one\n"])
       let log = try source.after {
-        try folder.write("one\ntwo\n", to: "log.2")
         try folder.write("one\ntwo\nthree\n", to: "log.1")
+        try folder.write("one\ntwo\n", to: "log.2")
+        try folder.setAge(of: "log.2", seconds: 50)
         try folder.write("", to: "log")
       }
       #expect(log.first == "0:two\nthree\n")
       #expect(!log.contains { $0.contains("one") || $0.contains("lost") })
+    }
+
+    /// Follows a log that holds a header, and then cuts it after other logs were written.
+    private func cut(_ logs: KeyValuePairs<String, String>) throws -> [String] {
+      try folder.write("a,b\n", to: "log")
+      try folder.setAge(of: "log", seconds: 100)
+      var source = try follow()
+      #expect(try source.drain() == ["0:a,b\n"])
+      return try source.after {
+        for (age, log) in zip([50, 40, 30], logs) {
+          try folder.write(log.value, to: log.key)
+          try folder.setAge(of: log.key, seconds: age)
+        }
+        try folder.write("5,6\n", to: "log")
+      }
+    }
+
+    @Test func `of several later logs with the same header, the oldest has the rest`() throws {
+      let log = try cut(["log.2": "a,b\n1,2\n", "log.1": "a,b\n3,4\n"])
+      #expect(log == ["0:1,2\n", "0 ended", "1:a,b\n3,4\n", "1 ended", "2:5,6\n"])
+    }
+
+    @Test func `a log after another one is no copy of a header that was cut`() throws {
+      let log = try cut(["log.2": "1,2\n", "log.1": "a,b\n3,4\n"])
+      #expect(
+        log.filter { !$0.contains("lost") } == [
+          "0 ended", "1:1,2\n", "1 ended", "2:a,b\n3,4\n", "2 ended", "3:5,6\n",
+        ])
+      #expect(log.contains { $0.contains("lost") })
     }
   }
 }

@@ -145,6 +145,15 @@ final class SourceFolder {
     try #require(Glibc.rename(self(name), self(newName)) == 0)
   }
 
+  /// Sets the time of the last write, so that tests do not depend on the clock of the file system.
+  func setAge(of name: String, seconds: Int) throws {
+    var time = timespec()
+    try #require(clock_gettime(CLOCK_REALTIME, &time) == 0)
+    time.tv_sec -= seconds
+    var times = [time, time]
+    try #require(utimensat(AT_FDCWD, self(name), &times, 0) == 0)
+  }
+
   func remove(_ name: String) throws {
     try FileManager.default.removeItem(atPath: self(name))
   }

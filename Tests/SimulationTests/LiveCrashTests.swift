@@ -36,7 +36,10 @@ import Testing
   func `a fix that is taken out is missed`(canary: RecoveryCanary) throws {
     for seed in Self.firstSeed..<Self.firstSeed + 1000 {
       var simulation = try LiveSimulation(seed: seed, without: canary)
-      do { try simulation.run() } catch { return }
+      do { try simulation.run() } catch {
+        print("without a fix (\(canary)), seed \(seed): \(error)")
+        return
+      }
     }
     Issue.record("nobody missed that \(canary)")
   }

@@ -1,3 +1,4 @@
+import Glibc
 import Records
 import TestSupport
 import Testing
@@ -41,6 +42,18 @@ import Testing
     #expect(found.begun == [split("1"), split("2")])
     try store.goBack(to: found, as: checkpoint(1))
     #expect(try names.contains { list(2).hasSuffix($0) } == false)
+  }
+
+  @Test func `a list that cannot be read is an error, and no reason for an older checkpoint`()
+    throws
+  {
+    for number in 1...2 {
+      try store().write(checkpoint(number))
+      try store().makeBegunSplits()?.add([split("\(number)")])
+    }
+    #expect(
+      throws: StorageError.file(FileError(operation: .read, path: list(2), errno: EIO)),
+      performing: { try store(in: FailingFileSystem(.read, on: [list(2)])).newest() })
   }
 
   @Test func `a damaged line ends the list`() throws {

@@ -57,8 +57,6 @@ package struct RotatingFileSink: ByteSink {
   /// Whether the contents of the file belong to this output. Otherwise the file is rotated first.
   private var goesOn = false
   private var hasBegun = false
-  /// Whether the source cannot be read again: the prologue of the file may be another one than that of the stream.
-  private var mustMatch = false
 
   /// Opens the file at `path`.
   ///
@@ -139,7 +137,8 @@ package struct RotatingFileSink: ByteSink {
     self.position.firstWriteSeconds =
       isEmpty ? nil : position.firstWriteSeconds ?? clock.wallSeconds()
     try cut(to: self.position)
-    mustMatch = true
+    // The next checkpoint, which clears this, may not come before a crash.
+    self.position.mayDiffer = isEmpty ? nil : true
     return self.position
   }
 
@@ -155,11 +154,12 @@ package struct RotatingFileSink: ByteSink {
     } else if position.byteCount > 0 {
       // The records that follow may need another prologue than that of the file.
       var isOther = hasBegun && prologue != self.prologue
-      if !hasBegun, mustMatch {
+      if !hasBegun, position.mayDiffer == true {
         isOther = try file.bytes(from: 0, count: prologue.count) != prologue
       }
       if isOther { try rotate() }
     }
+    position.mayDiffer = nil
     self.prologue = prologue
     self.epilogue = epilogue
     hasBegun = true

@@ -65,7 +65,12 @@ struct FileSiblings: Sendable {
       if known.contains(identity) { return true }
       // A log is copied before it is emptied.
       if let live, try found.isStart(of: live.file) { return true }
-      if let file, try file.isCopied(in: found) { return true }
+      // Many logs begin as a file that was cut, if only its header was read.
+      if let file, file.tellsCopies || file.writtenBeforeCut == nil,
+        try file.isCopied(in: found)
+      {
+        return true
+      }
       return try isMarked(found)
     }
 
@@ -167,15 +172,27 @@ struct FileSiblings: Sendable {
     return (later.sorted(by: isOlder), unreadable)
   }
 
-  /// The copies of a file that was cut, which contain at least the bytes that were read; the oldest first.
-  func copies(of cut: FollowedFile) throws(FileError) -> [Found] {
-    var copies: [Found] = []
+  /// The copy in which a file that was cut goes on; nil if there is none.
+  func rest(of cut: FollowedFile) throws(FileError) -> Found? {
+    try whileNamesStay { () throws(FileError) in try lookForRest(of: cut) }
+  }
+
+  private func lookForRest(of cut: FollowedFile) throws(FileError) -> Found? {
     // An older file may begin alike.
     let time = cut.writtenBeforeCut ?? 0
-    for found in try all() where found.status.modifiedNanoseconds >= time {
-      if try cut.isCopied(in: found) { copies.append(found) }
+    var copy: Found?
+    for found in try all().sorted(by: isOlder) where found.status.modifiedNanoseconds >= time {
+      if let known = copy {
+        // A later log may begin alike too, such as with the same header. Another copy begins with the whole of this one.
+        if !found.isCompressed, try known.isStart(of: found.file) { copy = found }
+      } else if try cut.isCopied(in: found) {
+        copy = found
+      } else if !cut.tellsCopies, found.status.size > 0, found.status.modifiedNanoseconds > time {
+        // A log that came after the cut, so there was no copy.
+        return nil
+      }
     }
-    return copies.sorted(by: isOlder)
+    return copy
   }
 
   /// Does what looks at several names, and does it again if one of them led elsewhere meanwhile.

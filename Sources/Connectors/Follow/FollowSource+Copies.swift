@@ -6,7 +6,7 @@ extension FollowSource {
   /// Continues after the current file was cut: with the rest in a copy, if there is one, and then with the file from
   /// its beginning.
   mutating func startOver(_ cut: FollowedFile) throws(FileError) -> SourceEvent? {
-    let copy = try siblings.copies(of: cut).last
+    let copy = try siblings.rest(of: cut)
     if !cut.isAbandoned, let copy {
       current = try cut.moved(to: copy)
       return nil

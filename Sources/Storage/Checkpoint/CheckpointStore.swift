@@ -120,14 +120,16 @@ package struct CheckpointStore: Sendable {
     var skipped: [StorageError] = []
     let generations = try generations()
     for (index, generation) in generations.enumerated().reversed() {
+      let checkpoint: Checkpoint
       do throws(StorageError) {
-        let checkpoint = try readTwice(path(generation))
-        return Found(
-          checkpoint: checkpoint, path: path(generation), skipped: skipped,
-          begun: try begun(after: generations[index...]))
+        checkpoint = try readTwice(path(generation))
       } catch  where error.isDamage {
         skipped.append(error)
+        continue
       }
+      return Found(
+        checkpoint: checkpoint, path: path(generation), skipped: skipped,
+        begun: try begun(after: generations[index...]))
     }
     guard skipped.isEmpty else { throw .noWholeCheckpoint(directory: directory, skipped) }
     return nil
