@@ -160,7 +160,8 @@ private final class FailingFile: File {
     return try real.read(into: buffer)
   }
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-    try real.read(into: buffer, at: offset)
+    try check(.read)
+    return try real.read(into: buffer, at: offset)
   }
   func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     do throws(FileError) {
