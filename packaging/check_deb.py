@@ -42,6 +42,21 @@ sed -i 's,# token_file: .*,token_file: ${CREDENTIALS_DIRECTORY}/token,' /etc/eve
 systemctl daemon-reload
 systemctl restart evenkeel
 """
+# Each completes `evenkeel normalize --half`. fish and zsh find the file; zsh only completes at a terminal.
+COMPLETIONS = {
+    "bash": """
+source /usr/share/bash-completion/completions/evenkeel
+COMP_WORDS=(evenkeel normalize --half) COMP_CWORD=2
+_evenkeel
+echo "${COMPREPLY[@]}"
+""",
+    "fish": "complete -C 'evenkeel normalize --half'",
+    "zsh": r"""
+TERM=xterm script -qec 'zsh -f -i' /dev/null < <(
+  printf 'autoload -Uz compinit; compinit -u -D; evenkeel() print completed: $2\r'
+  printf 'evenkeel normalize --half\t\rexit\r') | grep -a '^completed:'
+""",
+}
 APT = ("apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0")
 
 
@@ -82,7 +97,7 @@ def prepare(root: Path, package: Path, folder: Path) -> None:
         path.chmod(0o755)
     # The package must bring what it needs; another check's root may have it already.
     subprocess.run(["chroot", root, "dpkg", "--purge", "libsimdjson14"], capture_output=True)
-    tools = ["install", "socat", "zstd"]
+    tools = ["install", "--no-install-recommends", "fish", "socat", "zsh", "zstd"]
     for command in (["update"], tools, ["--download-only", "install", "/srv/evenkeel.deb"]):
         subprocess.run(["chroot", root, *APT, *command], check=True, stdout=subprocess.DEVNULL)
 
@@ -122,8 +137,11 @@ class Check:
         self.send(ROWS)
         expect("a stream from its socket to its file", self.values() == ROWS)
         found = self.left()
-        for path in ("bash-completion/completions/evenkeel", "zsh/vendor-completions/_evenkeel"):
-            expect(path, f"/usr/share/{path}" in found, found)
+        for path in ("man1/evenkeel.1.gz", "man1/evenkeel-normalize.1.gz", "man5/evenkeel.yaml.5.gz"):
+            expect(path, f"/usr/share/man/{path}" in found, found)
+        for shell, script in COMPLETIONS.items():
+            said = machine.output(shell, "-c", script)
+            expect(f"{shell} to complete an option", "--half-life-records" in said, said)
 
         configuration = machine.root / "etc/evenkeel/evenkeel.yaml"
         configuration.write_text(configuration.read_text() + "# mine\n")
