@@ -10,6 +10,7 @@ Several binaries are measured in turns of some seconds, because the machine chan
 import argparse
 import contextlib
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -18,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -109,21 +109,25 @@ def one_at_a_time(daemon, lines):
     return latencies
 
 
-def at_rate(daemon, lines, rate):
-    """Sends lines at a rate. Returns latencies from the time at which each was due, so that a late sender
-    hides nothing.
-    """
-    arrivals = []
-    reader = threading.Thread(target=lambda: arrivals.extend(read_lines(daemon.output, len(lines))))
-    reader.start()
-    start = time.perf_counter() + 0.05
-    due = [start + index / rate for index in range(len(lines))]
+def send(connection, lines, due):
+    """Sends each line at the moment at which it is due."""
     for line, moment in zip(lines, due):
         while (left := moment - time.perf_counter()) > 0:
             if left > 100e-6:
                 time.sleep(left - 80e-6)
-        daemon.input.sendall(line)
-    reader.join()
+        connection.sendall(line)
+
+
+def at_rate(daemon, lines, rate):
+    """Sends lines at a rate. Returns latencies from the time at which each was due, so that a late sender
+    hides nothing. The sender is another process: two threads would wait for each other's interpreter.
+    """
+    start = time.perf_counter() + 0.1
+    due = [start + index / rate for index in range(len(lines))]
+    sender = multiprocessing.Process(target=send, args=(daemon.input, lines, due))
+    sender.start()
+    arrivals = read_lines(daemon.output, len(lines))
+    sender.join()
     return [arrival - moment for arrival, moment in zip(arrivals, due)]
 
 
