@@ -56,30 +56,41 @@ import Testing
 }
 
 @Suite struct StandardOutputSinkTests {
-  /// A pipe whose reader is behind.
-  private func pipe() throws -> (reader: TestReader, writing: CInt) {
+  /// A pipe, or two sockets, whose reader is behind.
+  private func pipe(ofSockets: Bool = false) throws -> (reader: TestReader, writing: CInt) {
+    signal(SIGPIPE, SIG_IGN)
     var ends: [CInt] = [-1, -1]
-    try #require(Glibc.pipe(&ends) == 0)
+    let status =
+      ofSockets
+      ? socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) : Glibc.pipe(&ends)
+    try #require(status == 0)
     return (TestReader(ends[0]), ends[1])
   }
 
-  @Test func `a reader that is behind is waited for, and gets everything`() throws {
-    let (reader, writing) = try pipe()
+  @Test(arguments: [false, true])
+  func `a reader that is behind is waited for, and gets everything`(ofSockets: Bool) throws {
+    let (reader, writing) = try pipe(ofSockets: ofSockets)
     var sink = try StandardOutputSink(descriptor: writing)
     let data = (0..<300_000).map { UInt8(truncatingIfNeeded: $0) }
     try sink.begin(bytes("head;"))
     #expect(try sink.push() == nil)
     try sink.write(data)
     let awaited = try #require(try sink.push())
-    #expect(awaited == Awaiting(.writable(descriptor: writing)))
+    guard case .writable(let awaitedOne)? = awaited.readiness else {
+      Issue.record("waits for \(awaited)")
+      return
+    }
+    // A pipe is opened again, and only its new descriptor does not block. Sockets cannot be.
+    #expect((awaitedOne == writing) == ofSockets)
+    #expect((fcntl(awaitedOne, F_GETFL) & O_NONBLOCK == 0) == ofSockets)
     #expect(try sink.push() == awaited)
     try waitUntil {
       reader.read(limit: 10_000)
       return try sink.push() == nil
     }
     try sink.finish()
+    try reader.read(count: 5 + data.count)
     close(writing)
-    try reader.readToEnd()
     #expect(reader.bytes.elementsEqual(bytes("head;") + data))
   }
 
@@ -91,6 +102,17 @@ import Testing
     try sink.pushUntilDone()
     #expect(fcntl(writing, F_GETFL) & O_NONBLOCK == 0)
     try reader.read(count: 4)
+  }
+
+  @Test func `a pipe without a reader, which cannot be opened again, is an error`() throws {
+    let (reader, writing) = try pipe()
+    defer { close(writing) }
+    reader.close()
+    var sink = try StandardOutputSink(descriptor: writing)
+    try sink.write([UInt8](repeating: 65, count: 100_000))
+    #expect(throws: FileError(operation: .write, path: "stdout", errno: EPIPE)) {
+      try sink.push()
+    }
   }
 
   @Test func `a file takes everything at once`() throws {

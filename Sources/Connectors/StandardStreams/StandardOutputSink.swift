@@ -7,7 +7,7 @@ internal import Storage
 extension SinkKind {
   /// The standard output of the process, written `-`.
   package static let standardOutput = SinkKind(
-    name: "stdout", settings: SettingGroup("stdout"), trial: .none, descriptorCount: 0,
+    name: "stdout", settings: SettingGroup("stdout"), trial: .none, descriptorCount: 1,
     locate: { location, _ in location == "-" ? factory : nil },
     isCompressed: { _ in isStandardOutputCompressed() },
     place: { _ in .process },
@@ -32,8 +32,10 @@ struct StandardOutputSink: ByteSink {
   let name: String
   let pathOnDisk: String?
   private let descriptor: CInt
-  /// The most bytes of one write(2) to a pipe. After poll(2) has reported room, a pipe takes this number without
-  /// waiting. The sink cannot set `O_NONBLOCK`, because other processes share the descriptor.
+  /// A pipe, opened once more, so that it has `O_NONBLOCK`. The sink cannot set that for the descriptor that it got,
+  /// because other processes share it.
+  private let ownPipe: Descriptor?
+  /// The most bytes of one write(2). After poll(2) has reported room, a pipe takes this number without waiting.
   private let stride: Int
   private var pending: [UInt8] = []
   private var written = 0
@@ -41,14 +43,22 @@ struct StandardOutputSink: ByteSink {
 
   init(descriptor: CInt = STDOUT_FILENO, name: String = "stdout") throws(FileError) {
     self.name = name
-    self.descriptor = descriptor
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       throw FileError(operation: .inspect, path: name, errno: errno)
     }
     let isRegular = status.st_mode & S_IFMT == S_IFREG
     pathOnDisk = isRegular ? "/dev/stdout" : nil
-    stride = isRegular ? .max : Int(PIPE_BUF)
+    ownPipe =
+      status.st_mode & S_IFMT == S_IFIFO ? Self.openedAgain(descriptor, name: name) : nil
+    self.descriptor = ownPipe?.number ?? descriptor
+    stride = isRegular || ownPipe != nil ? .max : Int(PIPE_BUF)
+  }
+
+  /// The same pipe; nil if it cannot be opened, as when another user made it.
+  private static func openedAgain(_ descriptor: CInt, name: String) -> Descriptor? {
+    let number = open("/proc/self/fd/\(descriptor)", O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+    return number < 0 ? nil : Descriptor(adopting: number, path: name)
   }
 
   mutating func begin(
@@ -64,8 +74,7 @@ struct StandardOutputSink: ByteSink {
 
   mutating func push() throws(FileError) -> Awaiting? {
     while written < pending.count {
-      var query = pollfd(fd: descriptor, events: CShort(POLLOUT), revents: 0)
-      guard poll(&query, 1, 0) != 0 else {
+      guard ownPipe != nil || hasRoom else {
         return Awaiting(.writable(descriptor: descriptor))
       }
       let some = pending[written...].prefix(stride)
@@ -77,6 +86,11 @@ struct StandardOutputSink: ByteSink {
     pending.removeAll(keepingCapacity: pending.count <= 1 << 20)
     written = 0
     return nil
+  }
+
+  private var hasRoom: Bool {
+    var query = pollfd(fd: descriptor, events: CShort(POLLOUT), revents: 0)
+    return poll(&query, 1, 0) != 0
   }
 
   mutating func end() throws(FileError) {
