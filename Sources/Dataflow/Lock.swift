@@ -50,5 +50,4 @@ final class Condition: @unchecked Sendable {
   /// Releases `lock`, which the caller holds, sleeps, and takes it again. It may return without a signal.
   func wait(_ lock: Lock) { pthread_cond_wait(condition, lock.mutex) }
   func signal() { pthread_cond_signal(condition) }
-  func broadcast() { pthread_cond_broadcast(condition) }
 }

@@ -17,11 +17,12 @@ final class ThreadPool: @unchecked Sendable {
   let count: Int
   private let name: String
   private let lock = Lock()
-  private let hasWork = Condition()
   private var shares: [ThreadShare] = []
   private var madeCount = 0
-  /// The number of threads that wait for `hasWork` and were not woken.
-  private var sleeping = 0
+  /// The threads that sleep and were not woken. The last one is woken first: its memory is still in the caches of a
+  /// processor.
+  private var sleeping: [Sleeper] = []
+  /// The number of threads that were woken and have not looked for jobs yet.
   private var wakes = 0
   private var jobsStarted = 0
   private var isStopped = false
@@ -52,8 +53,11 @@ final class ThreadPool: @unchecked Sendable {
 
   /// Ends the threads after all queued jobs.
   func stop() {
-    lock.withLock { isStopped = true }
-    hasWork.broadcast()
+    let sleepers = lock.withLock {
+      isStopped = true
+      return sleeping
+    }
+    for sleeper in sleepers { sleeper.condition.signal() }
   }
 
   /// A new share, which runs at most `most` jobs at once.
@@ -68,27 +72,28 @@ final class ThreadPool: @unchecked Sendable {
 
   /// Queues a job after the other jobs of its share.
   fileprivate func run(_ job: @escaping Job, in share: ThreadShare, _ wake: Wake) {
-    let wakesOne = lock.withLock {
+    let woken: Sleeper? = lock.withLock {
       share.queued.append(QueuedJob(body: job))
-      guard wake.caller !== self, share.running < share.most else { return false }
+      guard wake.caller !== self, share.running < share.most else { return nil }
       return wakeOne()
     }
-    if wakesOne { hasWork.signal() }
+    woken?.condition.signal()
   }
 
   fileprivate func isIdle(_ share: ThreadShare) -> Bool {
     lock.withLock { share.queued.isEmpty && share.running == 0 }
   }
 
-  /// Whether there is a thread to signal.
-  private func wakeOne() -> Bool {
-    guard sleeping > 0 else { return false }
-    sleeping -= 1
+  /// Chooses a thread to signal; nil if none sleeps.
+  private func wakeOne() -> Sleeper? {
+    guard let sleeper = sleeping.popLast() else { return nil }
+    sleeper.isWoken = true
     wakes += 1
-    return true
+    return sleeper
   }
 
   private func work() {
+    let sleeper = Sleeper()
     lock.lock()
     while true {
       if let share = nextShare() {
@@ -98,9 +103,10 @@ final class ThreadPool: @unchecked Sendable {
       } else if isStopped {
         return lock.unlock()
       } else {
-        sleeping += 1
-        while wakes == 0, !isStopped { hasWork.wait(lock) }
-        wakes = max(0, wakes - 1)
+        sleeping.append(sleeper)
+        while !sleeper.isWoken, !isStopped { sleeper.condition.wait(lock) }
+        if sleeper.isWoken { wakes -= 1 }
+        sleeper.isWoken = false
       }
     }
   }
@@ -114,9 +120,9 @@ final class ThreadPool: @unchecked Sendable {
     jobsStarted += 1
     share.lastStart = jobsStarted
     // The next job may have been queued without waking a thread.
-    let wakesOne = wakes == 0 && sleeping > 0 && nextShare() != nil && wakeOne()
+    let woken = wakes == 0 && nextShare() != nil ? wakeOne() : nil
     lock.unlock()
-    if wakesOne { hasWork.signal() }
+    woken?.condition.signal()
     job?.body()
   }
 
@@ -127,6 +133,13 @@ final class ThreadPool: @unchecked Sendable {
     }
     return next
   }
+}
+
+/// The wait of one thread. The pool's lock guards it.
+private final class Sleeper: @unchecked Sendable {
+  // @unchecked because the pool's lock guards what changes.
+  let condition = Condition()
+  var isWoken = false
 }
 
 /// A job in a queue. The struct avoids allocations: a closure alone in a generic container would be wrapped in

@@ -4,7 +4,7 @@ import Testing
 @testable import Dataflow
 
 @Suite struct SourceGateTests {
-  /// Sources wait while two jobs are queued.
+  /// Sources wait while three jobs are queued.
   private let gate = SourceGate(threads: 1)
   private let called = Shared<[Int]>([])
 
@@ -13,8 +13,8 @@ import Testing
     gate.mayRead(beforeOthers: beforeOthers) { [called] in called.withValue { $0.append(number) } }
   }
 
-  @Test func `sources read while less than twice as much is queued as there are threads`() {
-    gate.jobWasQueued()
+  @Test func `sources read while less than three jobs are queued for each thread`() {
+    for _ in 1...2 { gate.jobWasQueued() }
     #expect(mayRead(1) && mayRead(2))
     gate.jobHasEnded()
     #expect(mayRead(3))
@@ -22,18 +22,18 @@ import Testing
   }
 
   @Test func `a source waits while enough is queued, and is called when less is`() {
-    for _ in 1...3 { gate.jobWasQueued() }
+    for _ in 1...4 { gate.jobWasQueued() }
     #expect(!mayRead(1) && !mayRead(2) && !mayRead(3) && !mayRead(4))
     gate.jobHasEnded()
     #expect(called.current == [])
-    // Each job that leaves fewer than two calls one.
+    // Each job that leaves fewer than three calls one.
     for _ in 1...2 { gate.jobHasEnded() }
     #expect(called.current == [1, 2])
     #expect(mayRead(5))
   }
 
   @Test func `a source in its turn is called before those that came earlier, the others after`() {
-    for _ in 1...2 { gate.jobWasQueued() }
+    for _ in 1...3 { gate.jobWasQueued() }
     #expect(!mayRead(1) && !mayRead(2, beforeOthers: true) && !mayRead(3))
     for _ in 1...2 { gate.jobHasEnded() }
     gate.sourcePauses()
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func `a source that pauses calls the next, so that none is forgotten`() {
-    for _ in 1...2 { gate.jobWasQueued() }
+    for _ in 1...3 { gate.jobWasQueued() }
     for number in 1...4 { #expect(!mayRead(number)) }
     gate.sourcePauses()
     #expect(called.current == [])
@@ -109,8 +109,8 @@ import Testing
 
   @Test func `sources that wait for something else do not stop those after them`() {
     let steps = DispatchSemaphore(value: 0)
-    // Two jobs are enough for a source to wait.
-    for _ in 1...2 { own.threads.gate.jobWasQueued() }
+    // Three jobs are enough for a source to wait.
+    for _ in 1...3 { own.threads.gate.jobWasQueued() }
     let flows = (0..<10).map { _ in
       let ending = Ending()
       let flow = Flow.from(
@@ -122,7 +122,7 @@ import Testing
     }
     #expect(own.waits { $0.bulk.isIdle })
     #expect(steps.wait(timeout: .now()) == .timedOut)
-    for _ in 1...2 { own.threads.gate.jobHasEnded() }
+    for _ in 1...3 { own.threads.gate.jobHasEnded() }
     for _ in flows { #expect(steps.waits()) }
     for (flow, _) in flows { flow.stop() }
     for (_, ending) in flows { #expect(ending.wait()) }

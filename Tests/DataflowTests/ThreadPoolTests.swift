@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Testing
 
 @testable import Dataflow
@@ -29,6 +30,30 @@ import Testing
       }
       #expect(done.waits())
       #expect(numbers.current == Array(0..<1000))
+    }
+  }
+
+  @Test func `of the threads that sleep, the one that ran last is woken`() throws {
+    try withPool(threads: 3) { pool in
+      let share = pool.share(most: 3)
+      let threads = Shared<[pthread_t]>([])
+      // All threads have run before any is asked for.
+      let (entered, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      for _ in 1...3 {
+        share.run {
+          entered.signal()
+          #expect(gate.waits())
+        }
+      }
+      for _ in 1...3 { #expect(entered.waits()) }
+      for _ in 1...3 { gate.signal() }
+      for _ in 1...20 {
+        #expect(holdsByTheDeadline { share.isIdle })
+        share.run { threads.withValue { $0.append(pthread_self()) } }
+      }
+      #expect(holdsByTheDeadline { share.isIdle })
+      #expect(threads.current.count == 20)
+      #expect(Set(threads.current).count == 1)
     }
   }
 
