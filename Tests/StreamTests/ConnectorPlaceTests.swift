@@ -50,6 +50,14 @@ import Testing
     #expect(found == ["expected a sink that no other stream has, found that of stream 's0'"])
   }
 
+  @Test func `several streams may write to the null device, by whatever name`() throws {
+    try #require(symlink("/dev/null", directory.file("null.csv")) == 0)
+    let found = try messages(
+      stream("{ file: { path: /x/i.csv } }", "/dev/null"),
+      stream("{ file: { path: /x/j.csv } }", directory.file("null.csv")))
+    #expect(found == [])
+  }
+
   @Test func `a relative path and an absolute one may be one file`() throws {
     let path = files.workingDirectory + "/evenkeel-test.csv"
     #expect(

@@ -120,6 +120,8 @@ extension ConnectorLocation {
     setting = found.setting
     place = found.setting.map { section.place(of: $0) } ?? section.place(of: nil)
     let name = (canonicalPath ?? found.text).map { "\(found.kind.rawValue):\($0)" }
-    claim = isShareable || found.isShareable ? nil : name ?? kind
+    // Several streams may throw their records away.
+    let isNull = canonicalPath == "/dev/null"
+    claim = isShareable || found.isShareable || isNull ? nil : name ?? kind
   }
 }
