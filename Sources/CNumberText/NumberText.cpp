@@ -1,4 +1,5 @@
 #include "CNumberText.h"
+#include "PlainNumber.h"
 #include "ShortestText.h"
 
 #include <charconv>
@@ -6,6 +7,16 @@
 #include <string>
 
 const char *number_text_parse(const char *begin, const char *end, double *value) {
+  const size_t length = static_cast<size_t>(end - begin);
+  if (length > 0 && length <= 16) {
+    char text[16 + number_text::plain_number_reach] = {};
+    std::memcpy(text, begin, length);
+    double plain;
+    if (number_text::parse_plain(text, &plain) == text + length) {
+      *value = plain;
+      return end;
+    }
+  }
   const char *digits = begin;
   if (digits != end && *digits == '+') {
     ++digits;

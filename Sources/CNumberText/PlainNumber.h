@@ -55,7 +55,7 @@ inline const char *parse_plain(const char *text, double *value) {
   const uint32_t others = non_digits(text);
   const int whole = __builtin_ctz(others | 1u << 16);
   const bool has_point = text[whole] == '.';
-    const uint32_t after_point = others & (others - 1);
+  const uint32_t after_point = others & (others - 1);
   const int length = has_point ? __builtin_ctz(after_point | 1u << 16) : whole;
   const int places = has_point ? length - whole - 1 : 0;
   if (unsigned(whole - 1) > 7 || unsigned(places) > 8 || length == 16 || places < has_point) {

@@ -20,7 +20,8 @@ inline char *copy(const char *from, const char *to, const char *end, char *outpu
   return output + count;
 }
 
-template <class Written, class Stored>
+// A point is the common decimal mark. Asking for it in the loop costs an eleventh of the time.
+template <bool writes_point, class Written, class Stored>
 char *splice(const char *text, size_t begin, size_t length, const TextSpan *spans,
              size_t span_count, const Stored *values, const char *overflow,
              size_t overflow_length, char decimal, char *output) {
@@ -37,7 +38,7 @@ char *splice(const char *text, size_t begin, size_t length, const TextSpan *span
     } else {
       char *const begin_of_number = output;
       output = write_shortest(number, output);
-      if (decimal != '.') std::replace(begin_of_number, output, '.', decimal);
+      if (!writes_point) std::replace(begin_of_number, output, '.', decimal);
     }
     copied = text + span->end;
   }
@@ -51,8 +52,13 @@ size_t text_splice(const char *text, size_t begin, size_t end, const TextSpan *s
                    bool writes_doubles, const char *overflow, size_t overflow_length,
                    char decimal, char *output) {
   const auto write = [&](auto written, const auto *values) {
-    return splice<decltype(written)>(text, begin, end, spans, span_count, values, overflow,
-                                     overflow_length, decimal, output);
+    using Written = decltype(written);
+    if (decimal == '.') {
+      return splice<true, Written>(text, begin, end, spans, span_count, values, overflow,
+                                   overflow_length, decimal, output);
+    }
+    return splice<false, Written>(text, begin, end, spans, span_count, values, overflow,
+                                  overflow_length, decimal, output);
   };
   const char *written_end;
   if (floats != nullptr) {

@@ -5,8 +5,8 @@
 package struct Name: Hashable, Sendable {
   package let text: String
 
-  package init(_ text: some StringProtocol) {
-    self.text = String(text)
+  package init(_ text: String) {
+    self.text = text
   }
 
   package static func == (left: Name, right: Name) -> Bool {
@@ -19,13 +19,13 @@ package struct Name: Hashable, Sendable {
 }
 
 /// Whether two names have the same bytes.
-package func areSame(_ a: some StringProtocol, _ b: some StringProtocol) -> Bool {
+package func areSame(_ a: String, _ b: String) -> Bool {
   a.utf8.elementsEqual(b.utf8)
 }
 
 /// Whether two lists hold the same names, byte for byte, in the same order.
 package func areSame(_ a: [String], _ b: [String]) -> Bool {
-  a.count == b.count && zip(a, b).allSatisfy { areSame($0, $1) }
+  a.count == b.count && a.indices.allSatisfy { areSame(a[$0], b[$0]) }
 }
 
 /// Whether two names have other bytes and look the same, as NFC and NFD of one text do.
@@ -33,7 +33,7 @@ package func areLookalikes(_ a: String, _ b: String) -> Bool {
   a == b && !areSame(a, b)
 }
 
-extension Sequence<String> {
+extension [String] {
   /// The names as keys of a set or a dictionary.
   package var asNames: [Name] { map { Name($0) } }
 }

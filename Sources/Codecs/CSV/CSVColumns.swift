@@ -16,10 +16,10 @@ enum CSVColumns {
     return fields.contains { names.contains(Name(trimmed($0))) }
   }
 
-  private static func trimmed(_ name: String) -> Substring {
+  private static func trimmed(_ name: String) -> String {
     let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
     var rest = name.drop(while: isBlank)
     while let last = rest.last, isBlank(last) { rest.removeLast() }
-    return rest
+    return String(rest)
   }
 }

@@ -41,6 +41,8 @@ struct JSONPlaces: Sendable {
 
   private(set) var all: [Place] = []
   private var indices: [[Name]: Int] = [:]
+  /// The place after the last one, as records mostly have their members in one order.
+  private var likely = 0
   /// The values of all places together.
   private(set) var valueCount = 0
 
@@ -54,12 +56,8 @@ struct JSONPlaces: Sendable {
   }
 
   mutating func take(_ leaf: JSONLeaf) {
-    let keys = leaf.keys.asNames
-    let index = indices[keys] ?? all.count
-    if index == all.count {
-      indices[keys] = index
-      all.append(Place(keys: leaf.keys))
-    }
+    let index = self.index(of: leaf.keys)
+    likely = index + 1
     switch leaf.content {
     case .value(let value):
       if all[index].profile.isEmpty, all[index].vectorLength == nil { valueCount += 1 }
@@ -76,6 +74,17 @@ struct JSONPlaces: Sendable {
         all[index].otherVectors += 1
       }
     }
+  }
+
+  /// The index of a place. Adds one that is new.
+  private mutating func index(of keys: [String]) -> Int {
+    if likely == all.count { likely = 0 }
+    if likely < all.count, areSame(all[likely].keys, keys) { return likely }
+    let names = keys.asNames
+    if let known = indices[names] { return known }
+    indices[names] = all.count
+    all.append(Place(keys: keys))
+    return all.count - 1
   }
 
   // MARK: The choice without patterns
@@ -107,7 +116,8 @@ struct JSONPlaces: Sendable {
     var mixed = Set<Int>()
     for (index, place) in all.enumerated() where place.holdsNumbers {
       for count in 1..<max(1, place.keys.count) {
-        guard let outer = indices[place.keys.prefix(count).asNames], all[outer].holdsNumbers else {
+        guard let outer = indices[Array(place.keys.prefix(count)).asNames], all[outer].holdsNumbers
+        else {
           continue
         }
         mixed.insert(all[outer].support < place.support ? outer : index)

@@ -62,9 +62,9 @@ struct EncodeWorker: Worker {
     of unit: borrowing OutputUnit, _ workspace: Workspace
   ) throws(CompressionError) -> [UInt8]? {
     guard let encoder = unit.encoder else { return nil }
-    for block in unit.blocks.reversed() {
+    for index in unit.blocks.indices.reversed() {
       workspace.text.removeAll()
-      if encoder.encodePrologue(after: block, into: workspace.text) {
+      if encoder.encodePrologue(after: unit.blocks[index], into: workspace.text) {
         return try workspace.frame(keepsEmpty: true)
       }
     }

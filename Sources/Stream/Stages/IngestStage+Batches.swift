@@ -77,7 +77,7 @@ extension IngestStage {
 
   /// Emits the requests of operators.
   mutating func takeRequests(_ emit: (consuming IngestedItem) -> Void) {
-    guard opening != nil, batch.hasLeftWhole else { return }
+    guard isOpen, batch.hasLeftWhole else { return }
     for request in context.inbox.takeAll() {
       guard request.command == .checkpoint else {
         emitWhole(emit)
@@ -99,7 +99,7 @@ extension IngestStage {
   mutating func emitBarrier(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
-    guard opening != nil, batch.hasLeftWhole else { return }
+    guard isOpen, batch.hasLeftWhole else { return }
     emitWhole(emit)
     var input = InputCursor(
       opening: opening, form: context.form, done: source.done)

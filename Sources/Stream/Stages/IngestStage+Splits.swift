@@ -13,7 +13,7 @@ extension IngestStage {
     _ reader: inout SplitReader, _ emit: (consuming IngestedItem) -> Void
   ) throws(SplitFailure) -> Bool {
     guard !reader.isTorn else { return false }
-    guard reader.opening != nil else {
+    guard reader.isOpen else {
       guard let found = try openReader(&reader) else {
         // One without a record waits for other splits, and not for bytes.
         if !reader.needsBytes { try fill(&reader) }
@@ -151,7 +151,7 @@ extension IngestStage {
   ) throws(StreamError) {
     try context.checkBatch(of: opening.schema.count)
     emitWhole(emit)
-    if self.opening == nil {
+    if !isOpen {
       splits.stopLookingAhead()
       splits.lookAheadEnds = nil
     }
@@ -243,7 +243,7 @@ extension IngestStage {
       }
       fault = RecordFault(expected: "the columns of the stream", found: "others: \(found)")
       reason = found.reason
-      byteOffset -= reader.opening?.prologue.count ?? 0
+      byteOffset -= reader.ownPrologue?.count ?? 0
     case .unreadable(let found):
       guard configuration.onBadSplit == .skip || source.endsAnywhere else {
         throw context.badInput(found)

@@ -84,7 +84,7 @@ struct IngestStage: Stage {
   private mutating func work(
     _ signal: Signal<Nothing>, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) -> Progress {
-    if opening == nil, let known = context.knownOpening { try open(known, emit) }
+    if !isOpen, let known = context.knownOpening { try open(known, emit) }
     if case .end = signal, phase == .reading {
       phase = source.drain() ? .draining : .stopping
     }
@@ -110,14 +110,19 @@ struct IngestStage: Stage {
       return .again
     }
     if reader.isCutOff, reader.needsBytes { endBytes(of: &reader) }
-    if reader.isDone { try end(reader) } else { splits.put(reader) }
+    if reader.isDone { try end(reader) } else { splits.put(consume reader) }
     return .again
+  }
+
+  var isOpen: Bool {
+    // A comparison would copy the opening first.
+    if case nil = opening { false } else { true }
   }
 
   /// Whether the stream is to be opened by the records that are here: there is no more time, or it stops and
   /// nobody reads them again.
   var isLookAheadOver: Bool {
-    guard opening == nil else { return false }
+    guard !isOpen else { return false }
     if phase == .stopping { return source.done == nil }
     return splits.lookAheadEnds.map { context.clock.now() >= $0 } ?? false
   }
@@ -155,13 +160,13 @@ struct IngestStage: Stage {
       var reader: SplitReader
       if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
       reader.append(&bytes)
-      if opening == nil, splits.lookAheadEnds == nil,
+      if !isOpen, splits.lookAheadEnds == nil,
         context.configuration.isLive || context.configuration.cutsByTime
       {
         let seconds = min(context.configuration.batch.maxDelaySeconds, LookAhead.mostSeconds)
         splits.lookAheadEnds = context.clock.now() + seconds
       }
-      splits.put(reader)
+      splits.put(consume reader)
     case .ended(let split): try noMoreBytes(of: split)
     case .gap(let loss): context.warn(loss)
     case .idle(let awaiting): return try wait(awaiting, emit)
@@ -169,7 +174,7 @@ struct IngestStage: Stage {
       phase = .ended
       // An input without a byte is a split too, unless an earlier process was done with it. Its format decides
       // whether it may be empty.
-      if opening == nil, splits.isEmpty, !source.endsAnywhere, source.done?.bytes.isEmpty ?? true {
+      if !isOpen, splits.isEmpty, !source.endsAnywhere, source.done?.bytes.isEmpty ?? true {
         splits.put(try makeReader(0))
       }
       for split in splits.ids { try noMoreBytes(of: split) }

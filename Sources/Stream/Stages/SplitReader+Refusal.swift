@@ -11,7 +11,7 @@ extension SplitReader {
     let bytes: [UInt8]
     switch failure {
     case .stream: return []
-    case .otherColumns: return Array((opening?.prologue ?? []).prefix(Self.mostRefusedBytes))
+    case .otherColumns: return Array((ownPrologue ?? []).prefix(Self.mostRefusedBytes))
     case .unreadable(.container): return Array(compressed.readable.prefix(Self.mostRefusedBytes))
     case .unreadable: bytes = Array(window.readable.prefix(Self.mostRefusedBytes))
     case .badRecord(_, let offset):

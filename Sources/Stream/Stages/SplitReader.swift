@@ -49,8 +49,8 @@ struct SplitReader: Sendable {
   private var end = End.ahead
   /// Whether its decoder knows the opening of the stream.
   private(set) var knowsStream: Bool
-  /// The opening that the decoder found at the start of the split.
-  private(set) var opening: StreamOpening?
+  /// The prologue that the decoder found at the start of the split; nil before.
+  private(set) var ownPrologue: [UInt8]?
   /// Whether it needs more bytes to continue.
   private(set) var needsBytes = true
   /// Whether it ended while it was looking ahead: its whole records are taken before the rest is dropped.
@@ -137,6 +137,9 @@ struct SplitReader: Sendable {
     return Array(window.readable) + (decompressor.isCompressed ? [] : Array(compressed.readable))
   }
 
+  /// Whether the decoder has seen enough of the split to take records.
+  var isOpen: Bool { ownPrologue != nil }
+
   /// Whether the rest of the split is dropped.
   var isTorn: Bool { end == .torn }
 
@@ -144,15 +147,14 @@ struct SplitReader: Sendable {
   var isDone: Bool {
     switch end {
     case .torn: true
-    case .windowed: window.count == 0 && opening != nil && bytesToSkip == 0
+    case .windowed: window.count == 0 && isOpen && bytesToSkip == 0
     case .ahead, .seen: false
     }
   }
 
   /// Decompresses a piece. `needsBytes` tells whether there was anything to decompress.
   mutating func fill() throws(InputFault) {
-    let before = window.count
-    let skipped = bytesToSkip
+    let (before, skipped) = (window.count, bytesToSkip)
     do throws(CompressionError) {
       let consumed = try decompressor.decompress(
         UnsafeRawBufferPointer(compressed.readable), isLast: end != .ahead,
@@ -199,13 +201,12 @@ struct SplitReader: Sendable {
     guard bytesToSkip == 0, !prologue.isEmpty else { return }
     let rest = Array(window.readable)
     window.removeAll()
-    window.append(prologue)
-    window.append(rest)
+    window.append(prologue + rest)
   }
 
   /// The fault of the current record, if it is a decompression bomb.
   var growthFault: RecordFault? {
-    let free = Self.bytesFreeOfGrowth + (opening == nil ? LookAhead.mostBytes : 0)
+    let free = Self.bytesFreeOfGrowth + (isOpen ? 0 : LookAhead.mostBytes)
     guard grown.to > free, grown.to / maxGrowth > grown.from else { return nil }
     return RecordFault(
       expected: "a record of at most \(maxGrowth) times its compressed bytes",
@@ -221,7 +222,7 @@ struct SplitReader: Sendable {
 
   /// Whether bytes wait for more, without which the split is not opened.
   var isLookingAhead: Bool {
-    opening == nil && needsBytes && window.count > 0 && bytesToSkip == 0 && !isTooShort
+    !isOpen && needsBytes && window.count > 0 && bytesToSkip == 0 && !isTooShort
   }
 
   /// Has a split that is looking ahead be opened by what it has.
@@ -267,7 +268,7 @@ struct SplitReader: Sendable {
       isTooShort = isEnough
       return nil
     }
-    opening = found
+    ownPrologue = found.prologue
     knowsStream = true
     let byteCount = decoder.byteCount(of: found)
     window.consume(byteCount)
