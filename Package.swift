@@ -34,6 +34,7 @@ let package = Package(
   name: "evenkeel",
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
   ],
   targets: [
@@ -61,7 +62,12 @@ let package = Package(
         "CArrowValues",
       ]),
     module("Configuration", ["Records", "CYAML"]),
-    module("Connectors", ["Records", "Dataflow", "Storage", "Configuration", "CLinux"]),
+    module(
+      "Connectors",
+      [
+        "Records", "Dataflow", "Storage", "Configuration", "CLinux",
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
     module(
       "Stream",
       [

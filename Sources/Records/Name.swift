@@ -2,7 +2,7 @@
 ///
 /// For Swift's `String`, é is equal to e with an accent after it (Unicode's canonical equivalence). Names of
 /// columns are equal only if their bytes are, so sets and dictionaries of names have this key.
-package struct Name: Hashable, Sendable {
+package struct Name: Hashable, Comparable, Sendable {
   package let text: String
 
   package init(_ text: String) {
@@ -11,6 +11,10 @@ package struct Name: Hashable, Sendable {
 
   package static func == (left: Name, right: Name) -> Bool {
     areSame(left.text, right.text)
+  }
+
+  package static func < (left: Name, right: Name) -> Bool {
+    left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 
   package func hash(into hasher: inout Hasher) {

@@ -29,6 +29,20 @@ extension LiveSourceTests {
       #expect(!source.isReady())
     }
 
+    /// `String` takes them for equal; a file system does not.
+    @Test func `two names that spell the same letters by other bytes are two files`() throws {
+      let (one, other) = ("caf\u{E9}", "cafe\u{301}")
+      var source = try open()
+      let log = try source.after {
+        try folder.write("one", to: one)
+        try folder.write("other", to: other)
+      }
+      #expect(log == ["0:other", "0 ended", "1:one", "1 ended"])
+      try folder.write("again", to: ".new")
+      let late = try source.after { try folder.rename(".new", to: other) }
+      #expect(late == ["2:again", "2 ended"])
+    }
+
     @Test func `a file is taken when it is closed, not while it is written`() throws {
       var source = try open()
       let descriptor = Glibc.open(folder("a"), O_WRONLY | O_CREAT, 0o600)

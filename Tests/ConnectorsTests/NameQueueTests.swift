@@ -28,6 +28,25 @@ import Testing
     #expect(drained(queue) == ["a", "b", "c"])
   }
 
+  @Test func `names that come and go do not pile up`() {
+    var queue = NameQueue(["z"])
+    for number in 0..<10_000 {
+      queue.insert("\(number)")
+      queue.remove("\(number)")
+    }
+    #expect(queue.slotCount < 100)
+    #expect(drained(queue) == ["z"])
+  }
+
+  @Test func `a name that was removed and came again comes once`() {
+    var queue = NameQueue(["b"])
+    queue.insert("a")
+    queue.remove("a")
+    queue.insert("a")
+    #expect(queue.count == 2)
+    #expect(drained(queue) == ["a", "b"])
+  }
+
   @Test func `removing a name takes no other`() {
     // The first, the last, one in between, a late one, one that was taken, and one that never came.
     for removed in ["b", "h", "d", "c", "a", "x"] {

@@ -17,7 +17,8 @@ let allowedImports: [String: Set<String>] = [
     "Glibc",
   ],
   "Connectors": [
-    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "Glibc", "Synchronization",
+    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "HeapModule", "Glibc",
+    "Synchronization",
   ],
   "Stream": [
     "Records", "State", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs",

@@ -65,7 +65,7 @@ package struct DirectorySource: Source {
   private var current: ListedFile?
   private var ended: [SplitID: ListedFile] = [:]
   /// The hashes of the files that were read, by name.
-  private var finished: [String: UInt64] = [:]
+  private var finished: [Name: UInt64] = [:]
   private var changes = DoneChanges()
   private var nextSplit = 0
 
@@ -88,7 +88,7 @@ package struct DirectorySource: Source {
       for name in names {
         guard let identity = try identity(of: name) else { continue }
         let hash = ListedFile.hash(name, identity)
-        if left.remove(hash) != nil { finished[name] = hash }
+        if left.remove(hash) != nil { finished[Name(name)] = hash }
       }
     }
     // The names of these files have left the directory meanwhile.
@@ -129,7 +129,8 @@ package struct DirectorySource: Source {
       do throws(FileError) {
         let status = try fileSystem.status(of: path + "/" + next)
         // Opening a FIFO would wait for a writer.
-        guard status.kind == .regular, finished[next] != ListedFile.hash(next, status.identity)
+        guard status.kind == .regular,
+          finished[Name(next)] != ListedFile.hash(next, status.identity)
         else { continue }
         let file = try fileSystem.open(path + "/" + next, for: .reading)
         nextSplit += 1
@@ -201,7 +202,7 @@ package struct DirectorySource: Source {
     forget(file.start.name)
     guard try identity(of: file.start.name) != nil else { return }
     let hash = ListedFile.hash(file.start.name, file.identity)
-    finished[file.start.name] = hash
+    finished[Name(file.start.name)] = hash
     changes.add(hash)
   }
 
@@ -241,7 +242,7 @@ package struct DirectorySource: Source {
   /// Whether the name still belongs to a file that is being read.
   private func isOpen(_ name: String) throws(FileError) -> Bool {
     let open = [current].compactMap(\.self) + ended.values + resumed
-    guard let file = open.first(where: { $0.start.name == name }) else { return false }
+    guard let file = open.first(where: { areSame($0.start.name, name) }) else { return false }
     return try identity(of: name) == file.identity
   }
 
@@ -249,16 +250,19 @@ package struct DirectorySource: Source {
   ///
   /// - Parameter isChecked: whether the names in `finished` still lead to the files that were read.
   private mutating func list(_ names: [String], isChecked: Bool = false) {
-    let present = Set(names)
-    for name in Array(finished.keys) where !present.contains(name) { forget(name) }
-    let open = ([current].compactMap(\.self) + ended.values + resumed)
-      .filter { (try? identity(of: $0.start.name)) == $0.identity }.map(\.start.name)
+    let present = Set(names.asNames)
+    for name in Array(finished.keys) where !present.contains(name) { forget(name.text) }
+    let open = Set(
+      ([current].compactMap(\.self) + ended.values + resumed)
+        .filter { (try? identity(of: $0.start.name)) == $0.identity }.map { Name($0.start.name) })
     waiting = NameQueue(
-      names.filter { takes($0) && !open.contains($0) && !(isChecked && finished[$0] != nil) })
+      names.filter {
+        takes($0) && !open.contains(Name($0)) && !(isChecked && finished[Name($0)] != nil)
+      })
   }
 
   private mutating func forget(_ name: String) {
-    if let hash = finished.removeValue(forKey: name) { changes.remove(hash) }
+    if let hash = finished.removeValue(forKey: Name(name)) { changes.remove(hash) }
   }
 
   private func identity(of name: String) throws(FileError) -> FileIdentity? {

@@ -210,20 +210,20 @@ struct FileSiblings: Sendable {
   }
 
   /// The files that stand in the directory, by name.
-  private func standing() throws(FileError) -> [String: FileIdentity] {
-    var standing: [String: FileIdentity] = [:]
-    for name in try fileSystem.list(directory) { standing[name] = try identity(of: name) }
+  private func standing() throws(FileError) -> [Name: FileIdentity] {
+    var standing: [Name: FileIdentity] = [:]
+    for name in try fileSystem.list(directory) { standing[Name(name)] = try identity(of: name) }
     return standing
   }
 
   /// All siblings, opened.
   private func all() throws(FileError) -> [Found] {
     let names = try fileSystem.list(directory)
-    let present = Set(names)
+    let present = Set(names.asNames)
     var found: [Found] = []
     for name in names where isSibling(name) {
       // While a tool compresses a file, both files exist.
-      if let plain = withoutCompression(name), present.contains(plain) { continue }
+      if let plain = withoutCompression(name), present.contains(Name(plain)) { continue }
       if let sibling = try open(name) { found.append(sibling) }
     }
     return found
