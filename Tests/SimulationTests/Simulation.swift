@@ -54,6 +54,10 @@ struct Simulation {
     let expected = try result(on: calm)
     let disk = try scenario.disk(seed: random.next())
     disk.defect = defect
+    if tracesSimulation {
+      print("SCENARIO \(scenario)")
+      disk.trace = { print($0) }
+    }
     if canary == .outputIsSyncedAfterTheCheckpoint { scenario.delaySync() }
     try suffer(on: disk, calmOperations: operations)
     // The power may fail when all is done, too.
@@ -106,9 +110,11 @@ struct Simulation {
           return
         }
       } catch {
+        disk.trace?("FAILED \(error)")
         faults += disk.faultCount - faultsBefore
         try Self.check(error, isDown: disk.isDown, hadFault: disk.faultCount > faultsBefore)
       }
+      disk.trace?("LIFE \(attempt) is over")
       // A failure is mended by the same process, or not even that.
       if disk.isDown || !isQuiet && Bool.random(using: &random) {
         crashes += 1
@@ -121,7 +127,7 @@ struct Simulation {
   /// Damages the newest generation, once, where there is one before it.
   private mutating func damageNewestCheckpoint(on disk: SimulatedFileSystem) {
     let generations = disk.files(under: scenario.directory).filter {
-      $0.key.contains("/checkpoint-")
+      $0.key.contains("/checkpoint-") && $0.key.hasSuffix(".safetensors")
     }
     guard damages == 0, generations.count > 1, let newest = generations.keys.max() else { return }
     disk.damage(newest)
@@ -153,6 +159,7 @@ struct Simulation {
       let opened = try OpenedStream(
         plan, in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
       disk.reads = [:]
+      disk.trace?("OPENED at \(opened.state.cursor?.splits ?? [])")
       var world = SerialStream.World(unitBytes: scenario.unitBytes)
       world.asksForCheckpoints = scenario.variesCadence
       world.hasEvents = { disk.hasEvents }

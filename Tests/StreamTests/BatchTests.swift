@@ -102,6 +102,26 @@ import Testing
     #expect(run.checkpoint?.batchesTracked == 0)
   }
 
+  @Test func `blank lines of a live source do not wait for a record`() throws {
+    var configuration = csvConfiguration { $0.decoder.features = [FeaturePattern("x")] }
+    configuration.isLive = true
+    let metrics = StreamMetrics()
+    var stage = try IngestStage(
+      IngestContext(
+        configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox(),
+        clock: ManualClock().clock),
+      source: PieceSource(Array("k,x\n\n\n".utf8), piece: .max, isLive: true))
+    var text: [UInt8] = []
+    while true {
+      let progress = try stage.step(.resume) { item in
+        if case .records(let records) = item { text += records.text }
+      }
+      if case .waits = progress { break }
+    }
+    #expect(text == Array("\n\n".utf8))
+    #expect(metrics.records == 0)
+  }
+
   @Test func `records that are left out do not count for a batch`() throws {
     let text = "k,x\na,1\nb,oops\nc,2\nd\ne,3\nf,4\ng,5\n"
     let run = try SerialRun(csvConfiguration { $0.badRecords = .skip }, Array(text.utf8))

@@ -105,6 +105,36 @@ import Testing
     #expect(try takeWhole(of: &batches).sizes == [0])
   }
 
+  /// They came twice after a crash: a checkpoint after them had the cursor before them.
+  @Test func `bytes without a record leave with the next one, or with a cut`() throws {
+    func addBlankLine(_ batches: inout Batcher) {
+      batches.add { batch, _ in
+        var text = batch.takePayload(SplicedText.self)
+        text.bytes += Array("\n".utf8)
+        batch.payload = text
+      }
+    }
+    var batches = batches(size: 3)
+    addBlankLine(&batches)
+    #expect(batches.isBlank)
+    let nothing = batches.takeTail(endingAt: place)
+    #expect(nothing?.sizes == nil)
+    add(0..<1, to: &batches)
+    #expect(!batches.isBlank)
+    let part = batches.takeTail(endingAt: place)
+    #expect(part?.text == Array("\n0\n".utf8))
+    // A record of the batch has left, so no cursor is taken before the cut.
+    addBlankLine(&batches)
+    #expect(!batches.isBlank && !batches.isBetweenBatches)
+    let bytes = batches.takeTail(endingAt: place)
+    #expect(bytes?.text == Array("\n".utf8))
+    batches.cut(at: place)
+    _ = try takeWhole(of: &batches)
+    addBlankLine(&batches)
+    batches.cut(at: place)
+    #expect(try takeWhole(of: &batches).text == Array("\n".utf8))
+  }
+
   private func expectEnd(of batches: inout Batcher, cuts expected: Bool) {
     let cuts = batches.endUnit()
     #expect(cuts == expected)

@@ -101,6 +101,10 @@ struct Batcher: Sendable {
   /// Whether no mini-batch is open.
   var isBetweenBatches: Bool { left == 0 && !held.hasTail }
 
+  /// Whether the open mini-batch has bytes and no record, such as blank lines. They leave with the next record or with
+  /// a cut: if they left alone, no cursor would tell.
+  var isBlank: Bool { held.hasTail && held.tail == 0 && left == 0 }
+
   /// Whether whole mini-batches are held.
   var hasWhole: Bool { held.cuts > 0 }
 
@@ -186,7 +190,7 @@ struct Batcher: Sendable {
 
   /// Takes the records of the open mini-batch, which continues. There must be no whole ones.
   mutating func takeTail(endingAt position: StreamPosition) -> RecordBlock? {
-    guard held.hasTail, var block = self.block.take() else { return nil }
+    guard held.hasTail, !isBlank, var block = self.block.take() else { return nil }
     block.position = position
     let records = block.compacted()
     block.removeRecords()

@@ -213,6 +213,10 @@ struct IngestStage: Stage {
     _ awaiting: Awaiting, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) -> Progress {
     try emitRejected(emit)
+    // No later run cuts the batches of a live source again, so its blank lines need not wait for a record.
+    if context.configuration.isLive, batch.records.isBlank, !batch.records.isInsideUnit {
+      try cutBatch(emit)
+    }
     emitWhole(emit)
     // If a limit stops the stage within a unit, the rest of the unit follows.
     if isWorthEmitting(), !batch.records.isInsideUnit { emitTail(emit) }
