@@ -119,15 +119,22 @@ package struct ParametersBody: UpdateBody {
   package var weight: [Double]
   package var bias: [Double]
   package var features: [String]?
+  package var ifVersion: Int?
 
   package static let members = CodingKeys.allCases.map(\.rawValue)
 
-  private enum CodingKeys: String, CodingKey, CaseIterable { case weight, bias, features }
+  private enum CodingKeys: String, CodingKey, CaseIterable {
+    case weight, bias, features
+    case ifVersion = "if_version"
+  }
 
-  package init(weight: [Double], bias: [Double], features: [String]? = nil) {
+  package init(
+    weight: [Double], bias: [Double], features: [String]? = nil, ifVersion: Int? = nil
+  ) {
     self.weight = weight
     self.bias = bias
     self.features = features
+    self.ifVersion = ifVersion
   }
 
   package init(from decoder: any Decoder) throws {
@@ -135,6 +142,7 @@ package struct ParametersBody: UpdateBody {
     weight = try container.decode([Double].self, forKey: .weight)
     bias = try container.decode([Double].self, forKey: .bias)
     features = try container.decodeIfPresent([String].self, forKey: .features)
+    ifVersion = try container.decodeIfPresent(Int.self, forKey: .ifVersion)
     guard !weight.isEmpty, weight.count == bias.count,
       features.map(\.count) ?? weight.count == weight.count
     else {

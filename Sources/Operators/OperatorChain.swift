@@ -160,6 +160,9 @@ package struct OperatorChain: Sendable {
     }
     guard let owner else { throw OperatorError("stream", UnknownUpdate(name: update.name)) }
     do {
+      if let version = update.body?.ifVersion, version != parametersVersion {
+        throw OtherVersion(expected: version, found: parametersVersion)
+      }
       try operators[owner].apply(update, &state)
       state[versions.state][0] += 1
       if parametersAreOther(than: before) {

@@ -19,6 +19,28 @@ package struct UpdateKind: Sendable {
 package protocol UpdateBody: Sendable, Equatable, Decodable {
   /// The names of all members. An object with other members is refused.
   static var members: [String] { get }
+  /// The version of γ and β for which the update was made. It is refused if they have another one. Nil allows any.
+  var ifVersion: Int? { get }
+}
+
+extension UpdateBody {
+  package var ifVersion: Int? { nil }
+}
+
+/// Another client has changed γ or β since the version that an update was made for.
+package struct OtherVersion: Error, Equatable, CustomStringConvertible {
+  package let expected: Int
+  /// The version in force.
+  package let found: Int
+
+  package init(expected: Int, found: Int) {
+    self.expected = expected
+    self.found = found
+  }
+
+  package var description: String {
+    "expected version \(expected) of γ and β (if_version), found \(found); look at them again"
+  }
 }
 
 /// The reason why a body cannot be used.

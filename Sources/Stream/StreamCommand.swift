@@ -1,4 +1,5 @@
 package import Operators
+package import Records
 
 /// A command to a running stream. It takes effect between two batches.
 package enum StreamCommand: Sendable, Equatable {
@@ -7,6 +8,9 @@ package enum StreamCommand: Sendable, Equatable {
   /// Changes an operator of the stream.
   case update(StreamUpdate)
 }
+
+/// Gets the outcome of a command, once: the versions of the state after an update, or nothing after a checkpoint.
+package typealias CommandReply = @Sendable (Result<StateVersions?, CommandRefusal>) -> Void
 
 /// The reason why a command was not run.
 package enum CommandRefusal: Error, Equatable, CustomStringConvertible {

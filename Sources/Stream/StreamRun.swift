@@ -105,7 +105,7 @@ package final class StreamRun: Sendable {
 
   /// Runs a command between two batches. Calls `reply` when the command has taken effect.
   package func request(
-    _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+    _ command: StreamCommand, reply: @escaping CommandReply
   ) {
     requests.put(StreamRequest(command, of: name, reply: reply))
     flow.wakeSource()

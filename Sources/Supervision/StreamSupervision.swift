@@ -24,7 +24,7 @@ package protocol StreamSupervision: Sendable {
   /// Runs a command. Calls `reply`, on any thread, when the command has taken effect or was refused.
   func request(
     _ command: StreamCommand, on stream: String,
-    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void)
+    reply: @escaping CommandReply)
   /// Shows a stream to a client, until the stream ends.
   ///
   /// - Throws: `CommandRefusal.noSuchStream`, `.notRunning`. Then `receiver` was not called.

@@ -112,7 +112,7 @@ final class SupervisedStream: @unchecked Sendable {
   }
 
   func request(
-    _ command: StreamCommand, reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+    _ command: StreamCommand, reply: @escaping CommandReply
   ) {
     queue.async {
       guard let run = self.run else {

@@ -270,7 +270,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   package func request(
     _ command: StreamCommand, on stream: String,
-    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+    reply: @escaping CommandReply
   ) {
     do throws(CommandRefusal) {
       try find(stream).request(command, reply: reply)

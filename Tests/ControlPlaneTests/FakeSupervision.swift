@@ -21,6 +21,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     var reasons: [String] = []
     var daemon = DaemonStatus()
     var refusal: CommandRefusal?
+    /// The versions in the answer of an update.
+    var versions: StateVersions?
     /// Whether commands never take effect.
     var hangs = false
     var commands: [(command: StreamCommand, stream: String)] = []
@@ -81,15 +83,14 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
   }
 
   func request(
-    _ command: StreamCommand, on stream: String,
-    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+    _ command: StreamCommand, on stream: String, reply: @escaping CommandReply
   ) {
-    let (refusal, hangs) = withState { state -> (CommandRefusal?, Bool) in
+    let (refusal, hangs, versions) = withState { state in
       state.commands.append((command, stream))
       let isKnown = state.statuses.contains { $0.name == stream }
-      return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs)
+      return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs, state.versions)
     }
-    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(())) }
+    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(versions)) }
   }
 
   func tap(

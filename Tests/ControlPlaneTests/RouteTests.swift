@@ -2,6 +2,7 @@ import BatchNormalization
 import Dataflow
 import Foundation
 import Operators
+import Records
 import Testing
 
 @testable import ControlPlane
@@ -130,6 +131,27 @@ import Testing
     }
   }
 
+  @Test func `new parameters may need the version that the client knows`() async throws {
+    try await TestServer.run(fake) { server in
+      let path = "/api/v1/streams/weather/parameters"
+      let body = #"{"weight":[1],"bias":[0],"if_version":41}"#
+      fake.withState { $0.versions = StateVersions(state: 58, parameters: 57) }
+      let done = try await server.request("PUT", path, body: body, to: server.unix)
+      #expect(done.status == 200)
+      #expect(try done.json["parameters_version"] as? Int == 57)
+      let change = ParametersBody(weight: [1], bias: [0], ifVersion: 41)
+      #expect(
+        fake.withState { $0.commands.map(\.command) }
+          == [.update(StreamUpdate("parameters", change))])
+      let other = OperatorError("stream", OtherVersion(expected: 41, found: 43))
+      fake.withState { $0.refusal = .refused(other) }
+      let refused = try await server.request("PUT", path, body: body, to: server.unix)
+      #expect(refused.status == 409)
+      #expect(try refused.json["parameters_version"] as? Int == 43)
+      #expect(try refused.json["error"] as? String == other.description)
+    }
+  }
+
   @Test(arguments: [
     ("mode", #"{"mode":"median"}"#), ("mode", #"{"mode":1}"#), ("mode", "{}"), ("mode", "mode"),
     ("mode", #"{"mode":"batch","extra":1}"#), ("mode", "[]"), ("mode", #"{"mode":null}"#),
@@ -137,6 +159,7 @@ import Testing
     ("parameters", #"{"weight":[],"bias":[]}"#), ("parameters", #"{"weight":[1e999],"bias":[0]}"#),
     ("parameters", #"{"weight":["1"],"bias":[0]}"#),
     ("parameters", #"{"weight":[1],"bias":[0],"features":["a","b"]}"#),
+    ("parameters", #"{"weight":[1],"bias":[0],"if_version":"41"}"#),
     ("parameters", #"{"weights":[1],"bias":[0]}"#), ("parameters", "\u{FF}{"),
   ])
   func `a body that does not fit is refused and nothing is done`(action: String, body: String)

@@ -110,7 +110,17 @@ struct OperatorChainTests {
     #expect(chain.stateVersion == 2 && chain.parametersVersion == 0)
     try chain.apply(StreamUpdate("parameters", ParametersBody(weight: [2, 1], bias: [0, 0])))
     #expect(chain.stateVersion == 3 && chain.parametersVersion == 3)
-    try chain.apply(StreamUpdate("reset"))
+    // Another client was faster.
+    let late = ParametersBody(weight: [9, 9], bias: [9, 9], ifVersion: 0)
+    let refusal = #expect(throws: OperatorError.self) {
+      try chain.apply(StreamUpdate("parameters", late))
+    }
+    #expect(refusal?.cause as? OtherVersion == OtherVersion(expected: 0, found: 3))
+    #expect(chain.stateVersion == 3 && chain.state[real: "weight"] == [2, 1])
+    try chain.apply(
+      StreamUpdate("parameters", ParametersBody(weight: [2, 1], bias: [0, 0], ifVersion: 3)))
+    // γ and β are the same numbers, and keep their version.
+    #expect(chain.stateVersion == 4 && chain.parametersVersion == 3)
     try chain.apply(StreamUpdate("freeze"))
     #expect(chain.stateVersion == 5 && chain.parametersVersion == 3)
     try chain.normalized([[1, 3], [1, 3]])

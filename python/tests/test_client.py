@@ -89,7 +89,13 @@ def test_every_change_is_made(daemon: Daemon, tmp_path: Path) -> None:
     assert stream.status()["mode"] == "batch"
     stream.parameters(np.array([2.0, 3.0], dtype=np.float32), [0, -1])
     assert stream.features().column("weight").tolist() == [2, 3]
-    stream.parameters([5, 6], [7, 8], features=["b", "a"])
+    change = stream.parameters([5, 6], [7, 8], features=["b", "a"])
+    version = stream.status()["parameters_version"]
+    assert change.parameters_version == version
+    with pytest.raises(ApiError, match="if_version") as caught:
+        stream.parameters([0, 0], [0, 0], if_version=version - 1)
+    assert (caught.value.status, caught.value.parameters_version) == (409, version)
+    stream.parameters([6, 5], [8, 7], if_version=version)
     assert stream.features().column("bias").tolist() == [8, 7]
     stream.checkpoint()
     newest = max((tmp_path / "state" / "weather").glob("*.safetensors"))

@@ -36,7 +36,8 @@ private struct Checked<Body: UpdateBody>: Decodable {
   }
 }
 
-private struct AnyKey: CodingKey {
+/// A key of a JSON object whose names are not known before.
+struct AnyKey: CodingKey {
   var stringValue: String
   var intValue: Int? { nil }
   init(stringValue: String) { self.stringValue = stringValue }

@@ -1,4 +1,5 @@
 internal import Operators
+internal import Records
 internal import Stream
 internal import Supervision
 
@@ -119,8 +120,10 @@ struct Routes {
     reply(.pending(HTTPResponse(status: 202, json: pending)))
     supervision.request(command, on: stream) { result in
       switch result {
-      case .success:
-        let done = ChangeView(stream: stream, change: action, isInEffect: true)
+      case .success(let versions):
+        let done = ChangeView(
+          stream: stream, change: action, isInEffect: true,
+          parametersVersion: versions?.parameters)
         reply(.response(HTTPResponse(json: done)))
       case .failure(let refusal): reply(.response(HTTPResponse(HTTPFault(refusal))))
       }
@@ -231,9 +234,11 @@ private struct ChangeView: Encodable {
   var stream: String
   var change: String
   var isInEffect: Bool
+  /// The version of γ and β after the change.
+  var parametersVersion: Int?
 
   enum CodingKeys: String, CodingKey {
-    case stream, change
+    case stream, change, parametersVersion
     case isInEffect = "inEffect"
   }
 }
@@ -246,5 +251,8 @@ extension HTTPFault {
       case .notRunning, .refused, .unfit: 409
       }
     self.init(status, refusal.description)
+    if case .refused(let error) = refusal, let other = error.cause as? OtherVersion {
+      members["parameters_version"] = other.found
+    }
   }
 }

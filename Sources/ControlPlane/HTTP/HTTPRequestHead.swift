@@ -92,6 +92,8 @@ struct HTTPFault: Error, Equatable {
   let message: String
   /// More header fields of the answer.
   var fields: [String: String] = [:]
+  /// More members of the answer, beside `error`.
+  var members: [String: Int] = [:]
 
   init(_ status: Int, _ message: String, fields: [String: String] = [:]) {
     self.status = status

@@ -38,7 +38,7 @@ struct HTTPResponse: Equatable {
   }
 
   init(_ fault: HTTPFault) {
-    self.init(status: fault.status, json: ["error": fault.message], fields: fault.fields)
+    self.init(status: fault.status, json: FaultView(fault: fault), fields: fault.fields)
   }
 
   /// The status line and the header, in the form that is sent before the body.
@@ -67,4 +67,17 @@ struct HTTPResponse: Equatable {
     431: "Request Header Fields Too Large", 500: "Internal Server Error",
     503: "Service Unavailable", 505: "HTTP Version Not Supported",
   ]
+}
+
+/// The body of a refusal.
+private struct FaultView: Encodable {
+  let fault: HTTPFault
+
+  func encode(to encoder: any Encoder) throws {
+    var members = encoder.container(keyedBy: AnyKey.self)
+    try members.encode(fault.message, forKey: AnyKey(stringValue: "error"))
+    for (name, value) in fault.members {
+      try members.encode(value, forKey: AnyKey(stringValue: name))
+    }
+  }
 }

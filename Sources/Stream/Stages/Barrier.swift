@@ -30,7 +30,7 @@ struct Barrier: Sendable {
 final class StreamRequest: Sendable {
   let command: StreamCommand
   private let stream: String
-  private let reply: @Sendable (Result<Void, CommandRefusal>) -> Void
+  private let reply: CommandReply
   private let isAnswered = Atomic(false)
 
   /// - Parameters:
@@ -38,7 +38,7 @@ final class StreamRequest: Sendable {
   ///   - reply: called once, when the command has taken effect or was refused.
   init(
     _ command: StreamCommand, of stream: String,
-    reply: @escaping @Sendable (Result<Void, CommandRefusal>) -> Void
+    reply: @escaping CommandReply
   ) {
     self.command = command
     self.stream = stream
@@ -49,7 +49,7 @@ final class StreamRequest: Sendable {
     if !isAnswered.load(ordering: .relaxed) { reply(.failure(.notRunning(stream))) }
   }
 
-  func answer(_ result: Result<Void, CommandRefusal>) {
+  func answer(_ result: Result<StateVersions?, CommandRefusal>) {
     isAnswered.store(true, ordering: .relaxed)
     reply(result)
   }

@@ -175,6 +175,6 @@ struct EmitStage: Stage {
     metrics.checkpointByteCount.store(byteCount ?? 0, ordering: .relaxed)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(end, ordering: .relaxed)
-    for request in barrier.requests { request.answer(.success(())) }
+    for request in barrier.requests { request.answer(.success(nil)) }
   }
 }

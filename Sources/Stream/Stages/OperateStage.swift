@@ -304,7 +304,7 @@ struct OperateStage: Stage {
       display.hasChanged = true
       show(atOnce: true)
     }
-    request.answer(.success(()))
+    request.answer(.success(operators?.stateVersions))
     if operators?.releasesHeld == true { try releaseHeld() }
   }
 }

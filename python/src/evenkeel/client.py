@@ -11,7 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,11 @@ class Change:
     change: str
     in_effect: bool
     answer: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def parameters_version(self) -> int | None:
+        """The version of γ and β after the change; None if it is not in effect, or is no update."""
+        return cast("int | None", self.answer.get("parameters_version"))
 
 
 @dataclass(frozen=True)
@@ -251,7 +256,7 @@ class Client:
             connected: socket.socket = connection.sock
             response = connection.getresponse()
             if response.status not in accepted:
-                raise ApiError(response.status, _error_text(response.read()) or response.reason)
+                raise _refusal(response.status, response.read(), response.reason)
         except BaseException:
             connection.close()
             raise
@@ -329,11 +334,16 @@ class StreamHandle:
         weight: npt.ArrayLike,
         bias: npt.ArrayLike,
         features: Sequence[str] | None = None,
+        *,
+        if_version: int | None = None,
     ) -> Change:
-        """Takes another γ and β, in the order of the features, or by name with `features`."""
+        """Takes another γ and β, in the order of the features, or by name with `features`.
+
+        Raises ApiError with status 409 if they have another version than `if_version` by now.
+        """
         body: Json = {"weight": _numbers(weight), "bias": _numbers(bias)}
-        if features is not None:
-            body["features"] = list(features)
+        body |= {} if features is None else {"features": list(features)}
+        body |= {} if if_version is None else {"if_version": if_version}
         return self._client._change("PUT", self._path + "/parameters", body)
 
     def tap(
@@ -366,11 +376,12 @@ def _numbers(values: npt.ArrayLike) -> list[float]:
     return numbers
 
 
-def _error_text(content: bytes) -> str | None:
+def _refusal(status: int, content: bytes, reason: str) -> ApiError:
     try:
-        return str(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
-        return None
+        answer = json.loads(content)
+        return ApiError(status, str(answer["error"]), answer.get("parameters_version"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ApiError(status, reason)
 
 
 _SAMPLE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)$")

@@ -33,12 +33,14 @@ class BinaryError(EvenkeelError, RuntimeError):
 
 
 class ApiError(EvenkeelError, RuntimeError):
-    """The control plane refused a request. `status` is the HTTP status (docs/HTTP.md)."""
+    """The control plane refused a request. `status` is the HTTP status (docs/HTTP.md). `parameters_version` is the
+    version of γ and β in force, if the request named another one."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, parameters_version: int | None = None) -> None:
         super().__init__(f"{message} (HTTP status {status})")
         self.status = status
         self.message = message
+        self.parameters_version = parameters_version
 
 
 class RecordError(EvenkeelError, ValueError):
