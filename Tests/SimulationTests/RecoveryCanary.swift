@@ -36,6 +36,16 @@ enum RecoveryCanary: CaseIterable {
   /// The cursor at a bad record at which the stream stops is after it.
   case badRecordsArePassedOver
 
+  /// The first seed of a small dose. A change of the simulation may move the seed that finds the fault.
+  var firstSeed: UInt64 {
+    switch self {
+    case .beginningsAreNotRecorded: 730
+    case .outputIsTakenBackOverAGap: 45
+    case .splitEndsAreNotCheckpointed: 60
+    default: 1
+    }
+  }
+
   /// A promise of the file system without which the fix does nothing.
   var defect: (SimulatedFileSystem.Defect, under: String)? {
     switch self {
