@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Daemon
+from conftest import ROOT, Daemon
 
 from evenkeel import ApiError, Checkpoint, Client
 
@@ -73,6 +75,89 @@ def test_features_are_a_frame(daemon: Daemon) -> None:
     assert table.index.tolist() == ["a", "b"]
     assert table.loc["a", "mean"] == features[0]["mean"] == features.column("mean")[0]
     assert np.isnan(table.loc["a", "renorm_scale"])
+    assert table.loc["a", "drift_alarms.mean"] == features[0]["drift_alarms"]["mean"] == 0
+    with pytest.raises(ValueError, match="found 'median'; they are batch_mean, "):
+        features.column("median")
+
+
+DRIFTING = """
+  level:
+    source: { unix: { path: FOLDER/in.sock } }
+    format: csv
+    batch: { size: 32 }
+    drift: { false_alarms: 1 per 100000 batches }
+    sink: { file: { path: FOLDER/out.csv } }
+  unwatched:
+    source: { unix: { path: FOLDER/other.sock } }
+    format: csv
+    drift: off
+    sink: { file: { path: FOLDER/other.csv } }
+"""
+
+
+def test_drift_is_told_and_accepted(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon(DRIFTING)
+    streams = Client(daemon.control).streams
+    stream = streams["level"]
+    assert stream.events() == []
+    random = np.random.default_rng(5)
+    for batches, level in ((200, 0.0), (20, 7.0)):
+        rows = random.normal(level, 1, (batches * 32, 1)).tolist()
+        daemon.send(b"x\n" + b"".join(b"%.6f\n" % row for [row] in rows))
+    until(lambda: stream.status()["batches"] == 220)
+    charts = {chart["kind"]: chart for chart in stream.drift()}
+    assert charts["mean"]["phase"] == "drifting"
+    assert charts["mean"]["size"] == pytest.approx(7, rel=0.2)
+    assert charts["mean"]["since_batch"] == 201
+    events = stream.events()
+    assert [event["event"] for event in events if event["kind"] == "mean"] == ["drift"]
+    assert stream.status()["drift"][0]["feature"] == "x"
+    assert stream.events(after=events[-1]["id"]) == []
+    assert stream.features().column("drift_alarm.mean").tolist() == [1]
+    change = stream.accept_drift()
+    assert change.in_effect and change.change == "drift/accept"
+    assert [chart["phase"] for chart in stream.drift() if chart["kind"] == "mean"] == ["settled"]
+    assert streams["unwatched"].drift() == []
+    with pytest.raises(ApiError) as caught:
+        streams["unwatched"].accept_drift()
+    assert caught.value.status == 404
+
+
+def test_the_client_covers_every_route_of_the_page(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "HTTP.md").read_text()
+    # The live page is for browsers.
+    documented = set(re.findall(r"^\| `((?:GET|POST|PUT) [^` ]+)` \|", page, re.MULTILINE)) - {"GET /"}
+    assert len(documented) > 15
+    asked = set()
+    client = Client(daemon.control)
+    open_ = client._open
+
+    def note(method: str, path: str, **others: Any) -> Any:
+        asked.add(f"{method} {path.partition('?')[0].replace('/weather', '/NAME')}")
+        return open_(method, path, **others)
+
+    monkeypatch.setattr(client, "_open", note)
+    client.health()
+    client.readiness()
+    client.daemon()
+    client.metrics()
+    client.streams.statuses()
+    stream = client.streams["weather"]
+    stream.status()
+    stream.features()
+    stream.tap().close()
+    stream.drift()
+    stream.events()
+    stream.freeze()
+    stream.thaw()
+    stream.reset()
+    stream.accept_drift()
+    stream.checkpoint()
+    stream.mode("running")
+    stream.parameters([1, 1], [0, 0])
+    assert asked == documented
 
 
 def test_every_change_is_made(daemon: Daemon, tmp_path: Path) -> None:

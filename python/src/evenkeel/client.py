@@ -5,96 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import socket
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from evenkeel.answers import Change, Features, Json, Readiness, Sample, samples_of
 from evenkeel.errors import ApiError
-from evenkeel.frames import frame_of
 from evenkeel.taps import Tap
 
-if TYPE_CHECKING:
-    import pandas
-
 __all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """Whether the daemon is ready, and the reasons if it is not."""
-
-    ready: bool
-    reasons: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        return self.ready
-
-
-@dataclass(frozen=True)
-class Change:
-    """The answer to a change. It is not in effect yet if the stream had no next batch within 10 s."""
-
-    stream: str
-    change: str
-    in_effect: bool
-    answer: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def parameters_version(self) -> int | None:
-        """The version of γ and β after the change; None if it is not in effect, or is no update."""
-        return cast("int | None", self.answer.get("parameters_version"))
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample of the metrics."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
-
-
-class Features(Sequence[Mapping[str, Any]]):
-    """The statistics of each feature of a stream, in the order of the stream's features."""
-
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = list(rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the features."""
-        return [row["name"] for row in self._rows]
-
-    def column(self, member: str) -> npt.NDArray[np.float64]:
-        """One member (mean, weight, …) of every feature; NaN if it is not known."""
-        values = [np.nan if row[member] is None else row[member] for row in self._rows]
-        return np.array(values, dtype=np.float64)
-
-    def pandas(self) -> pandas.DataFrame:
-        """A frame with a row for each feature, which has the name as its index."""
-        members = [member for member in (self._rows[0] if self._rows else {}) if member != "name"]
-        frame = frame_of("pandas", {member: self.column(member) for member in members})
-        frame.index = self.names
-        frame.index.name = "feature"
-        return frame
-
-    def __repr__(self) -> str:
-        return f"<Features {', '.join(self.names)}>"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -201,12 +125,12 @@ class Client:
 
     def metrics(self) -> list[Sample]:
         """The metrics, one element a sample."""
-        return list(_samples(self.metrics_text()))
+        return list(samples_of(self.metrics_text()))
 
     # Requests
 
-    def _get(self, path: str) -> Json:
-        answer: Json = json.loads(self._request("GET", path)[1])
+    def _get(self, path: str, headers: Mapping[str, str] | None = None) -> Json:
+        answer: Json = json.loads(self._request("GET", path, headers=headers)[1])
         return answer
 
     def _change(self, method: str, path: str, body: Json | None = None) -> Change:
@@ -219,9 +143,12 @@ class Client:
         path: str,
         *,
         body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
         accepted: Sequence[int] = (200,),
     ) -> tuple[int, bytes]:
-        connection, response, _ = self._open(method, path, body=body, accepted=accepted)
+        connection, response, _ = self._open(
+            method, path, body=body, headers=headers, accepted=accepted
+        )
         try:
             return response.status, response.read()
         finally:
@@ -233,6 +160,7 @@ class Client:
         path: str,
         *,
         body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
         accepted: Sequence[int] = (200,),
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
         """Sends a request and reads the head of the answer. Raises ApiError for another status."""
@@ -241,17 +169,17 @@ class Client:
             if self._path is not None
             else http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
         )
-        headers = {"Connection": "close"}
+        sent = {"Connection": "close", **(headers or {})}
         if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+            sent["Authorization"] = f"Bearer {self._token}"
         data = None
         if body is not None:
             data = json.dumps(body, allow_nan=False).encode("utf-8")
-            headers["Content-Type"] = "application/json"
+            sent["Content-Type"] = "application/json"
         elif method != "GET":
-            headers["Content-Length"] = "0"
+            sent["Content-Length"] = "0"
         try:
-            connection.request(method, path, body=data, headers=headers)
+            connection.request(method, path, body=data, headers=sent)
             # The connection forgets its socket if the answer ends with it.
             connected: socket.socket = connection.sock
             response = connection.getresponse()
@@ -309,6 +237,23 @@ class StreamHandle:
         """
         return Features(self._client._get(self._path + "/features")["features"])
 
+    def drift(self) -> list[Json]:
+        """The drift charts of the features, with the members that docs/HTTP.md lists under "Drift and events".
+
+        Empty if the stream does not watch for drift.
+        """
+        charts: list[Json] = self._client._get(self._path + "/drift")["charts"]
+        return charts
+
+    def events(self, *, after: int = 0) -> list[Json]:
+        """The last events that the processing found, oldest first, such as drift.
+
+        - after: the `id` of the last event that is known already.
+        """
+        headers = {"Last-Event-ID": str(after)}
+        events: list[Json] = self._client._get(self._path + "/events", headers)["events"]
+        return events
+
     def freeze(self) -> Change:
         """Lets the running moments stand still from the next batch on."""
         return self._post("freeze")
@@ -320,6 +265,10 @@ class StreamHandle:
     def reset(self) -> Change:
         """Sets the running moments to their initial values. γ and β stay."""
         return self._post("reset")
+
+    def accept_drift(self) -> Change:
+        """Takes the present level of features that drift as their reference."""
+        return self._post("drift/accept")
 
     def checkpoint(self) -> Change:
         """Has a checkpoint written now."""
@@ -382,19 +331,3 @@ def _refusal(status: int, content: bytes, reason: str) -> ApiError:
         return ApiError(status, str(answer["error"]), answer.get("parameters_version"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ApiError(status, reason)
-
-
-_SAMPLE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)$")
-_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_ESCAPED = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
-
-
-def _samples(text: str) -> Iterator[Sample]:
-    for line in text.splitlines():
-        found = None if line.startswith("#") else _SAMPLE.match(line)
-        if found is not None:
-            labels = {
-                name: re.sub(r'\\[n"\\]', lambda match: _ESCAPED[match[0]], value)
-                for name, value in _LABEL.findall(found[2] or "")
-            }
-            yield Sample(found[1], labels, float(found[3]))
