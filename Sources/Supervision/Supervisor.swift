@@ -217,6 +217,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private func left(_ stream: SupervisedStream) {
     guard isLeaving(stream) else { return }
     leaving.removeAll { $0 === stream }
+    // A stream that was abandoned may never end by itself, and one that waited for its next start has no run.
+    stream.taps.end()
     let name = stream.definition.name
     if waiting[name] == nil {
       lock.withLock { if streams[name] === stream, !isDraining { streams[name] = nil } }

@@ -15,7 +15,7 @@ struct Tap: ParsableCommand {
       Records come from the stream as the operators leave them, before the sink takes them. A record in text is shown \
       as text, another one by the values of its first 100 features. Rejected records are shown with the reason. A slow \
       terminal never makes the stream wait: the stream drops samples, and tells how many. SIGINT and a closed pipe end \
-      the command with exit code 0.
+      the command with exit code 0. A stream that ends or is replaced, and a daemon that stops, end it with 69.
       """)
 
   @Argument(help: "The name of the stream.")
