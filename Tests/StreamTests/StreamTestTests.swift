@@ -58,6 +58,12 @@ import Testing
           sink: { file: { path: \(directory.file("out.raw")) } }
           format: { raw: { columns: 1 } }
           compression: off
+        level:
+          source: { unix: { path: \(directory.file("level.sock")) } }
+          sink: { file: { path: \(directory.file("level.csv")) } }
+          format: csv
+          batch: { size: 32 }
+          drift: { false_alarms: 1 per 100000 batches }
       tests:
         made:
 
@@ -146,6 +152,26 @@ import Testing
     let output = try directory.write("out.raw", [0, 0, 0, 0, 0, 0, 1, 0] as [UInt8])
     let found = try differences("stream: rows\ninput_file: \(input)\noutput_file: \(output)")
     #expect(found == ["output: byte 6: expected 01 00, found 00 00"])
+  }
+
+  @Test func `alarms of drift are events, and one that is not expected fails the test`() throws {
+    var generator = SeededGenerator(seed: 3)
+    var rows = "x\n"
+    for record in 0..<6400 {
+      // The sum of twelve is nearly normal, with deviation 1.
+      let noise = (0..<12).reduce(-6.0) { sum, _ in
+        sum + Double.random(in: 0..<1, using: &generator)
+      }
+      rows += "\(noise + (record < 5760 ? 0 : 5))\n"
+    }
+    let input = try directory.write("in.csv", rows.utf8)
+    let test = "stream: level\ninput_file: \(input)\n"
+    #expect(try differences(test + #"events: ["drift: feature 'x': its mean is"]"#) == [])
+    let found = try differences(test + "events: []")
+    try #require(found.count == 1)
+    #expect(
+      found[0].hasPrefix("events: expected no more, found 'drift: feature 'x': its mean is"),
+      "\(found[0])")
   }
 
   @Test func `a stream starts from the checkpoint of a test`() throws {

@@ -69,7 +69,9 @@ package enum StreamTestSettings {
 
   package static let events = Setting(
     "events", .texts, defaultText: "any",
-    help: "The events that the operators must raise, in their order: a part of `name: text`.")
+    help:
+      "The events that the operators must raise, in their order: a part of `name: text`, such as "
+      + "`drift: feature 'temp': its mean`.")
 
   package static let failure = Setting(
     "failure", .text, defaultText: "none",
