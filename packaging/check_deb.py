@@ -42,7 +42,8 @@ sed -i 's,# token_file: .*,token_file: ${CREDENTIALS_DIRECTORY}/token,' /etc/eve
 systemctl daemon-reload
 systemctl restart evenkeel
 """
-# Each completes `evenkeel normalize --half`. fish and zsh find the file; zsh only completes at a terminal.
+# Each completes `evenkeel normalize --half`. fish and zsh find the file; zsh only completes at a terminal, and
+# loses what is typed before its prompt.
 COMPLETIONS = {
     "bash": """
 source /usr/share/bash-completion/completions/evenkeel
@@ -52,9 +53,18 @@ echo "${COMPREPLY[@]}"
 """,
     "fish": "complete -C 'evenkeel normalize --half'",
     "zsh": r"""
-TERM=xterm script -qec 'zsh -f -i' /dev/null < <(
-  printf 'autoload -Uz compinit; compinit -u -D; evenkeel() print completed: $2\r'
-  printf 'evenkeel normalize --half\t\rexit\r') | grep -a '^completed:'
+zmodload zsh/zpty
+zpty shell "env TERM=xterm PS1='ready> ' zsh -f -i"
+expect() { zpty -r -m shell said "*$1*" }
+expect 'ready> '
+zpty -w shell "autoload -Uz compinit; compinit -u -D; evenkeel() print completed: \$2; PS1='set> '"
+expect $'\n*set> '
+zpty -w -n shell $'evenkeel normalize --half\t'
+expect half-life
+zpty -w -n shell $'\r'
+expect $'\ncompleted:*\n'
+print -r -- ${said##*completed:}
+zpty -d shell
 """,
 }
 APT = ("apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0")
