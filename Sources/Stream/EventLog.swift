@@ -92,8 +92,11 @@ final class EventLog: Sendable {
     }
   }
 
-  /// The kept events with a higher number, oldest first.
+  /// The kept events with a higher number, oldest first. All, if no event had the number yet: it is of an earlier
+  /// daemon, or of the stream before a reload.
   func events(after number: Int) -> [LoggedEvent] {
-    state.withLock { state in state.events.filter { $0.number > number } }
+    state.withLock { state in
+      state.events.filter { number > state.last || $0.number > number }
+    }
   }
 }
