@@ -58,8 +58,8 @@ struct ArrowFeatures: Equatable, Sendable {
     of schema: ArrowSchema, limits: DecoderLimits
   ) throws(RecordFault) {
     var candidates = Candidates(limits: limits)
-    for (index, field) in schema.fields.enumerated() {
-      try candidates.add(field, name: field.name, parents: [], path: [index])
+    for (index, name) in ArrowNames.columns(of: schema).enumerated() {
+      try candidates.add(schema.fields[index], name: name, parents: [], path: [index])
     }
     names = candidates.allNames
     let chosen: [Int]
@@ -143,7 +143,7 @@ private struct Candidates {
     case .structure where !field.children.isEmpty:
       for (index, child) in field.children.enumerated() {
         try add(
-          child, name: "\(name).\(child.name)", parents: parents + [field.place],
+          child, name: ArrowNames.child(child.name, of: name), parents: parents + [field.place],
           path: path + [index])
       }
     case .fixedList(let count):

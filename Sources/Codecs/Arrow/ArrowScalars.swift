@@ -22,7 +22,9 @@ struct ArrowScalars: ScalarFields {
   init(_ schema: ArrowSchema, _ features: FeatureSchema) {
     let features = Dictionary(
       features.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
-    for field in schema.fields { add(field, name: field.name, parents: [], features) }
+    for (field, name) in zip(schema.fields, ArrowNames.columns(of: schema)) {
+      add(field, name: name, parents: [], features)
+    }
   }
 
   /// The columns of a stream that was opened.
@@ -40,7 +42,8 @@ struct ArrowScalars: ScalarFields {
     switch field.type {
     case .structure where !field.children.isEmpty:
       for child in field.children {
-        add(child, name: "\(name).\(child.name)", parents: parents + [field.place], features)
+        let path = ArrowNames.child(child.name, of: name)
+        add(child, name: path, parents: parents + [field.place], features)
       }
     case .fixedList(let count):
       // Of other lists nothing is a feature, and their length has no bound.

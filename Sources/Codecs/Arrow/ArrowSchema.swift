@@ -15,8 +15,8 @@ struct ArrowSchema: Equatable, Sendable {
   /// The number of view columns. Each has variadic buffers; the record batch tells how many.
   private(set) var viewCount = 0
 
-  /// A schema without fields.
-  init() {}
+  /// A schema of top-level fields, without any by default.
+  init(fields: [ArrowField] = []) { self.fields = fields }
 
   /// - Parameters:
   ///   - table: a `Schema` table.

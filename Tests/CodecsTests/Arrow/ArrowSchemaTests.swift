@@ -69,6 +69,30 @@ struct ArrowSchemaTests {
     #expect(try arrowFeatures(["x", "e[*]"], of: schema).fitsFloat)
   }
 
+  private func field(_ name: String, _ children: [ArrowField] = []) -> ArrowField {
+    ArrowField(
+      name: name, isNullable: true, type: children.isEmpty ? .float(bits: 32) : .structure,
+      dictionary: nil, place: ArrowPlace(node: 0, buffer: 0, views: 0), children: children)
+  }
+
+  @Test func `names with dots stay different, and each can be chosen`() throws {
+    let schema = ArrowSchema(fields: [
+      field("s", [field("a.b"), field("a", [field("b"), field("c[0]")])]),
+      field("t.u", [field("\\v")]), field("s.a.b"), field("engine.rpm"),
+    ])
+    let names = [
+      "s.a\\.b", "s.a.b", "s.a.c\\[0]", "t\\.u.\\\\v", "s\\.a\\.b", "engine.rpm",
+    ]
+    #expect(try arrowFeatures([], of: schema).schema.names == names)
+    let paths = [[0, 0], [0, 1, 0], [0, 1, 1], [1, 0], [2], [3]]
+    for (name, path) in zip(names, paths) {
+      let features = try arrowFeatures([name], of: schema)
+      #expect(features.columns.map(\.path) == [path])
+      let scalars = ArrowScalars(schema, features.schema)
+      #expect(scalars.columns.map(\.name) == names)
+    }
+  }
+
   @Test func `a number of another type is refused with what to do`() throws {
     let schema = try schema("pyarrow-none.arrows")
     #expect(
