@@ -152,6 +152,38 @@ void write_any(const ArrowShape &shape, const Stored *column, void *values) {
   }
 }
 
+template <class Stored>
+ArrowFindings read_plain(const ArrowPlain *columns, size_t column_count, const void *memory,
+                         size_t first_record, size_t record_count, double greatest, Stored *block,
+                         size_t capacity) {
+  ArrowFindings all{false, false};
+  const char *bytes = static_cast<const char *>(memory);
+  for (size_t index = 0; index < column_count; ++index) {
+    const ArrowPlain &column = columns[index];
+    const ArrowShape shape{column.kind, 1, 0, first_record, record_count, greatest};
+    Stored *const target = block + column.feature * capacity;
+    const ArrowFindings found = read_any(shape, bytes + column.values, target);
+    all.has_invalid = all.has_invalid || found.has_invalid;
+    all.has_missing = all.has_missing || found.has_missing;
+    if (column.has_validity) {
+      const auto *bitmap = reinterpret_cast<const uint8_t *>(bytes + column.validity);
+      all.has_missing = mask(shape, bitmap, target) || all.has_missing;
+    }
+  }
+  return all;
+}
+
+template <class Stored>
+void write_plain(const ArrowPlain *columns, size_t column_count, void *memory, size_t first_record,
+                 size_t record_count, const Stored *block, size_t capacity) {
+  for (size_t index = 0; index < column_count; ++index) {
+    const ArrowPlain &column = columns[index];
+    const ArrowShape shape{column.kind, 1, 0, first_record, record_count, 0};
+    write_any(shape, block + column.feature * capacity,
+              static_cast<char *>(memory) + column.values);
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -186,5 +218,33 @@ void arrow_values_write_floats(ArrowShape shape, const float *column, void *valu
 
 void arrow_values_write_doubles(ArrowShape shape, const double *column, void *values) {
   write_any(shape, column, values);
+}
+
+ArrowFindings arrow_values_read_plain_floats(const ArrowPlain *columns, size_t column_count,
+                                             const void *memory, size_t first_record,
+                                             size_t record_count, double greatest, float *block,
+                                             size_t capacity) {
+  return read_plain(columns, column_count, memory, first_record, record_count, greatest, block,
+                    capacity);
+}
+
+ArrowFindings arrow_values_read_plain_doubles(const ArrowPlain *columns, size_t column_count,
+                                              const void *memory, size_t first_record,
+                                              size_t record_count, double greatest, double *block,
+                                              size_t capacity) {
+  return read_plain(columns, column_count, memory, first_record, record_count, greatest, block,
+                    capacity);
+}
+
+void arrow_values_write_plain_floats(const ArrowPlain *columns, size_t column_count, void *memory,
+                                     size_t first_record, size_t record_count, const float *block,
+                                     size_t capacity) {
+  write_plain(columns, column_count, memory, first_record, record_count, block, capacity);
+}
+
+void arrow_values_write_plain_doubles(const ArrowPlain *columns, size_t column_count, void *memory,
+                                      size_t first_record, size_t record_count,
+                                      const double *block, size_t capacity) {
+  write_plain(columns, column_count, memory, first_record, record_count, block, capacity);
 }
 }

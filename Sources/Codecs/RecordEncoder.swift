@@ -7,6 +7,11 @@ package protocol RecordEncoder: Sendable {
   func encodePrologue(into output: ByteBuffer)
   /// Writes the selection of a block, with the features of its columns, to the end of `output`.
   func encode(_ block: RecordBlock, into output: ByteBuffer)
+  /// The bytes that `encode` would write, in arrays that need not be copied together. The block is not encoded again.
+  /// An encoder has them for every block or for none.
+  ///
+  /// - Returns: nil if `encode` has nothing to hand over.
+  func pieces(of block: RecordBlock) -> [[UInt8]]?
   /// Writes the bytes before the first record of the files and readers that begin after a block, if the selection of
   /// the block changes them.
   ///
@@ -17,6 +22,7 @@ package protocol RecordEncoder: Sendable {
 }
 
 extension RecordEncoder {
+  package func pieces(of block: RecordBlock) -> [[UInt8]]? { nil }
   package func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool { false }
   package var epilogue: (any Epilogue)? { nil }
 }

@@ -51,6 +51,8 @@ package protocol ByteSink: Sendable {
   mutating func changePrologue(to prologue: [UInt8])
   /// Takes bytes with whole records (and whole zstd frames). The last `push` must have returned nil.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
+  /// Takes the bytes of one write in pieces, which a file need not copy together.
+  mutating func write(pieces: [[UInt8]]) throws(FileError)
   /// Passes on the bytes that were taken, without waiting.
   ///
   /// - Returns: nil if the sink can take more; otherwise what to wait for before the next `push`.
@@ -76,6 +78,12 @@ extension ByteSink {
   package mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? { nil }
+  package mutating func write(pieces: [[UInt8]]) throws(FileError) {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+    for piece in pieces { bytes += piece }
+    try write(bytes)
+  }
   package mutating func sync() throws(FileError) {}
   package mutating func changePrologue(to prologue: [UInt8]) {}
   package mutating func end() throws(FileError) {}

@@ -59,7 +59,7 @@ struct SerialRun {
       }
       for unit in try flow.stepMiddle() { rejected += unit.events.badRecords }
       if let encoded = try flow.stepWorker(using: &random) {
-        if !encoded.bytes.isEmpty { unitByteCounts.append(encoded.bytes.count) }
+        if encoded.encodedByteCount > 0 { unitByteCounts.append(encoded.encodedByteCount) }
         if let barrier = encoded.barrier {
           checkpoint = barrier.checkpoint
           checkpoint?.input = barrier.input

@@ -29,6 +29,16 @@ typedef struct ArrowShape {
   double greatest;
 } ArrowShape;
 
+// A feature with one value in a record and no parent. The offsets of its values and its bitmap are in bytes of the
+// memory that it shares with others; its column is `feature` times the capacity after that of feature 0.
+typedef struct ArrowPlain {
+  int32_t kind;
+  bool has_validity;
+  size_t values;
+  size_t validity;
+  size_t feature;
+} ArrowPlain;
+
 // Tells which special values a read has met.
 typedef struct ArrowFindings {
   bool has_invalid;
@@ -59,6 +69,28 @@ void arrow_values_write_floats(ArrowShape shape, const float *_Nonnull column,
                                void *_Nonnull values);
 void arrow_values_write_doubles(ArrowShape shape, const double *_Nonnull column,
                                 void *_Nonnull values);
+
+// Does for several features what read and mask do, with NaN for nulls. `block` starts at the first record.
+ArrowFindings arrow_values_read_plain_floats(const ArrowPlain *_Nonnull columns,
+                                             size_t column_count, const void *_Nonnull memory,
+                                             size_t first_record, size_t record_count,
+                                             double greatest, float *_Nonnull block,
+                                             size_t capacity);
+ArrowFindings arrow_values_read_plain_doubles(const ArrowPlain *_Nonnull columns,
+                                              size_t column_count, const void *_Nonnull memory,
+                                              size_t first_record, size_t record_count,
+                                              double greatest, double *_Nonnull block,
+                                              size_t capacity);
+
+// Writes several features over their values. `block` starts at the first record.
+void arrow_values_write_plain_floats(const ArrowPlain *_Nonnull columns, size_t column_count,
+                                     void *_Nonnull memory, size_t first_record,
+                                     size_t record_count, const float *_Nonnull block,
+                                     size_t capacity);
+void arrow_values_write_plain_doubles(const ArrowPlain *_Nonnull columns, size_t column_count,
+                                      void *_Nonnull memory, size_t first_record,
+                                      size_t record_count, const double *_Nonnull block,
+                                      size_t capacity);
 
 #ifdef __cplusplus
 }

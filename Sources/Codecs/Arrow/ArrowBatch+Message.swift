@@ -2,64 +2,89 @@ internal import Records
 
 /// The message of a batch after its features were written.
 extension ArrowBatch {
-  /// Appends the message to `output`.
+  /// Takes the message out, in pieces. The batch has no values after that.
   ///
   /// The metadata is the old one, with other null counts. The body is the old one too, unless it is compressed or has
   /// no room for a new bitmap. With the name of a stamp, the versions of the rows go into the custom metadata.
-  func appendMessage(to output: ByteBuffer, stamp: String? = nil) {
+  func takeMessage(stamp: String? = nil) -> [[UInt8]] {
+    let memory = takeMemory()
     var writer = FlatWriter(metadata)
-    for (column, arrays) in zip(layout.columns, arrays) where arrays.nullCount != column.nullCount {
-      writer.set(Int64(arrays.nullCount), at: column.node + 8)
+    for (column, nulls) in zip(layout.columns, nulls) where nulls.count != column.nullCount {
+      writer.set(Int64(nulls.count), at: column.node + 8)
     }
-    let isRebuilt = layout.compression != .none || arrays.contains { $0.hasNewValidity }
-    guard isRebuilt, let bodyLengthPlace else {
-      output.append(ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)))
-      output.append(body)
-      return
+    var body = memory.values
+    if layout.compression != .none || nulls.contains(where: { $0.newBitmap != nil }),
+      let bodyLengthPlace
+    {
+      body = newBody(memory, &writer)
+      writer.set(Int64(body.count), at: bodyLengthPlace)
     }
-    let newBody = ByteBuffer(capacity: body.count + body.count / 8)
-    let replaced = replacedBuffers()
-    let buffers = layout.compression == .none ? nil : ArrowBuffersPool.take()
-    for index in 0..<layout.bufferCount {
-      newBody.pad(to: alignment)
-      let start = newBody.count
-      if let bytes = replaced[index] {
-        ArrowBuffers.append(bytes, layout.compression, to: newBody, by: buffers)
-      } else {
-        newBody.append(body[oldRange(index)])
-      }
-      let place = layout.buffersPlace + index * ArrowBatchLayout.structBytes
-      writer.set(Int64(start), at: place)
-      writer.set(Int64(newBody.count - start), at: place + 8)
-    }
-    if let buffers { ArrowBuffersPool.giveBack(buffers) }
-    newBody.pad(to: 8)
-    writer.set(Int64(newBody.count), at: bodyLengthPlace)
-    output.append(ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)))
-    output.append(newBody.readable)
+    return [ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)), body]
   }
 
-  /// arrow-rs reads wide values without a copy only at a multiple of more than 8. Compressed ones are copied anyway.
-  private var alignment: Int { layout.compression == .none ? 64 : 8 }
-
-  /// The new bytes of buffers, by their index.
-  private func replacedBuffers() -> [Int: [UInt8]] {
-    var replaced: [Int: [UInt8]] = [:]
-    for (column, arrays) in zip(layout.columns, arrays) {
-      if let values = arrays.values { replaced[column.valuesIndex] = values }
-      if let validity = arrays.validity, arrays.hasOtherNulls {
-        replaced[column.validityIndex] = validity
-      }
-    }
-    return replaced
+  /// A buffer of the new body.
+  private enum Source {
+    /// Bytes that go out as they are.
+    case kept(ArraySlice<UInt8>)
+    /// Bytes that get the compression of the body.
+    case changed(ArraySlice<UInt8>)
   }
 
-  /// The bytes of a buffer in the old body. The layout has checked them.
-  private func oldRange(_ index: Int) -> Range<Int> {
-    let place = layout.buffersPlace + index * ArrowBatchLayout.structBytes
-    let writer = FlatWriter(metadata)
-    let start = writer.integer(at: place)
-    return start..<start + writer.integer(at: place + 8)
+  /// The body with all buffers one after another, and their offsets in the metadata.
+  private func newBody(_ memory: Memory, _ writer: inout FlatWriter) -> [UInt8] {
+    let compression = layout.compression
+    // arrow-rs reads wide values without a copy only at a multiple of more than 8. Compressed ones are copied anyway.
+    let alignment = compression == .none ? 64 : 8
+    let sources = sources(memory)
+    let capacity = sources.reduce(8) { sum, source in
+      switch source {
+      case .kept(let bytes): sum + bytes.count + alignment
+      case .changed(let bytes):
+        sum + ArrowBuffers.bound(of: bytes.count, compression) + alignment
+      }
+    }
+    let buffers = compression == .none ? nil : ArrowBuffersPool.take()
+    defer { if let buffers { ArrowBuffersPool.giveBack(buffers) } }
+    return ArrowBodyRoom.bytes(capacity: capacity) { room in
+      for (index, source) in sources.enumerated() {
+        room.pad(to: alignment)
+        let start = room.count
+        switch source {
+        case .kept(let bytes): room.append(bytes)
+        case .changed(let bytes): room.append(bytes, compression, by: buffers)
+        }
+        let place = layout.buffersPlace + index * ArrowBatchLayout.structBytes
+        writer.set(Int64(start), at: place)
+        writer.set(Int64(room.count - start), at: place + 8)
+      }
+      room.pad(to: 8)
+    }
+  }
+
+  /// All buffers of the new body.
+  private func sources(_ memory: Memory) -> [Source] {
+    var changed: [Int: ArraySlice<UInt8>] = [:]
+    let isCompressed = layout.compression != .none
+    for (index, column) in layout.columns.enumerated() {
+      if isCompressed { changed[column.valuesIndex] = memory.values[memory.places[index].values] }
+      guard nulls[index].hasOthers else { continue }
+      if let bitmap = nulls[index].newBitmap {
+        changed[column.validityIndex] = bitmap[...]
+      } else if isCompressed, let range = memory.places[index].validity {
+        changed[column.validityIndex] = memory.values[range]
+      }
+    }
+    let opened = Set(layout.columns.map(\.valuesIndex))
+    var end = 0
+    return (0..<layout.bufferCount).map { index in
+      var range = layout.buffer(index, in: metadata)
+      if isCompressed, !opened.contains(index) {
+        range = end..<end + range.count
+        end = range.upperBound
+      }
+      if let bytes = changed[index] { return .changed(bytes) }
+      return .kept(isCompressed ? memory.rest[range] : memory.values[range])
+    }
   }
 }
 

@@ -8,20 +8,24 @@ internal import Records
 final class ArrowBatch: @unchecked Sendable {
   // @unchecked because one thread at a time uses a batch: the decoder's, and later that of the unit's only worker.
 
-  /// The arrays of one column, as far as they are not in the body.
-  struct Arrays {
-    /// Decompressed values; nil if they are in the body.
-    var values: [UInt8]?
-    /// A decompressed or a new bitmap; nil if it is in the body, or if no value is null.
-    var validity: [UInt8]?
-    /// The bitmaps of the parents, decompressed; empty if they are in the body.
-    var parents: [[UInt8]] = []
+  /// The memory with the values of the features.
+  struct Memory {
+    /// The body; of a compressed one, the arrays of the features after decompressing.
+    var values: [UInt8]
+    /// The offsets of the features in `values`.
+    var places: [ArrowBatchLayout.Column]
+    /// The buffers of a compressed body one after another, without the values of features.
+    var rest: [UInt8] = []
+  }
+
+  /// The nulls of one column.
+  struct Nulls {
     var hasValidity: Bool
-    /// Whether the bitmap is a new one, for which the body has no room.
-    var hasNewValidity = false
+    var count: Int
+    /// A new bitmap, for which the body has no room.
+    var newBitmap: [UInt8]?
     /// Whether a null became a value, or a value null.
-    var hasOtherNulls = false
-    var nullCount: Int
+    var hasOthers = false
   }
 
   /// The metadata of the message, without its prefix.
@@ -30,35 +34,36 @@ final class ArrowBatch: @unchecked Sendable {
   let features: ArrowFeatures
   /// The offset of `bodyLength` in the metadata; nil if the body is empty.
   let bodyLengthPlace: Int?
-  private(set) var body: [UInt8]
-  private(set) var arrays: [Arrays]
+  /// Empty after the message was taken.
+  private(set) var memory: Memory
+  private(set) var nulls: [Nulls]
+  /// The columns with one value in a record and no parent.
+  private let plain: ArrowPlainColumns
+  /// The indices of the other columns.
+  private let others: [Int]
   /// The values of columns that are no features, if the output is a text.
   let scalars: [ArrowScalarArray]
   /// The versions that normalised the rows so far.
   private(set) var versions = ArrowStamp()
 
-  /// - Parameter arrays: the decompressed arrays of all columns; nil if the body is not compressed.
   init(
-    metadata: [UInt8], body: [UInt8], bodyLengthPlace: Int?, layout: ArrowBatchLayout,
-    features: ArrowFeatures, arrays: [Arrays]?, scalars: [ArrowScalarArray] = []
+    metadata: [UInt8], _ memory: Memory, bodyLengthPlace: Int?, layout: ArrowBatchLayout,
+    features: ArrowFeatures, scalars: [ArrowScalarArray] = []
   ) {
     self.scalars = scalars
     self.metadata = metadata
-    self.body = body
+    self.memory = memory
     self.bodyLengthPlace = bodyLengthPlace
     self.layout = layout
     self.features = features
-    self.arrays =
-      arrays
-      ?? layout.columns.map {
-        Arrays(hasValidity: $0.validity != nil, nullCount: $0.nullCount)
-      }
+    nulls = layout.columns.map { Nulls(hasValidity: $0.validity != nil, count: $0.nullCount) }
+    plain = ArrowPlainColumns(features.columns, memory.places, records: layout.records)
+    others = features.columns.indices.filter { !ArrowPlainColumns.contains(features.columns[$0]) }
   }
 
   /// The memory of the batch, in bytes.
   var byteCount: Int {
-    metadata.count + body.count
-      + arrays.reduce(0) { $0 + ($1.values?.count ?? 0) + ($1.validity?.count ?? 0) }
+    metadata.count + memory.values.count + memory.rest.count
       + scalars.reduce(0) { $0 + $1.byteCount }
   }
 
@@ -68,54 +73,24 @@ final class ArrowBatch: @unchecked Sendable {
   func read(
     _ rows: Range<Int>, into columns: inout FeatureColumns, from first: Int
   ) -> ArrowValues.Findings {
-    var findings = ArrowValues.Findings()
-    body.withUnsafeBytes { body in
-      for index in features.columns.indices {
-        let found = Self.read(
-          features.columns[index], layout.columns[index], arrays[index], in: body, rows,
-          into: &columns, first)
+    memory.values.withUnsafeBytes { values in
+      var findings = plain.read(values, records: rows, into: &columns, from: first)
+      func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: values[range])
+      }
+      for index in others {
+        let place = memory.places[index]
+        let found = ArrowValues.read(
+          features.columns[index],
+          ArrowValues.Arrays(
+            values: slice(place.values), validity: place.validity.map(slice),
+            parents: place.parents.map(slice)),
+          records: rows, into: &columns, from: first)
         findings.hasInvalid = findings.hasInvalid || found.hasInvalid
         findings.hasMissing = findings.hasMissing || found.hasMissing
       }
+      return findings
     }
-    return findings
-  }
-
-  private static func read(
-    _ column: ArrowColumn, _ layout: ArrowBatchLayout.Column, _ arrays: Arrays,
-    in body: UnsafeRawBufferPointer, _ rows: Range<Int>, into columns: inout FeatureColumns,
-    _ first: Int
-  ) -> ArrowValues.Findings {
-    func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer {
-      UnsafeRawBufferPointer(rebasing: body[range])
-    }
-    guard let values = arrays.values else {
-      return ArrowValues.read(
-        column,
-        ArrowValues.Arrays(
-          values: slice(layout.values), validity: layout.validity.map(slice),
-          parents: layout.parents.map(slice)),
-        records: rows, into: &columns, from: first)
-    }
-    return values.withUnsafeBytes { values in
-      (arrays.validity ?? []).withUnsafeBytes { validity in
-        withBytes(of: arrays.parents[...], []) { parents in
-          ArrowValues.read(
-            column,
-            ArrowValues.Arrays(
-              values: values, validity: arrays.validity == nil ? nil : validity, parents: parents),
-            records: rows, into: &columns, from: first)
-        }
-      }
-    }
-  }
-
-  private static func withBytes<Result>(
-    of arrays: ArraySlice<[UInt8]>, _ views: [UnsafeRawBufferPointer],
-    _ body: ([UnsafeRawBufferPointer]) -> Result
-  ) -> Result {
-    guard let next = arrays.first else { return body(views) }
-    return next.withUnsafeBytes { withBytes(of: arrays.dropFirst(), views + [$0], body) }
   }
 
   // MARK: Writing
@@ -128,12 +103,18 @@ final class ArrowBatch: @unchecked Sendable {
     versions.take(
       block.versionMarks(of: slice.record..<slice.record + slice.rows.count),
       first: slice.rows.lowerBound, record: slice.record)
-    for (index, column) in features.columns.enumerated() {
+    memory.values.withUnsafeMutableBytes {
+      plain.write(block.columns, from: slice.record, records: slice.rows, over: $0)
+    }
+    for index in others {
       withValues(of: index) {
         ArrowValues.write(
-          column, block.columns, from: slice.record, records: slice.rows, over: $0)
+          features.columns[index], block.columns, from: slice.record, records: slice.rows, over: $0)
       }
-      if fillsNulls, arrays[index].hasValidity {
+    }
+    guard fillsNulls || slice.isBad || unnormalized?.form == .missing else { return }
+    for (index, column) in features.columns.enumerated() {
+      if fillsNulls, nulls[index].hasValidity {
         withValidity(of: index) { validity in
           ArrowValues.fill(
             column, block.columns, from: slice.record, records: slice.rows, validity: validity)
@@ -164,11 +145,10 @@ final class ArrowBatch: @unchecked Sendable {
       }
       return
     }
-    if !arrays[index].hasValidity {
+    if !nulls[index].hasValidity {
       let bits = layout.records * column.valuesPerRecord
-      arrays[index].validity = Array(repeating: 0xFF, count: (bits + 7) / 8)
-      arrays[index].hasValidity = true
-      arrays[index].hasNewValidity = true
+      nulls[index].newBitmap = Array(repeating: 0xFF, count: (bits + 7) / 8)
+      nulls[index].hasValidity = true
     }
     withValidity(of: index) { validity in
       var nulls = 0
@@ -183,11 +163,9 @@ final class ArrowBatch: @unchecked Sendable {
   }
 
   private func withValues(of index: Int, _ change: (UnsafeMutableRawBufferPointer) -> Void) {
-    if arrays[index].values != nil {
-      arrays[index].values?.withUnsafeMutableBytes(change)
-    } else {
-      let range = layout.columns[index].values
-      body.withUnsafeMutableBytes { change(UnsafeMutableRawBufferPointer(rebasing: $0[range])) }
+    let range = memory.places[index].values
+    memory.values.withUnsafeMutableBytes {
+      change(UnsafeMutableRawBufferPointer(rebasing: $0[range]))
     }
   }
 
@@ -198,15 +176,21 @@ final class ArrowBatch: @unchecked Sendable {
     of index: Int, _ change: (UnsafeMutableRawBufferPointer) -> Int
   ) {
     var filled = 0
-    if arrays[index].validity != nil {
-      arrays[index].validity?.withUnsafeMutableBytes { filled = change($0) }
-    } else if let range = layout.columns[index].validity {
-      body.withUnsafeMutableBytes {
+    if nulls[index].newBitmap != nil {
+      nulls[index].newBitmap?.withUnsafeMutableBytes { filled = change($0) }
+    } else if let range = memory.places[index].validity {
+      memory.values.withUnsafeMutableBytes {
         filled = change(UnsafeMutableRawBufferPointer(rebasing: $0[range]))
       }
     }
     guard filled != 0 else { return }
-    arrays[index].nullCount -= filled
-    arrays[index].hasOtherNulls = true
+    nulls[index].count -= filled
+    nulls[index].hasOthers = true
+  }
+
+  /// Takes the memory out, for the message.
+  func takeMemory() -> Memory {
+    defer { memory = Memory(values: [], places: []) }
+    return memory
   }
 }

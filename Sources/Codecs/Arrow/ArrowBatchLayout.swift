@@ -144,6 +144,14 @@ struct ArrowBatchLayout: Equatable, Sendable {
     }
   }
 
+  /// The bytes of a buffer in the body, which were checked.
+  func buffer(_ index: Int, in metadata: [UInt8]) -> Range<Int> {
+    let place = buffersPlace + index * Self.structBytes
+    let writer = FlatWriter(metadata)
+    let start = writer.integer(at: place)
+    return start..<start + writer.integer(at: place + 8)
+  }
+
   fileprivate static func buffer(
     _ buffers: FlatVector, _ index: Int, bodyBytes: Int
   ) throws(RecordFault) -> Range<Int> {

@@ -36,42 +36,65 @@ struct ArrowBatchReader: Sendable {
       message, schema: schema, features: features, scalars: scalars, byteLimit: byteLimit)
     let body = UnsafeRawBufferPointer(rebasing: bytes[frame.headBytes..<frame.byteCount])
     var left = byteLimit
-    let arrays = try openArrays(layout, features, body, &left)
+    let metadata = Array(bytes[frame.prefixBytes..<frame.headBytes])
+    let memory = try openValues(layout, metadata, body, &left)
     return ArrowBatch(
-      metadata: Array(bytes[frame.prefixBytes..<frame.headBytes]), body: Array(body),
+      metadata: metadata, memory,
       bodyLengthPlace: try message.table.place(ofField: 3, byteCount: 8), layout: layout,
-      features: features, arrays: arrays, scalars: try openScalars(layout, body, &left))
+      features: features, scalars: try openScalars(layout, body, &left))
   }
 
-  /// The decompressed arrays of the features; nil if they are not compressed.
+  /// The memory with the values of the features: the body, or the arrays that were compressed.
   ///
   /// - Parameter left: the bytes that they may have together.
-  private mutating func openArrays(
-    _ layout: ArrowBatchLayout, _ features: ArrowFeatures, _ body: UnsafeRawBufferPointer,
+  private mutating func openValues(
+    _ layout: ArrowBatchLayout, _ metadata: [UInt8], _ body: UnsafeRawBufferPointer,
     _ left: inout Int
-  ) throws(RecordFault) -> [ArrowBatch.Arrays]? {
-    guard layout.compression != .none else { return nil }
-    let buffers = try openedBuffers()
-    func open(_ range: Range<Int>, _ needed: Int) throws(RecordFault) -> [UInt8] {
-      try buffers.open(
-        UnsafeRawBufferPointer(rebasing: body[range]), layout.compression, needed: needed)
+  ) throws(RecordFault) -> ArrowBatch.Memory {
+    guard layout.compression != .none else {
+      return ArrowBatch.Memory(values: Array(body), places: layout.columns)
     }
-    var arrays: [ArrowBatch.Arrays] = []
-    for (column, place) in zip(features.columns, layout.columns) {
-      left -= column.byteCount(ofRecords: layout.records)
+    let buffers = try openedBuffers()
+    var places = layout.columns
+    var arrays: [(stored: Range<Int>, opened: Range<Int>)] = []
+    var end = 0
+    func place(_ stored: Range<Int>, _ byteCount: Int) -> Range<Int> {
+      let opened = end..<end + byteCount
+      arrays.append((stored, opened))
+      end = (opened.upperBound + ArrowBuffers.greatestPadding + 63) & ~63
+      return opened
+    }
+    for (index, column) in features.columns.enumerated() {
+      let byteCount = column.byteCount(ofRecords: layout.records)
+      left -= byteCount
       guard left >= 0 else { throw tooLarge }
       let bitmapBytes = (layout.records * column.valuesPerRecord + 7) / 8
-      var opened = ArrowBatch.Arrays(hasValidity: place.validity != nil, nullCount: place.nullCount)
-      opened.values = try open(place.values, column.byteCount(ofRecords: layout.records))
-      opened.validity = try place.validity.map { (range) throws(RecordFault) in
-        try open(range, bitmapBytes)
-      }
-      for parent in place.parents {
-        opened.parents.append(try open(parent, (layout.records + 7) / 8))
-      }
-      arrays.append(opened)
+      places[index].values = place(places[index].values, byteCount)
+      places[index].validity = places[index].validity.map { place($0, bitmapBytes) }
+      places[index].parents = places[index].parents.map { place($0, (layout.records + 7) / 8) }
     }
-    return arrays
+    var fault: RecordFault?
+    let values = [UInt8](unsafeUninitializedCapacity: end + ArrowBuffers.slack) { memory, count in
+      let memory = UnsafeMutableRawBufferPointer(memory)
+      do throws(RecordFault) {
+        for (stored, opened) in arrays {
+          try buffers.open(
+            UnsafeRawBufferPointer(rebasing: body[stored]), layout.compression,
+            needed: opened.count,
+            into: UnsafeMutableRawBufferPointer(rebasing: memory[opened.lowerBound...]))
+        }
+        count = end
+      } catch {
+        fault = error
+      }
+    }
+    if let fault { throw fault }
+    var memory = ArrowBatch.Memory(values: values, places: places)
+    let opened = Set(layout.columns.map(\.valuesIndex))
+    for index in 0..<layout.bufferCount where !opened.contains(index) {
+      memory.rest += body[layout.buffer(index, in: metadata)]
+    }
+    return memory
   }
 
   private mutating func openedBuffers() throws(RecordFault) -> ArrowBuffers {

@@ -6,6 +6,7 @@ internal import Records
 struct ArrowEncoder: RecordEncoder {
   /// The end mark of a stream.
   static let endMark: [UInt8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]
+  private static let piecesTogether = 64 << 10
 
   private let container: ArrowContainer
   /// The name under which record batches tell the versions that normalised them.
@@ -65,16 +66,22 @@ struct ArrowEncoder: RecordEncoder {
   }
 
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
-    let part = block.selection
     if let table { return table.appendBatch(block, to: output, stamp: stamp) }
-    guard let payload = block.payload as? ArrowPayload else { return }
+    for piece in pieces(of: block) ?? [] { output.append(piece) }
+  }
+
+  func pieces(of block: RecordBlock) -> [[UInt8]]? {
+    guard table == nil else { return nil }
+    guard let payload = block.payload as? ArrowPayload else { return [] }
+    let part = block.selection
+    var pieces: [[UInt8]] = []
     // Slices that follow one another are written together.
     var open: ArrowPayload.Slice?
     for item in payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items] {
       switch item {
       case .dictionary(let dictionary):
         if let slice = open.take() { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
-        output.append(dictionary.message)
+        Self.add(dictionary.message, to: &pieces)
       case .slice(let slice):
         if let before = open.take() {
           if let both = before.joined(with: slice) {
@@ -88,10 +95,20 @@ struct ArrowEncoder: RecordEncoder {
         }
         guard slice.endsBatch, let last = open.take() else { continue }
         last.batch.write(last, of: block, fillsNulls: fillsNulls)
-        last.batch.appendMessage(to: output, stamp: stamp)
+        for piece in last.batch.takeMessage(stamp: stamp) { Self.add(piece, to: &pieces) }
       }
     }
     if let slice = open { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
+    return pieces
+  }
+
+  /// Adds a piece. Small ones go together, since each is a write of its own.
+  private static func add(_ piece: [UInt8], to pieces: inout [[UInt8]]) {
+    if let last = pieces.last?.count, last + piece.count <= piecesTogether {
+      pieces[pieces.count - 1] += piece
+    } else if !piece.isEmpty {
+      pieces.append(piece)
+    }
   }
 
   func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool {

@@ -134,6 +134,102 @@ enum ArrowValues {
   }
 }
 
+/// The columns of a batch with one value in a record and without parents. They are moved together.
+struct ArrowPlainColumns: Sendable {
+  private var columns: [ArrowPlain] = []
+  private var features = 0
+  private let records: Int
+  /// The size of the memory, in bytes, that the columns need.
+  private var memoryBytes = 0
+
+  static func contains(_ column: ArrowColumn) -> Bool {
+    column.valuesPerRecord == 1 && column.parents.isEmpty && column.features.count == 1
+  }
+
+  /// - Parameter places: the offsets of the columns in the memory.
+  init(_ columns: [ArrowColumn], _ places: [ArrowBatchLayout.Column], records: Int) {
+    self.records = records
+    for (column, place) in zip(columns, places) where Self.contains(column) {
+      precondition(place.values.count >= column.byteCount(ofRecords: records))
+      precondition(place.validity.map { $0.count >= (records + 7) / 8 } ?? true)
+      self.columns.append(
+        ArrowPlain(
+          kind: column.number.rawValue, has_validity: place.validity != nil,
+          values: place.values.lowerBound, validity: place.validity?.lowerBound ?? 0,
+          feature: column.features[0]))
+      features = max(features, column.features[0] + 1)
+      memoryBytes = max(
+        memoryBytes, place.values.upperBound, place.validity?.upperBound ?? 0)
+    }
+  }
+
+  /// Reads features into a block, from index `first` on, as `ArrowValues.read` does.
+  func read(
+    _ memory: UnsafeRawBufferPointer, records: Range<Int>, into block: inout FeatureColumns,
+    from first: Int
+  ) -> ArrowValues.Findings {
+    check(memory.count, records, block, first)
+    var findings = ArrowValues.Findings()
+    guard let base = memory.baseAddress else { return findings }
+    let capacity = block.capacity
+    switch block.precision {
+    case .float32:
+      block.withFloat32Columns { values in
+        values.withUnsafeMutableBufferPointer {
+          guard let target = $0.baseAddress else { return }
+          findings.add(
+            arrow_values_read_plain_floats(
+              columns, columns.count, base, records.lowerBound, records.count,
+              FeatureColumns.greatest, target + first, capacity))
+        }
+      }
+    case .float64:
+      block.withFloat64Columns { values in
+        values.withUnsafeMutableBufferPointer {
+          guard let target = $0.baseAddress else { return }
+          findings.add(
+            arrow_values_read_plain_doubles(
+              columns, columns.count, base, records.lowerBound, records.count,
+              FeatureColumns.greatest, target + first, capacity))
+        }
+      }
+    }
+    return findings
+  }
+
+  /// Writes features over their values, as `ArrowValues.write` does.
+  func write(
+    _ block: FeatureColumns, from first: Int, records: Range<Int>,
+    over memory: UnsafeMutableRawBufferPointer
+  ) {
+    check(memory.count, records, block, first)
+    guard let base = memory.baseAddress else { return }
+    switch block.values {
+    case .float32(let values):
+      values.withUnsafeBufferPointer {
+        guard let source = $0.baseAddress else { return }
+        arrow_values_write_plain_floats(
+          columns, columns.count, base, records.lowerBound, records.count, source + first,
+          block.capacity)
+      }
+    case .float64(let values):
+      values.withUnsafeBufferPointer {
+        guard let source = $0.baseAddress else { return }
+        arrow_values_write_plain_doubles(
+          columns, columns.count, base, records.lowerBound, records.count, source + first,
+          block.capacity)
+      }
+    }
+  }
+
+  private func check(
+    _ memoryCount: Int, _ records: Range<Int>, _ block: FeatureColumns, _ first: Int
+  ) {
+    precondition(memoryCount >= memoryBytes && records.upperBound <= self.records)
+    precondition(first + records.count <= block.capacity && features <= block.featureCount)
+  }
+}
+
 extension ArrowColumn {
   /// The size of the values of so many records.
   func byteCount(ofRecords records: Int) -> Int {

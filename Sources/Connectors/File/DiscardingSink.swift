@@ -12,6 +12,7 @@ package struct DiscardingSink: ByteSink {
     _ prologue: [UInt8], endingWith epilogue: (any Epilogue)?
   ) throws(FileError) {}
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {}
+  package mutating func write(pieces: [[UInt8]]) throws(FileError) {}
   package mutating func push() throws(FileError) -> Awaiting? { nil }
   package mutating func finish() throws(FileError) {}
 }

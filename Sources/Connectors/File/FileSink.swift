@@ -113,6 +113,10 @@ struct WholeFileSink: ByteSink {
     try file.write(bytes)
   }
 
+  mutating func write(pieces: [[UInt8]]) throws(FileError) {
+    for piece in pieces { try file.write(piece) }
+  }
+
   mutating func push() throws(FileError) -> Awaiting? { nil }
 
   mutating func finish() throws(FileError) {
@@ -143,6 +147,10 @@ struct PassingSink: ByteSink {
 
   mutating func write(_ bytes: [UInt8]) throws(FileError) {
     try file.write(bytes)
+  }
+
+  mutating func write(pieces: [[UInt8]]) throws(FileError) {
+    for piece in pieces { try file.write(piece) }
   }
 
   mutating func push() throws(FileError) -> Awaiting? { nil }

@@ -70,6 +70,10 @@ package struct ResumableFileSink: ByteSink {
     try growing?.write(bytes)
   }
 
+  package mutating func write(pieces: [[UInt8]]) throws(FileError) {
+    try growing?.write(pieces: pieces)
+  }
+
   package mutating func push() throws(FileError) -> Awaiting? { nil }
 
   package mutating func changePrologue(to prologue: [UInt8]) {

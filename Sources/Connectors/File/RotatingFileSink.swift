@@ -168,19 +168,30 @@ package struct RotatingFileSink: ByteSink {
   package mutating func changePrologue(to prologue: [UInt8]) { self.prologue = prologue }
 
   package mutating func write(_ bytes: [UInt8]) throws(FileError) {
-    guard !bytes.isEmpty else { return }
-    let overflows = rotation.byteLimit.map { position.byteCount + bytes.count > $0 } ?? false
+    if !bytes.isEmpty { try write(pieces: [bytes]) }
+  }
+
+  package mutating func write(pieces: [[UInt8]]) throws(FileError) {
+    var byteCount = pieces.reduce(0) { $0 + $1.count }
+    guard byteCount > 0 else { return }
+    let overflows = rotation.byteLimit.map { position.byteCount + byteCount > $0 } ?? false
     if overflows && position.byteCount > 0 || isOfAge { try rotate() }
-    let bytes = position.byteCount == 0 ? prologue + bytes : bytes
     do throws(FileError) {
-      try file.write(bytes)
+      if position.byteCount == 0, !prologue.isEmpty {
+        byteCount += prologue.count
+        // Together, so that a full disk cannot leave the prologue alone.
+        try file.write(prologue + pieces[0])
+      } else {
+        try file.write(pieces[0])
+      }
+      for piece in pieces.dropFirst() { try file.write(piece) }
     } catch {
       // An incomplete write (on a full disk) would be no whole record. The first error is the one to report.
       try? file.truncate(to: position.byteCount)
       try? file.seek(to: position.byteCount)
       throw error
     }
-    position.byteCount += bytes.count
+    position.byteCount += byteCount
     if position.firstWriteSeconds == nil { position.firstWriteSeconds = clock.wallSeconds() }
   }
 

@@ -80,11 +80,16 @@ struct OutputUnit: Sized, Sendable {
   var nextPrologue: [UInt8]?
   /// The blocks as they are written.
   var bytes: [UInt8] = []
-  /// The number of records in `bytes`.
+  /// The blocks as they are written, if the encoder hands its memory over; then `bytes` is empty.
+  var pieces: [[UInt8]] = []
+  /// The number of records in `bytes` or `pieces`.
   var records = 0
 
   /// The size of the output in bytes: about, and once it is encoded exactly.
   var byteCount = 0
+
+  /// The size of the encoded blocks.
+  var encodedByteCount: Int { pieces.reduce(bytes.count) { $0 + $1.count } }
 
   var isEmpty: Bool {
     blocks.isEmpty && events.isEmpty && begun.isEmpty && cuts.isEmpty && barrier == nil

@@ -76,6 +76,7 @@ struct EmitStage: Stage {
       try output.sink.begin(prologue, endingWith: unit.epilogue)
     }
     if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
+    if !unit.pieces.isEmpty { try output.sink.write(pieces: unit.pieces) }
     if let prologue = unit.nextPrologue { output.sink.changePrologue(to: prologue) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)
     written = unit
@@ -90,7 +91,7 @@ struct EmitStage: Stage {
       report(event)
     }
     metrics.outputByteCount.add(
-      (unit.prologue?.count ?? 0) + unit.bytes.count, ordering: .relaxed)
+      (unit.prologue?.count ?? 0) + unit.encodedByteCount, ordering: .relaxed)
     metrics.count(unit.cuts)
     let start = metrics.now
     if unit.barrier?.checkpoint != nil {

@@ -34,13 +34,17 @@ struct EncodeWorker: Worker {
     text.removeAll()
     if let encoder = unit.encoder {
       for index in unit.blocks.indices {
-        encoder.encode(unit.blocks[index], into: text)
+        if level == nil, let pieces = encoder.pieces(of: unit.blocks[index]) {
+          unit.pieces += pieces
+        } else {
+          encoder.encode(unit.blocks[index], into: text)
+        }
         unit.records += unit.blocks[index].selectedRecords.count
       }
     }
     unit.bytes = try workspace.frame(keepsEmpty: false)
     unit.nextPrologue = try nextPrologue(of: unit, workspace)
-    unit.byteCount = (unit.prologue?.count ?? 0) + unit.bytes.count + unit.events.byteCount
+    unit.byteCount = (unit.prologue?.count ?? 0) + unit.encodedByteCount + unit.events.byteCount
     // Releases the blocks before they go to the pool: the next user would copy memory with two owners.
     let spent = unit.blocks
     unit.blocks = []

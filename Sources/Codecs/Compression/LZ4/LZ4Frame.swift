@@ -16,9 +16,11 @@ final class LZ4Frames: @unchecked Sendable {
     LZ4F_freeDecompressionContext(context)
   }
 
-  /// Decompresses one frame, which must have exactly as many bytes as `output`.
+  /// Decompresses one frame, which must have exactly `byteCount` bytes.
+  ///
+  /// - Parameter output: has room for them. With room for a whole block more, the library copies nothing.
   func decompress(
-    _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, byteCount: Int
   ) throws(CompressionError) {
     LZ4F_resetDecompressionContext(context)
     var (taken, given) = (0, 0)
@@ -34,24 +36,34 @@ final class LZ4Frames: @unchecked Sendable {
       if hint == 0 { break }
       guard inputCount > 0 || outputCount > 0 else {
         throw CompressionError(
-          description: "expected \(output.count) bytes of an LZ4 frame, found others")
+          description: "expected \(byteCount) bytes of an LZ4 frame, found others")
       }
     }
-    guard taken == frame.count, given == output.count else {
+    guard taken == frame.count, given == byteCount else {
       throw CompressionError(
-        description: "expected an LZ4 frame of \(output.count) bytes, found one of \(given)")
+        description: "expected an LZ4 frame of \(byteCount) bytes, found one of \(given)")
     }
   }
 
-  /// Compresses bytes to one frame with their size, and appends it to `output`.
-  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
+  /// The room that a frame of so many bytes may need.
+  static func bound(of byteCount: Int) -> Int {
+    var preferences = LZ4F_preferences_t()
+    preferences.frameInfo.contentSize = UInt64(byteCount)
+    return LZ4F_compressFrameBound(byteCount, &preferences)
+  }
+
+  /// Compresses bytes to one frame with their size.
+  ///
+  /// - Returns: the number of bytes of the frame.
+  func compress(
+    _ bytes: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
+  ) throws(CompressionError) -> Int {
     var preferences = LZ4F_preferences_t()
     preferences.frameInfo.contentSize = UInt64(bytes.count)
-    let room = output.room(LZ4F_compressFrameBound(bytes.count, &preferences))
     let count = LZ4F_compressFrame(
       room.baseAddress, room.count, bytes.baseAddress, bytes.count, &preferences)
     try Self.check(count)
-    output.advance(count)
+    return count
   }
 
   private static func check(_ status: Int) throws(CompressionError) {

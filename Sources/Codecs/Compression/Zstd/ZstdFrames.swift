@@ -34,13 +34,19 @@ final class ZstdFrames: @unchecked Sendable {
     }
   }
 
-  /// Compresses bytes to one frame with their size, and appends it to `output`.
-  func compress(_ bytes: UnsafeRawBufferPointer, into output: ByteBuffer) throws(CompressionError) {
-    let room = output.room(ZSTD_compressBound(bytes.count))
+  /// The room that a frame of so many bytes may need.
+  static func bound(of byteCount: Int) -> Int { ZSTD_compressBound(byteCount) }
+
+  /// Compresses bytes to one frame with their size.
+  ///
+  /// - Returns: the number of bytes of the frame.
+  func compress(
+    _ bytes: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
+  ) throws(CompressionError) -> Int {
     let count = ZSTD_compress2(
       compressor, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
     try Self.check(count)
-    output.advance(count)
+    return count
   }
 
   private static func check(_ status: Int) throws(CompressionError) {
