@@ -1,5 +1,7 @@
 import BatchNormalization
 import Configuration
+import Dataflow
+import Operators
 import Records
 import TestSupport
 import Testing
@@ -84,6 +86,69 @@ import Testing
     let expected = #"[{"row":0,"state_version":0,"parameters_version":0}]"#
     #expect(batches.count == 1)
     #expect(try batches.map { try ArrowInput.customMetadata($0.bytes) } == [["ek": expected]])
+  }
+
+  @Test(arguments: ["pyarrow-none.arrows", "pyarrow-zstd.arrows"])
+  func `a record batch tells the row from which on other γ and β are in force`(
+    name: String
+  ) throws {
+    let configuration = configuration {
+      $0.decoder.settings[RecordSettings.stamp] = "ek"
+      $0.normalization.mode = .running
+    }
+    var ingest = try IngestStage(
+      IngestContext(
+        configuration, metrics: StreamMetrics(), inbox: RequestInbox(), clock: ManualClock().clock),
+      source: PieceSource(ArrowInput.golden(name), piece: .max, isLive: false))
+    var items: [IngestedItem] = []
+    while try ingest.step(.resume, emit: { items.append($0) }) != .finished {}
+    var operate = OperateStage(configuration, from: InitialState())
+    var units: [OutputUnit] = []
+    func pass(_ item: IngestedItem) throws {
+      _ = try operate.step(.element(item)) { units.append($0) }
+    }
+    // IngestStage lets an update in between two record batches. It is passed in after each cut of the first one here.
+    var updates: [StreamUpdate] = [
+      StreamUpdate("parameters", ParametersBody(weight: [2, 2], bias: [1, 1])),
+      StreamUpdate("parameters", ParametersBody(weight: [3, 3], bias: [1, 1])),
+    ]
+    for item in items {
+      guard case .records(let block) = item else {
+        try pass(item)
+        continue
+      }
+      var start = BlockOffset()
+      for cut in block.cuts {
+        var piece = block.part(start..<cut.end)
+        piece.position = cut.position
+        if piece.cuts.isEmpty { piece.cut() }
+        start = cut.end
+        try pass(.records(piece))
+        guard !updates.isEmpty else { continue }
+        let request = StreamRequest(.update(updates.removeFirst()), of: "test") { answer in
+          #expect(throws: Never.self) { try answer.get() }
+        }
+        try pass(.request(request))
+      }
+    }
+    _ = try operate.step(.end) { units.append($0) }
+    var worker = try EncodeWorker(level: nil)
+    var output: [UInt8] = []
+    for unit in units {
+      let encoded = try worker.work(unit)
+      output += (encoded.prologue ?? []) + encoded.bytes + encoded.pieces.joined()
+    }
+    let batches = try ArrowInput.messages(output).filter { $0.kind == .recordBatch }
+    let marks = [(0, 0, 0), (10, 2, 2), (20, 4, 4)].map {
+      #"{"row":\#($0.0),"state_version":\#($0.1),"parameters_version":\#($0.2)}"#
+    }
+    let second = [(0, 5, 4), (10, 6, 4), (20, 7, 4)].map {
+      #"{"row":\#($0.0),"state_version":\#($0.1),"parameters_version":\#($0.2)}"#
+    }
+    #expect(
+      try batches.prefix(2).map { try ArrowInput.customMetadata($0.bytes)["ek"] } == [
+        "[" + marks.joined(separator: ",") + "]", "[" + second.joined(separator: ",") + "]",
+      ])
   }
 
   @Test func `custom metadata that has the name of the stamp is refused`() throws {
