@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the user of `evenkeel tap` sees when the stream goes.
+/// The end of `evenkeel tap` when its stream goes.
 @Suite struct TapEndTests {
   private let place: Workplace
 
