@@ -56,7 +56,7 @@ import Testing
 }
 
 @Suite struct StandardOutputSinkTests {
-  /// A pipe, or two sockets, whose reader is behind.
+  /// The reader and the writing descriptor of a pipe, or of a pair of sockets. The reader has read nothing.
   private func pipe(ofSockets: Bool = false) throws -> (reader: TestReader, writing: CInt) {
     signal(SIGPIPE, SIG_IGN)
     var ends: [CInt] = [-1, -1]
