@@ -47,7 +47,7 @@ FUZZ_ONLY ?=
 SANITIZE ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python deps-test build test documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
+.PHONY: help deps deps-python deps-test build test test-processes test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-capacity allocations demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why equality crash fuzz sanitize soak clean
 
@@ -86,20 +86,28 @@ deps-python:
 build: deps ## Build the release binary, .build/release/evenkeel.
 	swift build $(RELEASE)
 
-# Tests that start processes block the threads that asynchronous ones need, so each kind runs by itself.
-PROCESS_TESTS := EndToEndTests|CrashTests
+# Tests that start processes block the threads that asynchronous ones need, so each kind is a run of its own.
+# Those with processes often wait, so the others run beside them. SwiftPM's lock is for builds, and nothing is built then.
+PROCESS_TESTS := ^EndToEndTests|^CrashTests
 ASYNCHRONOUS_TESTS := ControlPlaneTests
-SWIFT_TEST := swift test --disable-xctest
+TEST_OPTIONS =
+SWIFT_TEST = swift test --disable-xctest --skip-build --ignore-lock $(TEST_OPTIONS)
 
 # $(call run-tests,OPTIONS)
 define run-tests
-	$(SWIFT_TEST) $(1) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
-	$(SWIFT_TEST) $(1) --skip-build --filter '$(ASYNCHRONOUS_TESTS)'
-	$(SWIFT_TEST) $(1) --skip-build --filter '$(PROCESS_TESTS)'
+	swift build --build-tests $(1)
+	@$(MAKE) --no-print-directory -j2 TEST_OPTIONS='$(1)' test-processes test-others
 endef
 
 test: deps-test ## Run the tests.
 	$(call run-tests)
+
+test-processes:
+	$(SWIFT_TEST) --filter '$(PROCESS_TESTS)'
+
+test-others:
+	$(SWIFT_TEST) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
+	$(SWIFT_TEST) --filter '$(ASYNCHRONOUS_TESTS)'
 
 documents: build deps-test ## Run the commands of README.md and docs; ARGS=--write puts their output into the pages.
 	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md

@@ -117,7 +117,7 @@ private func median(_ values: [Double]) -> Double { values.sorted()[values.count
 private func `The defaults bring a stream to mean 0 and deviation 1, however it is cut`(
   stream: PromisedStream, cutting: Cutting
 ) throws {
-  let (seeds, count) = (3, 12_000)
+  let (seeds, count) = (3, 8000)
   let runs = try (0..<seeds).map { try output(of: stream, cutting, seed: UInt64($0), count: count) }
   let deviation = median(runs.map(\.deviation))
   let mean = median(runs.map { abs($0.mean) })

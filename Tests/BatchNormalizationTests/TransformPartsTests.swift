@@ -75,16 +75,17 @@ import Testing
       try normalizer.replaceParameters(AffineParameters(weight: [2], bias: [7]))
       let cold = try normalizer.normalized([[8, 12, .nan]])[0]
       // The mean is 10 and the deviation 2.
-      let x = parts == .scale ? 2 * 10 / (4 * (1 + 1e-5)).squareRoot() + 7 : 7
+      let deviation = (4 * (1 + 1e-5)).squareRoot()
+      let x: Double = parts == .scale ? 20 / deviation + 7 : 7
       #expect(agree(cold[2], x, 1e-12), "\(parts): \(cold[2])")
-      _ = try normalizer.normalized([
-        Array(repeating: 9, count: 20) + Array(repeating: 11, count: 20)
-      ])
+      let values: [Double] = Array(repeating: 9, count: 20) + Array(repeating: 11, count: 20)
+      _ = try normalizer.normalized([values])
       let (mean, variance) = (
         normalizer.state.running.mean[0], normalizer.state.running.variance[0]
       )
       let warm = try normalizer.normalized([[.nan, 10]])[0]
-      let y = parts == .scale ? 2 * mean / (variance * (1 + 1e-5)).squareRoot() + 7 : 7
+      let running = (variance * (1 + 1e-5)).squareRoot()
+      let y: Double = parts == .scale ? 2 * mean / running + 7 : 7
       #expect(agree(warm[0], y, 1e-12), "\(parts): \(warm[0])")
     }
   }

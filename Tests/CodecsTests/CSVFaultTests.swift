@@ -78,7 +78,8 @@ import Testing
     #expect(first.fault.description == "expected a closing quote within 40 bytes, found none")
     #expect(first.byteOffset == 8)
     #expect(first.bytes == Array("7,\"y\n1,x\n2,x\n3,x\n4,x\n5,x\n6,x\n7,x\n8,x\n".utf8))
-    #expect(reading.rows == [[0]] + (9...30).map { [Double($0)] } + [[9]])
+    let values: [Double] = [0] + (9...30).map { Double($0) } + [9]
+    #expect(reading.rows == values.map { [$0] })
     #expect(reading.outcome.rejections.dropFirst().map(\.bytes) == [Array("8,y\"\n".utf8)])
   }
 

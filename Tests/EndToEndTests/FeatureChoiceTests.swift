@@ -19,11 +19,12 @@ import Testing
     let lines = finished.errors.split(separator: "\n")
     try #require(lines.count == 3)
     #expect(lines[1].hasPrefix("evenkeel: warning: feature 'wind_gust': "))
-    #expect(
-      lines[0]
-        == "evenkeel: weather.csv.zst: features: \(Self.chosen); left out: origin, time_hour "
-        + "(not numbers), year (a constant integer), month (integers that never fall); chosen by "
-        + "1024 records; --features and --exclude choose otherwise")
+    let line = """
+      evenkeel: weather.csv.zst: features: \(Self.chosen); left out: origin, time_hour \
+      (not numbers), year (a constant integer), month (integers that never fall); chosen by \
+      1024 records; --features and --exclude choose otherwise
+      """
+    #expect(lines[0] == line)
     let told = try summary(lines[2])
     #expect(told["features"] as? [String] == Self.chosen.components(separatedBy: ", "))
     let leftOut = try #require(told["left_out"] as? [[String: String]])

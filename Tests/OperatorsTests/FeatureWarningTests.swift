@@ -129,16 +129,17 @@ import Testing
 
   @Test func `ordinary features are not warned of, under the defaults and every preset`() throws {
     // Spread evenly over 0 to 1, in an order without a pattern.
-    let values = (0..<30 * 128).map { Double($0 * 7919 % 3847) / 3847 }
+    let values: [Double] = (0..<30 * 128).map { Double($0 * 7919 % 3847) / 3847 }
     for preset in [nil] + NormalizationPreset.allCases {
       var chain = try chain(["plain", "flag", "some gaps"]) {
         if let preset { $0 = NormalizationSettings(preset: preset) }
       }
-      let events = try run(&chain, batches: 30, of: 128) { feature, record in
+      let events = try run(&chain, batches: 30, of: 128) { feature, record -> Double in
+        let value = values[record]
         switch feature {
-        case 0: 10 * values[record]
-        case 1: values[record] < 0.01 ? 1 : 0
-        default: values[record] < 0.4 ? .nan : values[record]
+        case 0: return 10 * value
+        case 1: return value < 0.01 ? 1 : 0
+        default: return value < 0.4 ? .nan : value
         }
       }
       #expect(preset == .keras ? events.allSatisfy { $0.feature == "flag" } : events.isEmpty)

@@ -65,10 +65,9 @@ import Testing
       schemas.append(schema.fields.map(\.name))
       #expect(messages.count > 1)
     }
-    let expected = try ["pandas.arrows", "duckdb.arrows"].map { name in
-      try ArrowMetadata.schema(
-        of: ArrowMetadata.firstMessage(of: ArrowInput.golden(name)), DecoderLimits()
-      ).fields.map(\.name)
+    let expected: [[String]] = try ["pandas.arrows", "duckdb.arrows"].map { name in
+      let message = try ArrowMetadata.firstMessage(of: ArrowInput.golden(name))
+      return try ArrowMetadata.schema(of: message, DecoderLimits()).fields.map(\.name)
     }
     #expect(Set(schemas) == Set(expected))
   }

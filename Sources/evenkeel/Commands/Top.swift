@@ -134,10 +134,11 @@ func topTable(_ answer: StreamsView, columns: Int) -> [String] {
     "",
   ]
   lines += streamTable(streams, columns: columns)
-  let notes = streams.flatMap { stream in
-    (stream.lastError.map { ["error: \($0)"] } ?? []).map { "\(stream.name): \($0)" }
-      + stream.warnings.map { "\(stream.name): warning: \($0)" }
-      + stream.drift.map { "\(stream.name): drift: feature '\($0.feature)': \($0.text)" }
+  let notes = streams.flatMap { stream -> [String] in
+    var texts = stream.warnings.map { "warning: \($0)" }
+    if let error = stream.lastError { texts.insert("error: \(error)", at: 0) }
+    texts += stream.drift.map { "drift: feature '\($0.feature)': \($0.text)" }
+    return texts.map { "\(stream.name): \($0)" }
   }
   if !notes.isEmpty { lines += [""] + notes.flatMap { wrapped(onOneLine($0), columns: columns) } }
   if streams.contains(where: \.frozen) {
