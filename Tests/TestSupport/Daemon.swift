@@ -56,9 +56,12 @@ package final class Daemon: @unchecked Sendable {
   package static func write(_ streams: String, settings: String = "", in place: Workplace) throws {
     let indented = streams.split(separator: "\n", omittingEmptySubsequences: false)
       .map { "  " + $0 }.joined(separator: "\n")
+    // On a loaded machine, the default would end a drain that works.
+    let timeout = settings.contains("shutdown_timeout") ? "" : "shutdown_timeout: 10m"
     let text = """
       state_directory: state
       control: { listen: "unix:\(place.path("control.sock"))" }
+      \(timeout)
       \(settings)
       streams:
       \(indented)
