@@ -113,7 +113,7 @@ documents: build deps-test ## Run the commands of README.md and docs; ARGS=--wri
 	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md
 
 # Each is a target; those that need root or the whole machine come last.
-RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check why recipes \
+RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check drift-check why recipes \
   documents python-page test-python alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check \
   image-check sbom systemd-check bare-check reproducible bench
 

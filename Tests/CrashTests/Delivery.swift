@@ -81,8 +81,10 @@ struct Delivery {
 }
 
 extension InputCursor {
-  /// Removes the identity of the files, because the two runs read two copies.
+  /// Removes the identity of the files, because the two runs read two copies, and the number of the list of
+  /// done files: a run that is killed before its first checkpoint leaves a list, and the next begins another.
   mutating func forgetFiles() {
+    doneList?.file = 0
     if done?.bytes.isEmpty == false { done = OpaqueBytes("done") }
     for index in splits.indices { splits[index].source = nil }
   }
