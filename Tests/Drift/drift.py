@@ -1,7 +1,7 @@
 """Measures how often the drift charts alarm on streams that do not drift, how soon they find changes, and what other
 detectors do on the same streams. The real program reads made files.
 
-Usage: drift.py [--evenkeel PROGRAM] [--seeds 100] [--batches 10000] [--peers] [--write docs/DRIFT.md] [--only NAME]
+Usage: drift.py [--evenkeel PROGRAM] [--seeds 100] [--batches 10000] [--peers] [--only NAME]
 """
 
 from __future__ import annotations
