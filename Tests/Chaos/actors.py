@@ -147,8 +147,8 @@ class Subscriber(Actor):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self.lines += 1
-                # Blank lines pass through as they are; noise has some.
-                if line and not is_first and line.count(b",") != 2:
+                # Blank lines pass through as they are; noise has some, also with a carriage return.
+                if line.rstrip(b"\r") and not is_first and line.count(b",") != 2:
                     self.torn.append(line)
                 is_first = False
             if self.made.random() < 0.02:

@@ -24,7 +24,7 @@ def records_of(folder: Path, name: str) -> list[bytes]:
             # Rotated between the look and the read.
             continue
     lines = [line for part in parts for line in part.split(b"\n")]
-    return [line for line in lines if line and not line.startswith(b"id,")]
+    return [line for line in lines if line.rstrip(b"\r") and not line.startswith(b"id,")]
 
 
 def letters_of(folder: Path, name: str) -> int:
