@@ -47,6 +47,13 @@ package protocol BatchOperator: Sendable {
     _ update: StreamUpdate, _ state: inout StateTable
   ) throws(OperatorError)
 
+  /// Notes that an update, of any operator, has changed γ or β.
+  ///
+  /// - Parameters:
+  ///   - old: their version before the update.
+  ///   - new: their version after it.
+  mutating func parametersChanged(from old: Int, to new: Int, _ state: inout StateTable)
+
   /// Whether records may be transformed and emitted before their batch is cut.
   func emitsBeforeCut(_ state: borrowing StateTable) -> Bool
 
@@ -70,6 +77,10 @@ extension BatchOperator {
   ) throws(OperatorError) {
     throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
   }
+
+  package mutating func parametersChanged(
+    from old: Int, to new: Int, _ state: inout StateTable
+  ) {}
 
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool { true }
 
@@ -155,5 +166,7 @@ package struct UnknownUpdate: Error, Equatable, CustomStringConvertible {
 
 /// All operators of Evenkeel, in the order in which they commit.
 package enum BuiltInOperators {
-  package static let all: [any BatchOperator.Type] = [Normalize.self, WatchDrift.self]
+  package static let all: [any BatchOperator.Type] = [
+    Normalize.self, WatchDrift.self, LearnAffine.self,
+  ]
 }

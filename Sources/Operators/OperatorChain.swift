@@ -166,7 +166,11 @@ package struct OperatorChain: Sendable {
       try operators[owner].apply(update, &state)
       state[versions.state][0] += 1
       if parametersAreOther(than: before) {
-        state[versions.parameters][0] = state[versions.state][0]
+        let (old, new) = (parametersVersion, stateVersion)
+        state[versions.parameters][0] = new
+        for index in operators.indices {
+          operators[index].parametersChanged(from: old, to: new, &state)
+        }
       }
       try state.validate()
     } catch {

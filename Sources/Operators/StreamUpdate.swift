@@ -5,10 +5,15 @@ package struct UpdateKind: Sendable {
   package let help: String
   /// The type of its body; nil if it has none.
   package let body: (any UpdateBody.Type)?
+  /// The setting that turns its operator on, for the error of a stream without it; nil if every stream has it.
+  package let needs: String?
 
-  package init(_ name: String, body: (any UpdateBody.Type)? = nil, help: String) {
+  package init(
+    _ name: String, body: (any UpdateBody.Type)? = nil, needs: String? = nil, help: String
+  ) {
     self.name = name
     self.body = body
+    self.needs = needs
     self.help = help
   }
 }
@@ -21,16 +26,25 @@ package protocol UpdateBody: Sendable, Equatable, Decodable {
   static var members: [String] { get }
   /// The version of γ and β for which the update was made. It is refused if they have another one. Nil allows any.
   var ifVersion: Int? { get }
+  /// Whether a second update with the same body changes more than the first did. The API takes it by POST, and neither a
+  /// line of the log nor a checkpoint follows each.
+  static var addsUp: Bool { get }
 }
 
 extension UpdateBody {
   package var ifVersion: Int? { nil }
+  package static var addsUp: Bool { false }
+}
+
+/// An update was made for another version of γ and β than it may be.
+package protocol VersionConflict: Error, CustomStringConvertible {
+  /// The version in force.
+  var found: Int { get }
 }
 
 /// Another client has changed γ or β since the version that an update was made for.
-package struct OtherVersion: Error, Equatable, CustomStringConvertible {
+package struct OtherVersion: VersionConflict, Equatable {
   package let expected: Int
-  /// The version in force.
   package let found: Int
 
   package init(expected: Int, found: Int) {
@@ -45,6 +59,13 @@ package struct OtherVersion: Error, Equatable, CustomStringConvertible {
 
 /// The reason why a body cannot be used.
 package struct UpdateBodyError: Error, Equatable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ description: String) { self.description = description }
+}
+
+/// The reason why a stream cannot use the numbers of a body that has the right form.
+package struct UnusableBody: Error, Equatable, CustomStringConvertible {
   package let description: String
 
   package init(_ description: String) { self.description = description }

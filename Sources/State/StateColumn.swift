@@ -58,6 +58,8 @@ package struct StateColumn: Sendable, Equatable {
 package enum StateScope: Sendable, Equatable {
   /// One row for the stream.
   case stream
+  /// `slots` rows for the stream, such as the last few versions.
+  case streamSlots(Int)
   /// One row for each feature.
   case feature
   /// `slots` rows for each feature, such as the bins of a histogram. All features of one slot are adjacent.
@@ -71,6 +73,7 @@ package enum StateScope: Sendable, Equatable {
   package func shape(features: Int, keys: Int) -> [Int] {
     switch self {
     case .stream: []
+    case .streamSlots(let slots): [slots]
     case .feature: [features]
     case .featureSlots(let slots): [slots, features]
     case .key: [keys]
@@ -87,17 +90,18 @@ package enum StateScope: Sendable, Equatable {
   package var hasFeatures: Bool {
     switch self {
     case .feature, .featureSlots, .keyFeature: true
-    case .stream, .key: false
+    case .stream, .streamSlots, .key: false
     }
   }
 
   /// Whether the outermost dimension of a column is that of the keys.
   package var hasKeys: Bool { self == .key || self == .keyFeature }
 
-  /// The scope as files spell it: `stream`, `feature`, `feature*2`, `key` or `key*feature`.
+  /// The scope as files spell it: `stream`, `stream*8`, `feature`, `feature*2`, `key` or `key*feature`.
   package var text: String {
     switch self {
     case .stream: "stream"
+    case .streamSlots(let slots): "stream*\(slots)"
     case .feature: "feature"
     case .featureSlots(let slots): "feature*\(slots)"
     case .key: "key"
@@ -113,10 +117,13 @@ package enum StateScope: Sendable, Equatable {
     case "key": self = .key
     case "key*feature": self = .keyFeature
     default:
-      guard text.hasPrefix("feature*"), let slots = Int(text.dropFirst("feature*".count)),
-        slots > 0
-      else { return nil }
-      self = .featureSlots(slots)
+      let parts = text.split(separator: "*", omittingEmptySubsequences: false)
+      guard parts.count == 2, let slots = Int(parts[1]), slots > 0 else { return nil }
+      switch parts[0] {
+      case "stream": self = .streamSlots(slots)
+      case "feature": self = .featureSlots(slots)
+      default: return nil
+      }
     }
   }
 }

@@ -192,10 +192,15 @@ struct StateTableTests {
   }
 
   @Test func `the text of a scope is read back, and other texts are none`() {
-    for scope in [StateScope.stream, .feature, .featureSlots(12), .key, .keyFeature] {
+    for scope in [
+      StateScope.stream, .streamSlots(3), .feature, .featureSlots(12), .key, .keyFeature,
+    ] {
       #expect(StateScope(text: scope.text) == scope)
     }
-    for text in ["", "feature*", "feature*0", "feature*-1", "features", "key*2"] {
+    for text in [
+      "", "feature*", "feature*0", "feature*-1", "features", "key*2", "stream*", "stream*0", "*2",
+      "feature*2*2",
+    ] {
       #expect(StateScope(text: text) == nil, "\(text)")
     }
   }

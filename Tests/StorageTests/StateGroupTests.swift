@@ -13,6 +13,7 @@ struct StateGroupTests {
       "drift", scope: .featureSlots(2), columns: [.real("score", initial: 0), .count("since")]),
     StateGroup("seen", scope: .key, columns: [.count("last")]),
     StateGroup("keyed", scope: .keyFeature, columns: [.real("mean", initial: 0)]),
+    StateGroup("recent", scope: .streamSlots(3), columns: [.count("version")]),
   ]
   private var known: [StateGroup] { StateReading.ofNormalizer.groups }
   private let checkpoint: Checkpoint
@@ -26,6 +27,7 @@ struct StateGroupTests {
     state[count: "evenkeel.drift.since"] = [1, 2, 3, 4, 5, 6]
     state[count: "evenkeel.seen.last"] = [8, 9]
     state[real: "evenkeel.keyed.mean"] = [1, 2, 3, 4, 5, 6]
+    state[count: "evenkeel.recent.version"] = [9, 4, 2]
     checkpoint = Checkpoint(state, settings: sample.settings)
   }
 
@@ -51,7 +53,7 @@ struct StateGroupTests {
     let bytes = try checkpoint.serialized()
     #expect(
       message { try Checkpoint(serialized: bytes, StateReading(known)) }
-        == "expected state that this Evenkeel knows, found 'drift', 'seen', 'keyed': "
+        == "expected state that this Evenkeel knows, found 'drift', 'seen', 'keyed' and 1 more: "
         + "read it with the version that wrote it, or drop that state (--drop-unknown-state)")
     let dropped = try Checkpoint(serialized: bytes, StateReading(known, unknown: .drop))
     #expect(dropped.state == sampleCheckpoint().state)

@@ -181,6 +181,26 @@ private let wrongEnds = [
     "format: csv\nparameters: { watch: true }", "7:5", ".parameters.file",
     "expected a path, found nothing"),
   Wrong(
+    "format: csv\nparameters: { learn: {} }", "7:19", ".parameters.learn.optimizer",
+    "expected one of sgd, adam, adamw, found nothing"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: adam, momentum: 0.9 } }", "7:55",
+    ".parameters.learn.momentum", "expected optimizer: sgd, found adam"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, betas: [0.9, 0.99] } }", "7:44",
+    ".parameters.learn.betas", "expected optimizer: adam or adamw, found sgd"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, nesterov: true } }", "7:54",
+    ".parameters.learn.nesterov", "expected a momentum above 0 beside nesterov, found 0"),
+  Wrong(
+    "format: csv\nparameters: { file: g, learn: { optimizer: sgd } }", "7:25", ".parameters.file",
+    "expected no file beside parameters.learn, which it would undo at every start; "
+      + "PUT …/parameters sets the first γ and β"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, weight_bounds: [1] } }", "7:44",
+    ".parameters.learn.weight_bounds",
+    "expected two numbers of at least 0, the smaller one first, such as [0.001, 1000]"),
+  Wrong(
     "format: csv\nrestart: { initial: 10s, max: 1s }", "7:35", ".restart.max",
     "expected max to be at least initial, found less"),
   Wrong(

@@ -23,7 +23,8 @@ package struct WatchDrift: BatchOperator {
     "drift", settings: DriftSettings.group, stateGroups: DriftColumns.groups,
     updates: [
       UpdateKind(
-        "drift/accept", help: "Takes the present level of drifting features as their reference.")
+        "drift/accept", needs: "drift: on",
+        help: "Takes the present level of drifting features as their reference.")
     ],
     metrics: DriftMetrics.all, events: [begun, ended])
 

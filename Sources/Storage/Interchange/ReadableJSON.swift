@@ -137,6 +137,7 @@ private enum StateObject {
     let features = state.features.count
     switch (self, group.scope) {
     case (.stream, .stream): return [0]
+    case (.stream, .streamSlots(let slots)): return Array(0..<slots)
     case (.feature(let index), .feature): return [index]
     case (.feature(let index), .featureSlots(let slots)):
       return (0..<slots).map { $0 * features + index }

@@ -223,7 +223,17 @@ package enum StateSettings {
     ],
     rules: [
       SettingRule { values in
-        guard values.isGiven(section: "parameters"), values[parameters] == nil else { return [] }
+        let learns = values[LearnSettings.optimizer] != nil
+        if learns, values[parameters] != nil {
+          // At every start it would replace what was learned.
+          let message =
+            "expected no file beside \(LearnSettings.section), which it would undo at every start; "
+            + "PUT …/parameters sets the first γ and β"
+          return [SettingViolation(parameters, expected: .said(message), found: "")]
+        }
+        guard values.isGiven(section: "parameters"), values[parameters] == nil,
+          !values.isGiven(section: LearnSettings.section) || values.isGiven(watchesParameters)
+        else { return [] }
         return [
           SettingViolation(parameters, expected: .value(parameters.expected), found: "nothing")
         ]

@@ -54,6 +54,7 @@ struct Inspect: ParsableCommand {
     let warnings = FeatureWarning.all(
       of: state.state, epsilon: state.settings["epsilon"].flatMap { Double($0) }, .atEnd)
     lines += warnings.map { "warning: " + printable("\($0)") }
+    if let learned = LearnAffine.summary(of: state.state) { lines.append(learned) }
     lines += DriftAlarm.drifting(in: state.state).map { "drift: " + printable("\($0)") }
     return lines.joined(separator: "\n") + "\n\n"
   }
