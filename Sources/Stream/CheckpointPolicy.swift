@@ -23,7 +23,7 @@ package struct CheckpointSchedule: Sendable, Equatable {
 /// - `everyBatches` batches, or `intervalSeconds` seconds, after the last one: at a cut, or while the source is idle
 ///   if anything has left since;
 /// - after a split's end, since its file may soon disappear, but at most ten times a second;
-/// - when an operator requests it or changes the state;
+/// - when an operator requests it or changes the state, unless by a step of learning, of which there are many;
 /// - at the end.
 struct CheckpointPolicy: Sendable {
   /// Splits that end within this time share a checkpoint.

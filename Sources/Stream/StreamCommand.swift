@@ -7,10 +7,48 @@ package enum StreamCommand: Sendable, Equatable {
   case checkpoint
   /// Changes an operator of the stream.
   case update(StreamUpdate)
+
+  /// Whether it may come many times a second: it waits for the next checkpoint, and the log does not tell it.
+  var isFrequent: Bool {
+    if case .update(let update) = self, let body = update.body {
+      type(of: body).addsUp
+    } else {
+      false
+    }
+  }
 }
 
 /// Gets the outcome of a command, once: the versions of the state after an update, or nothing after a checkpoint.
 package typealias CommandReply = @Sendable (Result<StateVersions?, CommandRefusal>) -> Void
+
+/// The outcome of an update that a user requested.
+package struct ChangeOutcome: Sendable, Hashable {
+  package enum Result: String, Sendable {
+    case applied
+    /// γ and β have another version than the update was made for.
+    case stale
+    case refused
+  }
+
+  /// The name of the update.
+  package let change: String
+  package let result: Result
+
+  package init(_ change: String, _ result: Result) {
+    self.change = change
+    self.result = result
+  }
+
+  package init(_ update: StreamUpdate, _ result: Swift.Result<StateVersions?, CommandRefusal>) {
+    change = update.name
+    switch result {
+    case .success: self.result = .applied
+    case .failure(.refused(let error)) where error.cause is any VersionConflict:
+      self.result = .stale
+    case .failure: self.result = .refused
+    }
+  }
+}
 
 /// The reason why a command was not run.
 package enum CommandRefusal: Error, Equatable, CustomStringConvertible {

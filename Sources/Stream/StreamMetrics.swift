@@ -28,6 +28,7 @@ package final class StreamMetrics: Sendable {
   let eventLog = EventLog()
   private let histograms = BatchHistograms()
   private let raised = Mutex<[String: Int]>([:])
+  private let requested = Mutex<[ChangeOutcome: Int]>([:])
   private let clock: Clock
 
   package init(clock: Clock = .system) {
@@ -102,6 +103,19 @@ package final class StreamMetrics: Sendable {
     case .raised(let event):
       raised.withLock { $0[event.kind.name, default: 0] += 1 }
       eventLog.append(event, wallSeconds: clock.wallSeconds())
+    }
+  }
+
+  /// The updates that users requested, by outcome.
+  package var changes: [ChangeOutcome: Int] { requested.withLock { $0 } }
+
+  /// A reply that counts the outcome of a user's request before it is given.
+  package func counting(_ command: StreamCommand, _ reply: @escaping CommandReply) -> CommandReply {
+    guard case .update(let update) = command else { return reply }
+    return { result in
+      let outcome = ChangeOutcome(update, result)
+      self.requested.withLock { $0[outcome, default: 0] += 1 }
+      reply(result)
     }
   }
 

@@ -34,6 +34,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var parametersVersion = 0
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] = [:]
+  /// The updates that users requested, by outcome.
+  package var changes: [ChangeOutcome: Int] = [:]
   /// The charts that say that a feature drifts.
   package var driftAlarms: [DriftAlarm] = []
   /// Whether drift makes the daemon unready.

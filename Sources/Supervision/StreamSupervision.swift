@@ -9,10 +9,10 @@ package protocol StreamSupervision: Sendable {
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
   func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus]
-  /// The updates that the operators of a stream declare.
+  /// The updates that operators declare, and whether the settings of a stream turn the operator on.
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.
-  func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind]
+  func updates(of stream: String) throws(CommandRefusal) -> [(kind: UpdateKind, isOn: Bool)]
   /// The verdicts of the drift charts of a stream.
   ///
   /// - Throws: `CommandRefusal.noSuchStream`.

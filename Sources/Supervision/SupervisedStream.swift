@@ -115,9 +115,8 @@ final class SupervisedStream: @unchecked Sendable {
     _ command: StreamCommand, reply: @escaping CommandReply
   ) {
     queue.async {
-      guard let run = self.run else {
-        return reply(.failure(.notRunning(self.definition.name)))
-      }
+      let reply = self.metrics.counting(command, reply)
+      guard let run = self.run else { return reply(.failure(.notRunning(self.definition.name))) }
       run.request(command, reply: reply)
     }
   }
@@ -134,6 +133,7 @@ final class SupervisedStream: @unchecked Sendable {
       sink: place(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
       isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
       parametersVersion: shown.snapshot?.parametersVersion ?? 0, events: metrics.events,
+      changes: metrics.changes,
       driftAlarms: shown.snapshot?.driftAlarms ?? [], warnsOfDrift: definition.warnsOfDrift,
       position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
@@ -144,8 +144,7 @@ final class SupervisedStream: @unchecked Sendable {
       batchLatency: metrics.batchLatency, batchSize: metrics.batchSize,
       warnings: shown.warnings + (shown.snapshot?.featureWarnings ?? []),
       droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
-      checkpointFailures: metrics.checkpointFailures,
-      rateLimitedReads: metrics.rateLimitedReads,
+      checkpointFailures: metrics.checkpointFailures, rateLimitedReads: metrics.rateLimitedReads,
       checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
       connectors: ConnectorStatus(metrics.connectors, at: clock.now()),
       queues: Dictionary(uniqueKeysWithValues: zip(StreamRun.queuedStages, shown.queues())))

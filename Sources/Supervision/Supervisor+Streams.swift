@@ -7,10 +7,14 @@ extension Supervisor {
     try find(stream).snapshot?.features ?? []
   }
 
-  package func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
+  package func updates(
+    of stream: String
+  ) throws(CommandRefusal) -> [(kind: UpdateKind, isOn: Bool)] {
     let configuration = try find(stream).definition.stream
-    return configuration.operators.filter { $0.isOn(configuration.operatorSettings) }
-      .flatMap { $0.declaration.updates }
+    return configuration.operators.flatMap { each in
+      let isOn = each.isOn(configuration.operatorSettings)
+      return each.declaration.updates.map { ($0, isOn) }
+    }
   }
 
   package func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm] {

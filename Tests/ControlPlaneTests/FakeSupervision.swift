@@ -21,6 +21,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     var reasons: [String] = []
     var daemon = DaemonStatus()
     var refusal: CommandRefusal?
+    /// The updates of operators that the settings turn off.
+    var updatesOff: Set<String> = []
     /// The versions in the answer of an update.
     var versions: StateVersions?
     /// Whether commands never take effect.
@@ -63,11 +65,15 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     return features
   }
 
-  func updates(of stream: String) throws(CommandRefusal) -> [UpdateKind] {
+  func updates(
+    of stream: String
+  ) throws(CommandRefusal) -> [(kind: UpdateKind, isOn: Bool)] {
     guard withState({ $0.statuses.contains { $0.name == stream } }) else {
       throw .noSuchStream(stream)
     }
+    let off = withState { $0.updatesOff }
     return BuiltInOperators.all.flatMap { $0.declaration.updates }
+      .map { ($0, !off.contains($0.name)) }
   }
 
   func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm] {
@@ -118,6 +124,7 @@ extension StreamStatus {
     return StreamStatus(
       name: name, state: state, source: "unix:/run/in.sock", sink: "file:/var/out.csv.zst",
       mode: .running, isFrozen: false, events: ["spike": 2],
+      changes: [ChangeOutcome("gradients", .stale): 3],
       position: StreamPosition(
         records: 615, byteOffset: 9000, frameOffset: 12, byteOffsetInFrame: 7),
       records: 615, batches: 4, badRecords: 2, bytesIn: 4000, bytesOut: 3000, restarts: 1,

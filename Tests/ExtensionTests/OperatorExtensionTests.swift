@@ -114,8 +114,8 @@ struct OperatorExtensionTests {
       (try JSONSerialization.jsonObject(with: json) as? [String: Any])?["spikes"] as? Int == 1)
 
     // The update goes to its operator, with a body that is read from JSON.
-    let kind = try #require(try supervisor.updates(of: "s").first { $0.name == "spikes" })
-    #expect(kind.body != nil)
+    let update = try #require(try supervisor.updates(of: "s").first { $0.kind.name == "spikes" })
+    #expect(update.kind.body != nil && update.isOn)
     let body = try decodedBody(CountSpikes.Count.self, Array(#"{"batches":7}"#.utf8))
     let answered = DispatchSemaphore(value: 0)
     supervisor.request(.update(StreamUpdate("spikes", body)), on: "s") { result in

@@ -120,6 +120,43 @@ import Testing
     #expect(replies.withLock { $0 } == [true, false, false])
   }
 
+  @Test func `a step of learning waits for the next checkpoint, another change makes one due`()
+    throws
+  {
+    let inbox = RequestInbox()
+    var source = try IngestStage(
+      IngestContext(
+        csvConfiguration {
+          $0.decoder.features = [FeaturePattern("x")]
+          $0.batch.size = 1
+        },
+        schedule: CheckpointSchedule(intervalSeconds: 10), metrics: StreamMetrics(), inbox: inbox,
+        clock: ManualClock().clock),
+      source: PieceSource(Array("x\n1\n".utf8), piece: .max, isLive: true))
+    /// Steps until the source is idle.
+    func barriers() throws -> Int {
+      var (count, isIdle) = (0, false)
+      while !isIdle {
+        _ = try source.step(.resume) { item in
+          switch item {
+          case .barrier: count += 1
+          case .idle: isIdle = true
+          default: break
+          }
+        }
+      }
+      return count
+    }
+    func put(_ update: StreamUpdate) {
+      inbox.put(StreamRequest(.update(update), of: "test") { _ in })
+    }
+    _ = try barriers()
+    put(StreamUpdate("gradients", GradientsBody(version: 0, weight: [1], bias: [1])))
+    #expect(try barriers() == 0)
+    put(StreamUpdate("freeze"))
+    #expect(try barriers() == 1)
+  }
+
   @Test func `the status shows the initial state before the first record`() throws {
     let configuration = csvConfiguration { $0.normalization.mode = .running }
     let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))

@@ -108,7 +108,8 @@ struct Routes {
   ) throws(HTTPFault) {
     let update = try update(action, of: stream)
     guard update != nil || action == "checkpoint" else { throw HTTPFault(404, "no such route") }
-    try Self.allow([update?.body == nil ? "POST" : "PUT"], request.head)
+    // A body that replaces something is put.
+    try Self.allow([update?.body?.addsUp == false ? "PUT" : "POST"], request.head)
     try policy.authorizeChange(request.head, overUnixSocket: request.isOverUnixSocket)
     var command = StreamCommand.checkpoint
     if let update {
@@ -132,11 +133,17 @@ struct Routes {
 
   /// The update with this name that the stream's operators declare; nil if there is none.
   private func update(_ name: String, of stream: String) throws(HTTPFault) -> UpdateKind? {
+    let found: (kind: UpdateKind, isOn: Bool)?
     do {
-      return try supervision.updates(of: stream).first { $0.name == name }
+      found = try supervision.updates(of: stream).first { $0.kind.name == name }
     } catch {
       throw HTTPFault(error)
     }
+    guard let found, !found.isOn else { return found?.kind }
+    throw HTTPFault(
+      404,
+      "stream '\(stream)' takes no '\(name)': expected \(found.kind.needs ?? "its operator") in its settings"
+    )
   }
 
   private static func read(
@@ -248,10 +255,11 @@ extension HTTPFault {
     let status =
       switch refusal {
       case .noSuchStream: 404
+      case .refused(let error) where error.cause is UnusableBody: 422
       case .notRunning, .refused, .unfit: 409
       }
     self.init(status, refusal.description)
-    if case .refused(let error) = refusal, let other = error.cause as? OtherVersion {
+    if case .refused(let error) = refusal, let other = error.cause as? any VersionConflict {
       members["parameters_version"] = other.found
     }
   }

@@ -52,6 +52,7 @@ func metricsText(
       }
     }
   }
+  text.changes(streams)
   for metric in queueMetrics {
     text.family(metric.name, .gauge, metric.help)
     for stream in streams {
@@ -73,6 +74,20 @@ func metricsText(
 }
 
 extension MetricsWriter {
+  /// The updates that users requested.
+  fileprivate mutating func changes(_ streams: [StreamStatus]) {
+    guard streams.contains(where: { !$0.changes.isEmpty }) else { return }
+    let name = "evenkeel_stream_changes_total"
+    family(name, .counter, "Changes that users requested, such as freeze or gradients, by outcome.")
+    for stream in streams {
+      let samples = stream.changes.map { ($0.key.change, $0.key.result.rawValue, $0.value) }
+      for (change, result, count) in samples.sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) {
+        sample(
+          name, ["stream": stream.name, "change": change, "result": result], Double(count))
+      }
+    }
+  }
+
   /// The metrics of features that have a series, as the operators of the streams declare them.
   fileprivate mutating func features(_ streams: [(name: String, features: [FeatureStatus])]) {
     var told: Set<String> = []

@@ -83,8 +83,13 @@ extension IngestStage {
         emitWhole(emit)
         emit(.request(request))
         hasEmittedSinceIdle = true
-        // Replayed records would not contain this change.
-        checkpoints.demand()
+        if request.command.isFrequent {
+          // A checkpoint after each would cost more than the change.
+          checkpoints.left()
+        } else {
+          // Replayed records would not contain this change.
+          checkpoints.demand()
+        }
         continue
       }
       if checkpoints.isEnabled {

@@ -298,7 +298,9 @@ struct OperateStage: Stage {
       }
       // From here on, the settings of this run move the moments.
       if operators?.normalization?.isFrozen == false { origin = .ownSettings }
-      units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
+      if !request.command.isFrequent {
+        units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
+      }
       addEvents()
       // The caller must see the change when it gets the reply.
       display.hasChanged = true
