@@ -21,6 +21,7 @@ STREAM = """
     format: csv
     batch: { size: 10, max_delay: 50ms }
     on_bad_record: dead_letter
+    parameters: { learn: { optimizer: sgd, learning_rate: 0.5, max_staleness: 1 } }
     sink: { file: { path: FOLDER/out.csv } }
     compression: off
   "odd name":
@@ -157,6 +158,7 @@ def test_the_client_covers_every_route_of_the_page(
     stream.checkpoint()
     stream.mode("running")
     stream.parameters([1, 1], [0, 0])
+    stream.gradients(stream.status()["parameters_version"], [1, 1], [0, 0])
     assert asked == documented
 
 
@@ -187,6 +189,38 @@ def test_every_change_is_made(daemon: Daemon, tmp_path: Path) -> None:
     assert Checkpoint.load(newest).weight.tolist() == [6, 5]
     stream.reset()
     assert stream.features().column("mean").tolist() == [0, 0]
+
+
+def test_gradients_move_the_parameters(daemon: Daemon) -> None:
+    streams = Client(daemon.control).streams
+    stream = streams["weather"]
+    change = stream.gradients(0, np.array([1, -1]), [2, 0.5], count=256)
+    assert change.in_effect and change.change == "gradients"
+    assert stream.features().column("weight").tolist() == [0.5, 1.5]
+    assert stream.features().column("bias").tolist() == [-1, -0.25]
+    version = change.parameters_version
+    assert version == stream.status()["parameters_version"]
+    # Version 0 is one change old, and then two.
+    later = stream.gradients(0, [0.5, 0], [0, 2], features=["b", "a"])
+    assert stream.features().column("bias").tolist() == [-2, -0.25]
+    with pytest.raises(ApiError, match="at most 1 changes old, found 0") as caught:
+        stream.gradients(0, [1, 1], [1, 1])
+    assert (caught.value.status, caught.value.parameters_version) == (409, later.parameters_version)
+    assert later.parameters_version is not None
+    with pytest.raises(ApiError, match="weight_grad: expected 2 numbers") as caught:
+        stream.gradients(later.parameters_version, [1], [1])
+    assert caught.value.status == 422
+    with pytest.raises(ValueError, match="expected a vector of finite numbers"):
+        stream.gradients(later.parameters_version, [np.nan, 1], [1, 1])
+    with pytest.raises(ApiError, match="expected parameters.learn in its settings") as caught:
+        streams["odd-name.1"].gradients(0, [1], [1])
+    assert caught.value.status == 404
+    counts = {
+        sample.labels["result"]: sample.value
+        for sample in Client(daemon.control).metrics()
+        if sample.name == "evenkeel_stream_changes_total"
+    }
+    assert counts == {"applied": 2, "stale": 1, "refused": 1}
 
 
 def test_what_is_refused_has_a_status_and_a_reason(daemon: Daemon) -> None:

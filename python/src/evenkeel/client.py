@@ -295,6 +295,31 @@ class StreamHandle:
         body |= {} if if_version is None else {"if_version": if_version}
         return self._client._change("PUT", self._path + "/parameters", body)
 
+    def gradients(
+        self,
+        version: int,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        count: int | None = None,
+    ) -> Change:
+        """Moves γ and β by one step against ∂L/∂γ and ∂L/∂β, for a stream with `parameters.learn`.
+
+        - version: the `parameters_version` of the γ and β that the gradients were computed for.
+        - weight, bias: what PyTorch has in `weight.grad` and `bias.grad`, in the order of the features, or
+          by name with `features`.
+        - count: the number of examples that they come from.
+
+        Raises ApiError with status 409 and the version in force if γ and β have changed too often since
+        `version`; nothing has changed then. A step that is sent again is made again.
+        """
+        body: Json = {"version": int(version)}
+        body |= {"weight_grad": _numbers(weight), "bias_grad": _numbers(bias)}
+        body |= {} if features is None else {"features": list(features)}
+        body |= {} if count is None else {"count": int(count)}
+        return self._client._change("POST", self._path + "/gradients", body)
+
     def tap(
         self, *, limit: int | None = None, rate: float = 10.0, timeout: float | None = None
     ) -> Tap:
