@@ -95,7 +95,7 @@ package enum LearnSettings {
 
   package static let weightBounds = Setting(
     "parameters.learn.weight_bounds", boundsType, default: [1e-3, 1e3],
-    help: "The least and the greatest \\|γ\\| after a step. A step beyond stops there.")
+    help: "The least and the greatest size of γ after a step. A step beyond stops there.")
 
   /// Refuses settings that other optimizers do not have.
   private static func only(
