@@ -95,7 +95,7 @@ SWIFT_TEST = swift test --disable-xctest --skip-build --ignore-lock $(TEST_OPTIO
 
 # $(call run-tests,OPTIONS)
 define run-tests
-	swift build --build-tests --disable-index-store $(1)
+	swift build --build-tests $(1)
 	@$(MAKE) --no-print-directory -j2 TEST_OPTIONS='$(1)' test-processes test-others
 endef
 
