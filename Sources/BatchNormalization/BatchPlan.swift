@@ -29,9 +29,11 @@ package enum BatchRole: Sendable, Equatable {
 package struct FeaturePlan: Sendable {
   /// Whether an operator forbids that the batch updates the feature's moments.
   package internal(set) var isVetoed = false
-  /// μ and σ² before the batch; nil in warm-up, and before the first value.
+  /// The moments that normalise, before the batch; nil in warm-up, and before the first value.
   var before: (mean: Double, variance: Double)?
   var update: MomentUpdate?
+  /// The moments that normalise, as they would be without the limit of the prior; nil if it holds none.
+  package internal(set) var held: HeldMoments?
   /// nil leaves the column as it is.
   var transform: ColumnTransform?
 
@@ -120,7 +122,12 @@ package struct BatchPlan: Sendable {
     {
       let count = cold.start.moments.weight + Double(summary.features[cold.feature].presentCount)
       let reach = min(settings.clip ?? .infinity, count.squareRoot())
-      if settings.parts == .both, abs(cold.weight) * reach + abs(cold.bias) <= limit { continue }
+      // A limit may make the deviation less than that of the values.
+      if settings.parts == .both, cold.bounds == nil,
+        abs(cold.weight) * reach + abs(cold.bias) <= limit
+      {
+        continue
+      }
       for record in columns.unfitPrefixes(of: cold, settings, in: records, limit: limit)
       where unfit[record] == nil {
         unfit[record] = UnfitValue(

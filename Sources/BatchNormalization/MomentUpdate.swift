@@ -14,8 +14,12 @@ struct MomentUpdate {
 struct RunningMoments {
   let mean, variance, weight, varianceWeight: [Double]
   let batches, varianceBatches: [Int]
+  private var prior: PriorMerge?
 
-  init(_ state: borrowing StateTable, _ columns: NormalizerColumns) {
+  init(
+    _ state: borrowing StateTable, _ columns: NormalizerColumns, prior: PriorMerge? = nil
+  ) {
+    self.prior = prior
     mean = state[columns.mean]
     variance = state[columns.variance]
     weight = state[columns.momentWeight]
@@ -24,9 +28,11 @@ struct RunningMoments {
     varianceBatches = state[columns.varianceBatches]
   }
 
-  /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them.
-  func isCold(_ j: Int, _ settings: NormalizationSettings) -> Bool {
-    weight[j] < Double(settings.warmUp.records) || !(variance[j] > 0)
+  /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them. The values of a
+  /// prior count.
+  func isCold(_ j: Int, _ applied: AppliedMoments, _ settings: NormalizationSettings) -> Bool {
+    weight[j] + (prior?.values(of: j) ?? 0) < Double(settings.warmUp.records)
+      || !(applied.variance > 0)
   }
 
   /// Whether the moments of feature `j` are those that every stream begins with.
@@ -34,14 +40,44 @@ struct RunningMoments {
     weight[j] == 0 && batches[j] == 0 && mean[j] == 0 && variance[j] == 1
   }
 
-  /// μ and σ² of feature `j`; nil in warm-up, and before the first value.
-  func known(_ j: Int, _ settings: NormalizationSettings) -> (mean: Double, variance: Double)? {
-    let isUnknown = settings.warmsUp ? isCold(j, settings) : isInitial(j)
-    return isUnknown ? nil : (mean[j], variance[j])
+  /// μ̂ and σ̂² of feature `j`: its moments, merged with those of a prior and within its limit.
+  mutating func applied(_ j: Int, _ settings: NormalizationSettings) -> AppliedMoments {
+    prior?.applied(
+      j, mean: mean[j], variance: variance[j], weight: weight[j],
+      varianceWeight: varianceWeight[j], settings)
+      ?? AppliedMoments(mean: mean[j], variance: variance[j])
   }
 
-  /// The moments of feature `j` as those of values that each weigh 1, so that later values can be added.
-  func merged(_ j: Int, _ settings: NormalizationSettings) -> Moments {
+  /// The same after an update.
+  mutating func applied(
+    _ j: Int, after update: MomentUpdate, _ settings: NormalizationSettings
+  ) -> AppliedMoments {
+    prior?.applied(
+      j, mean: update.mean, variance: update.variance, weight: weight[j] + update.weight,
+      varianceWeight: varianceWeight[j] + (update.movesVariance ? update.weight : 0), settings)
+      ?? AppliedMoments(mean: update.mean, variance: update.variance)
+  }
+
+  /// The moments that a limit allows for feature `j`; nil without a limit.
+  func bounds(of j: Int) -> MomentBounds? { prior?.bounds(of: j) }
+
+  /// μ̂ and σ̂² of feature `j`; nil in warm-up, and before anything is known of it.
+  func known(
+    _ j: Int, _ applied: AppliedMoments, _ settings: NormalizationSettings
+  ) -> (mean: Double, variance: Double)? {
+    let isUnknown =
+      settings.warmsUp
+      ? isCold(j, applied, settings) : isInitial(j) && prior?.isKnown(j) != true
+    return isUnknown ? nil : (applied.mean, applied.variance)
+  }
+
+  /// The moments of feature `j` as those of values that each weigh 1, so that later values can be added; merged with
+  /// those of a prior.
+  mutating func merged(_ j: Int, _ settings: NormalizationSettings) -> Moments {
+    let withPrior = prior?.merged(
+      j, mean: mean[j], variance: variance[j], weight: weight[j],
+      varianceWeight: varianceWeight[j], settings)
+    if let withPrior { return withPrior }
     guard weight[j] > 0 else { return Moments() }
     let count = settings.rememberedCount(of: weight[j])
     // Under `batch_norm` the variance may not have been updated yet.

@@ -19,6 +19,10 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case elapsedSeconds(found: Double?)
   /// Moments of unknown weight that the first batch would replace.
   case uncounted(feature: String)
+  /// Moments of unknown weight, beside a prior.
+  case unweighted(feature: String)
+  /// A prior in a mode that hardly uses the running moments.
+  case uselessPrior
 
   /// The quantity that overflowed.
   package enum Quantity: String, Sendable, CaseIterable {
@@ -52,6 +56,11 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
       "moments of feature \(quoted(feature)): expected the number of values that made them, found 0, so "
         + "that the first batch would replace them: give it with evenkeel import --values-per-batch, keep "
         + "the moments with --frozen, or count batches with --preset pytorch or keras"
+    case .unweighted(let feature):
+      "moments of feature \(quoted(feature)): expected the number of values that made them, which the values "
+        + "of the prior are weighed against, found 0: give it with evenkeel import --values-per-batch"
+    case .uselessPrior:
+      "prior: expected mode running or renorm, found batch, in which it has no effect"
     }
   }
 }

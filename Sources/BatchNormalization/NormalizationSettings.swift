@@ -35,6 +35,8 @@ package struct NormalizationSettings: Sendable, Equatable {
   /// Mode `renorm`: the bounds of r and d.
   package var renormMaxScale = 3.0
   package var renormMaxShift = 5.0
+  /// Moments of other data that the running ones are merged with when they normalise; nil is none.
+  package var prior: Prior?
 
   package init() {}
 

@@ -13,27 +13,41 @@ package struct Normalizer: Sendable {
   package private(set) var settings: NormalizationSettings
   /// The handles of a normaliser's columns in the table of the stream.
   package let columns: NormalizerColumns
+  /// The moments of the prior, if the settings have one.
+  private let prior: PriorMoments?
   /// The moments of each cold feature after the last segment of the open batch; empty between two batches.
   private var openPrefixes: [Int: PrefixMoments] = [:]
 
-  /// - Parameter state: a table of the stream with the groups of a normaliser, valid.
+  /// - Parameters:
+  ///   - state: a table of the stream with the groups of a normaliser, valid.
+  ///   - prior: the moments of the prior that the settings have, of the features of the state.
   /// - Throws: `NormalizationError.uncounted` for moments that the first batch would replace, `.notInvertible` for an
-  ///   inverse that does not exist.
+  ///   inverse that does not exist. With a prior: `.unweighted` for moments without a count, `.uselessPrior`.
   package init(
-    settings: NormalizationSettings, state: borrowing StateTable
+    settings: NormalizationSettings, state: borrowing StateTable, prior: PriorMoments? = nil
   ) throws(NormalizationError) {
     self.settings = settings
+    self.prior = prior
     schema = state.features
     columns = NormalizerColumns(in: state)
     try columns.requireSizes(state)
-    try columns.requireInvertible(state, settings)
+    try require(settings, state)
+  }
+
+  /// Checks that the settings fit the state.
+  private func require(
+    _ settings: NormalizationSettings, _ state: borrowing StateTable
+  ) throws(NormalizationError) {
+    guard settings.prior == nil || settings.mode != .batch else { throw .uselessPrior }
+    try columns.requireInvertible(state, settings, PriorMerge(prior, settings))
     try columns.requireCounts(state, settings)
   }
 
   /// Whether the records are held, because the stream has begun and `warm_up.emit` says so.
   package func isHolding(_ state: borrowing StateTable) -> Bool {
     settings.warmUp.emission == .hold && !settings.isFrozen && settings.mode != .batch
-      && state[columns.records][0] < settings.warmUp.records
+      && Double(state[columns.records][0]) + (settings.prior?.values ?? 0)
+        < Double(settings.warmUp.records)
   }
 
   /// Whether records may be normalised and emitted before their batch is cut: by moments that do not depend
@@ -48,8 +62,7 @@ package struct Normalizer: Sendable {
   package mutating func replaceSettings(
     _ replacement: NormalizationSettings, in state: borrowing StateTable
   ) throws(NormalizationError) {
-    try columns.requireInvertible(state, replacement)
-    try columns.requireCounts(state, replacement)
+    try require(replacement, state)
     settings = replacement
   }
 
@@ -133,7 +146,7 @@ extension Normalizer {
     let (emission, basis) = treatment(ofRecords: summary.recordCount, plan.role, state)
     plan.emission = emission
     plan.updatesMoments = updatesMoments(byRecords: summary.recordCount, plan.role)
-    let running = RunningMoments(state, columns)
+    var running = RunningMoments(state, columns, prior: PriorMerge(prior, settings))
     let (gamma, beta) = (state[columns.weight], state[columns.bias])
     var weights = BatchWeights(
       settings,
@@ -159,23 +172,28 @@ extension Normalizer {
         update = planned
       }
       span[j].update = update
-      span[j].before = running.known(j, settings)
+      var applied = running.applied(j, settings)
+      span[j].before = running.known(j, applied, settings)
+      let isCold = warmsUp && running.isCold(j, applied, settings)
+      if basis == .updatedRunning, !isCold, let update {
+        applied = running.applied(j, after: update, settings)
+      }
+      try require(applied.variance.isFinite, j, .runningVariance)
+      span[j].held = applied.held
       guard let basis else {
         span[j].transform = nil
         continue
       }
-      if warmsUp, running.isCold(j, settings) {
+      if isCold {
         span[j].transform = nil
         cold.append(
           ColdFeature(
             feature: j, start: openPrefixes[j] ?? PrefixMoments(running.merged(j, settings)),
-            weight: gamma[j],
-            bias: beta[j]))
+            weight: gamma[j], bias: beta[j], bounds: running.bounds(of: j)))
         continue
       }
       var transform = transform(
-        by: basis, moments: moments, running: (running.mean[j], running.variance[j]),
-        update: update, weight: gamma[j], bias: beta[j])
+        by: basis, moments: moments, applied, weight: gamma[j], bias: beta[j])
       transform.hasMissing = presentCount < summary.recordCount
       if presentCount > 0 {
         try require(transform.scale.isFinite, j, .scale)
@@ -213,21 +231,16 @@ extension Normalizer {
   }
 
   private func transform(
-    by basis: Basis, moments: Moments, running: (mean: Double, variance: Double),
-    update: MomentUpdate?, weight: Double, bias: Double
+    by basis: Basis, moments: Moments, _ running: AppliedMoments, weight: Double, bias: Double
   ) -> ColumnTransform {
-    var (mean, variance) = running
+    var (mean, variance) = (running.mean, running.variance)
     if settings.isInverse {
       return ColumnTransform(
         undoing: mean, variance: variance, weight: weight, bias: bias, settings: settings)
     }
     switch basis {
-    case .running:
+    case .running, .updatedRunning:
       break
-    case .updatedRunning:
-      if let update {
-        (mean, variance) = (update.mean, update.variance)
-      }
     case .batch:
       (mean, variance) = (moments.mean, moments.biasedVariance)
     case .renorm:

@@ -111,14 +111,17 @@ extension NormalizerColumns {
   /// Refuses moments that came without the number of their values, if the settings would give the first batch
   /// all the weight.
   ///
-  /// - Throws: `NormalizationError.uncounted` for the first feature with such moments.
+  /// A prior needs the number even if the moments are frozen.
+  ///
+  /// - Throws: `NormalizationError.uncounted` or `.unweighted` for the first feature with such moments.
   func requireCounts(
     _ state: borrowing StateTable, _ settings: NormalizationSettings
   ) throws(NormalizationError) {
-    guard !settings.isFrozen else { return }
+    guard !settings.isFrozen || settings.prior != nil else { return }
     let running = RunningMoments(state, self)
     for (j, name) in state.features.names.enumerated() where running.weight[j] == 0 {
       guard !running.isInitial(j) else { continue }
+      guard settings.prior == nil else { throw .unweighted(feature: name) }
       let history = MomentHistory(batches: running.batches[j], weight: 0)
       let alpha = settings.batchWeight(after: history, count: 1, elapsedSeconds: 1)
       guard alpha < 1, settings.warmUp.records == 0 || settings.mode == .batch else {
@@ -152,24 +155,25 @@ extension NormalizerColumns {
   /// - Throws: `NormalizationError.notInvertible` for the first feature that nothing was learned of, or with a scale
   ///   of 0.
   func requireInvertible(
-    _ state: borrowing StateTable, _ settings: NormalizationSettings
+    _ state: borrowing StateTable, _ settings: NormalizationSettings, _ prior: PriorMerge? = nil
   ) throws(NormalizationError) {
     guard settings.isInverse else { return }
     guard settings.isFrozen, settings.mode == .running else {
       throw .notInvertible(feature: nil, reason: "frozen moments in mode running")
     }
-    let running = RunningMoments(state, self)
+    var running = RunningMoments(state, self, prior: prior)
     let weight = state[self.weight]
     for (j, name) in state.features.names.enumerated() {
       let isLearned =
         running.batches[j] > 0 || running.weight[j] > 0 || running.mean[j] != 0
-        || running.variance[j] != 1
+        || running.variance[j] != 1 || prior?.isKnown(j) == true
       guard isLearned else {
         throw .notInvertible(
           feature: name, reason: "no moments; give a checkpoint (--checkpoint-in)")
       }
       let deviation =
-        settings.parts == .center ? 1 : settings.deviation(ofVariance: running.variance[j])
+        settings.parts == .center
+        ? 1 : settings.deviation(ofVariance: running.applied(j, settings).variance)
       guard deviation > 0, weight[j] != 0 else {
         throw .notInvertible(
           feature: name, reason: "a scale of 0, by which every value becomes β; exclude it")

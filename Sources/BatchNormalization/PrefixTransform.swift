@@ -7,6 +7,8 @@ struct ColdFeature: Sendable {
   let start: PrefixMoments
   /// γ and β.
   let weight, bias: Double
+  /// The moments that a limit allows; nil without a limit.
+  let bounds: MomentBounds?
 }
 
 /// Moments to which values are added one by one.
@@ -98,10 +100,13 @@ private struct Prefix {
   private(set) var moments: PrefixMoments
   private(set) var clipped = 0
   private let weight, bias: Double
+  private let bounds: MomentBounds?
   private let settings: NormalizationSettings
 
   init(_ cold: ColdFeature, _ settings: NormalizationSettings) {
     moments = cold.start
+    // Only a prior has a limit. Its values weigh something, so the origin stays.
+    bounds = cold.bounds?.shifted(by: cold.start.origin)
     (weight, bias) = (cold.weight, cold.bias)
     self.settings = settings
   }
@@ -110,9 +115,11 @@ private struct Prefix {
   mutating func next(_ x: Double) -> Double {
     if x.isNaN, !settings.imputesMissing { return x }
     if !x.isNaN { moments.append(x) }
+    var (mean, variance) = (moments.moments.mean, moments.moments.biasedVariance)
+    if let bounds { (mean, variance) = bounds.clamped(mean, variance) }
     let transform = ColumnTransform(
-      mean: moments.moments.mean, variance: moments.moments.biasedVariance, weight: weight,
-      bias: bias, settings: settings, origin: moments.origin)
+      mean: mean, variance: variance, weight: weight, bias: bias, settings: settings,
+      origin: moments.origin)
     guard !x.isNaN else { return transform.fill }
     let distance = x - moments.origin
     let deviation = distance - transform.center

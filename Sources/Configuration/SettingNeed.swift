@@ -11,7 +11,7 @@ package enum SettingNeed: Sendable, CaseIterable {
   case severalFiles
   /// The run writes checkpoints while it goes on.
   case stateDirectory
-  /// The stream may start from a checkpoint.
+  /// The stream may start from a checkpoint, or has the moments of one as a prior.
   case checkpoint
 
   /// The words of an error, after "expected".
@@ -21,7 +21,7 @@ package enum SettingNeed: Sendable, CaseIterable {
     case .severalSplits: "a source of several files or connections"
     case .severalFiles: "a source of several files, directory or follow"
     case .stateDirectory: "--resume beside it"
-    case .checkpoint: "a checkpoint to start from, by --checkpoint-in or --resume"
+    case .checkpoint: "a checkpoint, by --checkpoint-in, --resume or --prior"
     }
   }
 }

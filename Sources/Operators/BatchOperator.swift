@@ -122,10 +122,13 @@ package struct OperatorContext: Sendable {
   package var isLive: Bool
   /// The state that the settings say to compare the stream with, for the features of the stream.
   package var reference: StateTable?
+  /// The moments of the prior, for the features of the stream.
+  package var prior: PriorMoments?
 
   package init(
     schema: FeatureSchema, outputPrecision: Precision, normalization: NormalizationSettings,
-    settings: SettingValues = SettingValues(), isLive: Bool = false, reference: StateTable? = nil
+    settings: SettingValues = SettingValues(), isLive: Bool = false, reference: StateTable? = nil,
+    prior: PriorMoments? = nil
   ) {
     self.schema = schema
     self.outputPrecision = outputPrecision
@@ -133,6 +136,7 @@ package struct OperatorContext: Sendable {
     self.settings = settings
     self.isLive = isLive
     self.reference = reference
+    self.prior = prior
   }
 }
 

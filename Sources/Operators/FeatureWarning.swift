@@ -49,16 +49,19 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
 
   /// All warnings of a state, at most one a feature, in the order of the features.
   ///
-  /// - Parameter epsilon: the absolute ε; nil if it is relative or not known.
+  /// - Parameters:
+  ///   - epsilon: the absolute ε; nil if it is relative or not known.
+  ///   - hasPrior: whether the moments are merged with those of a prior when they normalise.
   package static func all(
-    of state: borrowing StateTable, epsilon: Double?, _ occasion: Occasion
+    of state: borrowing StateTable, epsilon: Double?, hasPrior: Bool, _ occasion: Occasion
   ) -> [FeatureWarning] {
-    all(of: state, NormalizerColumns(in: state), epsilon: epsilon, occasion)
+    all(
+      of: state, NormalizerColumns(in: state), epsilon: epsilon, hasPrior: hasPrior, occasion)
   }
 
   static func all(
     of state: borrowing StateTable, _ columns: NormalizerColumns, epsilon: Double?,
-    _ occasion: Occasion
+    hasPrior: Bool, _ occasion: Occasion
   ) -> [FeatureWarning] {
     let isOldEnough =
       state[columns.batches][0] >= occasion.leastBatches
@@ -89,9 +92,13 @@ package struct FeatureWarning: Sendable, Equatable, CustomStringConvertible {
         )
       } else if isOldEnough, updates[j] > 0, variance[j] == 0 {
         warning = (
-          .constant, "all of its \(Int(values[j])) values are \(mean[j]), so that each becomes β"
+          .constant,
+          "all of its \(Int(values[j])) values are \(mean[j])"
+            + (hasPrior ? "" : ", so that each becomes β")
         )
-      } else if isOldEnough, updates[j] > 0, let epsilon, epsilon > 0.01 * variance[j] {
+      } else if isOldEnough, updates[j] > 0, !hasPrior, let epsilon,
+        epsilon > 0.01 * variance[j]
+      {
         warning = (
           .hiddenByEpsilon,
           "epsilon \(epsilon) is more than 1 % of its variance \(variance[j]), so that its deviation "
@@ -134,12 +141,14 @@ struct FeatureWatch: Sendable {
 
   /// Judges the state after each 20th batch.
   mutating func look(
-    at state: borrowing StateTable, _ columns: NormalizerColumns, epsilon: Double?,
-    _ events: inout [OperatorEvent]
+    at state: borrowing StateTable, _ columns: NormalizerColumns,
+    _ settings: NormalizationSettings, _ events: inout [OperatorEvent]
   ) {
     batches += 1
     guard batches.isMultiple(of: FeatureWarning.leastBatches) else { return }
-    let found = FeatureWarning.all(of: state, columns, epsilon: epsilon, .underWay)
+    let found = FeatureWarning.all(
+      of: state, columns, epsilon: settings.absoluteEpsilon, hasPrior: settings.prior != nil,
+      .underWay)
     guard !found.isEmpty || !told.isEmpty else { return }
     var now: [Int: FeatureWarning.Kind] = [:]
     for warning in found {
@@ -167,6 +176,8 @@ extension OperatorChain {
   /// The warnings about the features; none without the operator that normalises.
   package func warnings(_ occasion: FeatureWarning.Occasion) -> [FeatureWarning] {
     guard let normalization else { return [] }
-    return FeatureWarning.all(of: state, epsilon: normalization.absoluteEpsilon, occasion)
+    return FeatureWarning.all(
+      of: state, epsilon: normalization.absoluteEpsilon, hasPrior: normalization.prior != nil,
+      occasion)
   }
 }

@@ -6,12 +6,14 @@ package import State
 package struct Normalize: BatchOperator {
   private var normalizer: Normalizer
   private var watch = FeatureWatch()
+  private var limits = LimitWatch()
 
   package var settings: NormalizationSettings { normalizer.settings }
 
   package init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError) {
     do throws(NormalizationError) {
-      normalizer = try Normalizer(settings: context.normalization, state: state)
+      normalizer = try Normalizer(
+        settings: context.normalization, state: state, prior: context.prior)
     } catch {
       throw Self.refusal(error)
     }
@@ -26,7 +28,8 @@ package struct Normalize: BatchOperator {
       UpdateKind(
         "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
       UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
-    ], metrics: NormalizeMetrics.all, events: [FeatureWatch.begun, FeatureWatch.ended])
+    ], metrics: NormalizeMetrics.all,
+    events: [FeatureWatch.begun, FeatureWatch.ended, LimitWatch.begun, LimitWatch.ended])
 
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
@@ -50,8 +53,10 @@ package struct Normalize: BatchOperator {
   ) {
     normalizer.commit(summary, plan, &state)
     guard plan.role.updates else { return }
-    watch.look(
-      at: state, normalizer.columns, epsilon: normalizer.settings.absoluteEpsilon, &events)
+    watch.look(at: state, normalizer.columns, settings, &events)
+    if settings.prior?.limit.isOn == true {
+      limits.look(at: plan, normalizer.schema.names, &events)
+    }
   }
 
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool {

@@ -1,4 +1,6 @@
 internal import BatchNormalization
+internal import Configuration
+internal import Records
 internal import State
 
 /// The metrics of the normalising operator.
@@ -51,9 +53,20 @@ enum NormalizeMetrics {
     FeatureMetric(
       "drift", series: "evenkeel_feature_drift",
       help:
-        "Distance of the last batch's mean from the running mean before it, in standard deviations."
+        "Distance of the last batch's mean from the mean that normalises before it, in standard "
+        + "deviations."
     ) {
       $0.ofLastBatch { summary, plan in summary.mean.flatMap { plan.drift(ofMean: $0) } }
+    },
+    FeatureMetric(
+      "limited", series: "evenkeel_feature_limited",
+      help: "1 if the limit of the prior held the moments for the last batch, 0 if not."
+    ) { view in
+      guard
+        view.settings[NormalizeSettings.limitMean] != nil
+          || view.settings[NormalizeSettings.limitDeviation] != nil
+      else { return Array(repeating: nil, count: view.state.features.count) }
+      return view.ofLastBatch { _, plan in plan.held == nil ? 0 : 1 }
     },
     FeatureMetric("renorm_scale", help: "r of the last batch in mode `renorm`.") {
       $0.ofLastBatch { _, plan in plan.renorm?.scale }

@@ -12,7 +12,7 @@ package enum NormalizeSettings {
       estimator, variance, biasCorrection, centerOnly, scaleOnly, inverse, warmUpRecords,
       warmUpEmission, frozen, clip,
       varianceFloor,
-      renormMaxScale, renormMaxShift,
+      renormMaxScale, renormMaxShift, priorCheckpoint, priorValues, limitMean, limitDeviation,
     ],
     presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
@@ -60,6 +60,9 @@ package enum NormalizeSettings {
       .never([warmUpEmission], beside: warmUpRecords, is: 0),
       .never([updateFirst], beside: frozen, is: true),
       .anyIn("half_life", [halfLifeRecords, halfLifeSeconds], "records or seconds"),
+      .anyIn("prior", [priorCheckpoint, priorValues], "checkpoint and values"),
+      .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
+      SettingRule(priorViolations),
     ],
     retired: [
       SettingRetirement("warm_up.batches", option: "--warm-up-batches", replacement: warmUpRecords)
@@ -267,5 +270,12 @@ extension NormalizationSettings {
     varianceFloor = values[NormalizeSettings.varianceFloor]
     renormMaxScale = values[NormalizeSettings.renormMaxScale]
     renormMaxShift = values[NormalizeSettings.renormMaxShift]
+    guard values[NormalizeSettings.priorCheckpoint] != nil,
+      let count = values[NormalizeSettings.priorValues]
+    else { return }
+    var prior = Prior(values: count)
+    prior.limit.mean = values[NormalizeSettings.limitMean]
+    prior.limit.deviation = values[NormalizeSettings.limitDeviation]
+    self.prior = prior
   }
 }

@@ -106,7 +106,8 @@ extension NormalizationSettings {
     return settings
   }
   static let transformSettingNames = [
-    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts",
+    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts", "prior", "prior.values",
+    "limit.mean", "limit.deviation",
   ]
 
   /// The settings for applying moments, which folding needs.
@@ -122,6 +123,13 @@ extension NormalizationSettings {
     case .both: break
     case .center: settings["parts"] = "center"
     case .scale: settings["parts"] = "scale"
+    }
+    if let prior {
+      // Not its path: the moments decide.
+      settings["prior"] = prior.identity
+      settings["prior.values"] = "\(prior.values)"
+      settings["limit.mean"] = prior.limit.mean.map { "\($0)" }
+      settings["limit.deviation"] = prior.limit.deviation.map { "\($0)" }
     }
     return settings
   }

@@ -71,7 +71,7 @@ package struct OpenedStream: Sendable {
     checkpointPath = found?.path
     warnings = found?.skipped.map { "skipped a damaged checkpoint: \($0)" } ?? []
     if state.checkpoint == nil, state.parameters == nil, configuration.normalization.isFrozen,
-      configuration.normalization.mode != .batch
+      configuration.normalization.mode != .batch, configuration.normalization.prior == nil
     {
       warnings.append(
         "the moments are frozen, and no checkpoint gives them: mean 0 and variance 1 are applied, so that "

@@ -1,4 +1,5 @@
 internal import BatchNormalization
+internal import Configuration
 internal import Operators
 internal import Records
 internal import State
@@ -37,6 +38,7 @@ extension InitialState {
     _ configuration: StreamConfiguration, for schema: FeatureSchema
   ) throws(StreamError) -> (operators: OperatorChain, origin: StateOrigin) {
     let adopted = try checkpoint?.state(for: schema, configuration)
+    let prior = try configuration.priorMoments(for: schema)
     var operators: OperatorChain
     do throws(OperatorError) {
       operators = try OperatorChain(
@@ -44,7 +46,8 @@ extension InitialState {
         OperatorContext(
           schema: schema, outputPrecision: configuration.precision,
           normalization: configuration.normalization, settings: configuration.operatorSettings,
-          isLive: configuration.isLive, reference: reference?.matched(to: schema)),
+          isLive: configuration.isLive, reference: reference?.matched(to: schema),
+          prior: prior),
         state: adopted)
       if let parameters {
         var changed = operators
@@ -63,5 +66,20 @@ extension InitialState {
       return (operators, .ownSettings)
     }
     return (operators, .checkpoint(checkpoint))
+  }
+}
+
+extension StreamConfiguration {
+  /// The moments of the prior; nil without one.
+  ///
+  /// - Throws: `StreamError.configuration` if the file does not fit the stream.
+  fileprivate func priorMoments(
+    for schema: FeatureSchema
+  ) throws(StreamError) -> PriorMoments? {
+    guard let prior, let settings = normalization.prior else { return nil }
+    // As the user set it: a reload adopts a checkpoint by name, but no other prior.
+    let allowsUnknown = operatorSettings[StateSettings.onMismatch] == .matchByName
+    return try prior.moments(
+      for: schema, settings.limit, allowsUnknown: allowsUnknown, of: name)
   }
 }

@@ -71,6 +71,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var checkpointFailures = 0
   /// Reads that waited because of `limits.rate`.
   package var rateLimitedReads = 0
+  /// The number of values that the moments of the prior count as; nil without one.
+  package var priorValues: Double?
   /// The duration of the last checkpoint, with the sync of the outputs; nil before the first.
   package var checkpointSeconds: Double?
   /// The size of the last checkpoint; nil before the first.

@@ -144,7 +144,8 @@ final class SupervisedStream: @unchecked Sendable {
       batchLatency: metrics.batchLatency, batchSize: metrics.batchSize,
       warnings: shown.warnings + (shown.snapshot?.featureWarnings ?? []),
       droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
-      checkpointFailures: metrics.checkpointFailures, rateLimitedReads: metrics.rateLimitedReads,
+      checkpointFailures: metrics.checkpointFailures,
+      rateLimitedReads: metrics.rateLimitedReads, priorValues: settings.prior?.values,
       checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
       connectors: ConnectorStatus(metrics.connectors, at: clock.now()),
       queues: Dictionary(uniqueKeysWithValues: zip(StreamRun.queuedStages, shown.queues())))

@@ -62,9 +62,10 @@ struct NormalizerRun {
   private let outputPrecision: Precision
 
   init(
-    _ settings: NormalizationSettings, state: StateTable, outputPrecision: Precision
+    _ settings: NormalizationSettings, state: StateTable, prior: PriorMoments? = nil,
+    outputPrecision: Precision
   ) throws {
-    normalizer = try Normalizer(settings: settings, state: state)
+    normalizer = try Normalizer(settings: settings, state: state, prior: prior)
     self.state = state
     self.outputPrecision = outputPrecision
     summary = BatchSummary(featureCount: state.features.count)
@@ -72,6 +73,8 @@ struct NormalizerRun {
   }
 
   var settings: NormalizationSettings { normalizer.settings }
+  /// The moments that a limit held in the last plan, by feature.
+  var held: [HeldMoments?] { plan.features.map(\.held) }
   var isHolding: Bool { normalizer.isHolding(state) }
 
   mutating func replaceSettings(_ settings: NormalizationSettings) throws {
@@ -122,10 +125,10 @@ struct NormalizerRun {
 
 func makeNormalizer(
   features: Int = 1, _ settings: NormalizationSettings = .classic, precision: Precision = .float64,
-  state: StateTable? = nil
+  state: StateTable? = nil, prior: PriorMoments? = nil
 ) throws -> NormalizerRun {
   try NormalizerRun(
-    settings, state: state ?? freshState(FeatureSchema.unnamed(count: features)),
+    settings, state: state ?? freshState(FeatureSchema.unnamed(count: features)), prior: prior,
     outputPrecision: precision)
 }
 

@@ -139,6 +139,7 @@ extension FeatureStatus {
     let values: [String: Double] = [
       "mean": 10, "stddev": 2, "weight": 1, "bias": 0, "values": 90, "missing": 10,
       "missing_ratio": 0.1, "clipped": 1, "batch_mean": 13, "batch_stddev": 1.5, "drift": 1.5,
+      "limited": 0,
       "drift_alarm": 1, "drift_score": 1.5, "drift_size": 3, "drift_since_seconds": 60,
       "drift_alarms": 2,
     ]

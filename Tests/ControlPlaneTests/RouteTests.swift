@@ -43,7 +43,7 @@ import Testing
       #expect(streams.map { $0["name"] as? String } == ["weather", "a b-ü"])
       #expect(
         Set(streams[0].keys) == [
-          "name", "state", "source", "sink", "mode", "frozen", "state_version",
+          "name", "state", "source", "sink", "mode", "frozen", "prior_values", "state_version",
           "parameters_version", "events", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
           "dropped_writes", "dead_letters", "checkpoint_failures", "rate_limited_reads",
@@ -84,7 +84,8 @@ import Testing
       #expect(
         Set(features[0].keys) == [
           "name", "mean", "stddev", "weight", "bias", "values", "missing", "missing_ratio",
-          "clipped", "batch_mean", "batch_stddev", "drift", "renorm_scale", "renorm_shift",
+          "clipped", "batch_mean", "batch_stddev", "drift", "limited", "renorm_scale",
+          "renorm_shift",
           "drift_alarm", "drift_score", "drift_size", "drift_since_seconds", "drift_alarms",
         ])
       #expect(features[0]["drift"] as? Double == 1.5)

@@ -39,7 +39,7 @@ import Testing
       (["--checkpoint-every", "3"], "--checkpoint-every: expected --resume beside it, found none"),
       (
         ["--on-mismatch", "reset"],
-        "--on-mismatch: expected a checkpoint to start from, by --checkpoint-in or --resume, found none"
+        "--on-mismatch: expected a checkpoint, by --checkpoint-in, --resume or --prior, found none"
       ),
     ] {
       let command = [binary, "normalize", "a.csv", "-o", "b.csv"] + options
@@ -47,7 +47,7 @@ import Testing
     }
     expect(
       try place.evenkeel("fit", "a.csv", "-o", "s", "--on-mismatch", "reset"), 64,
-      "--on-mismatch: expected a checkpoint to start from, by --checkpoint-in or --resume, found none"
+      "--on-mismatch: expected a checkpoint, by --checkpoint-in, --resume or --prior, found none"
     )
     #expect(place.files == ["a.csv"])
   }

@@ -85,6 +85,14 @@ def test_either_epsilon_and_the_recorded_limit_are_the_binarys(
     assert np.nanmax(np.abs(free)) > 1.25
 
 
+def test_a_prior_that_the_checkpoint_lacks_is_told(values: Matrix) -> None:
+    scaler = fit(values)
+    recorded = Scaler(scaler.checkpoint.with_settings(**{"prior.values": "500.0"}))
+    with pytest.warns(UserWarning, match="merged its moments with those of a prior"):
+        found = recorded.transform(values)
+    assert np.array_equal(found, scaler.transform(values), equal_nan=True)
+
+
 def test_a_constant_feature_becomes_its_bias(values: Matrix, tmp_path: Path) -> None:
     import pandas
 

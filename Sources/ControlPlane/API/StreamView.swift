@@ -43,6 +43,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var sink: String
   package var mode: String
   package var frozen: Bool
+  @OrNull package var priorValues: Double?
   package var stateVersion: Int
   package var parametersVersion: Int
   package var events: [String: Int]
@@ -158,7 +159,8 @@ extension StreamView {
     self.init(
       name: status.name, state: status.state.rawValue, source: status.source, sink: status.sink,
       mode: status.mode.rawValue, frozen: status.isFrozen,
-      stateVersion: status.stateVersion, parametersVersion: status.parametersVersion,
+      priorValues: finite(status.priorValues), stateVersion: status.stateVersion,
+      parametersVersion: status.parametersVersion,
       events: status.events,
       position: Position(
         records: position.records, byteOffset: position.byteOffset,

@@ -103,7 +103,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// A number with three significant digits, such as `12.3`, `0.00456` or `1.2e+09`.
-private func short(_ value: Double) -> String {
+func short(_ value: Double) -> String {
   guard value.isFinite, value != 0 else { return "\(value == 0 ? 0 : value)" }
   let exponent = Int(log10(abs(value)).rounded(.down))
   let scale = pow(10, Double(exponent - 2))

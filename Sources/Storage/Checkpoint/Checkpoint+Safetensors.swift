@@ -15,6 +15,7 @@ enum MetadataKey {
   static let relativeEpsilon = "evenkeel.epsilon_relative"
   /// The limit on |x̂| that an export leaves out.
   static let clipLeftOut = "evenkeel.clip_left_out"
+  static let priorLeftOut = "evenkeel.prior_left_out"
   static let parts = "evenkeel.parts"
   /// ε of the module that an export is for.
   static let moduleEpsilon = "evenkeel.module_eps"

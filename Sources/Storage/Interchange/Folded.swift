@@ -6,7 +6,8 @@ extension ExportFormat {
   /// scale = γ / σ and shift = β − scale · μ, where σ² is the denominator that the settings say. If that is
   /// 0, scale is 0. Without centring μ is 0, without scaling σ is 1.
   ///
-  /// A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
+  /// A limit on |x̂| cannot be expressed, and the checkpoint has no moments of a prior; the metadata names the ones that
+  /// are left out.
   static let folded = ExportFormat(name: "folded") { checkpoint throws(ContentError) in
     let denominator = try Denominator(checkpoint, neededFor: "folding")
     var scale: [Double] = []
@@ -67,6 +68,9 @@ struct Denominator {
     ]
     if let clip = try Self.number("clip", in: checkpoint) {
       metadata[MetadataKey.clipLeftOut] = "\(clip)"
+    }
+    if let values = try Self.number("prior.values", in: checkpoint) {
+      metadata[MetadataKey.priorLeftOut] = "\(values)"
     }
     if let parts { metadata[MetadataKey.parts] = parts }
     self.metadata = metadata

@@ -22,6 +22,8 @@ package struct StreamConfiguration: Sendable {
   package var onCut: (@Sendable (OperatorView) -> Void)?
   /// A checkpoint that operators compare the stream with.
   package var referenceFile: String?
+  /// The moments that the normalisation has as a prior.
+  package private(set) var prior: PriorFile?
   package var badRecords = BadRecordPolicy.fail
   /// Whether the source has no end. Records then leave as they come.
   package var isLive = false
@@ -99,6 +101,17 @@ package struct StreamConfiguration: Sendable {
       }
       return bytes
     }
+  }
+
+  /// Reads the file of the prior, if the settings have one.
+  ///
+  /// - Throws: an error if the file cannot be read.
+  package mutating func readPrior(in fileSystem: any FileSystem) throws(StorageError) {
+    guard normalization.prior != nil, let path = operatorSettings[NormalizeSettings.priorCheckpoint]
+    else { return }
+    let file = try PriorFile(path, dropsUnknownState: dropsUnknownState, in: fileSystem)
+    normalization.prior?.identity = file.identity
+    prior = file
   }
 
   /// The effects of an alarm of drift; none if drift is not watched for.

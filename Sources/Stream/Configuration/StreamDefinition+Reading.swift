@@ -75,6 +75,8 @@ extension StreamDefinition {
       + ["source \(source.kind.name)"] + Self.fingerprint([source.kind.settings], source.values)
       + ["sink \(sink.kind.name)"] + Self.fingerprint([sink.kind.settings], sink.values)
       + ["format \(stream.format.name)"]
+      // Another file under the same path replaces the stream at a reload.
+      + (stream.prior.map { ["prior \($0.identity)"] } ?? [])
   }
 
   /// The directories that list an output: those of its name and of the file that a link there leads to.
@@ -119,8 +121,9 @@ extension StreamDefinition {
     _ name: String, _ format: RecordFormat, _ values: SettingValues, from catalogue: Catalogue,
     at section: ConfigurationSection, in fileSystem: any FileSystem
   ) -> StreamConfiguration? {
+    var stream: StreamConfiguration
     do {
-      return try StreamConfiguration(
+      stream = try StreamConfiguration(
         name: name, format: format, values, from: catalogue, in: fileSystem)
     } catch {
       section.report(
@@ -128,6 +131,15 @@ extension StreamDefinition {
           InputSettings.dictionary, expected: .value("a dictionary"), found: "\(error)"))
       return nil
     }
+    do {
+      try stream.readPrior(in: fileSystem)
+    } catch {
+      section.report(
+        SettingViolation(
+          NormalizeSettings.priorCheckpoint, expected: .value("a checkpoint"), found: "\(error)"))
+      return nil
+    }
+    return stream
   }
 
   private static func isName(_ name: String) -> Bool {

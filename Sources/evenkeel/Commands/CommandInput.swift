@@ -1,5 +1,6 @@
 internal import Codecs
 internal import Configuration
+internal import Operators
 internal import Storage
 internal import Stream
 
@@ -32,7 +33,11 @@ struct CommandInput {
     // Time cuts the batches of files too, if the command line says so.
     var offered: Set<SettingNeed> = [.liveSource]
     if values[CommandSettings.resume] != nil { offered.formUnion([.stateDirectory, .checkpoint]) }
-    if values[CommandSettings.checkpointIn] != nil { offered.insert(.checkpoint) }
+    if values[CommandSettings.checkpointIn] != nil
+      || values[NormalizeSettings.priorCheckpoint] != nil
+    {
+      offered.insert(.checkpoint)
+    }
     if let violation = values.unmetNeeds(
       of: catalogue.streamSettings, offered: offered, found: "none"
     ).first {
@@ -48,6 +53,7 @@ struct CommandInput {
     }
     var configuration = try StreamConfiguration(
       name: name, format: format, values, from: catalogue, in: POSIXFileSystem())
+    try configuration.readPrior(in: POSIXFileSystem())
     configuration.cutsByTime = values.isGiven(BatchSettings.maxDelay)
     configuration.hasManyInputs = paths.count > 1
     return (configuration, values)

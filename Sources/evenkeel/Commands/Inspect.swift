@@ -52,7 +52,8 @@ struct Inspect: ParsableCommand {
       lines.append("state that this version does not know: \(listed(unknown))")
     }
     let warnings = FeatureWarning.all(
-      of: state.state, epsilon: state.settings["epsilon"].flatMap { Double($0) }, .atEnd)
+      of: state.state, epsilon: state.settings["epsilon"].flatMap { Double($0) },
+      hasPrior: state.settings["prior"] != nil, .atEnd)
     lines += warnings.map { "warning: " + printable("\($0)") }
     if let learned = LearnAffine.summary(of: state.state) { lines.append(learned) }
     lines += DriftAlarm.drifting(in: state.state).map { "drift: " + printable("\($0)") }

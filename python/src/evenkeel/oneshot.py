@@ -45,6 +45,10 @@ class Settings(TypedDict, total=False):
     min_batch_size: int
     renorm_max_scale: float
     renorm_max_shift: float
+    prior: str
+    prior_values: float
+    limit_mean: float
+    limit_deviation: float
     on_missing: Literal["keep", "impute"]
     on_mismatch: Literal["fail", "match_by_name", "reset"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -96,6 +97,12 @@ class Scaler:
         if self.on_missing not in ("keep", "impute"):
             raise ValueError(f"on_missing: expected keep or impute, found {self.on_missing!r}")
         checkpoint = self.checkpoint
+        if "prior.values" in checkpoint.settings:
+            warnings.warn(
+                "the stream merged its moments with those of a prior, which the checkpoint does not "
+                "contain: values differ from those of the stream",
+                stacklevel=3,
+            )
         clip: float | None
         if self.clip == "recorded":
             recorded = checkpoint.settings.get("clip")
