@@ -91,11 +91,13 @@ build: deps ## Build the release binary, .build/release/evenkeel.
 PROCESS_TESTS := ^EndToEndTests|^CrashTests
 ASYNCHRONOUS_TESTS := ControlPlaneTests
 TEST_OPTIONS =
+# One compiler a module and not two: the build of the tests from nothing takes 0.9 of the time on two cores.
+DEBUG_BUILD := -Xswiftc -driver-batch-count -Xswiftc 1
 SWIFT_TEST = swift test --disable-xctest --skip-build --ignore-lock $(TEST_OPTIONS)
 
 # $(call run-tests,OPTIONS)
 define run-tests
-	swift build --build-tests $(1)
+	swift build --build-tests $(DEBUG_BUILD) $(1)
 	@$(MAKE) --no-print-directory -j2 TEST_OPTIONS='$(1)' test-processes test-others
 endef
 
@@ -125,7 +127,7 @@ release-check: ## Run all that a release must pass, for some hours, as root; REL
 	@echo 'release-check: fine: $(RELEASE_CHECKS)'
 
 simulate: deps ## Crash a stream 10,000 times; EVENKEEL_SIMULATION_SEED=N runs only one seed.
-	EVENKEEL_FULL=1 swift test --disable-xctest --filter SimulationTests
+	EVENKEEL_FULL=1 swift test $(DEBUG_BUILD) --disable-xctest --filter SimulationTests
 
 lint: deps-python ## Check the format of the sources.
 	swift format lint --strict -r $(SWIFT_SOURCES)
@@ -285,15 +287,15 @@ drift-check: build .venv-drift/ready ## Measure false alarms and delays of drift
 
 page: build ## Test the live page in Chromium and the metrics with promtool; take docs/images of a daemon on the sample.
 	$(call install-missing,$(DEBIAN_PAGE_PACKAGES))
-	EVENKEEL_CHROMIUM="$$(command -v chromium)" swift test --disable-xctest --filter ControlPlaneTests
+	EVENKEEL_CHROMIUM="$$(command -v chromium)" swift test $(DEBUG_BUILD) --disable-xctest --filter ControlPlaneTests
 	python3 Tests/Page/pictures.py --evenkeel $(EVENKEEL) --chromium "$$(command -v chromium)" docs/images
 
 crash: deps ## Kill the daemon 200 times, fill disks; EVENKEEL_SEED=N repeats the numbers of a run.
-	EVENKEEL_FULL=1 swift test --disable-xctest --filter CrashTests
+	EVENKEEL_FULL=1 swift test $(DEBUG_BUILD) --disable-xctest --filter CrashTests
 
 fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; FUZZ_ONLY=arrow for one, SANITIZE=address under it.
 	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FUZZ_ONLY=$(FUZZ_ONLY) EVENKEEL_FULL=1 \
-	  EVENKEEL_SANITIZED=$(if $(SANITIZE),1) ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest \
+	  EVENKEEL_SANITIZED=$(if $(SANITIZE),1) ASAN_OPTIONS=detect_leaks=0 swift test $(DEBUG_BUILD) --disable-xctest \
 	  $(if $(SANITIZE),--sanitize=$(SANITIZE) --scratch-path .build-$(if $(filter thread,$(SANITIZE)),tsan,asan)) \
 	  --filter '$(if $(FUZZ_ONLY),FuzzTests,FuzzTests|ShortestTextTests)'
 
