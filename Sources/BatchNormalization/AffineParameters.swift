@@ -48,12 +48,21 @@ package struct AffineParameters: Sendable, Equatable {
     guard names.count == given.featureCount else {
       throw .featureCount(of: "features", expected: given.featureCount, found: names.count)
     }
+    let chosen = try Self.places(of: expected, among: names)
+    self.weight = chosen.map { weight[$0] }
+    self.bias = chosen.map { bias[$0] }
+  }
+
+  /// The index of each expected feature among some names.
+  ///
+  /// - Throws: `NormalizationError.absentFeatures` if names are missing.
+  package static func places(
+    of expected: [String], among names: [String]
+  ) throws(NormalizationError) -> [Int] {
     let indices = Dictionary(zip(names, names.indices)) { first, _ in first }
     let absent = expected.filter { indices[$0] == nil }
     guard absent.isEmpty else { throw .absentFeatures(absent) }
-    let chosen = expected.compactMap { indices[$0] }
-    self.weight = chosen.map { weight[$0] }
-    self.bias = chosen.map { bias[$0] }
+    return expected.compactMap { indices[$0] }
   }
 
   package var featureCount: Int { weight.count }

@@ -32,8 +32,7 @@ package struct PriorFile: Sendable {
         }
       }
     }
-    let digits = String(xxh3(bytes), radix: 16)
-    identity = String(repeating: "0", count: 16 - digits.count) + digits
+    identity = hexDigits(xxh3(bytes))
   }
 
   /// The moments of the features of a stream.

@@ -226,15 +226,12 @@ package struct GradientsBody: UpdateBody {
     guard features != nil else {
       return AffineGradients(weight: weightGradients, bias: biasGradients)
     }
-    let indices = Dictionary(zip(given, given.indices)) { first, _ in first }
-    var chosen: [Int] = []
-    for name in names {
-      guard let index = indices[name] else {
-        throw UnusableBody("features: expected \(quoted(name)), found no such name")
-      }
-      chosen.append(index)
+    do throws(NormalizationError) {
+      let places = try AffineParameters.places(of: names, among: given)
+      return AffineGradients(
+        weight: places.map { weightGradients[$0] }, bias: places.map { biasGradients[$0] })
+    } catch {
+      throw UnusableBody("\(error)")
     }
-    return AffineGradients(
-      weight: chosen.map { weightGradients[$0] }, bias: chosen.map { biasGradients[$0] })
   }
 }

@@ -180,10 +180,7 @@ enum FileChecksum {
     return digits
   }
 
-  static func compute(_ file: [UInt8]) -> String {
-    let digits = String(xxh3(file), radix: 16)
-    return blank.dropLast(digits.count) + digits
-  }
+  static func compute(_ file: [UInt8]) -> String { hexDigits(xxh3(file)) }
 
   /// Checks the checksum that the metadata of `file` records.
   static func verify(_ file: Safetensors, _ bytes: [UInt8]) throws(ContentError) {

@@ -139,10 +139,7 @@ package struct DoneList: Sendable {
   private static func lines(of hashes: Set<UInt64>, sign: Character) -> [UInt8] {
     var lines: [UInt8] = []
     lines.reserveCapacity(hashes.count * lineBytes)
-    for hash in hashes.sorted() {
-      let digits = String(hash, radix: 16)
-      lines += "\(sign)\(String(repeating: "0", count: 16 - digits.utf8.count))\(digits)\n".utf8
-    }
+    for hash in hashes.sorted() { lines += "\(sign)\(hexDigits(hash))\n".utf8 }
     return lines
   }
 
