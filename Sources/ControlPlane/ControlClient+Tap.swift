@@ -30,6 +30,8 @@ extension ControlClient {
       socket = try send(
         "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(token ?? "")\r\n")
       try readHead(of: socket, &received)
+    } catch let error as ControlError {
+      throw error
     } catch {
       throw ControlError.noAnswer("\(address)", reason: "\(error)")
     }
@@ -63,8 +65,9 @@ extension ControlClient {
       while case .bytes = socket.read(atMost: 64 << 10, into: &received) {}
       let fault = try? JSONDecoder().decode(
         [String: String].self, from: Data(received[head.upperBound...]))
-      throw UnexpectedAnswer(
-        description: fault?["error"] ?? "status \(String(decoding: status, as: UTF8.self))")
+      throw ControlError.refused(
+        "\(address)",
+        reason: fault?["error"] ?? "status \(String(decoding: status, as: UTF8.self))")
     }
     received.removeFirst(head.upperBound)
   }

@@ -27,12 +27,12 @@ package struct ControlClient: Sendable {
 
   /// All streams.
   ///
-  /// - Throws: `ControlError.noAnswer`.
+  /// - Throws: `ControlError.noAnswer` or `.refused`.
   package func streams() throws(ControlError) -> StreamsView { try get("/api/v1/streams") }
 
   /// The daemon as a whole.
   ///
-  /// - Throws: `ControlError.noAnswer`.
+  /// - Throws: `ControlError.noAnswer` or `.refused`.
   package func daemon() throws(ControlError) -> DaemonView { try get("/api/v1/daemon") }
 
   private func get<Answer: Decodable>(_ path: String) throws(ControlError) -> Answer {
@@ -45,11 +45,14 @@ package struct ControlClient: Sendable {
       // HTTP/1.1 200 OK
       let status = answer.prefix { $0 != 0x0D }.split(separator: 0x20).dropFirst().first ?? []
       guard status.elementsEqual("200".utf8) else {
-        throw UnexpectedAnswer(description: "status \(String(decoding: status, as: UTF8.self))")
+        throw ControlError.refused(
+          "\(address)", reason: "status \(String(decoding: status, as: UTF8.self))")
       }
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
       return try decoder.decode(Answer.self, from: Data(answer[headEnd.upperBound...]))
+    } catch let error as ControlError {
+      throw error
     } catch {
       throw .noAnswer("\(address)", reason: "\(error)")
     }

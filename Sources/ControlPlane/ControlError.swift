@@ -13,6 +13,8 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
   case openToken(path: String)
   /// A client got no valid answer.
   case noAnswer(String, reason: String)
+  /// The daemon refused the request of a client, for this reason.
+  case refused(String, reason: String)
 
   package var description: String {
     switch self {
@@ -23,6 +25,7 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
     case .openToken(let path):
       "token file \(path): expected a file that other users cannot read; run: chmod o-rw \(path)"
     case .noAnswer(let address, let reason): "no answer from \(address): \(reason)"
+    case .refused(let address, let reason): "\(address): refused: \(reason)"
     }
   }
 
@@ -33,7 +36,7 @@ package enum ControlError: Error, Equatable, CustomStringConvertible {
     case .address, .tokenFile, .unfitToken, .openToken: 78
     // Another process may release the address.
     case .cannotListen: 75
-    case .noAnswer: 69
+    case .noAnswer, .refused: 69
     }
   }
 }
