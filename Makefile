@@ -47,7 +47,7 @@ FUZZ_ONLY ?=
 SANITIZE ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help deps deps-python deps-test build test test-processes test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
+.PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-capacity allocations demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why equality crash fuzz sanitize soak clean
 
@@ -98,7 +98,7 @@ SWIFT_TEST = swift test --disable-xctest --skip-build --ignore-lock $(TEST_OPTIO
 # $(call run-tests,OPTIONS)
 define run-tests
 	swift build --build-tests $(DEBUG_BUILD) $(1)
-	@$(MAKE) --no-print-directory -j2 TEST_OPTIONS='$(1)' test-processes test-others
+	@$(MAKE) --no-print-directory -j3 TEST_OPTIONS='$(1)' test-processes test-asynchronous test-others
 endef
 
 test: deps-test ## Run the tests.
@@ -109,6 +109,8 @@ test-processes:
 
 test-others:
 	$(SWIFT_TEST) --skip '$(PROCESS_TESTS)|$(ASYNCHRONOUS_TESTS)'
+
+test-asynchronous:
 	$(SWIFT_TEST) --filter '$(ASYNCHRONOUS_TESTS)'
 
 documents: build deps-test ## Run the commands of README.md and docs; ARGS=--write puts their output into the pages.
@@ -297,7 +299,7 @@ fuzz: deps ## Feed mutated input to every decoder, FUZZ_INPUTS in all; FUZZ_ONLY
 	EVENKEEL_FUZZ=$(FUZZ_INPUTS) EVENKEEL_FUZZ_ONLY=$(FUZZ_ONLY) EVENKEEL_FULL=1 \
 	  EVENKEEL_SANITIZED=$(if $(SANITIZE),1) ASAN_OPTIONS=detect_leaks=0 swift test $(DEBUG_BUILD) --disable-xctest \
 	  $(if $(SANITIZE),--sanitize=$(SANITIZE) --scratch-path .build-$(if $(filter thread,$(SANITIZE)),tsan,asan)) \
-	  --filter '$(if $(FUZZ_ONLY),FuzzTests,FuzzTests|ShortestTextTests)'
+	  --filter '$(if $(FUZZ_ONLY),FuzzTests,FuzzTests|ShortestTextTests|ArrowHostileTests|CheckpointTests|CheckpointFallbackTests)'
 
 sanitize: export EVENKEEL_SANITIZED = 1
 # Swift hides the address of a weak reference's side table, which looks like a leak of 32 bytes.

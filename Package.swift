@@ -125,6 +125,8 @@ let package = Package(
       dependencies: [
         "BatchNormalization", "Codecs", "Dataflow", "Operators", "Records", "State", "Storage",
         "Synthetic",
+        // Not imported. SwiftPM builds late what is needed late, and the end-to-end tests wait for it: so it comes early.
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/TestSupport",
       swiftSettings: settings),

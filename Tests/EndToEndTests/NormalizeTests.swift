@@ -237,7 +237,7 @@ import Testing
   @Test func `memory does not grow with the length of the input`() throws {
     let place = try Workplace()
     // 32 features of 4 bytes; 1 GB in full.
-    let rows = runsFullDose ? 8_000_000 : 100_000
+    let rows = runsFullDose ? 8_000_000 : 30_000
     for (format, options) in [("raw", "--columns 32"), ("csv", "")] {
       let finished = try place.shell(
         """

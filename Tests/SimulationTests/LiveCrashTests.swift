@@ -6,7 +6,7 @@ import Testing
   private static let firstSeed: UInt64 = 1
 
   @Test func `a rotated log and a directory are read once through any crash`() throws {
-    let most = isFullSimulation ? 10_000 : 250
+    let most = isFullSimulation ? 10_000 : 150
     var (crashes, faults, stops, refusals, gaps) = (0, 0, 0, 0, 0)
     var failures: [String] = []
     var seed = simulationSeed ?? Self.firstSeed

@@ -41,7 +41,9 @@ enum RecoveryCanary: CaseIterable {
     switch self {
     case .beginningsAreNotRecorded: 730
     case .outputIsTakenBackOverAGap: 45
-    case .splitEndsAreNotCheckpointed: 60
+    case .splitEndsAreNotCheckpointed: 63
+    case .splitsAreDoneAtTheirEnd: 12
+    case .doneFilesAreForgotten: 7
     default: 1
     }
   }

@@ -16,7 +16,7 @@ import Testing
     try store.write(checkpoint(1))
     try store.write(checkpoint(2))
     let bytes = try files.contents(of: path(2), limit: 1 << 20)
-    for count in bytes.indices {
+    for count in dose(bytes.indices) {
       try put(Array(bytes[..<count]), at: path(2))
       let found = try #require(try store.newest())
       #expect(found.checkpoint == checkpoint(1) && found.path == path(1), "\(count) bytes")
@@ -32,7 +32,7 @@ import Testing
     try store.write(checkpoint(1))
     try store.write(checkpoint(2))
     let bytes = try files.contents(of: path(2), limit: 1 << 20)
-    for index in bytes.indices {
+    for index in dose(bytes.indices) {
       var flipped = bytes
       flipped[index] ^= 0xFF
       try put(flipped, at: path(2))

@@ -142,6 +142,13 @@ package let binary: String = {
 /// Whether the long tests run in full.
 package let runsFullDose = ProcessInfo.processInfo.environment["EVENKEEL_FULL"] == "1"
 
+/// The places of `range` to damage: all in full, else each seventh and the last. Seven is no factor of the size of a
+/// number, so that each of its bytes, and each bit of a byte, has its turn.
+package func dose(_ range: Range<Int>) -> [Int] {
+  guard !runsFullDose else { return Array(range) }
+  return Array(stride(from: range.lowerBound, to: range.upperBound, by: 7)) + range.suffix(1)
+}
+
 /// A file of the repository.
 package func repositoryFile(_ path: String) -> String {
   URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

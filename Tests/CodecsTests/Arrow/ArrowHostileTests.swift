@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -43,13 +44,13 @@ struct ArrowHostileTests {
       #expect(reads(part.metadata, schema, features))
       for count in 0..<part.metadata.count
       where !reads(Array(part.metadata.prefix(count)), schema, features) { refused += 1 }
-      for bit in 0..<8 * part.metadata.count {
+      for bit in dose(0..<8 * part.metadata.count) {
         var metadata = part.metadata
         metadata[bit / 8] ^= 1 << (bit % 8)
         if !reads(metadata, schema, features) { refused += 1 }
       }
     }
-    #expect(refused > 1000)
+    #expect(refused > 500)
   }
 
   @Test func `a footer that is cut off or changed in a bit is read or refused`() throws {
@@ -58,7 +59,7 @@ struct ArrowHostileTests {
     #expect(!footer.messages.isEmpty)
     var refused = 0
     let tail = Array(file.suffix(1200))
-    for bit in 0..<8 * tail.count {
+    for bit in dose(0..<8 * tail.count) {
       var changed = tail
       changed[bit / 8] ^= 1 << (bit % 8)
       do throws(RecordFault) {
@@ -68,7 +69,7 @@ struct ArrowHostileTests {
         refused += 1
       }
     }
-    #expect(refused > 500)
+    #expect(refused > 100)
   }
 
   @Test func `buffers that leave the body, or share it, are refused`() throws {
