@@ -84,7 +84,7 @@ let package = Package(
       "ControlPlane",
       [
         "Supervision", "Stream", "Operators", "BatchNormalization", "Records", "Storage",
-        "Dataflow",
+        "Dataflow", "CLinux",
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Page/index.html")]),
     .executableTarget(

@@ -32,6 +32,15 @@ class Actor(threading.Thread):
                 time.sleep(0.02)
 
 
+# A directory holds the newest files. One that leaves was read minutes before: else records are missing at the end.
+KEPT_FILES = 1000
+
+
+def left(directory: Path) -> Path:
+    """Where the files are that left a directory."""
+    return directory.with_name(directory.name + ".left")
+
+
 class FileWriter(Actor):
     """Adds files to a directory, or lines to a followed file, at a rate that a loaded machine takes."""
 
@@ -40,6 +49,7 @@ class FileWriter(Actor):
         self.number = self.files = 0
         if source == "directory":
             target.mkdir(parents=True)
+            left(target).mkdir()
         else:
             target.write_bytes(HEADER)
         super().__init__(seed, stopped)
@@ -53,6 +63,9 @@ class FileWriter(Actor):
             new = self.target.parent / f"{self.target.name}.new"
             new.write_bytes(HEADER + rows)
             new.rename(self.target / f"{self.files:08d}.csv")
+            if self.files > KEPT_FILES:
+                old = f"{self.files - KEPT_FILES:08d}.csv"
+                (self.target / old).rename(left(self.target) / old)
         else:
             with self.target.open("ab") as file:
                 file.write(rows)
@@ -153,6 +166,15 @@ class Subscriber(Actor):
                 is_first = False
             if self.made.random() < 0.02:
                 self.stopped.wait(self.made.uniform(0, 3))
+
+
+def heap_bytes(control: Path) -> int:
+    """The bytes that the daemon has allocated, by its metrics."""
+    with connect(str(control)) as connection:
+        connection.settimeout(10)
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    return int(float(answer.split(b"\nevenkeel_heap_bytes ")[1].split()[0]))
 
 
 class Prober(Actor):

@@ -54,7 +54,7 @@ class Chaos:
         self.faults: list[str] = []
         self.counts: dict[str, int] = {}
         self.longest_stop = 0.0
-        self.samples: list[tuple[float, int, int]] = []
+        self.samples: list[tuple[float, int, int, int]] = []
         self.inputs.mkdir()
         self.outputs.mkdir()
         self.disk = Disk(self.outputs)
@@ -232,8 +232,9 @@ class Chaos:
             status = Path(f"/proc/{self.daemon.pid}/status").read_text()
             resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
             descriptors = len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
-            self.samples.append((time.monotonic(), resident, descriptors))
-        except (OSError, TypeError):
+            heap = actors.heap_bytes(self.control)
+            self.samples.append((time.monotonic(), resident, descriptors, heap))
+        except (OSError, TypeError, IndexError):
             pass
 
     def run(self):
@@ -299,10 +300,11 @@ class Chaos:
         descriptors = [max(sample[2] for sample in part) for part in parts]
         print(f"resident at most {memory[0] >> 20} MiB, then {memory[1] >> 20} MiB")
         times = [(sample[0] - self.samples[0][0]) / 3600 for sample in self.samples]
-        resident = [sample[1] / (1 << 20) for sample in self.samples]
-        slope = statistics.linear_regression(times, resident).slope
-        noise = statistics.pstdev(resident)
-        print(f"resident {slope:+.1f} MiB an hour, over {times[-1]:.2f} h, with a deviation of {noise:.1f} MiB")
+        for name, place in (("resident", 1), ("allocated", 3)):
+            sizes = [sample[place] / (1 << 20) for sample in self.samples]
+            slope = statistics.linear_regression(times, sizes).slope
+            noise = statistics.pstdev(sizes)
+            print(f"{name} {slope:+.1f} MiB an hour, over {times[-1]:.2f} h, with a deviation of {noise:.1f} MiB")
         print(f"descriptors at most {descriptors[0]}, then {descriptors[1]}")
         if memory[1] > memory[0] + MEMORY_SLACK:
             self.fault("the memory grows")

@@ -4,6 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from actors import left
 from streams import configuration
 
 
@@ -51,6 +52,11 @@ def compare(chaos, exact, reference: Path):
     """Runs the exact streams undisturbed over the same input and compares the records."""
     outputs, fault = chaos.outputs, chaos.fault
     control = reference / "control"
+    for stream in exact:
+        if stream.source == "directory":
+            directory = chaos.inputs / stream.name
+            for file in left(directory).iterdir():
+                file.rename(directory / file.name)
     (reference / "e.yaml").write_text(configuration(exact, chaos.inputs, reference, {}, control))
     command = [chaos.evenkeel, "run", "--config", reference / "e.yaml"]
     daemon = subprocess.Popen(command, stderr=chaos.log)

@@ -27,6 +27,7 @@ import Testing
       "evenkeel_stream_batch_size_records", "evenkeel_feature_mean", "evenkeel_feature_stddev",
       "evenkeel_feature_missing_ratio", "evenkeel_feature_drift",
       "evenkeel_feature_clipped_total", "process_resident_memory_bytes",
+      "evenkeel_heap_bytes",
       "process_open_fds", "process_start_time_seconds", "process_cpu_seconds_total",
     ] { #expect(families[name] != nil, "\(name)") }
     #expect(families["evenkeel_feature_clipped_total"]?.type == "counter")

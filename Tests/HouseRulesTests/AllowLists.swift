@@ -30,7 +30,7 @@ let allowedImports: [String: Set<String>] = [
   ],
   "ControlPlane": [
     "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Stream", "Supervision",
-    "Logging", "Dispatch",
+    "Logging", "Dispatch", "CLinux",
     "FoundationEssentials", "Glibc", "Synchronization",
   ],
   "evenkeel": [
@@ -56,6 +56,7 @@ let wrapperFiles: [String: Set<String>] = [
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CLinux": [
+    "Sources/ControlPlane/Metrics/ProcessStatistics.swift",
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
     "Sources/Dataflow/ReadinessWatch.swift", "Sources/Dataflow/StageThreads.swift",
     "Sources/Dataflow/Threads.swift",

@@ -48,6 +48,10 @@ struct MetricsWriter {
         process.residentBytes.map(Double.init)
       ),
       (
+        "evenkeel_heap_bytes", .gauge, "Bytes that are allocated and not freed.",
+        Double(process.heapBytes)
+      ),
+      (
         "process_open_fds", .gauge, "Number of open file descriptors.",
         process.openDescriptors.map(Double.init)
       ),

@@ -1,10 +1,13 @@
+internal import CLinux
 internal import Dataflow
 internal import Glibc
 internal import Storage
 
-/// The values of Prometheus' `process_*` metrics, from /proc. A value is nil if /proc does not have it.
+/// The values of Prometheus' `process_*` metrics, from /proc, and the heap. A value is nil if /proc does not have it.
 struct ProcessStatistics: Equatable {
   var residentBytes: Int?
+  /// Bytes that the program has allocated and not freed. Free memory that the heap keeps is not among them.
+  var heapBytes = 0
   var openDescriptors: Int?
   var mostDescriptors: Int?
   var threads: Int?
@@ -33,6 +36,8 @@ struct ProcessStatistics: Equatable {
     statistics.residentBytes = resident.flatMap { Int($0) }.map {
       $0 * sysconf(Int32(_SC_PAGESIZE))
     }
+    let heap = mallinfo2()
+    statistics.heapBytes = heap.uordblks + heap.hblkhd
     // The list contains the directory's own descriptor.
     statistics.openDescriptors = (try? files.list("/proc/self/fd")).map { $0.count - 1 }
 
