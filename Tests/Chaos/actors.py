@@ -37,7 +37,7 @@ KEPT_FILES = 1000
 
 
 def left(directory: Path) -> Path:
-    """Where the files are that left a directory."""
+    """The folder of the files that left a directory."""
     return directory.with_name(directory.name + ".left")
 
 
