@@ -1,5 +1,4 @@
 package import Dataflow
-internal import Dispatch
 internal import Glibc
 package import Logging
 package import Supervision
@@ -17,7 +16,7 @@ package final class ControlServer: Sendable {
   private let loop: ControlLoop
   private let worker: SerialThread
   private let answers: ControlAnswers
-  private let hasEnded = DispatchSemaphore(value: 0)
+  private let hasEnded = Wakeup()
 
   /// Reads the token file and listens. `start()` begins to answer.
   ///
@@ -101,7 +100,7 @@ package final class ControlServer: Sendable {
   /// Stops listening. Returns when the current requests have ended, at most after 3 seconds.
   package func stop() {
     loop.mail.stop()
-    _ = hasEnded.wait(timeout: .now() + 3)
+    hasEnded.wait(seconds: 3)
   }
 
   private func sampleRates() {

@@ -37,8 +37,12 @@ final class Condition: @unchecked Sendable {
   init() {
     condition = .allocate(capacity: 1)
     condition.initialize(to: pthread_cond_t())
-    let status = pthread_cond_init(condition, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    let status = pthread_cond_init(condition, &attributes)
     precondition(status == 0, "pthread_cond_init: \(status)")
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -49,5 +53,14 @@ final class Condition: @unchecked Sendable {
 
   /// Releases `lock`, which the caller holds, sleeps, and takes it again. It may return without a signal.
   func wait(_ lock: Lock) { pthread_cond_wait(condition, lock.mutex) }
+
+  /// The same, until a time of the monotonic clock at most.
+  ///
+  /// - Returns: false if that time has come.
+  func wait(_ lock: Lock, until time: timespec) -> Bool {
+    var time = time
+    return pthread_cond_timedwait(condition, lock.mutex, &time) != ETIMEDOUT
+  }
+
   func signal() { pthread_cond_signal(condition) }
 }

@@ -1,9 +1,8 @@
 package import Dataflow
-internal import Dispatch
 
 // Invariants:
 // - `jobs` and `timers` are only touched with `lock` held. Jobs run one at a time, without the lock.
-// - The semaphore is signalled after every change, so the thread never sleeps longer than until a job or a due timer.
+// - `changed` is signalled after every change, so the thread never sleeps longer than until a job or a due timer.
 
 /// Runs jobs one after another on its own thread, which exists from `init` on.
 ///
@@ -19,7 +18,7 @@ package final class SerialThread: @unchecked Sendable {
 
   private let clock: Clock
   private let lock = Lock()
-  private let changed = DispatchSemaphore(value: 0)
+  private let changed = Wakeup()
   private var jobs: [@Sendable () -> Void] = []
   private var timers: [Timer] = []
   private var isOver = false
@@ -29,9 +28,7 @@ package final class SerialThread: @unchecked Sendable {
     self.clock = clock
     try startThread(name) { [weak self] in
       // The thread must not keep its owner alive while it sleeps.
-      while let changed = self?.runJobs() {
-        changed.semaphore.wait(timeout: changed.seconds)
-      }
+      while let (changed, seconds) = self?.runJobs() { changed.wait(seconds: seconds) }
     }
   }
 
@@ -62,7 +59,7 @@ package final class SerialThread: @unchecked Sendable {
   }
 
   /// Runs all jobs and timers that are due. Returns nil when the thread must end.
-  private func runJobs() -> (semaphore: DispatchSemaphore, seconds: Double?)? {
+  private func runJobs() -> (changed: Wakeup, seconds: Double?)? {
     while let job = nextJob() { job() }
     return lock.withLock {
       guard !isOver else { return nil }
@@ -81,13 +78,5 @@ package final class SerialThread: @unchecked Sendable {
       }
       return jobs.isEmpty ? nil : jobs.removeFirst()
     }
-  }
-}
-
-extension DispatchSemaphore {
-  /// Waits for a signal; nil waits without limit.
-  fileprivate func wait(timeout seconds: Double?) {
-    guard let seconds else { return wait() }
-    _ = wait(timeout: .now() + seconds)
   }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ControlPlane
+internal import Dataflow
 internal import Dispatch
 internal import FoundationEssentials
 internal import Glibc
@@ -63,8 +64,7 @@ struct Top: ParsableCommand {
 
   /// Redraws until SIGINT or SIGTERM. A resize redraws at once.
   private func watch(_ client: ControlClient) throws {
-    let awake = DispatchSemaphore(value: 0)
-    let isOver = DispatchSemaphore(value: 0)
+    let (awake, isOver) = (Wakeup(), Wakeup())
     let queue = DispatchQueue(label: "top")
     let sources = [SIGINT, SIGTERM, SIGHUP, SIGWINCH].map { number in
       signal(number, SIG_IGN)
@@ -80,14 +80,14 @@ struct Top: ParsableCommand {
     // The alternate screen keeps the shell's lines unchanged. The cursor is hidden, since it would only blink.
     try writeToStandardOutput("\u{1B}[?1049h\u{1B}[?25l")
     defer { try? writeToStandardOutput("\u{1B}[?25h\u{1B}[?1049l") }
-    while isOver.wait(timeout: .now()) == .timedOut {
+    while !isOver.wait(seconds: 0) {
       let lines: [String]
       switch answer(from: client) {
       case .success(let streams): lines = topTable(streams, columns: terminalSize().columns)
       case .failure(let failure): lines = [failure.message, "", "Trying again…"]
       }
       try writeToStandardOutput(screen(lines, size: terminalSize()))
-      _ = awake.wait(timeout: .now() + interval)
+      awake.wait(seconds: interval)
     }
   }
 
