@@ -28,6 +28,9 @@ package struct Normalize: BatchOperator {
       UpdateKind(
         "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
       UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
+      UpdateKind(
+        "rollback", body: RollbackBody.self,
+        help: "Restores the running moments, or γ and β, of an earlier checkpoint."),
     ], metrics: NormalizeMetrics.all,
     events: [FeatureWatch.begun, FeatureWatch.ended, LimitWatch.begun, LimitWatch.ended])
 
@@ -76,6 +79,7 @@ package struct Normalize: BatchOperator {
       case ("freeze", _): changed.isFrozen = true
       case ("thaw", _): changed.isFrozen = false
       case ("reset", _): normalizer.resetMoments(in: &state)
+      case ("rollback", let body as RollbackBody): try body.restore(in: &state)
       case ("mode", let body as ModeBody):
         changed.mode = body.mode
         changed.updateFirst = changed.updateFirst && body.mode == .running

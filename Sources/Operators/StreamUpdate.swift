@@ -29,11 +29,14 @@ package protocol UpdateBody: Sendable, Equatable, Decodable {
   /// Whether a second update with the same body changes more than the first did. The API takes it by POST, and neither a
   /// line of the log nor a checkpoint follows each.
   static var addsUp: Bool { get }
+  /// Whether the body takes the place of something. The API then takes it by PUT.
+  static var replaces: Bool { get }
 }
 
 extension UpdateBody {
   package var ifVersion: Int? { nil }
   package static var addsUp: Bool { false }
+  package static var replaces: Bool { !addsUp }
 }
 
 /// An update was made for another version of γ and β than it may be.

@@ -60,6 +60,36 @@ extension StateTable {
     return matched
   }
 
+  /// Whether a feature of another table has a name of this one.
+  package func sharesFeatures(with other: StateTable) -> Bool {
+    !Set(features.names.map { Name($0) }).isDisjoint(with: other.features.names.map { Name($0) })
+  }
+
+  /// Takes the values of some groups from a table with the same groups. A feature that the other table lacks keeps its
+  /// values.
+  package mutating func take(groups names: [String], from other: StateTable) {
+    let indices = Dictionary(
+      uniqueKeysWithValues: other.features.names.enumerated().map { (Name($1), $0) })
+    let sources = features.names.map { indices[Name($0)] }
+    func taken<Value>(_ values: [Value], over own: [Value], _ group: StateGroup) -> [Value] {
+      guard group.scope.hasFeatures else { return values.count == own.count ? values : own }
+      return own.indices.map { index in
+        let (row, feature) = index.quotientAndRemainder(dividingBy: features.count)
+        return sources[feature].map { values[row * other.features.count + $0] } ?? own[index]
+      }
+    }
+    for group in groups where names.contains(group.name) {
+      for column in group.columns {
+        let file = column.fileName
+        switch other[file] {
+        case .real(let values): self[real: file] = taken(values, over: self[real: file], group)
+        case .count(let values): self[count: file] = taken(values, over: self[count: file], group)
+        case nil: break
+        }
+      }
+    }
+  }
+
   /// Takes other features, row by row of the outer dimensions.
   private func arranged<Value>(
     _ values: [Value], of group: StateGroup, by sources: [Int?], or initial: Value

@@ -111,13 +111,13 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  func request(
-    _ command: StreamCommand, reply: @escaping CommandReply
-  ) {
+  func request(_ command: StreamCommand, reply: @escaping CommandReply) {
     queue.async {
       let reply = self.metrics.counting(command, reply)
       guard let run = self.run else { return reply(.failure(.notRunning(self.definition.name))) }
-      run.request(command, reply: reply)
+      do throws(CommandRefusal) {
+        run.request(try command.withSavedState(in: self.directory, self.fileSystem), reply: reply)
+      } catch { reply(.failure(error)) }
     }
   }
 

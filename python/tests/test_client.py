@@ -223,6 +223,18 @@ def test_gradients_move_the_parameters(daemon: Daemon) -> None:
     assert counts == {"applied": 2, "stale": 1, "refused": 1}
 
 
+def test_a_rollback_restores_a_checkpoint(daemon: Daemon) -> None:
+    stream = Client(daemon.control).streams["weather"]
+    assert stream.checkpoint().in_effect
+    before = stream.features().column("mean")
+    assert stream.reset().in_effect
+    with pytest.raises(ApiError, match=r"expected one that the stream keeps \(.*1") as caught:
+        stream.rollback(99)
+    assert caught.value.status == 409
+    assert stream.rollback(1).in_effect
+    assert (stream.features().column("mean") == before).all()
+
+
 def test_what_is_refused_has_a_status_and_a_reason(daemon: Daemon) -> None:
     stream = Client(daemon.control).streams["weather"]
     with pytest.raises(ApiError, match="mode: expected one of") as caught:

@@ -109,7 +109,7 @@ struct Routes {
     let update = try update(action, of: stream)
     guard update != nil || action == "checkpoint" else { throw HTTPFault(404, "no such route") }
     // A body that replaces something is put.
-    try Self.allow([update?.body?.addsUp == false ? "PUT" : "POST"], request.head)
+    try Self.allow([update?.body?.replaces == true ? "PUT" : "POST"], request.head)
     try policy.authorizeChange(request.head, overUnixSocket: request.isOverUnixSocket)
     var command = StreamCommand.checkpoint
     if let update {

@@ -60,6 +60,24 @@ package struct CheckpointStore: Sendable {
     try CheckpointStore(directory, reading, fileSystem).newest()
   }
 
+  /// One generation in a directory in which another process may write; nil if there is none with this number.
+  package static func checkpoint(
+    _ number: Int, in directory: String, _ reading: StateReading, of fileSystem: any FileSystem
+  ) throws(StorageError) -> Checkpoint? {
+    let store = CheckpointStore(directory, reading, fileSystem)
+    guard let found = try store.generations().first(where: { $0.number == number }) else {
+      return nil
+    }
+    return try store.readTwice(store.path(found))
+  }
+
+  /// The numbers of the generations in a directory, the oldest first.
+  package static func numbers(
+    in directory: String, of fileSystem: any FileSystem
+  ) throws(StorageError) -> [Int] {
+    try CheckpointStore(directory, StateReading([]), fileSystem).generations().map(\.number)
+  }
+
   /// Writes the next generation, durably, and then removes those that are too old.
   ///
   /// If it throws, the earlier generations are unchanged.
@@ -187,7 +205,7 @@ package struct CheckpointStore: Sendable {
 
 /// The number of a generation, from 1, which determines the name of its file.
 private struct Generation: Equatable {
-  private let number: Int
+  let number: Int
 
   private static let prefix = "checkpoint-"
   private static let suffix = ".safetensors"

@@ -266,6 +266,18 @@ class StreamHandle:
         """Sets the running moments to their initial values. γ and β stay."""
         return self._post("reset")
 
+    def rollback(
+        self, generation: int, part: Literal["moments", "parameters"] = "moments"
+    ) -> Change:
+        """Restores the running moments, or γ and β, of a checkpoint that the stream keeps.
+
+        - generation: the number in the checkpoint's name.
+
+        Raises ApiError with status 409 if the stream does not keep it.
+        """
+        body: Json = {"generation": int(generation), "part": part}
+        return self._client._change("POST", self._path + "/rollback", body)
+
     def accept_drift(self) -> Change:
         """Takes the present level of features that drift as their reference."""
         return self._post("drift/accept")
