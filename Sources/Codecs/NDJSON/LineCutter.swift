@@ -30,7 +30,7 @@ struct LineCutter {
       return window.isLast ? .none : .incomplete
     }
     // One byte more than the limit tells whether the line fits.
-    let scanEnd = min(bytes.count, start + limit + 1)
+    let scanEnd = bytes.count - start > limit ? start + limit + 1 : bytes.count
     let scanStart = min(start + scannedCount, scanEnd)
     if let newline = memchr(base + scanStart, 0x0A, scanEnd - scanStart) {
       scannedCount = 0
