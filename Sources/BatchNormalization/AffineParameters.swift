@@ -55,13 +55,19 @@ package struct AffineParameters: Sendable, Equatable {
 
   /// The index of each expected feature among some names.
   ///
-  /// - Throws: `NormalizationError.absentFeatures` if names are missing.
+  /// - Throws: `NormalizationError.absentFeatures` if names are missing, `.surplusFeatures` if there are others, or one is
+  ///   there twice.
   package static func places(
     of expected: [String], among names: [String]
   ) throws(NormalizationError) -> [Int] {
     let indices = Dictionary(zip(names, names.indices)) { first, _ in first }
     let absent = expected.filter { indices[$0] == nil }
     guard absent.isEmpty else { throw .absentFeatures(absent) }
+    if names.count > expected.count {
+      let wanted = Set(expected)
+      let others = names.indices.filter { !wanted.contains(names[$0]) || indices[names[$0]] != $0 }
+      throw .surplusFeatures(others.map { names[$0] })
+    }
     return expected.compactMap { indices[$0] }
   }
 

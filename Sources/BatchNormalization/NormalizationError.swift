@@ -7,6 +7,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case featureCount(of: String, expected: Int, found: Int)
   /// Features of the stream that γ and β are not given for.
   case absentFeatures([String])
+  /// Names that are given beside those of the stream's features, or twice.
+  case surplusFeatures([String])
   /// A number that a vector of parameters, moments or counts cannot hold, by its index.
   case element(of: String, index: Int, expected: String, found: String)
   /// A quantity of that feature that is too large to represent.
@@ -42,6 +44,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
       "\(subject)[\(index)]: expected \(expected), found \(found)"
     case .absentFeatures(let names):
       "features: expected \(listed(names)), found no such name"
+    case .surplusFeatures(let names):
+      "features: expected each feature of the stream once and no other name, found also \(listed(names))"
     case .overflow(let feature, let quantity):
       "feature '\(feature)': the \(quantity.rawValue) overflows"
     case .notInvertible(let feature, let reason):

@@ -164,6 +164,9 @@ final class ControlAnswers: @unchecked Sendable {
       try routes.answer(request) { [logger] outcome in
         switch outcome {
         case .pending(let response): reply.expect(orElse: response)
+        case .frequent(let response):
+          logger.debug("control plane: \(request.head.path): \(response.status)")
+          reply.send(response)
         case .response(let response):
           if changes {
             logger.info(

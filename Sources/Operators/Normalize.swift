@@ -84,10 +84,14 @@ package struct Normalize: BatchOperator {
         changed.mode = body.mode
         changed.updateFirst = changed.updateFirst && body.mode == .running
       case ("parameters", let body as ParametersBody):
-        try normalizer.replaceParameters(
-          AffineParameters(
-            weight: body.weight, bias: body.bias, of: body.features,
-            arrangedFor: state.features.names), in: &state)
+        do throws(NormalizationError) {
+          try normalizer.replaceParameters(
+            AffineParameters(
+              weight: body.weight, bias: body.bias, of: body.features,
+              arrangedFor: state.features.names), in: &state)
+        } catch {
+          throw UnusableBody("\(error)")
+        }
       default: throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
       }
       try normalizer.replaceSettings(changed, in: state)

@@ -230,6 +230,17 @@ import Testing
     }
   }
 
+  @Test func `a change of the whole stream takes no body`() async throws {
+    try await TestServer.run(fake) { server in
+      for (body, status) in [(#"{"feature":"a"}"#, 400), ("{}", 200)] {
+        let answer = try await server.request(
+          "POST", "/api/v1/streams/weather/freeze", body: body, to: server.unix)
+        #expect(answer.status == status)
+      }
+      #expect(fake.withState { $0.commands.count } == 1)
+    }
+  }
+
   @Test func `a change that waits for its batch is accepted`() async throws {
     fake.withState { $0.hangs = true }
     var limits = HTTPLimits()

@@ -49,6 +49,14 @@ import Testing
       try drift("moved.csv", "--reference", "train.safetensors", "--report", "r.md").exitCode == 3)
     let markdown = String(decoding: try place.read("r.md"), as: UTF8.self)
     #expect(markdown.contains("**2 of 3 features drift.**") && markdown.contains("▁"))
+    // The checkpoint does not know f3.
+    let more = try place.shell(
+      "\"$EVENKEEL\" generate --seed 3 --features 4 --season 0 --drift 0 --rows 10000 -o more.csv")
+    #expect(more.exitCode == 0, "\(more.errors)")
+    let open = try drift("more.csv", "--reference", "train.safetensors")
+    #expect(
+      String(decoding: open.output, as: UTF8.self)
+        .hasSuffix("\nno feature drifts; not judged, of too few values: 'f3'\n"))
     // Without a reference that knows the spread, a short file cannot be judged.
     let short = try drift("moved.csv")
     #expect(

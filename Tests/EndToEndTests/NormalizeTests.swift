@@ -250,6 +250,28 @@ import Testing
     }
   }
 
+  @Test func `generate writes what the name of its output tells, or refuses it`() throws {
+    let place = try Workplace()
+    let made = try place.evenkeel("generate", "--rows", "6", "--features", "2", "-o", "out.f64")
+    #expect(try made.exitCode == 0 && place.read("out.f64").count == 6 * 2 * 8)
+    for (arguments, says) in [
+      (
+        "-o out.arrow",
+        "--output: expected a file of csv, ndjson, raw, found the name of one of arrow"
+      ),
+      ("-o out.tsv", "--output: expected another name"),
+      ("-o out.csv --format ndjson", "--output: expected "),
+      (
+        "--features 2 --changes bias@5:f9", "feature of change bias: expected an index below 2"
+      ),
+    ] {
+      let refused = try place.shell("\"$EVENKEEL\" generate " + arguments)
+      #expect(refused.exitCode == 64 && refused.output.isEmpty, "\(arguments)")
+      #expect(refused.errors.hasPrefix("evenkeel: \(says)"), "\(refused.errors)")
+    }
+    #expect(place.files == ["out.f64"])
+  }
+
   @Test func `generate gives the same bytes for the same seed`() throws {
     let place = try Workplace()
     for format in ["csv", "ndjson", "raw"] {

@@ -174,6 +174,12 @@ struct LearnTests {
     #expect(
       reason(gradients(version: 1, features: ["a", "c"]))
         == "features: expected 'b', found no such name")
+    for names in [["a", "b", "c"], ["a", "b", "a"]] {
+      #expect(
+        reason(gradients([1, 1, 1], [1, 1, 1], version: 1, features: names))
+          == "features: expected each feature of the stream once and no other name, found also "
+          + "'\(names[2])'")
+    }
     // Two steps of 0.5 · 1e100 are still allowed; the third leaves the range of β.
     for version in [1, 2] { try chain.apply(gradients([0, 0], [1e100, 0], version: version)) }
     #expect(

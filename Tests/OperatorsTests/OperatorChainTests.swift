@@ -171,6 +171,13 @@ struct OperatorChainTests {
         StreamUpdate("parameters", ParametersBody(weight: [1], bias: [2], features: ["b"])))
         == "features: expected 'a', found no such name")
     #expect(
+      refusal(
+        StreamUpdate(
+          "parameters",
+          ParametersBody(weight: [1, 2, 3], bias: [2, 3, 4], features: ["a", "b", "b"])
+        ))
+        == "features: expected each feature of the stream once and no other name, found also 'b'")
+    #expect(
       refusal(StreamUpdate("spoil"))
         == "evenkeel.seen.mean of feature 'a': expected a finite number, found nan")
     #expect(chain.state == state)

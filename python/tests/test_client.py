@@ -242,7 +242,7 @@ def test_what_is_refused_has_a_status_and_a_reason(daemon: Daemon) -> None:
     assert caught.value.status == 400
     with pytest.raises(ApiError) as caught:
         stream.parameters([1.0], [0.0])
-    assert caught.value.status == 409
+    assert caught.value.status == 422
     with pytest.raises(ValueError, match="expected a vector of finite numbers"):
         stream.parameters([np.nan, 1.0], [0.0, 0.0])
 

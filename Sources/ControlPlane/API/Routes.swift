@@ -6,6 +6,8 @@ internal import Supervision
 /// The outcome of a request.
 enum RouteOutcome: Sendable {
   case response(HTTPResponse)
+  /// The answer to a change that may come many times a second, so that the log does not tell each.
+  case frequent(HTTPResponse)
   /// A change that is not in effect yet. This is the answer if it takes too long.
   case pending(HTTPResponse)
 }
@@ -125,7 +127,8 @@ struct Routes {
         let done = ChangeView(
           stream: stream, change: action, isInEffect: true,
           parametersVersion: versions?.parameters)
-        reply(.response(HTTPResponse(json: done)))
+        let response = HTTPResponse(json: done)
+        reply(update?.body?.addsUp == true ? .frequent(response) : .response(response))
       case .failure(let refusal): reply(.response(HTTPResponse(HTTPFault(refusal))))
       }
     }
@@ -152,7 +155,12 @@ struct Routes {
     func body<Body: UpdateBody>(_ type: Body.Type) throws(HTTPFault) -> any UpdateBody {
       try decodedBody(type, bytes)
     }
-    guard let type = update.body else { return StreamUpdate(update.name) }
+    guard let type = update.body else {
+      guard bytes.isEmpty || bytes == Array("{}".utf8) else {
+        throw .badRequest("expected no body: '\(update.name)' concerns the whole stream")
+      }
+      return StreamUpdate(update.name)
+    }
     return StreamUpdate(update.name, try body(type))
   }
 

@@ -67,6 +67,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
   package var text: String {
     let since = batch > 0 ? ", since batch \(batch) (record \(record))" : ""
     switch phase {
+    case .ok where alarms == 0: return "its \(words) is at the reference, \(shown(reference))"
     case .ok: return "its \(words) is back at the reference, \(shown(reference))"
     case .settled: return "the reference of its \(words) has been replaced by \(shown(reference))"
     case .above, .below:

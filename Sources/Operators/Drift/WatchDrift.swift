@@ -42,6 +42,8 @@ package struct WatchDrift: BatchOperator {
   private var threshold = ThresholdInForce()
   /// The charts whose phase the batch has changed.
   private var changed: [Int] = []
+  /// The charts that a user has accepted since the last batch, which tells it.
+  private var accepted: [Int] = []
   private var slow = SlowWeight()
 
   package init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError) {
@@ -89,6 +91,8 @@ package struct WatchDrift: BatchOperator {
       summary, clipped: summary.clipped, &state, elapsedSeconds: plan.elapsedSeconds)
     advance(
       &state, records: summary.recordCount, shared, elapsedSeconds: plan.elapsedSeconds)
+    changed += accepted.filter { !changed.contains($0) }
+    accepted = []
     if !changed.isEmpty { raise(&events, state) }
   }
 
@@ -99,6 +103,7 @@ package struct WatchDrift: BatchOperator {
       throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
     }
     var charts = DriftCharts(columns, taking: &state)
+    accepted += (0..<charts.count).filter { charts[$0].phase.isDrifting }
     for row in 0..<charts.count { charts[row].accept() }
     charts.put(in: &state, columns)
   }

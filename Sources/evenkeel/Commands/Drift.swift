@@ -84,7 +84,8 @@ struct Drift: DescribedCommand {
       let found = DriftReport(
         trace, snapshot.drift, input: input.paths,
         reference: values[Self.reference]
-          ?? (values[Self.follow] ? "its own slow moments" : "its first 1,000 batches"),
+          ?? (values[Self.follow]
+            ? "its own slow moments" : "its beginning, 1,000 batches at most"),
         falseAlarms: values[DriftSettings.falseAlarms].text)
       if let path = values[Self.report] {
         try DriftPages.write(found, to: path)

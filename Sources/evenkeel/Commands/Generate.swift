@@ -57,9 +57,10 @@ struct Generate: DescribedCommand {
     help:
       "From this record on (counted from 0), the temperature `f0` is in °F, not °C: x · 1.8 + 32.")
   private static let changes = Setting(
-    nil, changeType, default: [], option: .value("changes", "list"),
+    nil, changeType, default: [], defaultText: "none", option: .value("changes", "list"),
     help:
-      "Changes of features from a record on, such as `unit@20000:f0,bias@30000:f1`. Kinds: `unit` (°C to °F), `bias`, "
+      "Changes of features from a record on, such as `unit@20000:f0,bias@30000:f1`. Kinds: `unit` (a "
+      + "temperature in °C, then in °F), `bias`, "
       + "`dead` (repeats a value), `noise` (grows), `missing` (bursts), `outliers`.")
   private static let decimals = Setting(
     nil, .integer(in: 0...9), default: defaults.decimals, option: .value("decimals", "n"),
@@ -93,6 +94,8 @@ struct Generate: DescribedCommand {
       try generate(try given.read(Self.settings))
     } catch let error as FileError {
       throw CommandFailure(StreamError.outputRefused(error))
+    } catch let error as SyntheticError {
+      throw CommandFailure("\(error)", exitCode: 64)
     } catch {
       throw CommandFailure(error)
     }
@@ -135,7 +138,32 @@ struct Generate: DescribedCommand {
     frame.removeAll()
   }
 
-  private func settings(_ values: SettingValues) -> SyntheticSettings {
+  /// The format that the user names, or the name of the output tells.
+  private func format(_ values: SettingValues) throws -> SyntheticFormat {
+    let (catalogue, path) = (Catalogue.builtIn, values[CommandSettings.output])
+    let told = catalogue.formats.ofFile(named: path)
+    let chosen = values[Self.format].flatMap { catalogue.formats.named($0) } ?? told
+    var values = values
+    if let chosen {
+      guard SyntheticFormat.names.contains(chosen.name) else {
+        throw CommandFailure(
+          "--output: expected a file of \(SyntheticFormat.names.joined(separator: ", ")), "
+            + "found the name of one of \(chosen.name)", exitCode: 64)
+      }
+      var suggested = values
+      chosen.suggest(by: path, .input, &suggested)
+      if !values.isGiven(RawSettings.scalar) {
+        values[RawSettings.scalar] = suggested[RawSettings.scalar]
+      }
+      let found = catalogue.contradictions(
+        of: path == "-" ? nil : path, by: CommandSettings.output, chosen, values)
+      if let violation = found.first { throw CommandLineError(violation) }
+    }
+    return SyntheticFormat(named: chosen?.name ?? "csv", precision: values[RawSettings.scalar])
+      ?? .csv
+  }
+
+  private func settings(_ values: SettingValues) throws -> SyntheticSettings {
     var settings = SyntheticSettings()
     settings.rows = values[Self.rows]
     settings.features = values[Self.features]
@@ -148,11 +176,7 @@ struct Generate: DescribedCommand {
       settings.changes.append(SyntheticChange(.unit, row: row))
     }
     settings.decimals = values[Self.decimals]
-    let byName = Catalogue.builtIn.formats.ofFile(named: values[CommandSettings.output])?.name
-    settings.format =
-      (values[Self.format] ?? byName).flatMap {
-        SyntheticFormat(named: $0, precision: values[RawSettings.scalar])
-      } ?? .csv
+    settings.format = try format(values)
     return settings
   }
 }

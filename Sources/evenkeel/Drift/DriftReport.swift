@@ -44,6 +44,10 @@ struct DriftReport {
 
   var hasAlarms: Bool { features.contains(where: \.hasAlarms) }
 
+  /// The features without a chart that could judge: they have too few values, and the checkpoint, if there is one, does
+  /// not know them.
+  var unjudged: [Feature] { features.filter { !$0.charts.contains(where: \.isJudged) } }
+
   private var drifting: [Feature] { features.filter(\.hasAlarms) }
 
   /// The first line of every form.
@@ -55,10 +59,11 @@ struct DriftReport {
   /// The result in one line.
   var verdict: String {
     guard isJudged else { return "too short to tell" }
-    let count = drifting.count
-    guard count > 0 else { return "no feature drifts" }
+    let (count, names) = (drifting.count, unjudged.map(\.name))
+    let open = names.isEmpty ? "" : "; not judged, of too few values: \(printable(listed(names)))"
+    guard count > 0 else { return "no feature drifts" + open }
     return "\(count) of \(features.count) feature\(features.count == 1 ? "" : "s") "
-      + "drift\(count == 1 ? "s" : "")"
+      + "drift\(count == 1 ? "s" : "")" + open
   }
 
   /// For a terminal.
@@ -103,6 +108,7 @@ struct DriftReport {
     var falseAlarms: String
     var judged: Bool
     var drifting: [String]
+    var notJudged: [String]
     var alarms: Int
     var charts: [Chart]
     var events: [Event]
@@ -113,6 +119,7 @@ struct DriftReport {
     return JSON(
       records: records, batches: batches, reference: reference, falseAlarms: falseAlarms,
       judged: isJudged, drifting: drifting.map(\.name),
+      notJudged: unjudged.map(\.name),
       alarms: charts.reduce(0) { $0 + $1.alarms },
       charts: charts.map { chart in
         JSON.Chart(
