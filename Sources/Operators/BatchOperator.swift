@@ -50,9 +50,9 @@ package protocol BatchOperator: Sendable {
   /// Notes that an update, of any operator, has changed γ or β.
   ///
   /// - Parameters:
-  ///   - old: their version before the update.
-  ///   - new: their version after it.
-  mutating func parametersChanged(from old: Int, to new: Int, _ state: inout StateTable)
+  ///   - before: the state before the update, with their version.
+  ///   - state: the state after it, with the new version.
+  mutating func parametersChanged(since before: borrowing StateTable, _ state: inout StateTable)
 
   /// Whether records may be transformed and emitted before their batch is cut.
   func emitsBeforeCut(_ state: borrowing StateTable) -> Bool
@@ -79,7 +79,7 @@ extension BatchOperator {
   }
 
   package mutating func parametersChanged(
-    from old: Int, to new: Int, _ state: inout StateTable
+    since before: borrowing StateTable, _ state: inout StateTable
   ) {}
 
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool { true }

@@ -166,10 +166,9 @@ package struct OperatorChain: Sendable {
       try operators[owner].apply(update, &state)
       state[versions.state][0] += 1
       if parametersAreOther(than: before) {
-        let (old, new) = (parametersVersion, stateVersion)
-        state[versions.parameters][0] = new
+        state[versions.parameters][0] = stateVersion
         for index in operators.indices {
-          operators[index].parametersChanged(from: old, to: new, &state)
+          operators[index].parametersChanged(since: before.state, &state)
         }
       }
       try state.validate()

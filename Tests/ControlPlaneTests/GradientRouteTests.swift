@@ -60,12 +60,24 @@ struct GradientRouteTests {
   }
 
   @Test(arguments: ["null", #""NaN""#, #""-Infinity""#])
-  func `null and words for a number that is not finite are read as NaN`(text: String) throws {
+  func `null and words for a number that is not finite are read as such`(text: String) throws {
     let body = try decodedBody(
       GradientsBody.self, Array(#"{"version":1,"weight_grad":[\#(text)],"bias_grad":[1]}"#.utf8))
-    #expect(body.weightGradients.count == 1 && body.weightGradients[0].isNaN)
-    #expect(body.biasGradients == [1])
+    guard case .sums(let weight, let bias) = body.content else { throw Unexpected() }
+    #expect(weight.count == 1 && !weight[0].isFinite && bias == [1])
   }
+
+  @Test func `rows of y and their gradients are read, with null for a missing y`() throws {
+    let body = try decodedBody(
+      GradientsBody.self,
+      Array(#"{"version":41,"y":[[0.5,null],[2,3]],"y_grad":[[1,0],[-1e-3,4]]}"#.utf8))
+    guard case .rows(let y, let gradients) = body.content else { throw Unexpected() }
+    #expect(y[0][0] == 0.5 && y[0][1].isNaN && y[1] == [2, 3])
+    #expect(gradients == [[1, 0], [-1e-3, 4]] && body.version == 41 && body.count == nil)
+  }
+
+  /// A body is not what it was written as.
+  private struct Unexpected: Error {}
 
   @Test(arguments: [
     #"{"version":1,"weight_grad":[1]}"#, #"{"weight_grad":[1],"bias_grad":[1]}"#,
@@ -76,7 +88,9 @@ struct GradientRouteTests {
     #"{"version":1,"count":-1,"weight_grad":[1],"bias_grad":[1]}"#,
     #"{"version":1,"weights":[1],"weight_grad":[1],"bias_grad":[1]}"#,
     #"{"version":1,"weight_grad":[NaN],"bias_grad":[1]}"#,
-    #"{"version":1,"weight_grad":[1e999],"bias_grad":[1]}"#,
+    #"{"version":1,"weight_grad":[1e999],"bias_grad":[1]}"#, #"{"version":1,"y":[[1]]}"#,
+    #"{"version":1,"y":[1],"y_grad":[1]}"#, #"{"version":1,"y":[["1"]],"y_grad":[[1]]}"#,
+    #"{"version":1,"y":[[1]],"y_grad":[[1]],"weight_grad":[1]}"#,
   ])
   func `a body of another form is refused`(body: String) async throws {
     try await TestServer.run(fake) { server in

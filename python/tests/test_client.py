@@ -215,12 +215,20 @@ def test_gradients_move_the_parameters(daemon: Daemon) -> None:
     with pytest.raises(ApiError, match="expected parameters.learn in its settings") as caught:
         streams["odd-name.1"].gradients(0, [1], [1])
     assert caught.value.status == 404
+    values = np.array([[1.0, np.nan], [2.0, 3.0]])
+    for y, y_grad in ((values[0], values[0]), (values, values[:1]), (values, values / 0)):
+        with pytest.raises(ValueError, match="y, y_grad: expected"), np.errstate(all="ignore"):
+            stream.gradient_rows(later.parameters_version, y, y_grad)
+    # γ was [0.5, 1.25], and β [-2, -0.25]: x̂ of a is 6 and 8, of b 2.6.
+    stream.gradient_rows(later.parameters_version, values, [[0.125, np.nan], [0.0, -0.5]])
+    np.testing.assert_allclose(stream.features().column("weight"), [0.125, 1.9], rtol=1e-15)
+    assert stream.features().column("bias").tolist() == [-2.0625, 0.0]
     counts = {
         sample.labels["result"]: sample.value
         for sample in Client(daemon.control).metrics()
         if sample.name == "evenkeel_stream_changes_total"
     }
-    assert counts == {"applied": 2, "stale": 1, "refused": 1}
+    assert counts == {"applied": 3, "stale": 1, "refused": 1}
 
 
 def test_a_rollback_restores_a_checkpoint(daemon: Daemon) -> None:

@@ -59,20 +59,22 @@ package struct LearnAffine: BatchOperator {
           version: body.version, found: columns.versions.current(state), limit: maxStaleness))
     }
     do throws(UnusableBody) {
-      var gradients = try body.gradients(for: state.features.names)
+      let parameters = columns.versions.parameters(ofAge: age, state)
+      var gradients = try body.gradients(
+        for: state.features.names, weight: parameters.weight, bias: parameters.bias)
       if let clipNorm { gradients.clip(toNorm: clipNorm) }
       try step(against: gradients, &state)
     } catch {
       throw OperatorError(name, error)
     }
-    let examples = state[columns.examples][0] + (body.count ?? 0)
+    let examples = state[columns.examples][0] + (body.count ?? body.rowCount ?? 0)
     state[columns.examples][0] = min(examples, StateColumn.countLimit)
   }
 
   package mutating func parametersChanged(
-    from old: Int, to new: Int, _ state: inout StateTable
+    since before: borrowing StateTable, _ state: inout StateTable
   ) {
-    columns.versions.add(new, after: old, &state)
+    columns.versions.add(after: before, &state)
   }
 
   /// How far γ and β have been learned, in words; nil if they have not.
@@ -142,96 +144,5 @@ package struct StaleGradients: VersionConflict, Equatable {
   package var description: String {
     "expected gradients of a version of γ and β that is at most \(limit) changes old, found \(version); "
       + "the version now is \(found)"
-  }
-}
-
-/// The body of the update `gradients`, in the order of the features or by name.
-package struct GradientsBody: UpdateBody {
-  /// The version of γ and β for which they were computed.
-  package var version: Int
-  /// The examples that they came from.
-  package var count: Int?
-  /// ∂L/∂γ and ∂L/∂β. NaN stands for an element that is no number.
-  package var weightGradients: [Double]
-  package var biasGradients: [Double]
-  package var features: [String]?
-
-  package static let members = CodingKeys.allCases.map(\.rawValue)
-  package static let addsUp = true
-
-  private enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, count
-    case weightGradients = "weight_grad"
-    case biasGradients = "bias_grad"
-    case features
-  }
-
-  package init(
-    version: Int, count: Int? = nil, weight: [Double], bias: [Double], features: [String]? = nil
-  ) {
-    self.version = version
-    self.count = count
-    weightGradients = weight
-    biasGradients = bias
-    self.features = features
-  }
-
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    version = try container.decode(Int.self, forKey: .version)
-    count = try container.decodeIfPresent(Int.self, forKey: .count)
-    weightGradients = try container.decode([Element].self, forKey: .weightGradients).map(\.value)
-    biasGradients = try container.decode([Element].self, forKey: .biasGradients).map(\.value)
-    features = try container.decodeIfPresent([String].self, forKey: .features)
-    if let count, !(0...StateColumn.countLimit).contains(count) {
-      throw UpdateBodyError("count: expected a whole number from 0 to 2^53")
-    }
-  }
-
-  /// A number, or a form in which programs write one that is not finite: null, "NaN", "-Infinity".
-  private struct Element: Decodable {
-    let value: Double
-
-    init(from decoder: any Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      do {
-        value = try container.decode(Double.self)
-      } catch {
-        let isWord = (try? container.decode(String.self)).map { Double($0)?.isFinite == false }
-        if container.decodeNil() || isWord == true {
-          value = .nan
-        } else {
-          throw error
-        }
-      }
-    }
-  }
-
-  /// The gradients in the order of a stream's features.
-  func gradients(for names: [String]) throws(UnusableBody) -> AffineGradients {
-    let given = features ?? names
-    for (member, elements) in [
-      ("weight_grad", weightGradients), ("bias_grad", biasGradients),
-    ] {
-      guard elements.count == given.count else {
-        throw UnusableBody(
-          "\(member): expected \(given.count) numbers, one a feature, found \(elements.count)")
-      }
-      if let j = elements.firstIndex(where: { !(abs($0) <= FeatureColumns.greatest) }) {
-        throw UnusableBody(
-          "\(member) of feature \(quoted(given[j])): expected a finite number of at most "
-            + "\(FeatureColumns.greatest) in size, found \(elements[j])")
-      }
-    }
-    guard features != nil else {
-      return AffineGradients(weight: weightGradients, bias: biasGradients)
-    }
-    do throws(NormalizationError) {
-      let places = try AffineParameters.places(of: names, among: given)
-      return AffineGradients(
-        weight: places.map { weightGradients[$0] }, bias: places.map { biasGradients[$0] })
-    } catch {
-      throw UnusableBody("\(error)")
-    }
   }
 }

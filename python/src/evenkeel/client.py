@@ -332,6 +332,39 @@ class StreamHandle:
         body |= {} if count is None else {"count": int(count)}
         return self._client._change("POST", self._path + "/gradients", body)
 
+    def gradient_rows(
+        self,
+        version: int,
+        y: npt.ArrayLike,
+        y_grad: npt.ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        count: int | None = None,
+    ) -> Change:
+        """Moves γ and β by one step against the gradients that ∂L/∂y gives, for a stream with `parameters.learn`.
+
+        - version: the `parameters_version` of the γ and β that made y.
+        - y: values of the stream's output, of shape [records, features]; NaN is a missing one.
+        - y_grad: what PyTorch has in `y.grad`, of the same shape; of a missing y it does not count.
+
+        Other arguments, errors and repetition are those of `gradients`.
+        """
+        values = np.asarray(y, dtype=np.float64)
+        gradients = np.asarray(y_grad, dtype=np.float64)
+        if values.ndim != 2 or values.shape != gradients.shape:
+            raise ValueError(
+                f"y, y_grad: expected two tables of one shape, found {values.shape} and {gradients.shape}"
+            )
+        is_missing = np.isnan(values)
+        gradients = np.where(is_missing, 0.0, gradients)
+        if np.isinf(values).any() or not np.isfinite(gradients).all():
+            raise ValueError("y, y_grad: expected finite numbers, but for a y that is missing")
+        table = np.where(is_missing, None, values.astype(object))
+        body: Json = {"version": int(version), "y": table.tolist(), "y_grad": gradients.tolist()}
+        body |= {} if features is None else {"features": list(features)}
+        body |= {} if count is None else {"count": int(count)}
+        return self._client._change("POST", self._path + "/gradients", body)
+
     def tap(
         self, *, limit: int | None = None, rate: float = 10.0, timeout: float | None = None
     ) -> Tap:
