@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evenkeel.answers import Change, Features, Json, Readiness, Sample, samples_of
-from evenkeel.errors import ApiError
+from evenkeel.errors import ApiError, refusal
 from evenkeel.taps import Tap
 
 __all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
@@ -184,7 +184,7 @@ class Client:
             connected: socket.socket = connection.sock
             response = connection.getresponse()
             if response.status not in accepted:
-                raise _refusal(response.status, response.read(), response.reason)
+                raise refusal(response.status, response.read(), response.reason)
         except BaseException:
             connection.close()
             raise
@@ -393,11 +393,3 @@ def _numbers(values: npt.ArrayLike) -> list[float]:
         raise ValueError("expected a vector of finite numbers, found others")
     numbers: list[float] = array.tolist()
     return numbers
-
-
-def _refusal(status: int, content: bytes, reason: str) -> ApiError:
-    try:
-        answer = json.loads(content)
-        return ApiError(status, str(answer["error"]), answer.get("parameters_version"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ApiError(status, reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 __all__ = [
     "ApiError",
     "BinaryError",
@@ -49,3 +51,11 @@ class RecordError(EvenkeelError, ValueError):
 
 class PositionError(EvenkeelError, ValueError):
     """A position that the stream does not have, or that the file no longer holds."""
+
+def refusal(status: int, content: bytes, reason: str) -> ApiError:
+    """The error that an answer of the daemon tells."""
+    try:
+        answer = json.loads(content)
+        return ApiError(status, str(answer["error"]), answer.get("parameters_version"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ApiError(status, reason)
