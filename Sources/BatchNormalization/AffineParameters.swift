@@ -32,9 +32,11 @@ package struct AffineParameters: Sendable, Equatable {
   /// The pairs of some features, in the order of `expected`: by name if the names are known, else as they
   /// are.
   ///
-  /// - Throws: as `init(weight:bias:)`; `NormalizationError.absentFeatures` if pairs are missing.
+  /// - Parameter allowsOthers: whether there may be pairs of other names, as in the file of a larger model.
+  /// - Throws: as `init(weight:bias:)`; as `places`.
   package init(
-    weight: [Double], bias: [Double], of names: [String]?, arrangedFor expected: [String]
+    weight: [Double], bias: [Double], of names: [String]?, arrangedFor expected: [String],
+    allowsOthers: Bool = true
   ) throws(NormalizationError) {
     let given = try AffineParameters(weight: weight, bias: bias)
     guard let names else {
@@ -48,26 +50,26 @@ package struct AffineParameters: Sendable, Equatable {
     guard names.count == given.featureCount else {
       throw .featureCount(of: "features", expected: given.featureCount, found: names.count)
     }
-    let chosen = try Self.places(of: expected, among: names)
+    let chosen = try Self.places(of: expected, among: names, allowsOthers: allowsOthers)
     self.weight = chosen.map { weight[$0] }
     self.bias = chosen.map { bias[$0] }
   }
 
   /// The index of each expected feature among some names.
   ///
-  /// - Throws: `NormalizationError.absentFeatures` if names are missing, `.surplusFeatures` if there are others, or one is
-  ///   there twice.
+  /// - Throws: `NormalizationError.absentFeatures` if names are missing, `.surplusFeatures` if one is there twice, or
+  ///   is another.
   package static func places(
-    of expected: [String], among names: [String]
+    of expected: [String], among names: [String], allowsOthers: Bool = false
   ) throws(NormalizationError) -> [Int] {
     let indices = Dictionary(zip(names, names.indices)) { first, _ in first }
     let absent = expected.filter { indices[$0] == nil }
     guard absent.isEmpty else { throw .absentFeatures(absent) }
-    if names.count > expected.count {
-      let wanted = Set(expected)
-      let others = names.indices.filter { !wanted.contains(names[$0]) || indices[names[$0]] != $0 }
-      throw .surplusFeatures(others.map { names[$0] })
+    let wanted = Set(expected)
+    let surplus = names.indices.filter {
+      indices[names[$0]] != $0 || !allowsOthers && !wanted.contains(names[$0])
     }
+    guard surplus.isEmpty else { throw .surplusFeatures(surplus.map { names[$0] }) }
     return expected.compactMap { indices[$0] }
   }
 

@@ -88,7 +88,7 @@ package struct Normalize: BatchOperator {
           try normalizer.replaceParameters(
             AffineParameters(
               weight: body.weight, bias: body.bias, of: body.features,
-              arrangedFor: state.features.names), in: &state)
+              arrangedFor: state.features.names, allowsOthers: body.allowsOthers), in: &state)
         } catch {
           throw UnusableBody("\(error)")
         }
@@ -133,6 +133,8 @@ package struct ParametersBody: UpdateBody {
   package var bias: [Double]
   package var features: [String]?
   package var ifVersion: Int?
+  /// Whether there may be other features, as in the file of a larger model.
+  package var allowsOthers = false
 
   package static let members = CodingKeys.allCases.map(\.rawValue)
 
@@ -142,8 +144,10 @@ package struct ParametersBody: UpdateBody {
   }
 
   package init(
-    weight: [Double], bias: [Double], features: [String]? = nil, ifVersion: Int? = nil
+    weight: [Double], bias: [Double], features: [String]? = nil, ifVersion: Int? = nil,
+    allowsOthers: Bool = false
   ) {
+    self.allowsOthers = allowsOthers
     self.weight = weight
     self.bias = bias
     self.features = features

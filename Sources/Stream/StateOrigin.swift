@@ -1,9 +1,9 @@
 internal import BatchNormalization
 internal import Configuration
-internal import Operators
+package import Operators
 internal import Records
 internal import State
-internal import Storage
+package import Storage
 
 /// The settings with which the running moments were made.
 enum StateOrigin: Sendable {
@@ -52,10 +52,7 @@ extension InitialState {
       if let parameters {
         var changed = operators
         try changed.apply(
-          StreamUpdate(
-            "parameters",
-            ParametersBody(
-              weight: parameters.weight, bias: parameters.bias, features: parameters.features)))
+          StreamUpdate("parameters", ParametersBody(parameters)))
         // If the state has the same parameters already, nothing changes.
         if changed.parametersAreOther(than: operators) { operators = changed }
       }
@@ -66,6 +63,15 @@ extension InitialState {
       return (operators, .ownSettings)
     }
     return (operators, .checkpoint(checkpoint))
+  }
+}
+
+extension ParametersBody {
+  /// γ and β of a file, which may have more features than the stream.
+  package init(_ parameters: Parameters) {
+    self.init(
+      weight: parameters.weight, bias: parameters.bias, features: parameters.features,
+      allowsOthers: true)
   }
 }
 

@@ -291,10 +291,7 @@ final class SupervisedStream: @unchecked Sendable {
     } catch {
       return refused("\(error)")
     }
-    let update = StreamUpdate(
-      "parameters",
-      ParametersBody(
-        weight: parameters.weight, bias: parameters.bias, features: parameters.features))
+    let update = StreamUpdate("parameters", ParametersBody(parameters))
     run?.request(.update(update)) { result in
       self.queue.async {
         switch result {

@@ -244,6 +244,9 @@ private func kept(
     try arranged(["a", "b", "c"], ["c", "a"]) == AffineParameters(weight: [3, 1], bias: [6, 4]))
   #expect(
     try arranged(nil, ["x", "y", "z"]) == AffineParameters(weight: [1, 2, 3], bias: [4, 5, 6]))
+  #expect(throws: NormalizationError.surplusFeatures(["a"])) {
+    try arranged(["a", "b", "a"], ["a", "b"])
+  }
   #expect(throws: NormalizationError.absentFeatures(["y", "z"])) {
     try arranged(["a", "b", "c"], ["a", "y", "z"])
   }

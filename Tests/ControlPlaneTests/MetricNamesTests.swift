@@ -40,7 +40,8 @@ import Testing
   private static func mentioned(in file: String) throws -> Set<String> {
     let text = try String(contentsOfFile: repositoryFile(file), encoding: .utf8)
     let names = text.matches(
-      of: /\b(?:evenkeel_(?:build|stream|feature|drift|config|daemon|control)|process)_[a-z_]+/)
+      of: /\b(?:evenkeel_(?:build|heap|stream|feature|drift|config|daemon|control)|process)_[a-z_]+/
+    )
     return Set(names.map { String($0.output) })
   }
 
