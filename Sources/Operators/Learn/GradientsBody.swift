@@ -134,8 +134,8 @@ package struct GradientsBody: UpdateBody {
     }
   }
 
-  /// ∂L/∂γ = Σ ∂L/∂y · x̂ and ∂L/∂β = Σ ∂L/∂y of one feature, with x̂ = (y − β) / γ, over the rows in which it is present
-  /// (Ioffe & Szegedy 2015, section 3).
+  /// ∂L/∂γ = Σ ∂L/∂y · x̂ and ∂L/∂β = Σ ∂L/∂y of one feature, with x̂ = (y − β) / γ (Ioffe & Szegedy 2015, section 3).
+  /// The sums are over the rows in which it is present.
   private func sum(
     _ y: [[Double]], _ gradients: [[Double]], at place: Int, named name: String, weight: Double,
     bias: Double
