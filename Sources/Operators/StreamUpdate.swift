@@ -18,12 +18,16 @@ package struct UpdateKind: Sendable {
   }
 }
 
-/// The body of an update: a JSON object in the API.
+/// A JSON object that a user sends.
 ///
 /// `init(from:)` may throw an `UpdateBodyError`; the user sees its text.
-package protocol UpdateBody: Sendable, Equatable, Decodable {
+package protocol SentObject: Sendable, Equatable, Decodable {
   /// The names of all members. An object with other members is refused.
   static var members: [String] { get }
+}
+
+/// The body of an update: a JSON object in the API.
+package protocol UpdateBody: SentObject {
   /// The version of γ and β for which the update was made. It is refused if they have another one. Nil allows any.
   var ifVersion: Int? { get }
   /// Whether a second update with the same body changes more than the first did. The API takes it by POST, and neither a

@@ -34,6 +34,19 @@ package struct InputCursor: Sendable, Equatable, Codable {
   }
 }
 
+/// The position at which a later run resumes the gradients of γ and β.
+package struct GradientCursor: Sendable, Equatable, Codable {
+  /// The batches that the stream has cut since it has had gradients.
+  package var batches: Int
+  /// The position in their source. A line is a record.
+  package var input: InputCursor
+
+  package init(batches: Int = 0, input: InputCursor = InputCursor()) {
+    self.batches = batches
+    self.input = input
+  }
+}
+
 /// The position at which a later run resumes one split: between two of its records.
 package struct SplitCursor: Sendable, Equatable, Codable {
   /// The name of the split in its source, such as the name of a file.

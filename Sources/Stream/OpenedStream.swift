@@ -12,6 +12,8 @@ package struct OpenedStream: Sendable {
   private(set) package var configuration: StreamConfiguration
   let schedule: CheckpointSchedule?
   let source: any Source
+  /// The gradients of γ and β that are read beside the records.
+  let gradients: GradientFeed?
   private(set) var state = InitialState()
   private(set) var output: StreamOutput
   /// The features of the checkpoint, if the stream is to have them.
@@ -90,6 +92,15 @@ package struct OpenedStream: Sendable {
     knownFeatures = configuration.knownFeatures(of: state.checkpoint)
     source = try Self.openSource(
       plan, found == nil ? nil : state.checkpoint?.input, kept?.list.hashes ?? [], context)
+    do throws(FileError) {
+      let cursor = found == nil ? nil : state.checkpoint?.gradients
+      gradients = try plan.gradients.map { path throws(FileError) in
+        try GradientFeed(path, at: cursor, in: context)
+      }
+    } catch {
+      throw .inputOutput(error)
+    }
+    if let gap = gradients?.gap { warnings.append("gradients: \(gap)") }
     if source.isChangedInPlace, let gap = source.gap {
       throw .inputChanged(stream: configuration.name, gap)
     }

@@ -58,9 +58,11 @@ package final class StreamRun: Sendable {
     let pool = BlockPool()
     let ingest = try IngestStage(
       IngestContext(
-        configuration, cursor: opened.state.cursor, schedule: opened.schedule, metrics: metrics,
-        inbox: requests, knownFeatures: opened.knownFeatures, clock: clock, warn: warn),
-      source: opened.source, pool: pool)
+        configuration, cursor: opened.state.cursor,
+        gradientCursor: opened.state.checkpoint?.gradients, schedule: opened.schedule,
+        metrics: metrics, inbox: requests, knownFeatures: opened.knownFeatures, clock: clock,
+        warn: warn),
+      source: opened.source, gradients: opened.gradients, pool: pool)
     let operate = OperateStage(
       configuration, from: opened.state, snapshot: snapshot, taps: taps, clock: clock)
     operate.showStart()
@@ -81,7 +83,8 @@ package final class StreamRun: Sendable {
     // The bounds of memory between two stages. docs/OPERATIONS.md adds them up.
     flow =
       Flow.from(
-        ingest, on: opened.source.pathOnDisk.map(Disk.init(of:)),
+        ingest,
+        on: (opened.source.pathOnDisk ?? opened.gradients?.pathOnDisk).map(Disk.init(of:)),
         buffer: .init(elements: 256, bytes: 1 << 20), as: configuration.isLive ? .live : .bulk
       )
       .through(operate, buffer: .init(elements: 2, bytes: 8 << 20))

@@ -76,6 +76,8 @@ struct Delivery {
     }
     found.input?.forgetFiles()
     expected.input?.forgetFiles()
+    found.gradients?.input.forgetFiles()
+    expected.gradients?.input.forgetFiles()
     #expect(found == expected, "\(hint)")
   }
 }

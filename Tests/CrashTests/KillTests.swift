@@ -71,6 +71,55 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(10)))
+  func `a killed daemon learns γ and β as an undisturbed one`() throws {
+    let place = try Workplace()
+    var random = SeededGenerator()
+    let scenario = Scenario(source: .file, kills: 4)
+    let input = try ScenarioInput(scenario, in: place)
+    // A step after every third batch. With each batch and each step the state version rises by one.
+    let features = 4
+    let lines = (1...50).map { step in
+      func numbers() -> String {
+        (0..<features).map { _ in "\(Double.random(in: -1...1, using: &random))" }
+          .joined(separator: ",")
+      }
+      return
+        #"{"version":\#(4 * (step - 1)),"weight_grad":[\#(numbers())],"bias_grad":[\#(numbers())],"#
+        + #""after_batch":\#(3 * step)}"# + "\n"
+    }
+    try place.write("gradients.ndjson", lines.joined().utf8)
+    func configuration(_ output: String, _ state: String) -> String {
+      scenario.configuration(output: output, state: state) + """
+            normalize: { mode: running }
+            parameters:
+              learn: { optimizer: adam, learning_rate: 0.01, gradients: gradients.ndjson }
+
+        """
+    }
+    try place.write("killed.yaml", configuration(scenario.output, "state").utf8)
+    try place.write("whole.yaml", configuration(scenario.reference, "reference").utf8)
+    let began = ContinuousClock.now
+    let kills = scenario.kills * (runsFullDose ? 10 : 1)
+    let hint = "learning, seed \(testSeed), \(kills) kills"
+    try finish("whole.yaml", scenario.reference, input.outputLines, in: place, hint)
+    let spanMicroseconds = span(of: began.duration(to: .now), for: kills)
+    for _ in 0..<kills {
+      let running = try place.start([binary, "run", "--config", "killed.yaml"], input: nil)
+      usleep(.random(in: 20_000...UInt32(spanMicroseconds), using: &random))
+      running.signal(SIGKILL)
+      #expect(try running.wait().exitCode == 128 + SIGKILL, "\(hint)")
+    }
+    try finish("killed.yaml", scenario.output, input.outputLines, in: place, hint)
+    let killed = try Delivery(of: scenario.output, state: "state", in: place)
+    let whole = try Delivery(of: scenario.reference, state: "reference", in: place)
+    let shown = try place.shell("$EVENKEEL inspect \"$(ls reference/s/*.safetensors | tail -n 1)\"")
+    #expect(
+      String(decoding: shown.output, as: UTF8.self).contains("learned in 50 steps"), "\(shown)")
+    #expect(whole.checkpoint.gradients?.input.records == 50, "\(hint)")
+    try killed.expectEqual(to: whole, output: scenario.output, in: place, hint)
+  }
+
+  @Test(.timeLimit(.minutes(10)))
   func `a killed normalize resumes, and its results are those of an undisturbed run`() throws {
     let place = try Workplace()
     var random = SeededGenerator()

@@ -27,12 +27,14 @@ struct SerialRun {
   /// - Parameters:
   ///   - isLive: whether the source has no end. The run stops it when it waits.
   ///   - taps: the clients that look at the records.
+  ///   - gradients: those of γ and β.
   ///   - clock: the time, which stands still by default.
   ///   - stopsAfter: the number of steps of the source after which the run stops it.
   init(
     _ configuration: StreamConfiguration, _ input: [UInt8], piece: Int = .max,
     initial: Checkpoint? = nil, parameters: Parameters? = nil, isLive: Bool = false,
-    taps: StreamTaps? = nil, clock: ManualClock = ManualClock(), stopsAfter: Int = .max
+    taps: StreamTaps? = nil, gradients: GradientFeed? = nil, clock: ManualClock = ManualClock(),
+    stopsAfter: Int = .max, warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
     let (sink, letters) = (CollectingSink(name: "out"), CollectingSink(name: "letters"))
     var flow = SerialFlow(
@@ -40,8 +42,8 @@ struct SerialRun {
         // The time stands still, so that no segment or checkpoint is due because the machine is slow.
         IngestContext(
           configuration, schedule: .atEnd, metrics: metrics, inbox: RequestInbox(),
-          clock: clock.clock),
-        source: PieceSource(input, piece: piece, isLive: isLive)),
+          clock: clock.clock, warn: warn),
+        source: PieceSource(input, piece: piece, isLive: isLive), gradients: gradients),
       OperateStage(
         configuration, from: InitialState(checkpoint: initial, parameters: parameters), taps: taps,
         clock: clock.clock),
@@ -63,6 +65,7 @@ struct SerialRun {
         if let barrier = encoded.barrier {
           checkpoint = barrier.checkpoint
           checkpoint?.input = barrier.input
+          checkpoint?.gradients = barrier.gradients
         }
       }
       try flow.stepSink()

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Records
+internal import Stream
 
 /// A request in the view of the routes.
 struct HTTPRequest {

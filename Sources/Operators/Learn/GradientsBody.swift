@@ -134,8 +134,9 @@ package struct GradientsBody: UpdateBody {
     }
   }
 
-  /// ∂L/∂γ = Σ ∂L/∂y · x̂ and ∂L/∂β = Σ ∂L/∂y of one feature, with x̂ = (y − β) / γ (Ioffe & Szegedy 2015, section 3).
-  /// The sums are over the rows in which it is present.
+  /// The gradients of γ and β of one feature, over the rows in which it is present (Ioffe & Szegedy 2015, section 3).
+  ///
+  ///     ∂L/∂γ = Σ ∂L/∂y · x̂,  ∂L/∂β = Σ ∂L/∂y,  x̂ = (y − β) / γ
   private func sum(
     _ y: [[Double]], _ gradients: [[Double]], at place: Int, named name: String, weight: Double,
     bias: Double

@@ -8,7 +8,7 @@ package enum LearnSettings {
     "Learning",
     [
       optimizer, learningRate, schedule, momentum, nesterov, weightDecay, betas, epsilon, clipNorm,
-      maxStaleness, weightBounds,
+      maxStaleness, weightBounds, gradients,
     ],
     rules: [
       SettingRule { values in
@@ -42,7 +42,7 @@ package enum LearnSettings {
   package static let optimizer = Setting<LearnOptimizer?>(
     "parameters.learn.optimizer", .choice, defaultText: "γ and β are not learned",
     help:
-      "How γ and β move against the gradients that `POST …/gradients` brings: exactly as `torch.optim.SGD` (`sgd`), "
+      "How γ and β move against gradients of a loss: exactly as `torch.optim.SGD` (`sgd`), "
       + "`Adam` (`adam`) or `AdamW` (`adamw`). A section `parameters.learn` needs it.")
 
   package static let learningRate = Setting(
@@ -96,6 +96,12 @@ package enum LearnSettings {
   package static let weightBounds = Setting(
     "parameters.learn.weight_bounds", boundsType, default: [1e-3, 1e3],
     help: "The least and the greatest size of γ after a step. A step beyond stops there.")
+
+  package static let gradients = Setting(
+    "parameters.learn.gradients", .path, defaultText: "only `POST …/gradients`",
+    help:
+      "A file of gradients that grows, one JSON object a line, or a FIFO. The stream takes them between its batches."
+  )
 
   /// Refuses settings that other optimizers do not have.
   private static func only(

@@ -27,6 +27,7 @@ extension Checkpoint {
       throw .state(error)
     }
     input = nil
+    gradients = nil
     outputs = [:]
     adoptedBy = nil
   }

@@ -8,6 +8,7 @@ enum MetadataKey {
   static let state = "evenkeel.state"
   static let settings = "evenkeel.settings"
   static let input = "evenkeel.input"
+  static let gradients = "evenkeel.gradients"
   static let outputs = "evenkeel.outputs"
   static let adoptedBy = "evenkeel.adopted_by"
   static let checksum = "evenkeel.checksum"
@@ -37,6 +38,7 @@ extension Checkpoint {
       file.metadata[MetadataKey.input] = try JSON.encode(rest)
       file.tensors.merge(tensors) { _, new in new }
     }
+    if let gradients { file.metadata[MetadataKey.gradients] = try JSON.encode(gradients) }
     if !outputs.isEmpty {
       let named = Dictionary(uniqueKeysWithValues: outputs.map { ($0.key.name, $0.value) })
       file.metadata[MetadataKey.outputs] = try JSON.encode(named)
@@ -61,6 +63,8 @@ extension Checkpoint {
       settings: try file.required(MetadataKey.settings, "a map of strings to strings"))
     input = try file.decoded(MetadataKey.input, "the cursors of splits")
     try input?.join(file.tensors)
+    gradients = try file.decoded(
+      MetadataKey.gradients, "a number of batches and the cursors of splits")
     let named: [String: OutputPosition]? = try file.decoded(
       MetadataKey.outputs, "a map of names to integers byte_count and sequence")
     for (name, position) in named ?? [:] { outputs[SinkID(name)] = position }

@@ -11,6 +11,8 @@ package struct Checkpoint: Sendable, Equatable {
   package var settings: [String: String]
   /// The position at which a later run resumes the input, if it can.
   package var input: InputCursor?
+  /// The position at which a later run resumes the gradients of γ and β; nil if the stream has had none.
+  package var gradients: GradientCursor?
   /// The positions in those outputs that are files.
   package var outputs: [SinkID: OutputPosition] = [:]
   /// The settings and the selected features of the stream that adopted this state after a reload. The stream takes
@@ -36,7 +38,10 @@ extension Checkpoint {
     } catch {
       throw .state(error)
     }
-    for split in input?.splits ?? [] {
+    if let batches = gradients?.batches, !(0...StateColumn.countLimit).contains(batches) {
+      throw .unexpected(part: "gradients", expected: "0 to 2^53 batches", found: "\(batches)")
+    }
+    for split in (input?.splits ?? []) + (gradients?.input.splits ?? []) {
       let numbers = [
         split.records, split.byteOffset, split.container?.offset ?? 0,
         split.container?.bytesWithin ?? 0,

@@ -1,5 +1,6 @@
 package import Configuration
 package import Connectors
+internal import Operators
 internal import Storage
 
 /// One stream of the daemon: its settings, source and sink, checkpoints and restarts.
@@ -24,7 +25,9 @@ package struct StreamDefinition: Sendable {
     // The process has a socket of the service manager open before the stream.
     let inherited = (source.location.isInherited ? 1 : 0) + (sink.location.isInherited ? 1 : 0)
     let letters = stream.badRecords == .deadLetter ? 1 : 0
-    return source.kind.descriptorCount + sink.kind.descriptorCount + letters - inherited
+    // The watch, and the file that is read.
+    let gradients = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
+    return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients - inherited
   }
 
   /// The stream's directory for checkpoints and dead letters.

@@ -10,6 +10,8 @@ internal import Synchronization
 struct Barrier: Sendable {
   /// The position at which a later run resumes the input.
   var input: InputCursor
+  /// The position at which a later run resumes the gradients; nil if the stream has had none.
+  var gradients: GradientCursor?
   /// The changes of the set of done splits since the last barrier.
   var doneChanges = DoneChanges()
   /// The state after all batches before the barrier; nil until OperateStage adds it.
@@ -29,6 +31,8 @@ struct Barrier: Sendable {
 /// A command on its way to the stage that runs it. It is always answered: if it is dropped, it is refused.
 final class StreamRequest: Sendable {
   let command: StreamCommand
+  /// The size of its text, if it counts against the bounds of a channel.
+  let byteCount: Int
   private let stream: String
   private let reply: CommandReply
   private let isAnswered = Atomic(false)
@@ -37,10 +41,11 @@ final class StreamRequest: Sendable {
   ///   - stream: the name of the stream.
   ///   - reply: called once, when the command has taken effect or was refused.
   init(
-    _ command: StreamCommand, of stream: String,
+    _ command: StreamCommand, of stream: String, byteCount: Int = 0,
     reply: @escaping CommandReply
   ) {
     self.command = command
+    self.byteCount = byteCount
     self.stream = stream
     self.reply = reply
   }

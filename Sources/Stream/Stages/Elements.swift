@@ -28,7 +28,8 @@ enum IngestedItem: Sized, Sendable {
     case .opened(let opening): opening.prologue.count
     case .records(let records): records.byteCount
     case .rejected(let records): records.byteCount
-    case .begun, .idle, .request, .barrier, .ended: 0
+    case .request(let request): request.byteCount
+    case .begun, .idle, .barrier, .ended: 0
     }
   }
 }

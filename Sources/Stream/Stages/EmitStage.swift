@@ -167,6 +167,7 @@ struct EmitStage: Stage {
     guard var checkpoint = barrier.checkpoint else { return }
     try output.deadLetters?.sync()
     checkpoint.input = barrier.input
+    checkpoint.gradients = barrier.gradients
     checkpoint.outputs[.output] = output.sink.outputPosition
     checkpoint.outputs[.output]?.destination = output.destination
     checkpoint.outputs[.deadLetters] = output.deadLetters?.outputPosition

@@ -11,6 +11,8 @@ struct IngestContext: Sendable {
   let clock: Clock
   let schedule: CheckpointSchedule?
   let inbox: RequestInbox
+  /// The position of an earlier run in the gradients. It stays in the checkpoints of a stream that takes none now.
+  let gradientCursor: GradientCursor?
   /// Reports a problem that does not stop the stream.
   let warn: @Sendable (String) -> Void
   /// The options for reading records, without those that the start of the stream determines.
@@ -30,11 +32,12 @@ struct IngestContext: Sendable {
 
   /// - Parameters:
   ///   - cursor: where an earlier run had come to.
+  ///   - gradientCursor: where it had come to in the gradients.
   ///   - schedule: when checkpoints are taken; nil is never.
   init(
     _ configuration: StreamConfiguration, cursor: InputCursor? = nil,
-    schedule: CheckpointSchedule? = nil, metrics: StreamMetrics, inbox: RequestInbox,
-    knownFeatures: KnownFeatures? = nil, clock: Clock,
+    gradientCursor: GradientCursor? = nil, schedule: CheckpointSchedule? = nil,
+    metrics: StreamMetrics, inbox: RequestInbox, knownFeatures: KnownFeatures? = nil, clock: Clock,
     warn: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(StreamError) {
     self.configuration = configuration
@@ -42,6 +45,7 @@ struct IngestContext: Sendable {
     self.clock = clock
     self.schedule = schedule
     self.inbox = inbox
+    self.gradientCursor = gradientCursor
     self.warn = warn
     self.knownFeatures = knownFeatures
     let format = configuration.format

@@ -14,16 +14,18 @@ extension IngestStage {
     try emitRejected(emit)
     guard !batch.records.isBetweenBatches else { return }
     count(batch.records.tail)
+    if !batch.records.isBlank { gradients?.feed.batchCut() }
     batch.cut(at: position)
     if !batch.records.isInsideUnit { try settle() }
     if batch.isBetweenUnits, let prologue = batch.prologue { opening?.prologue = prologue }
     checkpoints.batchCut()
     if batch.records.isWorthPassingOn { emitWhole(emit) }
+    try takeGradients(emit)
   }
 
   mutating func emitWhole(_ emit: (consuming IngestedItem) -> Void) {
     guard let whole = batch.records.takeWhole() else { return }
-    hasEmittedSinceIdle = true
+    idleness.hasEmitted = true
     emit(.records(consume whole))
   }
 
@@ -32,7 +34,7 @@ extension IngestStage {
     guard let records = batch.records.takeTail(endingAt: position) else { return }
     count(records.columns.count)
     checkpoints.left()
-    hasEmittedSinceIdle = true
+    idleness.hasEmitted = true
     emit(.records(consume records))
   }
 
@@ -50,7 +52,7 @@ extension IngestStage {
     emitWhole(emit)
     emit(.rejected(batch.takeRejected()))
     checkpoints.left()
-    hasEmittedSinceIdle = true
+    idleness.hasEmitted = true
   }
 
   /// Emits the records before a failure, and a checkpoint after them if the input is at fault.
@@ -82,7 +84,7 @@ extension IngestStage {
       guard request.command == .checkpoint else {
         emitWhole(emit)
         emit(.request(request))
-        hasEmittedSinceIdle = true
+        idleness.hasEmitted = true
         if request.command.isFrequent {
           // A checkpoint after each would cost more than the change.
           checkpoints.left()
@@ -101,6 +103,23 @@ extension IngestStage {
     }
   }
 
+  /// Emits the gradients that are there for the batches that are cut.
+  mutating func takeGradients(_ emit: (consuming IngestedItem) -> Void) throws(StreamError) {
+    guard isOpen, batch.hasLeftWhole, gradients != nil else { return }
+    var byteCount = 0
+    for _ in 0..<GradientFeed.mostLines where byteCount < GradientFeed.mostBytes {
+      let line: GradientFeed.Line?
+      do throws(FileError) { line = try gradients?.feed.take() } catch { throw .inputOutput(error) }
+      guard let line else { return }
+      byteCount += line.byteCount
+      checkpoints.left()
+      guard let request = gradients?.requests.request(line) else { continue }
+      emitWhole(emit)
+      emit(.request(request))
+      idleness.hasEmitted = true
+    }
+  }
+
   mutating func emitBarrier(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
@@ -114,10 +133,14 @@ extension IngestStage {
     } catch {
       throw .inputOutput(error)
     }
-    let changes = source.takeDoneChanges()
-    emit(
-      .barrier(
-        Barrier(input: input, doneChanges: changes, requests: checkpoints.barrierLeaves())))
-    hasEmittedSinceIdle = true
+    var barrier = Barrier(
+      input: input, doneChanges: source.takeDoneChanges(), requests: checkpoints.barrierLeaves())
+    do throws(FileError) {
+      barrier.gradients = try gradients?.feed.position() ?? context.gradientCursor
+    } catch {
+      throw .inputOutput(error)
+    }
+    emit(.barrier(barrier))
+    idleness.hasEmitted = true
   }
 }

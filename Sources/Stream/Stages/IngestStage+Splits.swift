@@ -160,7 +160,7 @@ extension IngestStage {
     batch.records.featureCount = opening.schema.count
     batch.records.precision = context.columns(of: opening)
     emit(.opened(opening))
-    hasEmittedSinceIdle = true
+    idleness.hasEmitted = true
     // The checkpoint contains the position at which the first output is written.
     if source.done != nil, checkpoints.letsRunsGoOn, opening != context.knownOpening {
       checkpoints.demand()

@@ -40,14 +40,25 @@ struct IngestStage: Stage {
   var checkpoints: CheckpointPolicy
   var rate: RateLimit
   private var phase = Phase.reading
-  /// When the source last ran empty; nil since it has given bytes.
-  private var idleSince: Instant?
+  var idleness = Idleness()
   /// After the last record taken.
   var position = StreamPosition()
-  var hasEmittedSinceIdle = false
+  var gradients: GradientIntake?
 
-  init(_ context: IngestContext, source: any Source, pool: BlockPool? = nil) throws(StreamError) {
+  /// The times in which the source is empty.
+  struct Idleness {
+    /// When the source last ran empty; nil since it has given bytes.
+    var since: Instant?
+    /// Whether anything has left since the last `.idle`.
+    var hasEmitted = false
+  }
+
+  init(
+    _ context: IngestContext, source: any Source, gradients: GradientFeed? = nil,
+    pool: BlockPool? = nil
+  ) throws(StreamError) {
     self.context = context
+    self.gradients = gradients.map { GradientIntake($0, context) }
     self.source = source
     checkpoints = CheckpointPolicy(context.schedule, clock: context.clock)
     rate = RateLimit(context.configuration.rate, clock: context.clock)
@@ -153,7 +164,7 @@ struct IngestStage: Stage {
     }
     switch event {
     case .data(let split, .bytes(let count)):
-      idleSince = nil
+      idleness.since = nil
       bytes.advance(count)
       context.metrics.inputByteCount.add(count, ordering: .relaxed)
       rate.take(bytes: count)
@@ -213,6 +224,8 @@ struct IngestStage: Stage {
     _ awaiting: Awaiting, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) -> Progress {
     try emitRejected(emit)
+    // Only of a live stream, so that other runs over the same input take them at the same batches.
+    if context.configuration.isLive { try takeGradients(emit) }
     // No later run cuts the batches of a live source again, so its blank lines need not wait for a record.
     if context.configuration.isLive, batch.records.isBlank, !batch.records.isInsideUnit {
       try cutBatch(emit)
@@ -222,9 +235,9 @@ struct IngestStage: Stage {
     if isWorthEmitting(), !batch.records.isInsideUnit { emitTail(emit) }
     checkpoints.lookAtClock()
     if checkpoints.isDue { try emitBarrier(emit) }
-    if hasEmittedSinceIdle {
+    if idleness.hasEmitted {
       emit(.idle)
-      hasEmittedSinceIdle = false
+      idleness.hasEmitted = false
     }
     batch.records.freePool()
     var awaiting = awaiting
@@ -232,12 +245,15 @@ struct IngestStage: Stage {
     let untilBarrier = batch.hasLeftWhole ? checkpoints.secondsUntilDue : nil
     let untilTail =
       batch.records.tail > 0
-      ? idleSince.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
+      ? idleness.since.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
     let untilOpened =
       isLookAheadOver ? nil : splits.lookAheadEnds?.seconds(since: context.clock.now())
-    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened]
-      .compactMap(\.self)
-      .min()
+    let untilGradients = gradients.map { _ in GradientFeed.pauseSeconds }
+    awaiting.seconds = [
+      awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened, untilGradients,
+    ]
+    .compactMap(\.self)
+    .min()
     return .waits(awaiting)
   }
 
@@ -247,8 +263,8 @@ struct IngestStage: Stage {
   private mutating func isWorthEmitting() -> Bool {
     if context.configuration.isLive { return true }
     let now = context.clock.now()
-    let since = idleSince ?? now
-    idleSince = since
+    let since = idleness.since ?? now
+    idleness.since = since
     return now >= since + Self.idleSeconds
   }
 
@@ -261,6 +277,7 @@ struct IngestStage: Stage {
       && !batch.records.aPartHasLeft
     if !goesOn { try cutBatch(emit) }
     takeRequests(emit)
+    if !goesOn { try takeGradients(emit) }
     context.inbox.close()
     emitWhole(emit)
     emit(.ended(goesOn: goesOn))

@@ -1,0 +1,71 @@
+internal import Dataflow
+internal import Operators
+internal import Records
+internal import Synchronization
+
+/// Turns lines of gradients into requests, and tells of those that are refused.
+final class GradientRequests: Sendable {
+  /// The time between two warnings, in seconds. The metrics count every line.
+  private static let pauseSeconds = 10.0
+
+  private let stream: String
+  private let file: String
+  private let metrics: StreamMetrics
+  private let clock: Clock
+  private let warn: @Sendable (String) -> Void
+  /// In nanoseconds of the monotonic clock; 0 before the first warning.
+  private let lastWarning = Atomic<UInt64>(0)
+
+  init(
+    of stream: String, from file: String, metrics: StreamMetrics, clock: Clock,
+    warn: @escaping @Sendable (String) -> Void
+  ) {
+    (self.stream, self.file, self.metrics, self.clock) = (stream, file, metrics, clock)
+    self.warn = warn
+  }
+
+  /// The request of a line; nil if the line is refused at once.
+  func request(_ line: GradientFeed.Line) -> StreamRequest? {
+    let number = line.number
+    switch line.content {
+    case .success(let content):
+      let command = StreamCommand.update(StreamUpdate("gradients", content.body))
+      let counted = metrics.counting(command) { result in
+        if case .failure(let refusal) = result { self.refused(number, "\(refusal)") }
+      }
+      return StreamRequest(command, of: stream, byteCount: line.byteCount) { result in
+        // A later run reads the line again.
+        if case .failure(.notRunning) = result { return }
+        counted(result)
+      }
+    case .failure(let error):
+      let reply = metrics.counting(.update(StreamUpdate("gradients"))) { _ in
+        self.refused(number, error.description)
+      }
+      reply(.failure(.unfit(error.description)))
+      return nil
+    }
+  }
+
+  private func refused(_ line: Int, _ reason: String) {
+    let now = max(1, clock.now().nanoseconds)
+    let last = lastWarning.load(ordering: .relaxed)
+    guard last == 0 || now - min(now, last) >= UInt64(Self.pauseSeconds * 1e9) else { return }
+    lastWarning.store(now, ordering: .relaxed)
+    warn("gradients refused, line \(line) of \(file): \(reason)")
+  }
+}
+
+/// The gradients of a stream, and the requests that they become.
+struct GradientIntake: Sendable {
+  var feed: GradientFeed
+  let requests: GradientRequests
+
+  init(_ feed: GradientFeed, _ context: IngestContext) {
+    self.feed = feed
+    self.feed.warn = context.warn
+    requests = GradientRequests(
+      of: context.configuration.name, from: feed.name, metrics: context.metrics,
+      clock: context.clock, warn: context.warn)
+  }
+}

@@ -1,0 +1,149 @@
+import BatchNormalization
+import Configuration
+import Connectors
+import Operators
+import Records
+import State
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Stream
+
+/// Gradients of γ and β that a file brings beside the records.
+struct GradientFeedTests {
+  /// Batches of two records of x. Each step with a β gradient of −1 adds 1 to β.
+  private func configuration() -> StreamConfiguration {
+    csvConfiguration {
+      $0.batch.size = 2
+      $0.precision = .float64
+      $0.normalization.isFrozen = true
+      $0.operatorSettings[LearnSettings.optimizer] = .sgd
+      $0.operatorSettings[LearnSettings.learningRate] = 1
+      $0.operatorSettings[LearnSettings.maxStaleness] = 64
+    }
+  }
+
+  private func line(version: Int = 0, after batch: Int? = nil) -> String {
+    let after = batch.map { #","after_batch":\#($0)"# } ?? ""
+    return #"{"version":\#(version),"weight_grad":[0],"bias_grad":[-1]\#(after)}"# + "\n"
+  }
+
+  private func feed(_ text: String) -> GradientFeed {
+    GradientFeed(PieceSource(Array(text.utf8), piece: 97, isLive: true))
+  }
+
+  /// By how much β has moved y, for each of ten records.
+  private func shifts(_ run: SerialRun) throws -> [Double] {
+    let plain = try SerialRun(configuration(), input)
+    return zip(column(1, of: run.text), column(1, of: plain.text)).map { ($0 - $1).rounded() }
+  }
+
+  private let input = csv([("x", (0..<10).map { Double($0 * $0 % 7) })])
+
+  @Test(arguments: [1, 17, Int.max])
+  func `gradients apply after the batch that they name, and in their order`(piece: Int) throws {
+    // The second line comes after the first. The last batch is the fifth.
+    let text = line(after: 1) + line(after: 0) + line(after: 3) + line(after: 5) + line(after: 6)
+    let run = try SerialRun(configuration(), input, piece: piece, gradients: feed(text))
+    #expect(try shifts(run) == [0, 0, 2, 2, 2, 2, 3, 3, 3, 3])
+    let checkpoint = try #require(run.checkpoint)
+    #expect(checkpoint.state[real: "bias"] == [4])
+    #expect(checkpoint.state[count: "evenkeel.learn.steps"] == [4])
+    #expect(checkpoint.gradients?.batches == 5)
+    #expect(checkpoint.gradients?.input.splits.isEmpty == false)
+    #expect(checkpoint.gradients?.input.records == 4)
+    #expect(run.metrics.changes == [ChangeOutcome("gradients", .applied): 4])
+  }
+
+  @Test func `gradients that name no batch apply at the next moment between two`() throws {
+    let run = try SerialRun(configuration(), input, gradients: feed(line() + line(version: 1)))
+    #expect(try shifts(run) == [0, 0, 2, 2, 2, 2, 2, 2, 2, 2])
+  }
+
+  @Test func `lines that cannot be used are counted, told once, and passed over`() throws {
+    let warnings = Mutex<[String]>([])
+    let long = String(repeating: " ", count: GradientFeed.mostLineBytes) + line()
+    let text =
+      "no json\n" + line(version: 9) + "\n" + long + #"{"version":0,"after":1}"# + "\n" + line()
+      + #"{"version":0,"weight_grad":[1],"bias_grad":[1],"after_batch":-1}"# + "\n" + line()
+    let run = try SerialRun(configuration(), input, piece: 1000, gradients: feed(text)) { text in
+      warnings.withLock { $0.append(text) }
+    }
+    #expect(try #require(run.checkpoint).state[real: "bias"] == [2])
+    let expected = [
+      ChangeOutcome("gradients", .applied): 2, ChangeOutcome("gradients", .stale): 1,
+      ChangeOutcome("gradients", .refused): 4,
+    ]
+    #expect(run.metrics.changes == expected)
+    #expect(
+      warnings.withLock { $0 } == [
+        "gradients refused, line 1 of pieces: the body is not JSON"
+      ])
+  }
+
+  @Test func `a line without its end waits for the rest`() throws {
+    let whole = line(after: 1)
+    let run = try SerialRun(
+      configuration(), input, gradients: feed(whole + String(whole.dropLast(20))))
+    #expect(try #require(run.checkpoint).state[real: "bias"] == [1])
+    #expect(run.checkpoint?.gradients?.input.records == 1)
+  }
+
+  @Test func `a later run goes on after the last line that was taken`() throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write("g.ndjson", (line(after: 1) + line(after: 2)).utf8)
+    let connector = ConnectorContext(fileSystem: POSIXFileSystem())
+    var feed = try GradientFeed(path, at: nil, in: connector)
+    var cursors = [try feed.position()]
+    var taken: [[Int]] = []
+    func take(_ feed: inout GradientFeed) throws {
+      var numbers: [Int] = []
+      while let line = try feed.take() { numbers.append(line.number) }
+      taken.append(numbers)
+    }
+    for _ in 0..<3 {
+      try take(&feed)
+      cursors.append(try feed.position())
+      feed.batchCut()
+    }
+    #expect(taken == [[], [1], [2]])
+    // The file grows, and its later lines follow.
+    try directory.write("g.ndjson", (line(after: 1) + line(after: 2) + line(after: 2)).utf8)
+    for (cursor, rest) in zip(cursors, [[1, 2, 3], [1, 2, 3], [2, 3], [3]]) {
+      var later = try GradientFeed(path, at: cursor, in: connector)
+      #expect(later.gap == nil && later.batches == cursor.batches)
+      while later.batches < 3 { later.batchCut() }
+      taken = []
+      try take(&later)
+      #expect(taken == [rest])
+    }
+  }
+
+  @Test func `a file may come later`() throws {
+    let directory = try TemporaryDirectory()
+    let connector = ConnectorContext(fileSystem: POSIXFileSystem())
+    var feed = try GradientFeed(directory.file("g"), at: nil, in: connector)
+    let none = try feed.take()
+    #expect(none == nil)
+    feed = try GradientFeed(directory.file("g"), at: feed.position(), in: connector)
+    try directory.write("g", line().utf8)
+    let first = try feed.take()
+    #expect(first?.number == 1)
+    // In a directory that is not there, none can come.
+    #expect(throws: FileError.self) {
+      try GradientFeed(directory.file("none/g"), at: nil, in: connector)
+    }
+  }
+
+  @Test func `the position is in the file of a checkpoint`() throws {
+    let run = try SerialRun(configuration(), input, gradients: feed(line(after: 1)))
+    let checkpoint = try #require(run.checkpoint)
+    let read = try Checkpoint(serialized: checkpoint.serialized(), .ofOperators)
+    #expect(read.gradients == checkpoint.gradients && read.gradients?.batches == 5)
+    var damaged = checkpoint
+    damaged.gradients?.batches = -1
+    #expect(throws: ContentError.self) { try damaged.serialized() }
+  }
+}
