@@ -12,7 +12,8 @@ struct Evenkeel: ParsableCommand {
     abstract: "Normalises streams of features by batch or running statistics.",
     version: evenkeelVersion,
     subcommands: [
-      Normalize.self, Fit.self, Merge.self, Run.self, Reload.self, Check.self, Test.self,
+      Normalize.self, Fit.self, Merge.self, Learn.self, Run.self, Reload.self, Check.self,
+      Test.self,
       Inspect.self, Drift.self, Export.self, Import.self, Top.self, Tap.self, Generate.self,
     ])
 

@@ -16,7 +16,7 @@ import Testing
     let place = try Workplace()
     expect(
       try place.evenkeel("normalise", "a.csv"), 64,
-      "expected a command (normalize, fit, merge, run, reload, check, test, inspect, drift, export, import, "
+      "expected a command (normalize, fit, merge, learn, run, reload, check, test, inspect, drift, export, import, "
         + "top, tap, generate), found 'normalise'; did you mean 'normalize'?")
     expect(
       try place.evenkeel("run"), 64,

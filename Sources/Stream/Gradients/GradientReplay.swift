@@ -1,0 +1,83 @@
+internal import Configuration
+internal import Connectors
+internal import Operators
+internal import Records
+internal import State
+package import Storage
+
+/// Applies recorded gradients to the γ and β of a checkpoint, without the records between them.
+///
+/// Each line counts for the γ and β in force: without batches, the versions differ from those that were recorded.
+package struct GradientReplay {
+  /// The checkpoint with γ, β and the memory of the optimizer after the lines so far. It keeps the positions of the
+  /// one that it began with.
+  package var checkpoint: Checkpoint {
+    var checkpoint = start
+    checkpoint.state = operators.state
+    return checkpoint
+  }
+  /// The lines that were applied.
+  package private(set) var steps = 0
+  private let start: Checkpoint
+  private var operators: OperatorChain
+
+  /// - Parameter configuration: that of a stream that learns.
+  /// - Throws: an error if the stream does not learn, or if the checkpoint does not fit it.
+  package init(_ checkpoint: Checkpoint, _ configuration: StreamConfiguration) throws(StreamError) {
+    guard configuration.operatorSettings[LearnSettings.optimizer] != nil else {
+      throw .configuration(
+        "\(configuration.name): expected \(LearnSettings.section) in its settings, found nothing")
+    }
+    start = checkpoint
+    operators =
+      try InitialState(checkpoint: checkpoint)
+      .open(configuration, for: checkpoint.state.features).operators
+  }
+
+  /// Applies lines of a file in their order, and leaves the others out.
+  ///
+  /// - Parameter lines: the numbers of the lines, from 1.
+  /// - Throws: an error for the first line that cannot be used.
+  package mutating func apply(
+    _ lines: ClosedRange<Int>, of path: String, in fileSystem: any FileSystem
+  ) throws(StreamError) {
+    let kind: FileStatus.Kind
+    do throws(FileError) {
+      kind = try fileSystem.status(of: path).kind
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+    // To open a FIFO would wait for a writer.
+    guard kind == .regular else { throw .badFile(.notRegular(path: path, found: kind)) }
+    var feed: GradientFeed
+    do throws(FileError) {
+      // Every batch is over.
+      feed = GradientFeed(try FileSource(fileSystem.open(path, for: .reading)), batches: .max)
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+    while true {
+      let line: GradientFeed.Line?
+      do throws(FileError) { line = try feed.take() } catch { throw .inputOutput(error) }
+      guard let line, line.number <= lines.upperBound else { return }
+      if line.number >= lines.lowerBound { try apply(line, of: path) }
+    }
+  }
+
+  private mutating func apply(
+    _ line: GradientFeed.Line, of path: String
+  ) throws(StreamError) {
+    let reason: String
+    do {
+      var body = try line.content.get().body
+      body.version = operators.parametersVersion
+      try operators.apply(StreamUpdate("gradients", body))
+      steps += 1
+      return
+    } catch {
+      reason = "\(error)"
+    }
+    throw .badFile(
+      .content(path: path, .invalidJSON(part: "line \(line.number)", reason: reason)))
+  }
+}
