@@ -359,8 +359,8 @@ class StreamHandle:
         gradients = np.where(is_missing, 0.0, gradients)
         if np.isinf(values).any() or not np.isfinite(gradients).all():
             raise ValueError("y, y_grad: expected finite numbers, but for a y that is missing")
-        table = np.where(is_missing, None, values.astype(object))
-        body: Json = {"version": int(version), "y": table.tolist(), "y_grad": gradients.tolist()}
+        table = [[None if value != value else value for value in row] for row in values.tolist()]
+        body: Json = {"version": int(version), "y": table, "y_grad": gradients.tolist()}
         body |= {} if features is None else {"features": list(features)}
         body |= {} if count is None else {"count": int(count)}
         return self._client._change("POST", self._path + "/gradients", body)
