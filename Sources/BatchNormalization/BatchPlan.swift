@@ -121,7 +121,10 @@ package struct BatchPlan: Sendable {
     for cold in cold where settings.warmUp.emission == .prefix || settings.warmUp.emission == .hold
     {
       let count = cold.start.moments.weight + Double(summary.features[cold.feature].presentCount)
-      let reach = min(settings.clip ?? .infinity, count.squareRoot())
+      // A value that weighs less than 1 may be farther away.
+      let reach = min(
+        settings.clip ?? .infinity,
+        columns.roles.weights == nil ? count.squareRoot() : .infinity)
       // A limit may make the deviation less than that of the values.
       if settings.parts == .both, cold.bounds == nil,
         abs(cold.weight) * reach + abs(cold.bias) <= limit

@@ -20,11 +20,11 @@ package struct BatchSummary: Sendable {
     clipped = Array(repeating: 0, count: featureCount)
   }
 
-  /// Describes some records of a block.
+  /// Describes some records of a block. The moments are weighed by the weights of the records, if they have some.
   ///
   /// - Parameters:
   ///   - records: those that are the batch.
-  ///   - withMoments: whether the moments are needed; they cost a second pass.
+  ///   - withMoments: whether the moments are needed; they cost a second pass. Weighed ones are always there.
   /// - Throws: `NormalizationError.featureCount` if the block has another number of columns.
   package mutating func measure(
     _ columns: FeatureColumns, _ records: Range<Int>, withMoments: Bool
@@ -33,15 +33,19 @@ package struct BatchSummary: Sendable {
       throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
     }
     recordCount = records.count
-    hasMoments = withMoments
+    let weights = columns.roles.weights
+    hasMoments = withMoments || weights != nil
     // In place: with small batches, copies of summaries would cost as much as the arithmetic.
     var span = features.mutableSpan
     for j in span.indices {
-      let statistics = columns.statistics(
-        of: j, in: records, withMoments: withMoments, exactly: false)
+      let statistics =
+        weights.map { columns.weightedStatistics(of: j, in: records, $0) }
+        ?? columns.statistics(of: j, in: records, withMoments: withMoments, exactly: false)
       span[j].presentCount = statistics.extent.presentCount
       span[j].missingCount = records.count - statistics.extent.presentCount
+      span[j].countedCount = statistics.counted
       span[j].moments = statistics.moments
+      span[j].weightSquares = statistics.weightSquares
       span[j].extent = statistics.extent
     }
     for j in clipped.indices { clipped[j] = 0 }
@@ -71,14 +75,25 @@ package struct BatchSummary: Sendable {
 package struct FeatureSummary: Sendable {
   package internal(set) var presentCount = 0
   package internal(set) var missingCount = 0
-  /// Of the present values; the moments of nothing if there are none or if they were not computed.
+  /// The present values with a weight above 0: all without weights.
+  package internal(set) var countedCount = 0
+  /// Of the counted values; the moments of nothing if there are none or if they were not computed.
   package internal(set) var moments = Moments()
+  /// The sum of the squares of the weights.
+  var weightSquares = 0.0
   var extent = ColumnExtent()
 
-  /// The mean of the present values, whether or not the moments were computed; nil if there are none, or if their
+  /// m2 / (W − Σw²/W), which is m2 / (n − 1) without weights; nil if fewer than two values are counted.
+  var unbiasedVariance: Double? {
+    guard countedCount > 1, moments.weight > 0 else { return nil }
+    let divisor = moments.weight - weightSquares / moments.weight
+    return divisor > 0 ? moments.m2 / divisor : nil
+  }
+
+  /// The mean of the counted values, whether or not the moments were computed; nil if there are none, or if their
   /// sum is not finite.
   package var mean: Double? {
-    guard presentCount > 0 else { return nil }
+    guard countedCount > 0 else { return nil }
     let mean = moments.weight > 0 ? moments.mean : extent.sum / Double(presentCount)
     return mean.isFinite ? mean : nil
   }

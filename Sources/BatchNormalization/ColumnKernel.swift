@@ -24,6 +24,17 @@ struct ColumnExtent: Equatable {
 struct ColumnStatistics: Equatable {
   var extent: ColumnExtent
   var moments = Moments()
+  /// The present values with a weight above 0, and the sum of the squares of their weights.
+  var counted = 0
+  var weightSquares = 0.0
+
+  /// The statistics of values that each weigh 1.
+  init(extent: ColumnExtent, moments: Moments = Moments()) {
+    self.extent = extent
+    self.moments = moments
+    counted = extent.presentCount
+    weightSquares = Double(counted)
+  }
 }
 
 /// The loops for one kind of instructions; all of them give the same bits.
@@ -86,7 +97,7 @@ extension FeatureColumns {
       guard withMoments, extent.presentCount > 0 else { return ColumnStatistics(extent: extent) }
       let mean = extent.sum / Double(extent.presentCount)
       var moments = Moments(
-        count: extent.presentCount, provisionalMean: mean,
+        weight: Double(extent.presentCount), provisionalMean: mean,
         deviations: deviations(column, count, mean, extent.presentCount < count))
       if moments.mayBeOfOneValue {
         let found = sums(column, count)
@@ -102,6 +113,68 @@ extension FeatureColumns {
         (extent.minimum, extent.maximum) = (moments.mean - reach, moments.mean + reach)
       }
       return ColumnStatistics(extent: extent, moments: moments)
+    }
+  }
+
+  /// The statistics of one feature in some records, of which each counts with its weight in the moments.
+  ///
+  /// With weights of 1 they are those without weights, to the bit. The extent is exact, and of all present values.
+  ///
+  /// - Parameter weights: one for each record of the columns.
+  func weightedStatistics(
+    of feature: Int, in records: Range<Int>, _ weights: [Double], _ kernel: ColumnKernel = .best
+  ) -> ColumnStatistics {
+    let instructions = kernel.instructions
+    switch values {
+    case .float32(let values):
+      return weightedStatistics(
+        of: feature, in: records, values, weights,
+        sums: { column_sums_float(instructions, $0, $1) },
+        weighted: { column_weighted_sums_float(instructions, $0, $1, $2) },
+        deviations: { column_weighted_deviations_float(instructions, $0, $1, $2, $3) })
+    case .float64(let values):
+      return weightedStatistics(
+        of: feature, in: records, values, weights,
+        sums: { column_sums_double(instructions, $0, $1) },
+        weighted: { column_weighted_sums_double(instructions, $0, $1, $2) },
+        deviations: { column_weighted_deviations_double(instructions, $0, $1, $2, $3) })
+    }
+  }
+
+  @inline(__always)
+  private func weightedStatistics<Scalar>(
+    of feature: Int, in records: Range<Int>, _ values: [Scalar], _ weights: [Double],
+    sums: (UnsafePointer<Scalar>, Int) -> ColumnSums,
+    weighted: (UnsafePointer<Scalar>, UnsafePointer<Double>, Int) -> ColumnWeightedSums,
+    deviations: (UnsafePointer<Scalar>, UnsafePointer<Double>, Int, Double) -> ColumnDeviations
+  ) -> ColumnStatistics {
+    precondition(records.upperBound <= capacity && (feature + 1) * capacity <= values.count)
+    precondition(records.upperBound <= weights.count)
+    return values.withUnsafeBufferPointer { values in
+      weights.withUnsafeBufferPointer { weights in
+        guard let values = values.baseAddress, let weights = weights.baseAddress else {
+          return ColumnStatistics(extent: ColumnExtent())
+        }
+        let column = values + feature * capacity + records.lowerBound
+        let (weight, count) = (weights + records.lowerBound, records.count)
+        let all = sums(column, count)
+        var statistics = ColumnStatistics(
+          extent: ColumnExtent(
+            presentCount: Int(all.present_count), sum: all.sum, minimum: all.minimum,
+            maximum: all.maximum))
+        let found = weighted(column, weight, count)
+        statistics.counted = Int(found.counted)
+        statistics.weightSquares = found.weight_squares
+        guard found.weight > 0 else { return statistics }
+        let mean = found.sum / found.weight
+        statistics.moments = Moments(
+          weight: found.weight, provisionalMean: mean,
+          deviations: deviations(column, weight, count, mean))
+        if statistics.moments.mayBeOfOneValue, found.minimum == found.maximum {
+          statistics.moments = Moments(weight: found.weight, mean: found.minimum, m2: 0)
+        }
+        return statistics
+      }
     }
   }
 
@@ -160,8 +233,7 @@ extension Moments {
   ///
   /// Source: Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance", the
   /// corrected two-pass algorithm.
-  fileprivate init(count: Int, provisionalMean: Double, deviations: ColumnDeviations) {
-    let weight = Double(count)
+  fileprivate init(weight: Double, provisionalMean: Double, deviations: ColumnDeviations) {
     // Rounding could take the corrected sum a little below 0. Overflow must stay visible:
     // max(NaN, 0) is NaN.
     let m2 = deviations.squares - deviations.sum * deviations.sum / weight

@@ -4,7 +4,7 @@ internal import State
 struct MomentUpdate {
   var mean: Double
   var variance: Double
-  /// n, the weight of the batch's present values; above 0.
+  /// n, the weight of the batch's values; above 0.
   var weight: Double
   /// Whether the variance moves. Under `batchNorm` and `unbiased`, one value has none.
   var movesVariance: Bool
@@ -85,18 +85,19 @@ struct RunningMoments {
       weight: count, mean: mean[j], m2: varianceWeight[j] > 0 ? count * variance[j] : 0)
   }
 
-  /// The update of feature `j` by a batch's moments, whose weight is above 0; not yet applied.
+  /// The update of feature `j` by a batch, of which some value is counted; not yet applied.
   ///
   /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"
   /// (`total`).
   func update(
-    of j: Int, by batch: Moments, _ weights: inout BatchWeights
+    of j: Int, by summary: FeatureSummary, _ weights: inout BatchWeights
   ) -> MomentUpdate {
-    let count = Int(batch.weight)
+    let batch = summary.moments
     let alpha = weights.weight(
-      after: MomentHistory(batches: batches[j], weight: weight[j]), count: count)
+      after: MomentHistory(batches: batches[j], weight: weight[j]), of: batch.weight)
     let varianceAlpha = weights.weight(
-      after: MomentHistory(batches: varianceBatches[j], weight: varianceWeight[j]), count: count)
+      after: MomentHistory(batches: varianceBatches[j], weight: varianceWeight[j]),
+      of: batch.weight)
     var update = MomentUpdate(
       mean: mixed(mean[j], batch.mean, alpha), variance: variance[j], weight: batch.weight,
       movesVariance: true)
@@ -110,7 +111,7 @@ struct RunningMoments {
     case (.batchNorm, .biased):
       update.variance = mixed(variance[j], batch.biasedVariance, varianceAlpha)
     case (.batchNorm, .unbiased):
-      if let unbiased = batch.unbiasedVariance {
+      if let unbiased = summary.unbiasedVariance {
         update.variance = mixed(variance[j], unbiased, varianceAlpha)
       } else {
         update.movesVariance = false

@@ -15,7 +15,7 @@ struct BatchWeights {
   let elapsedSeconds: Double
   /// Whether weights depend on numbers of values, which missing ones make different.
   private let countsValues: Bool
-  private var last: (history: MomentHistory, count: Int, weight: Double)?
+  private var last: (history: MomentHistory, values: Double, weight: Double)?
 
   init(_ settings: NormalizationSettings, elapsedSeconds: Double) {
     self.settings = settings
@@ -27,15 +27,16 @@ struct BatchWeights {
       }
   }
 
-  mutating func weight(after history: MomentHistory, count: Int) -> Double {
+  /// - Parameter values: n, the weight of the feature's values in the batch.
+  mutating func weight(after history: MomentHistory, of values: Double) -> Double {
     if let last, last.history.batches == history.batches,
-      !countsValues || last.history.weight == history.weight && last.count == count
+      !countsValues || last.history.weight == history.weight && last.values == values
     {
       return last.weight
     }
     let weight = settings.batchWeight(
-      after: history, count: count, elapsedSeconds: elapsedSeconds)
-    last = (history, count, weight)
+      after: history, of: values, elapsedSeconds: elapsedSeconds)
+    last = (history, values, weight)
     return weight
   }
 }
@@ -44,10 +45,11 @@ extension NormalizationSettings {
   /// α, the weight of a batch in a running moment; exactly 1 if it replaces the moment.
   ///
   /// - Parameters:
-  ///   - count: n, the feature's present values in the batch, at least 1.
+  ///   - n: the weight of the feature's values in the batch, above 0; each weighs 1 without weights.
   ///   - elapsedSeconds: the time since the batch before, for a half-life in seconds.
-  func batchWeight(after history: MomentHistory, count: Int, elapsedSeconds: Double) -> Double {
-    let n = Double(count)
+  func batchWeight(
+    after history: MomentHistory, of n: Double, elapsedSeconds: Double
+  ) -> Double {
     switch momentum {
     case .weight(let alpha):
       guard biasCorrection else { return alpha }

@@ -165,8 +165,8 @@ extension Normalizer {
       try require(moments.mean.isFinite, j, .batchMean)
       try require(moments.m2.isFinite, j, .batchVariance)
       var update: MomentUpdate?
-      if updates, presentCount > 0, !span[j].isVetoed {
-        let planned = running.update(of: j, by: moments, &weights)
+      if updates, moments.weight > 0, !span[j].isVetoed {
+        let planned = running.update(of: j, by: summary.features[j], &weights)
         try require(planned.mean.isFinite, j, .runningMean)
         try require(planned.variance.isFinite, j, .runningVariance)
         update = planned
@@ -174,7 +174,12 @@ extension Normalizer {
       span[j].update = update
       var applied = running.applied(j, settings)
       span[j].before = running.known(j, applied, settings)
-      let isCold = warmsUp && running.isCold(j, applied, settings)
+      // No value of the batch counts, so it has no moments.
+      let isUncounted =
+        summary.hasMoments && presentCount > 0 && moments.weight == 0
+        && (basis == .batch || basis == .renorm)
+      let isCold =
+        (warmsUp || isUncounted && settings.warmsUp) && running.isCold(j, applied, settings)
       if basis == .updatedRunning, !isCold, let update {
         applied = running.applied(j, after: update, settings)
       }
@@ -193,7 +198,8 @@ extension Normalizer {
         continue
       }
       var transform = transform(
-        by: basis, moments: moments, applied, weight: gamma[j], bias: beta[j])
+        by: isUncounted ? .running : basis, moments: moments, applied, weight: gamma[j],
+        bias: beta[j])
       transform.hasMissing = presentCount < summary.recordCount
       if presentCount > 0 {
         try require(transform.scale.isFinite, j, .scale)

@@ -10,7 +10,7 @@ package struct NormalizerColumns: Sendable {
   package let weight, bias: RealColumn
   /// μ, in the unit of the feature, and σ², in its squared unit.
   package let mean, variance: RealColumn
-  /// N: the sum of the weights of the values that moved the mean; each value weighs 1.
+  /// N: the sum of the weights of the values that moved the mean; each value weighs 1 without weights.
   package let momentWeight: RealColumn
   /// k: the number of batches that moved the mean.
   package let momentBatches: CountColumn
@@ -123,7 +123,7 @@ extension NormalizerColumns {
       guard !running.isInitial(j) else { continue }
       guard settings.prior == nil else { throw .unweighted(feature: name) }
       let history = MomentHistory(batches: running.batches[j], weight: 0)
-      let alpha = settings.batchWeight(after: history, count: 1, elapsedSeconds: 1)
+      let alpha = settings.batchWeight(after: history, of: 1, elapsedSeconds: 1)
       guard alpha < 1, settings.warmUp.records == 0 || settings.mode == .batch else {
         throw .uncounted(feature: name)
       }

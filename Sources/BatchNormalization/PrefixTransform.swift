@@ -24,19 +24,21 @@ struct PrefixMoments: Sendable, Equatable {
     self.moments = Moments(weight: moments.weight, mean: 0, m2: moments.m2)
   }
 
-  /// Takes in one value.
+  /// Takes in one value with its weight, 0 or more.
   ///
-  /// Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares and Products".
-  fileprivate mutating func append(_ x: Double) {
+  /// Source: Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares and Products"; West 1979 for the
+  /// weight.
+  fileprivate mutating func append(_ x: Double, weight: Double) {
+    guard weight > 0 else { return }
     guard moments.weight > 0 else {
       origin = x
-      moments = Moments(weight: 1, mean: 0, m2: 0)
+      moments = Moments(weight: weight, mean: 0, m2: 0)
       return
     }
-    moments.weight += 1
+    moments.weight += weight
     let delta = x - origin - moments.mean
-    moments.mean += delta / moments.weight
-    moments.m2 += delta * (x - origin - moments.mean)
+    moments.mean += weight * delta / moments.weight
+    moments.m2 += weight * delta * (x - origin - moments.mean)
   }
 }
 
@@ -44,7 +46,7 @@ extension FeatureColumns {
   /// Normalises values of a cold feature in place, each by the moments of all values up to and including it.
   ///
   /// The result depends on the values alone, not on the segments that they come in. With n values so far,
-  /// |x̂| ≤ √(n − 1): no value is farther from the mean of all than that.
+  /// |x̂| ≤ √(n − 1): no value is farther from the mean of all than that. A value that weighs less may be.
   ///
   /// - Parameter clipped: gets the number of values that `clip` limited added.
   /// - Returns: the moments after the last value.
@@ -53,15 +55,22 @@ extension FeatureColumns {
     countingClipped clipped: inout Int
   ) -> PrefixMoments {
     var prefix = Prefix(cold, settings)
-    let cells = cells(of: cold.feature, records)
+    let first = cells(of: cold.feature, records).lowerBound - records.lowerBound
+    let weights = roles.weights
     switch values {
     case .float32:
       withFloat32Columns { values in
-        for cell in cells { values[cell] = Float(prefix.next(Double(values[cell]))) }
+        for record in records {
+          let cell = first + record
+          values[cell] = Float(prefix.next(Double(values[cell]), weight: weights?[record] ?? 1))
+        }
       }
     case .float64:
       withFloat64Columns { values in
-        for cell in cells { values[cell] = prefix.next(values[cell]) }
+        for record in records {
+          let cell = first + record
+          values[cell] = prefix.next(values[cell], weight: weights?[record] ?? 1)
+        }
       }
     }
     clipped += prefix.clipped
@@ -75,7 +84,7 @@ extension FeatureColumns {
     var prefix = Prefix(cold, settings)
     return records.filter { record in
       let x = self[record: record, feature: cold.feature]
-      let y = prefix.next(x)
+      let y = prefix.next(x, weight: roles.weights?[record] ?? 1)
       return !(y.isNaN && x.isNaN || abs(y) <= limit)
     }
   }
@@ -99,7 +108,7 @@ extension FeatureColumns {
 private struct Prefix {
   private(set) var moments: PrefixMoments
   private(set) var clipped = 0
-  private let weight, bias: Double
+  private let gamma, beta: Double
   private let bounds: MomentBounds?
   private let settings: NormalizationSettings
 
@@ -107,21 +116,23 @@ private struct Prefix {
     moments = cold.start
     // Only a prior has a limit. Its values weigh something, so the origin stays.
     bounds = cold.bounds?.shifted(by: cold.start.origin)
-    (weight, bias) = (cold.weight, cold.bias)
+    (gamma, beta) = (cold.weight, cold.bias)
     self.settings = settings
   }
 
-  /// y of the next value.
-  mutating func next(_ x: Double) -> Double {
+  /// y of the next value, which counts with a weight in its own moments.
+  mutating func next(_ x: Double, weight: Double) -> Double {
     if x.isNaN, !settings.imputesMissing { return x }
-    if !x.isNaN { moments.append(x) }
+    if !x.isNaN { moments.append(x, weight: weight) }
     var (mean, variance) = (moments.moments.mean, moments.moments.biasedVariance)
     if let bounds { (mean, variance) = bounds.clamped(mean, variance) }
+    // Before any value counts, each is its own mean.
+    let origin = moments.moments.weight > 0 || x.isNaN ? moments.origin : x
     let transform = ColumnTransform(
-      mean: mean, variance: variance, weight: weight, bias: bias, settings: settings,
-      origin: moments.origin)
+      mean: mean, variance: variance, weight: gamma, bias: beta, settings: settings,
+      origin: origin)
     guard !x.isNaN else { return transform.fill }
-    let distance = x - moments.origin
+    let distance = x - origin
     let deviation = distance - transform.center
     if deviation < transform.low || deviation > transform.high { clipped += 1 }
     return transform(distance)

@@ -63,6 +63,17 @@ ColumnDeviations column_deviations_float(ColumnInstructions instructions, const 
   WITH(instructions, deviations<false>(values, count, center))
 }
 
+ColumnWeightedSums column_weighted_sums_float(ColumnInstructions instructions, const float *values,
+                                               const double *weights, size_t count) {
+  WITH(instructions, weighted_sums(values, weights, count))
+}
+
+ColumnDeviations column_weighted_deviations_float(ColumnInstructions instructions,
+                                                   const float *values, const double *weights,
+                                                   size_t count, double center) {
+  WITH(instructions, weighted_deviations(values, weights, count, center))
+}
+
 int64_t column_map_float(ColumnInstructions instructions, float *values, size_t count,
                          ColumnMap map) {
   WITH(instructions, map(values, count, map))
@@ -80,6 +91,17 @@ ColumnDeviations column_deviations_double(ColumnInstructions instructions, const
                                          size_t count, double center, bool has_missing) {
   if (has_missing) WITH(instructions, deviations<true>(values, count, center))
   WITH(instructions, deviations<false>(values, count, center))
+}
+
+ColumnWeightedSums column_weighted_sums_double(ColumnInstructions instructions, const double *values,
+                                               const double *weights, size_t count) {
+  WITH(instructions, weighted_sums(values, weights, count))
+}
+
+ColumnDeviations column_weighted_deviations_double(ColumnInstructions instructions,
+                                                   const double *values, const double *weights,
+                                                   size_t count, double center) {
+  WITH(instructions, weighted_deviations(values, weights, count, center))
 }
 
 int64_t column_map_double(ColumnInstructions instructions, double *values, size_t count,

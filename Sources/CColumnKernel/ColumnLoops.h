@@ -94,6 +94,55 @@ ColumnDeviations deviations(const Value *values, size_t count, double center) {
   return ColumnDeviations{fold(sum), fold(squares)};
 }
 
+// Visits groups of values and their weights. A missing value has weight 0 and is 0.
+template <class Value, class Visit>
+INLINED void for_each_weighted(const Value *values, const double *weights, size_t count,
+                               Visit visit) {
+  size_t index = 0;
+  for (; index < count; index += 8) {
+    const size_t rest = count - index;
+    const Group<Value> group = rest >= 8 ? load(values + index) : load_rest(values + index, rest);
+    const Lanes weight = rest >= 8 ? load(weights + index) : load_rest(weights + index, rest, 0.0);
+    const Lanes lanes = __builtin_convertvector(group, Lanes);
+    visit(lanes == lanes ? lanes : Lanes{}, lanes == lanes ? weight : Lanes{});
+  }
+}
+
+template <class Value>
+ColumnWeightedSums weighted_sums(const Value *values, const double *weights, size_t count) {
+  Lanes sum{}, total{}, squares{};
+  Lanes minima = Lanes{} + __builtin_inf(), maxima = Lanes{} - __builtin_inf();
+  auto counted = minima != minima;
+  for_each_weighted(values, weights, count, [&](Lanes lanes, Lanes weight) INLINED_LAMBDA {
+    const auto counts = weight > Lanes{};
+    minima = (counts & (lanes < minima)) ? lanes : minima;
+    maxima = (counts & (lanes > maxima)) ? lanes : maxima;
+    counted += counts;
+    sum += weight * lanes;
+    total += weight;
+    squares += weight * weight;
+  });
+  const auto counted_count =
+      -folded(counted, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
+  const auto least = folded(minima, [](auto a, auto b) INLINED_LAMBDA { return a < b ? a : b; });
+  const auto greatest =
+      folded(maxima, [](auto a, auto b) INLINED_LAMBDA { return a > b ? a : b; });
+  return ColumnWeightedSums{counted_count, fold(sum), fold(total), fold(squares), least, greatest};
+}
+
+template <class Value>
+ColumnDeviations weighted_deviations(const Value *values, const double *weights, size_t count,
+                                     double center) {
+  const Lanes centers = Lanes{} + center;
+  Lanes sum{}, squares{};
+  for_each_weighted(values, weights, count, [&](Lanes lanes, Lanes weight) INLINED_LAMBDA {
+    const Lanes deviation = lanes - centers;
+    sum += weight * deviation;
+    squares += weight * deviation * deviation;
+  });
+  return ColumnDeviations{fold(sum), fold(squares)};
+}
+
 // Replaces the values by groups.
 template <class Value, class Map>
 INLINED void replace_groups(Value *values, size_t count, Map map) {

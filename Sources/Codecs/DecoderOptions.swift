@@ -8,6 +8,8 @@ package struct DecoderOptions: Sendable {
   package var features: [FeaturePattern] = []
   /// Columns that are no features, whatever `features` says.
   package var exclude: [FeaturePattern] = []
+  /// Columns that are no features, and tell the normaliser something about each record.
+  package var roles: [RoleColumn] = []
   /// The width of the columns: `float32` only if both input and output are 4-byte floats.
   package var columns = Precision.float64
   /// Whether blocks keep the bytes of the records, for an output of the same format.
@@ -35,9 +37,11 @@ package struct DecoderOptions: Sendable {
   package init() {}
 
   /// The user's choice of features, as text.
-  package var choiceTexts: [String] { features.map(\.text) + exclude.map { "!" + $0.text } }
+  package var choiceTexts: [String] {
+    features.map(\.text) + exclude.map { "!" + $0.text } + roles.map { "\($0.key)=\($0.name)" }
+  }
 
-  /// Chooses among columns by name alone: without `features`, every column that is not excluded.
+  /// Chooses among columns by name alone: without `features`, every column that is not excluded and has no role.
   ///
   /// - Returns: indices into `names`.
   /// - Throws: if a pattern fits no name, or no column is left.
@@ -45,7 +49,7 @@ package struct DecoderOptions: Sendable {
     let excluded = try exclude.matching(names)
     let chosen =
       features.isEmpty ? Array(names.indices) : try FeaturePattern.select(features, from: names)
-    let left = chosen.filter { !excluded.contains($0) }
+    let left = chosen.filter { !excluded.contains($0) && !isRole(names[$0]) }
     guard !left.isEmpty || chosen.isEmpty else { throw .noneLeft }
     return left
   }

@@ -13,6 +13,7 @@ package enum NormalizeSettings {
       warmUpEmission, frozen, clip,
       varianceFloor,
       renormMaxScale, renormMaxShift, priorCheckpoint, priorValues, limitMean, limitDeviation,
+      weightColumn,
     ],
     presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
@@ -62,6 +63,7 @@ package enum NormalizeSettings {
       .anyIn("half_life", [halfLifeRecords, halfLifeSeconds], "records or seconds"),
       .anyIn("prior", [priorCheckpoint, priorValues], "checkpoint and values"),
       .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
+      .anyIn("weight", [weightColumn], "column"),
       SettingRule(priorViolations),
     ],
     retired: [

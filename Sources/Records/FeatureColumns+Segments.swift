@@ -5,6 +5,7 @@ extension FeatureColumns {
   package mutating func append(_ other: FeatureColumns, records: Range<Int>) {
     precondition(other.featureCount == featureCount && count + records.count <= capacity)
     let (start, capacity) = (count, capacity)
+    roles.copy(records, of: other.roles, to: start, capacity: capacity)
     switch other.values {
     case .float32(let values):
       withFloat32Columns { other.copy(records, of: values, to: &$0, capacity: capacity, at: start) }

@@ -19,6 +19,8 @@ package struct FeatureColumns: Sendable {
   /// The number of records in the batch.
   package var count: Int
   package var values: Values
+  /// The numbers of the role columns, beside those of the features.
+  package var roles = RoleNumbers()
 
   /// An empty batch of `featureCount` columns with room for `capacity` records.
   package init(featureCount: Int, capacity: Int, precision: Precision) {
@@ -34,8 +36,8 @@ package struct FeatureColumns: Sendable {
   /// The size of the columns in bytes, used or not.
   package var byteCount: Int {
     switch values {
-    case .float32(let values): values.count * MemoryLayout<Float>.stride
-    case .float64(let values): values.count * MemoryLayout<Double>.stride
+    case .float32(let values): values.count * MemoryLayout<Float>.stride + roles.byteCount
+    case .float64(let values): values.count * MemoryLayout<Double>.stride + roles.byteCount
     }
   }
 

@@ -4,9 +4,7 @@
 /// A block contains the end of a mini-batch, several mini-batches, the start of one, or a part of one. `cuts` tells
 /// which records belong together.
 ///
-/// Invariants:
-/// - `keys` and `weights`, if set, have one entry for each record.
-/// - `cuts` and `seams` ascend, and none is after `end`.
+/// Invariant: `cuts` and `seams` ascend, and none is after `end`.
 package struct RecordBlock: Sendable {
   /// The end of a mini-batch.
   package struct Cut: Sendable {
@@ -20,10 +18,6 @@ package struct RecordBlock: Sendable {
 
   package var columns: FeatureColumns
   package var payload: any Payload
-  /// The row of each record in the state table; nil if all records share one row.
-  package var keys: [Int32]?
-  /// The weight of each record in the moments; nil if all are 1.
-  package var weights: [Double]?
   /// The ends of whole mini-batches.
   package private(set) var cuts: [Cut] = []
   /// Offsets at which a large mini-batch may be divided into two units of output.
@@ -122,16 +116,8 @@ package struct RecordBlock: Sendable {
 
   private mutating func append(_ other: RecordBlock, _ part: Range<BlockOffset>) {
     let records = part.lowerBound.records..<part.upperBound.records
-    if columns.count == 0 {
-      keys = other.keys.map { _ in [] }
-      weights = other.weights.map { _ in [] }
-    }
-    precondition((keys == nil) == (other.keys == nil), "records with and without keys")
-    precondition((weights == nil) == (other.weights == nil), "records with and without weights")
     // An empty block gets the payload type of its first records.
     if type(of: payload) == NoPayload.self { payload = type(of: other.payload).init() }
-    other.keys.map { keys?.append(contentsOf: $0[records]) }
-    other.weights.map { weights?.append(contentsOf: $0[records]) }
     payload.append(
       other.payload, part,
       RecordMove(
@@ -191,8 +177,6 @@ package struct RecordBlock: Sendable {
     let start = tailStart
     columns.count = start.records
     payload.truncate(to: start.payload)
-    keys?.removeSubrange(start.records...)
-    weights?.removeSubrange(start.records...)
     if let cut = cuts.last { position = cut.position }
   }
 
@@ -212,8 +196,6 @@ package struct RecordBlock: Sendable {
   package mutating func removeRecords() {
     columns.count = 0
     payload.removeAll()
-    keys?.removeAll(keepingCapacity: true)
-    weights?.removeAll(keepingCapacity: true)
     cuts.removeAll(keepingCapacity: true)
     seams.removeAll(keepingCapacity: true)
     unnormalized = nil

@@ -43,7 +43,7 @@ private struct PlainColumn {
 }
 
 @Suite struct ColumnKernelTests {
-  private static let kernels = [COLUMN_BASELINE, COLUMN_AVX2, COLUMN_AVX512]
+  static let kernels = [COLUMN_BASELINE, COLUMN_AVX2, COLUMN_AVX512]
     .filter { $0.rawValue <= column_instructions_best().rawValue }
     .map { ColumnKernel(instructions: $0) }
 

@@ -90,6 +90,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/CSV/CSVFields.swift": "finds fields in the window, without a copy",
   "Sources/Codecs/CSV/CSVLookAhead.swift": "looks at fields in the window, without a copy",
   "Sources/Codecs/CSV/CSVTextFields.swift": "finds fields in the text of records",
+  "Sources/Codecs/CSV/CSVValues+Roles.swift": "reads role columns in the window, without a copy",
   "Sources/Codecs/CSV/CSVValues.swift": "reads values in the window, without a copy",
   "Sources/Codecs/CSV/CSVRecordScanner.swift": "finds line ends and delimiters with memchr",
   "Sources/Codecs/CSV/CSVRowReader.swift": "the wrapper of the C function that reads rows",
@@ -104,8 +105,10 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/Compression/Zstd/ZstdFrames.swift": "the wrapper of CZstd for frames in memory",
   "Sources/Codecs/NDJSON/JSONFeatureSearch.swift": "looks at lines of the window, without a copy",
   "Sources/Codecs/NDJSON/JSONRecordReader.swift": "the wrapper of simdjson's C functions",
+  "Sources/Codecs/NDJSON/JSONRoles.swift": "reads role columns in the line, without a copy",
   "Sources/Codecs/NDJSON/NDJSONDecoder.swift": "hands lines of the window to simdjson",
   "Sources/Codecs/Text/NumberText.swift": "the wrapper of the number functions",
+  "Sources/Codecs/RoleColumns.swift": "reads values of role columns in place",
   "Sources/Codecs/Raw/Raw.swift": "looks for bad values in the window, without a copy",
   "Sources/Codecs/Raw/RawRows.swift": "the wrapper of the C functions that move rows",
   "Sources/Codecs/Text/PlainRows.swift":

@@ -26,15 +26,14 @@ private struct Letters: Payload {
 }
 
 @Suite struct RecordBlockTests {
-  /// A block of two features with these records: the values n and -n, the letter, the key and the weight
-  /// of each.
+  /// A block of two features with these records: the values n and -n, the letter and the weight of
+  /// each.
   private func block(
     _ numbers: Range<Int>, capacity: Int = 9, cutAfter cuts: [Int] = []
   ) -> RecordBlock {
     var block = RecordBlock(
       columns: FeatureColumns(featureCount: 2, capacity: capacity, precision: .float64),
       payload: Letters())
-    (block.keys, block.weights) = ([], [])
     for number in numbers { add(number, to: &block, cuts: cuts.contains(number)) }
     return block
   }
@@ -45,13 +44,14 @@ private struct Letters: Payload {
       $0[record] = Double(number)
       $0[capacity + record] = Double(-number)
     }
+    var roles = RecordRoles()
+    roles.weight = Double(number) / 2
+    block.columns.setRoles(roles, of: record)
     block.columns.count += 1
     var letters = block.payload as? Letters ?? Letters()
     letters.bytes.append(UInt8(number))
     letters.cells.append(capacity + record)
     block.payload = letters
-    block.keys?.append(Int32(number))
-    block.weights?.append(Double(number) / 2)
     block.position = StreamPosition(records: number)
     if cuts { block.cut() }
   }
@@ -66,8 +66,8 @@ private struct Letters: Payload {
         let (feature, record) = cell.quotientAndRemainder(dividingBy: block.columns.capacity)
         return Int(block.columns[record: record, feature: feature])
       } == numbers.map { -$0 })
-    #expect(block.keys == numbers.map { Int32($0) })
-    #expect(block.weights == numbers.map { Double($0) / 2 })
+    let weights = block.columns.roles.weights?.prefix(block.columns.count) ?? []
+    #expect(Array(weights) == numbers.map { Double($0) / 2 })
     return numbers
   }
 

@@ -59,6 +59,35 @@ ColumnDeviations column_deviations_double(ColumnInstructions instructions,
                                           const double *_Nonnull values, size_t count,
                                           double center, bool has_missing);
 
+// The result of one pass over a column with a weight for each value. The weights are finite and 0
+// or more.
+typedef struct ColumnWeightedSums {
+  // The values with a weight above 0.
+  int64_t counted;
+  double sum;
+  double weight;
+  double weight_squares;
+  // Of the values with a weight above 0; infinity and -infinity if there is none.
+  double minimum, maximum;
+} ColumnWeightedSums;
+
+ColumnWeightedSums column_weighted_sums_float(ColumnInstructions instructions,
+                                              const float *_Nonnull values,
+                                              const double *_Nonnull weights, size_t count);
+ColumnWeightedSums column_weighted_sums_double(ColumnInstructions instructions,
+                                               const double *_Nonnull values,
+                                               const double *_Nonnull weights, size_t count);
+
+// The weighed sums of the deviations from `center`, and of their squares.
+ColumnDeviations column_weighted_deviations_float(ColumnInstructions instructions,
+                                                  const float *_Nonnull values,
+                                                  const double *_Nonnull weights, size_t count,
+                                                  double center);
+ColumnDeviations column_weighted_deviations_double(ColumnInstructions instructions,
+                                                   const double *_Nonnull values,
+                                                   const double *_Nonnull weights, size_t count,
+                                                   double center);
+
 // y = min(max(x - center, low), high) * scale + shift; a missing value becomes `fill`, or stays as
 // it is, to the bit, if that is NaN. Without `has_missing` no value is missing.
 typedef struct ColumnMap {

@@ -59,15 +59,17 @@ extension ArrowDecoder {
     let found: ArrowFeatures
     do throws(RecordFault) {
       found = try ArrowFeatures(
-        options.features, excluding: options.exclude, of: schema, limits: options.limits)
+        options.features, excluding: options.exclude, roles: options.roles, of: schema,
+        limits: options.limits)
     } catch {
       guard let stream else { throw error }
       // The stage tells the columns that differ.
       return StreamOpening(schema: stream.schema, columns: schema.fields.map(\.name), prologue: [])
     }
     let scalars = options.keepsFields ? ArrowScalars(schema, found.schema) : nil
+    let roles = try options.roleColumns(of: schema, found)
     reader = ArrowBatchReader(
-      schema, found, scalars: scalars?.sources ?? [], byteLimit: options.limits.unitBytes,
+      schema, found, scalars: (scalars?.sources ?? []) + roles, byteLimit: options.limits.unitBytes,
       stamp: options.keepsFormat ? options.settings[RecordSettings.stamp] : nil)
     standing = ArrowStanding(schema: ArrowMetadata.framed(shared ?? message))
     var opening = StreamOpening(

@@ -55,7 +55,7 @@ struct ArrowFeatures: Equatable, Sendable {
   /// features, and no integer.
   init(
     _ patterns: [FeaturePattern], excluding excluded: [FeaturePattern] = [],
-    of schema: ArrowSchema, limits: DecoderLimits
+    roles: [RoleColumn] = [], of schema: ArrowSchema, limits: DecoderLimits
   ) throws(RecordFault) {
     var candidates = Candidates(limits: limits)
     for (index, name) in ArrowNames.columns(of: schema).enumerated() {
@@ -63,8 +63,10 @@ struct ArrowFeatures: Equatable, Sendable {
     }
     names = candidates.allNames
     let chosen: [Int]
+    let excludedByUser = excluded
+    let excluded = excluded + roles.map { FeaturePattern(name: $0.name) }
     do throws(FeatureError) {
-      _ = try excluded.matching(names)
+      _ = try excludedByUser.matching(names)
       let wanted =
         patterns.isEmpty
         ? candidates.numbers.indices.filter { !candidates.column(of: $0).number.isInteger }

@@ -32,12 +32,17 @@ struct ArrowUnit: Sendable {
     if found.hasInvalid || found.hasMissing && options.onMissing == .reject {
       (count, fault) = check(&columns, first..<first + count, options)
     }
+    if !options.roles.isEmpty, let bad = readRoles(count, options.roles, into: &columns) {
+      (count, fault) = (bad.row, bad.fault)
+      columns.setMissing(record: first + bad.row)
+    }
     if count > 0 || batch.layout.records == 0 {
       move(count, into: &columns, &payload)
       progress.records += count
     }
     if let fault {
       if options.keepsFormat {
+        if !options.roles.isEmpty { columns.setRoles(.none(of: options.roles), of: columns.count) }
         move(1, into: &columns, &payload, isBad: true)
       } else {
         rowsTaken += 1
@@ -48,6 +53,33 @@ struct ArrowUnit: Sendable {
     }
     progress.isInsideUnit = rowsLeft > 0
     return rowsLeft > 0 ? .limitReached : .unitEnded
+  }
+
+  /// Reads the roles of the next rows.
+  ///
+  /// - Returns: the first row with a bad one, and its fault; nil if all are good.
+  private func readRoles(
+    _ count: Int, _ roles: [RoleColumn], into columns: inout FeatureColumns
+  ) -> (row: Int, fault: RecordFault)? {
+    // The arrays of the roles follow those that the output needs.
+    let arrays = batch.scalars.suffix(roles.count)
+    let text = ByteBuffer()
+    for row in 0..<count {
+      var told = RecordRoles()
+      for (role, array) in zip(roles, arrays) {
+        text.removeAll()
+        guard array.spell(rowsTaken + row, to: text) else {
+          return (row, role.fault(found: "null"))
+        }
+        do throws(RecordFault) {
+          try role.read(text.readable, into: &told)
+        } catch {
+          return (row, error)
+        }
+      }
+      columns.setRoles(told, of: columns.count + row)
+    }
+    return nil
   }
 
   /// Counts rows whose values are in the columns.
@@ -82,9 +114,7 @@ struct ArrowUnit: Sendable {
       }
     }
     guard let bad else { return (records.count, nil) }
-    for feature in 0..<columns.featureCount {
-      columns.setMissing(record: bad.record, feature: feature)
-    }
+    columns.setMissing(record: bad.record)
     let name = quoted(batch.features.schema.names[bad.feature])
     let fault =
       if bad.value.isNaN {
@@ -100,6 +130,11 @@ struct ArrowUnit: Sendable {
 }
 
 extension FeatureColumns {
+  /// Makes all values of a record missing.
+  fileprivate mutating func setMissing(record: Int) {
+    for feature in 0..<featureCount { setMissing(record: record, feature: feature) }
+  }
+
   fileprivate mutating func setMissing(record: Int, feature: Int) {
     let cell = feature * capacity + record
     switch precision {

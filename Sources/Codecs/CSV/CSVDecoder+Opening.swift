@@ -151,7 +151,8 @@ extension CSVDecoder {
       let profile = look.profiles[column]
       return FeatureChooser.Candidate(
         name: columns[column],
-        unfitness: excluded.contains(column) ? .excluded : profile.unfitness, order: profile.order)
+        unfitness: excluded.contains(column) || options.isRole(columns[column])
+          ? .excluded : profile.unfitness, order: profile.order)
     }
     let chooser = FeatureChooser(candidates)
     guard !chooser.chosen.isEmpty else {
@@ -213,8 +214,9 @@ extension CSVDecoder {
   private mutating func opening(
     _ columns: [String], chosen: [Int], _ window: InputWindow
   ) throws(RecordFault) -> StreamOpening {
+    names = chosen.map { columns[$0] }
+    roles = try roles(of: columns)
     do {
-      names = chosen.map { columns[$0] }
       features = Array(repeating: -1, count: columns.count)
       for (feature, column) in chosen.enumerated() { features[column] = feature }
       if values.areNumbersPlain {
@@ -228,6 +230,16 @@ extension CSVDecoder {
     } catch {
       throw RecordFault(error)
     }
+  }
+
+  /// The role of each column, or -1; empty without roles.
+  private func roles(of columns: [String]) throws(RecordFault) -> [Int] {
+    guard !options.roles.isEmpty, !columns.isEmpty else { return [] }
+    var roles = Array(repeating: -1, count: columns.count)
+    for (role, column) in try options.rolePlaces(in: columns, features: names).enumerated() {
+      roles[column] = role
+    }
+    return roles
   }
 
   /// Checks that the first line is text and ends as CSV does: bytes of another kind often make one long line.

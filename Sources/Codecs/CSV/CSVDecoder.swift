@@ -28,6 +28,10 @@ struct CSVDecoder: RecordDecoder {
   var names: [String] = []
   /// The feature of each column, or -1.
   var features: [Int] = []
+  /// The role of each column, by its index in the options, or -1; empty if no column has a role.
+  var roles: [Int] = []
+  /// The most plain records that are read at once, with roles: one after a bad role, then twice as many each time.
+  private var plainRecords = 1024
   /// Reads plain records faster; nil if missing tokens must be looked at before numbers, or numbers have a
   /// decimal comma.
   var rowReader: CSVRowReader?
@@ -144,7 +148,10 @@ struct CSVDecoder: RecordDecoder {
       let isComment = isComment(window.bytes, at: start)
       if let rowReader, !record.hasQuotes, !isComment {
         let rest = UnsafeBufferPointer(rebasing: window.bytes[start...])
-        let taken = rowReader.read(rest, into: &columns, &text, limit: limit)
+        let taken =
+          roles.isEmpty
+          ? rowReader.read(rest, into: &columns, &text, limit: limit)
+          : readPlain(rest, rowReader, into: &columns, &text, limit: limit)
         progress.consumed += taken.bytes
         progress.records += taken.records
         if taken.records > 0 { continue }
@@ -164,6 +171,32 @@ struct CSVDecoder: RecordDecoder {
       }
     }
     return .limitReached
+  }
+
+  /// Reads plain records with their roles, up to the first with a bad role.
+  private mutating func readPlain(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ rowReader: CSVRowReader,
+    into columns: inout FeatureColumns, _ text: inout SplicedText, limit: Int
+  ) -> (records: Int, bytes: Int) {
+    let (first, textStart) = (columns.count, text.bytes.count)
+    let taken = rowReader.read(
+      bytes, into: &columns, &text, limit: min(limit, first + plainRecords))
+    guard taken.records > 0 else { return taken }
+    let good = values.roles(
+      ofPlain: UnsafeBufferPointer(rebasing: bytes[..<taken.bytes]), roles, options.roles
+    ) { columns.setRoles($1, of: first + $0) }
+    guard good.records < taken.records else {
+      plainRecords = min(2 * plainRecords, 1024)
+      return taken
+    }
+    plainRecords = 1
+    columns.count = first + good.records
+    if options.keepsText {
+      text.bytes.removeLast(text.bytes.count - textStart - good.bytes)
+      // A plain record has a span for each feature.
+      text.spans.removeLast((taken.records - good.records) * columns.featureCount)
+    }
+    return good
   }
 
   func finish() throws(RecordFault) {}
@@ -187,6 +220,7 @@ struct CSVDecoder: RecordDecoder {
     let spanCount = text.spans.count
     // From an offset in the window to that in the text.
     let shift = text.bytes.count - start
+    var told = RecordRoles()
     do {
       try columns.withFloat64Columns { values throws(RecordFault) in
         var column = 0
@@ -206,7 +240,11 @@ struct CSVDecoder: RecordDecoder {
             }
             place = value.next
           } else {
-            place = try self.values.fields.field(base, at: place, in: record).next
+            let field = try self.values.fields.field(base, at: place, in: record)
+            if column < roles.count, roles[column] >= 0 {
+              try self.values.read(options.roles[roles[column]], base, field, into: &told)
+            }
+            place = field.next
           }
           column += 1
           if place == record.contentEnd { break }
@@ -220,6 +258,7 @@ struct CSVDecoder: RecordDecoder {
           .advising(self.values.hints.advice(record: line))
         }
       }
+      if !roles.isEmpty { columns.setRoles(told, of: index) }
       return nil
     } catch {
       text.spans.removeLast(text.spans.count - spanCount)

@@ -10,7 +10,9 @@ struct CSVValues: Sendable {
   /// point.
   let areNumbersPlain: Bool
   let hints: CSVHints
-  private let hasDecimalComma: Bool
+  /// The character before the fraction of a number.
+  let decimal: UInt8
+  private var hasDecimalComma: Bool { decimal == UInt8(ascii: ",") }
   private let onMissing: MissingPolicy
   private let onInvalid: InvalidPolicy
 
@@ -19,7 +21,8 @@ struct CSVValues: Sendable {
       delimiter: options.settings[CSVSettings.delimiter], limit: options.limits.fields)
     missingTokens = options.settings[CSVSettings.missingTokens].map { Array($0.utf8) }
     hints = CSVHints(options.settings)
-    hasDecimalComma = options.settings[CSVSettings.decimal] == UInt8(ascii: ",")
+    decimal = options.settings[CSVSettings.decimal]
+    let hasDecimalComma = decimal == UInt8(ascii: ",")
     let tokensLookNumeric = missingTokens.contains { token in
       token.withUnsafeBufferPointer { bytes in
         guard let base = bytes.baseAddress else { return false }

@@ -53,7 +53,7 @@ struct JSONFeatureSearch: Sendable {
     self.patterns = patterns
     self.exactPaths = exactPaths
     self.said = said
-    exclude = options.exclude
+    exclude = options.exclude + options.roles.map { FeaturePattern(name: $0.name) }
     looksAhead =
       options.keepsFields || patterns.isEmpty
       || patterns.contains { $0.isGlob && !Self.isVector($0, exactPaths) }

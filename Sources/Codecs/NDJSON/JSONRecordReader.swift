@@ -74,6 +74,18 @@ struct JSONRecord: RandomAccessCollection {
   }
 }
 
+extension JSONRecord {
+  /// Whether a finite number spells an invalid value, so that it is too great.
+  func spellsFiniteNumber(_ value: JSONFeatureValue) -> Bool {
+    let text = UnsafeRawBufferPointer(rebasing: self.text[Int(value.start)..<Int(value.end)])
+    return text.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      let end = base + bytes.count
+      return NumberText.parse(base, end).map { $0.end == end && $0.value.isFinite } ?? false
+    }
+  }
+}
+
 /// Reads features from lines of JSON. This is the only Swift file that calls the C functions for it.
 ///
 /// @unchecked because it owns memory of the C side that a read changes. A reader belongs to one decoder, and one

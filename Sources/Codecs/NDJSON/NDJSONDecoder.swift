@@ -11,7 +11,8 @@ internal import Records
 /// record. A null or empty vector is missing.
 ///
 /// Invariants:
-/// - `reader` is set by `open` and has one feature for each name of the schema, in that order.
+/// - `reader` is set by `open` and has one feature for each name of the schema, in that order. The role columns follow
+///   the features.
 /// - A record is appended to a block as a whole or not at all.
 struct NDJSONDecoder: RecordDecoder {
   private let options: DecoderOptions
@@ -55,8 +56,13 @@ struct NDJSONDecoder: RecordDecoder {
       guard try look(into: window, after: prologue.count) else { return nil }
       (features, choice) = try search.features()
     }
-    reader = try JSONRecordReader(features: features, limits: options.limits)
-    rows = PlainRows(featureCount: features.count, keepsText: options.keepsText)
+    try options.requireOwnColumns(features.map(\.name))
+    reader = try JSONRecordReader(
+      features: features + options.roleFeatures(), limits: options.limits)
+    // Lines that are read at once have features alone.
+    rows =
+      options.roles.isEmpty
+      ? PlainRows(featureCount: features.count, keepsText: options.keepsText) : nil
     lines = LineCutter(limit: options.limits.recordBytes)
     var opening: StreamOpening
     do {
@@ -212,16 +218,19 @@ struct NDJSONDecoder: RecordDecoder {
     soundRecords += 1
     let (row, capacity) = (columns.count, columns.capacity)
     let featureCount = columns.featureCount
-    let isComplete = record.foundCount == featureCount
+    let isComplete = record.foundCount == featureCount + options.roles.count
     if !isComplete { try checkAbsent(record, of: reader) }
     let textStart = UInt32(text.bytes.count)
     let spanCount = text.spans.count
+    if !options.roles.isEmpty {
+      columns.setRoles(try options.roles(of: record, after: featureCount), of: row)
+    }
     do {
       try columns.withFloat64Columns { values throws(RecordFault) in
         if !isComplete {
           for feature in 0..<featureCount { values[feature * capacity + row] = .nan }
         }
-        for value in record {
+        for value in record where value.feature < featureCount {
           if value.kind != .number { try check(value, in: record, of: reader) }
           if value.kind == .misplaced { continue }
           let cell = value.feature * capacity + row
@@ -251,7 +260,7 @@ struct NDJSONDecoder: RecordDecoder {
     switch value.kind {
     case .number:
       break
-    case .invalid where options.onInvalid == .reject && Self.isFinite(record, value):
+    case .invalid where options.onInvalid == .reject && record.spellsFiniteNumber(value):
       throw RecordFault(tooGreat: text, feature: name)
     case .null where options.onMissing == .reject,
       .invalid where options.onInvalid == .reject || options.onMissing == .reject:
@@ -263,33 +272,22 @@ struct NDJSONDecoder: RecordDecoder {
     }
   }
 
-  /// Whether a finite number spells an invalid value, so that it is too great.
-  private static func isFinite(_ record: JSONRecord, _ value: JSONFeatureValue) -> Bool {
-    let text = UnsafeRawBufferPointer(
-      rebasing: record.text[Int(value.start)..<Int(value.end)])
-    return text.withMemoryRebound(to: UInt8.self) { bytes in
-      guard let base = bytes.baseAddress else { return false }
-      let end = base + bytes.count
-      return NumberText.parse(base, end).map { $0.end == end && $0.value.isFinite } ?? false
-    }
-  }
-
   /// Throws an error if the options do not allow an absent feature.
   private func checkAbsent(
     _ record: JSONRecord, of reader: JSONRecordReader
   ) throws(RecordFault) {
     guard options.onMissing == .reject else { return }
     let present = Set(record.lazy.filter { $0.kind != .misplaced }.map(\.feature))
-    guard let absent = reader.features.indices.first(where: { !present.contains($0) }) else {
-      return
-    }
+    let features = reader.features.indices.dropLast(options.roles.count)
+    guard let absent = features.first(where: { !present.contains($0) }) else { return }
     throw RecordFault(
       expected: "a number in feature '\(reader.features[absent].name)'", found: "no such member")
   }
 
   func finish() throws(RecordFault) {
     guard let reader, soundRecords > 0 else { return }
-    for (index, feature) in reader.features.enumerated() where !reader.hasSeen(index) {
+    for (index, feature) in reader.features.dropLast(options.roles.count).enumerated()
+    where !reader.hasSeen(index) {
       throw RecordFault(
         expected: "feature '\(feature.name)' in at least one record", found: "it in none")
     }

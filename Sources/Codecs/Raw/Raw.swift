@@ -39,6 +39,8 @@ struct RawDecoder: RecordDecoder {
   private var header: NumPyHeader?
   private var rowsTaken = 0
   private var rows: RawRows
+  /// The column of each role in a row.
+  private var roles: [Int] = []
   /// The number of rows that are read at once: one after a bad row, then twice as many each time.
   private var blockRows = mostRows
   /// Whether to keep the rows, because the columns do not contain all of their bits.
@@ -82,8 +84,14 @@ struct RawDecoder: RecordDecoder {
 
   /// Chooses the features.
   private mutating func open(after prologue: [UInt8]) throws(RecordFault) -> StreamOpening {
+    let columns: [Int]
     do {
-      let columns = try options.select(from: names)
+      columns = try options.select(from: names)
+    } catch {
+      throw RecordFault(error)
+    }
+    roles = try options.rolePlaces(in: names, features: columns.map { names[$0] })
+    do {
       rows = RawRows(columns: columns, of: names.count, scalar: scalar)
       keepsText =
         options.keepsText && header == nil
@@ -133,12 +141,11 @@ struct RawDecoder: RecordDecoder {
       let isSound =
         !(found.hasInvalid && options.onInvalid == .reject)
         && !(found.hasMissing && options.onMissing == .reject)
-      if isSound {
-        blockRows = min(2 * blockRows, Self.mostRows)
-      } else {
-        blockRows = 1
-        (goodCount, fault) = firstFault(of: block)
+      if !isSound { (goodCount, fault) = firstFault(of: block) }
+      if !roles.isEmpty, let bad = readRoles(of: block, goodCount, into: &columns) {
+        (goodCount, fault) = bad
       }
+      blockRows = fault == nil && isSound ? min(2 * blockRows, Self.mostRows) : 1
       if keepsText { kept.bytes.append(contentsOf: block[..<(goodCount * rowBytes)]) }
       columns.count += goodCount
       progress.consumed += goodCount * rowBytes
@@ -193,14 +200,38 @@ struct RawDecoder: RecordDecoder {
     return (block.count / rows.rowBytes, nil)
   }
 
+  /// Reads the roles of the first rows.
+  ///
+  /// - Returns: the first row with a bad one, and its fault; nil if all are good.
+  private func readRoles(
+    of block: UnsafeRawBufferPointer, _ count: Int, into columns: inout FeatureColumns
+  ) -> (row: Int, fault: RecordFault?)? {
+    for row in 0..<count {
+      var told = RecordRoles()
+      for (role, column) in zip(options.roles, roles) {
+        do throws(RecordFault) {
+          try role.read(
+            value(at: row * rows.rowBytes + column * scalar.byteCount, of: block), into: &told)
+        } catch {
+          return (row, error)
+        }
+      }
+      columns.setRoles(told, of: columns.count + row)
+    }
+    return nil
+  }
+
+  private func value(at offset: Int, of block: UnsafeRawBufferPointer) -> Double {
+    switch scalar {
+    case .float32: Double(block.loadUnaligned(fromByteOffset: offset, as: Float.self))
+    case .float64: block.loadUnaligned(fromByteOffset: offset, as: Double.self)
+    }
+  }
+
   /// The fault of a row; nil if it is good.
   private func fault(of row: UnsafeRawBufferPointer) -> RecordFault? {
     for column in rows.columns.lazy.map(Int.init) {
-      let value =
-        switch scalar {
-        case .float32: Double(row.loadUnaligned(fromByteOffset: column * 4, as: Float.self))
-        case .float64: row.loadUnaligned(fromByteOffset: column * 8, as: Double.self)
-        }
+      let value = value(at: column * scalar.byteCount, of: row)
       if value.isNaN, options.onMissing == .reject {
         return RecordFault(expected: "a value of feature '\(names[column])'", found: "NaN")
       }

@@ -101,10 +101,10 @@ enum DriftPace: Sendable {
     }
   }
 
-  /// The half-lives of the running moments in a batch.
-  func halfLives(ofValues count: Int, seconds: Double) -> Double {
+  /// The half-lives of the running moments in a batch whose values weigh this together.
+  func halfLives(ofValues weight: Double, seconds: Double) -> Double {
     switch self {
-    case .values(let halfLife): Double(count) / halfLife
+    case .values(let halfLife): weight / halfLife
     case .batches(let halfLife): 1 / halfLife
     case .seconds(let halfLife): seconds / halfLife
     case .never: 0

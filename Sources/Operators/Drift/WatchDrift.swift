@@ -127,7 +127,7 @@ extension WatchDrift {
     var shared = DriftSharedPool(columns, of: state)
     shared.add(
       summary.recordCount,
-      halfLives: pace.halfLives(ofValues: summary.recordCount, seconds: seconds), at: place)
+      halfLives: pace.halfLives(ofValues: Double(summary.recordCount), seconds: seconds), at: place)
     let run = poolsToFalseAlarm(state)
     var charts = DriftCharts(columns, taking: &state)
     var pools = DriftPools(columns, taking: &state)
@@ -140,11 +140,11 @@ extension WatchDrift {
     for j in features.indices {
       let feature = features[j]
       if let clipped, clipped[j] > 0 { clippedSoFar[j] += clipped[j] }
-      if feature.presentCount > 0 {
+      if feature.moments.weight > 0 {
         var pool = pools.isEmpty(j) ? DriftPool() : pools[j]
         pool.add(
           feature.moments,
-          halfLives: pace.halfLives(ofValues: feature.presentCount, seconds: seconds), at: place)
+          halfLives: pace.halfLives(ofValues: feature.moments.weight, seconds: seconds), at: place)
         if pool.isFull {
           judge.judge(pool, of: j, clipped: clipped == nil ? nil : clippedSoFar[j], &charts)
           if !pools.isEmpty(j) { pools[j] = DriftPool() }

@@ -110,7 +110,19 @@ package struct Catalogue: Sendable {
           $0, expected: .value("output of format \(other.name)"), found: written.name)
       }
     }
-    return found + written.checkOutput(values, format)
+    return found + written.checkOutput(values, format) + roleViolations(values)
+  }
+
+  /// The role columns that the user names as features too.
+  private func roleViolations(_ values: SettingValues) -> [SettingViolation] {
+    let features = (values[RecordSettings.features] ?? []).filter { !$0.isGlob }
+    return NormalizeSettings.roles(values).filter { role in
+      features.contains { areSame($0.text, role.name) }
+    }.map { role in
+      SettingViolation(
+        NormalizeSettings.weightColumn, expected: .value("a column that is no feature"),
+        found: "\(quoted(role.name)), a feature")
+    }
   }
 
   /// Sets what the inverse, and the names of the input and the output, tell of settings that the user did not set; nil

@@ -64,6 +64,7 @@ package struct StreamConfiguration: Sendable {
     self.init(name: name, format: format)
     outputFormat = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) }
     decoder = DecoderOptions(values)
+    decoder.roles = NormalizeSettings.roles(values)
     precision = values[RecordSettings.precision]
     badRecords = values[BadRecordSettings.onBadRecord]
     onMismatch = values[StateSettings.onMismatch]

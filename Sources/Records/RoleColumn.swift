@@ -1,0 +1,96 @@
+/// A column that is no feature. Its values tell the normaliser something about each record, and pass untouched.
+package struct RoleColumn: Sendable, Equatable {
+  package enum Role: Sendable, Equatable {
+    /// How much a record counts in the moments.
+    case weight
+  }
+
+  package let role: Role
+  /// The name of the column, as the records spell it.
+  package let name: String
+
+  package init(_ role: Role, name: String) {
+    self.role = role
+    self.name = name
+  }
+
+  /// The key of the setting that names the column.
+  package var key: String {
+    switch role {
+    case .weight: "weight.column"
+    }
+  }
+}
+
+/// The numbers of the role columns of one record.
+package struct RecordRoles: Sendable, Equatable {
+  /// 0 to 1; nil if the stream has no weights.
+  package var weight: Double?
+
+  package init() {}
+
+  /// Those of a record that counts for nothing.
+  package static func none(of columns: [RoleColumn]) -> RecordRoles {
+    var roles = RecordRoles()
+    for column in columns {
+      switch column.role {
+      case .weight: roles.weight = 0
+      }
+    }
+    return roles
+  }
+}
+
+/// The numbers of the role columns of a block. That of record `i` is at index `i`.
+package struct RoleNumbers: Sendable {
+  /// The weight of each record in the moments; nil if all are 1. It has as many entries as the columns have room.
+  package private(set) var weights: [Double]?
+
+  package init() {}
+
+  /// The memory of the numbers, in bytes.
+  var byteCount: Int { (weights?.count ?? 0) * MemoryLayout<Double>.stride }
+
+  /// Sets the numbers of one record.
+  ///
+  /// - Parameter capacity: the most records of the columns.
+  package mutating func set(_ roles: RecordRoles, of record: Int, capacity: Int) {
+    if let weight = roles.weight { Self.set(weight, of: record, in: &weights, capacity) }
+  }
+
+  private static func set<Number: Numeric>(
+    _ number: Number, of record: Int, in numbers: inout [Number]?, _ capacity: Int
+  ) {
+    if numbers?.count != capacity {
+      precondition(numbers == nil && record == 0, "records with and without a role")
+      numbers = Array(repeating: 0, count: capacity)
+    }
+    numbers?[record] = number
+  }
+
+  /// Copies the numbers of some records to others, from `start` on.
+  mutating func copy(
+    _ records: Range<Int>, of other: RoleNumbers, to start: Int, capacity: Int
+  ) {
+    Self.copy(records, of: other.weights, to: &weights, start, capacity)
+  }
+
+  private static func copy<Number: Numeric>(
+    _ records: Range<Int>, of source: [Number]?, to numbers: inout [Number]?, _ start: Int,
+    _ capacity: Int
+  ) {
+    guard let source, !records.isEmpty else { return }
+    if numbers?.count != capacity {
+      precondition(numbers == nil && start == 0, "records with and without a role")
+      numbers = Array(repeating: 0, count: capacity)
+    }
+    for record in records { numbers?[start + record - records.lowerBound] = source[record] }
+  }
+}
+
+extension FeatureColumns {
+  /// Sets the numbers of the role columns of a record, which need not be counted yet.
+  package mutating func setRoles(_ roles: RecordRoles, of record: Int) {
+    self.roles.set(roles, of: record, capacity: capacity)
+  }
+}
