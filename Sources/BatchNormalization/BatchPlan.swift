@@ -124,7 +124,8 @@ package struct BatchPlan: Sendable {
       // A value that weighs less than 1 may be farther away.
       let reach = min(
         settings.clip ?? .infinity,
-        columns.roles.weights == nil ? count.squareRoot() : .infinity)
+        columns.roles.weights == nil && settings.momentum.eventHalfLife == nil
+          ? count.squareRoot() : .infinity)
       // A limit may make the deviation less than that of the values.
       if settings.parts == .both, cold.bounds == nil,
         abs(cold.weight) * reach + abs(cold.bias) <= limit

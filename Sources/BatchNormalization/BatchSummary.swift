@@ -14,6 +14,10 @@ package struct BatchSummary: Sendable {
   package private(set) var clipped: [Int]
   /// The moments of each cold feature of the plan after the last record; known once the batch is transformed.
   private(set) var prefixEnds: [PrefixMoments] = []
+  private var event = EventWeights()
+  /// The newest event time of the records, in whole microseconds since 1970; nil without event times, or if the moments
+  /// do not decay by them.
+  var newest: Double? { event.newest }
 
   package init(featureCount: Int) {
     features = Array(repeating: FeatureSummary(), count: featureCount)
@@ -25,21 +29,27 @@ package struct BatchSummary: Sendable {
   /// - Parameters:
   ///   - records: those that are the batch.
   ///   - withMoments: whether the moments are needed; they cost a second pass. Weighed ones are always there.
+  ///   - eventHalfLife: the half-life in event time by which a record weighs less the older it is than the newest one.
   /// - Throws: `NormalizationError.featureCount` if the block has another number of columns.
   package mutating func measure(
-    _ columns: FeatureColumns, _ records: Range<Int>, withMoments: Bool
+    _ columns: FeatureColumns, _ records: Range<Int>, withMoments: Bool,
+    eventHalfLife: Double? = nil
   ) throws(NormalizationError) {
     guard columns.featureCount == features.count else {
       throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
     }
     recordCount = records.count
-    let weights = columns.roles.weights
+    var (weights, first) = (columns.roles.weights, 0)
+    if let eventHalfLife, columns.roles.times != nil {
+      event.measure(columns.roles, records, EventDecay(halfLife: eventHalfLife))
+      (weights, first) = (event.weights, records.lowerBound)
+    }
     hasMoments = withMoments || weights != nil
     // In place: with small batches, copies of summaries would cost as much as the arithmetic.
     var span = features.mutableSpan
     for j in span.indices {
       let statistics =
-        weights.map { columns.weightedStatistics(of: j, in: records, $0) }
+        weights.map { columns.weightedStatistics(of: j, in: records, $0, from: first) }
         ?? columns.statistics(of: j, in: records, withMoments: withMoments, exactly: false)
       span[j].presentCount = statistics.extent.presentCount
       span[j].missingCount = records.count - statistics.extent.presentCount

@@ -120,21 +120,23 @@ extension FeatureColumns {
   ///
   /// With weights of 1 they are those without weights, to the bit. The extent is exact, and of all present values.
   ///
-  /// - Parameter weights: one for each record of the columns.
+  /// - Parameters:
+  ///   - weights: those of all records from `first` on.
   func weightedStatistics(
-    of feature: Int, in records: Range<Int>, _ weights: [Double], _ kernel: ColumnKernel = .best
+    of feature: Int, in records: Range<Int>, _ weights: [Double], from first: Int = 0,
+    _ kernel: ColumnKernel = .best
   ) -> ColumnStatistics {
     let instructions = kernel.instructions
     switch values {
     case .float32(let values):
       return weightedStatistics(
-        of: feature, in: records, values, weights,
+        of: feature, in: records, values, weights, from: first,
         sums: { column_sums_float(instructions, $0, $1) },
         weighted: { column_weighted_sums_float(instructions, $0, $1, $2) },
         deviations: { column_weighted_deviations_float(instructions, $0, $1, $2, $3) })
     case .float64(let values):
       return weightedStatistics(
-        of: feature, in: records, values, weights,
+        of: feature, in: records, values, weights, from: first,
         sums: { column_sums_double(instructions, $0, $1) },
         weighted: { column_weighted_sums_double(instructions, $0, $1, $2) },
         deviations: { column_weighted_deviations_double(instructions, $0, $1, $2, $3) })
@@ -144,19 +146,20 @@ extension FeatureColumns {
   @inline(__always)
   private func weightedStatistics<Scalar>(
     of feature: Int, in records: Range<Int>, _ values: [Scalar], _ weights: [Double],
+    from first: Int,
     sums: (UnsafePointer<Scalar>, Int) -> ColumnSums,
     weighted: (UnsafePointer<Scalar>, UnsafePointer<Double>, Int) -> ColumnWeightedSums,
     deviations: (UnsafePointer<Scalar>, UnsafePointer<Double>, Int, Double) -> ColumnDeviations
   ) -> ColumnStatistics {
     precondition(records.upperBound <= capacity && (feature + 1) * capacity <= values.count)
-    precondition(records.upperBound <= weights.count)
+    precondition(first <= records.lowerBound && records.upperBound - first <= weights.count)
     return values.withUnsafeBufferPointer { values in
       weights.withUnsafeBufferPointer { weights in
         guard let values = values.baseAddress, let weights = weights.baseAddress else {
           return ColumnStatistics(extent: ColumnExtent())
         }
         let column = values + feature * capacity + records.lowerBound
-        let (weight, count) = (weights + records.lowerBound, records.count)
+        let (weight, count) = (weights + (records.lowerBound - first), records.count)
         let all = sums(column, count)
         var statistics = ColumnStatistics(
           extent: ColumnExtent(

@@ -8,12 +8,23 @@ struct MomentUpdate {
   var weight: Double
   /// Whether the variance moves. Under `batchNorm` and `unbiased`, one value has none.
   var movesVariance: Bool
+  /// The weight of all values at a time; nil without decay by event time.
+  var decayed: DecayedWeight?
+}
+
+/// The weight of the values in the running moments at an event time.
+struct DecayedWeight: Equatable {
+  var weight: Double
+  /// In whole microseconds since 1970.
+  var time: Double
 }
 
 /// The running moments of all features before a batch.
 struct RunningMoments {
   let mean, variance, weight, varianceWeight: [Double]
   let batches, varianceBatches: [Int]
+  /// With a half-life in event time: the weight of the values at `time`.
+  let decayed, time: [Double]
   private var prior: PriorMerge?
 
   init(
@@ -26,6 +37,8 @@ struct RunningMoments {
     varianceWeight = state[columns.varianceWeight]
     batches = state[columns.momentBatches]
     varianceBatches = state[columns.varianceBatches]
+    decayed = state[columns.decayedWeight]
+    time = state[columns.time]
   }
 
   /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them. The values of a
@@ -79,7 +92,9 @@ struct RunningMoments {
       varianceWeight: varianceWeight[j], settings)
     if let withPrior { return withPrior }
     guard weight[j] > 0 else { return Moments() }
-    let count = settings.rememberedCount(of: weight[j])
+    let count =
+      settings.momentum.eventHalfLife == nil
+      ? settings.rememberedCount(of: weight[j]) : decayedWeight(j)?.weight ?? 0
     // Under `batch_norm` the variance may not have been updated yet.
     return Moments(
       weight: count, mean: mean[j], m2: varianceWeight[j] > 0 ? count * variance[j] : 0)
@@ -90,9 +105,13 @@ struct RunningMoments {
   /// Sources: Ioffe & Szegedy 2015 (`batchNorm`); West 1979, "Updating Mean and Variance Estimates"
   /// (`total`).
   func update(
-    of j: Int, by summary: FeatureSummary, _ weights: inout BatchWeights
+    of j: Int, by summary: FeatureSummary, at newest: Double? = nil,
+    _ weights: inout BatchWeights
   ) -> MomentUpdate {
     let batch = summary.moments
+    if let newest, let halfLife = weights.settings.momentum.eventHalfLife {
+      return update(of: j, by: summary, at: newest, EventDecay(halfLife: halfLife))
+    }
     let alpha = weights.weight(
       after: MomentHistory(batches: batches[j], weight: weight[j]), of: batch.weight)
     let varianceAlpha = weights.weight(

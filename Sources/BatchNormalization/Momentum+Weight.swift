@@ -23,7 +23,7 @@ struct BatchWeights {
     countsValues =
       switch settings.momentum {
       case .weight, .halfLifeSeconds: false
-      case .cumulative, .halfLifeRecords: true
+      case .cumulative, .halfLifeRecords, .halfLifeEventTime: true
       }
   }
 
@@ -68,6 +68,9 @@ extension NormalizationSettings {
       return min(weight / decay((history.weight + n) / halfLife), 1)
     case .halfLifeSeconds(let halfLife):
       return history.batches > 0 ? decay(elapsedSeconds / halfLife) : 1
+    case .halfLifeEventTime:
+      // Both weights are those at one time.
+      return n / (history.weight + n)
     }
   }
 

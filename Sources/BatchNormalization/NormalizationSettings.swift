@@ -114,6 +114,13 @@ package enum Momentum: Sendable, Equatable {
   case halfLifeRecords(Double)
   /// The time after which a value's weight has halved.
   case halfLifeSeconds(Double)
+  /// The event time, in seconds, after which a value's weight has halved.
+  case halfLifeEventTime(Double)
+
+  /// The half-life in event time; nil for another momentum.
+  package var eventHalfLife: Double? {
+    if case .halfLifeEventTime(let seconds) = self { seconds } else { nil }
+  }
 }
 
 /// How the running variance is formed.

@@ -166,7 +166,8 @@ extension Normalizer {
       try require(moments.m2.isFinite, j, .batchVariance)
       var update: MomentUpdate?
       if updates, moments.weight > 0, !span[j].isVetoed {
-        let planned = running.update(of: j, by: summary.features[j], &weights)
+        let planned = running.update(
+          of: j, by: summary.features[j], at: summary.newest, &weights)
         try require(planned.mean.isFinite, j, .runningMean)
         try require(planned.variance.isFinite, j, .runningVariance)
         update = planned
@@ -193,7 +194,7 @@ extension Normalizer {
         span[j].transform = nil
         cold.append(
           ColdFeature(
-            feature: j, start: openPrefixes[j] ?? PrefixMoments(running.merged(j, settings)),
+            feature: j, start: openPrefixes[j] ?? running.prefix(j, settings),
             weight: gamma[j], bias: beta[j], bounds: running.bounds(of: j)))
         continue
       }
@@ -274,6 +275,9 @@ extension Normalizer {
     if plan.updatesMoments {
       let plans = plan.features
       state.apply(columns) { plans[$0].update }
+      if let eventHalfLife = settings.momentum.eventHalfLife {
+        state.apply(columns, eventHalfLife: eventHalfLife) { plans[$0].update }
+      }
       state.add(1, to: columns.batches)
       state.add(summary.recordCount, to: columns.records)
     }

@@ -17,6 +17,9 @@ package struct NormalizerColumns: Sendable {
   /// The same for the variance. It has its own counts, because a batch with a single value of a feature can only move
   /// the mean. With the counts of the mean, the initial variance would leak into a corrected one.
   package let varianceWeight: RealColumn
+  /// With a half-life in event time: the weight of the values at `time`, which is in whole microseconds since 1970, and
+  /// the half-life in seconds. 0 before the first update.
+  let decayedWeight, time, eventHalfLife: RealColumn
   package let varianceBatches: CountColumn
   /// The values of each feature that were missing, that were present, and that `clip` limited: in every mode, frozen
   /// or not. A reset keeps them.
@@ -36,6 +39,9 @@ package struct NormalizerColumns: Sendable {
     momentBatches = table.count("batches", of: "moments")
     varianceWeight = table.real("variance_weight", of: "moments")
     varianceBatches = table.count("variance_batches", of: "moments")
+    decayedWeight = table.real("decayed_weight", of: "moments")
+    time = table.real("time", of: "moments")
+    eventHalfLife = table.real("half_life", of: "moments")
     missing = table.count("missing", of: "values")
     present = table.count("present", of: "values")
     clipped = table.count("clipped", of: "values")
@@ -61,6 +67,9 @@ package struct NormalizerColumns: Sendable {
       .count("batches"),
       .real("variance_weight", initial: 0, in: StateColumn.countable),
       .count("variance_batches"),
+      .real("decayed_weight", initial: 0, in: StateColumn.countable, isOptional: true),
+      .real("time", initial: 0, isOptional: true),
+      .real("half_life", initial: 0, in: StateColumn.nonNegative, isOptional: true),
     ], merge: mergeMoments)
 
   private static let values = StateGroup(
@@ -74,14 +83,15 @@ package struct NormalizerColumns: Sendable {
   /// Pools running moments by the weight of the values seen (Chan): the mean by `weight`, the variance
   /// within by `variance_weight`, and the difference of the two means as variance between.
   ///
-  /// Exact for momentum `cumulative` with estimator `total`; otherwise both sides count as if their
-  /// values had had equal weight. The order of merging matters only to within rounding.
+  /// Exact for momentum `cumulative` with estimator `total`, and for a half-life in event time; otherwise both sides
+  /// count as if their values had had equal weight. The order of merging matters only to within rounding.
   @Sendable private static func mergeMoments(
     _ rows: inout StateRows, _ other: StateRows
   ) throws(StateError) {
     rows.add(count: "batches", of: other)
     rows.add(count: "variance_batches", of: other)
     for row in 0..<rows.count {
+      if try mergeDecayed(&rows, other, row) { continue }
       // The variance within and the variance between may rest on different weights.
       var within = rows.average(of: "variance", weight: "variance_weight", row)
       within.merge(other.average(of: "variance", weight: "variance_weight", row))

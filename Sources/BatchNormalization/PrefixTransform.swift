@@ -17,11 +17,28 @@ struct ColdFeature: Sendable {
 struct PrefixMoments: Sendable, Equatable {
   private(set) var origin: Double
   private(set) var moments: Moments
+  /// The event time, in nanoseconds since 1970, at which the values weigh what they do; nil without one.
+  private var time: Int64?
 
   /// The moments of some values; of none if their weight is 0.
-  init(_ moments: Moments) {
+  init(_ moments: Moments, at time: Int64? = nil) {
+    self.time = time
     origin = moments.mean
     self.moments = Moments(weight: moments.weight, mean: 0, m2: moments.m2)
+  }
+
+  /// Takes in one value, which weighs less the older it is than the newest.
+  fileprivate mutating func append(_ x: Double, weight: Double, at time: Int64, _ decay: EventDecay)
+  {
+    guard time != RoleNumbers.noTime, weight > 0 else { return }
+    let newest = self.time ?? time
+    let factor = decay.factor(fromNanoseconds: min(time, newest), to: max(time, newest))
+    if time > newest {
+      moments.weight *= factor
+      moments.m2 *= factor
+    }
+    self.time = max(time, newest)
+    append(x, weight: time > newest ? weight : weight * factor)
   }
 
   /// Takes in one value with its weight, 0 or more.
@@ -56,20 +73,20 @@ extension FeatureColumns {
   ) -> PrefixMoments {
     var prefix = Prefix(cold, settings)
     let first = cells(of: cold.feature, records).lowerBound - records.lowerBound
-    let weights = roles.weights
+    let roles = roles
     switch values {
     case .float32:
       withFloat32Columns { values in
         for record in records {
           let cell = first + record
-          values[cell] = Float(prefix.next(Double(values[cell]), weight: weights?[record] ?? 1))
+          values[cell] = Float(prefix.next(Double(values[cell]), record, roles))
         }
       }
     case .float64:
       withFloat64Columns { values in
         for record in records {
           let cell = first + record
-          values[cell] = prefix.next(values[cell], weight: weights?[record] ?? 1)
+          values[cell] = prefix.next(values[cell], record, roles)
         }
       }
     }
@@ -84,7 +101,7 @@ extension FeatureColumns {
     var prefix = Prefix(cold, settings)
     return records.filter { record in
       let x = self[record: record, feature: cold.feature]
-      let y = prefix.next(x, weight: roles.weights?[record] ?? 1)
+      let y = prefix.next(x, record, roles)
       return !(y.isNaN && x.isNaN || abs(y) <= limit)
     }
   }
@@ -111,8 +128,10 @@ private struct Prefix {
   private let gamma, beta: Double
   private let bounds: MomentBounds?
   private let settings: NormalizationSettings
+  private let decay: EventDecay?
 
   init(_ cold: ColdFeature, _ settings: NormalizationSettings) {
+    decay = settings.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
     moments = cold.start
     // Only a prior has a limit. Its values weigh something, so the origin stays.
     bounds = cold.bounds?.shifted(by: cold.start.origin)
@@ -120,10 +139,17 @@ private struct Prefix {
     self.settings = settings
   }
 
-  /// y of the next value, which counts with a weight in its own moments.
-  mutating func next(_ x: Double, weight: Double) -> Double {
+  /// y of the next value, which counts with its weight in its own moments.
+  mutating func next(_ x: Double, _ record: Int, _ roles: RoleNumbers) -> Double {
     if x.isNaN, !settings.imputesMissing { return x }
-    if !x.isNaN { moments.append(x, weight: weight) }
+    if !x.isNaN {
+      let weight = roles.weights?[record] ?? 1
+      if let decay, let times = roles.times {
+        moments.append(x, weight: weight, at: times[record], decay)
+      } else {
+        moments.append(x, weight: weight)
+      }
+    }
     var (mean, variance) = (moments.moments.mean, moments.moments.biasedVariance)
     if let bounds { (mean, variance) = bounds.clamped(mean, variance) }
     // Before any value counts, each is its own mean.

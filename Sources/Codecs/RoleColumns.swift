@@ -18,6 +18,13 @@ extension RoleColumn {
         throw fault(found: RecordFault.quote(text))
       }
       roles.weight = weight
+    case .time(let format):
+      // A time of JSON is in quotes.
+      let inner = Self.unquoted(text)
+      guard let time = TimeText.nanoseconds(inner, format) else {
+        throw fault(found: RecordFault.quote(text))
+      }
+      roles.time = time
     }
   }
 
@@ -27,6 +34,11 @@ extension RoleColumn {
     case .weight:
       guard 0 <= number, number <= 1 else { throw fault(found: "\(number)") }
       roles.weight = number
+    case .time(let format):
+      guard let time = TimeText.nanoseconds(number, format) else {
+        throw fault(found: "\(number)")
+      }
+      roles.time = time
     }
   }
 
@@ -36,6 +48,10 @@ extension RoleColumn {
     case .weight:
       RecordFault(
         expected: "a weight of 0 to 1, true or false in column \(quoted(name))", found: found)
+    case .time(let format):
+      RecordFault(
+        expected: "a time from 1685 to 2255 as \(format.rawValue) in column \(quoted(name))",
+        found: found)
     }
   }
 
@@ -59,6 +75,15 @@ extension RoleColumn {
     if ["true", "True", "TRUE"].contains(where: { text.elementsEqual($0.utf8) }) { return 1 }
     if ["false", "False", "FALSE"].contains(where: { text.elementsEqual($0.utf8) }) { return 0 }
     return nil
+  }
+
+  private static func unquoted(
+    _ text: UnsafeBufferPointer<UInt8>
+  ) -> UnsafeBufferPointer<UInt8> {
+    guard text.count > 1, text.first == UInt8(ascii: "\""), text.last == UInt8(ascii: "\"") else {
+      return text
+    }
+    return UnsafeBufferPointer(rebasing: text[1..<text.count - 1])
   }
 
   private static func trimmed(

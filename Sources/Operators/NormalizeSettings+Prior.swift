@@ -49,6 +49,7 @@ extension NormalizeSettings {
     let reason = ", whose moments do not tell how many values the prior is weighed against"
     switch settings.momentum {
     case .weight(let weight): return refusal(expected + "momentum \(numberText(weight))" + reason)
+    case .halfLifeEventTime: return refusal(expected + "a half-life in event time")
     case .halfLifeSeconds: return refusal(expected + "a half-life in seconds" + reason)
     case .cumulative: return []
     case .halfLifeRecords:

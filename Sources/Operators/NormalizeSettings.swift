@@ -7,13 +7,13 @@ package enum NormalizeSettings {
   package static let group = SettingGroup(
     "Normalisation", section: "normalize",
     [
-      mode, updateFirst, preset, halfLifeRecords, halfLifeSeconds, momentum, epsilonRelative,
-      epsilon,
+      mode, updateFirst, preset, halfLifeRecords, halfLifeSeconds, halfLifeEventTime,
+      momentum, epsilonRelative, epsilon,
       estimator, variance, biasCorrection, centerOnly, scaleOnly, inverse, warmUpRecords,
       warmUpEmission, frozen, clip,
       varianceFloor,
       renormMaxScale, renormMaxShift, priorCheckpoint, priorValues, limitMean, limitDeviation,
-      weightColumn,
+      weightColumn, timeColumn, timeFormat, futureLimit,
     ],
     presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
@@ -56,15 +56,20 @@ package enum NormalizeSettings {
         }
         return found
       },
-      .oneOf([momentum, halfLifeRecords, halfLifeSeconds], "one of momentum and a half-life"),
+      .oneOf(
+        [momentum, halfLifeRecords, halfLifeSeconds, halfLifeEventTime],
+        "one of momentum and a half-life"),
       .oneOf([epsilon, epsilonRelative], "an absolute ε or a relative one"),
       .never([warmUpEmission], beside: warmUpRecords, is: 0),
       .never([updateFirst], beside: frozen, is: true),
-      .anyIn("half_life", [halfLifeRecords, halfLifeSeconds], "records or seconds"),
+      .anyIn(
+        "half_life", [halfLifeRecords, halfLifeSeconds, halfLifeEventTime],
+        "records, seconds or event_time"),
       .anyIn("prior", [priorCheckpoint, priorValues], "checkpoint and values"),
       .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
       .anyIn("weight", [weightColumn], "column"),
-      SettingRule(priorViolations),
+      .anyIn("time", [timeColumn], "column"),
+      SettingRule(priorViolations), SettingRule(timeViolations),
     ],
     retired: [
       SettingRetirement("warm_up.batches", option: "--warm-up-batches", replacement: warmUpRecords)
@@ -216,6 +221,7 @@ extension NormalizeSettings {
     values.firstGiven([
       (halfLifeRecords, values[halfLifeRecords].map { .halfLifeRecords($0) }),
       (halfLifeSeconds, values[halfLifeSeconds].map { .halfLifeSeconds($0) }),
+      (halfLifeEventTime, values[halfLifeEventTime].map { .halfLifeEventTime($0) }),
       (momentum, values[momentum]),
     ])
   }
@@ -234,6 +240,7 @@ extension NormalizeSettings {
     switch values.momentum {
     case .halfLifeRecords(let records): sets.append(.set(halfLifeRecords, to: records))
     case .halfLifeSeconds(let seconds): sets.append(.set(halfLifeSeconds, to: seconds))
+    case .halfLifeEventTime(let seconds): sets.append(.set(halfLifeEventTime, to: seconds))
     case .weight, .cumulative: sets.append(.set(momentum, to: values.momentum))
     }
     switch values.epsilon {

@@ -16,6 +16,9 @@ package struct OperatorChain: Sendable {
   private let versions: StreamVersions
   private let outputPrecision: Precision
   private let settings: SettingValues
+  /// The half-life in event time, in seconds; nil for another momentum.
+  private let eventHalfLife: Double?
+  private let eventClock: EventClock
   private var scratch: Work
   private var last: Work
   private var hasLast = false
@@ -60,13 +63,15 @@ package struct OperatorChain: Sendable {
     versions = StreamVersions(in: state)
     outputPrecision = context.outputPrecision
     settings = context.settings
+    eventHalfLife = context.normalization.momentum.eventHalfLife
+    eventClock = EventClock(in: state, settings)
     scratch = Work(featureCount: context.schema.count)
     last = scratch
   }
 
   /// The state groups of operators, with those of every stream.
   package static func stateGroups(of kinds: [any BatchOperator.Type]) -> [StateGroup] {
-    kinds.flatMap { $0.declaration.stateGroups } + [StreamVersions.group]
+    kinds.flatMap { $0.declaration.stateGroups } + [StreamVersions.group, EventClock.group]
   }
 
   package var schema: FeatureSchema { state.features }
@@ -118,7 +123,8 @@ package struct OperatorChain: Sendable {
     }
     scratch.plan.begin(role, elapsedSeconds: elapsedSeconds)
     do throws(NormalizationError) {
-      try scratch.summary.measure(columns, records, withMoments: needsMoments)
+      try scratch.summary.measure(
+        columns, records, withMoments: needsMoments, eventHalfLife: eventHalfLife)
     } catch {
       throw OperatorError(Normalize.declaration.name, error)
     }
@@ -143,6 +149,17 @@ package struct OperatorChain: Sendable {
       hasLast = true
     }
     return emission
+  }
+
+  /// The records of the future, which must be taken out before the others are operated on; notes the newest time of
+  /// the others.
+  ///
+  /// - Parameter wallSeconds: reads the wall clock, in seconds since 1970; nil if that was done a moment ago.
+  package mutating func futureRecords(
+    of columns: FeatureColumns, _ records: Range<Int>, wallSeconds: () -> Double?
+  ) -> [FutureRecord] {
+    guard let times = columns.roles.times else { return [] }
+    return eventClock.refused(times, records, &state, wallSeconds: wallSeconds)
   }
 
   /// Whether γ or β of a feature differs from that in the other chain, which has the same features.

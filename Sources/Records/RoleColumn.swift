@@ -3,6 +3,8 @@ package struct RoleColumn: Sendable, Equatable {
   package enum Role: Sendable, Equatable {
     /// How much a record counts in the moments.
     case weight
+    /// When the record happened.
+    case time(TimeFormat)
   }
 
   package let role: Role
@@ -18,6 +20,7 @@ package struct RoleColumn: Sendable, Equatable {
   package var key: String {
     switch role {
     case .weight: "weight.column"
+    case .time: "time.column"
     }
   }
 }
@@ -26,6 +29,8 @@ package struct RoleColumn: Sendable, Equatable {
 package struct RecordRoles: Sendable, Equatable {
   /// 0 to 1; nil if the stream has no weights.
   package var weight: Double?
+  /// In nanoseconds since 1970, UTC; nil if the stream has no event times.
+  package var time: Int64?
 
   package init() {}
 
@@ -35,6 +40,7 @@ package struct RecordRoles: Sendable, Equatable {
     for column in columns {
       switch column.role {
       case .weight: roles.weight = 0
+      case .time: roles.time = RoleNumbers.noTime
       }
     }
     return roles
@@ -45,17 +51,26 @@ package struct RecordRoles: Sendable, Equatable {
 package struct RoleNumbers: Sendable {
   /// The weight of each record in the moments; nil if all are 1. It has as many entries as the columns have room.
   package private(set) var weights: [Double]?
+  /// The event time of each record, in nanoseconds since 1970, UTC; nil without event times.
+  package private(set) var times: [Int64]?
+
+  /// The time of a record that has none, since it is bad and only stays in the output. It counts for nothing.
+  package static let noTime = Int64.min
 
   package init() {}
 
   /// The memory of the numbers, in bytes.
-  var byteCount: Int { (weights?.count ?? 0) * MemoryLayout<Double>.stride }
+  var byteCount: Int {
+    (weights?.count ?? 0) * MemoryLayout<Double>.stride
+      + (times?.count ?? 0) * MemoryLayout<Int64>.stride
+  }
 
   /// Sets the numbers of one record.
   ///
   /// - Parameter capacity: the most records of the columns.
   package mutating func set(_ roles: RecordRoles, of record: Int, capacity: Int) {
     if let weight = roles.weight { Self.set(weight, of: record, in: &weights, capacity) }
+    if let time = roles.time { Self.set(time, of: record, in: &times, capacity) }
   }
 
   private static func set<Number: Numeric>(
@@ -73,6 +88,7 @@ package struct RoleNumbers: Sendable {
     _ records: Range<Int>, of other: RoleNumbers, to start: Int, capacity: Int
   ) {
     Self.copy(records, of: other.weights, to: &weights, start, capacity)
+    Self.copy(records, of: other.times, to: &times, start, capacity)
   }
 
   private static func copy<Number: Numeric>(

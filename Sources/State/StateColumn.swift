@@ -17,6 +17,8 @@ package struct StateColumn: Sendable, Equatable {
   package let initial: Double
   /// The least and greatest values that are valid.
   package let bounds: ClosedRange<Double>
+  /// Whether files leave the column out while it holds its initial values.
+  package let isOptional: Bool
 
   /// The highest valid count: exact as a Double, and far from overflow as it grows.
   package static let countLimit = 1 << 53
@@ -29,10 +31,11 @@ package struct StateColumn: Sendable, Equatable {
 
   package static func real(
     _ name: String, initial: Double, in bounds: ClosedRange<Double> = finite,
-    fileName: String? = nil
+    fileName: String? = nil, isOptional: Bool = false
   ) -> StateColumn {
     StateColumn(
-      name: name, fileName: fileName ?? "", kind: .real, initial: initial, bounds: bounds)
+      name: name, fileName: fileName ?? "", kind: .real, initial: initial, bounds: bounds,
+      isOptional: isOptional)
   }
 
   package static func count(
@@ -40,7 +43,7 @@ package struct StateColumn: Sendable, Equatable {
   ) -> StateColumn {
     StateColumn(
       name: name, fileName: fileName ?? "", kind: .count, initial: Double(initial),
-      bounds: countable)
+      bounds: countable, isOptional: false)
   }
 
   /// The valid values in words, for an error message.

@@ -62,6 +62,14 @@ package struct StateGroup: Sendable {
   }
 
   package func column(_ name: String) -> StateColumn? { columns.first { $0.name == name } }
+
+  /// The same group with some of its columns.
+  func keeping(_ isKept: (StateColumn) -> Bool) -> StateGroup {
+    guard !columns.allSatisfy(isKept) else { return self }
+    return StateGroup(
+      name, scope: scope, columns: columns.filter(isKept), isOptional: isOptional,
+      validate: validation, merge: merge)
+  }
 }
 
 extension StateGroup: Equatable {

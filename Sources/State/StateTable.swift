@@ -218,17 +218,18 @@ extension StateTable {
     }
   }
 
-  /// The groups that a file must hold: all but the optional ones that nothing has changed.
+  /// The groups that a file must hold, with their columns: all but the optional ones that nothing has changed.
   package var writtenGroups: [StateGroup] {
-    groups.filter { group in
-      !group.isOptional
-        || group.columns.contains { column in
-          switch self[column.fileName] {
-          case .real(let values): values.contains { $0 != column.initial }
-          case .count(let values): values.contains { $0 != Int(column.initial) }
-          case nil: false
-          }
-        }
+    groups.filter { group in !group.isOptional || group.columns.contains(where: hasChanged) }
+      .map { group in group.keeping { !$0.isOptional || hasChanged($0) } }
+  }
+
+  /// Whether a column has other values than the initial ones.
+  private func hasChanged(_ column: StateColumn) -> Bool {
+    switch self[column.fileName] {
+    case .real(let values): values.contains { $0 != column.initial }
+    case .count(let values): values.contains { $0 != Int(column.initial) }
+    case nil: false
     }
   }
 

@@ -102,6 +102,7 @@ extension NormalizationSettings {
       case .cumulative: "cumulative"
       case .halfLifeRecords(let records): "half_life \(records) records"
       case .halfLifeSeconds(let seconds): "half_life \(seconds) seconds"
+      case .halfLifeEventTime(let seconds): "half_life \(seconds) seconds of event time"
       }
     return settings
   }

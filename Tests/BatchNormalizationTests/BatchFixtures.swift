@@ -92,7 +92,9 @@ struct NormalizerRun {
   ) throws -> BatchEmission {
     let records = 0..<batch.count
     let needsMoments = normalizer.needsMoments(ofRecords: batch.count, role, state)
-    try summary.measure(batch, records, withMoments: needsMoments)
+    try summary.measure(
+      batch, records, withMoments: needsMoments,
+      eventHalfLife: settings.momentum.eventHalfLife)
     plan.begin(role, elapsedSeconds: elapsedSeconds)
     try normalizer.plan(summary, state, &plan)
     try plan.validate(

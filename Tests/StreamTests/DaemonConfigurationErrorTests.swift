@@ -114,7 +114,7 @@ private let wrongSettings = [
     ".normalize.half_life.records", "expected one of momentum and a half-life, found both"),
   Wrong(
     "format: csv\nnormalize: { half_life: {} }", "7:18", ".normalize.half_life",
-    "expected records or seconds, found neither"),
+    "expected records, seconds or event_time, found neither"),
   Wrong(
     "format: csv\nnormalize: { half_life: { seconds: 60 } }", "7:40",
     ".normalize.half_life.seconds",

@@ -93,7 +93,8 @@ enum DriftPace: Sendable {
   init(_ momentum: Momentum) {
     switch momentum {
     case .halfLifeRecords(let records): self = .values(halfLife: records)
-    case .halfLifeSeconds(let seconds): self = .seconds(halfLife: seconds)
+    case .halfLifeSeconds(let seconds), .halfLifeEventTime(let seconds):
+      self = .seconds(halfLife: seconds)
     case .weight(let weight) where weight < 1: self = .batches(halfLife: -M_LN2 / log1p(-weight))
     // A batch that replaces the moments has a half-life of less than itself.
     case .weight: self = .batches(halfLife: 0.01)

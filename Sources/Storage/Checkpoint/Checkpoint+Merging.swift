@@ -37,6 +37,7 @@ extension Checkpoint {
     guard let momentum = settings["momentum"], let estimator = settings["estimator"] else {
       return .unknown
     }
-    return momentum == "cumulative" && estimator == "total" ? .exact : .pooled
+    let weighsByTime = momentum.hasSuffix(" of event time")
+    return (momentum == "cumulative" || weighsByTime) && estimator == "total" ? .exact : .pooled
   }
 }

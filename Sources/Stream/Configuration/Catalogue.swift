@@ -110,17 +110,29 @@ package struct Catalogue: Sendable {
           $0, expected: .value("output of format \(other.name)"), found: written.name)
       }
     }
-    return found + written.checkOutput(values, format) + roleViolations(values)
+    return found + written.checkOutput(values, format) + roleViolations(format, values)
   }
 
-  /// The role columns that the user names as features too.
-  private func roleViolations(_ values: SettingValues) -> [SettingViolation] {
+  /// The role columns that the user names as features too, and times that rows of numbers cannot have.
+  private func roleViolations(
+    _ format: RecordFormat, _ values: SettingValues
+  ) -> [SettingViolation] {
+    if format.name == RecordFormat.raw.name, values[NormalizeSettings.timeColumn] != nil,
+      values[NormalizeSettings.timeFormat] == .iso8601
+    {
+      return [
+        SettingViolation(
+          NormalizeSettings.timeFormat,
+          expected: .value("a number such as unix_s, since raw rows have no texts"),
+          found: TimeFormat.iso8601.rawValue)
+      ]
+    }
     let features = (values[RecordSettings.features] ?? []).filter { !$0.isGlob }
     return NormalizeSettings.roles(values).filter { role in
       features.contains { areSame($0.text, role.name) }
     }.map { role in
       SettingViolation(
-        NormalizeSettings.weightColumn, expected: .value("a column that is no feature"),
+        NormalizeSettings.setting(of: role), expected: .value("a column that is no feature"),
         found: "\(quoted(role.name)), a feature")
     }
   }

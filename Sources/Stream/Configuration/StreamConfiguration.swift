@@ -115,6 +115,11 @@ package struct StreamConfiguration: Sendable {
     prior = file
   }
 
+  /// Whether records have event times.
+  var hasEventTimes: Bool {
+    decoder.roles.contains { if case .time = $0.role { true } else { false } }
+  }
+
   /// The effects of an alarm of drift; none if drift is not watched for.
   package var driftActions: [DriftAction] {
     WatchDrift.isOn(operatorSettings) ? operatorSettings[DriftSettings.actions] : []

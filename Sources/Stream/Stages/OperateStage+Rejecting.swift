@@ -18,6 +18,9 @@ extension OperateStage {
     on block: inout RecordBlock, _ piece: inout Range<BlockOffset>, as role: BatchRole
   ) throws(StreamError) -> BatchEmission {
     let before = operators?.stateVersions
+    if configuration.hasEventTimes, role == .whole || role == .part {
+      try rejectFuture(of: &block, &piece)
+    }
     while true {
       let records = piece.lowerBound.records..<piece.upperBound.records
       if role == .part {
@@ -35,23 +38,43 @@ extension OperateStage {
       } catch {
         guard let unfit = error.unfitValues else { throw error }
         if role == .part { open.forget(records.count) }
-        try reject(unfit, of: &block, &piece)
+        try reject(
+          unfit.map { ($0.record, RecordFault(expected: $0.expected, found: $0.found)) },
+          of: &block,
+          &piece)
       }
     }
+  }
+
+  /// Takes the records of the future out of a piece of a block.
+  private mutating func rejectFuture(
+    of block: inout RecordBlock, _ piece: inout Range<BlockOffset>
+  ) throws(StreamError) {
+    var times = times
+    let future =
+      operators?.futureRecords(
+        of: block.columns, piece.lowerBound.records..<piece.upperBound.records
+      ) { times.wallSeconds() } ?? []
+    self.times = times
+    guard !future.isEmpty else { return }
+    try reject(
+      future.map { ($0.record, RecordFault(expected: $0.expected, found: $0.found)) }, of: &block,
+      &piece)
   }
 
   /// Takes bad records out of a piece of a block, or fails the stream, as `on_bad_record` says.
   ///
   /// The number and the offset of a record are counted back from the last record of the piece.
   private mutating func reject(
-    _ unfit: [UnfitValue], of block: inout RecordBlock, _ piece: inout Range<BlockOffset>
+    _ bad: [(record: Int, fault: RecordFault)], of block: inout RecordBlock,
+    _ piece: inout Range<BlockOffset>
   ) throws(StreamError) {
     let parts = try? configuration.format.makeDecoder(configuration.decoder)
-      .parts(of: unfit.map(\.record), in: block)
+      .parts(of: bad.map(\.record), in: block)
     var rejected: [RejectedRecord] = []
-    for (index, value) in unfit.enumerated() {
+    for (index, (badRecord, fault)) in bad.enumerated() {
       let record = max(
-        1, position.records - (piece.upperBound.records - 1 - value.record))
+        1, position.records - (piece.upperBound.records - 1 - badRecord))
       let part = parts?[index]
       let byteOffset = part.flatMap { part in
         part.payload.isEmpty
@@ -61,7 +84,6 @@ extension OperateStage {
             position.byteOffset
               - (piece.upperBound.payload.bytes - part.payload.lowerBound.bytes))
       }
-      let fault = RecordFault(expected: value.expected, found: value.found)
       guard configuration.badRecords != .fail, let part else {
         throw .badRecord(
           stream: configuration.name, record: record, byteOffset: byteOffset, fault: fault)

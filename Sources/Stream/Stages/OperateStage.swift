@@ -20,7 +20,7 @@ struct OperateStage: Stage {
   let configuration: StreamConfiguration
   private let initial: InitialState
   /// Nil until the columns of the stream are known.
-  private(set) var operators: OperatorChain?
+  var operators: OperatorChain?
   private var origin = StateOrigin.ownSettings
   var units: UnitBuilder
   var open = OpenRecords.none
@@ -29,7 +29,7 @@ struct OperateStage: Stage {
   private(set) var position: StreamPosition
   /// Whether a later run reads the records after the last checkpoint again.
   private var comesAgain = false
-  private(set) var times: BatchTimes
+  var times: BatchTimes
   private var display: StateDisplay
   /// The clients that look at the records; nil if there can be none.
   let taps: StreamTaps?

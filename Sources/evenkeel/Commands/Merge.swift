@@ -9,8 +9,8 @@ struct Merge: ParsableCommand {
     abstract: "Merges the checkpoints of shards of a stream into one.",
     discussion: """
       Pools the running moments by the numbers of values (Chan, Golub & LeVeque 1979). The shards need the same \
-      features, the same settings, and the same γ and β. With --momentum cumulative --estimator total the result \
-      is that of one run over all records. Otherwise it is an estimate, and the command says so.
+      features, the same settings, and the same γ and β. With --momentum cumulative --estimator total, and with \
+      --half-life-event-time, the result is that of one run over all records. Otherwise it is an estimate, and the command says so.
       """)
 
   @Argument(help: "At least two checkpoints.")
@@ -51,7 +51,7 @@ struct Merge: ParsableCommand {
     case .exact: "exact, as of one run over all records"
     case .pooled:
       "an estimate. These settings weigh batches by their order, which shards do not have, so each shard counts "
-        + "by its number of values. --momentum cumulative --estimator total merges exactly"
+        + "by its number of values. --momentum cumulative --estimator total and --half-life-event-time merge exactly"
     case .unknown: "each counts by its number of values; the checkpoints do not say their settings"
     }
   }
