@@ -32,7 +32,8 @@ extension FuzzTarget {
 
   /// Reads an input with all of its columns, as far as it can be read, and writes it in other formats.
   static func convert(
-    _ input: [UInt8], _ format: RecordFormat, to outputs: [RecordFormat], features: [String]
+    _ input: [UInt8], _ format: RecordFormat, to outputs: [RecordFormat], features: [String],
+    _ change: (inout DecoderOptions) -> Void = { _ in }
   ) {
     var options = DecoderOptions()
     options.limits.unitBytes = 64 << 20
@@ -40,12 +41,13 @@ extension FuzzTarget {
     options.keepsFormat = false
     options.keepsFields = true
     options.onInvalid = .missing
+    change(&options)
     guard var decoder = try? format.makeDecoder(options) else { return }
     input.withUnsafeBufferPointer { input in
       guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else { return }
       var encoding = EncoderOptions(schema: opening.schema, prologue: nil)
-      encoding.fields = format.fields.map { $0(opening, SettingValues()) }
-      encoding.scalars = format.scalars.flatMap { $0(opening, SettingValues()) }
+      encoding.fields = format.fields.map { $0(opening, options.settings) }
+      encoding.scalars = format.scalars.flatMap { $0(opening, options.settings) }
       let encoders = outputs.compactMap { try? $0.makeEncoder(encoding) }
       let output = ByteBuffer()
       var rest = UnsafeBufferPointer(rebasing: input[decoder.byteCount(of: opening)...])

@@ -78,7 +78,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     "csv",
     pieces: [
       ",", "\"", "\"\"", "\n", "\r\n", "NA", "nan", "1e999", "-Infinity", "\u{FEFF}", "\0", "é",
-      "0x1p3", "1_000", "+1", "a,b,k\n", ",,,,,,,,",
+      "0x1p3", "1_000", "+1", "a,b,k\n", ",,,,,,,,", "\n#c\n", "#\"",
     ], bytes: [[0xFF], [0xC3]],
     seeds: {
       [
@@ -88,6 +88,9 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     },
     read: { input in
       convert(input, .csv, to: [.arrow], features: ["*b*"])
+      convert(input, .csv, to: [.arrow], features: ["*b*"]) {
+        $0.settings[CSVSettings.comment] = UInt8(ascii: "#")
+      }
       return readRecords(.csv, input) { $0.features = [FeaturePattern("*b*")] }
     })
 
