@@ -44,4 +44,25 @@ import Testing
       }, Array("a\n#c\n1\n".utf8))
     #expect(try SerialRun(configuration(.arrow, .csv, ["a"]), arrow.output).text == "a\n1\n")
   }
+
+  // MARK: Encodings
+
+  @Test(arguments: [1, 7, Int.max])
+  func `a record of CSV that is not UTF-8 is refused for Arrow`(piece: Int) throws {
+    var input = Array("x,note\n".utf8)
+    for record in 0..<20 {
+      input += Array("\(record),né".utf8)
+      if record % 8 == 5 { input += [0xE9] }
+      input += Array("\n".utf8)
+    }
+    let arrow = try SerialRun(
+      configuration(.csv, .arrow, ["x"]) { $0.badRecords = .deadLetter }, input, piece: piece)
+    #expect(arrow.rejected.map(\.record) == [6, 14])
+    #expect(arrow.rejected.allSatisfy { $0.fault.expected == "a record in UTF-8, as Arrow has it" })
+    let back = try SerialRun(configuration(.arrow, .csv, ["x"]), arrow.output)
+    let kept = (0..<20).filter { $0 % 8 != 5 }.map { "\($0),né\n" }.joined()
+    #expect(back.text == "x,note\n" + kept)
+    // Other outputs keep the bytes.
+    #expect(try SerialRun(configuration(.csv, .csv, ["x"]), input, piece: piece).output == input)
+  }
 }

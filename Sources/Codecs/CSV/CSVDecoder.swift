@@ -133,6 +133,8 @@ struct CSVDecoder: RecordDecoder {
     limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
     guard let base = window.bytes.baseAddress else { return .needsInput }
+    // Before this offset is a record that is not UTF-8, so records are taken one by one.
+    var plainFrom = 0
     while columns.count < limit {
       let start = progress.consumed
       let record: CSVRecordScanner.Record
@@ -146,20 +148,31 @@ struct CSVDecoder: RecordDecoder {
         return .rejected(fault, byteCount: end - start)
       }
       let isComment = isComment(window.bytes, at: start)
-      if let rowReader, !record.hasQuotes, !isComment {
+      if let rowReader, !record.hasQuotes, !isComment, start >= plainFrom {
         let rest = UnsafeBufferPointer(rebasing: window.bytes[start...])
+        let before = (records: columns.count, bytes: text.bytes.count, spans: text.spans.count)
         let taken =
           roles.isEmpty
           ? rowReader.read(rest, into: &columns, &text, limit: limit)
           : readPlain(rest, rowReader, into: &columns, &text, limit: limit)
-        progress.consumed += taken.bytes
-        progress.records += taken.records
-        if taken.records > 0 { continue }
+        if isSound(rest[..<taken.bytes]) {
+          progress.consumed += taken.bytes
+          progress.records += taken.records
+          if taken.records > 0 { continue }
+        } else {
+          columns.count = before.records
+          text.bytes.removeLast(text.bytes.count - before.bytes)
+          text.spans.removeLast(text.spans.count - before.spans)
+          plainFrom = start + taken.bytes
+        }
       }
       progress.consumed = record.end
       let isBlank = record.contentEnd == start && features.count != 1
       if !isBlank, !isComment {
         progress.records += 1
+        guard isSound(window.bytes[start..<record.end]) else {
+          return .rejected(Self.notUTF8, byteCount: record.end - start)
+        }
         if let fault = read(base, start, record, into: &columns, &text) {
           return .rejected(fault, byteCount: record.end - start)
         }
@@ -266,7 +279,17 @@ struct CSVDecoder: RecordDecoder {
     }
   }
 
+  /// Whether the output can have the texts of records: those of Arrow are UTF-8.
+  private func isSound(_ records: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    guard options.keepsFields else { return true }
+    return records.allSatisfy { $0 < 0x80 } || String(validating: records, as: UTF8.self) != nil
+  }
+
   // MARK: Faults
+
+  private static let notUTF8 = RecordFault(
+    expected: "a record in UTF-8, as Arrow has it",
+    found: "other bytes: convert the input first, for example by iconv")
 
   private static let unterminatedQuote = RecordFault(
     expected: "a closing quote", found: "the end of the stream")
