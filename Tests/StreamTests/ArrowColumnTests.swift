@@ -65,4 +65,27 @@ import Testing
     // Other outputs keep the bytes.
     #expect(try SerialRun(configuration(.csv, .csv, ["x"]), input, piece: piece).output == input)
   }
+
+  // MARK: Names
+
+  @Test(arguments: [["x"], ["k\\.v", "x"], ["k\\.v", "o.b"]])
+  func `members have their own names in Arrow, and get them back`(features: [String]) throws {
+    let text = #"{"k.v":1,"x":2,"a[0]":"t","b\\c":"u","o":{"b":3,"p.q":"w"}}"# + "\n"
+    let arrow = try SerialRun(configuration(.ndjson, .arrow, features), Array(text.utf8))
+    let names = try ArrowMetadata.schema(
+      of: ArrowMetadata.firstMessage(of: arrow.output), DecoderLimits()
+    ).fields.map(\.name)
+    let inner = features.contains("o.b") ? ["o.b", "o.p\\.q"] : ["o"]
+    #expect(names == ["k.v", "x", "a[0]", "b\\c"] + inner)
+    let back = try SerialRun(
+      configuration(.arrow, .ndjson, [features[0] == "x" ? "x" : "k.v"]), arrow.output)
+    #expect(back.text.contains(#""k.v":"#) && back.text.contains(#""a[0]":"t","b\\c":"u""#))
+  }
+
+  @Test func `a member that is spelled like a path keeps its escapes in Arrow`() throws {
+    let text = #"{"o.b":1,"o":{"b":3}}"# + "\n"
+    let arrow = try SerialRun(configuration(.ndjson, .arrow, ["o.b"]), Array(text.utf8))
+    let back = try SerialRun(configuration(.arrow, .ndjson, ["o.b"]), arrow.output)
+    #expect(back.text == #"{"o\\.b":"1","o.b":3}"# + "\n")
+  }
 }

@@ -45,9 +45,9 @@ import Testing
       configuration(.ndjson, .arrow, features), Array(Self.records.utf8), piece: piece)
     let back = try SerialRun(configuration(.arrow, .ndjson, features), arrow.output)
     let expected = #"""
-      {"id":"aé\"x😀","x":1.5,"o.b":-2000,"o.name":"n1","v[0]":1,"v[1]":"2","v[2]":3,"tags":"[\"p\",\"q\"]","n":null,"meta":null,"t":null,"late":null,"id\\.k":null}
-      {"id":"b","x":2.5,"o.b":5,"o.name":"n\n2","v[0]":2,"v[1]":"3","v[2]":4,"tags":"[]","n":"7","meta":"{\"k\":{\"z\":[{}]}}","t":"true","late":null,"id\\.k":null}
-      {"id":"c","x":3.5,"o.b":7,"o.name":null,"v[0]":4,"v[1]":"5","v[2]":1,"tags":null,"n":null,"meta":null,"t":null,"late":"1","id\\.k":"\u{FFFD}"}
+      {"id":"aé\"x😀","x":1.5,"o.b":-2000,"o.name":"n1","v[0]":1,"v[1]":"2","v[2]":3,"tags":"[\"p\",\"q\"]","n":null,"meta":null,"t":null,"late":null,"id.k":null}
+      {"id":"b","x":2.5,"o.b":5,"o.name":"n\n2","v[0]":2,"v[1]":"3","v[2]":4,"tags":"[]","n":"7","meta":"{\"k\":{\"z\":[{}]}}","t":"true","late":null,"id.k":null}
+      {"id":"c","x":3.5,"o.b":7,"o.name":null,"v[0]":4,"v[1]":"5","v[2]":1,"tags":null,"n":null,"meta":null,"t":null,"late":"1","id.k":"\u{FFFD}"}
 
       """#
     #expect(back.text == expected.replacing("\\u{FFFD}", with: "\u{FFFD}"))

@@ -35,8 +35,8 @@ struct ArrowTable: Sendable {
   ) {
     let features = Dictionary(
       schema.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
-    columns = fields.columns.map { name in
-      (name, features[Name(name)].map { .feature($0) } ?? (hasDictionaries ? .words : .text))
+    columns = zip(fields.columns, fields.outputNames).map { column, name in
+      (name, features[Name(column)].map { .feature($0) } ?? (hasDictionaries ? .words : .text))
     }
     self.precision = precision
     self.fields = fields

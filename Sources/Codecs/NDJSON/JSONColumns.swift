@@ -112,11 +112,26 @@ struct JSONColumnSearch {
 /// spelled. A null and an absent member are no field.
 struct JSONTextFields: TextFields {
   let columns: [String]
+  let outputNames: [String]
   private let tree: JSONColumnTree
 
   init(_ opening: StreamOpening) {
     columns = opening.outputColumns ?? opening.schema.names
-    tree = JSONColumnTree(columns.map { try? JSONPath(parsing: $0) })
+    let paths = columns.map { try? JSONPath(parsing: $0) }
+    tree = JSONColumnTree(paths)
+    outputNames = Self.names(columns, paths)
+  }
+
+  /// A member of the record has its key as its name, unless the path of another column is spelled so. Other columns
+  /// have their paths.
+  private static func names(_ columns: [String], _ paths: [JSONPath?]) -> [String] {
+    let taken = Set(columns.map { Name($0) })
+    return zip(columns, paths).map { column, path in
+      guard let path, path.element == nil, path.keys.count == 1,
+        !taken.contains(Name(path.keys[0]))
+      else { return column }
+      return path.keys[0]
+    }
   }
 
   func forEachField(
