@@ -119,8 +119,8 @@ private struct Candidates {
   var names: [String] = []
   /// For each name, its column and the element in that column.
   var numbers: [(column: Int, element: Int)] = []
-  /// Fields with numbers of another type, for the error.
-  var unfit: [(name: String, type: ArrowType)] = []
+  /// Fields of types that can be no feature, for the error: their types, and what to do.
+  var unfit: [(name: String, type: String)] = []
   /// `names`, and the fields that can be no feature, in the order of the schema.
   var allNames: [String] = []
 
@@ -140,7 +140,9 @@ private struct Candidates {
   mutating func add(
     _ field: ArrowField, name: String, parents: [ArrowPlace], path: [Int]
   ) throws(RecordFault) {
-    guard field.dictionary == nil else { return allNames.append(name) }
+    guard field.dictionary == nil else {
+      return leaveOut(name, "Dictionary(\(field.type.name))")
+    }
     switch field.type {
     case .structure where !field.children.isEmpty:
       for (index, child) in field.children.enumerated() {
@@ -151,7 +153,7 @@ private struct Candidates {
     case .fixedList(let count):
       guard let child = field.children.first, child.dictionary == nil,
         let number = ArrowNumber(child.type), !number.isInteger
-      else { return allNames.append(name) }
+      else { return leaveOut(name, field.type.name) }
       columns.append(
         ArrowColumn(
           number: number, place: child.place, parents: parents + [field.place],
@@ -160,11 +162,11 @@ private struct Candidates {
       for element in 0..<count { add("\(name)[\(element)]", element) }
     case let type:
       guard let number = ArrowNumber(type) else {
-        switch type {
-        case .integer, .float, .decimal: unfit.append((name, type))
-        default: break
+        return switch type {
+        case .integer, .float, .decimal, .bool:
+          leaveOut(name, type.name + ": cast it before it is written")
+        default: leaveOut(name, type.name)
         }
-        return allNames.append(name)
       }
       guard names.count < limits.fields else { throw tooMany }
       columns.append(
@@ -173,6 +175,11 @@ private struct Candidates {
           isNullable: field.isNullable, path: path))
       add(name, 0)
     }
+  }
+
+  private mutating func leaveOut(_ name: String, _ type: String) {
+    allNames.append(name)
+    unfit.append((name, type))
   }
 
   private mutating func add(_ name: String, _ element: Int) {
@@ -185,25 +192,47 @@ private struct Candidates {
     RecordFault(expected: "at most \(limits.fields) numbers in an Arrow record", found: "more")
   }
 
-  /// The refusal of a pattern. If it matches only numbers of another type, tells how to change that.
+  /// The refusal of a pattern. If it matches only columns of other types, tells the type of one.
   func refusal(of error: FeatureError) -> RecordFault {
     guard case .matchesNothing(let pattern, _, _) = error,
       let field = unfit.first(where: { FeaturePattern(pattern).matches($0.name) })
     else { return RecordFault(error) }
     return RecordFault(
       expected: "features of type Float32, Float64, Int32 or Int64",
-      found: "'\(field.name)' of type \(field.type.name): cast it before it is written")
+      found: "'\(field.name)' of type \(field.type)")
   }
 }
 
 extension ArrowType {
-  /// The name of the number type in errors.
+  /// The name of the type in errors.
   fileprivate var name: String {
     switch self {
+    case .null: "Null"
+    case .binary: "Binary"
+    case .utf8: "Utf8"
+    case .bool: "Bool"
+    case .date(let isDays): isDays ? "Date32" : "Date64"
+    case .time(_, let bits): "Time\(bits)"
+    case .timestamp: "Timestamp"
+    case .interval: "Interval"
+    case .list: "List"
+    case .structure: "Struct"
+    case .union: "Union"
+    case .fixedBinary(let count): "FixedSizeBinary(\(count))"
+    case .fixedList(let count): "FixedSizeList(\(count))"
+    case .map: "Map"
+    case .duration: "Duration"
+    case .largeBinary: "LargeBinary"
+    case .largeUtf8: "LargeUtf8"
+    case .largeList: "LargeList"
+    case .runEndEncoded: "RunEndEncoded"
+    case .binaryView: "BinaryView"
+    case .utf8View: "Utf8View"
+    case .listView: "ListView"
+    case .largeListView: "LargeListView"
     case .integer(let bits, let isSigned): (isSigned ? "Int" : "UInt") + "\(bits)"
     case .float(let bits): "Float\(bits)"
     case .decimal(let precision, let scale, let bits): "Decimal\(bits)(\(precision), \(scale))"
-    default: "\(self)"
     }
   }
 }

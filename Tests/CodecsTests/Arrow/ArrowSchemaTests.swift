@@ -108,6 +108,21 @@ struct ArrowSchemaTests {
     ) { try arrowFeatures(["plan"], of: schema) }
   }
 
+  @Test(arguments: [
+    ("colour", "Dictionary(Utf8)"), ("flag", "Bool"), ("binary_view", "BinaryView"),
+    ("fixed", "FixedSizeBinary(5)"), ("list", "List"), ("time", "Timestamp"),
+    ("col*", "Dictionary(Utf8)"),
+  ])
+  func `a column of a type that cannot be a feature is refused by its type`(
+    pattern: String, type: String
+  ) throws {
+    let schema = try schema("pyarrow-none.arrows")
+    let error = #expect(throws: RecordFault.self) { try arrowFeatures([pattern], of: schema) }
+    let name = pattern == "col*" ? "colour" : pattern
+    #expect(error?.expected == "features of type Float32, Float64, Int32 or Int64")
+    #expect(error?.found.hasPrefix("'\(name)' of type \(type)") == true, "\(error?.found ?? "")")
+  }
+
   @Test func `schemas differ by names and types, not by metadata`() throws {
     let plain = try schema("pyarrow-none.arrows")
     #expect(try plain == schema("pyarrow-zstd.arrows"))
