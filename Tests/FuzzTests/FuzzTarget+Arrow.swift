@@ -18,7 +18,7 @@ extension FuzzTarget {
       try [
         "pyarrow-deltas.arrows", "pyarrow-none.arrows", "pyarrow-zstd.arrows",
         "pyarrow-lz4.arrow", "polars-lazy.arrow", "polars-newest-none.arrow",
-        "pyarrow-legacy.arrows",
+        "pyarrow-legacy.arrows", "pyarrow-words-lz4.arrows",
       ].map { name in
         let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
           .deletingLastPathComponent().appending(path: "CodecsTests/Golden/arrow/" + name)

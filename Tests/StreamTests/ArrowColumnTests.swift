@@ -45,6 +45,94 @@ import Testing
     #expect(try SerialRun(configuration(.arrow, .csv, ["a"]), arrow.output).text == "a\n1\n")
   }
 
+  // MARK: Dictionaries
+
+  @Test(arguments: ["words-none.arrows", "words-zstd.arrows", "words-lz4.arrows", "words.arrow"])
+  func `dictionaries become the text that pyarrow reads in them`(name: String) throws {
+    let expected = try ArrowInput.golden("pyarrow-words.ndjson")
+    let rows = String(decoding: expected, as: UTF8.self)
+      .split(separator: "\n").prefix(name == "words.arrow" ? 24 : 40)
+    for piece in [333, Int.max] {
+      let json = try SerialRun(
+        configuration(.arrow, .ndjson, ["x"]), ArrowInput.golden("pyarrow-" + name), piece: piece)
+      #expect(json.lines.dropLast() == Array(rows))
+    }
+  }
+
+  @Test func `columns whose dictionaries have no text are left out, and told`() throws {
+    let input = try ArrowInput.golden("pyarrow-words-none.arrows")
+    var options = configuration(.arrow, .csv, ["x"]).decoder
+    options.keepsFormat = false
+    options.keepsFields = true
+    var decoder = try RecordFormat.arrow.makeDecoder(options)
+    let opening = try input.withUnsafeBufferPointer {
+      try decoder.open(InputWindow(bytes: $0, isLast: true))
+    }
+    #expect(opening?.warning == "columns that have no text are left out: 'bytes'")
+  }
+
+  @Test(arguments: [
+    ("pandas.arrow", "city", ["Oslo", "Rome", "Oslo"]),
+    ("pandas.arrows", "city", ["Oslo", "Rome"]),
+    ("polars-oldest-zstd.arrow", "size", ["s", "m", "l", "s"]),
+    ("polars-newest-lz4.arrows", "kind", ["a", "b", "", "c"]),
+    ("polars-lazy.arrow", "kind", ["a", "b", "", "c"]),
+  ])
+  func `categoricals of pandas and Polars become text`(
+    name: String, column: String, values: [String]
+  ) throws {
+    let csv = try SerialRun(
+      configuration(.arrow, .csv, ["x"]), ArrowInput.golden(name))
+    let names = csv.lines[0].split(separator: ",")
+    let index = try #require(names.firstIndex { $0 == column })
+    let found = csv.lines[1...values.count].map {
+      // A text before it may have a comma.
+      let fields = $0.split(separator: ",", omittingEmptySubsequences: false)
+      return String(fields[fields.count - names.count + index])
+    }
+    #expect(found == values)
+  }
+
+  @Test(arguments: [2, -1, Int32.min, Int32.max] as [Int32])
+  func `an index outside its dictionary is refused`(index: Int32) throws {
+    let arrow = try SerialRun(
+      configuration(.csv, .arrow, ["x"]) {
+        $0.decoder.settings[RecordSettings.dictionaries] = true
+      }, Array("x,word\n1,a\n2,b\n3,a\n".utf8))
+    let indices = [0, 1, 0].flatMap { withUnsafeBytes(of: Int32($0)) { Array($0) } }
+    let place = try #require(arrow.output.ranges(of: indices).last).lowerBound
+    var broken = arrow.output
+    broken.replaceSubrange(place + 4..<place + 8, with: withUnsafeBytes(of: index) { Array($0) })
+    let error = #expect(throws: StreamError.self) {
+      _ = try SerialRun(configuration(.arrow, .csv, ["x"]), broken)
+    }
+    #expect(error?.exitCode == 65)
+    #expect(
+      error.map { "\($0)" }?.contains(
+        "expected an index below 2 in the dictionary of column 'word', found \(index)") == true,
+      "\(error.map { "\($0)" } ?? "no error")")
+  }
+
+  @Test func `a record batch before its dictionary is refused`() throws {
+    let messages = try ArrowInput.messages(ArrowInput.golden("pyarrow-deltas.arrows"))
+    let input = messages.filter { $0.kind != .dictionaryBatch }.flatMap(\.bytes)
+    let error = #expect(throws: StreamError.self) {
+      _ = try SerialRun(configuration(.arrow, .csv, ["x"]), input)
+    }
+    #expect(error.map { "\($0)" }?.contains("the dictionary of column 'colour'") == true)
+  }
+
+  @Test func `dictionaries that are too large after decompressing are refused`() throws {
+    let error = #expect(throws: StreamError.self) {
+      _ = try SerialRun(
+        configuration(.arrow, .csv, ["x"]), ArrowInput.golden("pyarrow-bomb.arrows"))
+    }
+    #expect(error?.exitCode == 65)
+    #expect(
+      error.map { "\($0)" }?.contains("an Arrow buffer of at most") == true,
+      "\(error.map { "\($0)" } ?? "no error")")
+  }
+
   // MARK: Encodings
 
   @Test(arguments: [1, 7, Int.max])

@@ -146,7 +146,7 @@ import Testing
     let found = schema.fields.filter { $0.type == .float(bits: 32) }
     #expect(found.map(\.name) == features && found.allSatisfy(\.isNullable))
     // The others are text.
-    #expect(schema.fields.count == (name == "raw" ? 2 : 16))
+    #expect(schema.fields.count == (name == "raw" ? 2 : 18))
     #expect(schema.fields.allSatisfy { $0.type == .utf8 || features.contains($0.name) })
   }
 

@@ -43,14 +43,17 @@ final class ArrowBatch: @unchecked Sendable {
   private let others: [Int]
   /// The values of columns that are no features, if the output is a text.
   let scalars: [ArrowScalarArray]
+  /// The bytes of the dictionaries that this batch is the first to use.
+  private let wordBytes: Int
   /// The versions that normalised the rows so far.
   private(set) var versions = ArrowStamp()
 
   init(
     metadata: [UInt8], _ memory: Memory, bodyLengthPlace: Int?, layout: ArrowBatchLayout,
-    features: ArrowFeatures, scalars: [ArrowScalarArray] = []
+    features: ArrowFeatures, scalars: [ArrowScalarArray] = [], wordBytes: Int = 0
   ) {
     self.scalars = scalars
+    self.wordBytes = wordBytes
     self.metadata = metadata
     self.memory = memory
     self.bodyLengthPlace = bodyLengthPlace
@@ -63,7 +66,7 @@ final class ArrowBatch: @unchecked Sendable {
 
   /// The memory of the batch, in bytes.
   var byteCount: Int {
-    metadata.count + memory.values.count + memory.rest.count
+    metadata.count + memory.values.count + memory.rest.count + wordBytes
       + scalars.reduce(0) { $0 + $1.byteCount }
   }
 

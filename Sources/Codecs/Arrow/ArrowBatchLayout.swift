@@ -58,9 +58,18 @@ struct ArrowBatchLayout: Equatable, Sendable {
     _ message: ArrowMessage, schema: ArrowSchema, features: ArrowFeatures,
     scalars: [ArrowScalarColumn] = [], byteLimit: Int
   ) throws(RecordFault) {
-    let table = message.header
+    try self.init(
+      message.header, bodyBytes: message.bodyBytes, schema: schema, features: features,
+      scalars: scalars, byteLimit: byteLimit)
+  }
+
+  /// Reads the `RecordBatch` table of a record batch, or of a dictionary, which has no features.
+  init(
+    _ table: FlatTable, bodyBytes: Int, schema: ArrowSchema, features: ArrowFeatures?,
+    scalars: [ArrowScalarColumn], byteLimit: Int
+  ) throws(RecordFault) {
     let length: Int64 = try table.integer(0, absent: 0)
-    bodyBytes = message.bodyBytes
+    self.bodyBytes = bodyBytes
     guard length >= 0, length <= Int64(byteLimit) else {
       throw RecordFault(
         expected: "an Arrow record batch of 0 to \(byteLimit) records", found: "\(length)")
@@ -86,12 +95,13 @@ struct ArrowBatchLayout: Equatable, Sendable {
       throw RecordFault(expected: "an Arrow record batch with buffers", found: "none")
     }
     try checkBuffers(buffers)
-    columns.reserveCapacity(features.columns.count)
     let reader = Reader(
       nodes: nodes, buffers: buffers, viewBuffers: viewBuffers, layout: self, byteLimit: byteLimit)
-    for (index, column) in features.columns.enumerated() {
-      columns.append(
-        try reader.column(column, name: features.schema.names[features.columns[index].features[0]]))
+    if let features {
+      columns.reserveCapacity(features.columns.count)
+      for column in features.columns {
+        columns.append(try reader.column(column, name: features.schema.names[column.features[0]]))
+      }
     }
     for scalar in scalars { self.scalars.append(try reader.scalar(scalar)) }
   }
@@ -223,7 +233,7 @@ private struct Reader {
         found.parents.append(bitmap)
       }
     }
-    switch column.type {
+    switch column.storedType {
     case .utf8, .largeUtf8: found.data = [try buffer(index + 2)]
     case .utf8View:
       let before = column.place.views > 0 ? viewBuffers[column.place.views - 1] : 0

@@ -10,6 +10,10 @@ struct ArrowBatchReader: Sendable {
   /// The name of the stamp that the output gets.
   private let stamp: String?
   private var buffers: ArrowBuffers?
+  /// The dictionaries of `scalars`.
+  private var words = ArrowWordLists()
+  /// The bytes of the dictionaries since the last record batch.
+  private var newWordBytes = 0
 
   /// - Parameters:
   ///   - byteLimit: the most bytes of a record batch.
@@ -38,10 +42,44 @@ struct ArrowBatchReader: Sendable {
     var left = byteLimit
     let metadata = Array(bytes[frame.prefixBytes..<frame.headBytes])
     let memory = try openValues(layout, metadata, body, &left)
+    let arrays = try openScalars(scalars, layout, body, &left, tooLarge)
+    defer { newWordBytes = 0 }
     return ArrowBatch(
       metadata: metadata, memory,
       bodyLengthPlace: try message.table.place(ofField: 3, byteCount: 8), layout: layout,
-      features: features, scalars: try openScalars(layout, body, &left))
+      features: features, scalars: arrays, wordBytes: newWordBytes)
+  }
+
+  /// Takes the values of a dictionary, if a column of an output of text has it.
+  ///
+  /// - Parameters:
+  ///   - batch: the header of its message.
+  ///   - body: the body of the message.
+  mutating func takeDictionary(
+    _ batch: FlatTable, body: ArraySlice<UInt8>
+  ) throws(RecordFault) {
+    let id: Int64 = try batch.integer(0, absent: 0)
+    guard let user = scalars.first(where: { $0.dictionary?.id == id }) else { return }
+    guard let table = try batch.table(1) else {
+      throw RecordFault(expected: "an Arrow dictionary with values", found: "none")
+    }
+    let isDelta = try batch.integer(2, absent: UInt8(0)) != 0
+    let column = ArrowScalarColumn(
+      name: user.name, type: user.type, place: ArrowPlace(node: 0, buffer: 0, views: 0),
+      parents: [])
+    let layout = try ArrowBatchLayout(
+      table, bodyBytes: body.count, schema: ArrowSchema(valuesOf: user.type), features: nil,
+      scalars: [column], byteLimit: byteLimit)
+    var left = words.bytesLeft(id: id, isDelta: isDelta)
+    // A closure of `withUnsafeBytes` would lose the type of the error.
+    let outcome = body.withUnsafeBytes { body in
+      Result { () throws(RecordFault) in
+        try openScalars([column], layout, body, &left, ArrowStanding.tooLarge)
+      }
+    }
+    let arrays = try outcome.get()
+    words.take(arrays[0], count: layout.records, id: id, isDelta: isDelta)
+    newWordBytes += arrays[0].byteCount
   }
 
   /// The memory with the values of the features: the body, or the arrays that were compressed.
@@ -114,11 +152,14 @@ struct ArrowBatchReader: Sendable {
       found: "a larger one after decompressing")
   }
 
-  /// The values of the columns that are no features.
+  /// The values of columns that are no features.
   ///
-  /// - Parameter left: the bytes that they may have together.
+  /// - Parameters:
+  ///   - left: the bytes that they may have together.
+  ///   - tooLarge: the fault if they have more.
   private mutating func openScalars(
-    _ layout: ArrowBatchLayout, _ body: UnsafeRawBufferPointer, _ left: inout Int
+    _ scalars: [ArrowScalarColumn], _ layout: ArrowBatchLayout, _ body: UnsafeRawBufferPointer,
+    _ left: inout Int, _ tooLarge: RecordFault
   ) throws(RecordFault) -> [ArrowScalarArray] {
     guard !scalars.isEmpty else { return [] }
     let buffers = layout.compression == .none ? nil : try openedBuffers()
@@ -146,7 +187,7 @@ struct ArrowBatchReader: Sendable {
         return bytes
       }
       let values = try open(
-        place.values, ArrowScalarArray.valueBytes(column.type, records: layout.records))
+        place.values, ArrowScalarArray.valueBytes(column.storedType, records: layout.records))
       let validity = try place.validity.map { (range) throws(RecordFault) in
         try open(range, bitmapBytes)
       }
@@ -157,7 +198,7 @@ struct ArrowBatchReader: Sendable {
       arrays.append(
         try ArrowScalarArray(
           column, records: layout.records, validity: validity, parents: parents, values: values,
-          data: data))
+          data: data, words: column.dictionary.flatMap { words[$0.id] }))
     }
     return arrays
   }

@@ -86,7 +86,9 @@ final class ArrowBuffers: Sendable {
     let count = isStored ? Int64(rest.count) : length
     guard count >= Int64(needed), isStored || count <= Int64(most) else {
       throw RecordFault(
-        expected: "an Arrow buffer of \(needed) bytes after decompressing", found: "\(count)")
+        expected:
+          "an Arrow buffer of \(count > most ? "at most \(most)" : "\(needed)") bytes after "
+          + "decompressing", found: "\(count)")
     }
     return Contents(bytes: rest, isStored: isStored, count: Int(count))
   }

@@ -106,7 +106,8 @@ extension ArrowDecoder {
           case .message(let frame, let message) = try ArrowMessage.next(
             in: view, bodyLimit: ArrowStanding.limit), message.kind == .dictionaryBatch
         else { throw RecordFault(expected: "an Arrow dictionary in a checkpoint", found: "none") }
-        try standing.take(message.header, message: Array(bytes[..<frame.byteCount]))
+        try take(
+          message.header, Array(bytes[..<frame.byteCount]), bodyBytes: frame.bodyBytes)
         return frame.byteCount
       }
       rest = rest.dropFirst(count)

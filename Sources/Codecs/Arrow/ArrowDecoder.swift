@@ -149,7 +149,9 @@ struct ArrowDecoder: RecordDecoder {
           throw RecordFault(expected: "one schema in an Arrow stream", found: "another")
         }
       case .dictionaryBatch:
-        try takeDictionary(message.header, Self.bytes(of: frame, in: bytes), &payload, &progress)
+        try takeDictionary(
+          message.header, Self.bytes(of: frame, in: bytes), bodyBytes: frame.bodyBytes, &payload,
+          &progress)
       case .recordBatch:
         try bringDictionaries(into: &payload, &progress)
         let batch = try reader?.read(message, frame, bytes)
@@ -175,7 +177,8 @@ struct ArrowDecoder: RecordDecoder {
         let whole =
           ArrowMetadata.framed(Array(message[frame.prefixBytes..<frame.headBytes]))
           + message[frame.headBytes..<frame.byteCount]
-        try takeDictionary(found.header, whole, &payload, &progress)
+        try takeDictionary(
+          found.header, whole, bodyBytes: frame.bodyBytes, &payload, &progress)
       }
     }
     dictionariesToSend = []
@@ -188,7 +191,7 @@ struct ArrowDecoder: RecordDecoder {
   }
 
   private mutating func takeDictionary(
-    _ header: FlatTable, _ message: [UInt8], _ payload: inout ArrowPayload,
+    _ header: FlatTable, _ message: [UInt8], bodyBytes: Int, _ payload: inout ArrowPayload,
     _ progress: inout DecodeProgress
   ) throws(RecordFault) {
     try bringDictionaries(into: &payload, &progress)
@@ -197,10 +200,18 @@ struct ArrowDecoder: RecordDecoder {
         expected: "one dictionary an id, as an Arrow file has them",
         found: "another one: write a stream (.arrows)")
     }
-    try standing.take(header, message: message)
+    try take(header, message, bodyBytes: bodyBytes)
     state.bytes = [walk == nil ? Self.streamMark : Self.fileMark] + standing.bytes
     payload.append(.dictionary(.init(message: message, prologue: standing.prologue)))
     progress.prologue = standing.prologue
+  }
+
+  /// Takes a dictionary, of which the message is as it is written.
+  mutating func take(
+    _ header: FlatTable, _ message: [UInt8], bodyBytes: Int
+  ) throws(RecordFault) {
+    try standing.take(header, message: message)
+    try reader?.takeDictionary(header, body: message.suffix(bodyBytes))
   }
 
   /// Sends the dictionaries of this split again, if those of another one are in force.

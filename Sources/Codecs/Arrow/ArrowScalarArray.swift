@@ -14,17 +14,24 @@ struct ArrowScalarArray: Sendable {
   let values: [UInt8]
   /// The bytes of texts; those of views are several.
   let data: [[UInt8]]
+  /// The dictionary that the values are indices of; nil if they are no indices.
+  private let words: ArrowWordList?
 
-  /// - Throws: if the buffers do not have the texts of all rows.
+  /// - Throws: if the buffers do not have the texts of all rows, or the dictionary not all indices.
   init(
     _ column: ArrowScalarColumn, records: Int, validity: [UInt8]?, parents: [[UInt8]],
-    values: [UInt8], data: [[UInt8]]
+    values: [UInt8], data: [[UInt8]], words: ArrowWordList? = nil
   ) throws(RecordFault) {
-    type = column.type
+    type = column.storedType
     self.validity = validity
     self.parents = parents
     self.values = values
     self.data = data
+    self.words = words
+    guard column.dictionary == nil else {
+      try checkIndices(column, records: records)
+      return
+    }
     for row in 0..<records where !isNull(row) {
       guard let range = text(row) else { continue }
       guard range.buffer < data.count, 0 <= range.start, range.start <= range.end,
@@ -33,6 +40,23 @@ struct ArrowScalarArray: Sendable {
         throw RecordFault(
           expected: "texts of column \(quoted(column.name)) within their Arrow buffer",
           found: "others")
+      }
+    }
+  }
+
+  private func checkIndices(_ column: ArrowScalarColumn, records: Int) throws(RecordFault) {
+    for row in 0..<records where !isNull(row) {
+      guard let words else {
+        throw RecordFault(
+          expected: "the dictionary of column \(quoted(column.name)) before its record batch",
+          found: "none")
+      }
+      guard let index = index(row), index < words.count else {
+        let output = ByteBuffer()
+        appendInteger(row, to: output)
+        throw RecordFault(
+          expected: "an index below \(words.count) in the dictionary of column "
+            + quoted(column.name), found: String(decoding: output.readable, as: UTF8.self))
       }
     }
   }
@@ -58,14 +82,10 @@ struct ArrowScalarArray: Sendable {
   /// Appends the text of a row. Returns false if the row has no value.
   func spell(_ row: Int, to output: ByteBuffer) -> Bool {
     guard !isNull(row) else { return false }
+    if let words { return words.spell(index(row) ?? 0, to: output) }
     switch type {
     case .bool: output.append(Array((bit(row, of: values) ? "true" : "false").utf8))
-    case .integer(let bits, let isSigned):
-      if isSigned {
-        output.appendDigits(of: integer(row, bits))
-      } else {
-        output.appendDigits(of: UInt64(truncatingIfNeeded: integer(row, bits)) & mask(bits))
-      }
+    case .integer: appendInteger(row, to: output)
     case .float(let bits): return spellFloat(row, bits, to: output)
     case .decimal(_, let scale, let bits):
       let bytes = values[row * bits / 8..<(row + 1) * bits / 8]
@@ -78,6 +98,23 @@ struct ArrowScalarArray: Sendable {
     default: spellText(row, to: output)
     }
     return true
+  }
+
+  private func appendInteger(_ row: Int, to output: ByteBuffer) {
+    guard case .integer(let bits, let isSigned) = type else { return }
+    if isSigned {
+      output.appendDigits(of: integer(row, bits))
+    } else {
+      output.appendDigits(of: UInt64(truncatingIfNeeded: integer(row, bits)) & mask(bits))
+    }
+  }
+
+  /// The index in the dictionary; nil if it is negative, or greater than any dictionary.
+  private func index(_ row: Int) -> Int? {
+    guard case .integer(let bits, let isSigned) = type else { return nil }
+    let number = integer(row, bits)
+    if isSigned { return number < 0 ? nil : number }
+    return Int(exactly: UInt64(truncatingIfNeeded: number) & mask(bits))
   }
 
   private func spellFloat(_ row: Int, _ bits: Int, to output: ByteBuffer) -> Bool {

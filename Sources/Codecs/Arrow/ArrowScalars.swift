@@ -3,10 +3,16 @@ internal import Records
 /// A column of an Arrow schema that is no feature and has an obvious text.
 struct ArrowScalarColumn: Equatable, Sendable {
   var name: String
+  /// The type of its values. For a dictionary-encoded column, that of its dictionary.
   var type: ArrowType
+  /// Nil if the record batch contains the values themselves.
+  var dictionary: ArrowDictionary?
   var place: ArrowPlace
   /// The struct fields around it, outermost first.
   var parents: [ArrowPlace]
+
+  /// The type of its buffers in a record batch.
+  var storedType: ArrowType { dictionary?.indexType ?? type }
 }
 
 /// The columns of an Arrow stream as those of a text: features, and the others that have an obvious text.
@@ -18,6 +24,8 @@ struct ArrowScalars: ScalarFields {
   private(set) var leftOut: [String] = []
   /// For each column, its index in `sources`; -1 for a feature.
   private var indices: [Int] = []
+  /// The types of the dictionaries by their ids.
+  private var dictionaries: [Int64: ArrowType] = [:]
 
   init(_ schema: ArrowSchema, _ features: FeatureSchema) {
     let features = Dictionary(
@@ -38,8 +46,8 @@ struct ArrowScalars: ScalarFields {
     _ field: ArrowField, name: String, parents: [ArrowPlace], _ features: [Name: Int]
   ) {
     if let feature = features[Name(name)] { return add(name, .feature(feature)) }
-    guard field.dictionary == nil else { return leftOut.append(name) }
     switch field.type {
+    case _ where field.dictionary != nil: addScalar(field, name, parents)
     case .structure where !field.children.isEmpty:
       for child in field.children {
         let path = ArrowNames.child(child.name, of: name)
@@ -56,13 +64,23 @@ struct ArrowScalars: ScalarFields {
       for element in chosen {
         if let feature = features[Name(element)] { add(element, .feature(feature)) }
       }
-    case let type:
-      guard let kind = type.scalarKind else { return leftOut.append(name) }
-      indices.append(sources.count)
-      columns.append(ScalarColumn(name, kind))
-      sources.append(
-        ArrowScalarColumn(name: name, type: type, place: field.place, parents: parents))
+    default: addScalar(field, name, parents)
     }
+  }
+
+  /// Adds a column of values that have an obvious text. Columns that share a dictionary have one type of values.
+  private mutating func addScalar(_ field: ArrowField, _ name: String, _ parents: [ArrowPlace]) {
+    guard let kind = field.type.scalarKind else { return leftOut.append(name) }
+    if let id = field.dictionary?.id {
+      guard dictionaries[id] ?? field.type == field.type else { return leftOut.append(name) }
+      dictionaries[id] = field.type
+    }
+    indices.append(sources.count)
+    columns.append(ScalarColumn(name, kind))
+    sources.append(
+      ArrowScalarColumn(
+        name: name, type: field.type, dictionary: field.dictionary, place: field.place,
+        parents: parents))
   }
 
   private mutating func add(_ name: String, _ kind: ScalarColumn.Kind) {

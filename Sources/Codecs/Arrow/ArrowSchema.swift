@@ -18,6 +18,13 @@ struct ArrowSchema: Equatable, Sendable {
   /// A schema of top-level fields, without any by default.
   init(fields: [ArrowField] = []) { self.fields = fields }
 
+  /// The schema of the values of a dictionary: one column of a type without children.
+  init(valuesOf type: ArrowType) {
+    nodeCount = 1
+    bufferCount = type.bufferCount(hasUnionValidity: false)
+    viewCount = type.isView ? 1 : 0
+  }
+
   /// - Parameters:
   ///   - table: a `Schema` table.
   ///   - hasUnionValidity: whether the metadata is older than format 1.0.

@@ -6,6 +6,11 @@ struct ArrowStanding: Sendable {
   /// The most bytes of dictionaries that stand.
   static let limit = 64 << 20
 
+  /// The fault of dictionaries that are larger after decompressing.
+  static let tooLarge = RecordFault(
+    expected: "Arrow dictionaries of at most \(limit) bytes together",
+    found: "larger ones after decompressing")
+
   private struct Dictionary: Sendable {
     var id: Int64
     var message: [UInt8]
@@ -43,9 +48,7 @@ struct ArrowStanding: Sendable {
     }
     dictionaryBytes += message.count
     guard dictionaryBytes <= Self.limit else {
-      throw RecordFault(
-        expected: "Arrow dictionaries of at most \(Self.limit) bytes together",
-        found: "\(dictionaryBytes)")
+      throw RecordFault(expected: Self.tooLarge.expected, found: "\(dictionaryBytes)")
     }
     dictionaries.append(Dictionary(id: id, message: message))
     if replaces {

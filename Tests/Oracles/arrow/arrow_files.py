@@ -5,6 +5,7 @@ Feature `x` is Float32 and `y` Float64 in all of them; the other columns differ 
 
 import datetime
 import decimal
+import json
 import pathlib
 
 import duckdb
@@ -103,6 +104,68 @@ def write_pyarrow(path, batches, compression, is_file, **options):
     with new(str(path), batches[0].schema, options=settings) as writer:
         for number, batch in enumerate(batches):
             writer.write_batch(batch, custom_metadata={"number": str(number)})
+
+
+def write_words(directory):
+    """Dictionary-encoded columns that grow and are replaced, and their rows as pyarrow reads them, in JSON."""
+    directory = pathlib.Path(directory)
+    day = datetime.date(2026, 11, 27)
+    time = datetime.datetime(2026, 11, 27, 12, 30, 0, 250000)
+    values = {
+        "text": (pa.utf8(), ["red", 'gr"een', "blué", "a,b", "", None]),
+        "large": (pa.large_utf8(), ["long " * 5 + str(i) for i in range(5)] + [None]),
+        "number": (pa.int64(), [7, -8, 9, 10, 11, None]),
+        "half": (pa.float64(), [0.5, 1.5, -2.5, 3.5, 4.5, None]),
+        "price": (pa.decimal128(6, 2), [decimal.Decimal(i) / 4 for i in range(5)] + [None]),
+        "day": (pa.date32(), [day + datetime.timedelta(days=i) for i in range(5)] + [None]),
+        "time": (pa.timestamp("ms"), [time + datetime.timedelta(days=i) for i in range(5)] + [None]),
+    }
+    integers = [pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64()]
+    batches = []
+    for number, (first, known) in enumerate([(0, 2), (0, 3), (0, 6), (2, 6), (2, 6)]):
+        rows = range(number * 8, number * 8 + 8)
+        codes = [None if i % 5 == 4 else i % (known - first) for i in rows]
+        columns = {"x": pa.array([i + 0.5 for i in rows], pa.float32())}
+        for (name, (kind, words)), integer in zip(values.items(), integers, strict=True):
+            columns[name] = pa.DictionaryArray.from_arrays(
+                pa.array(codes, integer), pa.array(words[first:known], kind)
+            )
+        columns["u64"] = pa.DictionaryArray.from_arrays(
+            pa.array(codes, pa.uint64()), pa.array([str(i) for i in range(known)])
+        )
+        columns["bytes"] = pa.DictionaryArray.from_arrays(
+            pa.array(codes, pa.int32()), pa.array([b"%d" % i for i in range(known)])
+        )
+        columns["s"] = pa.StructArray.from_arrays(
+            [columns["text"], columns["x"]], ["word", "v"],
+            mask=pa.array([i % 7 == 6 for i in rows]),
+        )
+        batches.append(pa.RecordBatch.from_pydict(columns))
+    for compression in COMPRESSIONS:
+        path = directory / f"pyarrow-words-{compression or 'none'}.arrows"
+        write_pyarrow(path, batches, compression, is_file=False)
+        yield path
+    path = directory / "pyarrow-words.arrow"
+    write_pyarrow(path, batches[:3], "zstd", is_file=True)
+    yield path
+    path = directory / "pyarrow-words.ndjson"
+    with open(path, "w", encoding="utf-8") as output:
+        for row in pa.ipc.open_stream(directory / "pyarrow-words-none.arrows").read_all().to_pylist():
+            struct = row.pop("s") or {"word": None, "v": None}
+            del row["bytes"]
+            row["s.word"], row["s.v"] = struct["word"], struct["v"]
+            price = row["price"]
+            row["day"] = row["day"] and row["day"].isoformat()
+            row["time"] = row["time"] and row["time"].isoformat(timespec="milliseconds")
+            row["price"] = None if price is None else "PRICE"
+            line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+            output.write(line.replace('"PRICE"', str(price)) + "\n")
+    yield path
+    bomb = pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), pa.array(["a" * (65 << 20)]))
+    batch = pa.RecordBatch.from_pydict({"x": pa.array([0.5], pa.float32()), "text": bomb})
+    path = directory / "pyarrow-bomb.arrows"
+    write_pyarrow(path, [batch], "zstd", is_file=False)
+    yield path
 
 
 def polars_frame(rows):
