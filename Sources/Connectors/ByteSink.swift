@@ -36,6 +36,11 @@ package protocol ByteSink: Sendable {
   mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition?
+  /// Completes an output of an earlier run that was killed, before a new output puts it aside: removes an incomplete
+  /// last write, and adds the epilogue. Call it before `startNewOutput` and `begin`, if the sink does not resume.
+  ///
+  /// - Returns: the number of bytes removed; nil if the output was whole, or there was none.
+  mutating func completeOldOutput(_ missingEnd: MissingEnd) throws(FileError) -> Int?
   /// Takes the prologue: the bytes before the records, such as a compressed header, possibly empty. It is called
   /// first, and again when the columns change. Every reader gets the prologue before its first record, and every file
   /// starts with it.
@@ -78,6 +83,9 @@ extension ByteSink {
   package mutating func trim(
     after position: OutputPosition, wholeEnd: WholeEnd
   ) throws(FileError) -> OutputPosition? { nil }
+  package mutating func completeOldOutput(
+    _ missingEnd: MissingEnd
+  ) throws(FileError) -> Int? { nil }
   package mutating func write(pieces: [[UInt8]]) throws(FileError) {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
@@ -126,6 +134,13 @@ package typealias WholeEnd =
   @Sendable (
     _ file: any File, _ start: Int, _ end: Int
   ) throws(FileError) -> Int
+
+/// Finds what a file that a killed run left needs at its end: the length of its whole writes, and the epilogue after
+/// them. Nil if the file is whole, or its form has no epilogue.
+package typealias MissingEnd =
+  @Sendable (
+    _ file: any File, _ byteCount: Int
+  ) throws(FileError) -> (wholeBytes: Int, epilogue: any Epilogue)?
 
 /// Opens a sink.
 package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink

@@ -122,6 +122,7 @@ package struct OpenedStream: Sendable {
     }
     if let found, let store = kept?.store { try recover(from: found, in: store) }
     do throws(FileError) {
+      if found == nil { try completeOldOutput() }
       // Dead letters have no prologue.
       if isStrict { try output.deadLetters?.begin([]) }
     } catch {
@@ -161,8 +162,8 @@ package struct OpenedStream: Sendable {
     }
     guard checkpoint?.outputs[.output]?.isIn(plan.destination) ?? true else {
       throw .configuration(
-        "\(directory): expected the format, compression and precision that the output began with, "
-          + "found others")
+        "\(directory): expected the format, compression, precision, stamp and dictionaries that the output "
+          + "began with, found others")
     }
   }
 
@@ -224,7 +225,7 @@ package struct OpenedStream: Sendable {
         checkpoint.outputs[.output] = try output.sink.position(toResumeAt: position)
       }
     } else {
-      checkpoint.outputs[.output] = try output.sink.startNewOutput()
+      checkpoint.outputs[.output] = try startNewOutput()
       checkpoint.outputs[.output]?.destination = output.destination
     }
     if let position = checkpoint.outputs[.deadLetters] {
@@ -246,9 +247,9 @@ package struct OpenedStream: Sendable {
       let end = try output.sink.trim(after: position, wholeEnd: wholeEnd)
       kept = max(0, (end?.byteCount ?? 0) - position.byteCount)
       checkpoint.outputs[.output] = end
-      if end == nil { checkpoint.outputs[.output] = try output.sink.startNewOutput() }
+      if end == nil { checkpoint.outputs[.output] = try startNewOutput() }
     } else {
-      checkpoint.outputs[.output] = try output.sink.startNewOutput()
+      checkpoint.outputs[.output] = try startNewOutput()
     }
     checkpoint.outputs[.output]?.destination = output.destination
     if let position = checkpoint.outputs[.deadLetters] {
@@ -265,14 +266,30 @@ package struct OpenedStream: Sendable {
 
   /// Removes an incomplete last write from the output. For a source that can never be read again.
   private mutating func trimOutput(of checkpoint: Checkpoint) throws(FileError) {
-    guard let position = checkpoint.outputs[.output], position.isIn(output.destination) else {
-      return
+    if let position = checkpoint.outputs[.output], position.isIn(output.destination),
+      let end = try output.sink.trim(
+        after: position,
+        wholeEnd: configuration.wholeOutputEnd(featureCount: checkpoint.features.count))
+    {
+      // The stream goes on with the file if its columns are the same.
+      try output.sink.resume(at: end)
+    } else {
+      try completeOldOutput()
     }
-    let end = try output.sink.trim(
-      after: position,
-      wholeEnd: configuration.wholeOutputEnd(featureCount: checkpoint.features.count))
-    // The stream goes on with the file if its columns are the same.
-    if let end { try output.sink.resume(at: end) }
+  }
+
+  private mutating func startNewOutput() throws(FileError) -> OutputPosition? {
+    try completeOldOutput()
+    return try output.sink.startNewOutput()
+  }
+
+  /// Completes the file of a run that was killed, since no record goes into it any more.
+  private mutating func completeOldOutput() throws(FileError) {
+    guard let removed = try output.sink.completeOldOutput(missingArrowEnd) else { return }
+    warnings.append(
+      "\(output.sink.name): the run that wrote it was killed: it got its end after the last whole record batch, "
+        + "with \(removed) bytes after that removed, and gets its final name when the next file begins"
+    )
   }
 }
 

@@ -36,6 +36,40 @@ let wholeLineEnd: WholeEnd = { file, start, end throws(FileError) in
   try lineEnd(of: file, from: start, to: end, quote: nil)
 }
 
+/// Finds what an Arrow stream or file lacks at its end: whole record batches, the end mark, or the footer.
+let missingArrowEnd: MissingEnd = { file, byteCount throws(FileError) in
+  let start = try file.bytes(from: 0, count: min(byteCount, ArrowBeginning.mostBytes))
+  guard let plain = ArrowBeginning(start) else {
+    return try missingFrame(of: file, byteCount)
+  }
+  let whole = try messageEnd(of: file, from: min(byteCount, plain.schemaOffset), to: byteCount)
+  guard whole > plain.schemaOffset else { return (0, plain.epilogue) }
+  let end = try file.bytes(of: plain.epilogue, after: whole)
+  let isEnded =
+    byteCount - whole == end.count
+    ? try file.bytes(from: whole, count: end.count) == end : false
+  return isEnded ? nil : (whole, plain.epilogue)
+}
+
+/// Finds what a compressed Arrow stream lacks at its end.
+private func missingFrame(
+  of file: any File, _ byteCount: Int
+) throws(FileError) -> (wholeBytes: Int, epilogue: any Epilogue)? {
+  let whole = try frameEnd(of: file, from: 0, to: byteCount)
+  let start = try file.bytes(from: 0, count: min(whole, ArrowBeginning.mostBytes))
+  guard let contents = InputDecompressor.start(of: start, CodecOptions(maxWindowLog: 27)),
+    let stream = ArrowBeginning(contents), !stream.epilogue.needsFile
+  else { return nil }
+  let plainMark = ByteBuffer()
+  plainMark.append(stream.epilogue.bytes)
+  guard let mark = try? ZstdCompressor(level: 1).compress(plainMark.readable) else { return nil }
+  let markStart = whole - mark.count
+  let isEnded =
+    markStart > 0 ? try file.bytes(from: markStart, count: mark.count) == mark : false
+  if isEnded, whole == byteCount { return nil }
+  return (isEnded ? markStart : whole, FixedEpilogue(mark))
+}
+
 /// The end of the last whole frame. A power failure may leave a hole within a frame, so each is decompressed.
 private func frameEnd(
   of file: any File, from start: Int, to end: Int

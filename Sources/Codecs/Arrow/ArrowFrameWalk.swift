@@ -1,4 +1,4 @@
-internal import Records
+package import Records
 
 /// Walks the messages of an Arrow stream in a file, by their prefixes and metadata.
 package enum ArrowFrameWalk {
@@ -24,5 +24,32 @@ package enum ArrowFrameWalk {
     }
     guard let bodyBytes, bodyBytes <= end - start - 8 - metadataBytes else { return nil }
     return start + 8 + metadataBytes + bodyBytes
+  }
+}
+
+/// An Arrow stream or file that this program began to write, by its first bytes.
+package struct ArrowBeginning: Sendable {
+  /// The offset of the schema message.
+  package let schemaOffset: Int
+  /// The bytes that end it.
+  package let epilogue: any Epilogue
+
+  /// The bytes that are looked at.
+  package static let mostBytes = 1 << 20
+
+  /// - Parameter start: the first bytes, decompressed.
+  /// - Returns: nil if they are of another form, or do not have the whole schema of a stream.
+  package init?(_ start: [UInt8]) {
+    let mark = ArrowFooter.fileStart
+    if start.starts(with: mark) || !start.isEmpty && mark.starts(with: start) {
+      schemaOffset = mark.count
+      epilogue = ArrowFileEnd()
+      return
+    }
+    let schema = try? ArrowMetadata.schema(
+      of: ArrowMetadata.firstMessage(of: start), DecoderLimits())
+    guard schema != nil else { return nil }
+    schemaOffset = 0
+    epilogue = FixedEpilogue(ArrowEncoder.endMark)
   }
 }

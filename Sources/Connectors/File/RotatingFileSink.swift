@@ -40,10 +40,10 @@ package struct RotatingFileSink: ByteSink {
 
   package let name: String
   /// The end of the output so far.
-  package private(set) var position: Position
+  package internal(set) var position: Position
   private let rotation: Rotation
   private let fileSystem: any FileSystem
-  private let clock: Clock
+  let clock: Clock
   private let statistics: ConnectorStatistics
   private let directory: String
   private let names: RotatedNames
@@ -51,11 +51,11 @@ package struct RotatingFileSink: ByteSink {
   private var lastSynced: Position?
   /// The latest time in a name. Later names never have an earlier time, even if the clock is set back.
   private var lastStamp: String
-  private var file: any File
+  var file: any File
   private var prologue: [UInt8] = []
   private var epilogue: (any Epilogue)?
   /// Whether the contents of the file belong to this output. Otherwise the file is rotated first.
-  private var goesOn = false
+  private(set) var goesOn = false
   private var hasBegun = false
 
   /// Opens the file at `path`.
@@ -122,24 +122,6 @@ package struct RotatingFileSink: ByteSink {
     if position.byteCount > 0 { try rotate() }
     goesOn = true
     return position
-  }
-
-  package mutating func trim(
-    after position: OutputPosition, wholeEnd: WholeEnd
-  ) throws(FileError) -> OutputPosition? {
-    // Nothing may follow an epilogue: the output goes on in a new file.
-    guard position.hasEpilogue != true else { return nil }
-    // A file that was begun after `position` is checked from its start.
-    let start = self.position.sequence > position.sequence ? 0 : position.byteCount
-    guard self.position.byteCount >= start else { return nil }
-    self.position.byteCount = try wholeEnd(file, start, self.position.byteCount)
-    let isEmpty = self.position.byteCount == 0
-    self.position.firstWriteSeconds =
-      isEmpty ? nil : position.firstWriteSeconds ?? clock.wallSeconds()
-    try cut(to: self.position)
-    // The next checkpoint, which clears this, may not come before a crash.
-    self.position.mayDiffer = isEmpty ? nil : true
-    return self.position
   }
 
   package var attention: Awaiting? {
@@ -271,7 +253,7 @@ package struct RotatingFileSink: ByteSink {
   }
 
   /// Removes the contents of the growing file after a position.
-  private func cut(to position: Position) throws(FileError) {
+  func cut(to position: Position) throws(FileError) {
     guard try file.status().size >= position.byteCount else {
       throw FileError(operation: .seek, path: name, errno: ENODATA)
     }
