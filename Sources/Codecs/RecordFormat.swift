@@ -41,6 +41,9 @@ package struct RecordFormat: Sendable {
   package let hasRecordBatches: Bool
   /// Whether its stream begins with a schema, and can have no other. The name of an output file tells such a format.
   package let hasSchema: Bool
+  /// The setting by which an output lists places in its file, so that it must be a file without compression around
+  /// it; nil if it does not.
+  package let needsFile: @Sendable (SettingValues) -> (any SettingDescription)?
   /// The settings of an output that not every format has, and this one has.
   package let outputOptions: [any SettingDescription]
   /// Finds those among them that do not fit an output of this format from input of another.
@@ -62,6 +65,7 @@ package struct RecordFormat: Sendable {
     writesFields: Bool = false,
     scalars: (@Sendable (StreamOpening, SettingValues) -> (any ScalarFields)?)? = nil,
     writesScalars: Bool = false, hasRecordBatches: Bool = false, hasSchema: Bool = false,
+    needsFile: @escaping @Sendable (SettingValues) -> (any SettingDescription)? = { _ in nil },
     outputOptions: [any SettingDescription] = [],
     checkOutput: @escaping @Sendable (SettingValues, RecordFormat) -> [SettingViolation] = { _, _ in
       []
@@ -86,6 +90,7 @@ package struct RecordFormat: Sendable {
     self.writesScalars = writesScalars
     self.hasRecordBatches = hasRecordBatches
     self.hasSchema = hasSchema
+    self.needsFile = needsFile
     self.outputOptions = outputOptions
     self.checkOutput = checkOutput
     self.makeDecoder = makeDecoder

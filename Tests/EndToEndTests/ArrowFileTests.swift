@@ -80,4 +80,54 @@ import Testing
     #expect(try indices(of: rotated, place) == Array(0..<9))
     #expect(try indices(of: "out.arrow", place) == Array(9..<12))
   }
+
+  // MARK: Settings
+
+  @Test(arguments: [
+    ("csv, output: { format: arrow }", "{ file: { path: out.arrow.zst } }", "without .zst"),
+    ("{ arrow: { container: file } }", "{ file: { path: out.arrow.zst } }", "without .zst"),
+    ("{ arrow: { container: file } }", "{ unix: { path: out.sock } }", "a sink that is a file"),
+    ("{ arrow: { container: file } }", "{ fifo: { path: out.fifo } }", "a sink that is a file"),
+  ])
+  func `check refuses an Arrow file that cannot be written`(
+    format: String, sink: String, says: String
+  ) throws {
+    let place = try Workplace()
+    try place.write(
+      "f.yaml",
+      Array(
+        """
+        state_directory: state
+        streams:
+          a: { source: { unix: { path: in.sock } }, format: \(format), sink: \(sink) }
+        """.utf8))
+    let finished = try place.evenkeel("check", "--config", "f.yaml")
+    #expect(finished.exitCode == 78)
+    #expect(finished.errors.contains(says), "\(finished.errors)")
+    #expect(finished.errors.split(separator: "\n").count == 1, "\(finished.errors)")
+  }
+
+  @Test(arguments: [
+    (["--arrow-container", "file"], "--arrow-container: expected a file as --output"),
+    (
+      ["--arrow-container", "file", "-o", "out.arrow.zst"],
+      "--output: expected a name without .zst"
+    ),
+    (
+      ["--arrow-container", "file", "-o", "out.bin", "--level", "3"],
+      "--output: expected a name without .zst"
+    ),
+  ])
+  func `normalize refuses an Arrow file that cannot be written`(
+    options: [String], says: String
+  ) throws {
+    let place = try Workplace()
+    try place.write("in.csv", Array("a\n1\n2\n".utf8))
+    let finished = try place.start(
+      [binary, "normalize", "in.csv", "--output-format", "arrow"] + options, input: nil
+    ).wait()
+    #expect(finished.exitCode == 64, "\(finished.errors)")
+    #expect(finished.errors.hasPrefix("evenkeel: " + says), "\(finished.errors)")
+    #expect(finished.errors.split(separator: "\n").count == 1)
+  }
 }

@@ -27,6 +27,7 @@ extension RecordFormat {
     recordEnds: { _, _, _ in .arrowMessages }, writesFields: true,
     scalars: { opening, values in try? ArrowScalars(of: opening, DecoderOptions(values).limits) },
     hasRecordBatches: true, hasSchema: true,
+    needsFile: { $0[ArrowSettings.container] == .file ? ArrowSettings.container : nil },
     outputOptions: [RecordSettings.stamp, RecordSettings.dictionaries],
     checkOutput: { values, input in
       guard values[RecordSettings.dictionaries] else { return [] }

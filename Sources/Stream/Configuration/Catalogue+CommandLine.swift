@@ -51,6 +51,11 @@ extension Catalogue {
     try given.check(common + [format.settings, written.settings], values)
     var found = violations(of: format, in: values)
     if let output {
+      if path == "-", let setting = written.needsFile(values) {
+        found.append(
+          SettingViolation(
+            setting, expected: .value("a file as --output beside it, or stream"), found: "stdout"))
+      }
       found += contradictions(of: path == "-" ? nil : path, by: output, format, values)
     }
     if let violation = found.first { throw CommandLineError(violation) }

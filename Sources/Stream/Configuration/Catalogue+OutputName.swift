@@ -15,6 +15,7 @@ extension Catalogue {
     _ values: SettingValues
   ) -> [SettingViolation] {
     guard let path else { return [] }
+    let written = values[outputFormat].flatMap { formats.named($0) } ?? format
     var found: [SettingViolation] = []
     if OutputName.isCompressed(path), values[OutputSettings.compression] == "off" {
       found.append(
@@ -22,7 +23,6 @@ extension Catalogue {
           setting, expected: .value("a name without .zst for output that is not compressed"),
           found: "one with it"))
     }
-    let written = values[outputFormat].flatMap { formats.named($0) } ?? format
     if values[outputFormat] == nil, let told = formats.certain(ofFileNamed: path),
       told.name != written.name
     {
@@ -30,6 +30,16 @@ extension Catalogue {
         SettingViolation(
           setting, expected: .other(outputFormat, is: told.name),
           found: "\(written.name), which the name of the file contradicts"))
+    }
+    if written.needsFile(values) != nil,
+      OutputSettings.level(values, compressed: OutputName.isCompressed(path)) != nil
+    {
+      found.append(
+        SettingViolation(
+          setting,
+          expected: .value(
+            "a name without .zst and no compression, as the footer of the file lists places in it; a stream "
+              + "(.arrows.zst) may be compressed"), found: "compression"))
     }
     // Text that passes keeps its delimiter, whatever the name says.
     var suggested = values

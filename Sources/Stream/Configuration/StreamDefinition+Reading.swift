@@ -44,6 +44,13 @@ extension StreamDefinition {
             "a sink that is a file beside new_file, as a stream of \(written.name) has one schema"),
           found: sink.kind.name))
     }
+    if let setting = written.needsFile(values), sink.kind.name != SinkKind.file.name {
+      violations.append(
+        SettingViolation(
+          setting,
+          expected: .value("a sink that is a file beside it, or container: stream"),
+          found: sink.kind.name))
+    }
     for violation in violations { section.report(violation) }
     if let path = source.location.canonicalPath, let output = sink.location.path {
       // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
