@@ -12,7 +12,8 @@ struct DeadLetter {
     var byteOffset: Int?
     var expected: String
     var found: String
-    /// The record as text, if it is UTF-8. Otherwise `base64` contains it.
+    /// The record as text, if it is UTF-8. Otherwise `base64` contains it. Absent for a row of Arrow, which has no
+    /// bytes of its own.
     var text: String?
     var base64: String?
 
@@ -30,7 +31,8 @@ struct DeadLetter {
     let fields = Fields(
       stream: stream, split: rejected.split.isEmpty ? nil : rejected.split,
       record: rejected.record, byteOffset: rejected.byteOffset,
-      expected: rejected.fault.expected, found: rejected.fault.found, text: text,
+      expected: rejected.fault.expected, found: rejected.fault.found,
+      text: rejected.bytes.isEmpty ? nil : text,
       base64: text == nil ? Data(rejected.bytes).base64EncodedString() : nil)
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
