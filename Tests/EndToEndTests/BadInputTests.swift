@@ -286,7 +286,8 @@ import Testing
   @Test func `every option that the documents name is one of a command`() throws {
     let place = try Workplace()
     let commands = [
-      "normalize", "generate", "run", "check", "inspect", "export", "import", "top", "test",
+      "normalize", "generate", "run", "check", "inspect", "export", "import", "learn", "top",
+      "test",
     ]
     let help = try commands.map { command in
       String(decoding: try place.evenkeel(command, "--help").output, as: UTF8.self)
