@@ -153,6 +153,8 @@ def test_the_client_covers_every_route_of_the_page(
     stream.events()
     stream.freeze()
     stream.thaw()
+    with pytest.raises(ApiError, match="expected one that the stream keeps"):
+        stream.rollback(99)
     stream.reset()
     stream.accept_drift()
     stream.checkpoint()

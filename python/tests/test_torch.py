@@ -173,5 +173,5 @@ def test_what_was_learned_is_published(start_daemon: Callable[..., Daemon]) -> N
     assert affine.publish(stream).in_effect
     assert stream.features().column("weight").tolist() == [0.5, 2.0]
     assert stream.features().column("bias").tolist() == [1.0, -1.0]
-    with pytest.raises(Exception, match="409"):
+    with pytest.raises(Exception, match="422"):
         Affine(3).publish(stream)
