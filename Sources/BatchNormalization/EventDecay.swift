@@ -22,13 +22,16 @@ struct EventDecay: Equatable {
   /// - Parameter nanoseconds: the time of the value.
   func weight(of nanoseconds: Int64, at time: Double) -> Double {
     guard nanoseconds != RoleNumbers.noTime else { return 0 }
-    // In integers, since the difference may be a part of a microsecond.
-    return exp2(Double(nanoseconds - Int64(time) * 1000) / (1e9 * halfLife))
+    return factor(fromNanoseconds: nanoseconds, to: Int64(time) * 1000)
   }
 
-  /// The factor by which weights change from one time to a later one, in nanoseconds.
+  /// The factor by which weights change from one time to another, in nanoseconds.
   func factor(fromNanoseconds earlier: Int64, to later: Int64) -> Double {
-    earlier == later ? 1 : exp2(Double(earlier - later) / (1e9 * halfLife))
+    guard earlier != later else { return 1 }
+    // In integers, since the difference may be a part of a microsecond. Over 292 years it does not fit, nor matter.
+    let (difference, overflow) = earlier.subtractingReportingOverflow(later)
+    let nanoseconds = overflow ? Double(earlier) - Double(later) : Double(difference)
+    return exp2(nanoseconds / (1e9 * halfLife))
   }
 
   /// The factor by which weights change from one time to a later one.

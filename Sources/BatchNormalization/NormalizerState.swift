@@ -68,7 +68,7 @@ package struct NormalizerColumns: Sendable {
       .real("variance_weight", initial: 0, in: StateColumn.countable),
       .count("variance_batches"),
       .real("decayed_weight", initial: 0, in: StateColumn.countable, isOptional: true),
-      .real("time", initial: 0, isOptional: true),
+      .real("time", initial: 0, in: StateColumn.microseconds, isOptional: true),
       .real("half_life", initial: 0, in: StateColumn.nonNegative, isOptional: true),
     ], merge: mergeMoments)
 

@@ -28,7 +28,9 @@ struct EventClock: Sendable {
 
   static let group = StateGroup(
     "event_time", scope: .stream,
-    columns: [.real("newest", initial: 0), .real("clock", initial: 0)], isOptional: true,
+    columns: [
+      .real("newest", initial: 0, in: StateColumn.microseconds), .real("clock", initial: 0),
+    ], isOptional: true,
     merge: { rows, other throws(StateError) in
       for column in ["newest", "clock"] {
         rows[real: column][0] = max(rows[real: column][0], other[real: column][0])

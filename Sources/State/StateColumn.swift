@@ -28,6 +28,8 @@ package struct StateColumn: Sendable, Equatable {
   package static let nonNegative = 0...Double.greatestFiniteMagnitude
   /// The values of a count, and of a sum of weights that counts values.
   package static let countable = 0...Double(countLimit)
+  /// A time in whole microseconds since 1970: 1685 to 2255.
+  package static let microseconds = -Double(countLimit)...Double(countLimit)
 
   package static func real(
     _ name: String, initial: Double, in bounds: ClosedRange<Double> = finite,

@@ -198,4 +198,17 @@ import Testing
     _ = try run.normalize(&batch)
     #expect(run.state.running.mean == [11, 11])
   }
+
+  @Test func `times of three centuries are decayed, and a checkpoint with others is refused`()
+    throws
+  {
+    let decay = EventDecay(halfLife: Self.halfLife)
+    // 1700-01-01 and 2025-01-01; the difference does not fit into an Int64.
+    let (early, late): (Int64, Int64) = (-8_520_336_000_000_000_000, 1_735_689_600_000_000_000)
+    #expect(decay.factor(fromNanoseconds: early, to: late) == 0)
+    #expect(decay.weight(of: early, at: Double(late / 1000)) == 0)
+    var state = StateTable(NormalizerColumns.groups, features: try FeatureSchema(["x"]))
+    state[real: "evenkeel.moments.time"] = [1e30]
+    #expect(throws: StateError.self) { try state.validate() }
+  }
 }

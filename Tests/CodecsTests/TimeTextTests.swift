@@ -73,5 +73,9 @@ import Testing
     #expect(TimeText.nanoseconds(.nan, .seconds) == nil)
     #expect(TimeText.nanoseconds(1e30, .nanoseconds) == nil)
     #expect(TimeText.nanoseconds(1, .iso8601) == nil)
+    // Just within what an Int64 holds, and out of what the state does.
+    #expect(TimeText.nanoseconds(-9_223_372_036.8, .seconds) == nil)
+    #expect(nanoseconds("-9223372036.8e0", .seconds) == nil)
+    #expect(nanoseconds("9007199254e0", .seconds) == 9_007_199_254_000_000_000)
   }
 }

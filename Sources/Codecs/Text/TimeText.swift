@@ -14,13 +14,18 @@ enum TimeText {
 
   /// - Returns: nil for a number that is no time.
   static func nanoseconds(_ number: Double, _ format: TimeFormat) -> Int64? {
-    guard let unit = format.nanosecondsInUnit, number.isFinite,
-      abs(number) < Double(Int64.max) / Double(unit)
-    else { return nil }
+    guard let unit = format.nanosecondsInUnit, let found = nanoseconds(number, of: unit) else {
+      return nil
+    }
+    return EventTime.range.contains(found) ? found : nil
+  }
+
+  /// The nanoseconds of a number of units; nil if they are out of range by more than a unit.
+  fileprivate static func nanoseconds(_ number: Double, of unit: Int64) -> Int64? {
+    guard abs(number) <= Double(EventTime.range.upperBound) / Double(unit) else { return nil }
     // In two parts, so that a whole number stays exact.
     let whole = number.rounded(.down)
-    let found = Int64(whole) * unit + Int64((number - whole) * Double(unit))
-    return EventTime.range.contains(found) ? found : nil
+    return Int64(whole) * unit + Int64((number - whole) * Double(unit))
   }
 }
 
@@ -95,12 +100,10 @@ private struct TimeScanner {
   /// A number with an exponent, as some writers spell large ones.
   private mutating func scientific(of unit: Int64) -> Int64? {
     guard let base = text.baseAddress,
-      let (value, end) = NumberText.parse(base, base + text.count), end == base + text.count,
-      value.isFinite, abs(value) < Double(Int64.max) / Double(unit)
+      let (value, end) = NumberText.parse(base, base + text.count), end == base + text.count
     else { return nil }
     place = text.count
-    let whole = value.rounded(.down)
-    return Int64(whole) * unit + Int64((value - whole) * Double(unit))
+    return TimeText.nanoseconds(value, of: unit)
   }
 
   /// `2013-01-31`, with `T` or a space and a time after it, and an offset.
