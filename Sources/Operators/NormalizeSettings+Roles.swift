@@ -5,13 +5,13 @@ package import Records
 // The columns that are no features and tell the normaliser something about each record.
 extension NormalizeSettings {
   package static let weightColumn = Setting(
-    "weight.column", .text(called: "a column"), option: .value("weight-column", "name"),
+    RoleColumn.weightKey, .text(called: "a column"), option: .value("weight-column", "name"),
     help:
       "A column that tells how much each record counts in the moments: 0 to 1, `true` or `false`. The record is "
       + "normalised all the same, and the column passes as it is.")
 
   package static let timeColumn = Setting(
-    "time.column", .text(called: "a column"), option: .value("time-column", "name"),
+    RoleColumn.timeKey, .text(called: "a column"), option: .value("time-column", "name"),
     help:
       "The column with the time at which each record happened, for `half_life.event_time`. A bad time makes a bad "
       + "record.")

@@ -19,10 +19,13 @@ package struct RoleColumn: Sendable, Equatable {
   /// The key of the setting that names the column.
   package var key: String {
     switch role {
-    case .weight: "weight.column"
-    case .time: "time.column"
+    case .weight: Self.weightKey
+    case .time: Self.timeKey
     }
   }
+
+  package static let weightKey = "weight.column"
+  package static let timeKey = "time.column"
 }
 
 /// The numbers of the role columns of one record.

@@ -37,26 +37,9 @@ extension StateTable {
   /// The state for other features. A feature of a known name keeps its values, the others start with
   /// the initial ones.
   package func matched(to schema: FeatureSchema) -> StateTable {
-    let indices = Dictionary(
-      uniqueKeysWithValues: features.names.enumerated().map { (Name($1), $0) })
-    let sources = schema.names.map { indices[Name($0)] }
     var matched = StateTable(groups, features: schema)
     matched.resizeKeys(to: keyCount)
-    for group in groups {
-      for column in group.columns {
-        switch self[column.fileName] {
-        case .real(let values):
-          matched[real: column.fileName] =
-            group.scope.hasFeatures
-            ? arranged(values, of: group, by: sources, or: column.initial) : values
-        case .count(let values):
-          matched[count: column.fileName] =
-            group.scope.hasFeatures
-            ? arranged(values, of: group, by: sources, or: Int(column.initial)) : values
-        case nil: break
-        }
-      }
-    }
+    matched.take(groups: groups.map(\.name), from: self)
     return matched
   }
 
@@ -72,10 +55,14 @@ extension StateTable {
       uniqueKeysWithValues: other.features.names.enumerated().map { (Name($1), $0) })
     let sources = features.names.map { indices[Name($0)] }
     func taken<Value>(_ values: [Value], over own: [Value], _ group: StateGroup) -> [Value] {
-      guard group.scope.hasFeatures else { return values.count == own.count ? values : own }
+      let (width, otherWidth) =
+        group.scope.hasFeatures ? (features.count, other.features.count) : (1, 1)
+      // Other keys have other rows.
+      guard own.count / max(1, width) == values.count / max(1, otherWidth) else { return own }
+      guard group.scope.hasFeatures else { return values }
       return own.indices.map { index in
-        let (row, feature) = index.quotientAndRemainder(dividingBy: features.count)
-        return sources[feature].map { values[row * other.features.count + $0] } ?? own[index]
+        let (row, feature) = index.quotientAndRemainder(dividingBy: width)
+        return sources[feature].map { values[row * otherWidth + $0] } ?? own[index]
       }
     }
     for group in groups where names.contains(group.name) {
@@ -87,15 +74,6 @@ extension StateTable {
         case nil: break
         }
       }
-    }
-  }
-
-  /// Takes other features, row by row of the outer dimensions.
-  private func arranged<Value>(
-    _ values: [Value], of group: StateGroup, by sources: [Int?], or initial: Value
-  ) -> [Value] {
-    (0..<shape(of: group).dropLast().reduce(1, *)).flatMap { row in
-      sources.map { source in source.map { values[row * features.count + $0] } ?? initial }
     }
   }
 

@@ -13,20 +13,20 @@ extension StreamCommand {
     guard case .update(let update) = self, var body = update.body as? RollbackBody else {
       return self
     }
-    let (checkpoint, numbers): (Checkpoint?, [Int])
+    var known: [Int] = []
     do throws(StorageError) {
-      checkpoint = try CheckpointStore.checkpoint(
+      let found = try CheckpointStore.checkpoint(
         body.generation, in: directory, .ofOperators, of: fileSystem)
-      numbers = try CheckpointStore.numbers(in: directory, of: fileSystem)
+      body.saved = found?.state
+      if found == nil { known = try CheckpointStore.numbers(in: directory, of: fileSystem) }
     } catch {
       throw .unfit("\(error)")
     }
-    guard let checkpoint else {
-      let known = numbers.isEmpty ? "none" : numbers.map { "\($0)" }.joined(separator: ", ")
+    guard body.saved != nil else {
+      let numbers = known.isEmpty ? "none" : known.map { "\($0)" }.joined(separator: ", ")
       throw .unfit(
-        "generation: expected one that the stream keeps (\(known)), found \(body.generation)")
+        "generation: expected one that the stream keeps (\(numbers)), found \(body.generation)")
     }
-    body.saved = checkpoint.state
     return .update(StreamUpdate(update.name, body))
   }
 }

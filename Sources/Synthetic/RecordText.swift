@@ -1,3 +1,5 @@
+internal import Records
+
 /// Appends `number` · 10^−`decimals` in decimal digits.
 ///
 /// `Double.description` would take ten times as long and write varying numbers of digits.
@@ -28,31 +30,18 @@ func appendDecimal(_ number: Int64, decimals: Int, to text: inout [UInt8]) {
 
 /// Appends the time `minutes` after the start of 2025, as in `2025-01-01T00:00:00Z`.
 func appendTime(minutes: Int, to text: inout [UInt8]) {
-  let (year, month, day) = civilDate(daysSince2025: minutes / recordsPerDay)
-  appendPadded(year, width: 4, to: &text)
+  // 2025-01-01 is 20,089 days after 1970-01-01.
+  let date = CivilDate(days: minutes / recordsPerDay + 20_089)
+  appendPadded(date.year, width: 4, to: &text)
   text.append(UInt8(ascii: "-"))
-  appendPadded(month, width: 2, to: &text)
+  appendPadded(date.month, width: 2, to: &text)
   text.append(UInt8(ascii: "-"))
-  appendPadded(day, width: 2, to: &text)
+  appendPadded(date.day, width: 2, to: &text)
   text.append(UInt8(ascii: "T"))
   appendPadded(minutes % recordsPerDay / 60, width: 2, to: &text)
   text.append(UInt8(ascii: ":"))
   appendPadded(minutes % 60, width: 2, to: &text)
   text.append(contentsOf: ":00Z".utf8)
-}
-
-/// The Gregorian date, with Howard Hinnant's `civil_from_days` (years that start in March).
-private func civilDate(daysSince2025 days: Int) -> (year: Int, month: Int, day: Int) {
-  // 2025-01-01 is 739,557 days after 0000-03-01, and 146,097 days make 400 years.
-  let shifted = days + 739_557
-  let era = shifted / 146_097
-  let dayOfEra = shifted % 146_097
-  let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-  let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-  let monthFromMarch = (5 * dayOfYear + 2) / 153
-  let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-  let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-  return (era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, day)
 }
 
 private func appendPadded(_ number: Int, width: Int, to text: inout [UInt8]) {

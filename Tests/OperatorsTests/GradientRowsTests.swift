@@ -8,22 +8,6 @@ import Testing
 
 /// Gradients of a loss with respect to y, from which a stream computes those of γ and β.
 struct GradientRowsTests {
-  /// A chain that learns γ and β of the features a and b by plain SGD.
-  private func learner(
-    state: StateTable? = nil, maxStaleness: Int = 8
-  ) throws -> OperatorChain {
-    var values = SettingValues()
-    values[LearnSettings.optimizer] = .sgd
-    values[LearnSettings.learningRate] = 0.5
-    values[LearnSettings.maxStaleness] = maxStaleness
-    return try OperatorChain(
-      BuiltInOperators.all,
-      OperatorContext(
-        schema: FeatureSchema(["a", "b"]), outputPrecision: .float64,
-        normalization: NormalizationSettings(), settings: values),
-      state: state)
-  }
-
   private func rows(
     _ y: [[Double]], _ gradients: [[Double]], version: Int, features: [String]? = nil
   ) -> StreamUpdate {
@@ -78,7 +62,7 @@ struct GradientRowsTests {
   @Test func `γ and β of the oldest version that is allowed are known`() throws {
     let most = LearnColumns.greatestStaleness
     for version in [0, 1, 31, most] {
-      var chain = try learner(maxStaleness: most)
+      var chain = try learner { $0[LearnSettings.maxStaleness] = most }
       for step in 1...most {
         try chain.apply(parameters([Double(step + 1), 1], [0, Double(step)]))
       }

@@ -7,7 +7,7 @@ import Testing
 @testable import Operators
 
 /// A chain that learns γ and β of the features a and b.
-private func learner(
+func learner(
   _ optimizer: LearnOptimizer? = .sgd, state: StateTable? = nil,
   _ set: (inout SettingValues) -> Void = { _ in }
 ) throws -> OperatorChain {

@@ -14,22 +14,6 @@ import Testing
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// A stream whose features stay as they are.
-  private func configuration(
-    _ input: RecordFormat, _ output: RecordFormat, _ features: [String],
-    _ change: (inout StreamConfiguration) -> Void = { _ in }
-  ) -> StreamConfiguration {
-    var configuration = StreamConfiguration(name: "test", format: input)
-    configuration.outputFormat = output
-    configuration.decoder.features = features.map { FeaturePattern($0) }
-    configuration.normalization.isFrozen = true
-    configuration.normalization.epsilon = .absolute(0)
-    configuration.normalization.clip = nil
-    configuration.batch.size = 3
-    change(&configuration)
-    return configuration
-  }
-
   private static let records = """
     {"id":"a\\u00e9\\"x\\ud83d\\ude00","x":1.5,"o":{"b":-2e3,"name":"n1"},"v":[1,2,3],"tags":["p","q"],"n":null}
     {"x":2.5,"id":"b","o":{"name":"n\\n2","b":5},"v":[2,3,4],"tags":[], "meta":{"k":{"z":[{}]}},"n":7,"t":true}
@@ -42,8 +26,8 @@ import Testing
   func `NDJSON becomes Arrow with all columns, and comes back as text`(piece: Int) throws {
     let features = ["x", "o.b", "v[0]", "v[2]"]
     let arrow = try SerialRun(
-      configuration(.ndjson, .arrow, features), Array(Self.records.utf8), piece: piece)
-    let back = try SerialRun(configuration(.arrow, .ndjson, features), arrow.output)
+      betweenFormats(.ndjson, .arrow, features), Array(Self.records.utf8), piece: piece)
+    let back = try SerialRun(betweenFormats(.arrow, .ndjson, features), arrow.output)
     let expected = #"""
       {"id":"aé\"x😀","x":1.5,"o.b":-2000,"o.name":"n1","v[0]":1,"v[1]":"2","v[2]":3,"tags":"[\"p\",\"q\"]","n":null,"meta":null,"t":null,"late":null,"id.k":null}
       {"id":"b","x":2.5,"o.b":5,"o.name":"n\n2","v[0]":2,"v[1]":"3","v[2]":4,"tags":"[]","n":"7","meta":"{\"k\":{\"z\":[{}]}}","t":"true","late":null,"id.k":null}
@@ -60,7 +44,7 @@ import Testing
     var text = ""
     for record in 0..<1100 { text += #"{"x":\#(record),"k":"\#(record)"}"# + "\n" }
     text += #"{"x":1,"k":"last","late":"y"}"# + "\n"
-    var options = configuration(.ndjson, .arrow, ["x"]).decoder
+    var options = betweenFormats(.ndjson, .arrow, ["x"]).decoder
     options.keepsFormat = false
     options.keepsFields = true
     var decoder = try RecordFormat.ndjson.makeDecoder(options)
@@ -69,8 +53,8 @@ import Testing
     }
     #expect(opening?.outputColumns == ["x", "k"])
     #expect(opening?.warning?.contains("the members of the first 1024 records") == true)
-    let arrow = try SerialRun(configuration(.ndjson, .arrow, ["x"]), Array(text.utf8))
-    let back = try SerialRun(configuration(.arrow, .ndjson, ["x"]), arrow.output)
+    let arrow = try SerialRun(betweenFormats(.ndjson, .arrow, ["x"]), Array(text.utf8))
+    let back = try SerialRun(betweenFormats(.arrow, .ndjson, ["x"]), arrow.output)
     #expect(back.lines.count == 1102 && back.lines[1100] == #"{"x":1,"k":"last"}"#)
   }
 
@@ -80,7 +64,7 @@ import Testing
   ])
   func `Arrow becomes text with the columns that have one`(name: String) throws {
     let input = try ArrowInput.golden(name)
-    let csv = try SerialRun(configuration(.arrow, .csv, ["x", "y"]), input)
+    let csv = try SerialRun(betweenFormats(.arrow, .csv, ["x", "y"]), input)
     #expect(
       csv.lines[0]
         == "x,half,y,n32,n64,tiny,flag,text,large,text_view,plain,price,time,s.a,s.b,last,colour,size"
@@ -95,7 +79,7 @@ import Testing
         == ",6,-22,60,-6000,6,,text éééééé,text éééééé,longer than an inline view 6,3,0.06,"
         + "2026-11-27T00:06:00.000000Z,,,-4.5,red,s")
     #expect(csv.lines.count == 74)
-    let json = try SerialRun(configuration(.arrow, .ndjson, ["x", "y"]), input)
+    let json = try SerialRun(betweenFormats(.arrow, .ndjson, ["x", "y"]), input)
     #expect(
       json.lines[1]
         == #"{"x":2.25,"half":1,"y":-34.75,"n32":10,"n64":-1000,"tiny":1,"flag":null,"#
@@ -107,8 +91,8 @@ import Testing
 
   @Test func `CSV comes back from Arrow, an empty text and a missing one apart`() throws {
     let text = "id,x,note\na,1.5,\"say \"\"hi\"\", é\"\n\"\",2,\nc,,\"\"\n"
-    let arrow = try SerialRun(configuration(.csv, .arrow, ["x"]), Array(text.utf8))
-    let back = try SerialRun(configuration(.arrow, .csv, ["x"]), arrow.output)
+    let arrow = try SerialRun(betweenFormats(.csv, .arrow, ["x"]), Array(text.utf8))
+    let back = try SerialRun(betweenFormats(.arrow, .csv, ["x"]), arrow.output)
     #expect(back.text == text)
   }
 
@@ -116,7 +100,7 @@ import Testing
     var text = "id,x,kind\n"
     for record in 0..<9 { text += "k\(record),\(record),w\(record % 2)\n" }
     let run = try SerialRun(
-      configuration(.csv, .arrow, ["x"]) {
+      betweenFormats(.csv, .arrow, ["x"]) {
         $0.decoder.settings[RecordSettings.dictionaries] = true
       }, Array(text.utf8))
     let messages = try ArrowInput.messages(run.output)
@@ -131,7 +115,7 @@ import Testing
     #expect(
       messages[3].bytes.contains(indices.flatMap { withUnsafeBytes(of: $0) { Array($0) } }))
     // Our own decoder takes them.
-    let again = try SerialRun(configuration(.arrow, .csv, ["x"]), run.output)
+    let again = try SerialRun(betweenFormats(.arrow, .csv, ["x"]), run.output)
     #expect(again.text == text)
   }
 
@@ -167,7 +151,7 @@ import Testing
   @Test(arguments: Conversion.allCases)
   func `a conversion that failed resumes byte for byte`(conversion: Conversion) throws {
     let (input, output) = conversion.formats
-    let configuration = configuration(input, output, ["x", "y"]) {
+    let configuration = betweenFormats(input, output, ["x", "y"]) {
       $0.normalization.isFrozen = false
       $0.batch.size = 7
       $0.decoder.settings[RecordSettings.dictionaries] = conversion == .csvToDictionaries

@@ -1,7 +1,9 @@
+import BatchNormalization
 import Foundation
 import Records
 
 @testable import Codecs
+@testable import Stream
 
 /// Streams of Arrow for tests, and the messages in them.
 enum ArrowInput {
@@ -75,4 +77,20 @@ enum ArrowInput {
       return found
     }
   }
+}
+
+/// A stream between two formats whose features stay as they are.
+func betweenFormats(
+  _ input: RecordFormat, _ output: RecordFormat, _ features: [String],
+  _ change: (inout StreamConfiguration) -> Void = { _ in }
+) -> StreamConfiguration {
+  var configuration = StreamConfiguration(name: "test", format: input)
+  configuration.outputFormat = output
+  configuration.decoder.features = features.map { FeaturePattern($0) }
+  configuration.normalization.isFrozen = true
+  configuration.normalization.epsilon = .absolute(0)
+  configuration.normalization.clip = nil
+  configuration.batch.size = 3
+  change(&configuration)
+  return configuration
 }

@@ -76,20 +76,14 @@ extension ByteBuffer {
   ///
   /// - Parameter days: since 1970.
   func appendDate(days: Int) {
-    // Counts years from March, so that the leap day is the last day of a year. An era has 400 years.
-    let (era, day) = (days + 719_468).flooredDivision(by: 146_097)
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
-    let dayOfYear = day - (365 * year + year / 4 - year / 100)
-    let month = (5 * dayOfYear + 2) / 153
-    let date = dayOfYear - (153 * month + 2) / 5 + 1
-    let civilYear = era * 400 + year + (month >= 10 ? 1 : 0)
-    if !(0...9999).contains(civilYear) { append(UInt8(ascii: civilYear < 0 ? "-" : "+")) }
-    let magnitude = abs(civilYear)
+    let date = CivilDate(days: days)
+    if !(0...9999).contains(date.year) { append(UInt8(ascii: date.year < 0 ? "-" : "+")) }
+    let magnitude = abs(date.year)
     if magnitude > 9999 { appendDigits(of: magnitude) } else { appendPadded(magnitude, 4) }
     append(UInt8(ascii: "-"))
-    appendPadded(month < 10 ? month + 3 : month - 9, 2)
+    appendPadded(date.month, 2)
     append(UInt8(ascii: "-"))
-    appendPadded(date, 2)
+    appendPadded(date.day, 2)
   }
 
   /// Appends a time of day, or the time of its day if it is beyond one, as `12:30:00.250`, with the digits of the unit.
@@ -148,13 +142,5 @@ extension ArrowType.Unit {
     case .microseconds: 1_000_000
     case .nanoseconds: 1_000_000_000
     }
-  }
-}
-
-extension Int {
-  /// The quotient, rounded down, and the remainder, which is never negative.
-  func flooredDivision(by divisor: Int) -> (quotient: Int, remainder: Int) {
-    let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-    return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
   }
 }

@@ -112,7 +112,7 @@ private struct TimeScanner {
       take("-") != nil, let day = field(2, 1...31),
       day <= Self.days(inMonth: month, of: year)
     else { return nil }
-    var seconds = Int64(EventTime.days(year: year, month: month, day: day)) * 86_400
+    var seconds = Int64(CivilDate(year: year, month: month, day: day).days) * 86_400
     var part: Int64 = 0
     if take("Tt ") != nil {
       guard let hour = field(2, 0...23), take(":") != nil, let minute = field(2, 0...59) else {

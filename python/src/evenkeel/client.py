@@ -326,11 +326,8 @@ class StreamHandle:
         Raises ApiError with status 409 and the version in force if γ and β have changed too often since
         `version`; nothing has changed then. A step that is sent again is made again.
         """
-        body: Json = {"version": int(version)}
-        body |= {"weight_grad": _numbers(weight), "bias_grad": _numbers(bias)}
-        body |= {} if features is None else {"features": list(features)}
-        body |= {} if count is None else {"count": int(count)}
-        return self._client._change("POST", self._path + "/gradients", body)
+        numbers: Json = {"weight_grad": _numbers(weight), "bias_grad": _numbers(bias)}
+        return self._step(version, numbers, features, count)
 
     def gradient_rows(
         self,
@@ -360,10 +357,7 @@ class StreamHandle:
         if np.isinf(values).any() or not np.isfinite(gradients).all():
             raise ValueError("y, y_grad: expected finite numbers, but for a y that is missing")
         table = [[None if value != value else value for value in row] for row in values.tolist()]
-        body: Json = {"version": int(version), "y": table, "y_grad": gradients.tolist()}
-        body |= {} if features is None else {"features": list(features)}
-        body |= {} if count is None else {"count": int(count)}
-        return self._client._change("POST", self._path + "/gradients", body)
+        return self._step(version, {"y": table, "y_grad": gradients.tolist()}, features, count)
 
     def tap(
         self, *, limit: int | None = None, rate: float = 10.0, timeout: float | None = None
@@ -379,6 +373,14 @@ class StreamHandle:
         """
         query = f"?rate={rate:g}" + (f"&limit={limit}" if limit is not None else "")
         return Tap(*self._client._open("GET", self._path + "/tap" + query), timeout)
+
+    def _step(
+        self, version: int, numbers: Json, features: Sequence[str] | None, count: int | None
+    ) -> Change:
+        body: Json = {"version": int(version)} | numbers
+        body |= {} if features is None else {"features": list(features)}
+        body |= {} if count is None else {"count": int(count)}
+        return self._client._change("POST", self._path + "/gradients", body)
 
     def _post(self, action: str) -> Change:
         return self._client._change("POST", f"{self._path}/{action}")

@@ -52,6 +52,7 @@ class RecordError(EvenkeelError, ValueError):
 class PositionError(EvenkeelError, ValueError):
     """A position that the stream does not have, or that the file no longer holds."""
 
+
 def refusal(status: int, content: bytes, reason: str) -> ApiError:
     """The error that an answer of the daemon tells."""
     try:
