@@ -75,6 +75,13 @@ package final class Workplace {
     return try process.wait()
   }
 
+  /// The limit of descriptors, up to which a command gets none of the tests.
+  private static let closedDescriptors: CInt = {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return CInt(min(limit.rlim_cur, 4096))
+  }()
+
   /// Starts a command in the directory.
   ///
   /// - Parameter socket: becomes descriptor 3 of the command.
@@ -88,6 +95,10 @@ package final class Workplace {
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
     if let socket { posix_spawn_file_actions_adddup2(&actions, socket, 3) }
+    // Other threads may have files open just now, which would count as descriptors of the command.
+    for descriptor in CInt(socket == nil ? 3 : 4)..<Self.closedDescriptors {
+      posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
     // posix_spawn(3) cannot change the directory, so a shell does, and executes the command.
     let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory.path]
     var arguments = (shell + command).map { strdup($0) } + [nil]
