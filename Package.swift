@@ -99,7 +99,7 @@ let package = Package(
       "StageBenchmark",
       ["BatchNormalization", "Codecs", "Configuration", "Operators", "Records"]),
     tests("Records", ["TestSupport"]),
-    tests("State", ["Records"]),
+    tests("State", ["TestSupport", "Records"]),
     tests(
       "BatchNormalization", ["CColumnKernel", "State", "TestSupport"], resources: [.copy("Golden")]),
     tests("Operators", ["BatchNormalization", "Configuration", "Records", "State"]),

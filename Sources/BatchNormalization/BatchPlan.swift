@@ -68,6 +68,8 @@ package struct BatchPlan: Sendable {
   var cold: [ColdFeature] = []
   /// The settings that these are transformed by.
   var settings = NormalizationSettings()
+  /// The keys of the batch; without features if it is not normalised by them.
+  var keyed = KeyedBatch()
 
   package init(featureCount: Int) {
     features = Array(repeating: FeaturePlan(), count: featureCount)
@@ -80,6 +82,7 @@ package struct BatchPlan: Sendable {
     emission = .normalized
     updatesMoments = false
     cold.removeAll(keepingCapacity: true)
+    if !keyed.numbers.isEmpty { keyed.forget() }
     for j in features.indices where features[j].isVetoed { features[j].isVetoed = false }
   }
 
@@ -105,6 +108,16 @@ package struct BatchPlan: Sendable {
     var unfit: [Int: UnfitValue] = [:]
     for j in features.indices {
       guard let transform = features[j].transform else { continue }
+      if keyed.features.contains(j) {
+        let found = keyed.unfit(
+          j, transform, columns, records, isCentred: settings.parts != .scale, limit: limit)
+        for (record, x) in found where unfit[record] == nil {
+          unfit[record] = UnfitValue(
+            record: record, feature: schema.names[j], value: x, limit: limit,
+            isBoundByClip: isBoundByClip)
+        }
+        continue
+      }
       if transform.isWithin(limit, summary.features[j].extent) { continue }
       // The bounds may exceed the limit though no value does.
       let exact = columns.statistics(of: j, in: records, withMoments: false)

@@ -14,6 +14,8 @@ package struct BatchSummary: Sendable {
   package private(set) var clipped: [Int]
   /// The moments of each cold feature of the plan after the last record; known once the batch is transformed.
   private(set) var prefixEnds: [PrefixMoments] = []
+  /// The values of a batch with keys, until they are transformed; nil without keys.
+  private(set) var keyed: KeyedValues?
   private var event = EventWeights()
   /// The newest event time of the records, in whole microseconds since 1970; nil without event times, or if the moments
   /// do not decay by them.
@@ -39,6 +41,7 @@ package struct BatchSummary: Sendable {
       throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
     }
     recordCount = records.count
+    keyed = columns.roles.keys.map { KeyedValues(columns: columns, keys: $0, records: records) }
     var (weights, first) = (columns.roles.weights, 0)
     if let eventHalfLife, columns.roles.times != nil {
       event.measure(columns.roles, records, EventDecay(halfLife: eventHalfLife))
@@ -65,8 +68,18 @@ package struct BatchSummary: Sendable {
   package mutating func transform(
     _ columns: inout FeatureColumns, _ records: Range<Int>, by plan: borrowing BatchPlan
   ) {
+    // Columns of two owners would be copied.
+    keyed = nil
     let features = plan.features
-    columns.apply(to: records, countingClipped: &clipped) { features[$0].transform }
+    let byKey = plan.keyed.features
+    columns.apply(to: records, countingClipped: &clipped) { feature in
+      byKey.isEmpty || !byKey.contains(feature) ? features[feature].transform : nil
+    }
+    if !byKey.isEmpty {
+      columns.apply(
+        plan.keyed, features, to: records, isCentred: plan.settings.parts != .scale,
+        countingClipped: &clipped)
+    }
     prefixEnds.removeAll(keepingCapacity: true)
     for cold in plan.cold {
       switch plan.settings.warmUp.emission {
@@ -79,6 +92,14 @@ package struct BatchSummary: Sendable {
       }
     }
   }
+}
+
+/// The values of a batch whose records have keys.
+struct KeyedValues: Sendable {
+  let columns: FeatureColumns
+  let keys: KeyBytes
+  /// Those that are the batch.
+  let records: Range<Int>
 }
 
 /// The numbers that describe one feature in a mini-batch.

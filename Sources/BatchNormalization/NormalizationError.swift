@@ -25,6 +25,8 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
   case unweighted(feature: String)
   /// A prior in a mode that hardly uses the running moments.
   case uselessPrior
+  /// Settings of keys that do not fit the stream, in words.
+  case keys(String)
 
   /// The quantity that overflowed.
   package enum Quantity: String, Sendable, CaseIterable {
@@ -63,6 +65,7 @@ package enum NormalizationError: Error, Equatable, CustomStringConvertible {
     case .unweighted(let feature):
       "moments of feature \(quoted(feature)): expected the number of values that made them, which the values "
         + "of the prior are weighed against, found 0: give it with evenkeel import --values-per-batch"
+    case .keys(let reason): reason
     case .uselessPrior:
       "prior: expected mode running or renorm, found batch, in which it has no effect"
     }

@@ -37,6 +37,8 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var renormMaxShift = 5.0
   /// Moments of other data that the running ones are merged with when they normalise; nil is none.
   package var prior: Prior?
+  /// The keys that have moments of their own; nil is none.
+  package var key: KeySettings?
 
   package init() {}
 

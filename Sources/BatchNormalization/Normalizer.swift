@@ -15,6 +15,8 @@ package struct Normalizer: Sendable {
   package let columns: NormalizerColumns
   /// The moments of the prior, if the settings have one.
   private let prior: PriorMoments?
+  /// The keys of the stream; nil without them.
+  var keyed: KeyedMoments?
   /// The moments of each cold feature after the last segment of the open batch; empty between two batches.
   private var openPrefixes: [Int: PrefixMoments] = [:]
 
@@ -22,7 +24,8 @@ package struct Normalizer: Sendable {
   ///   - state: a table of the stream with the groups of a normaliser, valid.
   ///   - prior: the moments of the prior that the settings have, of the features of the state.
   /// - Throws: `NormalizationError.uncounted` for moments that the first batch would replace, `.notInvertible` for an
-  ///   inverse that does not exist. With a prior: `.unweighted` for moments without a count, `.uselessPrior`.
+  ///   inverse that does not exist. With a prior: `.unweighted` for moments without a count, `.uselessPrior`. With keys:
+  ///   `.keys` for features that the stream lacks, or for too many keys.
   package init(
     settings: NormalizationSettings, state: borrowing StateTable, prior: PriorMoments? = nil
   ) throws(NormalizationError) {
@@ -31,6 +34,7 @@ package struct Normalizer: Sendable {
     schema = state.features
     columns = NormalizerColumns(in: state)
     try columns.requireSizes(state)
+    if let key = settings.key { keyed = try KeyedMoments(key, columns.keys, state) }
     try require(settings, state)
   }
 
@@ -39,6 +43,9 @@ package struct Normalizer: Sendable {
     _ settings: NormalizationSettings, _ state: borrowing StateTable
   ) throws(NormalizationError) {
     guard settings.prior == nil || settings.mode != .batch else { throw .uselessPrior }
+    guard settings.key == nil || settings.mode == .running else {
+      throw .keys("mode: expected running beside keys, found \(settings.mode.rawValue)")
+    }
     try columns.requireInvertible(state, settings, PriorMerge(prior, settings))
     try columns.requireCounts(state, settings)
   }
@@ -82,8 +89,10 @@ package struct Normalizer: Sendable {
 
   /// Forgets the running moments and starts warm-up again. γ, β and the counts of present, missing and
   /// clipped values stay.
-  package func resetMoments(in state: inout StateTable) {
+  package mutating func resetMoments(in state: inout StateTable) {
     state.reset(groups: ["moments", "stream"])
+    state.startKeys(KeyNames())
+    keyed?.readKeys(of: state)
   }
 }
 
@@ -210,6 +219,9 @@ extension Normalizer {
     }
     swap(&cold, &plan.cold)
     if !plan.cold.isEmpty { plan.emission = self.emission(ofCold: plan.cold) }
+    if let keyed, let values = summary.keyed {
+      planKeys(keyed, values, state, &running, isNormalized: basis == .running, &plan)
+    }
   }
 
   private func emission(ofCold cold: [ColdFeature]) -> BatchEmission {
@@ -272,6 +284,9 @@ extension Normalizer {
     _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable
   ) {
     let features = summary.features
+    if keyed != nil, !plan.keyed.numbers.isEmpty {
+      keyed?.commit(plan.keyed, &state, updates: plan.updatesMoments)
+    }
     if plan.updatesMoments {
       let plans = plan.features
       state.apply(columns) { plans[$0].update }

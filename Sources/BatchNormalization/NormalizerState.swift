@@ -28,6 +28,7 @@ package struct NormalizerColumns: Sendable {
   package let batches: CountColumn
   /// The records of these batches.
   package let records: CountColumn
+  package let keys: KeyColumns
 
   /// - Parameter table: one with `groups`.
   package init(in table: borrowing StateTable) {
@@ -47,9 +48,10 @@ package struct NormalizerColumns: Sendable {
     clipped = table.count("clipped", of: "values")
     batches = table.count("batches", of: "stream")
     records = table.count("records", of: "stream")
+    keys = KeyColumns(in: table)
   }
 
-  package static let groups = [affine, moments, values, stream]
+  package static let groups = [affine, moments, values, stream] + KeyColumns.groups
 
   /// γ and β, which two streams must agree on to be merged.
   private static let affine = StateGroup(

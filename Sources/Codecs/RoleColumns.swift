@@ -11,8 +11,14 @@ extension RoleColumn {
     _ text: UnsafeBufferPointer<UInt8>, decimal: UInt8 = UInt8(ascii: "."),
     into roles: inout RecordRoles
   ) throws(RecordFault) {
+    if case .key(let place) = role {
+      // As it is spelled.
+      roles.setKey(text, at: place)
+      return
+    }
     let text = Self.trimmed(text)
     switch role {
+    case .key: break
     case .weight:
       guard let weight = Self.weight(text, decimal) else {
         throw fault(found: RecordFault.quote(text))
@@ -39,7 +45,23 @@ extension RoleColumn {
         throw fault(found: "\(number)")
       }
       roles.time = time
+    case .key(let place):
+      roles.setKey(number.isNaN ? [] : Array(Self.spelling(of: number).utf8), at: place)
     }
+  }
+
+  /// Reads a missing value.
+  ///
+  /// - Parameter found: what stands in its place.
+  /// - Throws: unless the column is one of a key, which may be missing.
+  func readMissing(_ found: String, into roles: inout RecordRoles) throws(RecordFault) {
+    guard case .key(let place) = role else { throw fault(found: found) }
+    roles.setKey([], at: place)
+  }
+
+  /// A whole number without a fraction, so that raw rows have the keys of other formats.
+  private static func spelling(of number: Double) -> String {
+    Int(exactly: number).map { "\($0)" } ?? "\(number)"
   }
 
   /// The fault of a record without a good value in the column.
@@ -52,6 +74,8 @@ extension RoleColumn {
       RecordFault(
         expected: "a time from 1685 to 2255 as \(format.rawValue) in column \(quoted(name))",
         found: found)
+    case .key:
+      RecordFault(expected: "a key in column \(quoted(name))", found: found)
     }
   }
 
@@ -94,6 +118,13 @@ extension RoleColumn {
     while let first = rest.first, isBlank(first) { rest = rest.dropFirst() }
     while let last = rest.last, isBlank(last) { rest = rest.dropLast() }
     return UnsafeBufferPointer(rebasing: rest)
+  }
+}
+
+extension RecordRoles {
+  fileprivate mutating func setKey(_ value: some Collection<UInt8>, at place: Int) {
+    if key == nil { key = RecordKey() }
+    key?.set(value, at: place)
   }
 }
 

@@ -54,6 +54,9 @@ package protocol BatchOperator: Sendable {
   ///   - state: the state after it, with the new version.
   mutating func parametersChanged(since before: borrowing StateTable, _ state: inout StateTable)
 
+  /// Forgets the keys, in a copy that only shows the state. It costs nothing then when the keys change.
+  mutating func forgetKeys()
+
   /// Whether records may be transformed and emitted before their batch is cut.
   func emitsBeforeCut(_ state: borrowing StateTable) -> Bool
 
@@ -81,6 +84,8 @@ extension BatchOperator {
   package mutating func parametersChanged(
     since before: borrowing StateTable, _ state: inout StateTable
   ) {}
+
+  package mutating func forgetKeys() {}
 
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool { true }
 

@@ -24,7 +24,12 @@ package struct Normalize: BatchOperator {
     updates: [
       UpdateKind("freeze", help: "Stops updating the running moments."),
       UpdateKind("thaw", help: "Allows updates of the running moments again."),
-      UpdateKind("reset", help: "Sets the running moments to their initial values. γ and β stay."),
+      UpdateKind(
+        "reset",
+        help:
+          "Sets the running moments to their initial values, and forgets all keys. γ and β stay."),
+      UpdateKind(
+        "reset_keys", body: KeysBody.self, help: "Forgets the moments of some keys."),
       UpdateKind(
         "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
       UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
@@ -79,7 +84,14 @@ package struct Normalize: BatchOperator {
       case ("freeze", _): changed.isFrozen = true
       case ("thaw", _): changed.isFrozen = false
       case ("reset", _): normalizer.resetMoments(in: &state)
-      case ("rollback", let body as RollbackBody): try body.restore(in: &state)
+      case ("reset_keys", let body as KeysBody):
+        guard let known = normalizer.resetKeys(body.keys, in: &state) else {
+          throw UnusableBody("expected a stream with keys (key.columns), found none")
+        }
+        guard known > 0 else { throw UnusableBody("keys: expected a known key, found none") }
+      case ("rollback", let body as RollbackBody):
+        try body.restore(in: &state)
+        normalizer.readKeys(of: state)
       case ("mode", let body as ModeBody):
         changed.mode = body.mode
         changed.updateFirst = changed.updateFirst && body.mode == .running
@@ -101,6 +113,8 @@ package struct Normalize: BatchOperator {
       throw OperatorError(Self.declaration.name, error)
     }
   }
+
+  package mutating func forgetKeys() { normalizer.forgetKeys() }
 
   private static func refusal(_ cause: NormalizationError) -> OperatorError {
     OperatorError(declaration.name, cause)

@@ -61,6 +61,9 @@ extension NormalizeSettings {
     if let name = values[timeColumn] {
       roles.append(RoleColumn(.time(values[timeFormat]), name: name))
     }
+    for (place, name) in (values[keyColumns] ?? []).enumerated() {
+      roles.append(RoleColumn(.key(place), name: name))
+    }
     return roles
   }
 
@@ -69,6 +72,7 @@ extension NormalizeSettings {
     switch role.role {
     case .weight: weightColumn
     case .time: timeColumn
+    case .key: keyColumns
     }
   }
 }

@@ -14,7 +14,7 @@ package enum NormalizeSettings {
       varianceFloor,
       renormMaxScale, renormMaxShift, priorCheckpoint, priorValues, limitMean, limitDeviation,
       weightColumn, timeColumn, timeFormat, futureLimit,
-    ],
+    ] + keySettings,
     presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
       .only([renormMaxScale, renormMaxShift], when: mode, is: .renorm),
@@ -69,7 +69,8 @@ package enum NormalizeSettings {
       .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
       .anyIn("weight", [weightColumn], "column"),
       .anyIn("time", [timeColumn], "column"),
-      SettingRule(priorViolations), SettingRule(timeViolations),
+      .anyIn("key", [keyColumns], "columns"),
+      SettingRule(priorViolations), SettingRule(timeViolations), SettingRule(keyViolations),
     ],
     retired: [
       SettingRetirement("warm_up.batches", option: "--warm-up-batches", replacement: warmUpRecords)
@@ -277,6 +278,7 @@ extension NormalizationSettings {
     isFrozen = values[NormalizeSettings.frozen]
     clip = values[NormalizeSettings.clip]
     varianceFloor = values[NormalizeSettings.varianceFloor]
+    key = NormalizeSettings.key(values)
     renormMaxScale = values[NormalizeSettings.renormMaxScale]
     renormMaxShift = values[NormalizeSettings.renormMaxShift]
     guard values[NormalizeSettings.priorCheckpoint] != nil,

@@ -84,6 +84,14 @@ package struct OperatorChain: Sendable {
   package var usesOwnBatch: Bool {
     normalization.map { $0.mode != .running || $0.updateFirst } ?? false
   }
+  /// The same without keys, of which there may be a million, to show to others.
+  package var withoutKeys: OperatorChain {
+    guard state.keyCount > 0 else { return self }
+    var shown = self
+    shown.state = state.withoutKeys
+    for index in shown.operators.indices { shown.operators[index].forgetKeys() }
+    return shown
+  }
   /// The source of metrics.
   package var view: OperatorView {
     OperatorView(

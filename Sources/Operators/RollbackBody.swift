@@ -43,5 +43,6 @@ package struct RollbackBody: UpdateBody {
       throw UnusableBody("expected a feature of the stream in generation \(generation), found none")
     }
     state.take(groups: part == .moments ? ["moments", "stream"] : ["affine"], from: saved)
+    if part == .moments { state.takeKeys(from: saved) }
   }
 }

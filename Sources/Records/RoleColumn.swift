@@ -5,6 +5,8 @@ package struct RoleColumn: Sendable, Equatable {
     case weight
     /// When the record happened.
     case time(TimeFormat)
+    /// The thing that the record is of, alone or with other key columns; the number of the column among them, from 0.
+    case key(Int)
   }
 
   package let role: Role
@@ -21,19 +23,23 @@ package struct RoleColumn: Sendable, Equatable {
     switch role {
     case .weight: Self.weightKey
     case .time: Self.timeKey
+    case .key: Self.keyKey
     }
   }
 
   package static let weightKey = "weight.column"
   package static let timeKey = "time.column"
+  package static let keyKey = "key.columns"
 }
 
-/// The numbers of the role columns of one record.
+/// The values of the role columns of one record.
 package struct RecordRoles: Sendable, Equatable {
   /// 0 to 1; nil if the stream has no weights.
   package var weight: Double?
   /// In nanoseconds since 1970, UTC; nil if the stream has no event times.
   package var time: Int64?
+  /// Nil if the stream has no keys.
+  package var key: RecordKey?
 
   package init() {}
 
@@ -44,18 +50,21 @@ package struct RecordRoles: Sendable, Equatable {
       switch column.role {
       case .weight: roles.weight = 0
       case .time: roles.time = RoleNumbers.noTime
+      case .key: roles.key = RecordKey()
       }
     }
     return roles
   }
 }
 
-/// The numbers of the role columns of a block. That of record `i` is at index `i`.
+/// The values of the role columns of a block. That of record `i` is at index `i`.
 package struct RoleNumbers: Sendable {
   /// The weight of each record in the moments; nil if all are 1. It has as many entries as the columns have room.
   package private(set) var weights: [Double]?
   /// The event time of each record, in nanoseconds since 1970, UTC; nil without event times.
   package private(set) var times: [Int64]?
+  /// The key of each record; nil without keys.
+  package private(set) var keys: KeyBytes?
 
   /// The time of a record that has none, since it is bad and only stays in the output. It counts for nothing.
   package static let noTime = Int64.min
@@ -65,7 +74,7 @@ package struct RoleNumbers: Sendable {
   /// The memory of the numbers, in bytes.
   var byteCount: Int {
     (weights?.count ?? 0) * MemoryLayout<Double>.stride
-      + (times?.count ?? 0) * MemoryLayout<Int64>.stride
+      + (times?.count ?? 0) * MemoryLayout<Int64>.stride + (keys?.byteCount ?? 0)
   }
 
   /// Sets the numbers of one record.
@@ -74,6 +83,9 @@ package struct RoleNumbers: Sendable {
   package mutating func set(_ roles: RecordRoles, of record: Int, capacity: Int) {
     if let weight = roles.weight { Self.set(weight, of: record, in: &weights, capacity) }
     if let time = roles.time { Self.set(time, of: record, in: &times, capacity) }
+    guard let key = roles.key else { return }
+    if keys == nil { keys = KeyBytes() }
+    keys?.set(key, of: record)
   }
 
   private static func set<Number: Numeric>(
@@ -92,6 +104,9 @@ package struct RoleNumbers: Sendable {
   ) {
     Self.copy(records, of: other.weights, to: &weights, start, capacity)
     Self.copy(records, of: other.times, to: &times, start, capacity)
+    guard let others = other.keys, !records.isEmpty else { return }
+    if keys == nil { keys = KeyBytes() }
+    keys?.copy(records, of: others, to: start)
   }
 
   private static func copy<Number: Numeric>(

@@ -85,6 +85,8 @@ package struct StateRows: Sendable {
   package let features: [String]
   /// The number of rows.
   package let count: Int
+  /// The table that the rows are of, for a group whose rows depend on another one.
+  package let table: StateTable
   /// In the order of the group's columns; a column of the other kind is empty.
   var reals: [[Double]]
   var counts: [[Int]]

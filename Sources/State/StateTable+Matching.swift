@@ -38,7 +38,7 @@ extension StateTable {
   /// the initial ones.
   package func matched(to schema: FeatureSchema) -> StateTable {
     var matched = StateTable(groups, features: schema)
-    matched.resizeKeys(to: keyCount)
+    matched.startKeys(keys)
     matched.take(groups: groups.map(\.name), from: self)
     return matched
   }
@@ -82,7 +82,10 @@ extension StateTable {
   package func regrouped(to groups: [StateGroup]) -> StateTable {
     guard groups != self.groups else { return self }
     var regrouped = StateTable(groups, features: features)
-    regrouped.resizeKeys(to: keyCount)
+    let keepsKeys = groups.contains { group in
+      group.scope.hasKeys && self.group(group.name)?.scope == group.scope
+    }
+    if keepsKeys { regrouped.startKeys(keys) }
     for group in groups where self.group(group.name)?.scope == group.scope {
       for column in group.columns {
         switch (column.kind, self[column.fileName]) {
@@ -97,7 +100,7 @@ extension StateTable {
 
   /// Merges the state of another stream with the same groups and features, as each group says.
   ///
-  /// Keys must be the same, in the same order.
+  /// A key that only one of them has keeps its state.
   ///
   /// - Throws: `StateError`; nothing is changed then.
   package mutating func merge(_ other: StateTable) throws(StateError) {
@@ -106,15 +109,17 @@ extension StateTable {
         expected: "groups \(groups.map(\.name).joined(separator: ", "))",
         found: other.groups.map(\.name).joined(separator: ", "))
     }
-    guard features == other.features, keyCount == other.keyCount else {
+    guard features == other.features else {
       throw .otherTable(
-        expected: "the same \(features.count) features and \(keyCount) keys",
-        found: "\(other.features.count) features and \(other.keyCount) keys")
+        expected: "the same \(features.count) features",
+        found: "\(other.features.count) features")
     }
     var merged = self
+    merged.addKeys(of: other)
+    let (own, others) = (merged, other.arranged(by: merged.keys))
     for group in groups {
-      var rows = rows(of: group)
-      try group.merge(&rows, other.rows(of: group))
+      var rows = own.rows(of: group)
+      try group.merge(&rows, others.rows(of: group))
       merged.replace(rows)
     }
     try merged.validate()

@@ -9,11 +9,11 @@ package import Records
 package struct StateTable: Sendable, Equatable {
   package let groups: [StateGroup]
   package let features: FeatureSchema
-  /// The number of keys: rows of the groups that have a row a key.
-  package private(set) var keyCount = 0
+  /// The keys: one for each row of the groups that have a row a key.
+  package internal(set) var keys = KeyNames()
   /// The columns of each kind in the order of the groups.
-  private var reals: [[Double]] = []
-  private var counts: [[Int]] = []
+  var reals: [[Double]] = []
+  var counts: [[Int]] = []
 
   /// The state before the first batch: every column holds its initial value.
   package init(_ groups: [StateGroup], features: FeatureSchema) {
@@ -144,6 +144,9 @@ extension StateTable {
 extension StateTable {
   package func group(_ name: String) -> StateGroup? { groups.first { $0.name == name } }
 
+  /// The number of keys.
+  package var keyCount: Int { keys.count }
+
   /// The sizes of the dimensions of a group's columns.
   package func shape(of group: StateGroup) -> [Int] {
     group.scope.shape(features: features.count, keys: keyCount)
@@ -204,7 +207,7 @@ extension StateTable {
     let values = group.columns.map { self[$0.fileName] }
     return StateRows(
       group: group, features: features.names,
-      count: group.scope.rowCount(features: features.count, keys: keyCount),
+      count: group.scope.rowCount(features: features.count, keys: keyCount), table: self,
       reals: values.map { if case .real(let values) = $0 { values } else { [] } },
       counts: values.map { if case .count(let values) = $0 { values } else { [] } })
   }
@@ -246,26 +249,5 @@ extension StateTable {
         }
       }
     }
-  }
-
-  /// Adds or removes keys at the end; new ones start with the initial values.
-  package mutating func resizeKeys(to count: Int) {
-    for group in groups where group.scope.hasKeys {
-      let rows = group.scope.rowCount(features: features.count, keys: count)
-      for column in group.columns {
-        switch column.kind {
-        case .real: self[real: column.fileName].resize(to: rows, filling: column.initial)
-        case .count: self[count: column.fileName].resize(to: rows, filling: Int(column.initial))
-        }
-      }
-    }
-    keyCount = count
-  }
-}
-
-extension Array {
-  fileprivate mutating func resize(to count: Int, filling value: Element) {
-    if count < self.count { removeLast(self.count - count) }
-    append(contentsOf: repeatElement(value, count: count - self.count))
   }
 }

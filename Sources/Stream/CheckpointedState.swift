@@ -104,10 +104,13 @@ extension NormalizationSettings {
       case .halfLifeSeconds(let seconds): "half_life \(seconds) seconds"
       case .halfLifeEventTime(let seconds): "half_life \(seconds) seconds of event time"
       }
+    // Moments of other columns would be moments of other things.
+    if let key { settings["key"] = key.columns.joined(separator: ",") }
     return settings
   }
   static let transformSettingNames = [
-    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts", "prior", "prior.values",
+    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts", "key", "prior",
+    "prior.values",
     "limit.mean", "limit.deviation",
   ]
 

@@ -7,6 +7,8 @@ package enum StreamCommand: Sendable, Equatable {
   case checkpoint
   /// Changes an operator of the stream.
   case update(StreamUpdate)
+  /// Shows keys of the stream, and changes nothing.
+  case keys(KeyQuery)
 
   /// Whether it may come many times a second: it waits for the next checkpoint, and the log does not tell it.
   var isFrequent: Bool {
@@ -18,8 +20,15 @@ package enum StreamCommand: Sendable, Equatable {
   }
 }
 
-/// Gets the outcome of a command, once: the versions of the state after an update, or nothing after a checkpoint.
-package typealias CommandReply = @Sendable (Result<StateVersions?, CommandRefusal>) -> Void
+/// The outcome of a command that took effect.
+package enum CommandAnswer: Sendable, Equatable {
+  /// The versions of the state after an update; nil after a checkpoint.
+  case done(StateVersions?)
+  case keys(KeyReport)
+}
+
+/// Gets the outcome of a command, once.
+package typealias CommandReply = @Sendable (Result<CommandAnswer, CommandRefusal>) -> Void
 
 /// The outcome of an update that a user requested.
 package struct ChangeOutcome: Sendable, Hashable {
@@ -39,7 +48,7 @@ package struct ChangeOutcome: Sendable, Hashable {
     self.result = result
   }
 
-  package init(_ update: StreamUpdate, _ result: Swift.Result<StateVersions?, CommandRefusal>) {
+  package init(_ update: StreamUpdate, _ result: Swift.Result<CommandAnswer, CommandRefusal>) {
     change = update.name
     switch result {
     case .success: self.result = .applied

@@ -8,14 +8,18 @@ package final class StreamSnapshot: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
   private let lock = Lock()
   private var operators: OperatorChain?
+  private var shownKeys: KeyCounts?
   private var shownPosition = StreamPosition()
   private var shownOpening: StreamOpening?
 
   package init() {}
 
   func show(_ operators: OperatorChain, position: StreamPosition) {
+    let shown = operators.withoutKeys
+    let keys = operators.normalization?.key.map { _ in KeyCounts(of: operators.state) }
     lock.withLock {
-      self.operators = operators
+      self.operators = shown
+      shownKeys = keys
       shownPosition = position
     }
   }
@@ -33,6 +37,9 @@ package final class StreamSnapshot: @unchecked Sendable {
   package var stateVersion: Int { shown?.stateVersion ?? 0 }
   package var parametersVersion: Int { shown?.parametersVersion ?? 0 }
 
+  /// The counts of keys; nil without keys.
+  package var keys: KeyCounts? { lock.withLock { shownKeys } }
+
   /// The metrics of every feature after the last batch. Before the first batch, those of the checkpoint, or none.
   package var features: [FeatureStatus] { shown.map(FeatureStatus.all) ?? [] }
 
@@ -46,8 +53,10 @@ package final class StreamSnapshot: @unchecked Sendable {
     shown?.warnings(occasion) ?? []
   }
 
-  /// Those of a stream that goes on, in words.
-  package var featureWarnings: [String] { warnings(.underWay).map(\.description) }
+  /// Those of a stream that goes on, and that of its keys, in words.
+  package var featureWarnings: [String] {
+    warnings(.underWay).map(\.description) + [keys?.warning].compactMap(\.self)
+  }
 
   private var shown: OperatorChain? { lock.withLock { operators } }
 }

@@ -36,6 +36,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var events: [String: Int] = [:]
   /// The updates that users requested, by outcome.
   package var changes: [ChangeOutcome: Int] = [:]
+  /// The counts of keys; nil without keys.
+  package var keys: KeyCounts?
   /// The charts that say that a feature drifts.
   package var driftAlarms: [DriftAlarm] = []
   /// Whether drift makes the daemon unready.

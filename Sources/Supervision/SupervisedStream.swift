@@ -133,7 +133,7 @@ final class SupervisedStream: @unchecked Sendable {
       sink: place(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
       isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
       parametersVersion: shown.snapshot?.parametersVersion ?? 0, events: metrics.events,
-      changes: metrics.changes,
+      changes: metrics.changes, keys: shown.snapshot?.keys,
       driftAlarms: shown.snapshot?.driftAlarms ?? [], warnsOfDrift: definition.warnsOfDrift,
       position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
       batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,

@@ -78,6 +78,9 @@ final class NormalizeRun {
     for warning in stream.snapshot.warnings(.atEnd) where !warned.contains(warning.feature) {
       warn("\(configuration.name): \(warning)", format: logFormat)
     }
+    if let warning = stream.snapshot.keys?.warning {
+      warn("\(configuration.name): \(warning)", format: logFormat)
+    }
     if writesSummary {
       let seconds = Double(DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1e9
       writeToStandardError(jsonText(Summary(stream, seconds: seconds)) + "\n")
@@ -123,7 +126,9 @@ final class NormalizeRun {
       for feature in stream.snapshot.features {
         if let count = feature["clipped"], count > 0 { clipped[feature.name] = Int(count) }
       }
-      warnings = stream.snapshot.warnings(.atEnd).map(\.description)
+      warnings =
+        stream.snapshot.warnings(.atEnd).map(\.description)
+        + [stream.snapshot.keys?.warning].compactMap(\.self)
       records = metrics.records
       batches = metrics.batches
       bytesIn = metrics.bytesIn

@@ -96,7 +96,7 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
       let isKnown = state.statuses.contains { $0.name == stream }
       return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs, state.versions)
     }
-    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(versions)) }
+    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(.done(versions))) }
   }
 
   func tap(

@@ -116,7 +116,7 @@ struct GradientRouteTests {
       OperatorError("learn", StaleGradients(version: 1, found: 2, limit: 0)))
     let update = StreamUpdate("gradients", GradientsBody(version: 1, weight: [1], bias: [1]))
     #expect(ChangeOutcome(update, .failure(stale)) == ChangeOutcome("gradients", .stale))
-    #expect(ChangeOutcome(update, .success(nil)) == ChangeOutcome("gradients", .applied))
+    #expect(ChangeOutcome(update, .success(.done(nil))) == ChangeOutcome("gradients", .applied))
     #expect(
       ChangeOutcome(update, .failure(.notRunning("s"))) == ChangeOutcome("gradients", .refused))
     try await TestServer.run(fake) { server in

@@ -1,4 +1,5 @@
 import Foundation
+import Operators
 import TestSupport
 import Testing
 
@@ -20,6 +21,7 @@ import Testing
     stream.checkpointSeconds = 0.1
     stream.checkpointBytes = 1000
     stream.lastErrorReason = "io"
+    stream.keys = KeyCounts(known: 1)
     stream.connectors.producers = 1
     stream.connectors.subscribers = 1
     stream.connectors.subscriberLag = 1

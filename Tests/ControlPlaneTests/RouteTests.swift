@@ -44,7 +44,7 @@ import Testing
       #expect(
         Set(streams[0].keys) == [
           "name", "state", "source", "sink", "mode", "frozen", "prior_values", "state_version",
-          "parameters_version", "events", "position", "rates", "records",
+          "parameters_version", "keys", "events", "position", "rates", "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
           "dropped_writes", "dead_letters", "checkpoint_failures", "rate_limited_reads",
           "checkpoint_seconds",

@@ -15,6 +15,7 @@ import Testing
     Scenario(source: .directory, isCompressed: false, rotates: true, kills: 2),
     Scenario(source: .follow, isCompressed: false, kills: 3),
     Scenario(source: .follow, rotates: true, kills: 2),
+    Scenario(source: .file, isKeyed: true, kills: 2),
   ]
 
   @Test(.timeLimit(.minutes(10)), arguments: scenarios)

@@ -18,12 +18,14 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   var isCompressed = true
   var badRecords = "dead_letter"
   var rotates = false
+  /// Whether records have keys, more of them than the stream keeps.
+  var isKeyed = false
   /// The number of kills of a short run; a full one has ten times as many.
   var kills: Int
 
   var testDescription: String {
     "\(source) of \(isCompressed ? "compressed" : "plain") \(format), \(badRecords), to "
-      + (rotates ? "rotating files" : "a file")
+      + (rotates ? "rotating files" : "a file") + (isKeyed ? ", by keys" : "")
   }
 
   var output: String { "out.\(format)" + (isCompressed ? ".zst" : "") }
@@ -46,7 +48,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         s:
           source: { \(place) }
           format: \(format)
-          features: ["f*"]
+          features: [\(isKeyed ? "f0, f1, f2" : "\"f*\"")]
+          \(isKeyed ? "normalize: { key: { columns: [f3], max: 300 } }" : "")
           batch: { size: 64\(source == .file ? "" : ", max_delay: 1h") }
           on_bad_record: \(badRecords)
           checkpoint: { every_batches: 30, interval: 1h, keep: 3 }

@@ -1,5 +1,5 @@
 """Makes the golden files of BatchNormalizationTests from PyTorch, Keras, scikit-learn, pandas and
-NIST's reference data sets. Tests/Oracles/make_river_golden.py makes River's.
+NIST's reference data sets. Tests/Oracles/make_river_golden.py makes River's, make_key_golden.py those of keys.
 
     pip install -r Tests/Oracles/requirements.txt
     python Tests/Oracles/make_golden.py

@@ -75,6 +75,14 @@ struct Scenario {
     stream.normalization.mode = draw(.batch, .running, .running)
     stream.normalization.warmUp.records = draw(0, 5, 17)
     stream.normalization.warmUp.emission = draw(.prefix, .pass, .missing, .hold, .hold)
+    // From numbers of its own, so that the other draws stay as they are.
+    var keyRandom = SplitMix64(seed: ~seed)
+    if form != .arrow, stream.normalization.mode == .running, keyRandom.once(in: 2) {
+      stream.decoder.roles = [RoleColumn(.key(0), name: "key")]
+      var key = KeySettings(columns: ["key"])
+      key.most = Int.random(in: 1...40, using: &keyRandom)
+      stream.normalization.key = key
+    }
     definition = try Self.blankDefinition(
       source: input == .directory
         ? "directory: { path: \(Self.inputDirectory) }"

@@ -16,6 +16,16 @@ private func table(_ features: [String] = ["a", "b", "c"]) throws -> StateTable 
   StateTable(groups, features: try FeatureSchema(features))
 }
 
+extension StateTable {
+  fileprivate mutating func addKeys(_ names: String...) {
+    for name in names { addKey(Array(name.utf8)) }
+  }
+
+  fileprivate var keyNames: [String] {
+    (0..<keyCount).map { String(decoding: keys[$0], as: UTF8.self) }
+  }
+}
+
 struct StateTableTests {
   @Test func `every column starts with its initial value, in the shape of its scope`() throws {
     let table = try table()
@@ -29,19 +39,50 @@ struct StateTableTests {
     #expect(throws: Never.self) { try table.validate() }
   }
 
-  @Test func `keys are added with the initial values and removed from the end`() throws {
+  @Test func `keys are added with the initial values, replaced, and removed`() throws {
     var table = try table()
-    table.resizeKeys(to: 2)
+    table.addKeys("x", "y")
     let (last, mean) = (table.count("last", of: "keys"), table.real("mean", of: "keyed"))
     #expect(table[last] == [0, 0] && table[mean] == Array(repeating: -1, count: 6))
     table[last] = [4, 5]
     table[mean] = [1, 2, 3, 4, 5, 6]
-    table.resizeKeys(to: 3)
+    table.addKeys("z")
     #expect(table[last] == [4, 5, 0] && table[mean] == [1, 2, 3, 4, 5, 6, -1, -1, -1])
-    table.resizeKeys(to: 1)
-    #expect(table.keyCount == 1 && table[last] == [4] && table[mean] == [1, 2, 3])
+    // The last one takes the row of the one that goes.
+    table.removeKey(0)
+    #expect(table.keyNames == ["z", "y"])
+    #expect(table[last] == [0, 5] && table[mean] == [-1, -1, -1, 4, 5, 6])
+    table.replaceKey(1, with: Array("w".utf8))
+    #expect(table.keyNames == ["z", "w"] && table[last] == [0, 0])
+    #expect(table[mean] == Array(repeating: -1, count: 6))
+    #expect(table.row(ofKey: Array("w".utf8)) == 1 && table.row(ofKey: Array("x".utf8)) == nil)
     #expect(table[real: "weight"] == [1, 1, 1])
     #expect(throws: Never.self) { try table.validate() }
+    #expect(table.withoutKeys == (try StateTests.table()))
+  }
+
+  @Test func `the keys of another table are taken, arranged and merged by name`() throws {
+    var (table, other) = (try table(), try StateTests.table())
+    table.addKeys("x", "y")
+    table[count: "evenkeel.keys.last"] = [1, 2]
+    table[real: "evenkeel.keyed.mean"] = [1, 2, 3, 4, 5, 6]
+    other.addKeys("y", "z")
+    other[count: "evenkeel.keys.last"] = [10, 20]
+    let arranged = table.arranged(by: other.keys)
+    #expect(arranged.keyNames == ["y", "z"] && arranged[count: "evenkeel.keys.last"] == [2, 0])
+    #expect(arranged[real: "evenkeel.keyed.mean"] == [4, 5, 6, -1, -1, -1])
+    other[real: "evenkeel.keyed.mean"] = [4, 5, 6, -1, -1, -1]
+    var merged = table
+    other[real: "evenkeel.keyed.mean"] = [-1, -1, -1, -1, -1, -1]
+    merged.takeKeys(from: other)
+    #expect(merged.keyNames == ["y", "z"] && merged[count: "evenkeel.keys.last"] == [10, 20])
+    // Counts add up; the means of `keyed` must agree, so only one side may have a key.
+    var left = try StateTests.table()
+    left.addKeys("x")
+    left[count: "evenkeel.keys.last"] = [3]
+    other[count: "evenkeel.clock.ticks"] = [0]
+    try left.merge(other)
+    #expect(left.keyNames == ["x", "y", "z"] && left[count: "evenkeel.keys.last"] == [3, 10, 20])
   }
 
   @Test func `a column that is taken out and put back is changed in place`() throws {
@@ -56,7 +97,7 @@ struct StateTableTests {
 
   @Test func `features of a known name keep their rows in every scope`() throws {
     var table = try table()
-    table.resizeKeys(to: 2)
+    table.addKeys("x", "y")
     table[real: "weight"] = [1, 2, 3]
     table[count: "evenkeel.bins.seen"] = [1, 2, 3, 11, 12, 13]
     table[count: "evenkeel.clock.ticks"] = [9]
@@ -113,7 +154,7 @@ struct StateTableTests {
   @Test func `values out of bounds are named by column, slot and feature`() throws {
     func message(_ change: (inout StateTable) -> Void) throws -> String {
       var table = try table()
-      table.resizeKeys(to: 2)
+      table.addKeys("x", "y")
       change(&table)
       do throws(StateError) {
         try table.validate()
@@ -158,9 +199,6 @@ struct StateTableTests {
     ) { try table.merge(other) }
     other = before
     other[count: "evenkeel.clock.ticks"] = [1 << 53]
-    #expect(throws: StateError.self) { try table.merge(other) }
-    other = before
-    other.resizeKeys(to: 1)
     #expect(throws: StateError.self) { try table.merge(other) }
     #expect(throws: StateError.self) { try table.merge(self.emptied(before)) }
     #expect(throws: StateError.self) { try table.merge(before.regrouped(to: [groups[0]])) }

@@ -50,7 +50,7 @@ import Testing
     #expect(found.checkpoint == checkpoint(2))
     #expect(
       found.skipped.map(\.description) == [
-        "\(path(4)): expected at most 268435456 bytes, found 268435457",
+        "\(path(4)): expected at most \(Safetensors.fileLimit) bytes, found \(Safetensors.fileLimit + 1)",
         "\(path(3)): file: expected a safetensors file of 8 bytes or more, found 0",
       ])
   }

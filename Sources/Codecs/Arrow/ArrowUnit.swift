@@ -68,11 +68,12 @@ struct ArrowUnit: Sendable {
       var told = RecordRoles()
       for (role, array) in zip(roles, arrays) {
         text.removeAll()
-        guard array.spell(rowsTaken + row, to: text) else {
-          return (row, role.fault(found: "null"))
-        }
         do throws(RecordFault) {
-          try role.read(text.readable, into: &told)
+          if array.spell(rowsTaken + row, to: text) {
+            try role.read(text.readable, into: &told)
+          } else {
+            try role.readMissing("null", into: &told)
+          }
         } catch {
           return (row, error)
         }

@@ -28,15 +28,30 @@ extension DecoderOptions {
       let text = UnsafeRawBufferPointer(
         rebasing: record.text[Int(value.start)..<Int(value.end)])
       try text.withMemoryRebound(to: UInt8.self) { (text) throws(RecordFault) in
-        try roles[value.feature - featureCount].read(text, into: &told)
+        try Self.read(roles[value.feature - featureCount], text, into: &told)
       }
       foundCount += 1
     }
     guard foundCount < roles.count else { return told }
     let present = Set(record.lazy.filter { $0.kind != .misplaced }.map(\.feature))
     for (index, role) in roles.enumerated() where !present.contains(featureCount + index) {
-      throw role.fault(found: "no such member")
+      try role.readMissing("no such member", into: &told)
     }
     return told
+  }
+
+  /// Reads a value as JSON spells it.
+  private static func read(
+    _ role: RoleColumn, _ text: UnsafeBufferPointer<UInt8>, into roles: inout RecordRoles
+  ) throws(RecordFault) {
+    guard case .key = role.role else { return try role.read(text, into: &roles) }
+    switch text.first {
+    // Without its quotes, so that it is the key that CSV has.
+    case UInt8(ascii: "\""):
+      try role.read(UnsafeBufferPointer(rebasing: text.dropFirst().dropLast()), into: &roles)
+    case UInt8(ascii: "n"), UInt8(ascii: "{"), UInt8(ascii: "["), nil:
+      try role.readMissing(RecordFault.quote(text), into: &roles)
+    default: try role.read(text, into: &roles)
+    }
   }
 }

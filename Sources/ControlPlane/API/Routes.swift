@@ -90,6 +90,7 @@ struct Routes {
     guard parts.count <= 3 else { throw HTTPFault(404, "no such route") }
     let route = parts.dropFirst().joined(separator: "/")
     if route == "tap" { return try tap(name, request) }
+    if route == "keys" { return try keys(name, request, reply) }
     guard ["features", "drift", "events"].contains(route) else {
       return try change(route, of: name, request, reply)
     }
@@ -123,7 +124,9 @@ struct Routes {
     reply(.pending(HTTPResponse(status: 202, json: pending)))
     supervision.request(command, on: stream) { result in
       switch result {
-      case .success(let versions):
+      case .success(let answer):
+        let versions =
+          if case .done(let versions) = answer { versions } else { StateVersions?.none }
         let done = ChangeView(
           stream: stream, change: action, isInEffect: true,
           parametersVersion: versions?.parameters)

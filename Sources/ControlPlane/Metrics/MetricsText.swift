@@ -171,6 +171,25 @@ private let streamMetrics: [StreamMetric] = [
     name: "evenkeel_stream_parameters_version", type: .gauge,
     help: "The state version at which γ or β last changed."
   ) { Double($0.parametersVersion) },
+  .init(name: "evenkeel_stream_keys", type: .gauge, help: "Keys with moments of their own.") {
+    $0.keys.map { Double($0.known) }
+  },
+  .init(
+    name: "evenkeel_stream_keys_evicted_total", type: .counter,
+    help: "Keys that went because there were more than `key.max`."
+  ) { $0.keys.map { Double($0.evicted) } },
+  .init(
+    name: "evenkeel_stream_keys_expired_total", type: .counter,
+    help: "Keys that went because they had no record for `key.idle`."
+  ) { $0.keys.map { Double($0.expired) } },
+  .init(
+    name: "evenkeel_stream_unknown_key_records_total", type: .counter,
+    help: "Records whose key was not known before their batch."
+  ) { $0.keys.map { Double($0.unknown) } },
+  .init(
+    name: "evenkeel_stream_unusable_key_records_total", type: .counter,
+    help: "Records without a usable key."
+  ) { $0.keys.map { Double($0.unusable) } },
   .init(
     name: "evenkeel_stream_records_total", type: .counter,
     help: "Records emitted. A record that is emitted again after a failure counts again."

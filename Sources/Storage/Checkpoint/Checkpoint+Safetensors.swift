@@ -27,6 +27,7 @@ extension Checkpoint {
   /// the bytes of the file.
   package func safetensors() throws(ContentError) -> Safetensors {
     var file = Safetensors(tensors: state.tensors)
+    file.tensors.merge(state.keyTensors) { _, new in new }
     file.metadata = [
       MetadataKey.version: "\(Self.formatVersion)",
       MetadataKey.features: try JSON.encode(features),
@@ -133,20 +134,16 @@ extension StateTable {
     let found = groups.flatMap { group in
       group.columns.filter { listed.contains($0.fileName) }.map { (group: group, column: $0) }
     }
-    let keys =
-      found.first { $0.group.scope.hasKeys }
-      .flatMap { file.tensors[$0.column.fileName]?.shape.first } ?? 0
-    guard keys <= Safetensors.fileLimit / 8 else {
-      throw .unexpected(part: "state", expected: "fewer keys", found: "\(keys)")
-    }
+    let hasKeys = found.contains { $0.group.scope.hasKeys }
+    let keys = hasKeys ? try file.keyNames() : KeyNames()
     var read: [(name: String, values: StateValues)] = []
     // Checks shapes first, so that a wrong one allocates nothing.
     for (group, column) in found {
-      let shape = group.scope.shape(features: features.count, keys: keys)
+      let shape = group.scope.shape(features: features.count, keys: keys.count)
       read.append((column.fileName, try file.values(of: column, shape: shape)))
     }
     self.init(groups, features: features)
-    resizeKeys(to: keys)
+    startKeys(keys)
     for (name, values) in read { self[name] = values }
   }
 }

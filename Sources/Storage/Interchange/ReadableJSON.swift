@@ -94,6 +94,7 @@ private struct ReadableCheckpoint: Codable {
     var keys = members.nestedUnkeyedContainer(forKey: .keys)
     for index in 0..<state.keyCount {
       var key = keys.nestedContainer(keyedBy: MemberName.self)
+      try key.encode(KeyName(state.keys[index]), forKey: .name)
       try StateObject.key(index).encode(groups, of: state, to: &key)
     }
   }
@@ -113,16 +114,27 @@ private struct ReadableCheckpoint: Codable {
     }
     if members.contains(.keys) {
       var keys = try members.nestedUnkeyedContainer(forKey: .keys)
-      state.resizeKeys(to: keys.count ?? 0)
-      for index in 0..<state.keyCount {
+      while !keys.isAtEnd {
         let key = try keys.nestedContainer(keyedBy: MemberName.self)
-        try StateObject.key(index).decode(key, to: &state)
+        let row = state.addKey(try Self.keyBytes(of: key))
+        try StateObject.key(row).decode(key, to: &state)
       }
     }
     var checkpoint = Checkpoint(
       state, settings: try members.decode([String: String].self, forKey: .settings))
     checkpoint.input = try members.decodeIfPresent(InputCursor.self, forKey: .input)
     self.checkpoint = checkpoint
+  }
+
+  private static func keyBytes(
+    of key: KeyedDecodingContainer<MemberName>
+  ) throws -> [UInt8] {
+    let name = try key.decode(KeyName.self, forKey: .name)
+    guard let bytes = RecordKey.bytes(of: name.values.map(\.bytes)) else {
+      throw ContentError.unexpected(
+        part: "keys", expected: "names of 1 to \(RecordKey.longest) bytes", found: "another")
+    }
+    return bytes
   }
 }
 
@@ -179,7 +191,7 @@ private enum StateObject {
     _ object: KeyedDecodingContainer<MemberName>, to state: inout StateTable
   ) throws {
     var unknown = object.allKeys.map(\.stringValue).filter { state.group($0) == nil }
-    if case .feature = self { unknown.removeAll { $0 == MemberName.name.stringValue } }
+    if case .stream = self {} else { unknown.removeAll { $0 == MemberName.name.stringValue } }
     for group in state.groups {
       let name = MemberName(group.name)
       guard let rows = rows(of: group, in: state), object.contains(name) else { continue }

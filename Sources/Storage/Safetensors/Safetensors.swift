@@ -14,7 +14,7 @@ package struct Safetensors: Sendable, Equatable {
   /// The longest header that is read or written, in bytes.
   package static let headerLimit = 16 << 20
   /// The largest file that is read, in bytes.
-  package static let fileLimit = 256 << 20
+  package static let fileLimit = 2 << 30
 
   static let metadataName = "__metadata__"
 

@@ -54,7 +54,7 @@ final class StreamRequest: Sendable {
     if !isAnswered.load(ordering: .relaxed) { reply(.failure(.notRunning(stream))) }
   }
 
-  func answer(_ result: Result<StateVersions?, CommandRefusal>) {
+  func answer(_ result: Result<CommandAnswer, CommandRefusal>) {
     isAnswered.store(true, ordering: .relaxed)
     reply(result)
   }

@@ -177,6 +177,6 @@ struct EmitStage: Stage {
     metrics.checkpointByteCount.store(byteCount ?? 0, ordering: .relaxed)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(end, ordering: .relaxed)
-    for request in barrier.requests { request.answer(.success(nil)) }
+    for request in barrier.requests { request.answer(.success(.done(nil))) }
   }
 }

@@ -85,6 +85,7 @@ extension IngestStage {
         emitWhole(emit)
         emit(.request(request))
         idleness.hasEmitted = true
+        if case .keys = request.command { continue }
         if request.command.isFrequent {
           // A checkpoint after each would cost more than the change.
           checkpoints.left()

@@ -289,6 +289,7 @@ struct OperateStage: Stage {
 
   /// Applies an update between two batches.
   private mutating func carryOut(_ request: StreamRequest) throws(StreamError) {
+    if case .keys(let query) = request.command { return request.answer(keys(query)) }
     // IngestStage turns the other command, a checkpoint, into a barrier.
     if case .update(let update) = request.command {
       do throws(OperatorError) {
@@ -306,7 +307,7 @@ struct OperateStage: Stage {
       display.hasChanged = true
       show(atOnce: true)
     }
-    request.answer(.success(operators?.stateVersions))
+    request.answer(.success(.done(operators?.stateVersions)))
     if operators?.releasesHeld == true { try releaseHeld() }
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Configuration
 internal import Operators
 internal import Records
 internal import State
@@ -17,10 +18,15 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Write the whole checkpoint as JSON, as export --to json does.")
   var json = false
 
+  @Option(help: "Show the moments of one key; the values of several columns with commas.")
+  var key: String?
+
   func run() throws {
     do {
       let state = try CheckpointFile.read(checkpoint, .toShow)
-      if json {
+      if let key {
+        try writeToStandardOutput(try table(ofKey: key, state))
+      } else if json {
         let text = try ExportFormat.json.encode(state)
         try writeToStandardOutput(
           String(decoding: printable(json: Array(text)), as: UTF8.self))
@@ -41,6 +47,8 @@ struct Inspect: ParsableCommand {
     for split in state.input?.splits ?? [] {
       lines[0] += ", up to record \(grouped(split.records)) of \(split.split)"
     }
+    let keys = state.state.keyCount
+    if keys > 0 { lines[0] += ", \(grouped(keys)) key\(keys == 1 ? "" : "s")" }
     if !state.settings.isEmpty {
       let settings = state.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
       lines.append(printable(settings.joined(separator: ", ")))
@@ -79,6 +87,24 @@ struct Inspect: ParsableCommand {
           + unknown.map { short(checkpoint.state[$0]?.doubles[index] ?? .nan) })
     }
     return aligned(rows)
+  }
+
+  /// One row for each feature that the key has values of.
+  private func table(ofKey text: String, _ checkpoint: Checkpoint) throws -> String {
+    let values = listElements(text).map { Array($0.utf8) }
+    guard checkpoint.state.groups.contains(where: { $0.name == "key_moments" }),
+      let name = RecordKey.bytes(of: values),
+      let key = KeyReport(.named(name), of: checkpoint.state).keys.first
+    else {
+      throw CommandFailure(
+        "\(checkpoint.state.keyCount) keys: expected one \(quoted(text)), found none", exitCode: 65)
+    }
+    return printable("key \(text)") + ", last in record \(grouped(key.lastRecord))\n\n"
+      + aligned(
+        [["feature", "n", "μ", "σ"]]
+          + key.features.map {
+            [printable($0.name), short($0.weight), short($0.mean), short($0.deviation)]
+          })
   }
 
   private func count(_ value: Double?) -> String { grouped(Int(value ?? 0)) }

@@ -1,0 +1,215 @@
+internal import Glibc
+internal import Records
+internal import State
+
+// Invariants:
+// - `index` and `order` have each key of the table once.
+// - A batch is normalised by the moments before it, and then moves them record by record. So neither depends on the
+//   order in which keys are found.
+
+/// Normalises by the moments of keys, and keeps the keys of a stream within their bounds.
+struct KeyedMoments: Sendable {
+  let settings: KeySettings
+  let columns: KeyColumns
+  /// The features that have moments by key.
+  let features: [Int]
+  let width: Int
+  var index = KeyIndex()
+  var order = KeyOrder()
+
+  /// - Throws: `NormalizationError.keys` for features that the stream lacks, or for more keys than a checkpoint holds.
+  init(
+    _ settings: KeySettings, _ columns: KeyColumns, _ state: borrowing StateTable
+  ) throws(NormalizationError) {
+    (self.settings, self.columns) = (settings, columns)
+    width = state.features.count
+    do throws(FeatureError) {
+      features =
+        settings.features.isEmpty
+        ? Array(0..<width)
+        : try FeaturePattern.select(settings.features, from: state.features.names)
+    } catch {
+      // Its text begins with the setting of all features.
+      throw .keys("key.\(error)")
+    }
+    let greatest = Self.mostMoments / max(1, width)
+    guard settings.most <= greatest else {
+      throw .keys(
+        "key.max: expected at most \(greatest) keys for \(width) feature\(width == 1 ? "" : "s"), which a "
+          + "checkpoint can hold, found \(settings.most)")
+    }
+    readKeys(of: state)
+  }
+
+  /// The most keys × features. A checkpoint has 24 bytes of each.
+  static let mostMoments = 1 << 26
+
+  /// Takes the keys of a table, after another part of the program has changed them.
+  mutating func readKeys(of state: borrowing StateTable) {
+    index = KeyIndex()
+    order = KeyOrder()
+    for row in 0..<state.keyCount { index.insert(KeyIndex.hash(of: state.keys[row]), row: row) }
+    let last = state[columns.last]
+    for row in (0..<state.keyCount).sorted(by: { (last[$0], $0) < (last[$1], $1) }) {
+      order.append(row)
+    }
+  }
+
+  /// Forgets the keys, in a copy that only shows the state.
+  mutating func forgetKeys() {
+    index = KeyIndex()
+    order = KeyOrder()
+  }
+
+  // MARK: Planning
+
+  /// The moments of all records that normalise one feature.
+  struct Whole {
+    var mean, variance: Double
+  }
+
+  /// Finds the keys of a batch.
+  func gather(_ values: KeyedValues, _ state: borrowing StateTable, _ batch: inout KeyedBatch) {
+    let names = state.keys
+    batch.gather(values.keys, values.records) { hash, name in
+      index.row(hash) { names[$0] == name }
+    }
+  }
+
+  /// Plans how each key normalises its records.
+  ///
+  /// - Parameters:
+  ///   - newest: the newest event time before the batch; nil without a half-life in event time.
+  ///   - whole: the moments of all records; nil for a feature that they do not normalise.
+  func planTransforms(
+    _ batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
+    _ normalization: NormalizationSettings, whole: (_ feature: Int) -> Whole?,
+    weight: (_ feature: Int) -> Double
+  ) {
+    var wholes: [(feature: Int, whole: Whole, weight: Double)] = []
+    for feature in features {
+      guard let whole = whole(feature) else { continue }
+      batch.features.append(feature)
+      wholes.append((feature, whole, weight(feature)))
+    }
+    batch.means.removeAll(keepingCapacity: true)
+    batch.reaches.removeAll(keepingCapacity: true)
+    batch.scales.removeAll(keepingCapacity: true)
+    let (weights, means, variances) = (
+      state[columns.weight], state[columns.mean], state[columns.variance]
+    )
+    let seen = state[columns.seen]
+    let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
+    for row in batch.rows {
+      let row = Int(row)
+      let isFresh = row >= 0 && !isIdle(seen[row], newest)
+      var factor = 1.0
+      if isFresh, let decay, let newest, newest > seen[row] {
+        factor = decay.factor(from: seen[row], to: newest)
+      }
+      for (feature, whole, gamma) in wholes {
+        let cell = row * width + feature
+        let moments =
+          isFresh
+          ? merged(
+            (means[cell], variances[cell], weights[cell] * factor), whole) : nil
+        guard let moments else {
+          batch.means.append(0)
+          batch.reaches.append(0)
+          batch.scales.append(.nan)
+          continue
+        }
+        let deviation = normalization.deviation(ofVariance: moments.variance)
+        batch.means.append(moments.mean)
+        batch.reaches.append(
+          deviation > 0 ? (normalization.clip ?? .infinity) * deviation : .infinity)
+        batch.scales.append(
+          normalization.parts == .center ? gamma : deviation > 0 ? gamma / deviation : 0)
+      }
+    }
+  }
+
+  /// The moments of a key merged with κ values of those of all records; nil if the key has no say.
+  ///
+  ///     W = n + κ,  a = n / W,  μ̂ = μ_G + a (μ − μ_G),  σ̂² = (n σ² + κ σ_G²) / W + a (1 − a) (μ − μ_G)²
+  ///
+  /// Source: Chan, Golub & LeVeque 1979, as `Moments.merge`.
+  private func merged(
+    _ key: (mean: Double, variance: Double, weight: Double), _ whole: Whole
+  ) -> Whole? {
+    guard key.weight > 0 else { return nil }
+    let total = key.weight + settings.prior
+    let (share, rest) = (key.weight / total, settings.prior / total)
+    let delta = key.mean - whole.mean
+    let variance = share * key.variance + rest * whole.variance + share * rest * delta * delta
+    // Values that were all the same tell no deviation.
+    guard variance > 0 else { return nil }
+    // From the heavier side, so that neither a small n nor a small κ costs digits.
+    return Whole(
+      mean: share < rest ? whole.mean + share * delta : key.mean - rest * delta,
+      variance: variance)
+  }
+
+  func isIdle(_ seen: Double, _ newest: Double?) -> Bool {
+    guard let idle = settings.idleSeconds, let newest else { return false }
+    return newest - seen > 1e6 * idle
+  }
+
+  /// Plans the moments of each key after the batch.
+  ///
+  /// - Parameter isMoved: whether the batch moves the moments of a feature.
+  func planUpdates(
+    _ values: KeyedValues, _ batch: inout KeyedBatch, _ state: borrowing StateTable,
+    newest: Double?, _ normalization: NormalizationSettings, isMoved: (_ feature: Int) -> Bool
+  ) {
+    let moved = features.filter(isMoved)
+    batch.times.removeAll(keepingCapacity: true)
+    let seen = state[columns.seen]
+    for row in batch.rows {
+      let isFresh = row >= 0 && !isIdle(seen[Int(row)], newest)
+      batch.times.append(isFresh ? seen[Int(row)] : 0)
+      batch.after.append(isFresh ? Int(row) : nil, width, state, columns)
+    }
+    let roles = values.columns.roles
+    let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
+    let (keptOfOne, addedOfOne) = normalization.keyWeights(1)
+    for (offset, record) in values.records.enumerated() {
+      let number = Int(batch.numbers[offset])
+      let time = roles.times?[record]
+      guard time != RoleNumbers.noTime else { continue }
+      let now = time.map(EventDecay.microseconds) ?? 0
+      if now != 0 { batch.newest = batch.newest == 0 ? now : max(batch.newest, now) }
+      guard number >= 0 else { continue }
+      let weight = roles.weights?[record] ?? 1
+      var (kept, added) = weight == 1 ? (keptOfOne, addedOfOne) : normalization.keyWeights(weight)
+      if let time {
+        let before = batch.times[number]
+        let isFirst = before == 0
+        let later = isFirst ? now : max(before, now)
+        batch.times[number] = later
+        if let decay {
+          let factor = isFirst || later == before ? 1 : decay.factor(from: before, to: later)
+          if factor != 1 {
+            for feature in features { batch.after.weights[number * width + feature] *= factor }
+          }
+          (kept, added) = (1, weight * decay.weight(of: time, at: later))
+        }
+      }
+      guard added > 0 else { continue }
+      for feature in moved {
+        let x = values.columns[record: record, feature: feature]
+        guard !x.isNaN else { continue }
+        batch.after.add(x, weight: added, keeping: kept, at: number * width + feature)
+      }
+    }
+  }
+}
+
+extension NormalizationSettings {
+  /// The factor by which a record of this weight decays those before it in the moments of its key, and its own weight
+  /// there.
+  func keyWeights(_ weight: Double) -> (kept: Double, added: Double) {
+    guard case .halfLifeRecords(let halfLife) = momentum else { return (1, weight) }
+    return (exp2(-weight / halfLife), rememberedCount(of: weight))
+  }
+}

@@ -1,0 +1,50 @@
+internal import Records
+package import State
+
+// The part of a normaliser that keys have.
+extension Normalizer {
+  /// Forgets the moments of some keys, each of which is the bytes of a `RecordKey`.
+  ///
+  /// - Returns: how many of them were known; nil if the stream has no keys.
+  package mutating func resetKeys(_ names: [[UInt8]], in state: inout StateTable) -> Int? {
+    keyed?.reset(names, in: &state)
+  }
+
+  /// Takes the keys of a table, after another part of the program has changed them.
+  package mutating func readKeys(of state: borrowing StateTable) { keyed?.readKeys(of: state) }
+
+  /// Forgets the keys, in a copy that only shows the state.
+  package mutating func forgetKeys() { keyed?.forgetKeys() }
+
+  /// Plans what keys do: how their records are normalised, and how these move their moments.
+  func planKeys(
+    _ keyed: KeyedMoments, _ values: KeyedValues, _ state: borrowing StateTable,
+    _ running: inout RunningMoments, isNormalized: Bool, _ plan: inout BatchPlan
+  ) {
+    let newest = newestTime(state)
+    keyed.gather(values, state, &plan.keyed)
+    if isNormalized {
+      let gamma = state[columns.weight]
+      let features = plan.features
+      let applied = features.indices.map { running.applied($0, settings) }
+      keyed.planTransforms(
+        &plan.keyed, state, newest: newest, settings,
+        whole: { j in
+          features[j].transform.map { _ in
+            KeyedMoments.Whole(mean: applied[j].mean, variance: applied[j].variance)
+          }
+        }, weight: { gamma[$0] })
+    }
+    if plan.updatesMoments {
+      let features = plan.features
+      keyed.planUpdates(values, &plan.keyed, state, newest: newest, settings) {
+        !features[$0].isVetoed
+      }
+    }
+  }
+
+  /// The newest event time of the values in the moments; nil without event times, and before the first one.
+  private func newestTime(_ state: borrowing StateTable) -> Double? {
+    state[columns.keys.newest][0] == 0 ? nil : state[columns.keys.newest][0]
+  }
+}

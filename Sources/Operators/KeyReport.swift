@@ -1,0 +1,149 @@
+internal import BatchNormalization
+package import Records
+package import State
+
+/// Which keys of a stream to show.
+package enum KeyQuery: Sendable, Equatable {
+  /// The first ones in an order.
+  case top(KeyRank, limit: Int)
+  /// One, by its bytes.
+  case named([UInt8])
+
+  package static let mostKeys = 100
+}
+
+/// An order of keys.
+package enum KeyRank: String, Sendable, CaseIterable {
+  /// The one that was used the longest ago first.
+  case oldest
+  /// The one with the fewest values first.
+  case fewest
+  /// The one whose means are the farthest from those of all records first.
+  case farthest
+}
+
+/// The counts of the keys of a stream.
+package struct KeyCounts: Sendable, Equatable {
+  /// The number of keys.
+  package var known: Int
+  /// Records without a usable key, and those whose key was not known before their batch.
+  package var unusable, unknown: Int
+  /// Keys that went for room, and those that went since they had no record for too long.
+  package var evicted, expired: Int
+
+  package init(
+    known: Int = 0, unusable: Int = 0, unknown: Int = 0, evicted: Int = 0, expired: Int = 0
+  ) {
+    (self.known, self.unusable, self.unknown) = (known, unusable, unknown)
+    (self.evicted, self.expired) = (evicted, expired)
+  }
+
+  /// - Parameter state: a table with the groups of a normaliser.
+  package init(of state: borrowing StateTable) {
+    known = state.keyCount
+    unusable = state[count: "evenkeel.key_counts.unusable"][0]
+    unknown = state[count: "evenkeel.key_counts.unknown"][0]
+    evicted = state[count: "evenkeel.key_counts.evicted"][0]
+    expired = state[count: "evenkeel.key_counts.expired"][0]
+  }
+
+  /// A sentence for people if the key columns seem to be the wrong ones.
+  package var warning: String? {
+    guard unusable > 0, known == 0, unknown == 0 else { return nil }
+    return
+      "key.columns: expected values of 1 to \(RecordKey.longest) bytes, found none in \(unusable) records, "
+      + "which are normalised by the moments of all"
+  }
+}
+
+/// Some keys of a stream, and the counts of all.
+package struct KeyReport: Sendable, Equatable {
+  /// The moments of one feature by one key.
+  package struct Feature: Sendable, Equatable {
+    package var name: String
+    /// n, the decayed weight of the values.
+    package var weight: Double
+    package var mean, deviation: Double
+  }
+
+  package struct Key: Sendable, Equatable {
+    package var name: KeyName
+    /// The number of records of the stream up to the last one of the key.
+    package var lastRecord: Int
+    /// The newest event time, in seconds since 1970; nil without event times.
+    package var seenSeconds: Double?
+    /// The greatest |μ_k − μ_G| / σ_G of the features; nil if none has both.
+    package var distance: Double?
+    package var features: [Feature]
+  }
+
+  package var counts: KeyCounts
+  package var keys: [Key] = []
+
+  /// - Parameter state: a table with the groups of a normaliser.
+  package init(_ query: KeyQuery, of state: StateTable) {
+    counts = KeyCounts(of: state)
+    let count = state.keyCount
+    let table = KeyTable(state)
+    let rows: [Int]
+    switch query {
+    case .named(let name): rows = state.row(ofKey: name).map { [$0] } ?? []
+    case .top(let rank, let limit):
+      let measures = (0..<count).map { table.measure($0, rank) }
+      rows = Array(
+        (0..<count).sorted {
+          (measures[$0], table.lastRecord($0)) < (measures[$1], table.lastRecord($1))
+        }
+        .prefix(limit))
+    }
+    keys = rows.map(table.key)
+  }
+}
+
+/// The keys of a state, by their rows.
+private struct KeyTable {
+  private let state: StateTable
+  private let columns: KeyColumns
+  private let whole: NormalizerColumns
+  private var width: Int { state.features.count }
+
+  init(_ state: StateTable) {
+    self.state = state
+    columns = KeyColumns(in: state)
+    whole = NormalizerColumns(in: state)
+  }
+
+  func lastRecord(_ row: Int) -> Int { state[columns.last][row] }
+
+  /// The number by which a key comes earlier in an order the less it is.
+  func measure(_ row: Int, _ rank: KeyRank) -> Double {
+    switch rank {
+    case .oldest: Double(lastRecord(row))
+    case .fewest: state[columns.weight][row * width..<(row + 1) * width].max() ?? 0
+    case .farthest: -(distance(row) ?? 0)
+    }
+  }
+
+  private func distance(_ row: Int) -> Double? {
+    (0..<width).compactMap { j -> Double? in
+      let cell = row * width + j
+      guard state[columns.weight][cell] > 0, state[whole.variance][j] > 0 else { return nil }
+      return abs(state[columns.mean][cell] - state[whole.mean][j])
+        / state[whole.variance][j].squareRoot()
+    }.max()
+  }
+
+  func key(_ row: Int) -> KeyReport.Key {
+    let seen = state[columns.seen][row]
+    return KeyReport.Key(
+      name: KeyName(state.keys[row]), lastRecord: lastRecord(row),
+      seenSeconds: seen == 0 ? nil : seen / 1e6, distance: distance(row),
+      features: (0..<width).compactMap { j in
+        let cell = row * width + j
+        guard state[columns.weight][cell] > 0 else { return nil }
+        return KeyReport.Feature(
+          name: state.features.names[j], weight: state[columns.weight][cell],
+          mean: state[columns.mean][cell], deviation: state[columns.variance][cell].squareRoot())
+      })
+  }
+}
