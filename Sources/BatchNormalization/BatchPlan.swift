@@ -110,7 +110,8 @@ package struct BatchPlan: Sendable {
       guard let transform = features[j].transform else { continue }
       if keyed.features.contains(j) {
         let found = keyed.unfit(
-          j, transform, columns, records, isCentred: settings.parts != .scale, limit: limit)
+          j, transform, columns, records, isCentred: settings.parts != .scale,
+          clip: isBoundByClip ? settings.clip : nil, limit: limit)
         for (record, x) in found where unfit[record] == nil {
           unfit[record] = UnfitValue(
             record: record, feature: schema.names[j], value: x, limit: limit,

@@ -1,7 +1,7 @@
 internal import CColumnKernel
 internal import Records
 
-// The one Swift file that calls the C loops over columns. Invariants of these:
+// The Swift file that calls the C loops over columns; Keys/KeyKernel.swift calls those over keys. Invariants of these:
 // - Everything is computed in Double, whatever the column's width.
 // - The fold order is fixed: value i of a column goes to lane i mod 8, in order; the eight lanes l
 //   fold as ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7)). So results depend on the values
@@ -255,7 +255,7 @@ extension Moments {
 }
 
 extension ColumnMap {
-  fileprivate init(_ transform: ColumnTransform) {
+  init(_ transform: ColumnTransform) {
     self.init(
       center: transform.center, low: transform.low, high: transform.high, scale: transform.scale,
       shift: transform.shift, fill: transform.fill, has_missing: transform.hasMissing)

@@ -24,16 +24,17 @@ extension Normalizer {
     let newest = newestTime(state)
     keyed.gather(values, state, &plan.keyed)
     if isNormalized {
-      let gamma = state[columns.weight]
       let features = plan.features
-      let applied = features.indices.map { running.applied($0, settings) }
+      var whole = KeyMoments()
+      for j in features.indices {
+        let applied = running.applied(j, settings)
+        whole.means.append(applied.mean)
+        whole.variances.append(applied.variance)
+      }
+      whole.weights = whole.means
       keyed.planTransforms(
-        &plan.keyed, state, newest: newest, settings,
-        whole: { j in
-          features[j].transform.map { _ in
-            KeyedMoments.Whole(mean: applied[j].mean, variance: applied[j].variance)
-          }
-        }, weight: { gamma[$0] })
+        &plan.keyed, state, newest: newest, settings, whole: whole, gammas: state[columns.weight]
+      ) { features[$0].transform != nil }
     }
     if plan.updatesMoments {
       let features = plan.features

@@ -14,18 +14,21 @@ typedef double Lanes __attribute__((vector_size(64)));
 
 namespace baseline {
 #include "ColumnLoops.h"
+#include "KeyLoops.h"
 }
 
 #ifdef __x86_64__
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 namespace avx2 {
 #include "ColumnLoops.h"
+#include "KeyLoops.h"
 }
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
 namespace avx512 {
 #include "ColumnLoops.h"
+#include "KeyLoops.h"
 }
 #pragma clang attribute pop
 
@@ -107,4 +110,26 @@ ColumnDeviations column_weighted_deviations_double(ColumnInstructions instructio
 int64_t column_map_double(ColumnInstructions instructions, double *values, size_t count,
                          ColumnMap map) {
   WITH(instructions, map(values, count, map))
+}
+
+void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
+              const double *gammas, KeyRule rule, size_t count, KeyTransforms out) {
+  WITH(instructions, key_plan_row(row, factor, whole, gammas, rule, count, out))
+}
+
+void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *values,
+             double kept, double added, size_t count) {
+  WITH(instructions, key_add_row(row, values, kept, added, count))
+}
+
+int64_t key_map_float(ColumnInstructions instructions, float *values, size_t count,
+                      const int32_t *numbers, KeyTransforms keys, size_t width, ColumnMap whole,
+                      bool is_centred) {
+  WITH(instructions, key_map(values, count, numbers, keys, width, whole, is_centred))
+}
+
+int64_t key_map_double(ColumnInstructions instructions, double *values, size_t count,
+                       const int32_t *numbers, KeyTransforms keys, size_t width, ColumnMap whole,
+                       bool is_centred) {
+  WITH(instructions, key_map(values, count, numbers, keys, width, whole, is_centred))
 }

@@ -64,7 +64,10 @@ let wrapperFiles: [String: Set<String>] = [
     "Sources/evenkeel/Evenkeel.swift",
   ],
   "CRawRows": ["Sources/Codecs/Raw/RawRows.swift"],
-  "CColumnKernel": ["Sources/BatchNormalization/ColumnKernel.swift"],
+  "CColumnKernel": [
+    "Sources/BatchNormalization/ColumnKernel.swift",
+    "Sources/BatchNormalization/Keys/KeyKernel.swift",
+  ],
   "CNumberText": [
     "Sources/Codecs/Text/NumberText.swift", "Sources/Codecs/CSV/CSVRowReader.swift",
     "Sources/Codecs/NDJSON/JSONRecordReader.swift", "Sources/Codecs/Text/PlainRows.swift",
@@ -74,6 +77,7 @@ let wrapperFiles: [String: Set<String>] = [
 /// The files in which unsafe pointers may stand, each with the reason.
 let filesWithUnsafeCode: [String: String] = [
   "Sources/BatchNormalization/ColumnKernel.swift": "the wrapper of the C loops over columns",
+  "Sources/BatchNormalization/Keys/KeyKernel.swift": "the wrapper of the C loops over keys",
   "Sources/Codecs/Arrow/ArrowBatch.swift": "normalises values in the bytes of their message",
   "Sources/Codecs/Arrow/ArrowBatchReader.swift": "reads a body in the window, without a copy",
   "Sources/Codecs/Arrow/ArrowBuffers.swift": "hands buffers to the codecs in place",

@@ -20,8 +20,10 @@ struct KeyedBatch: Sendable {
 
   /// The features that are normalised by key; empty if the batch is not normalised by keys.
   var features: [Int] = []
-  /// For each key and each of these features: μ̂, the greatest distance from it, and γ / σ̂. A scale of NaN stands for
-  /// the transform of all records.
+  /// γ of each feature.
+  var gammas: [Double] = []
+  /// For each key and feature: μ̂, the greatest distance from it, and γ / σ̂. A scale of NaN stands for the transform of
+  /// all records.
   var means: [Double] = []
   var reaches: [Double] = []
   var scales: [Double] = []
@@ -34,6 +36,18 @@ struct KeyedBatch: Sendable {
   var newest = 0.0
 
   var count: Int { rows.count }
+
+  /// Makes room for so many transforms, all of them that of all records.
+  mutating func resize(to count: Int) {
+    scales.removeAll(keepingCapacity: true)
+    scales.append(contentsOf: repeatElement(.nan, count: count))
+    if means.count < count {
+      means.append(contentsOf: repeatElement(0, count: count - means.count))
+    }
+    if reaches.count < count {
+      reaches.append(contentsOf: repeatElement(0, count: count - reaches.count))
+    }
+  }
 
   /// Finds the keys of some records.
   ///
@@ -132,18 +146,5 @@ struct KeyMoments: Sendable {
     weights.append(contentsOf: table[columns.weight][range])
     means.append(contentsOf: table[columns.mean][range])
     variances.append(contentsOf: table[columns.variance][range])
-  }
-
-  /// Adds a value of weight `added` to the moments at `index`, after its weight was multiplied by `kept`.
-  ///
-  /// Source: West 1979, "Updating Mean and Variance Estimates: An Improved Method".
-  @inline(__always)
-  mutating func add(_ x: Double, weight added: Double, keeping kept: Double, at index: Int) {
-    let weight = weights[index] * kept + added
-    let share = added / weight
-    let delta = x - means[index]
-    weights[index] = weight
-    means[index] = share == 1 ? x : means[index] + share * delta
-    variances[index] = (1 - share) * (variances[index] + share * delta * delta)
   }
 }

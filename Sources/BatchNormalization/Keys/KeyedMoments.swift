@@ -63,11 +63,6 @@ struct KeyedMoments: Sendable {
 
   // MARK: Planning
 
-  /// The moments of all records that normalise one feature.
-  struct Whole {
-    var mean, variance: Double
-  }
-
   /// Finds the keys of a batch.
   func gather(_ values: KeyedValues, _ state: borrowing StateTable, _ batch: inout KeyedBatch) {
     let names = state.keys
@@ -76,78 +71,35 @@ struct KeyedMoments: Sendable {
     }
   }
 
-  /// Plans how each key normalises its records.
-  ///
-  /// - Parameters:
-  ///   - newest: the newest event time before the batch; nil without a half-life in event time.
-  ///   - whole: the moments of all records; nil for a feature that they do not normalise.
-  func planTransforms(
-    _ batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
-    _ normalization: NormalizationSettings, whole: (_ feature: Int) -> Whole?,
-    weight: (_ feature: Int) -> Double
-  ) {
-    var wholes: [(feature: Int, whole: Whole, weight: Double)] = []
-    for feature in features {
-      guard let whole = whole(feature) else { continue }
-      batch.features.append(feature)
-      wholes.append((feature, whole, weight(feature)))
-    }
-    batch.means.removeAll(keepingCapacity: true)
-    batch.reaches.removeAll(keepingCapacity: true)
-    batch.scales.removeAll(keepingCapacity: true)
-    let (weights, means, variances) = (
-      state[columns.weight], state[columns.mean], state[columns.variance]
-    )
-    let seen = state[columns.seen]
-    let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
-    for row in batch.rows {
-      let row = Int(row)
-      let isFresh = row >= 0 && !isIdle(seen[row], newest)
-      var factor = 1.0
-      if isFresh, let decay, let newest, newest > seen[row] {
-        factor = decay.factor(from: seen[row], to: newest)
-      }
-      for (feature, whole, gamma) in wholes {
-        let cell = row * width + feature
-        let moments =
-          isFresh
-          ? merged(
-            (means[cell], variances[cell], weights[cell] * factor), whole) : nil
-        guard let moments else {
-          batch.means.append(0)
-          batch.reaches.append(0)
-          batch.scales.append(.nan)
-          continue
-        }
-        let deviation = normalization.deviation(ofVariance: moments.variance)
-        batch.means.append(moments.mean)
-        batch.reaches.append(
-          deviation > 0 ? (normalization.clip ?? .infinity) * deviation : .infinity)
-        batch.scales.append(
-          normalization.parts == .center ? gamma : deviation > 0 ? gamma / deviation : 0)
-      }
-    }
-  }
-
-  /// The moments of a key merged with κ values of those of all records; nil if the key has no say.
+  /// Plans how each key normalises its records: by its moments, merged with κ values of those of all records.
   ///
   ///     W = n + κ,  a = n / W,  μ̂ = μ_G + a (μ − μ_G),  σ̂² = (n σ² + κ σ_G²) / W + a (1 − a) (μ − μ_G)²
   ///
   /// Source: Chan, Golub & LeVeque 1979, as `Moments.merge`.
-  private func merged(
-    _ key: (mean: Double, variance: Double, weight: Double), _ whole: Whole
-  ) -> Whole? {
-    guard key.weight > 0 else { return nil }
-    let total = key.weight + settings.prior
-    let (share, rest) = (key.weight / total, settings.prior / total)
-    let delta = key.mean - whole.mean
-    let variance = share * key.variance + rest * whole.variance + share * rest * delta * delta
-    // Values that were all the same tell no deviation.
-    guard variance > 0 else { return nil }
-    // From the heavier side, so that neither a small n nor a small κ costs digits.
-    return Whole(
-      mean: share < rest ? whole.mean + share * delta : key.mean - rest * delta,
-      variance: variance)
+  ///
+  /// - Parameters:
+  ///   - newest: the newest event time before the batch; nil without event times.
+  ///   - whole: μ_G and σ_G² of each feature.
+  ///   - isNormalized: whether they normalise a feature.
+  func planTransforms(
+    _ batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
+    _ normalization: NormalizationSettings, whole: KeyMoments, gammas: [Double],
+    isNormalized: (_ feature: Int) -> Bool
+  ) {
+    for feature in features where isNormalized(feature) { batch.features.append(feature) }
+    batch.gammas = gammas
+    let seen = state[columns.seen]
+    let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
+    let factors = batch.rows.map { row -> Double in
+      guard row >= 0, !isIdle(seen[Int(row)], newest) else { return .nan }
+      guard let decay, let newest, newest > seen[Int(row)] else { return 1 }
+      return decay.factor(from: seen[Int(row)], to: newest)
+    }
+    let table = KeyMoments(
+      weights: state[columns.weight], means: state[columns.mean],
+      variances: state[columns.variance])
+    batch.plan(
+      table: table, factors: factors, whole: whole, prior: settings.prior, normalization)
   }
 
   func isIdle(_ seen: Double, _ newest: Double?) -> Bool {
@@ -173,6 +125,7 @@ struct KeyedMoments: Sendable {
     let roles = values.columns.roles
     let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
     let (keptOfOne, addedOfOne) = normalization.keyWeights(1)
+    var row = Array(repeating: Double.nan, count: width)
     for (offset, record) in values.records.enumerated() {
       let number = Int(batch.numbers[offset])
       let time = roles.times?[record]
@@ -196,11 +149,8 @@ struct KeyedMoments: Sendable {
         }
       }
       guard added > 0 else { continue }
-      for feature in moved {
-        let x = values.columns[record: record, feature: feature]
-        guard !x.isNaN else { continue }
-        batch.after.add(x, weight: added, keeping: kept, at: number * width + feature)
-      }
+      values.copy(record, moved, to: &row)
+      batch.after.add(row, weight: added, keeping: kept, to: number)
     }
   }
 }

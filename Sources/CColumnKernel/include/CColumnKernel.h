@@ -101,6 +101,57 @@ int64_t column_map_float(ColumnInstructions instructions, float *_Nonnull values
 int64_t column_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t count,
                           ColumnMap map);
 
+// The moments of one key: a number for each feature. A weight of 0 is the moments of nothing.
+typedef struct KeyRow {
+  const double *_Nonnull weights;
+  const double *_Nonnull means;
+  const double *_Nonnull variances;
+} KeyRow;
+
+typedef struct MutableKeyRow {
+  double *_Nonnull weights;
+  double *_Nonnull means;
+  double *_Nonnull variances;
+} MutableKeyRow;
+
+// How the values of a key are normalised: the center, the greatest distance from it, and the scale of
+// each feature. A scale of NaN stands for the map of all records.
+typedef struct KeyTransforms {
+  double *_Nonnull centers;
+  double *_Nonnull reaches;
+  double *_Nonnull scales;
+} KeyTransforms;
+
+typedef struct KeyRule {
+  // The number of values that the moments of all records count as.
+  double prior;
+  // The deviation is the root of max(variance, floor) * (1 + share) + added.
+  double epsilon_share, epsilon_added, variance_floor;
+  // In deviations; infinity is none.
+  double clip;
+  // Whether values are divided by the deviation.
+  bool divides;
+} KeyRule;
+
+// Plans the transforms of one key, whose weights count `factor` times. The weights of `whole`, the
+// moments of all records, are not read.
+void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
+              const double *_Nonnull gammas, KeyRule rule, size_t count, KeyTransforms out);
+
+// Adds one value of each feature, of weight `added`, after those before it were multiplied by `kept`.
+void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *_Nonnull values,
+             double kept, double added, size_t count);
+
+// Replaces the values of one feature, each by the transform of its key; returns how many were
+// limited. `keys` begins at the feature; `width` is the distance between two keys. A number of -1
+// stands for the map of all records, whose `has_missing` is not read.
+int64_t key_map_float(ColumnInstructions instructions, float *_Nonnull values, size_t count,
+                      const int32_t *_Nonnull numbers, KeyTransforms keys, size_t width,
+                      ColumnMap whole, bool is_centred);
+int64_t key_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t count,
+                       const int32_t *_Nonnull numbers, KeyTransforms keys, size_t width,
+                       ColumnMap whole, bool is_centred);
+
 #ifdef __cplusplus
 }
 #endif
