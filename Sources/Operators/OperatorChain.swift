@@ -196,7 +196,8 @@ package struct OperatorChain: Sendable {
           operators[index].parametersChanged(since: before.state, &state)
         }
       }
-      try state.validate()
+      // Only what the update has changed: a gradient must not cost a look at the state of all keys.
+      try state.validate(since: before.state)
     } catch {
       self = before
       throw error as? OperatorError

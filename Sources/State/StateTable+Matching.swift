@@ -5,7 +5,17 @@ extension StateTable {
   /// columns.
   ///
   /// - Throws: `StateError` for the first that does not hold.
-  package func validate() throws(StateError) {
+  package func validate() throws(StateError) { try validate(groups) }
+
+  /// Checks the same, but only for the groups that have changed since an earlier table, which was valid. So a small
+  /// change costs little in a large table.
+  ///
+  /// - Parameter earlier: a table of the same groups and features.
+  package func validate(since earlier: StateTable) throws(StateError) {
+    try validate(groupsChanged(since: earlier))
+  }
+
+  private func validate(_ groups: [StateGroup]) throws(StateError) {
     for group in groups {
       let rows = rows(of: group)
       for (index, column) in group.columns.enumerated() {

@@ -236,10 +236,32 @@ extension StateTable {
     }
   }
 
+  /// The groups with a column that differs from that of an earlier table with the same groups.
+  ///
+  /// A column that nobody has touched since shares its memory with the earlier one. Then its values are not compared,
+  /// however many there are.
+  func groupsChanged(since earlier: StateTable) -> [StateGroup] {
+    var (real, count) = (0, 0)
+    return groups.filter { group in
+      var hasChanged = false
+      for column in group.columns {
+        switch column.kind {
+        case .real:
+          hasChanged = hasChanged || reals[real] != earlier.reals[real]
+          real += 1
+        case .count:
+          hasChanged = hasChanged || counts[count] != earlier.counts[count]
+          count += 1
+        }
+      }
+      return hasChanged
+    }
+  }
+
   /// Gives the columns of some groups their initial values.
   package mutating func reset(groups names: [String]) {
     for group in groups where names.contains(group.name) {
-      for column in group.columns {
+      for column in group.columns where hasChanged(column) {
         let count = group.scope.rowCount(features: features.count, keys: keyCount)
         switch column.kind {
         case .real:

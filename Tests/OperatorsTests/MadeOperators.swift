@@ -73,3 +73,30 @@ struct Guard: BatchOperator {
     _ events: inout [OperatorEvent]
   ) {}
 }
+
+/// Leaves a number that no state can have, with each batch.
+struct LeaveNaN: BatchOperator {
+  static let declaration = OperatorDeclaration(
+    "leave", settings: SettingGroup("Leaving"),
+    stateGroups: [
+      StateGroup("left", scope: .stream, columns: [.real("number", initial: 0), .count("touched")])
+    ],
+    updates: [UpdateKind("touch", help: "Changes the group with the number.")])
+
+  private let number: RealColumn
+  private let touched: CountColumn
+
+  init(_ context: OperatorContext, _ state: borrowing StateTable) {
+    number = state.real("number", of: "left")
+    touched = state.count("touched", of: "left")
+  }
+
+  mutating func commit(
+    _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable,
+    _ events: inout [OperatorEvent]
+  ) { state[number][0] = .nan }
+
+  mutating func apply(_ update: StreamUpdate, _ state: inout StateTable) throws(OperatorError) {
+    state[touched][0] += 1
+  }
+}

@@ -183,6 +183,22 @@ struct OperatorChainTests {
     #expect(chain.state == state)
   }
 
+  @Test func `an update is checked by what it has changed, not by the rest`() throws {
+    var chain = try makeChain([Normalize.self, CountBatches.self, LeaveNaN.self])
+    try chain.normalized([[1, 3], [10, 30]])
+    // The batch has left a number that no state can have, where these updates do not look.
+    try chain.apply(StreamUpdate("freeze"))
+    try chain.apply(StreamUpdate("parameters", ParametersBody(weight: [2, 1], bias: [0, 0])))
+    try chain.apply(StreamUpdate("recount"))
+    #expect(chain.stateVersion == 4)
+    let before = chain.state
+    let error = #expect(throws: OperatorError.self) { try chain.apply(StreamUpdate("touch")) }
+    #expect(
+      error?.description == "evenkeel.left.number: expected a finite number, found nan")
+    #expect(chain.stateVersion == 4 && chain.state[count: "evenkeel.left.touched"] == [0])
+    #expect(chain.state[count: "evenkeel.seen.batches"] == before[count: "evenkeel.seen.batches"])
+  }
+
   @Test func `operators take the groups that they declare from a state with others`() throws {
     var full = try makeChain()
     try full.normalized([[1, 3], [10, 30]])

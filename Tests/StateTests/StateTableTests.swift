@@ -151,6 +151,26 @@ struct StateTableTests {
     #expect(table[count: "evenkeel.clock.ticks"] == [7] && table[real: "weight"] == [1, 2, 3])
   }
 
+  @Test func `only groups that have changed are checked since an earlier table`() throws {
+    var earlier = try table()
+    earlier.resizeKeys(to: 2)
+    earlier[real: "evenkeel.keyed.mean"] = [.nan, 2, 3, 4, 5, 6]
+    #expect(throws: StateError.self) { try earlier.validate() }
+    var table = earlier
+    table[real: "weight"] = [1, 2, 3]
+    // Equal numbers in another place are no change either.
+    table[count: "evenkeel.keys.last"] = [0, 0]
+    #expect(throws: Never.self) { try table.validate(since: earlier) }
+    table[real: "weight"] = [1, 2, .infinity]
+    #expect(
+      throws: StateError.value(
+        "weight of feature 'c'", expected: "a finite number", found: "inf")
+    ) { try table.validate(since: earlier) }
+    table[real: "weight"] = [1, 2, 3]
+    table[real: "evenkeel.keyed.mean"][5] = 7
+    #expect(throws: StateError.self) { try table.validate(since: earlier) }
+  }
+
   @Test func `values out of bounds are named by column, slot and feature`() throws {
     func message(_ change: (inout StateTable) -> Void) throws -> String {
       var table = try table()
