@@ -80,6 +80,8 @@ package struct OperatorChain: Sendable {
   package var stateVersions: StateVersions {
     StateVersions(state: stateVersion, parameters: parametersVersion)
   }
+  /// Whether γ and β are not learned for now.
+  package var parametersAreFrozen: Bool { LearnAffine.isFrozen(state) }
   /// Whether records are normalised by a state that their own batch has a part in.
   package var usesOwnBatch: Bool {
     normalization.map { $0.mode != .running || $0.updateFirst } ?? false

@@ -5,8 +5,16 @@ package struct RollbackBody: UpdateBody {
   package enum Part: String, Sendable, CaseIterable {
     /// The running moments, and the counts of batches and records.
     case moments
-    /// γ and β.
+    /// γ and β, with the steps so far of learning them and what the optimizer keeps.
     case parameters
+
+    /// The names of the state groups.
+    fileprivate var groups: [String] {
+      switch self {
+      case .moments: ["moments", "stream"]
+      case .parameters: ["affine"] + LearnColumns.restoredWithParameters
+      }
+    }
   }
 
   package var generation: Int
@@ -42,7 +50,7 @@ package struct RollbackBody: UpdateBody {
     guard let saved, state.sharesFeatures(with: saved) else {
       throw UnusableBody("expected a feature of the stream in generation \(generation), found none")
     }
-    state.take(groups: part == .moments ? ["moments", "stream"] : ["affine"], from: saved)
+    state.take(groups: part.groups, from: saved)
     if part == .moments { state.takeKeys(from: saved) }
   }
 }

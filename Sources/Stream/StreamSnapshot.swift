@@ -36,6 +36,7 @@ package final class StreamSnapshot: @unchecked Sendable {
   /// 0 before the stream has begun.
   package var stateVersion: Int { shown?.stateVersion ?? 0 }
   package var parametersVersion: Int { shown?.parametersVersion ?? 0 }
+  package var parametersAreFrozen: Bool { shown?.parametersAreFrozen ?? false }
 
   /// The counts of keys; nil without keys.
   package var keys: KeyCounts? { lock.withLock { shownKeys } }

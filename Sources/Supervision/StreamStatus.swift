@@ -32,6 +32,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var stateVersion = 0
   /// The state version at which γ or β last changed.
   package var parametersVersion = 0
+  /// Whether γ and β are not learned for now.
+  package var parametersAreFrozen = false
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] = [:]
   /// The updates that users requested, by outcome.

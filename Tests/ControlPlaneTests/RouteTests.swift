@@ -44,7 +44,8 @@ import Testing
       #expect(
         Set(streams[0].keys) == [
           "name", "state", "source", "sink", "mode", "frozen", "prior_values", "state_version",
-          "parameters_version", "keys", "events", "position", "rates", "records",
+          "parameters_version", "parameters_frozen", "keys", "events", "position", "rates",
+          "records",
           "batches", "bad_records", "bytes_in", "bytes_out", "restarts", "checkpoints",
           "dropped_writes", "dead_letters", "checkpoint_failures", "rate_limited_reads",
           "checkpoint_seconds",
@@ -100,6 +101,8 @@ import Testing
     ("freeze", StreamCommand.update(StreamUpdate("freeze"))),
     ("thaw", .update(StreamUpdate("thaw"))), ("reset", .update(StreamUpdate("reset"))),
     ("checkpoint", .checkpoint),
+    ("parameters/freeze", .update(StreamUpdate("parameters/freeze"))),
+    ("parameters/thaw", .update(StreamUpdate("parameters/thaw"))),
   ])
   func `a posted change reaches its stream`(action: String, command: StreamCommand) async throws {
     try await TestServer.run(fake) { server in

@@ -137,6 +137,43 @@ struct GradientFeedTests {
     }
   }
 
+  /// A checkpoint of a stream whose γ and β are frozen.
+  private func frozen() throws -> Checkpoint {
+    var checkpoint = try #require(SerialRun(configuration(), input).checkpoint)
+    checkpoint.state[count: "evenkeel.learn_freeze.frozen"] = [1]
+    return checkpoint
+  }
+
+  @Test func `lines that come while γ and β are frozen are passed over, and count as refused`()
+    throws
+  {
+    let warnings = Mutex<[String]>([])
+    let run = try SerialRun(
+      configuration(), input, initial: frozen(), gradients: feed(line(after: 1) + line(after: 2))
+    ) { text in warnings.withLock { $0.append(text) } }
+    let checkpoint = try #require(run.checkpoint)
+    #expect(checkpoint.state[real: "bias"] == [0])
+    #expect(checkpoint.gradients?.input.records == 2)
+    #expect(run.metrics.changes == [ChangeOutcome("gradients", .refused): 2])
+    #expect(
+      warnings.withLock { $0 } == [
+        "gradients refused, line 1 of pieces: expected γ and β that may be learned, found them frozen; "
+          + "thaw them with parameters/thaw"
+      ])
+  }
+
+  @Test func `a replay over a checkpoint with frozen γ and β applies all lines, and thaws nothing`()
+    throws
+  {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write("g.ndjson", (line() + line()).utf8)
+    var replay = try GradientReplay(frozen(), configuration())
+    try replay.apply(1...2, of: path, in: POSIXFileSystem())
+    let state = replay.checkpoint.state
+    #expect(replay.steps == 2 && state[real: "bias"] == [2])
+    #expect(state[count: "evenkeel.learn_freeze.frozen"] == [1])
+  }
+
   @Test func `the position is in the file of a checkpoint`() throws {
     let run = try SerialRun(configuration(), input, gradients: feed(line(after: 1)))
     let checkpoint = try #require(run.checkpoint)

@@ -46,6 +46,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   @OrNull package var priorValues: Double?
   package var stateVersion: Int
   package var parametersVersion: Int
+  package var parametersFrozen: Bool
   @OrNull package var keys: Int?
   package var events: [String: Int]
   package var position: Position
@@ -161,7 +162,8 @@ extension StreamView {
       name: status.name, state: status.state.rawValue, source: status.source, sink: status.sink,
       mode: status.mode.rawValue, frozen: status.isFrozen,
       priorValues: finite(status.priorValues), stateVersion: status.stateVersion,
-      parametersVersion: status.parametersVersion, keys: status.keys?.known,
+      parametersVersion: status.parametersVersion,
+      parametersFrozen: status.parametersAreFrozen, keys: status.keys?.known,
       events: status.events,
       position: Position(
         records: position.records, byteOffset: position.byteOffset,

@@ -191,6 +191,10 @@ private let streamMetrics: [StreamMetric] = [
     help: "Records without a usable key."
   ) { $0.keys.map { Double($0.unusable) } },
   .init(
+    name: "evenkeel_stream_parameters_frozen", type: .gauge,
+    help: "1 if γ and β are not learned for now, otherwise 0."
+  ) { $0.parametersAreFrozen ? 1 : 0 },
+  .init(
     name: "evenkeel_stream_records_total", type: .counter,
     help: "Records emitted. A record that is emitted again after a failure counts again."
   ) { Double($0.records) },

@@ -18,6 +18,8 @@ package struct GradientsBody: UpdateBody {
   package var count: Int?
   package var content: Content
   package var features: [String]?
+  /// Whether a record of gradients is replayed, so that frozen γ and β take them too.
+  package var isReplayed = false
 
   package static let members = CodingKeys.allCases.map(\.rawValue)
   package static let addsUp = true

@@ -12,7 +12,12 @@ package struct LearnAffine: BatchOperator {
     updates: [
       UpdateKind(
         "gradients", body: GradientsBody.self, needs: LearnSettings.section,
-        help: "Moves γ and β by one step against gradients of a loss.")
+        help: "Moves γ and β by one step against gradients of a loss."),
+      UpdateKind(
+        "parameters/freeze", needs: LearnSettings.section,
+        help: "Stops learning γ and β: gradients are refused."),
+      UpdateKind(
+        "parameters/thaw", needs: LearnSettings.section, help: "Allows learning γ and β again."),
     ])
 
   package static func isOn(_ settings: SettingValues) -> Bool {
@@ -48,9 +53,20 @@ package struct LearnAffine: BatchOperator {
   package mutating func apply(
     _ update: StreamUpdate, _ state: inout StateTable
   ) throws(OperatorError) {
+    switch (update.name, update.body) {
+    case ("gradients", let body as GradientsBody): try learn(from: body, &state)
+    case ("parameters/freeze", _): state[columns.frozen][0] = 1
+    case ("parameters/thaw", _): state[columns.frozen][0] = 0
+    default: throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
+    }
+  }
+
+  private func learn(
+    from body: GradientsBody, _ state: inout StateTable
+  ) throws(OperatorError) {
     let name = Self.declaration.name
-    guard let body = update.body as? GradientsBody else {
-      throw OperatorError(name, UnknownUpdate(name: update.name))
+    guard state[columns.frozen][0] == 0 || body.isReplayed else {
+      throw OperatorError(name, FrozenParameters())
     }
     guard let age = columns.versions.age(of: body.version, state), age <= maxStaleness else {
       throw OperatorError(
@@ -85,6 +101,12 @@ package struct LearnAffine: BatchOperator {
     let examples = state[count: "evenkeel.learn.examples"][0]
     return "γ and β learned in \(steps) steps"
       + (examples > 0 ? ", from gradients of \(examples) examples" : "")
+      + (isFrozen(state) ? "; frozen" : "")
+  }
+
+  /// Whether the state says that γ and β are not learned for now.
+  package static func isFrozen(_ state: StateTable) -> Bool {
+    state.group("learn_freeze") != nil && state[count: "evenkeel.learn_freeze.frozen"] != [0]
   }
 
   private func step(
@@ -126,6 +148,13 @@ package struct LearnAffine: BatchOperator {
     state.put(parameters, in: column)
     state.put(memory.first, in: kept.first)
     if let second = kept.second { state.put(memory.second, in: second) }
+  }
+}
+
+/// Gradients came while γ and β are frozen.
+package struct FrozenParameters: Error, Equatable, CustomStringConvertible {
+  package var description: String {
+    "expected γ and β that may be learned, found them frozen; thaw them with parameters/thaw"
   }
 }
 

@@ -9,6 +9,8 @@ struct LearnColumns: Sendable {
 
   /// The steps so far, and the examples that their gradients came from.
   let steps, examples: CountColumn
+  /// Whether γ and β are not learned for now: 1 if so.
+  let frozen: CountColumn
   /// The columns that the optimizer keeps of γ and β.
   let weight, bias: (first: RealColumn, second: RealColumn?)
   /// The steps of each feature; nil with SGD, which needs no count.
@@ -20,6 +22,7 @@ struct LearnColumns: Sendable {
   init(in table: borrowing StateTable, for method: AffineOptimizer.Method) {
     steps = table.count("steps", of: "learn")
     examples = table.count("examples", of: "learn")
+    frozen = table.count("frozen", of: "learn_freeze")
     versions = LastVersions(in: table)
     switch method {
     case .sgd:
@@ -35,11 +38,28 @@ struct LearnColumns: Sendable {
     }
   }
 
-  static let groups = [learn, LastVersions.group, LastVersions.parameters, sgd, adam]
+  static let groups = [learn, freeze, LastVersions.group, LastVersions.parameters, sgd, adam]
+
+  /// The groups that belong to γ and β of one moment. A rollback restores them together: a velocity that led to wrong γ
+  /// and β would lead there again.
+  static let restoredWithParameters = ["learn", "sgd", "adam"]
 
   private static let learn = StateGroup(
     "learn", scope: .stream, columns: [.count("steps"), .count("examples")], isOptional: true,
     merge: keepOne)
+
+  private static let freeze = StateGroup(
+    "learn_freeze", scope: .stream, columns: [.count("frozen")], isOptional: true,
+    validate: { rows throws(StateError) in
+      guard rows[count: "frozen"][0] <= 1 else {
+        throw .value(
+          rows.label(of: "frozen", row: 0), expected: "0 or 1",
+          found: "\(rows[count: "frozen"][0])")
+      }
+    },
+    merge: { rows, other throws(StateError) in
+      rows[count: "frozen"][0] = max(rows[count: "frozen"][0], other[count: "frozen"][0])
+    })
 
   private static let sgd = StateGroup(
     "sgd", scope: .feature,

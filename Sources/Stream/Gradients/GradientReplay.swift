@@ -71,6 +71,7 @@ package struct GradientReplay {
     do {
       var body = try line.content.get().body
       body.version = operators.parametersVersion
+      body.isReplayed = true
       try operators.apply(StreamUpdate("gradients", body))
       steps += 1
       return
