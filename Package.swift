@@ -133,8 +133,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Supervision", "Stream", "BatchNormalization", "Codecs", "Configuration", "Connectors",
-        "Dataflow",
+        "Supervision", "Stream", "Operators", "BatchNormalization", "Codecs", "Configuration",
+        "Connectors", "Dataflow",
         "Records",
         "Storage", "Synthetic", "TestSupport",
       ], swiftSettings: settings),

@@ -2,6 +2,7 @@ import BatchNormalization
 import Codecs
 import Configuration
 import Connectors
+import Operators
 import Records
 import Storage
 import Stream
@@ -37,6 +38,7 @@ struct Scenario {
   static let stateDirectory = "/state"
   static let outputDirectory = "/out"
   static let inputDirectory = "/in"
+  static let gradientsPath = "/gradients/lines.ndjson"
   /// Stands still, so that names and times do not differ from run to run.
   static let clock = ManualClock().clock
 
@@ -105,6 +107,7 @@ struct Scenario {
         in: context.fileSystem, clock: context.clock)
     }
     try drawInput(form, &random)
+    try drawGradients(seed: seed)
     // A file of another program must not be lost.
     if Bool.random(using: &random) {
       files[Self.outputDirectory + "/out.data"] = Array("somebody else's\n".utf8)
@@ -139,6 +142,35 @@ struct Scenario {
       let parts = frames == 0 ? [text] : try framed(text, count: frames)
       files[name] = parts.flatMap { $0 }
     }
+  }
+
+  /// Gradients of γ and β for one stream in three, each of which names its batch. Some cannot be used.
+  ///
+  /// They have a generator of their own, so that the rest of a scenario is the same with and without them.
+  private mutating func drawGradients(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed ^ 0x9ead)
+    guard random.once(in: 3) else { return }
+    var settings = definition.stream.operatorSettings
+    settings[LearnSettings.optimizer] =
+      LearnOptimizer.allCases[Int.random(in: 0..<3, using: &random)]
+    settings[LearnSettings.learningRate] = 0.25
+    settings[LearnSettings.maxStaleness] = 64
+    if settings[LearnSettings.optimizer] == .sgd { settings[LearnSettings.momentum] = 0.5 }
+    settings[LearnSettings.gradients] = Self.gradientsPath
+    definition.stream.operatorSettings = settings
+    var (text, batch) = ("", 0)
+    for _ in 0..<Int.random(in: 1...40, using: &random) {
+      batch += Int.random(in: 0...2, using: &random)
+      // The first version of γ and β is known all the time; another one may never have been.
+      let version = random.once(in: 10) ? 3 : 0
+      let numbers = (0..<4).map { _ in Double(Int.random(in: -9...9, using: &random)) / 8 }
+      text +=
+        random.once(in: 10)
+        ? "no gradient\n"
+        : #"{"version":\#(version),"weight_grad":[\#(numbers[0]),\#(numbers[1])],"#
+          + #""bias_grad":[\#(numbers[2]),\#(numbers[3])],"after_batch":\#(batch)}"# + "\n"
+    }
+    files[Self.gradientsPath] = Array(text.utf8)
   }
 
   /// Records of a key, two features and a note. One text in twenty also has a run of bad records, which are told before

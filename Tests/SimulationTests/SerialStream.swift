@@ -41,9 +41,12 @@ struct SerialStream {
   private var idleUntil: Instant?
   private var random: SplitMix64
 
-  /// - Parameter canary: the fix that is taken out.
+  /// - Parameters:
+  ///   - gradients: those of γ and β.
+  ///   - canary: the fix that is taken out.
   init(
-    _ opened: OpenedStream, in world: World, seed: UInt64, without canary: RecoveryCanary? = nil
+    _ opened: OpenedStream, in world: World, seed: UInt64, gradients: GradientFeed? = nil,
+    without canary: RecoveryCanary? = nil
   ) throws {
     var configuration = opened.configuration
     if canary == .badRecordsArePassedOver, configuration.badRecords == .fail {
@@ -56,8 +59,9 @@ struct SerialStream {
     if canary == .columnsAreForgotten { cursor?.opening = nil }
     var ingest = try IngestStage(
       IngestContext(
-        configuration, cursor: cursor, schedule: opened.schedule, metrics: metrics, inbox: inbox,
-        clock: world.clock, warn: world.warn), source: opened.source)
+        configuration, cursor: cursor, gradientCursor: opened.state.checkpoint?.gradients,
+        schedule: opened.schedule, metrics: metrics, inbox: inbox,
+        clock: world.clock, warn: world.warn), source: opened.source, gradients: gradients)
     if canary == .splitEndsAreNotCheckpointed {
       ingest.checkpoints = CheckpointPolicy(
         opened.schedule, splitEndSeconds: .infinity, clock: world.clock)

@@ -18,6 +18,8 @@ struct Simulation {
     case outputNamesAreNeverSynced
     case outputIsNeverTruncated
     case checkpointIsNeverSynced
+    /// A later process reads all gradients of γ and β again.
+    case gradientPositionIsForgotten
   }
 
   /// The files and the checkpoint at the end.
@@ -73,7 +75,7 @@ struct Simulation {
     case .outputNamesAreNeverSynced: (.directorySyncDoesNothing, output)
     case .outputIsNeverTruncated: (.truncateDoesNothing, output)
     case .checkpointIsNeverSynced: (.syncDoesNothing, scenario.directory + "/.evenkeel")
-    case .outputIsSyncedAfterTheCheckpoint, nil: nil
+    case .outputIsSyncedAfterTheCheckpoint, .gradientPositionIsForgotten, nil: nil
     }
   }
 
@@ -163,13 +165,31 @@ struct Simulation {
       var world = SerialStream.World(unitBytes: scenario.unitBytes)
       world.asksForCheckpoints = scenario.variesCadence
       world.hasEvents = { disk.hasEvents }
-      var stream = try SerialStream(opened, in: world, seed: random.next())
+      var stream = try SerialStream(
+        opened, in: world, seed: random.next(), gradients: try gradients(opened, on: disk))
       let outcome = Swift.Result { try stream.run(stopsAfter: stopsAfter) }
       for cursor in opened.state.cursor?.splits ?? [] { try expectSought(cursor, disk.reads) }
       if stream.metrics.bytesPassedOver > 0 { seeks += 1 }
       try outcome.get()
     } catch let error as StorageError {
       throw StreamError(error)
+    }
+  }
+
+  /// The gradients of γ and β; nil without any.
+  private func gradients(
+    _ opened: OpenedStream, on disk: SimulatedFileSystem
+  ) throws -> GradientFeed? {
+    guard canary == .gradientPositionIsForgotten, opened.gradients != nil else {
+      return opened.gradients
+    }
+    let batches = opened.state.checkpoint?.gradients?.batches ?? 0
+    do throws(FileError) {
+      return try GradientFeed(
+        Scenario.gradientsPath, at: GradientCursor(batches: batches),
+        in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
+    } catch {
+      throw StreamError.inputOutput(error)
     }
   }
 
