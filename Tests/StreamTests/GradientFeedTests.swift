@@ -1,6 +1,7 @@
 import BatchNormalization
 import Configuration
 import Connectors
+import Dataflow
 import Operators
 import Records
 import State
@@ -172,6 +173,28 @@ struct GradientFeedTests {
     let state = replay.checkpoint.state
     #expect(replay.steps == 2 && state[real: "bias"] == [2])
     #expect(state[count: "evenkeel.learn_freeze.frozen"] == [1])
+  }
+
+  @Test func `a stream without records looks again soon while lines come`() throws {
+    var configuration = configuration()
+    configuration.isLive = true
+    let lines = GradientFeed.mostLines + 1
+    let clock = ManualClock()
+    var stage = try IngestStage(
+      IngestContext(
+        configuration, metrics: StreamMetrics(), inbox: RequestInbox(), clock: clock.clock),
+      source: PieceSource(Array("x\n1\n2\n".utf8), piece: .max, isLive: true),
+      gradients: feed(String(repeating: line(), count: lines)))
+    var pauses: [Double?] = []
+    for _ in 0..<20 {
+      // A stream is opened once there was time for more records.
+      clock.advance(by: 1)
+      let progress = try stage.step(.resume) { _ in }
+      if case .waits(let awaiting) = progress { pauses.append(awaiting.seconds) }
+    }
+    // The cut takes as many as it may, and the first look after it the last one.
+    #expect(pauses.count { $0 == GradientFeed.shortPauseSeconds } == 1)
+    #expect(pauses.last == GradientFeed.pauseSeconds)
   }
 
   @Test func `the position is in the file of a checkpoint`() throws {

@@ -21,6 +21,8 @@ struct GradientFeed: Sendable {
   static let mostBytes = 4 << 20
   /// The time between two looks at the file while the stream has no records, in seconds.
   static let pauseSeconds = 0.05
+  /// The same after a look that found a line. A full pipe makes a trainer wait, and holds about a hundred lines.
+  static let shortPauseSeconds = 0.001
 
   private static let readBytes = 64 << 10
   private static let lineEnd = UInt8(ascii: "\n")

@@ -60,6 +60,13 @@ final class GradientRequests: Sendable {
 struct GradientIntake: Sendable {
   var feed: GradientFeed
   let requests: GradientRequests
+  /// Whether the last look found a line.
+  var isFlowing = false
+
+  /// The time until the next look while the stream has no records, in seconds.
+  var pauseSeconds: Double {
+    isFlowing ? GradientFeed.shortPauseSeconds : GradientFeed.pauseSeconds
+  }
 
   init(_ feed: GradientFeed, _ context: IngestContext) {
     self.feed = feed

@@ -108,10 +108,12 @@ extension IngestStage {
   mutating func takeGradients(_ emit: (consuming IngestedItem) -> Void) throws(StreamError) {
     guard isOpen, batch.hasLeftWhole, gradients != nil else { return }
     var byteCount = 0
+    gradients?.isFlowing = false
     for _ in 0..<GradientFeed.mostLines where byteCount < GradientFeed.mostBytes {
       let line: GradientFeed.Line?
       do throws(FileError) { line = try gradients?.feed.take() } catch { throw .inputOutput(error) }
       guard let line else { return }
+      gradients?.isFlowing = true
       byteCount += line.byteCount
       checkpoints.left()
       guard let request = gradients?.requests.request(line) else { continue }

@@ -248,7 +248,7 @@ struct IngestStage: Stage {
       ? idleness.since.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
     let untilOpened =
       isLookAheadOver ? nil : splits.lookAheadEnds?.seconds(since: context.clock.now())
-    let untilGradients = gradients.map { _ in GradientFeed.pauseSeconds }
+    let untilGradients = context.configuration.isLive ? gradients?.pauseSeconds : nil
     awaiting.seconds = [
       awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened, untilGradients,
     ]
