@@ -22,6 +22,7 @@ final class ControlLoop: @unchecked Sendable {
   private let logger: Logger
   private let statistics: ControlStatistics
   private let answer: @Sendable (HTTPRequest, ControlReply) -> Void
+  private let admission: BodyAdmission
   var clients: [Int: ControlClientConnection] = [:]
   private var lastClient = 0
   private var lastExchange = 0
@@ -41,7 +42,7 @@ final class ControlLoop: @unchecked Sendable {
 
   init(
     _ listeners: [Listener], limits: HTTPLimits, clock: Clock, logger: Logger,
-    statistics: ControlStatistics,
+    statistics: ControlStatistics, admission: BodyAdmission,
     answer: @escaping @Sendable (HTTPRequest, ControlReply) -> Void
   ) throws(SocketFailure) {
     self.listeners = listeners
@@ -49,6 +50,7 @@ final class ControlLoop: @unchecked Sendable {
     self.clock = clock
     self.logger = logger
     self.statistics = statistics
+    self.admission = admission
     self.answer = answer
     mail = try ControlMailbox()
     refillReserve()
@@ -234,7 +236,12 @@ final class ControlLoop: @unchecked Sendable {
   private func takeRequest(_ key: Int) {
     guard var client = clients[key] else { return }
     do throws(HTTPFault) {
-      let step = try client.reader.next()
+      let isOverUnixSocket = listeners[client.listener].address.isUnix
+      let step = try client.reader.next { head throws(HTTPFault) in
+        try admission.mostBytes(
+          head, isOverUnixSocket: isOverUnixSocket,
+          isBusy: clients.values.contains(where: \.reader.takesLargeBody))
+      }
       clients[key]?.reader = client.reader
       switch step {
       case .needsMore(let asksForLeave):
@@ -249,9 +256,7 @@ final class ControlLoop: @unchecked Sendable {
         if let health = Routes.health(head) {
           return send(health, to: key, closes: clients[key]?.keepsAlive != true)
         }
-        let request = HTTPRequest(
-          head: head, body: body,
-          isOverUnixSocket: listeners[client.listener].address.isUnix)
+        let request = HTTPRequest(head: head, body: body, isOverUnixSocket: isOverUnixSocket)
         answer(request, ControlReply(exchange: lastExchange, mail: mail))
       }
     } catch {

@@ -52,7 +52,8 @@ package final class ControlServer: Sendable {
     do {
       worker = try SerialThread(name: "control.answer", clock: clock)
       loop = try ControlLoop(
-        listeners, limits: limits, clock: clock, logger: logger, statistics: statistics
+        listeners, limits: limits, clock: clock, logger: logger, statistics: statistics,
+        admission: answers.admission
       ) { [worker, answers] request, reply in
         worker.async { answers.answer(request, reply) }
       }
@@ -116,16 +117,14 @@ package final class ControlServer: Sendable {
 
 /// Makes the answers of a server on one thread, except those that a stream sends later.
 final class ControlAnswers: @unchecked Sendable {
-  // @unchecked because `token` is only touched with `lock` held; `rates`, `bodies` and the counts for the log are only
-  // touched on the worker's thread.
+  // @unchecked because `rates`, `bodies` and the counts for the log are only touched on the worker's thread.
 
   private let settings: ControlSettings
   private let supervision: any StreamSupervision
   private let statistics: ControlStatistics
   private let clock: Clock
   private let logger: Logger
-  private let lock = Lock()
-  private var token: BearerToken?
+  let admission: BodyAdmission
   private var rates = RateSampler()
   private var refusalsToldAt: Instant?
   private var untoldRefusals = 0
@@ -143,21 +142,25 @@ final class ControlAnswers: @unchecked Sendable {
   ) {
     self.settings = settings
     self.supervision = supervision
-    self.token = token
+    admission = BodyAdmission(
+      AccessPolicy(token: token, allowsOtherMachines: settings.allowsOtherMachines))
     self.statistics = statistics
     self.clock = clock
     self.logger = logger
   }
 
-  func setToken(_ token: BearerToken?) { lock.withLock { self.token = token } }
+  func setToken(_ token: BearerToken?) { admission.setToken(token) }
 
-  func sampleRates() { rates.take(supervision.statuses(), at: clock.now()) }
+  func sampleRates() {
+    let statuses = supervision.statuses()
+    rates.take(statuses, at: clock.now())
+    admission.set(statuses)
+  }
 
   func answer(_ request: HTTPRequest, _ reply: ControlReply) {
     let routes = Routes(
       supervision: supervision, settings: settings, rates: rates, statistics: statistics,
-      policy: AccessPolicy(
-        token: lock.withLock { token }, allowsOtherMachines: settings.allowsOtherMachines),
+      policy: admission.policy,
       makeBody: { self.makeBody(for: reply) })
     let changes = request.head.method != "GET" && request.head.method != "HEAD"
     do throws(HTTPFault) {

@@ -37,6 +37,10 @@ package final class StreamSnapshot: @unchecked Sendable {
   package var stateVersion: Int { shown?.stateVersion ?? 0 }
   package var parametersVersion: Int { shown?.parametersVersion ?? 0 }
   package var parametersAreFrozen: Bool { shown?.parametersAreFrozen ?? false }
+  /// The most bytes of a file of γ and β; nil before the stream has begun.
+  package var parametersFileBytes: Int? {
+    shown.map { ParametersBody.mostFileBytes(for: $0.schema.names) }
+  }
 
   /// The counts of keys; nil without keys.
   package var keys: KeyCounts? { lock.withLock { shownKeys } }

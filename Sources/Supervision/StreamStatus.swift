@@ -34,6 +34,8 @@ package struct StreamStatus: Sendable, Equatable {
   package var parametersVersion = 0
   /// Whether γ and β are not learned for now.
   package var parametersAreFrozen = false
+  /// The most bytes of a file of γ and β; nil before the features are known.
+  package var parametersFileBytes: Int?
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] = [:]
   /// The updates that users requested, by outcome.

@@ -87,10 +87,14 @@ struct TestServer {
 
   /// Sends bytes and reads until the server closes.
   func exchange(_ text: String, to address: ControlAddress? = nil) async throws -> String {
+    try await exchange(Data(text.utf8), to: address)
+  }
+
+  func exchange(_ bytes: Data, to address: ControlAddress? = nil) async throws -> String {
     let socket = try await connect(to: address)
     defer { try? socket.close() }
     // A server that refuses early closes before all is sent.
-    try? await socket.write(Data(text.utf8))
+    try? await socket.write(bytes)
     return await rest(of: socket)
   }
 

@@ -160,6 +160,8 @@ def test_the_client_covers_every_route_of_the_page(
     stream.checkpoint()
     stream.mode("running")
     stream.parameters([1, 1], [0, 0])
+    stream.freeze_parameters()
+    stream.thaw_parameters()
     stream.gradients(stream.status()["parameters_version"], [1, 1], [0, 0])
     assert asked == documented
 

@@ -116,8 +116,7 @@ struct Routes {
     try policy.authorizeChange(request.head, overUnixSocket: request.isOverUnixSocket)
     var command = StreamCommand.checkpoint
     if let update {
-      if update.body != nil { try Self.requireJSON(request.head) }
-      command = .update(try Self.read(update, request.body))
+      command = .update(try Self.read(update, request))
     }
     // A stream without a reader has no next batch, and a client must not wait for ever.
     let pending = ChangeView(stream: stream, change: action, isInEffect: false)
@@ -153,11 +152,16 @@ struct Routes {
   }
 
   private static func read(
-    _ update: UpdateKind, _ bytes: [UInt8]
+    _ update: UpdateKind, _ request: HTTPRequest
   ) throws(HTTPFault) -> StreamUpdate {
+    let bytes = request.body
     func body<Body: UpdateBody>(_ type: Body.Type) throws(HTTPFault) -> any UpdateBody {
       try decodedBody(type, bytes)
     }
+    if update.body is ParametersBody.Type {
+      return StreamUpdate(update.name, try parameters(request))
+    }
+    if update.body != nil { try requireJSON(request.head) }
     guard let type = update.body else {
       guard bytes.isEmpty || bytes == Array("{}".utf8) else {
         throw .badRequest("expected no body: '\(update.name)' concerns the whole stream")
@@ -197,10 +201,11 @@ struct Routes {
     }
   }
 
-  private static func requireJSON(_ head: HTTPRequestHead) throws(HTTPFault) {
-    let type = (head.fields["content-type"] ?? "").split(separator: ";").first ?? ""
-    guard type.lowercased().filter({ $0 != " " }) == "application/json" else {
-      throw HTTPFault(415, "expected Content-Type: application/json")
+  static func requireJSON(
+    _ head: HTTPRequestHead, orElse other: String = ""
+  ) throws(HTTPFault) {
+    guard head.mediaType == "application/json" else {
+      throw HTTPFault(415, "expected Content-Type: application/json\(other)")
     }
   }
 

@@ -13,6 +13,14 @@ struct HTTPRequestHead: Equatable {
   var expectsContinue: Bool
 
   private static let maxFields = 64
+  /// The media type of a file.
+  static let fileType = "application/octet-stream"
+
+  /// The media type of the body in lower case, without its parameters; empty if it is not declared.
+  var mediaType: String {
+    let type = (fields["content-type"] ?? "").split(separator: ";").first ?? ""
+    return type.lowercased().filter { $0 != " " }
+  }
 
   /// Parses the bytes before the empty line that ends the head. Each line ends with CRLF.
   ///

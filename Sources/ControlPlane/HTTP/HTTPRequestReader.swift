@@ -1,6 +1,7 @@
 /// The limits for clients: sizes in bytes and times in seconds.
 struct HTTPLimits: Sendable {
   var headBytes = 16 * 1024
+  /// The most bytes of a body, unless the server allows a request more.
   var bodyBytes = 1024 * 1024
   /// From the connection to the first byte of its first request.
   var firstByteSeconds = 5.0
@@ -31,6 +32,8 @@ struct HTTPRequestReader {
   private var searched = 0
   private var head: HTTPRequestHead?
   private var hasAskedForLeave = false
+  /// Whether the server has allowed the body of the request to be larger than others.
+  private(set) var takesLargeBody = false
   /// The bytes that were received and not consumed.
   private var buffer: [UInt8] = []
 
@@ -47,12 +50,19 @@ struct HTTPRequestReader {
 
   /// Takes the next request out of the buffer, if it is complete.
   ///
+  /// - Parameter mostBytes: called once for a request with a body above `bodyBytes`: the most bytes that it may have.
   /// - Throws: `HTTPFault` for a fault that must be answered before the connection is closed.
-  mutating func next() throws(HTTPFault) -> Step {
+  mutating func next(
+    allowing mostBytes: (HTTPRequestHead) throws(HTTPFault) -> Int
+  ) throws(HTTPFault) -> Step {
     if head == nil { head = try takeHead() }
     guard let head else { return .needsMore(asksForLeave: false) }
-    guard head.contentLength <= limits.bodyBytes else {
-      throw HTTPFault(413, "expected a body of at most \(limits.bodyBytes) bytes")
+    if head.contentLength > limits.bodyBytes, !takesLargeBody {
+      let most = max(limits.bodyBytes, try mostBytes(head))
+      guard head.contentLength <= most else {
+        throw HTTPFault(413, "expected a body of at most \(most) bytes")
+      }
+      takesLargeBody = true
     }
     guard buffer.count >= head.contentLength else {
       defer { hasAskedForLeave = true }
@@ -60,7 +70,8 @@ struct HTTPRequestReader {
     }
     let body = Array(buffer[..<head.contentLength])
     buffer.removeFirst(head.contentLength)
-    (self.head, searched, hasAskedForLeave) = (nil, 0, false)
+    (self.head, searched) = (nil, 0)
+    (hasAskedForLeave, takesLargeBody) = (false, false)
     return .request(head, body: body)
   }
 

@@ -11,9 +11,9 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-import numpy as np
 import numpy.typing as npt
 
+from evenkeel import bodies
 from evenkeel.answers import Change, Features, Json, Readiness, Sample, samples_of
 from evenkeel.errors import ApiError, refusal
 from evenkeel.taps import Tap
@@ -133,7 +133,7 @@ class Client:
         answer: Json = json.loads(self._request("GET", path, headers=headers)[1])
         return answer
 
-    def _change(self, method: str, path: str, body: Json | None = None) -> Change:
+    def _change(self, method: str, path: str, body: Json | bytes | None = None) -> Change:
         answer = json.loads(self._request(method, path, body=body, accepted=(200, 202))[1])
         return Change(answer["stream"], answer["change"], answer["in_effect"], answer)
 
@@ -142,7 +142,7 @@ class Client:
         method: str,
         path: str,
         *,
-        body: Json | None = None,
+        body: Json | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         accepted: Sequence[int] = (200,),
     ) -> tuple[int, bytes]:
@@ -159,7 +159,7 @@ class Client:
         method: str,
         path: str,
         *,
-        body: Json | None = None,
+        body: Json | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         accepted: Sequence[int] = (200,),
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
@@ -173,7 +173,9 @@ class Client:
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token}"
         data = None
-        if body is not None:
+        if isinstance(body, bytes):
+            data, sent["Content-Type"] = body, "application/octet-stream"
+        elif body is not None:
             data = json.dumps(body, allow_nan=False).encode("utf-8")
             sent["Content-Type"] = "application/json"
         elif method != "GET":
@@ -302,10 +304,16 @@ class StreamHandle:
 
         Raises ApiError with status 409 if they have another version than `if_version` by now.
         """
-        body: Json = {"weight": _numbers(weight), "bias": _numbers(bias)}
-        body |= {} if features is None else {"features": list(features)}
-        body |= {} if if_version is None else {"if_version": if_version}
-        return self._client._change("PUT", self._path + "/parameters", body)
+        query, body = bodies.parameters(weight, bias, features, if_version)
+        return self._client._change("PUT", f"{self._path}/parameters{query}", body)
+
+    def freeze_parameters(self) -> Change:
+        """Stops learning γ and β: gradients are refused, and `parameters` and `rollback` work."""
+        return self._post("parameters/freeze")
+
+    def thaw_parameters(self) -> Change:
+        """Allows learning γ and β again."""
+        return self._post("parameters/thaw")
 
     def gradients(
         self,
@@ -326,8 +334,8 @@ class StreamHandle:
         Raises ApiError with status 409 and the version in force if γ and β have changed too often since
         `version`; nothing has changed then. A step that is sent again is made again.
         """
-        numbers: Json = {"weight_grad": _numbers(weight), "bias_grad": _numbers(bias)}
-        return self._step(version, numbers, features, count)
+        sums: Json = {"weight_grad": bodies.numbers(weight), "bias_grad": bodies.numbers(bias)}
+        return self._step(version, sums, features, count)
 
     def gradient_rows(
         self,
@@ -346,18 +354,7 @@ class StreamHandle:
 
         Other arguments, errors and repetition are those of `gradients`.
         """
-        values = np.asarray(y, dtype=np.float64)
-        gradients = np.asarray(y_grad, dtype=np.float64)
-        if values.ndim != 2 or values.shape != gradients.shape:
-            raise ValueError(
-                f"y, y_grad: expected two tables of one shape, found {values.shape} and {gradients.shape}"
-            )
-        is_missing = np.isnan(values)
-        gradients = np.where(is_missing, 0.0, gradients)
-        if np.isinf(values).any() or not np.isfinite(gradients).all():
-            raise ValueError("y, y_grad: expected finite numbers, but for a y that is missing")
-        table = [[None if value != value else value for value in row] for row in values.tolist()]
-        return self._step(version, {"y": table, "y_grad": gradients.tolist()}, features, count)
+        return self._step(version, bodies.rows(y, y_grad), features, count)
 
     def tap(
         self, *, limit: int | None = None, rate: float = 10.0, timeout: float | None = None
@@ -387,11 +384,3 @@ class StreamHandle:
 
     def __repr__(self) -> str:
         return f"<stream {self.name!r} of {self._client.address}>"
-
-
-def _numbers(values: npt.ArrayLike) -> list[float]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError("expected a vector of finite numbers, found others")
-    numbers: list[float] = array.tolist()
-    return numbers

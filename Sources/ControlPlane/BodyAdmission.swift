@@ -1,0 +1,50 @@
+internal import Dataflow
+internal import Supervision
+
+/// Decides by the head of a request whether its body may be larger than that of others, before the body is read.
+///
+/// Only a file of γ and β may, from a client that may make changes, and one at a time. The loop asks on its own thread, so
+/// the sizes are those of the last look at the streams: no lock of a stream is taken.
+final class BodyAdmission: @unchecked Sendable {
+  // @unchecked because every stored variable is only touched with `lock` held.
+  private let lock = Lock()
+  private var access: AccessPolicy
+  /// The most bytes of a file of γ and β, by the name of its stream.
+  private var fileBytes: [String: Int] = [:]
+
+  init(_ policy: AccessPolicy) { access = policy }
+
+  /// The access policy with the token in force.
+  var policy: AccessPolicy { lock.withLock { access } }
+
+  func setToken(_ token: BearerToken?) { lock.withLock { access.token = token } }
+
+  /// Notes the features of all streams.
+  func set(_ statuses: [StreamStatus]) {
+    let known = statuses.compactMap { status in
+      status.parametersFileBytes.map { (status.name, $0) }
+    }
+    lock.withLock { fileBytes = Dictionary(known) { first, _ in first } }
+  }
+
+  /// The most bytes of a large body; 0 if the request may have none.
+  ///
+  /// - Parameter isBusy: whether another large body is being read.
+  /// - Throws: `HTTPFault` if the client may not make changes, or has to wait.
+  func mostBytes(
+    _ head: HTTPRequestHead, isOverUnixSocket: Bool, isBusy: Bool
+  ) throws(HTTPFault) -> Int {
+    let parts = head.path.split(separator: "/", omittingEmptySubsequences: true)
+    guard head.method == "PUT", head.mediaType == HTTPRequestHead.fileType, parts.count == 5,
+      parts[0...2] == ["api", "v1", "streams"], parts[4] == "parameters",
+      let name = percentDecoded(parts[3]), let most = lock.withLock({ fileBytes[name] })
+    else { return 0 }
+    let policy = policy
+    try policy.authorizeReading(head, overUnixSocket: isOverUnixSocket)
+    try policy.authorizeChange(head, overUnixSocket: isOverUnixSocket)
+    guard !isBusy else {
+      throw HTTPFault(503, "another large body is being read; send this one again")
+    }
+    return most
+  }
+}
