@@ -203,13 +203,31 @@ extension StateTable {
   }
 
   /// The rows of a group, apart from the table.
+  ///
+  /// - Parameter group: one of the table's own.
   func rows(of group: StateGroup) -> StateRows {
-    let values = group.columns.map { self[$0.fileName] }
-    return StateRows(
+    // By index: a look for each column's name would cost more than the check of its values.
+    var (real, count) = (0, 0)
+    for earlier in groups.prefix(while: { $0.name != group.name }) {
+      for column in earlier.columns { if column.kind == .real { real += 1 } else { count += 1 } }
+    }
+    var rows = StateRows(
       group: group, features: features.names,
       count: group.scope.rowCount(features: features.count, keys: keyCount), table: self,
-      reals: values.map { if case .real(let values) = $0 { values } else { [] } },
-      counts: values.map { if case .count(let values) = $0 { values } else { [] } })
+      reals: [], counts: [])
+    for column in group.columns {
+      switch column.kind {
+      case .real:
+        rows.reals.append(reals[real])
+        rows.counts.append([])
+        real += 1
+      case .count:
+        rows.reals.append([])
+        rows.counts.append(counts[count])
+        count += 1
+      }
+    }
+    return rows
   }
 
   mutating func replace(_ rows: StateRows) {
@@ -258,16 +276,24 @@ extension StateTable {
     }
   }
 
-  /// Gives the columns of some groups their initial values.
+  /// Gives the columns of some groups their initial values. Columns that have them are left alone.
   package mutating func reset(groups names: [String]) {
-    for group in groups where names.contains(group.name) {
-      for column in group.columns where hasChanged(column) {
-        let count = group.scope.rowCount(features: features.count, keys: keyCount)
+    var (real, count) = (0, 0)
+    for group in groups {
+      let isReset = names.contains(group.name)
+      for column in group.columns {
+        let initial = column.initial
         switch column.kind {
         case .real:
-          self[real: column.fileName] = Array(repeating: column.initial, count: count)
+          if isReset, reals[real].contains(where: { $0 != initial }) {
+            reals[real] = Array(repeating: initial, count: reals[real].count)
+          }
+          real += 1
         case .count:
-          self[count: column.fileName] = Array(repeating: Int(column.initial), count: count)
+          if isReset, counts[count].contains(where: { $0 != Int(initial) }) {
+            counts[count] = Array(repeating: Int(initial), count: counts[count].count)
+          }
+          count += 1
         }
       }
     }
