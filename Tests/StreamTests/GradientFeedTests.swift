@@ -175,26 +175,45 @@ struct GradientFeedTests {
     #expect(state[count: "evenkeel.learn_freeze.frozen"] == [1])
   }
 
-  @Test func `a stream without records looks again soon while lines come`() throws {
+  /// The pauses of a live stream that has one batch, and lines of gradients.
+  ///
+  /// - Parameter seconds: how long each line takes.
+  private func pauses(_ lines: [String], each seconds: Double = 0) throws -> [Double?] {
     var configuration = configuration()
     configuration.isLive = true
-    let lines = GradientFeed.mostLines + 1
     let clock = ManualClock()
     var stage = try IngestStage(
       IngestContext(
         configuration, metrics: StreamMetrics(), inbox: RequestInbox(), clock: clock.clock),
       source: PieceSource(Array("x\n1\n2\n".utf8), piece: .max, isLive: true),
-      gradients: feed(String(repeating: line(), count: lines)))
+      gradients: feed(lines.joined()))
     var pauses: [Double?] = []
-    for _ in 0..<20 {
+    for _ in 0..<30 {
       // A stream is opened once there was time for more records.
       clock.advance(by: 1)
-      let progress = try stage.step(.resume) { _ in }
+      let progress = try stage.step(.resume) { _ in clock.advance(by: seconds) }
       if case .waits(let awaiting) = progress { pauses.append(awaiting.seconds) }
     }
+    return pauses
+  }
+
+  @Test func `a stream without records looks again soon while lines come`() throws {
     // The cut takes as many as it may, and the first look after it the last one.
-    #expect(pauses.count { $0 == GradientFeed.shortPauseSeconds } == 1)
-    #expect(pauses.last == GradientFeed.pauseSeconds)
+    let found = try pauses(Array(repeating: line(), count: GradientFeed.mostLines + 1))
+    #expect(found.filter { $0 == GradientFeed.shortPauseSeconds }.count == 1)
+    #expect(found.last == GradientFeed.pauseSeconds && !found.contains(0))
+  }
+
+  @Test func `lines that name no batch take turns with the records of a live stream`() throws {
+    let slow = 2 * GradientFeed.turnSeconds
+    // The cut takes as many as it may, and each look takes another one.
+    let found = try pauses(
+      Array(repeating: line(), count: GradientFeed.mostLines + 6), each: slow)
+    #expect(found.filter { $0 == 0 }.count == 6)
+    #expect(found.last == GradientFeed.pauseSeconds)
+    // Those that name their batch all come at its cut.
+    let named = try pauses(Array(repeating: line(after: 1), count: 6), each: slow)
+    #expect(!named.contains(0) && !named.contains(GradientFeed.shortPauseSeconds))
   }
 
   @Test func `the position is in the file of a checkpoint`() throws {

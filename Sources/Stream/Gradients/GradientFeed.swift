@@ -23,6 +23,8 @@ struct GradientFeed: Sendable {
   static let pauseSeconds = 0.05
   /// The same after a look that found a line. A full pipe makes a trainer wait, and holds about a hundred lines.
   static let shortPauseSeconds = 0.001
+  /// The time of a turn in which an idle stream takes lines that name no batch, in seconds. Then it looks for records.
+  static let turnSeconds = 100e-6
 
   private static let readBytes = 64 << 10
   private static let lineEnd = UInt8(ascii: "\n")
@@ -36,6 +38,8 @@ struct GradientFeed: Sendable {
 
     /// The least number of batches that must be cut before.
     fileprivate var afterBatch: Int { (try? content.get())?.afterBatch ?? 0 }
+    /// Whether the line says when it applies.
+    var namesBatch: Bool { (try? content.get())?.afterBatch != nil }
   }
 
   let name: String

@@ -60,12 +60,23 @@ final class GradientRequests: Sendable {
 struct GradientIntake: Sendable {
   var feed: GradientFeed
   let requests: GradientRequests
-  /// Whether the last look found a line.
-  var isFlowing = false
+  /// The result of the last look.
+  var found = Found.nothing
+
+  enum Found {
+    case nothing
+    case lines
+    /// Lines, for which there was no more time.
+    case tooMany
+  }
 
   /// The time until the next look while the stream has no records, in seconds.
   var pauseSeconds: Double {
-    isFlowing ? GradientFeed.shortPauseSeconds : GradientFeed.pauseSeconds
+    switch found {
+    case .nothing: GradientFeed.pauseSeconds
+    case .lines: GradientFeed.shortPauseSeconds
+    case .tooMany: 0
+    }
   }
 
   init(_ feed: GradientFeed, _ context: IngestContext) {

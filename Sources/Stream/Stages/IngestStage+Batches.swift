@@ -105,22 +105,31 @@ extension IngestStage {
   }
 
   /// Emits the gradients that are there for the batches that are cut.
-  mutating func takeGradients(_ emit: (consuming IngestedItem) -> Void) throws(StreamError) {
+  ///
+  /// - Parameter inTurns: whether lines that name no batch take turns with records that may come. At a cut they do not: the
+  ///   next one may be far away.
+  mutating func takeGradients(
+    inTurns: Bool = false, _ emit: (consuming IngestedItem) -> Void
+  ) throws(StreamError) {
+    gradients?.found = .nothing
     guard isOpen, batch.hasLeftWhole, gradients != nil else { return }
     var byteCount = 0
-    gradients?.isFlowing = false
+    let end = context.clock.now() + GradientFeed.turnSeconds
     for _ in 0..<GradientFeed.mostLines where byteCount < GradientFeed.mostBytes {
       let line: GradientFeed.Line?
       do throws(FileError) { line = try gradients?.feed.take() } catch { throw .inputOutput(error) }
       guard let line else { return }
-      gradients?.isFlowing = true
+      gradients?.found = .lines
       byteCount += line.byteCount
       checkpoints.left()
-      guard let request = gradients?.requests.request(line) else { continue }
-      emitWhole(emit)
-      emit(.request(request))
-      idleness.hasEmitted = true
+      if let request = gradients?.requests.request(line) {
+        emitWhole(emit)
+        emit(.request(request))
+        idleness.hasEmitted = true
+      }
+      if inTurns, !line.namesBatch, context.clock.now() >= end { break }
     }
+    gradients?.found = .tooMany
   }
 
   mutating func emitBarrier(

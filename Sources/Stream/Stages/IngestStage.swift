@@ -225,7 +225,7 @@ struct IngestStage: Stage {
   ) throws(StreamError) -> Progress {
     try emitRejected(emit)
     // Only of a live stream, so that other runs over the same input take them at the same batches.
-    if context.configuration.isLive { try takeGradients(emit) }
+    if context.configuration.isLive { try takeGradients(inTurns: true, emit) }
     // No later run cuts the batches of a live source again, so its blank lines need not wait for a record.
     if context.configuration.isLive, batch.records.isBlank, !batch.records.isInsideUnit {
       try cutBatch(emit)
