@@ -10,6 +10,7 @@ between two of them, and a trainer over HTTP has one step on its way.
 
 import argparse
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -142,12 +143,12 @@ def train_over_http(folder, version, seconds):
             version = json.loads(exchange(connection, head, body))["parameters_version"]
 
 
-def train_through_fifo(folder, version, seconds):
+def train_through_fifo(rate, folder, version, seconds):
     made = numbers(100)
     start = time.perf_counter()
     with (folder / "gradients").open("wb", buffering=0) as fifo:
-        for index in range(0, int(FIFO_RATE * seconds), LINES_AT_ONCE):
-            wait_until(start + index / FIFO_RATE)
+        for index in range(0, int(rate * seconds), LINES_AT_ONCE):
+            wait_until(start + index / rate)
             lines = (
                 f'{{"version":{version + k},{made[k % len(made)]}}}\n'
                 for k in range(index, index + LINES_AT_ONCE)
@@ -184,6 +185,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
+    parser.add_argument("--fifo-rate", type=int, default=FIFO_RATE, help="lines a second")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two rounds of two seconds")
@@ -192,7 +194,9 @@ def main():
     trainers = {
         "no gradients": None,
         f"{HTTP_RATE:,} a second over HTTP": train_over_http,
-        f"{FIFO_RATE:,} a second through a FIFO": train_through_fifo,
+        f"{arguments.fifo_rate:,} a second through a FIFO": functools.partial(
+            train_through_fifo, arguments.fifo_rate
+        ),
     }
     lines = records(int(arguments.rate * seconds))
     found = {name: [] for name in trainers}
