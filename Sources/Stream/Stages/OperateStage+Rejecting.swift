@@ -29,11 +29,11 @@ extension OperateStage {
       let tapped = tapped(piece, of: block)
       do throws(StreamError) {
         let emission = try operate(on: &block.columns, records, as: role)
-        if !tapped.isEmpty { showTapped(tapped, of: piece, block, emission) }
         if configuration.stampsVersions, let before, let operators {
           block.mark(
             operators.usesOwnBatch ? operators.stateVersions : before, from: records.lowerBound)
         }
+        if !tapped.isEmpty { showTapped(tapped, of: piece, block, emission) }
         return emission
       } catch {
         guard let unfit = error.unfitValues else { throw error }
