@@ -86,6 +86,11 @@ package final class ByteBuffer: @unchecked Sendable {
     bytes.withUnsafeBufferPointer { append($0) }
   }
 
+  /// Appends some of the bytes that another buffer holds.
+  package func append(_ bytes: Range<Int>, of other: ByteBuffer) {
+    append(UnsafeBufferPointer(rebasing: other.readable[bytes]))
+  }
+
   package func append(_ byte: UInt8) {
     reserve(1).pointee = byte
     end += 1

@@ -33,6 +33,8 @@ package struct EncoderOptions: Sendable {
   /// The bytes that the decoder found before the records, such as a CSV header. Nil if the input has another format;
   /// then the encoder makes its own.
   package var prologue: [UInt8]?
+  /// The names of all columns of the input, if its records have one order.
+  package var columns: [String] = []
   package var precision = Precision.float32
   /// Whether missing values can have become numbers.
   package var fillsMissing = true
@@ -47,4 +49,7 @@ package struct EncoderOptions: Sendable {
     self.schema = schema
     self.prologue = prologue
   }
+
+  /// The columns that an encoder of text writes for records of another format.
+  var rowColumns: [String] { scalars?.columns.map(\.name) ?? schema.names }
 }

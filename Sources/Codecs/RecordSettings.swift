@@ -36,10 +36,18 @@ package enum RecordSettings {
       + "of that width, or raw floats. With `inverse` the default is `float64`.")
 
   package static let stamp = Setting(
-    "output.stamp", .text(called: "a name"), option: .value("stamp", "name"),
+    "output.stamp", .text(called: "a name"), option: .value("stamp", "name"), effects: .outputForm,
     help:
-      "Tell in the output which versions of the state normalised the records: Arrow has them in the custom "
-      + "metadata of each record batch, under this name.")
+      "Tell in the output which versions of the state normalised each record: CSV gets the columns "
+      + "`NAME.state_version` and `NAME.parameters_version`, and NDJSON a member NAME with both. Arrow has them in the "
+      + "custom metadata of each record batch, under this name.")
+
+  package static let columns = Setting(
+    "output.columns", columnsType, defaultText: "all", option: .value("output-columns", "names"),
+    optionType: columnsOptionType, effects: .outputForm,
+    help:
+      "The columns of the output, in its order, by name, with `*` and `?`; `!name` leaves one out. Features that are "
+      + "left out are normalised all the same. NDJSON takes the members of the record.")
 
   package static let dictionaries = Setting(
     "output.dictionaries", .bool, default: false,
@@ -66,28 +74,35 @@ package enum RecordSettings {
     "limits.depth", .integer(in: DecoderLimits.depthRange), default: DecoderLimits().depth,
     option: .value("max-depth", "n"), help: "The deepest nesting of JSON.")
 
-  private static let featuresType = SettingType<[FeaturePattern]>(
-    expected: "a list of texts", form: .list, text: { listText($0.map(\.text)) },
-    list: { (names) throws(SettingRefusal) in
-      guard !names.isEmpty, !names.contains(where: { $0.isEmpty || $0 == "!" }) else {
-        throw SettingRefusal(
-          expected: "names, or omit the key",
-          found: names.isEmpty ? "none" : "an empty one")
-      }
-      return names.map { FeaturePattern($0) }
-    })
+  private static let featuresType = patterns("a list of texts", instead: "names, or omit the key")
+  private static let featuresOptionType = patterns(
+    "names separated by commas", instead: "names separated by commas, or no such option")
+  private static let columnsType = patterns(
+    "a list of texts", instead: "names, or omit the key", differ: true)
+  private static let columnsOptionType = patterns(
+    "names separated by commas", instead: "names separated by commas, or no such option",
+    differ: true)
 
-  private static let featuresOptionType = SettingType<[FeaturePattern]>(
-    expected: "names separated by commas", form: .list, text: { listText($0.map(\.text)) },
-    list: { (names) throws(SettingRefusal) in
-      // A variable of a script that is empty by mistake must not choose the features.
-      guard !names.isEmpty, !names.contains(where: { $0.isEmpty || $0 == "!" }) else {
-        throw SettingRefusal(
-          expected: "names separated by commas, or no such option",
-          found: names.isEmpty ? "none" : "an empty one")
-      }
-      return names.map { FeaturePattern($0) }
-    })
+  /// A list of patterns, of which none is empty: a variable of a script that is empty by mistake must not choose.
+  ///
+  /// - Parameter differ: whether no two may be the same.
+  private static func patterns(
+    _ expected: String, instead: String, differ: Bool = false
+  ) -> SettingType<[FeaturePattern]> {
+    SettingType(
+      expected: expected, form: .list, text: { listText($0.map(\.text)) },
+      list: { (names) throws(SettingRefusal) in
+        guard !names.isEmpty, !names.contains(where: { $0.isEmpty || $0 == "!" }) else {
+          throw SettingRefusal(
+            expected: instead, found: names.isEmpty ? "none" : "an empty one")
+        }
+        var known = Set<Name>()
+        if differ, let second = names.first(where: { !known.insert(Name($0)).inserted }) {
+          throw SettingRefusal(expected: "names that differ", found: "\(quoted(second)) twice")
+        }
+        return names.map { FeaturePattern($0) }
+      })
+  }
 }
 
 extension DecoderOptions {
@@ -95,16 +110,23 @@ extension DecoderOptions {
   package init(_ values: SettingValues) {
     self.init()
     settings = values
-    let patterns = values[RecordSettings.features] ?? []
-    features = patterns.filter { !$0.text.hasPrefix("!") }
-    exclude = values[RecordSettings.exclude] ?? []
-    exclude += patterns.filter { $0.text.hasPrefix("!") }.map {
-      FeaturePattern(String($0.text.dropFirst()))
-    }
+    let patterns = (values[RecordSettings.features] ?? []).divided
+    features = patterns.named
+    exclude = (values[RecordSettings.exclude] ?? []) + patterns.excluded
     onMissing = values[RecordSettings.onMissing]
     onInvalid = values[RecordSettings.onInvalid]
     limits.recordBytes = values[RecordSettings.recordBytes]
     limits.fields = values[RecordSettings.fields]
     limits.depth = values[RecordSettings.depth]
+  }
+}
+
+extension [FeaturePattern] {
+  /// The patterns that name columns, and those of `!name`, which exclude them, without the mark.
+  var divided: (named: [FeaturePattern], excluded: [FeaturePattern]) {
+    (
+      filter { !$0.text.hasPrefix("!") },
+      filter { $0.text.hasPrefix("!") }.map { FeaturePattern(String($0.text.dropFirst())) }
+    )
   }
 }

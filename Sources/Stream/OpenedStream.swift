@@ -162,8 +162,8 @@ package struct OpenedStream: Sendable {
     }
     guard checkpoint?.outputs[.output]?.isIn(plan.destination) ?? true else {
       throw .configuration(
-        "\(directory): expected the format, compression, precision, stamp and dictionaries that the output "
-          + "began with, found others")
+        "\(directory): expected the format, columns, compression, precision, stamp and dictionaries that the "
+          + "output began with, found others")
     }
   }
 

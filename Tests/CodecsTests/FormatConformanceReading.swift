@@ -260,6 +260,7 @@ struct FormatReading {
     var options = EncoderOptions(
       schema: try outcome.opening?.schema ?? FeatureSchema([]),
       prologue: outcome.opening?.prologue ?? [])
+    options.columns = outcome.opening?.columns ?? []
     options.precision = precision
     return options
   }

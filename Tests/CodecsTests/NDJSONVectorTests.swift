@@ -43,7 +43,8 @@ import Testing
     #expect(throws: RecordFault.self) { try NDJSONReading(input, options("e[2]")) }
     var search = try JSONFeatureSearch(options("e[2]"))
     try Array(#"{"e":[1,2]}"#.utf8).withUnsafeBytes { try search.take($0) }
-    #expect(search.isOver(before: 12))
+    let isOver = search.isOver(before: 12)
+    #expect(isOver)
   }
 
   @Test func `a vector is waited for within bounds`() throws {

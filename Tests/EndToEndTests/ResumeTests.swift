@@ -144,7 +144,7 @@ import Testing
       ),
       (
         ["in.csv.zst", "--precision", "float64"],
-        "state: expected the format, compression, precision, stamp and dictionaries that the output began with"
+        "state: expected the format, columns, compression, precision, stamp and dictionaries that the output began with"
       ),
     ]
     for (arguments, line) in refusals {

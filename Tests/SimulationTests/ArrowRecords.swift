@@ -8,7 +8,9 @@ import Synthetic
 /// missing, and one in twenty infinite.
 func arrowStream(records: Int, _ random: inout SplitMix64) throws -> [UInt8] {
   let output = ByteBuffer()
-  let table = ArrowTable(try FeatureSchema(["f0", "f1"]), .float64)
+  var options = EncoderOptions(schema: try FeatureSchema(["f0", "f1"]), prologue: nil)
+  options.precision = .float64
+  let table = try ArrowTable(options)
   output.append(ArrowMetadata.framed(table.schemaMessage))
   var left = records
   while left > 0 {

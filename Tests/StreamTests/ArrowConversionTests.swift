@@ -195,7 +195,21 @@ import Testing
 
   @Test(arguments: [
     (
-      ["--stamp", "ek"], "in.csv", "out.csv", "--stamp: expected output of format arrow, found csv"
+      ["--stamp", "ek", "--columns", "2"], "in.f32", "out.f32",
+      "--stamp: expected output of format csv, ndjson or arrow, found raw"
+    ),
+    (
+      ["--output-columns", "a", "--output-format", "raw"], "in.csv", "out.f32",
+      "--output-columns: expected output of format csv, ndjson or arrow, found raw"
+    ),
+    (
+      ["--output-columns", "a"], "in.arrow", "out.arrow",
+      "--output-columns: expected an output of another format, as Arrow passes with its own columns: its metadata "
+        + "is not rebuilt, found arrow"
+    ),
+    (
+      ["--dictionaries"], "in.csv", "out.csv",
+      "--dictionaries: expected output of format arrow, found csv"
     ),
     (
       ["--dictionaries"], "in.csv", "out.arrow",

@@ -49,7 +49,9 @@ enum ArrowInput {
 
   /// A stream of two Float64 features in record batches of these numbers of rows. The values tell the row.
   static func batches(_ rows: [Int]) throws -> [UInt8] {
-    let table = ArrowTable(try FeatureSchema(["x", "y"]), .float64)
+    var options = EncoderOptions(schema: try FeatureSchema(["x", "y"]), prologue: nil)
+    options.precision = .float64
+    let table = try ArrowTable(options)
     let output = ByteBuffer()
     output.append(ArrowMetadata.framed(table.schemaMessage))
     for count in rows {

@@ -16,19 +16,20 @@ extension RecordFormat {
       return features?.fitsFloat == true ? .float32 : nil
     },
     check: { values, keepsFormat in
-      guard keepsFormat, values.isGiven(RecordSettings.precision) else { return [] }
-      return [
-        SettingViolation(
-          RecordSettings.precision,
-          expected: .value("an output of another format, as features of Arrow keep their width"),
-          found: "arrow")
+      let unfit: [(any SettingDescription, String)] = [
+        (RecordSettings.precision, "features of Arrow keep their width"),
+        (RecordSettings.columns, "Arrow passes with its own columns: its metadata is not rebuilt"),
       ]
+      return unfit.filter { keepsFormat && values.isGiven($0.0) }.map { setting, reason in
+        SettingViolation(
+          setting, expected: .value("an output of another format, as \(reason)"), found: "arrow")
+      }
     },
     recordEnds: { _, _, _ in .arrowMessages }, writesFields: true,
     scalars: { opening, values in try? ArrowScalars(of: opening, DecoderOptions(values).limits) },
     hasRecordBatches: true, hasSchema: true,
     needsFile: { $0[ArrowSettings.container] == .file ? ArrowSettings.container : nil },
-    outputOptions: [RecordSettings.stamp, RecordSettings.dictionaries],
+    outputOptions: [RecordSettings.stamp, RecordSettings.columns, RecordSettings.dictionaries],
     checkOutput: { values, input in
       guard values[RecordSettings.dictionaries] else { return [] }
       if input.fields == nil {

@@ -27,13 +27,7 @@ struct ArrowEncoder: RecordEncoder {
     stamp = options.settings[RecordSettings.stamp]
     fillsNulls = options.fillsMissing
     guard let prologue = options.prologue else {
-      let table =
-        options.fields.map {
-          ArrowTable(
-            options.schema, $0, options.precision,
-            hasDictionaries: options.settings[RecordSettings.dictionaries])
-        }
-        ?? ArrowTable(options.schema, options.precision)
+      let table = try ArrowTable(options)
       self.table = table
       schema = ArrowMetadata.framed(table.schemaMessage)
       inputSchemaBytes = 0

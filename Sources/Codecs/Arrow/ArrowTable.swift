@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Records
 
 /// Lays out Arrow messages of our own: a schema, and record batches of columns.
@@ -18,28 +19,35 @@ struct ArrowTable: Sendable {
   let precision: Precision
   /// Divides the text of records into the fields of all columns; nil if there are only features.
   private let fields: (any TextFields)?
+  /// The place of each field in `columns`; nil if it is left out.
+  private let places: [Int?]
 
-  /// A table of the features alone.
-  init(_ schema: FeatureSchema, _ precision: Precision) {
-    columns = schema.names.enumerated().map { ($1, .feature($0)) }
-    self.precision = precision
-    fields = nil
-  }
-
-  /// A table of all columns of a text format: the features, and the others as text.
+  /// A table of the columns of a text format, the features and the others as text; or of the features alone.
   ///
-  /// - Parameter hasDictionaries: whether texts are dictionary-encoded.
-  init(
-    _ schema: FeatureSchema, _ fields: any TextFields, _ precision: Precision,
-    hasDictionaries: Bool = false
-  ) {
-    let features = Dictionary(
-      schema.names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
-    columns = zip(fields.columns, fields.outputNames).map { column, name in
-      (name, features[Name(column)].map { .feature($0) } ?? (hasDictionaries ? .words : .text))
+  /// - Throws: an error if the columns that the user chose are none.
+  init(_ options: EncoderOptions) throws(FormatError) {
+    let hasDictionaries = options.settings[RecordSettings.dictionaries]
+    precision = options.precision
+    fields = options.fields
+    let names = options.schema.names
+    let all: [(name: String, column: Column)]
+    if let fields {
+      let features = Dictionary(
+        names.enumerated().map { (Name($1), $0) }, uniquingKeysWith: { first, _ in first })
+      all = zip(fields.columns, fields.outputNames).map { column, name in
+        (name, features[Name(column)].map { .feature($0) } ?? (hasDictionaries ? .words : .text))
+      }
+    } else {
+      all = names.enumerated().map { ($1, .feature($0)) }
     }
-    self.precision = precision
-    self.fields = fields
+    let order =
+      try ColumnChoice(options.settings).map { (choice) throws(FormatError) in
+        try choice.order(of: all.map(\.name))
+      } ?? Array(all.indices)
+    columns = order.map { all[$0] }
+    var places = [Int?](repeating: nil, count: all.count)
+    for (place, column) in order.enumerated() { places[column] = place }
+    self.places = places
   }
 
   // MARK: Schema
@@ -153,10 +161,11 @@ struct ArrowTable: Sendable {
     let part = block.selection
     let bytes = payload.bytes[part.lowerBound.payload.bytes..<part.upperBound.payload.bytes]
     let kinds = columns.map(\.column)
-    fields.forEachField(of: bytes) { column, field in
+    fields.forEachField(of: bytes) { field, content in
+      guard let column = places[field] else { return }
       switch kinds[column] {
-      case .text: texts[column].append(field)
-      case .words: words[column].append(field)
+      case .text: texts[column].append(content)
+      case .words: words[column].append(content)
       case .feature: break
       }
     }

@@ -11,15 +11,16 @@ extension RecordFormat {
     },
     recordEnds: { _, _, _ in .lines(quote: UInt8(ascii: "\"")) },
     fields: { opening, settings in CSVTextFields(opening, settings) }, writesScalars: true,
+    outputOptions: [RecordSettings.stamp, RecordSettings.columns],
     makeDecoder: { options throws(FormatError) in try CSVDecoder(options) },
-    makeEncoder: { options in
-      if let prologue = options.prologue {
-        SpliceEncoder(
-          prologue: prologue, precision: options.precision,
-          decimal: options.settings[CSVSettings.decimal])
-      } else {
-        CSVRowEncoder(options)
+    makeEncoder: { options throws(FormatError) in
+      guard let prologue = options.prologue else {
+        return try CSVEditor.edited(CSVRowEncoder(options), of: options.rowColumns, options)
       }
+      let encoder = SpliceEncoder(
+        prologue: prologue, precision: options.precision,
+        decimal: options.settings[CSVSettings.decimal])
+      return try CSVEditor.edited(encoder, of: options.columns, options)
     })
 }
 
@@ -39,7 +40,7 @@ struct CSVRowEncoder: RecordEncoder {
     decimal = options.settings[CSVSettings.decimal]
     precision = options.precision
     scalars = options.scalars
-    let names = (scalars?.columns.map(\.name) ?? options.schema.names).map {
+    let names = options.rowColumns.map {
       Self.quoted(Array($0.utf8)[...], delimiter: delimiter)
     }
     header = Array(names.joined(separator: [delimiter])) + [0x0A]
@@ -97,7 +98,8 @@ struct CSVRowEncoder: RecordEncoder {
     }
   }
 
-  private static func quoted(_ bytes: ArraySlice<UInt8>, delimiter: UInt8) -> [UInt8] {
+  /// The text of a field, in quotes if it needs them.
+  static func quoted(_ bytes: ArraySlice<UInt8>, delimiter: UInt8) -> [UInt8] {
     guard bytes.contains(where: { [delimiter, 0x22, 0x0A, 0x0D].contains($0) }) else {
       return Array(bytes)
     }

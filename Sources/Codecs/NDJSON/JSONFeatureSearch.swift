@@ -18,6 +18,12 @@ struct JSONFeatureSearch: Sendable {
   private let looksAhead: Bool
   private var places = JSONPlaces()
   private var waiting: [FeaturePattern] = []
+  /// The names of `output.columns` that no record has shown.
+  private var unseenColumns: Set<Name>
+  /// The members that were met while some were unseen.
+  private var members = Set<Name>()
+  /// Whether there was no time to look for `unseenColumns`.
+  private var isCutShort = false
   private(set) var records = 0
 
   /// - Throws: an error for a feature name that is not a path.
@@ -57,6 +63,8 @@ struct JSONFeatureSearch: Sendable {
     looksAhead =
       options.keepsFields || patterns.isEmpty
       || patterns.contains { $0.isGlob && !Self.isVector($0, exactPaths) }
+    let columns = options.keepsFormat ? ColumnChoice(options.settings)?.names ?? [] : []
+    unseenColumns = Set(columns.asNames)
   }
 
   /// Whether the search ends before the next record.
@@ -64,11 +72,14 @@ struct JSONFeatureSearch: Sendable {
   /// - Parameters:
   ///   - byteCount: of the lines up to the next one's end, as far as that is known.
   ///   - isEnough: whether there is no time to look at more records.
-  func isOver(before byteCount: Int, isEnough: Bool = false) -> Bool {
+  mutating func isOver(before byteCount: Int, isEnough: Bool = false) -> Bool {
     guard records > 0 else { return false }
     if records >= LookAhead.mostRecords || byteCount > LookAhead.mostBytes { return true }
     if places.valueCount > limits.fields { return true }
-    if waiting.isEmpty { return !looksAhead || isEnough }
+    if waiting.isEmpty {
+      isCutShort = isEnough && !unseenColumns.isEmpty
+      return !looksAhead && unseenColumns.isEmpty || isEnough
+    }
     // A vector that was found has not the value that is waited for, and will not get it.
     return waiting.contains { pattern in
       exactPaths[Name(pattern.text)].map { hasVector($0.keys) } ?? false
@@ -81,6 +92,7 @@ struct JSONFeatureSearch: Sendable {
   mutating func take(_ line: UnsafeRawBufferPointer) throws(RecordFault) {
     guard let leaves = try? JSONRecordReader.leaves(of: line, limits: limits) else { return }
     records += 1
+    if !unseenColumns.isEmpty { takeMembers(of: Array(line)[...]) }
     let valueCount = places.valueCount
     for leaf in leaves where records == 1 || looksAhead || isAwaited(leaf) { places.take(leaf) }
     guard records > 1 || places.valueCount <= limits.fields else {
@@ -91,6 +103,35 @@ struct JSONFeatureSearch: Sendable {
     guard !waiting.isEmpty, records == 1 || places.valueCount != valueCount else { return }
     let names = found.map(\.name)
     waiting.removeAll { pattern in names.contains { pattern.matches($0) } }
+  }
+
+  private mutating func takeMembers(of record: ArraySlice<UInt8>) {
+    var walk = JSONWalk(record)
+    while let (key, _) = walk.nextMember() {
+      let name = Name(String(decoding: JSONText.unescaped(record[key]), as: UTF8.self))
+      unseenColumns.remove(name)
+      members.insert(name)
+    }
+  }
+
+  /// A doubt about a name of `output.columns` that no record has shown in time.
+  var warning: String? {
+    guard isCutShort, let unseen = unseenColumns.min() else { return nil }
+    return "no record so far has the member \(quoted(unseen.text)), which output.columns names"
+  }
+
+  /// Refuses a name of `output.columns` that no record shows.
+  private func checkColumns() throws(RecordFault) {
+    guard records > 0, !isCutShort, let unseen = unseenColumns.min() else { return }
+    let members = members.sorted().map(\.text)
+    do throws(FeatureError) {
+      _ = try FeaturePattern.select([FeaturePattern(name: unseen.text)], from: members)
+    } catch {
+      throw RecordFault(
+        expected: "a member \(quoted(unseen.text)), which output.columns names, in the first "
+          + (records == 1 ? "record" : "\(records) records"),
+        found: "none among \(listed(members, atMost: 20))" + (error.hint ?? ""))
+    }
   }
 
   /// Whether a leaf is a vector that shows the values that are waited for.
@@ -137,8 +178,9 @@ struct JSONFeatureSearch: Sendable {
 
   /// The features by the patterns, in their order; without patterns, those that the records tell.
   ///
-  /// - Throws: if a pattern matches nothing, or no feature is found.
+  /// - Throws: if a pattern matches nothing, no feature is found, or a column of the output is missing.
   func features() throws(RecordFault) -> (features: [JSONFeature], choice: FeatureChoice?) {
+    try checkColumns()
     guard patterns.isEmpty else { return (try selected(), nil) }
     let (features, choice) = places.choose(excluding: exclude, records: records)
     guard !features.isEmpty || records == 0 else {

@@ -16,14 +16,15 @@ extension RecordFormat {
     settings: NDJSONSettings.group,
     recordEnds: { _, _, _ in .lines(quote: nil) },
     fields: { opening, _ in JSONTextFields(opening) }, writesScalars: true,
+    outputOptions: [RecordSettings.stamp, RecordSettings.columns],
     makeDecoder: { options throws(FormatError) in try NDJSONDecoder(options) },
-    makeEncoder: { options in
-      if let prologue = options.prologue {
-        SpliceEncoder(
-          prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null,
-          missing: NDJSONRowEncoder.null)
-      } else {
-        NDJSONRowEncoder(options)
+    makeEncoder: { options throws(FormatError) in
+      guard let prologue = options.prologue else {
+        return try JSONEditor.edited(NDJSONRowEncoder(options), of: options.rowColumns, options)
       }
+      let encoder = SpliceEncoder(
+        prologue: prologue, precision: options.precision, overflow: NDJSONRowEncoder.null,
+        missing: NDJSONRowEncoder.null)
+      return try JSONEditor.edited(encoder, of: nil, options)
     })
 }

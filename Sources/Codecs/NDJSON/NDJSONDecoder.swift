@@ -23,6 +23,7 @@ struct NDJSONDecoder: RecordDecoder {
   private var reader: JSONRecordReader?
   private var rows: PlainRows?
   private var soundRecords = 0
+  private let stamp: JSONStamp?
 
   /// - Throws: an error for a feature name that is not a path, and for limits that are out of range for JSON.
   init(_ options: DecoderOptions) throws(FormatError) {
@@ -39,6 +40,7 @@ struct NDJSONDecoder: RecordDecoder {
       throw FormatError(RecordSettings.recordBytes, "expected 1B to 1GiB for a line of JSON")
     }
     search = try JSONFeatureSearch(options)
+    stamp = JSONStamp(of: options)
   }
 
   // MARK: Opening
@@ -72,6 +74,7 @@ struct NDJSONDecoder: RecordDecoder {
     } catch {
       throw RecordFault(error)
     }
+    opening.warning = search.warning
     guard options.keepsFields else { return opening }
     if let known = options.opening {
       opening.outputColumns = known.outputColumns
@@ -213,6 +216,8 @@ struct NDJSONDecoder: RecordDecoder {
     guard let reader else {
       throw RecordFault(expected: "a stream that was opened", found: "none")
     }
+    // Lines that are like this one have the same members.
+    try stamp?.check(Array(line)[...])
     let completes = options.keepsText && options.onMissing == .impute
     let record = try reader.read(line, completes: completes)
     soundRecords += 1

@@ -15,8 +15,7 @@ struct NDJSONRowEncoder: RecordEncoder {
   init(_ options: EncoderOptions) {
     precision = options.precision
     scalars = options.scalars
-    leads = (scalars?.columns.map(\.name) ?? options.schema.names).enumerated().map {
-      position, name in
+    leads = options.rowColumns.enumerated().map { position, name in
       [UInt8(ascii: position == 0 ? "{" : ",")] + JSONRecordReader.quoted(name)
         + [UInt8(ascii: ":")]
     }

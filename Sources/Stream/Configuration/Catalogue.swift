@@ -53,8 +53,8 @@ package struct Catalogue: Sendable {
       SettingGroup(
         Self.outputTitle,
         [
-          outputFormat, RecordSettings.precision, RecordSettings.stamp, RecordSettings.dictionaries,
-          OutputSettings.compression, OutputSettings.level,
+          outputFormat, RecordSettings.precision, RecordSettings.stamp, RecordSettings.columns,
+          RecordSettings.dictionaries, OutputSettings.compression, OutputSettings.level,
         ], rules: OutputSettings.rules),
       StateSettings.group, RestartSettings.group,
       SettingGroup(
@@ -102,13 +102,18 @@ package struct Catalogue: Sendable {
           expected: .value("a number of records, as \(format.name) has no record batches"),
           found: "record_batch"))
     }
-    for other in formats where other.name != written.name {
-      found += other.outputOptions.filter { option in
-        values.isGiven(option) && !written.outputOptions.contains { $0 === option }
-      }.map {
+    for option in formats.flatMap(\.outputOptions)
+    where values.isGiven(option) && !written.has(option)
+      && !found.contains(where: { $0.setting === option })
+    {
+      let others = formats.filter { $0.has(option) }.map(\.name)
+      let names = others.dropLast().joined(separator: ", ")
+      found.append(
         SettingViolation(
-          $0, expected: .value("output of format \(other.name)"), found: written.name)
-      }
+          option,
+          expected: .value(
+            "output of format " + (names.isEmpty ? "" : "\(names) or ") + (others.last ?? "")),
+          found: written.name))
     }
     return found + written.checkOutput(values, format) + roleViolations(format, values)
   }
@@ -166,5 +171,12 @@ package struct Catalogue: Sendable {
       let settings = group.settings.filter { $0.option != nil }
       return settings.isEmpty ? nil : SettingGroup(group.title, settings)
     }
+  }
+}
+
+extension RecordFormat {
+  /// Whether its output can have a setting that not every format has.
+  fileprivate func has(_ option: any SettingDescription) -> Bool {
+    outputOptions.contains { $0 === option }
   }
 }

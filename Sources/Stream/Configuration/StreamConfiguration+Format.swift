@@ -7,6 +7,7 @@ extension StreamConfiguration {
   func makeEncoder(for opening: StreamOpening) throws(FormatError) -> any RecordEncoder {
     var options = EncoderOptions(
       schema: opening.schema, prologue: keepsFormat ? opening.prologue : nil)
+    options.columns = opening.columns
     options.precision = precision
     options.fillsMissing = decoder.onMissing == .impute
     options.settings = decoder.settings
@@ -28,6 +29,9 @@ extension StreamConfiguration {
     var form = [written.name, compressionLevel == nil ? "plain" : "zstd", "\(precision)"]
     if decoder.settings[RecordSettings.dictionaries] { form.append("dictionaries") }
     if let stamp = decoder.settings[RecordSettings.stamp] { form.append("stamp \(stamp)") }
+    if let columns = RecordSettings.columns.text(in: decoder.settings) {
+      form.append("columns \(columns)")
+    }
     form += decoder.settings.texts(of: written.settings, with: .outputForm).map(\.text)
     if !keepsFormat { form += decoder.choiceTexts }
     return form.joined(separator: " ")
