@@ -45,9 +45,14 @@ extension FuzzTarget {
     guard var decoder = try? format.makeDecoder(options) else { return }
     input.withUnsafeBufferPointer { input in
       guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else { return }
-      var encoding = EncoderOptions(schema: opening.schema, prologue: nil)
-      encoding.fields = format.fields.map { $0(opening, options.settings) }
-      encoding.scalars = format.scalars.flatMap { $0(opening, options.settings) }
+      var encoding = EncoderOptions(
+        schema: opening.schema, prologue: options.keepsFormat ? opening.prologue : nil)
+      encoding.columns = opening.columns
+      encoding.settings = options.settings
+      if options.keepsFields {
+        encoding.fields = format.fields.map { $0(opening, options.settings) }
+        encoding.scalars = format.scalars.flatMap { $0(opening, options.settings) }
+      }
       let encoders = outputs.compactMap { try? $0.makeEncoder(encoding) }
       let output = ByteBuffer()
       var rest = UnsafeBufferPointer(rebasing: input[decoder.byteCount(of: opening)...])
@@ -68,6 +73,19 @@ extension FuzzTarget {
         case .failed, .needsInput: return
         }
       }
+    }
+  }
+
+  /// Reads an input, and writes it in its own format with other columns and with versions.
+  static func edit(
+    _ input: [UInt8], _ format: RecordFormat, features: [String],
+    _ change: (inout DecoderOptions) -> Void = { _ in }
+  ) {
+    convert(input, format, to: [format], features: features) {
+      ($0.keepsFormat, $0.keepsFields) = (true, false)
+      $0.settings[RecordSettings.stamp] = "v"
+      $0.settings[RecordSettings.columns] = ["?", "*b*", "!k*"].map { FeaturePattern($0) }
+      change(&$0)
     }
   }
 

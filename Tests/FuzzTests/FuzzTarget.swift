@@ -88,6 +88,12 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     },
     read: { input in
       convert(input, .csv, to: [.arrow], features: ["*b*"])
+      edit(input, .csv, features: ["*b*"])
+      edit(input, .csv, features: ["*b*"]) {
+        $0.settings[CSVSettings.comment] = UInt8(ascii: "#")
+        $0.settings[RecordSettings.columns] = [FeaturePattern("*b*")]
+        $0.settings[CSVSettings.skipRows] = 1
+      }
       convert(input, .csv, to: [.arrow], features: ["*b*"]) {
         $0.settings[CSVSettings.comment] = UInt8(ascii: "#")
       }
@@ -111,6 +117,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
     },
     read: { input in
       convert(input, .ndjson, to: [.arrow], features: ["a", "o.b", "v[0]"])
+      edit(input, .ndjson, features: ["a", "o.b", "v[0]"])
       return readRecords(.ndjson, input) {
         $0.features = ["a", "o.b", "v[*]"].map { FeaturePattern($0) }
         $0.onMissing = .impute

@@ -112,6 +112,12 @@ struct Scenario {
     if Bool.random(using: &random) {
       files[Self.outputDirectory + "/out.data"] = Array("somebody else's\n".utf8)
     }
+    if random.once(in: 3) { definition.stream.decoder.settings[RecordSettings.stamp] = "run" }
+    if random.once(in: 3), form != .arrow || stream.outputFormat != nil {
+      definition.stream.decoder.settings[RecordSettings.columns] = ["f1*", "*"].map {
+        FeaturePattern($0)
+      }
+    }
   }
 
   /// The scenario for one more run.

@@ -281,7 +281,6 @@ struct Simulation {
 
   /// The records of all output files in their order, without the headers.
   private func records(_ files: [String: [UInt8]]) throws -> [UInt8] {
-    let header = Array("key,f0,f1,note\n".utf8)
     let growing = Scenario.outputDirectory + "/out.data"
     let names = files.keys.filter { $0 != growing }.sorted() + [growing]
     return try names.flatMap { name -> [UInt8] in
@@ -290,8 +289,9 @@ struct Simulation {
       if (stream.outputFormat ?? stream.format).name == "arrow" {
         return stream.outputFormat == nil ? try arrowBatches(text) : try arrowLines(text)
       }
-      let start = stream.outputFormat?.name == "csv" ? Array("f0,f1\n".utf8) : header
-      return text.starts(with: start) ? Array(text.dropFirst(start.count)) : text
+      // The name of the first column; a record has a key or a number there.
+      let isHeader = ["key,", "f0,", "f1,"].contains { text.starts(with: $0.utf8) }
+      return isHeader ? Array(text.drop { $0 != 0x0A }.dropFirst()) : text
     }
   }
 }
