@@ -19,12 +19,13 @@ extension Normalizer {
   /// Plans what keys do: how their records are normalised, and how these move their moments.
   func planKeys(
     _ keyed: KeyedMoments, _ values: KeyedValues, _ state: borrowing StateTable,
-    _ running: inout RunningMoments, isNormalized: Bool, _ plan: inout BatchPlan
+    isNormalized: Bool, _ plan: inout BatchPlan
   ) {
     let newest = newestTime(state)
     keyed.gather(values, state, &plan.keyed)
     if isNormalized {
       let features = plan.features
+      var running = RunningMoments(state, columns, prior: priorMerge)
       var whole = KeyMoments()
       for j in features.indices {
         let applied = running.applied(j, settings)

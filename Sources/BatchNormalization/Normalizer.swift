@@ -50,6 +50,9 @@ package struct Normalizer: Sendable {
     try columns.requireCounts(state, settings)
   }
 
+  /// The prior as it is merged; nil without one.
+  var priorMerge: PriorMerge? { PriorMerge(prior, settings) }
+
   /// Whether the records are held, because the stream has begun and `warm_up.emit` says so.
   package func isHolding(_ state: borrowing StateTable) -> Bool {
     settings.warmUp.emission == .hold && !settings.isFrozen && settings.mode != .batch
@@ -152,10 +155,22 @@ extension Normalizer {
   package func plan(
     _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
   ) throws(NormalizationError) {
+    try planFeatures(summary, state, &plan)
+    guard let keyed, let values = summary.keyed else { return }
+    let basis = treatment(ofRecords: summary.recordCount, plan.role, state).basis
+    planKeys(keyed, values, state, isNormalized: basis == .running, &plan)
+  }
+
+  /// The plan without keys. It is a function of its own, and stays one: in Swift 6.3.1, with more that follows it, the
+  /// optimiser frees the array of cold features, which `swap` has moved into the plan.
+  @inline(never)
+  private func planFeatures(
+    _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
+  ) throws(NormalizationError) {
     let (emission, basis) = treatment(ofRecords: summary.recordCount, plan.role, state)
     plan.emission = emission
     plan.updatesMoments = updatesMoments(byRecords: summary.recordCount, plan.role)
-    var running = RunningMoments(state, columns, prior: PriorMerge(prior, settings))
+    var running = RunningMoments(state, columns, prior: priorMerge)
     let (gamma, beta) = (state[columns.weight], state[columns.bias])
     var weights = BatchWeights(
       settings,
@@ -219,9 +234,6 @@ extension Normalizer {
     }
     swap(&cold, &plan.cold)
     if !plan.cold.isEmpty { plan.emission = self.emission(ofCold: plan.cold) }
-    if let keyed, let values = summary.keyed {
-      planKeys(keyed, values, state, &running, isNormalized: basis == .running, &plan)
-    }
   }
 
   private func emission(ofCold cold: [ColdFeature]) -> BatchEmission {

@@ -153,7 +153,7 @@ struct StateTableTests {
 
   @Test func `only groups that have changed are checked since an earlier table`() throws {
     var earlier = try table()
-    earlier.resizeKeys(to: 2)
+    earlier.addKeys("x", "y")
     earlier[real: "evenkeel.keyed.mean"] = [.nan, 2, 3, 4, 5, 6]
     #expect(throws: StateError.self) { try earlier.validate() }
     var table = earlier
