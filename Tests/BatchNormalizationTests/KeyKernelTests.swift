@@ -42,10 +42,11 @@ struct KeyKernelTests {
       results.append(
         (moments.weights + moments.means + moments.variances + keys.means[..<width]
           + keys.reaches[..<width] + keys.scales[..<width]).map(\.bitPattern))
-      #expect(keys.scales[width...].allSatisfy(\.isNaN))
-      // The first row has no values.
-      #expect(moments.weights[..<width].allSatisfy { $0 == 0 })
-      #expect(moments.weights[width...].allSatisfy { $0 > 0 && $0 < 5 })
+      // The first row has no values, and the second key has no say.
+      let isUntouched = moments.weights.prefix(width).allSatisfy { $0 == 0 }
+      let isMoved = moments.weights.dropFirst(width).allSatisfy { 0 < $0 && $0 < 5 }
+      let isLeftOut = keys.scales.dropFirst(width).allSatisfy { $0.isNaN }
+      #expect(isUntouched && isMoved && isLeftOut)
     }
     for result in results { #expect(result == results[0]) }
   }
