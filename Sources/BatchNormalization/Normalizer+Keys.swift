@@ -3,6 +3,14 @@ package import State
 
 // The part of a normaliser that keys have.
 extension Normalizer {
+  /// Forgets the running moments and starts warm-up again. γ, β and the counts of present, missing and
+  /// clipped values stay.
+  package mutating func resetMoments(in state: inout StateTable) {
+    state.reset(groups: ["moments", "stream"])
+    state.startKeys(KeyNames())
+    keyed?.readKeys(of: state)
+  }
+
   /// Forgets the moments of some keys, each of which is the bytes of a `RecordKey`.
   ///
   /// - Returns: how many of them were known; nil if the stream has no keys.

@@ -89,14 +89,6 @@ package struct Normalizer: Sendable {
     state[columns.weight] = replacement.weight
     state[columns.bias] = replacement.bias
   }
-
-  /// Forgets the running moments and starts warm-up again. γ, β and the counts of present, missing and
-  /// clipped values stay.
-  package mutating func resetMoments(in state: inout StateTable) {
-    state.reset(groups: ["moments", "stream"])
-    state.startKeys(KeyNames())
-    keyed?.readKeys(of: state)
-  }
 }
 
 /// The moments that a batch is normalised by.
