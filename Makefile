@@ -48,7 +48,7 @@ SANITIZE ?=
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
-  bench-stages bench-growth bench-latency bench-gradients bench-capacity allocations demo install uninstall print-unit unit-check \
+  bench-stages bench-growth bench-latency bench-gradients bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
@@ -120,7 +120,7 @@ documents: build deps-test ## Run the commands of README.md and docs; ARGS=--wri
 
 # Each is a target; those that need root or the whole machine come last.
 RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check drift-check why recipes \
-  documents python-page test-python alerts-check tls-check unit-check install-check allocations flood chaos wheel-check deb-check \
+  documents python-page test-python alerts-check tls-check unit-check install-check allocations memcheck flood chaos wheel-check deb-check \
   image-check sbom systemd-check bare-check reproducible bench
 
 release-check: ## Run all that a release must pass, for some hours, as root; RELEASE_CHECKS='test parity' for a part.
@@ -262,6 +262,10 @@ bench-gradients: build deps-python ## Measure the latency of a record while grad
 
 bench-capacity: build deps-python ## Measure what a service takes, in processor time and memory; ARGS='--quick'.
 	python3 Benchmarks/capacity.py --evenkeel $(EVENKEEL) $(ARGS)
+
+memcheck: build deps-python ## Run the release binary under valgrind; fails for memory that is not its own.
+	$(call install-missing,binutils valgrind)
+	python3 Tests/Memcheck/memcheck.py --evenkeel $(EVENKEEL)
 
 allocations: build deps-python ## Count heap allocations per record; fails if there are too many.
 	python3 Tests/Allocations/allocations.py --evenkeel $(EVENKEEL)
