@@ -92,6 +92,51 @@ extension KeyMoments {
   }
 }
 
+extension KeyMoments {
+  /// Takes the moments of some rows of a table, in their order; those of nothing for a row of -1.
+  mutating func take(_ rows: [Int], of table: KeyMoments, width: Int) {
+    weights.take(rows, of: table.weights, width)
+    means.take(rows, of: table.means, width)
+    variances.take(rows, of: table.variances, width)
+  }
+}
+
+extension [Double] {
+  /// Takes rows of `width` elements, in their order; zeros for a row of -1.
+  fileprivate mutating func take(_ rows: [Int], of table: [Double], _ width: Int) {
+    let count = rows.count * width
+    self = Array(unsafeUninitializedCapacity: count) { buffer, initialized in
+      table.withUnsafeBufferPointer { table in
+        guard let to = buffer.baseAddress else { return }
+        for (place, row) in rows.enumerated() {
+          let target = to + place * width
+          if row >= 0, let from = table.baseAddress, (row + 1) * width <= table.count {
+            target.initialize(from: from + row * width, count: width)
+          } else {
+            target.initialize(repeating: 0, count: width)
+          }
+        }
+        initialized = count
+      }
+    }
+  }
+
+  /// Replaces rows of `width` elements by rows of another array.
+  mutating func replaceRows(
+    _ written: [(number: Int, row: Int)], by other: [Double], width: Int
+  ) {
+    withUnsafeMutableBufferPointer { table in
+      other.withUnsafeBufferPointer { other in
+        guard let to = table.baseAddress, let from = other.baseAddress else { return }
+        for (number, row) in written {
+          precondition((row + 1) * width <= table.count && (number + 1) * width <= other.count)
+          (to + row * width).update(from: from + number * width, count: width)
+        }
+      }
+    }
+  }
+}
+
 extension FeatureColumns {
   /// Normalises the values of some records by the moments of their keys, and adds to `clipped` how many of each feature
   /// were limited.
@@ -103,13 +148,13 @@ extension FeatureColumns {
   ) {
     precondition(records.upperBound <= capacity && batch.numbers.count == records.count)
     let (capacity, width, instructions) = (capacity, batch.gammas.count, kernel.instructions)
-    // The loops only read them.
-    var (means, reaches, scales) = (batch.means, batch.reaches, batch.scales)
-    means.withUnsafeMutableBufferPointer { means in
-      reaches.withUnsafeMutableBufferPointer { reaches in
-        scales.withUnsafeMutableBufferPointer { scales in
-          guard let means = means.baseAddress, let reaches = reaches.baseAddress,
-            let scales = scales.baseAddress
+    batch.means.withUnsafeBufferPointer { means in
+      batch.reaches.withUnsafeBufferPointer { reaches in
+        batch.scales.withUnsafeBufferPointer { scales in
+          // The loops only read them.
+          guard let means = UnsafeMutablePointer(mutating: means.baseAddress),
+            let reaches = UnsafeMutablePointer(mutating: reaches.baseAddress),
+            let scales = UnsafeMutablePointer(mutating: scales.baseAddress)
           else { return }
           for feature in batch.features {
             guard let whole = features[feature].transform.map(ColumnMap.init) else { continue }

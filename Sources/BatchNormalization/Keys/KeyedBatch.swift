@@ -129,22 +129,4 @@ struct KeyMoments: Sendable {
     means.removeAll(keepingCapacity: true)
     variances.removeAll(keepingCapacity: true)
   }
-
-  /// Appends the moments of a row of the table; of nothing if there is none.
-  mutating func append(
-    _ row: Int?, _ width: Int, _ table: borrowing StateTable, _ columns: KeyColumns
-  ) {
-    guard let row else {
-      for _ in 0..<width {
-        weights.append(0)
-        means.append(0)
-        variances.append(0)
-      }
-      return
-    }
-    let range = row * width..<(row + 1) * width
-    weights.append(contentsOf: table[columns.weight][range])
-    means.append(contentsOf: table[columns.mean][range])
-    variances.append(contentsOf: table[columns.variance][range])
-  }
 }

@@ -60,13 +60,11 @@ extension KeyedMoments {
     for (number, row) in written {
       last[row] = recordsBefore + batch.lastUses[number] + 1
       seen[row] = batch.times[number]
-      let (from, to) = (number * width, row * width)
-      for feature in features {
-        weight[to + feature] = batch.after.weights[from + feature]
-        mean[to + feature] = batch.after.means[from + feature]
-        variance[to + feature] = batch.after.variances[from + feature]
-      }
     }
+    // Features without keys keep their values: those of the plan are the same.
+    weight.replaceRows(written, by: batch.after.weights, width: width)
+    mean.replaceRows(written, by: batch.after.means, width: width)
+    variance.replaceRows(written, by: batch.after.variances, width: width)
     state.put(last, in: columns.last)
     state.put(seen, in: columns.seen)
     state.put(weight, in: columns.weight)

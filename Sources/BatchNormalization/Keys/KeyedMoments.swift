@@ -95,11 +95,15 @@ struct KeyedMoments: Sendable {
       guard let decay, let newest, newest > seen[Int(row)] else { return 1 }
       return decay.factor(from: seen[Int(row)], to: newest)
     }
-    let table = KeyMoments(
+    batch.plan(
+      table: table(state), factors: factors, whole: whole, prior: settings.prior, normalization)
+  }
+
+  /// The moments of all keys.
+  private func table(_ state: borrowing StateTable) -> KeyMoments {
+    KeyMoments(
       weights: state[columns.weight], means: state[columns.mean],
       variances: state[columns.variance])
-    batch.plan(
-      table: table, factors: factors, whole: whole, prior: settings.prior, normalization)
   }
 
   func isIdle(_ seen: Double, _ newest: Double?) -> Bool {
@@ -117,11 +121,11 @@ struct KeyedMoments: Sendable {
     let moved = features.filter(isMoved)
     batch.times.removeAll(keepingCapacity: true)
     let seen = state[columns.seen]
-    for row in batch.rows {
-      let isFresh = row >= 0 && !isIdle(seen[Int(row)], newest)
-      batch.times.append(isFresh ? seen[Int(row)] : 0)
-      batch.after.append(isFresh ? Int(row) : nil, width, state, columns)
+    let rows = batch.rows.map { row in
+      row >= 0 && !isIdle(seen[Int(row)], newest) ? Int(row) : -1
     }
+    for row in rows { batch.times.append(row >= 0 ? seen[row] : 0) }
+    batch.after.take(rows, of: table(state), width: width)
     let roles = values.columns.roles
     let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
     let (keptOfOne, addedOfOne) = normalization.keyWeights(1)
