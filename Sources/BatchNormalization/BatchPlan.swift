@@ -36,6 +36,8 @@ package struct FeaturePlan: Sendable {
   package internal(set) var held: HeldMoments?
   /// nil leaves the column as it is.
   var transform: ColumnTransform?
+  /// Whether records with a known key have a transform of their own.
+  var isByKey = false
 
   /// r and d of mode `renorm`; nil in others.
   package var renorm: (scale: Double, shift: Double)? {
@@ -83,7 +85,9 @@ package struct BatchPlan: Sendable {
     updatesMoments = false
     cold.removeAll(keepingCapacity: true)
     if !keyed.numbers.isEmpty { keyed.forget() }
-    for j in features.indices where features[j].isVetoed { features[j].isVetoed = false }
+    for j in features.indices where features[j].isVetoed || features[j].isByKey {
+      (features[j].isVetoed, features[j].isByKey) = (false, false)
+    }
   }
 
   /// Forbids that the batch updates the running moments of a feature.
@@ -108,7 +112,7 @@ package struct BatchPlan: Sendable {
     var unfit: [Int: UnfitValue] = [:]
     for j in features.indices {
       guard let transform = features[j].transform else { continue }
-      if keyed.features.contains(j) {
+      if features[j].isByKey {
         let found = keyed.unfit(
           j, transform, columns, records, isCentred: settings.parts != .scale,
           clip: isBoundByClip ? settings.clip : nil, limit: limit)

@@ -71,11 +71,10 @@ package struct BatchSummary: Sendable {
     // Columns of two owners would be copied.
     keyed = nil
     let features = plan.features
-    let byKey = plan.keyed.features
     columns.apply(to: records, countingClipped: &clipped) { feature in
-      byKey.isEmpty || !byKey.contains(feature) ? features[feature].transform : nil
+      features[feature].isByKey ? nil : features[feature].transform
     }
-    if !byKey.isEmpty {
+    if !plan.keyed.numbers.isEmpty {
       columns.apply(
         plan.keyed, features, to: records, isCentred: plan.settings.parts != .scale,
         countingClipped: &clipped)

@@ -3,8 +3,8 @@ package import State
 
 // The part of a normaliser that keys have.
 extension Normalizer {
-  /// Forgets the running moments and starts warm-up again. γ, β and the counts of present, missing and
-  /// clipped values stay.
+  /// Forgets the running moments and all keys, and starts warm-up again. γ, β and the counts of present, missing
+  /// and clipped values stay.
   package mutating func resetMoments(in state: inout StateTable) {
     state.reset(groups: ["moments", "stream"])
     state.startKeys(KeyNames())
@@ -32,18 +32,20 @@ extension Normalizer {
     let newest = newestTime(state)
     keyed.gather(values, state, &plan.keyed)
     if isNormalized {
-      let features = plan.features
+      for j in keyed.features where plan.features[j].transform != nil {
+        plan.features[j].isByKey = true
+      }
       var running = RunningMoments(state, columns, prior: priorMerge)
       var whole = KeyMoments()
-      for j in features.indices {
+      for j in plan.features.indices {
         let applied = running.applied(j, settings)
         whole.means.append(applied.mean)
         whole.variances.append(applied.variance)
       }
+      // Nothing reads them.
       whole.weights = whole.means
       keyed.planTransforms(
-        &plan.keyed, state, newest: newest, settings, whole: whole, gammas: state[columns.weight]
-      ) { features[$0].transform != nil }
+        &plan.keyed, state, newest: newest, settings, whole: whole, gammas: state[columns.weight])
     }
     if plan.updatesMoments {
       let features = plan.features

@@ -288,7 +288,7 @@ extension Normalizer {
     _ summary: borrowing BatchSummary, _ plan: borrowing BatchPlan, _ state: inout StateTable
   ) {
     let features = summary.features
-    if keyed != nil, !plan.keyed.numbers.isEmpty {
+    if plan.role.updates, !plan.keyed.numbers.isEmpty {
       keyed?.commit(plan.keyed, &state, updates: plan.updatesMoments)
     }
     if plan.updatesMoments {

@@ -11,6 +11,8 @@ package struct StateTable: Sendable, Equatable {
   package let features: FeatureSchema
   /// The keys: one for each row of the groups that have a row a key.
   package internal(set) var keys = KeyNames()
+  /// Found once, since each new key needs them.
+  let keyColumns: [KeyColumn]
   /// The columns of each kind in the order of the groups.
   var reals: [[Double]] = []
   var counts: [[Int]] = []
@@ -22,6 +24,7 @@ package struct StateTable: Sendable, Equatable {
     precondition(Set(fileNames).count == fileNames.count, "two state columns of one file name")
     self.groups = groups
     self.features = features
+    keyColumns = Self.keyColumns(of: groups, featureCount: features.count)
     for group in groups {
       let rows = group.scope.rowCount(features: features.count, keys: 0)
       for column in group.columns {

@@ -8,7 +8,7 @@ package struct KeyColumns: Sendable {
   package let seen: RealColumn
   /// Σw of the values of a key, decayed up to its last value, or to `seen` with a half-life in event time; μ and σ².
   package let weight, mean, variance: RealColumn
-  /// The number of records.
+  /// The records of the stream that moved the moments.
   let records: CountColumn
   let unusable, unknown, evicted, expired: CountColumn
   /// The newest event time of all keys, in whole microseconds since 1970.
@@ -20,7 +20,7 @@ package struct KeyColumns: Sendable {
     weight = table.real("weight", of: "key_moments")
     mean = table.real("mean", of: "key_moments")
     variance = table.real("variance", of: "key_moments")
-    records = table.count("records", of: "key_counts")
+    records = table.count("records", of: "stream")
     unusable = table.count("unusable", of: "key_counts")
     unknown = table.count("unknown", of: "key_counts")
     evicted = table.count("evicted", of: "key_counts")
@@ -49,12 +49,12 @@ package struct KeyColumns: Sendable {
       .real("variance", initial: 0, in: StateColumn.nonNegative),
     ], isOptional: true, merge: mergeMoments)
 
-  /// Counts records; those without a usable key; those whose key was not known; keys that went for room; and keys that
+  /// Counts records without a usable key; those whose key was not known; keys that went for room; and keys that
   /// went since they had no record for too long.
   private static let counts = StateGroup(
     "key_counts", scope: .stream,
     columns: [
-      .count("records"), .count("unusable"), .count("unknown"), .count("evicted"),
+      .count("unusable"), .count("unknown"), .count("evicted"),
       .count("expired"),
       .real("newest", initial: 0, in: StateColumn.microseconds, isOptional: true),
     ], isOptional: true,

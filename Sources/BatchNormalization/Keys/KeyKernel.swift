@@ -24,8 +24,8 @@ extension KeyedBatch {
     means.withUnsafeMutableBufferPointer { means in
       reaches.withUnsafeMutableBufferPointer { reaches in
         scales.withUnsafeMutableBufferPointer { scales in
-          table.withRow(0) { first in
-            whole.withRow(0) { whole in
+          table.withPointers { first in
+            whole.withPointers { whole in
               guard let means = means.baseAddress, let reaches = reaches.baseAddress,
                 let scales = scales.baseAddress
               else { return }
@@ -49,16 +49,15 @@ extension KeyedBatch {
 }
 
 extension KeyMoments {
-  /// Calls `body` with the pointers of a row. There must be one.
-  fileprivate func withRow(_ start: Int, _ body: (KeyRow) -> Void) {
+  /// Calls `body` with the pointers of the first row, if there is one.
+  fileprivate func withPointers(_ body: (KeyRow) -> Void) {
     weights.withUnsafeBufferPointer { weights in
       means.withUnsafeBufferPointer { means in
         variances.withUnsafeBufferPointer { variances in
           guard let weights = weights.baseAddress, let means = means.baseAddress,
             let variances = variances.baseAddress
           else { return }
-          body(
-            KeyRow(weights: weights + start, means: means + start, variances: variances + start))
+          body(KeyRow(weights: weights, means: means, variances: variances))
         }
       }
     }
@@ -156,7 +155,7 @@ extension FeatureColumns {
             let reaches = UnsafeMutablePointer(mutating: reaches.baseAddress),
             let scales = UnsafeMutablePointer(mutating: scales.baseAddress)
           else { return }
-          for feature in batch.features {
+          for feature in features.indices where features[feature].isByKey {
             guard let whole = features[feature].transform.map(ColumnMap.init) else { continue }
             let keys = KeyTransforms(
               centers: means + feature, reaches: reaches + feature, scales: scales + feature)

@@ -12,14 +12,10 @@ struct KeyedBatch: Sendable {
   private(set) var hashes: [UInt64] = []
   /// The row of each key in the table; -1 if it is not known.
   private(set) var rows: [Int32] = []
-  /// The number of records of each key.
-  private(set) var recordCounts: [Int] = []
   /// The place of the last record of each key among those of the batch.
   private(set) var lastUses: [Int] = []
   private var index = KeyIndex()
 
-  /// The features that are normalised by key; empty if the batch is not normalised by keys.
-  var features: [Int] = []
   /// γ of each feature.
   var gammas: [Double] = []
   /// For each key and feature: μ̂, the greatest distance from it, and γ / σ̂. A scale of NaN stands for the transform of
@@ -82,10 +78,8 @@ struct KeyedBatch: Sendable {
     names.removeAll()
     hashes.removeAll(keepingCapacity: true)
     rows.removeAll(keepingCapacity: true)
-    recordCounts.removeAll(keepingCapacity: true)
     lastUses.removeAll(keepingCapacity: true)
     index.removeAll()
-    features.removeAll(keepingCapacity: true)
     after.removeAll()
     newest = 0
   }
@@ -93,7 +87,6 @@ struct KeyedBatch: Sendable {
   private mutating func note(_ number: Int) {
     lastUses[number] = numbers.count
     numbers.append(Int32(number))
-    recordCounts[number] += 1
   }
 
   private mutating func add(_ name: ArraySlice<UInt8>, _ hash: UInt64, row: Int?) -> Int {
@@ -101,7 +94,6 @@ struct KeyedBatch: Sendable {
     names.append(name)
     hashes.append(hash)
     rows.append(row.map { Int32($0) } ?? -1)
-    recordCounts.append(0)
     lastUses.append(0)
     index.insert(hash, row: number)
     return number
@@ -109,12 +101,11 @@ struct KeyedBatch: Sendable {
 
   /// The records without a usable key, and those whose key is not known.
   var uncounted: (unusable: Int, unknown: Int) {
-    var known = 0
-    var unknown = 0
-    for (row, count) in zip(rows, recordCounts) {
-      if row < 0 { unknown += count } else { known += count }
+    var (unusable, unknown) = (0, 0)
+    for number in numbers {
+      if number < 0 { unusable += 1 } else if rows[Int(number)] < 0 { unknown += 1 }
     }
-    return (numbers.count - known - unknown, unknown)
+    return (unusable, unknown)
   }
 }
 

@@ -3,14 +3,14 @@ internal import State
 
 // How the table changes with a batch, and which keys it keeps.
 extension KeyedMoments {
-  /// Counts the records of a batch, and writes its moments to the table if they were planned.
+  /// Counts the records of a batch, whose segments were not counted, and writes its moments to the table if they were
+  /// planned.
   mutating func commit(_ batch: borrowing KeyedBatch, _ state: inout StateTable, updates: Bool) {
     let (unusable, unknown) = batch.uncounted
     if unusable > 0 { state.add(unusable, to: columns.unusable) }
     if unknown > 0 { state.add(unknown, to: columns.unknown) }
     guard updates else { return }
     let recordsBefore = state[columns.records][0]
-    state.add(batch.numbers.count, to: columns.records)
     // Those of the batch are not the oldest.
     for row in batch.rows where row >= 0 { order.remove(Int(row)) }
     var written: [(number: Int, row: Int)] = []

@@ -80,13 +80,10 @@ struct KeyedMoments: Sendable {
   /// - Parameters:
   ///   - newest: the newest event time before the batch; nil without event times.
   ///   - whole: μ_G and σ_G² of each feature.
-  ///   - isNormalized: whether they normalise a feature.
   func planTransforms(
     _ batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
-    _ normalization: NormalizationSettings, whole: KeyMoments, gammas: [Double],
-    isNormalized: (_ feature: Int) -> Bool
+    _ normalization: NormalizationSettings, whole: KeyMoments, gammas: [Double]
   ) {
-    for feature in features where isNormalized(feature) { batch.features.append(feature) }
     batch.gammas = gammas
     let seen = state[columns.seen]
     let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }

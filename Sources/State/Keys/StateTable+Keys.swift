@@ -1,16 +1,28 @@
 internal import Records
 
 extension StateTable {
-  /// The columns with a row for each key, or for each key and feature.
-  private var keyColumns: [(column: StateColumn, index: Int, width: Int)] {
-    var found: [(StateColumn, Int, Int)] = []
+  /// A column with a row for each key, or for each key and feature.
+  struct KeyColumn: Sendable, Equatable {
+    var kind: StateColumn.Kind
+    var initial: Double
+    /// Among those of its kind.
+    var index: Int
+    /// The number of values of a key.
+    var width: Int
+  }
+
+  static func keyColumns(of groups: [StateGroup], featureCount: Int) -> [KeyColumn] {
+    var found: [KeyColumn] = []
     var (real, count) = (0, 0)
     for group in groups {
       for column in group.columns {
         let index = column.kind == .real ? real : count
         if column.kind == .real { real += 1 } else { count += 1 }
         guard group.scope.hasKeys else { continue }
-        found.append((column, index, group.scope.hasFeatures ? features.count : 1))
+        found.append(
+          KeyColumn(
+            kind: column.kind, initial: column.initial, index: index,
+            width: group.scope.hasFeatures ? featureCount : 1))
       }
     }
     return found
@@ -19,7 +31,8 @@ extension StateTable {
   /// Replaces all keys; their rows hold the initial values.
   package mutating func startKeys(_ names: KeyNames) {
     keys = names
-    for (column, index, width) in keyColumns {
+    for column in keyColumns {
+      let (index, width) = (column.index, column.width)
       let count = names.count * width
       switch column.kind {
       case .real: reals[index] = Array(repeating: column.initial, count: count)
@@ -34,7 +47,8 @@ extension StateTable {
   @discardableResult
   package mutating func addKey(_ name: some Collection<UInt8>) -> Int {
     keys.append(name)
-    for (column, index, width) in keyColumns {
+    for column in keyColumns {
+      let (index, width) = (column.index, column.width)
       switch column.kind {
       case .real: reals[index].grow(by: width, column.initial)
       case .count: counts[index].grow(by: width, Int(column.initial))
@@ -46,7 +60,8 @@ extension StateTable {
   /// Gives a row to another key. It holds the initial values then.
   package mutating func replaceKey(_ row: Int, with name: some Collection<UInt8>) {
     keys.replace(row, with: name)
-    for (column, index, width) in keyColumns {
+    for column in keyColumns {
+      let (index, width) = (column.index, column.width)
       for cell in row * width..<(row + 1) * width {
         switch column.kind {
         case .real: reals[index][cell] = column.initial
@@ -59,7 +74,8 @@ extension StateTable {
   /// Removes a key. The last one takes its row.
   package mutating func removeKey(_ row: Int) {
     keys.remove(row)
-    for (column, index, width) in keyColumns {
+    for column in keyColumns {
+      let (index, width) = (column.index, column.width)
       switch column.kind {
       case .real: reals[index].removeRow(row, width)
       case .count: counts[index].removeRow(row, width)
@@ -82,7 +98,8 @@ extension StateTable {
     arranged.startKeys(names)
     for row in 0..<names.count {
       guard let source = known[names[row]] else { continue }
-      for (column, index, width) in keyColumns {
+      for column in keyColumns {
+        let (index, width) = (column.index, column.width)
         let (from, to) = (source * width..<(source + 1) * width, row * width..<(row + 1) * width)
         switch column.kind {
         case .real: arranged.reals[index].replaceSubrange(to, with: reals[index][from])
