@@ -6,7 +6,7 @@ internal import Storage
 internal import Stream
 
 // Invariants:
-// - `waiting` and `isSending` are only touched on `thread`.
+// - `waiting` and `isBusy` are only touched with `lock` held; `isBusy` while `sendNext` is on its way or a pause runs.
 // - At most one request is under way. Requests go in the order of their events.
 
 /// Posts events of streams to addresses that their users name, each until it is taken or until the attempts are used up.
@@ -29,8 +29,9 @@ final class Webhook: @unchecked Sendable {
   private let thread: SerialThread
   private let logger: Logger
   private let firstPauseSeconds: Double
+  private let lock = Lock()
   private var waiting: [Request] = []
-  private var isSending = false
+  private var isBusy = false
 
   /// - Parameter firstPauseSeconds: the pause after a first failure. It doubles with each further one.
   init(logger: Logger, firstPauseSeconds: Double = 1, clock: Clock = .system) throws(ThreadError) {
@@ -41,29 +42,42 @@ final class Webhook: @unchecked Sendable {
 
   deinit { thread.stop() }
 
-  /// Posts a JSON text, after all earlier ones.
+  /// Posts a JSON text, after all earlier ones. It does not wait, whatever the network does.
   func post(_ body: String, to address: WebhookAddress) {
-    thread.async { [weak self] in
-      guard let self else { return }
+    let (drops, begins) = lock.withLock {
       waiting.append(Request(address: address, body: body))
-      if waiting.count > Self.capacity {
-        waiting.removeFirst()
-        logger.warning("dropped the oldest event for the webhook, because \(Self.capacity) wait")
-      }
-      sendNext()
+      let drops = waiting.count > Self.capacity
+      if drops { waiting.removeFirst() }
+      defer { isBusy = true }
+      return (drops, !isBusy)
+    }
+    if drops {
+      logger.warning("dropped the oldest event for the webhook, because \(Self.capacity) wait")
+    }
+    if begins { sendSoon() }
+  }
+
+  private func sendSoon() {
+    thread.async { [weak self] in self?.sendNext() }
+  }
+
+  /// Takes the oldest request; without one, rests.
+  private func takeNext() -> Request? {
+    lock.withLock {
+      isBusy = !waiting.isEmpty
+      return waiting.isEmpty ? nil : waiting.removeFirst()
     }
   }
 
   private func sendNext() {
-    guard !isSending, var request = waiting.first else { return }
-    waiting.removeFirst()
+    guard var request = takeNext() else { return }
     let failure: String
     do throws(FileError) {
       let address = request.address
       let status = try postHTTP(
         request.body, host: address.host, port: address.port, path: address.path,
         timeoutSeconds: Self.timeoutSeconds)
-      if (200...299).contains(status) { return sendNext() }
+      if (200...299).contains(status) { return sendSoon() }
       failure = "status \(status)"
     } catch {
       failure = "\(error)"
@@ -73,20 +87,18 @@ final class Webhook: @unchecked Sendable {
       logger.error(
         "gave up a webhook after \(request.attempts) attempts: \(failure)",
         metadata: ["url": "\(request.address.text)", "body": "\(request.body)"])
-      return sendNext()
+      return sendSoon()
     }
     if request.attempts == 1 {
       logger.warning(
         "a webhook failed and is tried again: \(failure)",
         metadata: ["url": "\(request.address.text)"])
     }
-    waiting.insert(request, at: 0)
-    isSending = true
+    // It waits as the others do, so that it may be dropped as the oldest.
+    let again = request
+    lock.withLock { waiting.insert(again, at: 0) }
     let pause = firstPauseSeconds * Double(1 << (request.attempts - 1))
-    thread.after(seconds: pause) { [weak self] in
-      self?.isSending = false
-      self?.sendNext()
-    }
+    thread.after(seconds: pause) { [weak self] in self?.sendNext() }
   }
 }
 

@@ -18,7 +18,11 @@ RECORDS = 20_000
 # Eight a batch, its share of a unit's among them. A record has none of its own.
 LIMIT = 8 / BATCH
 FORMATS = ["csv", "ndjson", "raw"]
-MODES = ["batch", "running"]
+MODES = {
+    "batch": ["--mode", "batch"],
+    "running": ["--mode", "running"],
+    "running, drift on": ["--mode", "running", "--drift", "on"],
+}
 HERE = Path(__file__).parent
 
 
@@ -80,11 +84,11 @@ def main():
             records: generated(evenkeel, folder, form, records)
             for records in (RECORDS, 4 * RECORDS)
         }
-        for mode in MODES:
+        for mode, options in MODES.items():
 
             def normalize(records):
                 command = [evenkeel, "normalize", inputs[records], "-o", folder / f"output.{form}.zst"]
-                command += ["--format", form, "--mode", mode, "--batch-size", str(BATCH)]
+                command += ["--format", form, *options, "--batch-size", str(BATCH)]
                 return command + (["--columns", str(FEATURES)] if form == "raw" else [])
 
             found = counter.per_record(normalize)

@@ -118,7 +118,7 @@ import Testing
     #expect(charts.status == 200 && charts.body.contains(#""phase":"drifting""#))
     let events = try daemon.ask("GET", "/api/v1/streams/s/events")
     let since = try #require(events.body.firstMatch(of: #/"since_batch":(\d+)/#)?.output.1)
-    #expect((246...252).contains(try #require(Int(since))), "\(events.body)")
+    #expect((250...251).contains(try #require(Int(since))), "\(events.body)")
     #expect(
       try daemon.metric(#"evenkeel_drift_alarm{stream="s",feature="f1",kind="mean"}"#) == 1)
     #expect(

@@ -203,7 +203,60 @@ struct DriftTests {
     let chart = DriftCharts(DriftColumns(in: merged), of: merged)[0]
     #expect(chart.pools == 400 && chart.above == DriftSide() && chart.phase == .ok)
     // That of the means of 256 independent values.
-    #expect(abs(chart.variance - 1) < 0.2)
+    #expect(abs(chart.spread.variance - 1) < 0.2)
+  }
+
+  @Test func `a rate in time is converted once, by the first hour of a live stream`() throws {
+    var stream = try MadeStream(["a"], isLive: true)
+    let columns = DriftColumns(in: stream.chain.state)
+    for _ in 0..<359 { try stream.batch(seconds: 10) }
+    // One a second is assumed.
+    #expect(stream.chain.state[columns.poolRate][0] == 0)
+    let assumed = stream.chain.state[columns.threshold][0]
+    try stream.batch(seconds: 10)
+    #expect(stream.chain.state[columns.poolRate][0] == 0.1)
+    for _ in 0..<400 { try stream.batch(seconds: 1) }
+    #expect(stream.chain.state[columns.poolRate][0] == 0.1)
+    // A tenth of the pools to a false alarm, so that less is enough: ln 10 less, about.
+    let known = stream.chain.state[columns.threshold][0]
+    #expect(abs(assumed - known - log(10)) < 0.05)
+    // A later run goes on with the rate.
+    var later = try MadeStream(["a"], isLive: true, state: stream.chain.state)
+    for _ in 0..<400 { try later.batch(seconds: 100) }
+    #expect(later.chain.state[columns.poolRate][0] == 0.1)
+    #expect(later.chain.state[columns.threshold][0] == known)
+    var file = try MadeStream(["a"])
+    for _ in 0..<400 { try file.batch(seconds: 10) }
+    #expect(file.chain.state[columns.poolRate][0] == 0)
+  }
+
+  @Test func `a season is foretold, so that it does not hide a shift`() throws {
+    for period in [2.6, 4.0, 5.6] {
+      var stream = try MadeStream(["a"])
+      for index in 0..<1500 {
+        let wave = sin(2 * .pi * Double(index) / period)
+        try stream.batch(shift: [wave + (index < 1000 ? 0 : 0.5)])
+        if index == 999 { #expect(stream.events == [], "\(period)") }
+        if index == 1009 { #expect(stream.states.contains("mean above"), "\(period)") }
+      }
+    }
+  }
+
+  @Test func `pools that hardly change are foretold by one pool`() {
+    var spread = DriftSpread()
+    (spread.variance, spread.covariance, spread.covariance2) = (1, 0.999, 0.998)
+    #expect(spread.prediction.first == 0.95 && spread.prediction.second == 0)
+    // A wave of four pools.
+    (spread.covariance, spread.covariance2) = (0, -0.99)
+    #expect(abs(spread.prediction.second + 0.99) < 1e-12 && spread.prediction.first == 0)
+    #expect(abs(spread.prediction.rest - (1 - 0.99 * 0.99)) < 1e-12)
+    // If nothing varies, the deviation is 0 and no number is other than finite.
+    spread = DriftSpread()
+    for pool in 1..<300 {
+      spread.learn(7, 16, about: 7, weight: 0.001, limit: 0, pools: pool, spread.prediction)
+      spread.pass(7, 16)
+    }
+    #expect(spread.deviation(spread.prediction) == 0)
   }
 
   @Test func `independent and dependent values alarm about as often as wanted`() throws {
@@ -236,8 +289,8 @@ private struct MadeStream {
   private var last = 0.0
 
   init(
-    _ names: [String], size: Int = 256, seed: UInt64 = 1, state: StateTable? = nil,
-    reference: StateTable? = nil,
+    _ names: [String], size: Int = 256, seed: UInt64 = 1, isLive: Bool = false,
+    state: StateTable? = nil, reference: StateTable? = nil,
     _ change: (inout NormalizationSettings, inout SettingValues) -> Void = { _, _ in }
   ) throws {
     var settings = NormalizationSettings()
@@ -250,7 +303,7 @@ private struct MadeStream {
       BuiltInOperators.all,
       OperatorContext(
         schema: FeatureSchema(names), outputPrecision: .float64, normalization: settings,
-        settings: values, reference: reference), state: state)
+        settings: values, isLive: isLive, reference: reference), state: state)
     self.names = names
     self.size = size
     random = seed &* 0x9e37_79b9_7f4a_7c15
@@ -274,7 +327,8 @@ private struct MadeStream {
   }
 
   mutating func batch(
-    shift: [Double] = [], scale: [Double] = [], missing: Double = 0, outliers: Int = 0
+    shift: [Double] = [], scale: [Double] = [], missing: Double = 0, outliers: Int = 0,
+    seconds: Double? = nil
   ) throws {
     var columns: [Double] = []
     for j in names.indices {
@@ -292,7 +346,7 @@ private struct MadeStream {
     var block = FeatureColumns(featureCount: names.count, capacity: size, precision: .float64)
     block.count = size
     block.values = .float64(columns)
-    _ = try chain.operate(on: &block)
+    _ = try chain.operate(on: &block, elapsedSeconds: seconds)
     events += chain.takeEvents().filter { $0.kind.name.hasPrefix("drift") }
   }
 

@@ -107,6 +107,7 @@ struct Scenario {
         in: context.fileSystem, clock: context.clock)
     }
     try drawInput(form, &random)
+    drawDrift(seed: seed)
     try drawGradients(seed: seed)
     // A file of another program must not be lost.
     if Bool.random(using: &random) {
@@ -148,6 +149,15 @@ struct Scenario {
       let parts = frames == 0 ? [text] : try framed(text, count: frames)
       files[name] = parts.flatMap { $0 }
     }
+  }
+
+  /// Watches every second stream for drift. Its pools stay open over many batches, and so over crashes.
+  private mutating func drawDrift(seed: UInt64) {
+    var random = SplitMix64(seed: seed ^ 0xd21f7)
+    guard random.once(in: 2) else { return }
+    definition.stream.operatorSettings[DriftSettings.watch] = .on
+    definition.stream.operatorSettings[DriftSettings.falseAlarms] = .perBatches(10)
+    definition.stream.operatorSettings[DriftSettings.actions] = [.log, .freeze]
   }
 
   /// Gradients of γ and β for one stream in three, each of which names its batch. Some cannot be used.

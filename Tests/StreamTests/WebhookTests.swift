@@ -35,6 +35,19 @@ struct WebhookTests {
     #expect(requests[0].contains("\r\nContent-Type: application/json\r\nContent-Length: 8\r\n"))
   }
 
+  @Test func `a server that does not answer holds no more events than the bound`() throws {
+    let server = try PostServer(statuses: [Int](repeating: 200, count: 300), isHeld: true)
+    let address = try #require(WebhookAddress("http://127.0.0.1:\(server.port)/"))
+    let webhook = try webhook()
+    webhook.post("0", to: address)
+    #expect(eventually { server.requests.count == 1 })
+    for number in 1...200 { webhook.post("\(number)", to: address) }
+    server.release()
+    #expect(eventually { server.requests.last?.hasSuffix("\r\n\r\n200") == true })
+    let bodies = server.requests.compactMap { $0.components(separatedBy: "\r\n\r\n").last }
+    #expect(bodies == ["0"] + (137...200).map { "\($0)" })
+  }
+
   @Test func `an address that nobody listens at is told as an error`() throws {
     #expect(throws: FileError.self) {
       try postHTTP("{}", host: "127.0.0.1", port: 1, path: "/", timeoutSeconds: 1)
@@ -62,10 +75,15 @@ private final class PostServer: Sendable {
   let port: Int
   private let number: CInt
   private let taken = Mutex<[String]>([])
+  private let isReleased = DispatchSemaphore(value: 0)
 
   var requests: [String] { taken.withLock { $0 } }
 
-  init(statuses: [Int]) throws {
+  /// Lets the first request be answered, if it is held.
+  func release() { isReleased.signal() }
+
+  /// - Parameter isHeld: whether the first request is only answered after `release`.
+  init(statuses: [Int], isHeld: Bool = false) throws {
     number = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -79,8 +97,10 @@ private final class PostServer: Sendable {
     }
     guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EINVAL) }
     port = Int(UInt16(bigEndian: address.sin_port))
+    let isReleased = isReleased
     Thread.detachNewThread { [weak self] in
       var rest = statuses[...]
+      var isHeld = isHeld
       while true {
         let connection = accept(listener, nil, nil)
         guard connection >= 0 else { return }
@@ -93,6 +113,8 @@ private final class PostServer: Sendable {
         }
         let request = text
         self?.taken.withLock { $0.append(request) }
+        if isHeld { isReleased.wait() }
+        isHeld = false
         let line =
           rest.popFirst().map { "HTTP/1.1 \($0) X\r\nContent-Length: 0\r\n\r\n" }
           ?? "no protocol at all"

@@ -37,7 +37,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     self.kind = kind
     phase = chart.phase
     let isMoved = chart.phase.isDrifting
-    let level = isMoved ? chart.level : chart.last
+    let level = isMoved ? chart.level : chart.spread.last
     switch kind {
     case .mean:
       let deviation = exp(spread.reference)

@@ -1,7 +1,7 @@
 internal import Glibc
 
 // Invariants:
-// - `last` and `lastRoot` are of the pool before; both sums of a side are 0 while its score is.
+// - Both sums of a side are 0 while its score is.
 // - No number of a chart is other than finite, because values are at most 1e100 in size.
 
 /// How a chart judges and learns; the same for all charts of a stream in one batch.
@@ -16,8 +16,6 @@ struct DriftRules: Sendable, Equatable {
   static let greatestWeight = 1.0 / 128
   /// How much more slowly the spread is learned than the mean.
   static let spreadSlowness = 10.0
-  /// The greatest correlation of neighbouring pools that is taken out.
-  static let greatestCorrelation = 0.95
 
   var threshold = Double.infinity
   /// Whether the reference follows slowly.
@@ -28,18 +26,25 @@ struct DriftRules: Sendable, Equatable {
 struct DriftSide: Sendable, Equatable {
   /// S.
   var score = 0.0
-  /// Σ n x and Σ n since the score was last 0.
+  /// Σ n x and Σ n from `since` on.
   var levelSum = 0.0
   var levelWeight = 0.0
-  /// The first pool after the score was last 0.
+  /// The first pool after the score was last 0, or a later one that has raised it by more than twice what it was.
   var since = DriftPlace()
+
+  /// A score below this counts as this, when a pool is compared with all before it.
+  private static let leastScore = 1.0
 
   /// - Parameter z: how far the pool is on this side of the reference, in spreads.
   mutating func add(
     _ z: Double, value: Double, weight: Double, at place: DriftPlace, limit: Double
   ) {
-    if score == 0 { since = place }
-    score = min(max(0, score + z - DriftThreshold.allowance), limit)
+    let rise = z - DriftThreshold.allowance
+    if score == 0 || rise > 2 * max(score, Self.leastScore) {
+      since = place
+      (levelSum, levelWeight) = (0, 0)
+    }
+    score = min(max(0, score + rise), limit)
     if score == 0 {
       (levelSum, levelWeight) = (0, 0)
     } else {
@@ -54,19 +59,14 @@ struct DriftSide: Sendable, Equatable {
 /// The chart of one property of one feature: its reference, the spread of pools, and a CUSUM for each side.
 ///
 /// A pool has a value x of the weight n. u = (x − mean) √n has the same deviation for every n if values are independent.
-/// Pools that resemble their neighbours would alarm too often, so the chart adds what is new in a pool:
-/// e = u_R − ρ u_R′ with the correlation ρ of neighbouring pools, in units of the deviation of e.
+/// Pools that resemble their neighbours would alarm too often, so the chart adds what is new in a pool, in units of its
+/// deviation (`DriftSpread`).
 struct DriftChart: Sendable, Equatable {
   /// The value that the property is compared with.
   var reference = 0.0
   /// The slow mean of x, about which the spread is measured.
   var mean = 0.0
-  /// The mean of u², and of u u′.
-  var variance = 0.0
-  var covariance = 0.0
-  /// x and √n of the pool before.
-  var last = 0.0
-  var lastRoot = 1.0
+  var spread = DriftSpread()
   var above = DriftSide()
   var below = DriftSide()
   var phase = DriftPhase.ok
@@ -76,12 +76,6 @@ struct DriftChart: Sendable, Equatable {
   var alarms = 0
   /// Whether the reference came from a checkpoint.
   var isGiven = false
-
-  /// ρ.
-  private var correlation: Double {
-    guard variance > 0 else { return 0 }
-    return min(max(0, covariance / variance), DriftRules.greatestCorrelation)
-  }
 
   /// The greater score, as a share of the threshold.
   func score(by threshold: Double) -> Double {
@@ -97,7 +91,7 @@ struct DriftChart: Sendable, Equatable {
     }
   }
 
-  /// The mean of x since the score of the side was 0; the reference if it is 0 now.
+  /// The mean of x since the drift of the side began; the reference if its score is 0 now.
   var level: Double {
     let side = side
     return side.levelWeight > 0 ? side.levelSum / side.levelWeight : reference
@@ -118,28 +112,31 @@ struct DriftChart: Sendable, Equatable {
   ) -> Bool {
     let root = weight.squareRoot()
     defer {
-      (last, lastRoot) = (value, root)
+      spread.pass(value, root)
       pools += 1
     }
     guard pools > 0 else {
       mean = value
+      spread.pass(value, root)
       if !isGiven { reference = value }
       return false
     }
-    let correlation = correlation
+    let prediction = spread.prediction
+    // At the start, the spread is not known yet.
+    let limit =
+      pools > DriftRules.silentPools
+      ? DriftRules.reach * max(spread.variance.squareRoot(), floor) : .greatestFiniteMagnitude
     var hasChanged = false
     if pools > DriftRules.silentPools {
-      let deviation = max(
-        (variance * (1 - correlation * correlation)).squareRoot(), floor)
-      let new = (value - reference) * root - correlation * (last - reference) * lastRoot
+      let new = spread.new(value, root, about: reference, limit: limit, prediction)
+      let deviation = max(spread.deviation(prediction), floor)
       let z = min(max(new / deviation, -DriftRules.reach), DriftRules.reach)
-      let limit = rules.threshold + DriftRules.reach
-      above.add(z, value: value, weight: weight, at: place, limit: limit)
-      below.add(-z, value: value, weight: weight, at: place, limit: limit)
+      let highest = rules.threshold + DriftRules.reach
+      above.add(z, value: value, weight: weight, at: place, limit: highest)
+      below.add(-z, value: value, weight: weight, at: place, limit: highest)
       hasChanged = judge(rules)
     }
-    learn(
-      value, root, floor: floor, slowWeight: slowWeight, correlation: correlation, rules)
+    learn(value, root, slowWeight: slowWeight, limit: limit, prediction, rules)
     return hasChanged
   }
 
@@ -160,35 +157,23 @@ struct DriftChart: Sendable, Equatable {
   }
 
   private mutating func learn(
-    _ value: Double, _ root: Double, floor: Double, slowWeight: Double, correlation: Double,
-    _ rules: DriftRules
+    _ value: Double, _ root: Double, slowWeight: Double, limit: Double,
+    _ prediction: DriftSpread.Prediction, _ rules: DriftRules
   ) {
     let slow = min(slowWeight, DriftRules.greatestWeight)
     let meanWeight = max(slow, 1 / Double(pools + 1))
-    let spreadWeight = max(slow / DriftRules.spreadSlowness, 1 / Double(pools))
-    let (u, lastU) = ((value - mean) * root, (last - mean) * lastRoot)
-    let limit = DriftRules.reach * max(variance.squareRoot(), floor)
+    let spreadWeight = slow / DriftRules.spreadSlowness
     if phase.isDrifting {
       // A reference that stands still must not learn what it is compared with.
       guard rules.follows else { return }
-      // Differences of neighbours do not see that the level has moved.
-      let difference = min(abs(u - lastU), limit)
-      let found = 0.5 * difference * difference / (1 - correlation)
-      variance += spreadWeight * (found - variance)
-      covariance = correlation * variance
+      spread.learnMoving(
+        value, root, about: mean, weight: max(spreadWeight, 1 / Double(pools)), limit: limit)
       mean += meanWeight * (value - mean)
     } else {
-      let isLearning = pools <= DriftRules.silentPools
-      let bounded = isLearning ? u : min(max(u, -limit), limit)
-      let lastBounded = isLearning ? lastU : min(max(lastU, -limit), limit)
-      variance += spreadWeight * (bounded * bounded - variance)
-      if pools > 1 {
-        let weight = max(slow / DriftRules.spreadSlowness, 1 / Double(pools - 1))
-        covariance += weight * (bounded * lastBounded - covariance)
-      }
-      mean += meanWeight * bounded / root
-      // Rounding, and different weights, could take it a little beyond.
-      covariance = min(max(covariance, -variance), variance)
+      let moved = min(max((value - mean) * root, -limit), limit)
+      spread.learn(
+        value, root, about: mean, weight: spreadWeight, limit: limit, pools: pools, prediction)
+      mean += meanWeight * moved / root
     }
     guard !isGiven else { return }
     if rules.follows || pools < DriftRules.startPools { reference = mean }
@@ -209,8 +194,7 @@ struct DriftChart: Sendable, Equatable {
     guard pools == 0, count > 0 else { return }
     mean = value
     if !isGiven { reference = value }
-    (last, lastRoot) = (value, root)
-    (variance, covariance) = (0.25, 0)
+    spread.begin(at: value, root, variance: 0.25)
     pools = count
   }
 }

@@ -5,7 +5,9 @@ internal import State
 /// The state groups of the operator that watches for drift, and their columns in the table of a stream.
 struct DriftColumns: Sendable {
   // The charts: one row for each kind and feature.
-  let reference, mean, variance, covariance, last, lastRoot: RealColumn
+  let reference, mean: RealColumn
+  /// In the order of `DriftSpread.columns`.
+  let spread: [RealColumn]
   let above, below: Side
   let pools, phase, alarms, given: CountColumn
   // The open pool of each feature.
@@ -36,10 +38,7 @@ struct DriftColumns: Sendable {
     let (charts, pools, stream) = (Self.charts.name, Self.pools.name, Self.stream.name)
     reference = table.real("reference", of: charts)
     mean = table.real("mean", of: charts)
-    variance = table.real("variance", of: charts)
-    covariance = table.real("covariance", of: charts)
-    last = table.real("last", of: charts)
-    lastRoot = table.real("last_root", of: charts)
+    spread = DriftSpread.columns.map { table.real($0.name, of: charts) }
     above = Side("above", in: table)
     below = Side("below", in: table)
     self.pools = table.count("pools", of: charts)
@@ -77,9 +76,7 @@ struct DriftColumns: Sendable {
     "drift_charts", scope: .featureSlots(DriftKind.allCases.count),
     columns: [
       .real("reference", initial: 0), .real("mean", initial: 0),
-      .real("variance", initial: 0, in: StateColumn.nonNegative), .real("covariance", initial: 0),
-      .real("last", initial: 0), .real("last_root", initial: 1, in: StateColumn.nonNegative),
-    ] + side("above") + side("below") + [
+    ] + DriftSpread.columns + side("above") + side("below") + [
       .count("pools"), .count("phase"), .count("alarms"), .count("given"),
     ],
     isOptional: true,
@@ -88,12 +85,14 @@ struct DriftColumns: Sendable {
       {
         throw .value(rows.label(of: "phase", row: row), expected: "0 to 3", found: "\(phase)")
       }
-      let (variance, covariance) = (rows[real: "variance"], rows[real: "covariance"])
-      for row in variance.indices where abs(covariance[row]) > variance[row] {
-        throw .value(
-          rows.label(of: "covariance", row: row),
-          expected: "at most the variance, \(variance[row])",
-          found: "\(covariance[row])")
+      let variance = rows[real: "variance"]
+      for name in ["covariance", "covariance2"] {
+        let covariance = rows[real: name]
+        for row in variance.indices where abs(covariance[row]) > variance[row] {
+          throw .value(
+            rows.label(of: name, row: row), expected: "at most the variance, \(variance[row])",
+            found: "\(covariance[row])")
+        }
       }
     }, merge: mergeCharts)
 
@@ -153,12 +152,14 @@ struct DriftColumns: Sendable {
       let total = own[row] + others[row]
       guard total > 0 else { continue }
       let share = Double(others[row]) / Double(total)
-      for name in ["reference", "mean", "variance", "covariance", "last", "last_root"] {
+      for name in ["reference", "mean"] + DriftSpread.columns.map(\.name) {
         let (left, right) = (rows[real: name][row], other[real: name][row])
         rows[real: name][row] = left + share * (right - left)
       }
       let limit = rows[real: "variance"][row]
-      rows[real: "covariance"][row] = min(max(rows[real: "covariance"][row], -limit), limit)
+      for name in ["covariance", "covariance2"] {
+        rows[real: name][row] = min(max(rows[real: name][row], -limit), limit)
+      }
     }
     for name in ["pools", "alarms"] { rows.add(count: name, of: other) }
     let cleared = rows.group.columns.filter {
@@ -169,172 +170,40 @@ struct DriftColumns: Sendable {
   }
 }
 
-/// The charts of a stream, as columns out of its table.
-struct DriftCharts {
-  private var references, means, variances, covariances, lasts, lastRoots: [Double]
-  private var above, below: Side
-  private var poolCounts, phases, alarmCounts, givenFlags: [Int]
+extension DriftSpread {
+  static let columns: [StateColumn] = [
+    .real("variance", initial: 0, in: StateColumn.nonNegative), .real("covariance", initial: 0),
+    .real("covariance2", initial: 0), .real("long_run", initial: 0),
+    .real("last", initial: 0), .real("last_root", initial: 1, in: StateColumn.nonNegative),
+    .real("last2", initial: 0), .real("last_root2", initial: 1, in: StateColumn.nonNegative),
+    .real("last_new", initial: 0), .real("last_new2", initial: 0),
+  ]
 
-  private struct Side {
-    var scores, sums, weights, times: [Double]
-    var firstBatches, firstRecords: [Int]
-
-    init(_ columns: DriftColumns.Side, of state: borrowing StateTable) {
-      scores = state[columns.score]
-      sums = state[columns.sum]
-      weights = state[columns.weight]
-      times = state[columns.seconds]
-      firstBatches = state[columns.batch]
-      firstRecords = state[columns.record]
-    }
-
-    init(_ columns: DriftColumns.Side, taking state: inout StateTable) {
-      scores = state.take(columns.score)
-      sums = state.take(columns.sum)
-      weights = state.take(columns.weight)
-      times = state.take(columns.seconds)
-      firstBatches = state.take(columns.batch)
-      firstRecords = state.take(columns.record)
-    }
-
-    consuming func put(in state: inout StateTable, _ columns: DriftColumns.Side) {
-      state.put(scores, in: columns.score)
-      state.put(sums, in: columns.sum)
-      state.put(weights, in: columns.weight)
-      state.put(times, in: columns.seconds)
-      state.put(firstBatches, in: columns.batch)
-      state.put(firstRecords, in: columns.record)
-    }
-
-    subscript(row: Int) -> DriftSide {
-      get {
-        DriftSide(
-          score: scores[row], levelSum: sums[row], levelWeight: weights[row],
-          since: DriftPlace(
-            batch: firstBatches[row], record: firstRecords[row], seconds: times[row]))
-      }
-      set {
-        scores[row] = newValue.score
-        sums[row] = newValue.levelSum
-        weights[row] = newValue.levelWeight
-        firstBatches[row] = newValue.since.batch
-        firstRecords[row] = newValue.since.record
-        times[row] = newValue.since.seconds
-      }
-    }
+  /// Reads a row of `columns`.
+  init(_ columns: [[Double]], _ row: Int) {
+    variance = columns[0][row]
+    covariance = columns[1][row]
+    covariance2 = columns[2][row]
+    longRun = columns[3][row]
+    last = columns[4][row]
+    lastRoot = columns[5][row]
+    last2 = columns[6][row]
+    lastRoot2 = columns[7][row]
+    lastNew = columns[8][row]
+    lastNew2 = columns[9][row]
   }
 
-  /// Reads the charts.
-  init(_ columns: DriftColumns, of state: borrowing StateTable) {
-    references = state[columns.reference]
-    means = state[columns.mean]
-    variances = state[columns.variance]
-    covariances = state[columns.covariance]
-    lasts = state[columns.last]
-    lastRoots = state[columns.lastRoot]
-    above = Side(columns.above, of: state)
-    below = Side(columns.below, of: state)
-    poolCounts = state[columns.pools]
-    phases = state[columns.phase]
-    alarmCounts = state[columns.alarms]
-    givenFlags = state[columns.given]
-  }
-
-  /// Takes the charts out of a table, to change them in place; `put` gives them back.
-  init(_ columns: DriftColumns, taking state: inout StateTable) {
-    references = state.take(columns.reference)
-    means = state.take(columns.mean)
-    variances = state.take(columns.variance)
-    covariances = state.take(columns.covariance)
-    lasts = state.take(columns.last)
-    lastRoots = state.take(columns.lastRoot)
-    above = Side(columns.above, taking: &state)
-    below = Side(columns.below, taking: &state)
-    poolCounts = state.take(columns.pools)
-    phases = state.take(columns.phase)
-    alarmCounts = state.take(columns.alarms)
-    givenFlags = state.take(columns.given)
-  }
-
-  consuming func put(in state: inout StateTable, _ columns: DriftColumns) {
-    state.put(references, in: columns.reference)
-    state.put(means, in: columns.mean)
-    state.put(variances, in: columns.variance)
-    state.put(covariances, in: columns.covariance)
-    state.put(lasts, in: columns.last)
-    state.put(lastRoots, in: columns.lastRoot)
-    above.put(in: &state, columns.above)
-    below.put(in: &state, columns.below)
-    state.put(poolCounts, in: columns.pools)
-    state.put(phases, in: columns.phase)
-    state.put(alarmCounts, in: columns.alarms)
-    state.put(givenFlags, in: columns.given)
-  }
-
-  var count: Int { poolCounts.count }
-
-  /// The pools of a chart.
-  func pools(of row: Int) -> Int { poolCounts[row] }
-
-  /// The reference of a chart.
-  func reference(of row: Int) -> Double { references[row] }
-
-  /// Gives a pool to a chart, and writes only the numbers that it can move: most sides are at rest.
-  ///
-  /// - Returns: whether the phase of the chart has changed.
-  mutating func observe(
-    _ row: Int, _ value: Double, _ pool: DriftFullPool, floor: Double, _ rules: DriftRules
-  ) -> Bool {
-    var chart = self[row]
-    let (wasAbove, wasBelow) = (chart.above.score != 0, chart.below.score != 0)
-    let hasChanged = chart.observe(
-      value, weight: pool.weight, floor: floor, slowWeight: pool.slowWeight, at: pool.start, rules)
-    references[row] = chart.reference
-    means[row] = chart.mean
-    variances[row] = chart.variance
-    covariances[row] = chart.covariance
-    lasts[row] = chart.last
-    lastRoots[row] = chart.lastRoot
-    poolCounts[row] = chart.pools
-    if wasAbove || chart.above.score != 0 { above[row] = chart.above }
-    if wasBelow || chart.below.score != 0 { below[row] = chart.below }
-    if hasChanged {
-      phases[row] = chart.phase.rawValue
-      alarmCounts[row] = chart.alarms
-    }
-    return hasChanged
-  }
-
-  subscript(row: Int) -> DriftChart {
-    get {
-      var chart = DriftChart()
-      chart.reference = references[row]
-      chart.mean = means[row]
-      chart.variance = variances[row]
-      chart.covariance = covariances[row]
-      chart.last = lasts[row]
-      chart.lastRoot = lastRoots[row]
-      chart.above = above[row]
-      chart.below = below[row]
-      chart.phase = DriftPhase(rawValue: phases[row]) ?? .ok
-      chart.pools = poolCounts[row]
-      chart.alarms = alarmCounts[row]
-      chart.isGiven = givenFlags[row] > 0
-      return chart
-    }
-    set {
-      references[row] = newValue.reference
-      means[row] = newValue.mean
-      variances[row] = newValue.variance
-      covariances[row] = newValue.covariance
-      lasts[row] = newValue.last
-      lastRoots[row] = newValue.lastRoot
-      above[row] = newValue.above
-      below[row] = newValue.below
-      phases[row] = newValue.phase.rawValue
-      poolCounts[row] = newValue.pools
-      alarmCounts[row] = newValue.alarms
-      givenFlags[row] = newValue.isGiven ? 1 : 0
-    }
+  /// Writes a row of `columns`.
+  func put(in columns: inout [[Double]], _ row: Int) {
+    columns[0][row] = variance
+    columns[1][row] = covariance
+    columns[2][row] = covariance2
+    columns[3][row] = longRun
+    columns[4][row] = last
+    columns[5][row] = lastRoot
+    columns[6][row] = last2
+    columns[7][row] = lastRoot2
+    columns[8][row] = lastNew
+    columns[9][row] = lastNew2
   }
 }

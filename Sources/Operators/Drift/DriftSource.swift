@@ -71,8 +71,10 @@ struct DriftSource: Sendable {
     chart.isGiven = true
     if known.pools > DriftRules.silentPools {
       chart.reference = known.mean
-      (chart.mean, chart.last, chart.lastRoot) = (known.mean, known.mean, known.lastRoot)
-      (chart.variance, chart.covariance) = (known.variance, known.covariance)
+      chart.mean = known.mean
+      chart.spread = known.spread
+      (chart.spread.last, chart.spread.last2) = (known.mean, known.mean)
+      (chart.spread.lastNew, chart.spread.lastNew2) = (0, 0)
       chart.pools = known.pools
       return chart
     }
