@@ -16,6 +16,8 @@ package struct BatchSummary: Sendable {
   private(set) var prefixEnds: [PrefixMoments] = []
   /// The values of a batch with keys, until they are transformed; nil without keys.
   private(set) var keyed: KeyedValues?
+  /// The values of the batch, until they are transformed; nil unless an operator needs them.
+  private(set) var values: BatchValues?
   private var event = EventWeights()
   /// The newest event time of the records, in whole microseconds since 1970; nil without event times, or if the moments
   /// do not decay by them.
@@ -31,16 +33,18 @@ package struct BatchSummary: Sendable {
   /// - Parameters:
   ///   - records: those that are the batch.
   ///   - withMoments: whether the moments are needed; they cost a second pass. Weighed ones are always there.
+  ///   - withValues: whether an operator reads the values when it plans.
   ///   - eventHalfLife: the half-life in event time by which a record weighs less the older it is than the newest one.
   /// - Throws: `NormalizationError.featureCount` if the block has another number of columns.
   package mutating func measure(
     _ columns: FeatureColumns, _ records: Range<Int>, withMoments: Bool,
-    eventHalfLife: Double? = nil
+    withValues: Bool = false, eventHalfLife: Double? = nil
   ) throws(NormalizationError) {
     guard columns.featureCount == features.count else {
       throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
     }
     recordCount = records.count
+    values = withValues ? BatchValues(columns: columns, records: records) : nil
     keyed = columns.roles.keys.map { KeyedValues(columns: columns, keys: $0, records: records) }
     var (weights, first) = (columns.roles.weights, 0)
     if let eventHalfLife, columns.roles.times != nil {
@@ -69,7 +73,7 @@ package struct BatchSummary: Sendable {
     _ columns: inout FeatureColumns, _ records: Range<Int>, by plan: borrowing BatchPlan
   ) {
     // Columns of two owners would be copied.
-    keyed = nil
+    (keyed, values) = (nil, nil)
     let features = plan.features
     columns.apply(to: records, countingClipped: &clipped) { feature in
       features[feature].isByKey ? nil : features[feature].transform

@@ -27,6 +27,11 @@ package protocol BatchOperator: Sendable {
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool
 
+  /// Whether `plan` needs the values of such a batch.
+  func needsValues(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool
+
   /// Decides what the batch changes. May veto the update of a feature, and may refuse the batch. Must not change
   /// anything that a later batch sees, because another operator may refuse this batch.
   mutating func plan(
@@ -68,6 +73,10 @@ extension BatchOperator {
   package static func isOn(_ settings: SettingValues) -> Bool { true }
 
   package func needsMoments(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool { false }
+
+  package func needsValues(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool { false }
 

@@ -127,14 +127,16 @@ package struct OperatorChain: Sendable {
     elapsedSeconds: Double? = nil
   ) throws(OperatorError) -> BatchEmission {
     let records = records ?? 0..<columns.count
-    var needsMoments = false
-    for each in operators where each.needsMoments(ofRecords: records.count, role, state) {
-      needsMoments = true
+    var (needsMoments, needsValues) = (false, false)
+    for each in operators {
+      if each.needsMoments(ofRecords: records.count, role, state) { needsMoments = true }
+      if each.needsValues(ofRecords: records.count, role, state) { needsValues = true }
     }
     scratch.plan.begin(role, elapsedSeconds: elapsedSeconds)
     do throws(NormalizationError) {
       try scratch.summary.measure(
-        columns, records, withMoments: needsMoments, eventHalfLife: eventHalfLife)
+        columns, records, withMoments: needsMoments, withValues: needsValues,
+        eventHalfLife: eventHalfLife)
     } catch {
       throw OperatorError(Normalize.declaration.name, error)
     }

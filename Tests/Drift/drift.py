@@ -197,10 +197,10 @@ def main() -> int:
         other = peers(names) if arguments.peers else {}
         columns = list(next(iter(other.values()))) if other else []
         print("Alarms in 1,000 batches of a stream that does not drift, where one is wanted:\n")
-        print("| stream | `slow` | `start` |" + "".join(f" {column} |" for column in columns))
-        print("|---|---|---|" + "---|" * len(columns))
+        print("| stream | `slow` | `start` | `slow`, `distribution` |" + "".join(f" {column} |" for column in columns))
+        print("|---|---|---|---|" + "---|" * len(columns))
         for name in names:
-            rates = [false_alarms(program, name, arguments.seeds, arguments.batches, r) for r in ("--follow", "")]
+            rates = [false_alarms(program, name, arguments.seeds, arguments.batches, r) for r in ("--follow", "", "--follow --distribution")]
             print(
                 f"| {name} | " + " | ".join(f"{rate:.2f}" for rate in rates) + " |"
                 + "".join(f" {other[name][column]} |" for column in columns), flush=True)

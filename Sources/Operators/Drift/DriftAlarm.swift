@@ -7,11 +7,12 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
   package let feature: String
   package let kind: DriftKind
   package let phase: DriftPhase
-  /// The reference, and the level since `batch`: a mean, a deviation, or a share.
+  /// The reference, and the level since `batch`: a mean, a deviation, a share, or the difference of a distribution as a
+  /// multiple of that by chance.
   package let reference: Double
   package let level: Double
-  /// How far the level is: a mean in reference deviations, a deviation as a multiple of the reference, a share as a
-  /// difference.
+  /// How far the level is: a mean in reference deviations, a deviation and the difference of a distribution as a multiple
+  /// of the reference, a share as a difference.
   package let size: Double
   /// The greater score as a share of the threshold.
   package let score: Double
@@ -49,6 +50,9 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     case .missing, .clipped:
       (reference, self.level) = (DriftShare.share(chart.reference), DriftShare.share(level))
       size = self.level - reference
+    case .distribution:
+      (reference, self.level) = (DriftAlarm.cubed(chart.reference), DriftAlarm.cubed(level))
+      size = reference > 0 ? self.level / reference : 0
     }
     score = chart.score(by: threshold)
     let since = chart.side.since
@@ -81,6 +85,9 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
       case .missing, .clipped:
         return
           "\(shown(level)) of its values are \(kind.name), \(shown(reference)) by the reference\(since)"
+      case .distribution:
+        return
+          "its distribution differs by \(shown(level)), \(shown(reference)) by the reference\(since)"
       }
     }
   }
@@ -91,13 +98,17 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     switch kind {
     case .mean: "mean"
     case .spread: "deviation"
+    case .distribution: "distribution"
     case .missing, .clipped: "share of \(kind.name) values"
     }
   }
 
+  private static func cubed(_ value: Double) -> Double { value * value * value }
+
   private func shown(_ value: Double) -> String {
     switch kind {
     case .mean, .spread: short(value)
+    case .distribution: "\(short(value)) times chance"
     case .missing, .clipped: short(value * 100) + " %"
     }
   }

@@ -105,10 +105,11 @@ struct DriftChart: Sendable, Equatable {
   ///   - floor: the least deviation of e.
   ///   - slowWeight: the weight of the pool in slow moments, before its bounds.
   ///   - place: where the pool began.
+  ///   - rises: whether only a rise is drift.
   /// - Returns: whether the phase has changed.
   mutating func observe(
     _ value: Double, weight: Double, floor: Double, slowWeight: Double, at place: DriftPlace,
-    _ rules: DriftRules
+    rises: Bool = false, _ rules: DriftRules
   ) -> Bool {
     let root = weight.squareRoot()
     defer {
@@ -133,7 +134,7 @@ struct DriftChart: Sendable, Equatable {
       let z = min(max(new / deviation, -DriftRules.reach), DriftRules.reach)
       let highest = rules.threshold + DriftRules.reach
       above.add(z, value: value, weight: weight, at: place, limit: highest)
-      below.add(-z, value: value, weight: weight, at: place, limit: highest)
+      if !rises { below.add(-z, value: value, weight: weight, at: place, limit: highest) }
       hasChanged = judge(rules)
     }
     learn(value, root, slowWeight: slowWeight, limit: limit, prediction, rules)

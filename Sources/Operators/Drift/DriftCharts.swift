@@ -100,6 +100,16 @@ struct DriftCharts {
   /// The pools of a chart.
   func pools(of row: Int) -> Int { poolCounts[row] }
 
+  /// The weight with which a pool moves the distribution that it was compared with; 0 if that stands still. The first
+  /// pool is compared with none.
+  func learningWeight(of row: Int, _ slowWeight: Double, _ rules: DriftRules) -> Double {
+    let pools = poolCounts[row]
+    let drifts = (DriftPhase(rawValue: phases[row]) ?? .ok).isDrifting
+    if givenFlags[row] > 0 || drifts && !rules.follows { return 0 }
+    guard rules.follows || pools < DriftRules.startPools else { return 0 }
+    return max(min(slowWeight, DriftRules.greatestWeight), 1 / Double(pools + 2))
+  }
+
   /// The reference of a chart.
   func reference(of row: Int) -> Double { references[row] }
 
@@ -107,12 +117,14 @@ struct DriftCharts {
   ///
   /// - Returns: whether the phase of the chart has changed.
   mutating func observe(
-    _ row: Int, _ value: Double, _ pool: DriftFullPool, floor: Double, _ rules: DriftRules
+    _ row: Int, _ value: Double, _ pool: DriftFullPool, floor: Double, rises: Bool,
+    _ rules: DriftRules
   ) -> Bool {
     var chart = self[row]
     let (wasAbove, wasBelow) = (chart.above.score != 0, chart.below.score != 0)
     let hasChanged = chart.observe(
-      value, weight: pool.weight, floor: floor, slowWeight: pool.slowWeight, at: pool.start, rules)
+      value, weight: pool.weight, floor: floor, slowWeight: pool.slowWeight, at: pool.start,
+      rises: rises, rules)
     references[row] = chart.reference
     means[row] = chart.mean
     chart.spread.put(in: &spreads, row)

@@ -13,6 +13,9 @@ struct DriftColumns: Sendable {
   // The open pool of each feature.
   let weight, poolMean, m2, halfLives, poolSeconds: RealColumn
   let poolBatch, poolRecord, missing, clipped: CountColumn
+  // The bins of each feature.
+  let share: RealColumn
+  let binned: CountColumn
   // The stream.
   let seconds, poolRate, threshold, sharedSeconds, sharedHalfLives: RealColumn
   let batches, records, streamPools, source, digest: CountColumn
@@ -54,6 +57,8 @@ struct DriftColumns: Sendable {
     poolRecord = table.count("record", of: pools)
     missing = table.count("missing", of: pools)
     clipped = table.count("clipped", of: pools)
+    share = table.real("share", of: Self.bins.name)
+    binned = table.count("open", of: Self.bins.name)
     seconds = table.real("seconds", of: stream)
     poolRate = table.real("pool_rate", of: stream)
     threshold = table.real("threshold", of: stream)
@@ -69,7 +74,7 @@ struct DriftColumns: Sendable {
     sharedRecord = table.count("pool_record", of: stream)
   }
 
-  package static let groups = [charts, pools, stream]
+  package static let groups = [charts, pools, bins, stream]
 
   /// The chart of each kind and feature.
   static let charts = StateGroup(
@@ -117,6 +122,20 @@ struct DriftColumns: Sendable {
       .count("record"), .count("missing"), .count("clipped"),
     ],
     isOptional: true, merge: { rows, _ throws(StateError) in rows.reset() })
+
+  /// The distribution of each feature: the known share of each bin, and the values of the open pool in it.
+  static let bins = StateGroup(
+    "drift_bins", scope: .featureSlots(DriftBins.count),
+    columns: [.real("share", initial: 0, in: StateColumn.nonNegative), .count("open")],
+    isOptional: true,
+    merge: { rows, other throws(StateError) in
+      // By halves, since the number of the values is not kept.
+      for row in 0..<rows.count {
+        let (own, others) = (rows[real: "share"][row], other[real: "share"][row])
+        rows[real: "share"][row] = own == 0 ? others : others == 0 ? own : (own + others) / 2
+      }
+      rows.reset("open")
+    })
 
   /// How far the stream is, and what its false alarms are counted in.
   static let stream = StateGroup(

@@ -69,6 +69,30 @@ struct DriftJudge {
     judgeShare(found, one, row, afterPools: shared.poolsBefore, &charts)
   }
 
+  /// Judges the distribution of a pool, and learns it.
+  mutating func judgeDistribution(
+    _ pool: DriftPool, of feature: Int, _ shapes: inout DriftShapes, _ charts: inout DriftCharts
+  ) {
+    let counts = shapes.takeOpen(of: feature)
+    let found = counts.reduce(0, +)
+    guard found > 0 else { return }
+    let row = DriftKind.distribution.row(of: feature, among: count)
+    let slowWeight = slow.weight(ofHalfLives: pool.halfLives)
+    let weight = charts.learningWeight(of: row, slowWeight, rules)
+    let known = Double(found) / (weight > 0 ? weight : 1 / Double(DriftRules.startPools))
+    // The first pool has nothing to be compared with.
+    if charts.pools(of: row) > 0 || shapes.isKnown(feature) {
+      let one = DriftFullPool(weight: 1, slowWeight: slowWeight, start: pool.start)
+      let difference = DriftBins.difference(counts, from: shapes.shares(of: feature), of: known)
+      observe(difference, one, row, floor: DriftBins.floor, rises: true, &charts)
+    }
+    if !shapes.isKnown(feature) {
+      shapes.learn(counts, of: feature, weight: 1)
+    } else if weight > 0 {
+      shapes.learn(counts, of: feature, weight: weight)
+    }
+  }
+
   private mutating func judgeShare(
     _ found: Int, _ one: DriftFullPool, _ row: Int, afterPools before: Int,
     _ charts: inout DriftCharts
@@ -83,9 +107,10 @@ struct DriftJudge {
   }
 
   private mutating func observe(
-    _ value: Double, _ one: DriftFullPool, _ row: Int, floor: Double, _ charts: inout DriftCharts
+    _ value: Double, _ one: DriftFullPool, _ row: Int, floor: Double, rises: Bool = false,
+    _ charts: inout DriftCharts
   ) {
-    if charts.observe(row, value, one, floor: floor, rules) { changed.append(row) }
+    if charts.observe(row, value, one, floor: floor, rises: rises, rules) { changed.append(row) }
   }
 }
 

@@ -8,6 +8,8 @@ package enum DriftKind: Int, Sendable, CaseIterable {
   case missing
   /// The share of values that `clip` limits.
   case clipped
+  /// The distribution of the normalised values.
+  case distribution
 
   /// The name in files, metrics and the API.
   package var name: String {
@@ -16,8 +18,12 @@ package enum DriftKind: Int, Sendable, CaseIterable {
     case .spread: "spread"
     case .missing: "missing"
     case .clipped: "clipped"
+    case .distribution: "distribution"
     }
   }
+
+  /// Whether only a rise is drift.
+  var rises: Bool { self == .distribution }
 
   /// The row of its chart of a feature in a column of charts.
   func row(of feature: Int, among features: Int) -> Int { rawValue * features + feature }

@@ -15,7 +15,7 @@ enum DriftMetrics {
       metric(
         "drift_size", kind,
         help:
-          "How far the feature is: a mean in reference deviations, a deviation as a multiple of the "
+          "How far the feature is: a mean in reference deviations, a deviation and a distribution as a multiple of the "
           + "reference, a share as a difference."
       ) { $0.size },
       metric(

@@ -4,9 +4,11 @@ package import Configuration
 /// The settings of the operator that watches for drift.
 package enum DriftSettings {
   package static let group = SettingGroup(
-    "Drift", [watch, reference, referenceFile, falseAlarms, actions, webhook],
+    "Drift", [watch, reference, referenceFile, falseAlarms, distribution, actions, webhook],
     rules: [
-      .only([reference, referenceFile, falseAlarms, actions, webhook], when: watch, is: .on),
+      .only(
+        [reference, referenceFile, falseAlarms, distribution, actions, webhook], when: watch,
+        is: .on),
       .oneOf([reference, referenceFile], "one of a kind of reference and a file"),
       SettingRule { values in
         guard values[reference] == .slow, !follows(values) else { return [] }
@@ -58,6 +60,15 @@ package enum DriftSettings {
     help:
       "How often a stream that does not drift may alarm all the same: `1 per 30d`, or `1 per 100000 batches`. Rarer false "
       + "alarms make true ones later.")
+
+  package static let distribution = Setting(
+    "drift.distribution", .bool, default: false,
+    option: .flag(
+      "drift-distribution",
+      help: "With --drift on: also watch the distribution of the normalised values, in 16 bins."),
+    help:
+      "Whether a chart also watches the distribution of the normalised values, in 16 bins: by the population stability "
+      + "index, as a multiple of what chance gives.")
 
   package static let actions = Setting(
     "drift.actions", actionType, default: [.log, .metric],

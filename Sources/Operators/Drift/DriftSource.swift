@@ -51,6 +51,7 @@ struct DriftSource: Sendable {
     let count = state.features.count
     var charts = DriftCharts(columns, of: state)
     let table = kind == .checkpoint ? state : given
+    var shapes = DriftShapes(columns, taking: &state)
     for row in 0..<charts.count {
       var chart = charts[row]
       chart.isGiven = false
@@ -58,7 +59,11 @@ struct DriftSource: Sendable {
         chart = Self.chart(of: row % count, kind, row, in: table, columns, normalizer) ?? chart
       }
       charts[row] = chart
+      if let table, chart.isGiven, row / count == DriftKind.distribution.rawValue {
+        shapes.copy(row % count, from: table, columns)
+      }
     }
+    shapes.put(in: &state, columns)
     charts.put(in: &state, columns)
   }
 
@@ -93,6 +98,7 @@ struct DriftSource: Sendable {
       let total = present + (kind == .missing ? found : 0)
       guard total > 0 else { return nil }
       chart.reference = asin(min(1, Double(found) / Double(total)).squareRoot())
+    case .distribution: return nil
     }
     return chart
   }

@@ -45,6 +45,8 @@ package struct WatchDrift: BatchOperator {
   /// The charts that a user has accepted since the last batch, which tells it.
   private var accepted: [Int] = []
   private var slow = SlowWeight()
+  /// Nil unless distributions are watched.
+  private var bins: DriftBinCounts?
 
   package init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError) {
     columns = DriftColumns(in: state)
@@ -54,15 +56,24 @@ package struct WatchDrift: BatchOperator {
     pace = DriftPace(context.normalization.momentum)
     isLive = context.isLive
     source = DriftSource(context, state)
+    if context.settings[DriftSettings.distribution] { bins = DriftBinCounts() }
   }
 
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
   ) -> Bool { role.updates && count > 0 }
 
+  package func needsValues(
+    ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
+  ) -> Bool { bins != nil && role.updates && count > 0 }
+
   package mutating func plan(
     _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
   ) throws(OperatorError) {
+    if plan.role.updates {
+      bins?.count(
+        summary, means: state[normalizer.mean], variances: state[normalizer.variance])
+    }
     guard actions.contains(.freeze), plan.role.updates, summary.recordCount > 0 else { return }
     // The batch that raises an alarm must not move the moments either, so it is judged before it is committed.
     var trial = copy state
@@ -131,6 +142,7 @@ extension WatchDrift {
     let run = poolsToFalseAlarm(state)
     var charts = DriftCharts(columns, taking: &state)
     var pools = DriftPools(columns, taking: &state)
+    var shapes = DriftShapes(columns, taking: &state)
     var missing = state.take(columns.missing)
     var clippedSoFar = state.take(columns.clipped)
     let rules = DriftRules(
@@ -145,7 +157,9 @@ extension WatchDrift {
         pool.add(
           feature.moments,
           halfLives: pace.halfLives(ofValues: feature.moments.weight, seconds: seconds), at: place)
+        if let bins { shapes.add(bins[j], of: j) }
         if pool.isFull {
+          if bins != nil { judge.judgeDistribution(pool, of: j, &shapes, &charts) }
           judge.judge(pool, of: j, clipped: clipped == nil ? nil : clippedSoFar[j], &charts)
           if !pools.isEmpty(j) { pools[j] = DriftPool() }
           if clipped != nil, clippedSoFar[j] > 0 { clippedSoFar[j] = 0 }
@@ -160,6 +174,7 @@ extension WatchDrift {
     }
     charts.put(in: &state, columns)
     pools.put(in: &state, columns)
+    shapes.put(in: &state, columns)
     state.put(missing, in: columns.missing)
     state.put(clippedSoFar, in: columns.clipped)
     slow = judge.slow

@@ -16,7 +16,8 @@ struct Drift: DescribedCommand {
       if one does, and 65 if the input is too short to tell.
       """)
 
-  private static let files = SettingGroup("Drift", [reference, follow, falseAlarms, report, json])
+  private static let files = SettingGroup(
+    "Drift", [reference, follow, falseAlarms, distribution, report, json])
 
   private static let reference = Setting(
     nil, .shellPath, defaultText: "the first 1,000 batches",
@@ -29,6 +30,10 @@ struct Drift: DescribedCommand {
     nil, DriftSettings.falseAlarmType, default: .perSeconds(30 * 86_400),
     option: .value("false-alarms", "rate"),
     help: "How often input that does not drift may alarm. A time counts one batch a second.")
+  private static let distribution = Setting(
+    nil, .bool, default: false,
+    option: .flag("distribution", help: "Also watch the distribution of values, in 16 bins."),
+    help: "Whether to watch the distribution of values too, in 16 bins.")
   private static let report = Setting(
     nil, reportType, option: .value("report", "file"),
     help: "A report with small plots, as HTML or Markdown by the name: `.html` or `.md`.")
@@ -63,6 +68,7 @@ struct Drift: DescribedCommand {
       values[DriftSettings.watch] = .on
       values[DriftSettings.actions] = [.metric]
       values[DriftSettings.falseAlarms] = values[Self.falseAlarms]
+      values[DriftSettings.distribution] = values[Self.distribution]
       guard values[Self.reference] == nil || !values[Self.follow] else {
         throw CommandFailure("expected one of --reference and --follow, found both", exitCode: 64)
       }
