@@ -1,4 +1,8 @@
+import BatchNormalization
+import Configuration
 import Foundation
+import Operators
+import Records
 import Testing
 
 @testable import ControlPlane
@@ -77,6 +81,46 @@ struct PageTests {
     #expect(all.ranges(of: "<article class=\"feature\">").count == 48)
     let one = try await page(fake, fragment: "stream=s&features=f199", seconds: 3)
     #expect(one.ranges(of: "<article class=\"feature\">").count == 1)
+  }
+
+  @Test func `features that drift are listed with the time since when, and marked`() async throws {
+    let names = ["temp", "humid"]
+    let fake = FakeSupervision([.made("s")], features: ["s": names.map { .made($0) }])
+    let alarms = try driftingAlarms(names)
+    fake.withState { state in
+      state.statuses[0].driftAlarms = alarms
+      state.features["s"]?[1].set("drift_alarm", 0)
+    }
+    let dom = try await page(fake, fragment: "stream=s", seconds: 4)
+    let list = try #require(dom.firstMatch(of: /<ul id="drifts"[^>]*>(.*?)<\/ul>/)?.output.1)
+    #expect(list.contains("<li><b>temp</b> its mean is ") && !list.contains("humid"), "\(list)")
+    #expect(list.contains("reference deviations above the reference"), "\(list)")
+    #expect(list.contains("since batch 301 (record 19201)<small> 20 s ago</small>"), "\(list)")
+    #expect(dom.ranges(of: "<article class=\"feature drifting\">").count == 1)
+    #expect(dom.ranges(of: "<article class=\"feature\">").count == 1)
+  }
+
+  /// The alarms of a stream whose first feature has moved by three deviations ten batches ago.
+  private func driftingAlarms(_ names: [String]) throws -> [DriftAlarm] {
+    var values = SettingValues()
+    values[DriftSettings.watch] = .on
+    var chain = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(
+        schema: FeatureSchema(names), outputPrecision: .float64, normalization: .init(),
+        settings: values, isLive: true))
+    for batch in 0..<310 {
+      var block = FeatureColumns(featureCount: names.count, capacity: 64, precision: .float64)
+      block.count = 64
+      // The means of neighbouring batches differ a little.
+      let level = Double(batch % 7) / 30
+      block.values = .float64(
+        names.indices.flatMap { feature in
+          (0..<64).map { Double($0 % 8) / 2.3 + level + (feature == 0 && batch >= 300 ? 3 : 0) }
+        })
+      _ = try chain.operate(on: &block, elapsedSeconds: 2)
+    }
+    return DriftAlarm.drifting(in: chain.state)
   }
 
   @Test func `names are text, never markup`() async throws {

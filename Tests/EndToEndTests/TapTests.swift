@@ -60,7 +60,7 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
-  @Test func `JSON is one object a line, and nothing steers the terminal`() throws {
+  @Test func `JSON is one object a line`() throws {
     let finished = try tap(
       "--limit", "2", "--format", "json", sending: "k,x\na\u{1B}[2J,1\nb\u{202E},no\n")
     #expect(finished.exitCode == 0)
@@ -70,6 +70,10 @@ import Testing
     }
     #expect(Set(objects.compactMap { $0["kind"] as? String }) == ["record", "rejected"])
     #expect(!finished.output.contains(0x1B))
+  }
+
+  // A daemon of its own: a tap also shows records that an earlier one has not seen.
+  @Test func `nothing in a record steers the terminal`() throws {
     let text = try tap("--limit", "4", sending: "k,x\na\u{1B}[2J,1\nb,no\u{1B}\n")
     #expect(!text.output.contains(0x1B))
     let shown = String(decoding: text.output, as: UTF8.self)

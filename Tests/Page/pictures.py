@@ -33,6 +33,7 @@ STREAM = """\
     source: {{ unix: {{ path: {name}.in }} }}
     format: csv
     features: [temp, dewp, humid, "wind_*", precip, pressure, visib]
+    batch: {{ size: 32 }}
     sink: {{ file: {{ path: {name}.csv }} }}
 """
 
@@ -92,6 +93,18 @@ def rows_by_airport() -> tuple[bytes, dict[str, list[bytes]]]:
     return header, {name: [row for row in rows if row.startswith(name.encode())] for name in AIRPORTS}
 
 
+def in_inches(rows: list[bytes], header: bytes) -> list[bytes]:
+    """The rows with the pressure in inches of mercury from three quarters on, as after a change of the sensor."""
+    place = header.rstrip().split(b",").index(b"pressure")
+    changed = []
+    for number, row in enumerate(rows):
+        fields = row.split(b",")
+        if number >= len(rows) * 3 // 4 and fields[place]:
+            fields[place] = b"%.2f" % (float(fields[place]) / 33.8639)
+        changed.append(b",".join(fields))
+    return changed
+
+
 def send(path: Path, header: bytes, rows: list[bytes], seconds: float, is_over: threading.Event) -> None:
     """Sends the rows evenly over the time, until all is over."""
     with socket.socket(socket.AF_UNIX) as producer:
@@ -126,6 +139,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     arguments = parser.parse_args()
     header, rows = rows_by_airport()
+    rows["LGA"] = in_inches(rows["LGA"], header)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="evenkeel-page-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -154,14 +168,20 @@ def main() -> None:
             size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
             browser.ask("Emulation.setDeviceMetricsOverride", **size)
             browser.ask("Page.navigate", url=f"http://127.0.0.1:{port}/#stream=jfk")
-            time.sleep(arguments.seconds)
-            for theme in ("light", "dark"):
+            # The page draws the course of a stream since it was chosen.
+            time.sleep(arguments.seconds * 0.6)
+            pictures = [("jfk", "light", "page-light"), ("jfk", "dark", "page-dark"), ("lga", "light", "page-drift")]
+            for stream, theme, picture in pictures:
+                if stream != "jfk":
+                    browser.ask("Page.navigate", url=f"http://127.0.0.1:{port}/#stream={stream}")
+                    wait(port, "/metrics", b'evenkeel_drift_alarm{stream="lga",feature="pressure",kind="mean"} 1')
+                    time.sleep(5)
                 features = [{"name": "prefers-color-scheme", "value": theme}]
                 browser.ask("Emulation.setEmulatedMedia", features=features)
                 # A look of the page draws the plots in the new colours.
                 time.sleep(2)
                 data = browser.ask("Page.captureScreenshot", format="png")["data"]
-                (arguments.directory / f"page-{theme}.png").write_bytes(base64.b64decode(data))
+                (arguments.directory / f"{picture}.png").write_bytes(base64.b64decode(data))
         finally:
             is_over.set()
             for producer in producers:
@@ -171,7 +191,7 @@ def main() -> None:
             daemon.terminate()
             browser.process.wait()
             daemon.wait()
-    print(f"pictures: {arguments.directory}/page-light.png, page-dark.png")
+    print(f"pictures: {arguments.directory}/page-light.png, page-dark.png, page-drift.png")
 
 
 if __name__ == "__main__":
