@@ -18,10 +18,12 @@ RECORDS = 20_000
 # Eight a batch, its share of a unit's among them. A record has none of its own.
 LIMIT = 8 / BATCH
 FORMATS = ["csv", "ndjson", "raw"]
+# The options of each mode, and the share of the limit that it may have. The charts of drift are some thirty columns: those
+# that a snapshot shows to others are copied when they change next.
 MODES = {
-    "batch": ["--mode", "batch"],
-    "running": ["--mode", "running"],
-    "running, drift on": ["--mode", "running", "--drift", "on"],
+    "batch": (["--mode", "batch"], 1),
+    "running": (["--mode", "running"], 1),
+    "running, drift on": (["--mode", "running", "--drift", "on"], 1.5),
 }
 HERE = Path(__file__).parent
 
@@ -84,7 +86,7 @@ def main():
             records: generated(evenkeel, folder, form, records)
             for records in (RECORDS, 4 * RECORDS)
         }
-        for mode, options in MODES.items():
+        for mode, (options, share) in MODES.items():
 
             def normalize(records):
                 command = [evenkeel, "normalize", inputs[records], "-o", folder / f"output.{form}.zst"]
@@ -93,7 +95,7 @@ def main():
 
             found = counter.per_record(normalize)
             print(f"| {form}, {mode} | {found:.4f} | {found * BATCH:.1f} |", flush=True)
-            if found > arguments.limit:
+            if found > share * arguments.limit:
                 refused.append(f"{form}, {mode}")
     if refused:
         sys.exit(f"more than {arguments.limit:g} allocations per record: {'; '.join(refused)}")

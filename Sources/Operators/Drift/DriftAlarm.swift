@@ -167,7 +167,7 @@ extension DriftAlarm {
     let threshold = state[columns.threshold][0]
     return names.indices.map { feature in
       let row = kind.row(of: feature, among: names.count)
-      guard charts.pools(of: row) > 0 else { return nil }
+      guard charts[row].pools > 0 else { return nil }
       return DriftAlarm(
         names[feature], kind, charts[row],
         spread: charts[DriftKind.spread.row(of: feature, among: names.count)],

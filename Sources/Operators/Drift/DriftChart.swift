@@ -77,6 +77,17 @@ struct DriftChart: Sendable, Equatable {
   /// Whether the reference came from a checkpoint.
   var isGiven = false
 
+  /// Whether both scores are 0.
+  var isAtRest: Bool { above.score == 0 && below.score == 0 }
+
+  /// The weight with which a pool moves a distribution that it was compared with; 0 if that stands still. The first
+  /// pool is compared with none.
+  func learningWeight(_ slowWeight: Double, _ rules: DriftRules) -> Double {
+    if isGiven || phase.isDrifting && !rules.follows { return 0 }
+    guard rules.follows || pools < DriftRules.startPools else { return 0 }
+    return max(min(slowWeight, DriftRules.greatestWeight), 1 / Double(pools + 2))
+  }
+
   /// The greater score, as a share of the threshold.
   func score(by threshold: Double) -> Double {
     threshold > 0 ? max(above.score, below.score) / threshold : 0

@@ -1,167 +1,139 @@
 internal import State
 
-/// The charts of a stream, as columns out of its table.
+/// The charts of a stream, as columns out of its table: those of `DriftChart.reals` and `DriftChart.counts`.
+///
+/// Its memory is used again for the next batch.
 struct DriftCharts {
-  private var references, means: [Double]
-  private var spreads: [[Double]]
-  private var above, below: Side
-  private var poolCounts, phases, alarmCounts, givenFlags: [Int]
+  private var reals: [[Double]] = []
+  private var counts: [[Int]] = []
+  private var rows = DriftRowPointers()
 
-  private struct Side {
-    var scores, sums, weights, times: [Double]
-    var firstBatches, firstRecords: [Int]
-
-    init(_ columns: DriftColumns.Side, of state: borrowing StateTable) {
-      scores = state[columns.score]
-      sums = state[columns.sum]
-      weights = state[columns.weight]
-      times = state[columns.seconds]
-      firstBatches = state[columns.batch]
-      firstRecords = state[columns.record]
-    }
-
-    init(_ columns: DriftColumns.Side, taking state: inout StateTable) {
-      scores = state.take(columns.score)
-      sums = state.take(columns.sum)
-      weights = state.take(columns.weight)
-      times = state.take(columns.seconds)
-      firstBatches = state.take(columns.batch)
-      firstRecords = state.take(columns.record)
-    }
-
-    consuming func put(in state: inout StateTable, _ columns: DriftColumns.Side) {
-      state.put(scores, in: columns.score)
-      state.put(sums, in: columns.sum)
-      state.put(weights, in: columns.weight)
-      state.put(times, in: columns.seconds)
-      state.put(firstBatches, in: columns.batch)
-      state.put(firstRecords, in: columns.record)
-    }
-
-    subscript(row: Int) -> DriftSide {
-      get {
-        DriftSide(
-          score: scores[row], levelSum: sums[row], levelWeight: weights[row],
-          since: DriftPlace(
-            batch: firstBatches[row], record: firstRecords[row], seconds: times[row]))
-      }
-      set {
-        scores[row] = newValue.score
-        sums[row] = newValue.levelSum
-        weights[row] = newValue.levelWeight
-        firstBatches[row] = newValue.since.batch
-        firstRecords[row] = newValue.since.record
-        times[row] = newValue.since.seconds
-      }
-    }
-  }
+  init() {}
 
   /// Reads the charts.
   init(_ columns: DriftColumns, of state: borrowing StateTable) {
-    references = state[columns.reference]
-    means = state[columns.mean]
-    spreads = columns.spread.map { state[$0] }
-    above = Side(columns.above, of: state)
-    below = Side(columns.below, of: state)
-    poolCounts = state[columns.pools]
-    phases = state[columns.phase]
-    alarmCounts = state[columns.alarms]
-    givenFlags = state[columns.given]
+    for column in columns.reals { reals.append(state[column]) }
+    for column in columns.counts { counts.append(state[column]) }
   }
 
   /// Takes the charts out of a table, to change them in place; `put` gives them back.
-  init(_ columns: DriftColumns, taking state: inout StateTable) {
-    references = state.take(columns.reference)
-    means = state.take(columns.mean)
-    spreads = []
-    for column in columns.spread { spreads.append(state.take(column)) }
-    above = Side(columns.above, taking: &state)
-    below = Side(columns.below, taking: &state)
-    poolCounts = state.take(columns.pools)
-    phases = state.take(columns.phase)
-    alarmCounts = state.take(columns.alarms)
-    givenFlags = state.take(columns.given)
+  mutating func take(_ columns: DriftColumns, from state: inout StateTable) {
+    if reals.isEmpty {
+      reals = Array(repeating: [], count: columns.reals.count)
+      counts = Array(repeating: [], count: columns.counts.count)
+    }
+    for index in reals.indices { reals[index] = state.take(columns.reals[index]) }
+    for index in counts.indices { counts[index] = state.take(columns.counts[index]) }
   }
 
-  consuming func put(in state: inout StateTable, _ columns: DriftColumns) {
-    state.put(references, in: columns.reference)
-    state.put(means, in: columns.mean)
-    for (column, numbers) in zip(columns.spread, spreads) { state.put(numbers, in: column) }
-    above.put(in: &state, columns.above)
-    below.put(in: &state, columns.below)
-    state.put(poolCounts, in: columns.pools)
-    state.put(phases, in: columns.phase)
-    state.put(alarmCounts, in: columns.alarms)
-    state.put(givenFlags, in: columns.given)
+  mutating func put(in state: inout StateTable, _ columns: DriftColumns) {
+    for index in reals.indices {
+      let column = reals[index]
+      reals[index] = []
+      state.put(column, in: columns.reals[index])
+    }
+    for index in counts.indices {
+      let column = counts[index]
+      counts[index] = []
+      state.put(column, in: columns.counts[index])
+    }
   }
 
-  var count: Int { poolCounts.count }
+  var count: Int { counts.first?.count ?? 0 }
+
+  subscript(row: Int) -> DriftChart {
+    get { DriftChart({ reals[$0][row] }, { counts[$0][row] }) }
+    set { newValue.store({ reals[$0][row] = $1 }, { counts[$0][row] = $1 }) }
+  }
+
+  // MARK: Rows in place
+
+  /// Lends the charts to be read and written in place, without a check of each access.
+  mutating func withRows(_ body: (DriftRows) -> Void) {
+    if count > 0 { lendReals(body) }
+  }
+
+  /// Lends the columns that are not lent yet, one by one.
+  private mutating func lendReals(_ body: (DriftRows) -> Void) {
+    let index = rows.reals.count
+    guard index < reals.count else { return lendCounts(body) }
+    var column = reals[index]
+    reals[index] = []
+    column.withUnsafeMutableBufferPointer { values in
+      guard let base = values.baseAddress else { return }
+      rows.reals.append(base)
+      lendReals(body)
+      rows.reals.removeLast()
+    }
+    reals[index] = column
+  }
+
+  private mutating func lendCounts(_ body: (DriftRows) -> Void) {
+    let index = rows.counts.count
+    guard index < counts.count else { return rows.lend(body) }
+    var column = counts[index]
+    counts[index] = []
+    column.withUnsafeMutableBufferPointer { values in
+      guard let base = values.baseAddress else { return }
+      rows.counts.append(base)
+      lendCounts(body)
+      rows.counts.removeLast()
+    }
+    counts[index] = column
+  }
+}
+
+/// The starts of the columns that are lent.
+private struct DriftRowPointers: @unchecked Sendable {
+  // @unchecked because there are pointers only while the columns are lent, which is within one call.
+  var reals: [UnsafeMutablePointer<Double>] = []
+  var counts: [UnsafeMutablePointer<Int>] = []
+
+  func lend(_ body: (DriftRows) -> Void) {
+    reals.withUnsafeBufferPointer { reals in
+      counts.withUnsafeBufferPointer { counts in
+        if let reals = reals.baseAddress, let counts = counts.baseAddress {
+          body(DriftRows(reals: reals, counts: counts))
+        }
+      }
+    }
+  }
+}
+
+/// The rows of charts, in place. A row is not checked.
+struct DriftRows {
+  fileprivate let reals: UnsafePointer<UnsafeMutablePointer<Double>>
+  fileprivate let counts: UnsafePointer<UnsafeMutablePointer<Int>>
+
+  subscript(row: Int) -> DriftChart {
+    get { DriftChart({ reals[$0][row] }, { counts[$0][row] }) }
+    nonmutating set { newValue.store({ reals[$0][row] = $1 }, { counts[$0][row] = $1 }) }
+  }
 
   /// The pools of a chart.
-  func pools(of row: Int) -> Int { poolCounts[row] }
-
-  /// The weight with which a pool moves the distribution that it was compared with; 0 if that stands still. The first
-  /// pool is compared with none.
-  func learningWeight(of row: Int, _ slowWeight: Double, _ rules: DriftRules) -> Double {
-    let pools = poolCounts[row]
-    let drifts = (DriftPhase(rawValue: phases[row]) ?? .ok).isDrifting
-    if givenFlags[row] > 0 || drifts && !rules.follows { return 0 }
-    guard rules.follows || pools < DriftRules.startPools else { return 0 }
-    return max(min(slowWeight, DriftRules.greatestWeight), 1 / Double(pools + 2))
-  }
+  func pools(of row: Int) -> Int { counts[DriftChart.poolsIndex][row] }
 
   /// The reference of a chart.
-  func reference(of row: Int) -> Double { references[row] }
+  func reference(of row: Int) -> Double { reals[DriftChart.referenceIndex][row] }
 
   /// Gives a pool to a chart, and writes only the numbers that it can move: most sides are at rest.
   ///
   /// - Returns: whether the phase of the chart has changed.
-  mutating func observe(
+  func observe(
     _ row: Int, _ value: Double, _ pool: DriftFullPool, floor: Double, rises: Bool,
     _ rules: DriftRules
   ) -> Bool {
     var chart = self[row]
-    let (wasAbove, wasBelow) = (chart.above.score != 0, chart.below.score != 0)
+    let wasAtRest = chart.isAtRest
     let hasChanged = chart.observe(
       value, weight: pool.weight, floor: floor, slowWeight: pool.slowWeight, at: pool.start,
       rises: rises, rules)
-    references[row] = chart.reference
-    means[row] = chart.mean
-    chart.spread.put(in: &spreads, row)
-    poolCounts[row] = chart.pools
-    if wasAbove || chart.above.score != 0 { above[row] = chart.above }
-    if wasBelow || chart.below.score != 0 { below[row] = chart.below }
-    if hasChanged {
-      phases[row] = chart.phase.rawValue
-      alarmCounts[row] = chart.alarms
+    if wasAtRest, chart.isAtRest {
+      chart.storeMoments { reals[$0][row] = $1 }
+      counts[DriftChart.poolsIndex][row] = chart.pools
+    } else {
+      self[row] = chart
     }
     return hasChanged
-  }
-
-  subscript(row: Int) -> DriftChart {
-    get {
-      var chart = DriftChart()
-      chart.reference = references[row]
-      chart.mean = means[row]
-      chart.spread = DriftSpread(spreads, row)
-      chart.above = above[row]
-      chart.below = below[row]
-      chart.phase = DriftPhase(rawValue: phases[row]) ?? .ok
-      chart.pools = poolCounts[row]
-      chart.alarms = alarmCounts[row]
-      chart.isGiven = givenFlags[row] > 0
-      return chart
-    }
-    set {
-      references[row] = newValue.reference
-      means[row] = newValue.mean
-      newValue.spread.put(in: &spreads, row)
-      above[row] = newValue.above
-      below[row] = newValue.below
-      phases[row] = newValue.phase.rawValue
-      poolCounts[row] = newValue.pools
-      alarmCounts[row] = newValue.alarms
-      givenFlags[row] = newValue.isGiven ? 1 : 0
-    }
   }
 }

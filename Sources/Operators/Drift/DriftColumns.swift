@@ -4,12 +4,10 @@ internal import State
 
 /// The state groups of the operator that watches for drift, and their columns in the table of a stream.
 struct DriftColumns: Sendable {
-  // The charts: one row for each kind and feature.
-  let reference, mean: RealColumn
-  /// In the order of `DriftSpread.columns`.
-  let spread: [RealColumn]
-  let above, below: Side
-  let pools, phase, alarms, given: CountColumn
+  // The charts: one row for each kind and feature. In the order of `DriftChart.reals` and `DriftChart.counts`.
+  let reals: [RealColumn]
+  let counts: [CountColumn]
+  let phase: CountColumn
   // The open pool of each feature.
   let weight, poolMean, m2, halfLives, poolSeconds: RealColumn
   let poolBatch, poolRecord, missing, clipped: CountColumn
@@ -21,33 +19,12 @@ struct DriftColumns: Sendable {
   let batches, records, streamPools, source, digest: CountColumn
   let sharedRecords, sharedBatch, sharedRecord: CountColumn
 
-  /// The columns of one side of the charts.
-  struct Side: Sendable {
-    let score, sum, weight, seconds: RealColumn
-    let batch, record: CountColumn
-
-    init(_ side: String, in table: borrowing StateTable) {
-      score = table.real("\(side)_score", of: DriftColumns.charts.name)
-      sum = table.real("\(side)_sum", of: DriftColumns.charts.name)
-      weight = table.real("\(side)_weight", of: DriftColumns.charts.name)
-      seconds = table.real("\(side)_seconds", of: DriftColumns.charts.name)
-      batch = table.count("\(side)_batch", of: DriftColumns.charts.name)
-      record = table.count("\(side)_record", of: DriftColumns.charts.name)
-    }
-  }
-
   /// - Parameter table: one with `groups`.
   init(in table: borrowing StateTable) {
     let (charts, pools, stream) = (Self.charts.name, Self.pools.name, Self.stream.name)
-    reference = table.real("reference", of: charts)
-    mean = table.real("mean", of: charts)
-    spread = DriftSpread.columns.map { table.real($0.name, of: charts) }
-    above = Side("above", in: table)
-    below = Side("below", in: table)
-    self.pools = table.count("pools", of: charts)
-    phase = table.count("phase", of: charts)
-    alarms = table.count("alarms", of: charts)
-    given = table.count("given", of: charts)
+    reals = DriftChart.reals.map { table.real($0.name, of: charts) }
+    counts = DriftChart.counts.map { table.count($0.name, of: charts) }
+    phase = counts[DriftChart.phaseIndex]
     weight = table.real("weight", of: pools)
     poolMean = table.real("mean", of: pools)
     m2 = table.real("m2", of: pools)
@@ -79,11 +56,7 @@ struct DriftColumns: Sendable {
   /// The chart of each kind and feature.
   static let charts = StateGroup(
     "drift_charts", scope: .featureSlots(DriftKind.allCases.count),
-    columns: [
-      .real("reference", initial: 0), .real("mean", initial: 0),
-    ] + DriftSpread.columns + side("above") + side("below") + [
-      .count("pools"), .count("phase"), .count("alarms"), .count("given"),
-    ],
+    columns: DriftChart.reals + DriftChart.counts,
     isOptional: true,
     validate: { rows throws(StateError) in
       for (row, phase) in rows[count: "phase"].enumerated() where DriftPhase(rawValue: phase) == nil
@@ -100,16 +73,6 @@ struct DriftColumns: Sendable {
         }
       }
     }, merge: mergeCharts)
-
-  private static func side(_ side: String) -> [StateColumn] {
-    [
-      .real("\(side)_score", initial: 0, in: StateColumn.nonNegative),
-      .real("\(side)_sum", initial: 0),
-      .real("\(side)_weight", initial: 0, in: StateColumn.nonNegative),
-      .real("\(side)_seconds", initial: 0, in: StateColumn.nonNegative),
-      .count("\(side)_batch"), .count("\(side)_record"),
-    ]
-  }
 
   /// The batches of each feature that wait until enough values are present.
   static let pools = StateGroup(
@@ -171,7 +134,7 @@ struct DriftColumns: Sendable {
       let total = own[row] + others[row]
       guard total > 0 else { continue }
       let share = Double(others[row]) / Double(total)
-      for name in ["reference", "mean"] + DriftSpread.columns.map(\.name) {
+      for name in DriftChart.reals.prefix(DriftChart.momentCount).map(\.name) {
         let (left, right) = (rows[real: name][row], other[real: name][row])
         rows[real: name][row] = left + share * (right - left)
       }
@@ -189,40 +152,98 @@ struct DriftColumns: Sendable {
   }
 }
 
-extension DriftSpread {
-  static let columns: [StateColumn] = [
-    .real("variance", initial: 0, in: StateColumn.nonNegative), .real("covariance", initial: 0),
-    .real("covariance2", initial: 0), .real("long_run", initial: 0),
-    .real("last", initial: 0), .real("last_root", initial: 1, in: StateColumn.nonNegative),
-    .real("last2", initial: 0), .real("last_root2", initial: 1, in: StateColumn.nonNegative),
-    .real("last_new", initial: 0), .real("last_new2", initial: 0),
+// The order of the columns of charts. Only this extension knows it.
+extension DriftChart {
+  static let reals: [StateColumn] =
+    [
+      .real("reference", initial: 0), .real("mean", initial: 0),
+      .real("variance", initial: 0, in: StateColumn.nonNegative), .real("covariance", initial: 0),
+      .real("covariance2", initial: 0), .real("long_run", initial: 0),
+      .real("last", initial: 0), .real("last_root", initial: 1, in: StateColumn.nonNegative),
+      .real("last2", initial: 0), .real("last_root2", initial: 1, in: StateColumn.nonNegative),
+      .real("last_new", initial: 0), .real("last_new2", initial: 0),
+    ]
+    + ["above", "below"].flatMap { side -> [StateColumn] in
+      [
+        .real("\(side)_score", initial: 0, in: StateColumn.nonNegative),
+        .real("\(side)_sum", initial: 0),
+        .real("\(side)_weight", initial: 0, in: StateColumn.nonNegative),
+        .real("\(side)_seconds", initial: 0, in: StateColumn.nonNegative),
+      ]
+    }
+  static let counts: [StateColumn] = [
+    .count("pools"), .count("phase"), .count("alarms"), .count("given"),
+    .count("above_batch"), .count("above_record"), .count("below_batch"), .count("below_record"),
   ]
+  static let referenceIndex = 0
+  /// The number of columns before those of the sides.
+  static let momentCount = 12
+  static let poolsIndex = 0
+  static let phaseIndex = 1
 
-  /// Reads a row of `columns`.
-  init(_ columns: [[Double]], _ row: Int) {
-    variance = columns[0][row]
-    covariance = columns[1][row]
-    covariance2 = columns[2][row]
-    longRun = columns[3][row]
-    last = columns[4][row]
-    lastRoot = columns[5][row]
-    last2 = columns[6][row]
-    lastRoot2 = columns[7][row]
-    lastNew = columns[8][row]
-    lastNew2 = columns[9][row]
+  /// Reads a row. The closures give its number in a column.
+  @inline(__always)
+  init(_ real: (Int) -> Double, _ count: (Int) -> Int) {
+    reference = real(0)
+    mean = real(1)
+    spread.variance = real(2)
+    spread.covariance = real(3)
+    spread.covariance2 = real(4)
+    spread.longRun = real(5)
+    spread.last = real(6)
+    spread.lastRoot = real(7)
+    spread.last2 = real(8)
+    spread.lastRoot2 = real(9)
+    spread.lastNew = real(10)
+    spread.lastNew2 = real(11)
+    above = DriftSide(
+      score: real(12), levelSum: real(13), levelWeight: real(14),
+      since: DriftPlace(batch: count(4), record: count(5), seconds: real(15)))
+    below = DriftSide(
+      score: real(16), levelSum: real(17), levelWeight: real(18),
+      since: DriftPlace(batch: count(6), record: count(7), seconds: real(19)))
+    pools = count(0)
+    phase = DriftPhase(rawValue: count(1)) ?? .ok
+    alarms = count(2)
+    isGiven = count(3) > 0
   }
 
-  /// Writes a row of `columns`.
-  func put(in columns: inout [[Double]], _ row: Int) {
-    columns[0][row] = variance
-    columns[1][row] = covariance
-    columns[2][row] = covariance2
-    columns[3][row] = longRun
-    columns[4][row] = last
-    columns[5][row] = lastRoot
-    columns[6][row] = last2
-    columns[7][row] = lastRoot2
-    columns[8][row] = lastNew
-    columns[9][row] = lastNew2
+  /// Writes the numbers that every pool moves, but for the count of pools.
+  @inline(__always)
+  func storeMoments(_ setReal: (Int, Double) -> Void) {
+    setReal(0, reference)
+    setReal(1, mean)
+    setReal(2, spread.variance)
+    setReal(3, spread.covariance)
+    setReal(4, spread.covariance2)
+    setReal(5, spread.longRun)
+    setReal(6, spread.last)
+    setReal(7, spread.lastRoot)
+    setReal(8, spread.last2)
+    setReal(9, spread.lastRoot2)
+    setReal(10, spread.lastNew)
+    setReal(11, spread.lastNew2)
+  }
+
+  /// Writes a row. The closures take its number in a column.
+  @inline(__always)
+  func store(_ setReal: (Int, Double) -> Void, _ setCount: (Int, Int) -> Void) {
+    storeMoments(setReal)
+    setReal(12, above.score)
+    setReal(13, above.levelSum)
+    setReal(14, above.levelWeight)
+    setReal(15, above.since.seconds)
+    setReal(16, below.score)
+    setReal(17, below.levelSum)
+    setReal(18, below.levelWeight)
+    setReal(19, below.since.seconds)
+    setCount(4, above.since.batch)
+    setCount(5, above.since.record)
+    setCount(6, below.since.batch)
+    setCount(7, below.since.record)
+    setCount(0, pools)
+    setCount(1, phase.rawValue)
+    setCount(2, alarms)
+    setCount(3, isGiven ? 1 : 0)
   }
 }

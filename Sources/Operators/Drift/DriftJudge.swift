@@ -30,7 +30,7 @@ struct DriftJudge {
 
   /// Judges the mean and the deviation of a pool, and the share of its values that were clipped, if that is known.
   mutating func judge(
-    _ pool: DriftPool, of feature: Int, clipped: Int?, _ charts: inout DriftCharts
+    _ pool: DriftPool, of feature: Int, clipped: Int?, _ charts: DriftRows
   ) {
     let moments = pool.moments
     let one = DriftFullPool(
@@ -47,44 +47,44 @@ struct DriftJudge {
     let deviation = max(exp(reference), least)
     let before = charts.pools(of: meanRow)
     observe(
-      moments.mean, one, meanRow, floor: Self.leastDeviation * deviation * root, &charts)
+      moments.mean, one, meanRow, floor: Self.leastDeviation * deviation * root, charts)
     observe(
       max(log(own), reference + Self.leastLogarithm), one, spreadRow,
-      floor: Self.leastDeviation * root, &charts)
+      floor: Self.leastDeviation * root, charts)
     guard let clipped else { return }
     let row = DriftKind.clipped.row(of: feature, among: count)
     guard clipped > 0 || charts.pools(of: row) > 0 else { return }
-    judgeShare(clipped, one, row, afterPools: before, &charts)
+    judgeShare(clipped, one, row, afterPools: before, charts)
   }
 
   /// Judges the share of missing values in the pool of records.
   mutating func judgeMissing(
-    _ found: Int, of feature: Int, _ shared: DriftSharedPool, _ charts: inout DriftCharts
+    _ found: Int, of feature: Int, _ shared: DriftSharedPool, _ charts: DriftRows
   ) {
     let row = DriftKind.missing.row(of: feature, among: count)
     guard found > 0 || charts.pools(of: row) > 0 else { return }
     let one = DriftFullPool(
       weight: Double(shared.records), slowWeight: slow.weight(ofHalfLives: shared.halfLives),
       start: shared.start)
-    judgeShare(found, one, row, afterPools: shared.poolsBefore, &charts)
+    judgeShare(found, one, row, afterPools: shared.poolsBefore, charts)
   }
 
   /// Judges the distribution of a pool, and learns it.
   mutating func judgeDistribution(
-    _ pool: DriftPool, of feature: Int, _ shapes: inout DriftShapes, _ charts: inout DriftCharts
+    _ pool: DriftPool, of feature: Int, _ shapes: inout DriftShapes, _ charts: DriftRows
   ) {
     let counts = shapes.takeOpen(of: feature)
     let found = counts.reduce(0, +)
     guard found > 0 else { return }
     let row = DriftKind.distribution.row(of: feature, among: count)
     let slowWeight = slow.weight(ofHalfLives: pool.halfLives)
-    let weight = charts.learningWeight(of: row, slowWeight, rules)
+    let weight = charts[row].learningWeight(slowWeight, rules)
     let known = Double(found) / (weight > 0 ? weight : 1 / Double(DriftRules.startPools))
     // The first pool has nothing to be compared with.
     if charts.pools(of: row) > 0 || shapes.isKnown(feature) {
       let one = DriftFullPool(weight: 1, slowWeight: slowWeight, start: pool.start)
       let difference = DriftBins.difference(counts, from: shapes.shares(of: feature), of: known)
-      observe(difference, one, row, floor: DriftBins.floor, rises: true, &charts)
+      observe(difference, one, row, floor: DriftBins.floor, rises: true, charts)
     }
     if !shapes.isKnown(feature) {
       shapes.learn(counts, of: feature, weight: 1)
@@ -95,7 +95,7 @@ struct DriftJudge {
 
   private mutating func judgeShare(
     _ found: Int, _ one: DriftFullPool, _ row: Int, afterPools before: Int,
-    _ charts: inout DriftCharts
+    _ charts: DriftRows
   ) {
     if charts.pools(of: row) == 0 {
       charts[row].begin(
@@ -103,12 +103,12 @@ struct DriftJudge {
         afterPools: before)
     }
     observe(
-      DriftShare.value(found, of: one.weight), one, row, floor: DriftShare.floor, &charts)
+      DriftShare.value(found, of: one.weight), one, row, floor: DriftShare.floor, charts)
   }
 
   private mutating func observe(
     _ value: Double, _ one: DriftFullPool, _ row: Int, floor: Double, rises: Bool = false,
-    _ charts: inout DriftCharts
+    _ charts: DriftRows
   ) {
     if charts.observe(row, value, one, floor: floor, rises: rises, rules) { changed.append(row) }
   }

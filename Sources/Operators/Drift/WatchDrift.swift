@@ -45,6 +45,8 @@ package struct WatchDrift: BatchOperator {
   /// The charts that a user has accepted since the last batch, which tells it.
   private var accepted: [Int] = []
   private var slow = SlowWeight()
+  /// The charts while they are out of the table.
+  private var charts = DriftCharts()
   /// Nil unless distributions are watched.
   private var bins: DriftBinCounts?
 
@@ -113,7 +115,7 @@ package struct WatchDrift: BatchOperator {
     guard update.name == "drift/accept" else {
       throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
     }
-    var charts = DriftCharts(columns, taking: &state)
+    charts.take(columns, from: &state)
     accepted += (0..<charts.count).filter { charts[$0].phase.isDrifting }
     for row in 0..<charts.count { charts[row].accept() }
     charts.put(in: &state, columns)
@@ -140,45 +142,51 @@ extension WatchDrift {
       summary.recordCount,
       halfLives: pace.halfLives(ofValues: Double(summary.recordCount), seconds: seconds), at: place)
     let run = poolsToFalseAlarm(state)
-    var charts = DriftCharts(columns, taking: &state)
+    var charts = self.charts
+    self.charts = DriftCharts()
+    charts.take(columns, from: &state)
     var pools = DriftPools(columns, taking: &state)
     var shapes = DriftShapes(columns, taking: &state)
     var missing = state.take(columns.missing)
     var clippedSoFar = state.take(columns.clipped)
-    let rules = DriftRules(
-      threshold: threshold.value(run: run, charts: charts.countInUse(features: count)),
-      follows: source.follows)
-    var judge = DriftJudge(rules, features: count, slow: slow)
-    for j in features.indices {
-      let feature = features[j]
-      if let clipped, clipped[j] > 0 { clippedSoFar[j] += clipped[j] }
-      if feature.moments.weight > 0 {
-        var pool = pools.isEmpty(j) ? DriftPool() : pools[j]
-        pool.add(
-          feature.moments,
-          halfLives: pace.halfLives(ofValues: feature.moments.weight, seconds: seconds), at: place)
-        if let bins { shapes.add(bins[j], of: j) }
-        if pool.isFull {
-          if bins != nil { judge.judgeDistribution(pool, of: j, &shapes, &charts) }
-          judge.judge(pool, of: j, clipped: clipped == nil ? nil : clippedSoFar[j], &charts)
-          if !pools.isEmpty(j) { pools[j] = DriftPool() }
-          if clipped != nil, clippedSoFar[j] > 0 { clippedSoFar[j] = 0 }
-        } else {
-          pools[j] = pool
+    charts.withRows { rows in
+      let rules = DriftRules(
+        threshold: threshold.value(run: run, charts: rows.countInUse(features: count)),
+        follows: source.follows)
+      var judge = DriftJudge(rules, features: count, slow: slow)
+      for j in features.indices {
+        let feature = features[j]
+        if let clipped, clipped[j] > 0 { clippedSoFar[j] += clipped[j] }
+        if feature.moments.weight > 0 {
+          var pool = pools.isEmpty(j) ? DriftPool() : pools[j]
+          pool.add(
+            feature.moments,
+            halfLives: pace.halfLives(ofValues: feature.moments.weight, seconds: seconds), at: place
+          )
+          if let bins { shapes.add(bins[j], of: j) }
+          if pool.isFull {
+            if bins != nil { judge.judgeDistribution(pool, of: j, &shapes, rows) }
+            judge.judge(pool, of: j, clipped: clipped == nil ? nil : clippedSoFar[j], rows)
+            if !pools.isEmpty(j) { pools[j] = DriftPool() }
+            if clipped != nil, clippedSoFar[j] > 0 { clippedSoFar[j] = 0 }
+          } else {
+            pools[j] = pool
+          }
         }
+        if feature.missingCount > 0 { missing[j] += feature.missingCount }
+        guard shared.isFull else { continue }
+        judge.judgeMissing(missing[j], of: j, shared, rows)
+        if missing[j] > 0 { missing[j] = 0 }
       }
-      if feature.missingCount > 0 { missing[j] += feature.missingCount }
-      guard shared.isFull else { continue }
-      judge.judgeMissing(missing[j], of: j, shared, &charts)
-      if missing[j] > 0 { missing[j] = 0 }
+      slow = judge.slow
+      changed = judge.changed
     }
     charts.put(in: &state, columns)
+    self.charts = charts
     pools.put(in: &state, columns)
     shapes.put(in: &state, columns)
     state.put(missing, in: columns.missing)
     state.put(clippedSoFar, in: columns.clipped)
-    slow = judge.slow
-    changed = judge.changed
     return shared
   }
 
@@ -240,11 +248,13 @@ extension WatchDrift {
   }
 }
 
-extension DriftCharts {
+extension DriftRows {
   /// The charts that can alarm: a share that was always 0 has none yet.
   fileprivate func countInUse(features: Int) -> Int {
     var count = 2 * features
-    for row in (2 * features)..<self.count where pools(of: row) > 0 { count += 1 }
+    for row in (2 * features)..<(DriftKind.allCases.count * features) where pools(of: row) > 0 {
+      count += 1
+    }
     return count
   }
 }
