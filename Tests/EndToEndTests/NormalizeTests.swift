@@ -47,9 +47,17 @@ import Testing
   @Test func `time cuts batches in a pipe only if asked for`() throws {
     let place = try Workplace()
     func batches(_ options: String) throws -> String {
+      // The first records have come out, so the time to the cut runs.
       let finished = try place.shell(
-        "(printf 'a\\n1\\n2\\n'; sleep 0.5; printf '3\\n4\\n') "
-          + "| $EVENKEEL normalize --format csv --json-summary \(options) > out")
+        """
+        : > out
+        (
+          printf 'a\\n1\\n2\\n'
+          for i in $(seq 3000); do [ $(wc -l < out) -ge 3 ] && break; sleep 0.02; done
+          sleep 0.2
+          printf '3\\n4\\n'
+        ) | $EVENKEEL normalize --format csv --features a --no-compress --json-summary \(options) > out
+        """)
       return finished.errors
     }
     #expect(try batches("").contains("\"batches\":1,"))
