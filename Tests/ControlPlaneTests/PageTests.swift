@@ -20,7 +20,7 @@ struct PageTests {
     #expect(dom.ranges(of: "<th scope=\"row\">").count == 6)
     #expect(dom.contains("backing off"))
     #expect(dom.contains("connection refused"))
-    #expect(dom.ranges(of: "<article class=\"feature\">").count == 8)
+    #expect(dom.ranges(of: "<article class=\"feature").count == 8)
     // The rate of the made stream is some 10,000 records a look, that is a second or a little more.
     let rate = try #require(dom.firstMatch(of: /<b id="records">([0-9,]+)<\/b>/)?.output.1)
     #expect(try #require(Int(rate.replacing(",", with: ""))) > 1000)
@@ -53,10 +53,10 @@ struct PageTests {
     let features = ["weather": [FeatureStatus.made("temp"), .made("humid")]]
     let one = FakeSupervision([.made("weather")], features: features)
     #expect(
-      try await page(one, seconds: 3).ranges(of: "<article class=\"feature\">").count == 2)
+      try await page(one, seconds: 3).ranges(of: "<article class=\"feature").count == 2)
     let two = FakeSupervision([.made("weather"), .made("clicks")], features: features)
     #expect(
-      try await page(two, seconds: 3).ranges(of: "<article class=\"feature\">").isEmpty)
+      try await page(two, seconds: 3).ranges(of: "<article class=\"feature").isEmpty)
   }
 
   @Test func `a daemon without streams says so`() async throws {
@@ -78,9 +78,9 @@ struct PageTests {
     let fake = FakeSupervision(
       [.made("s")], features: ["s": (0..<200).map { .made("f\($0)") }])
     let all = try await page(fake, fragment: "stream=s", seconds: 3)
-    #expect(all.ranges(of: "<article class=\"feature\">").count == 48)
+    #expect(all.ranges(of: "<article class=\"feature").count == 48)
     let one = try await page(fake, fragment: "stream=s&features=f199", seconds: 3)
-    #expect(one.ranges(of: "<article class=\"feature\">").count == 1)
+    #expect(one.ranges(of: "<article class=\"feature").count == 1)
   }
 
   @Test func `features that drift are listed with the time since when, and marked`() async throws {

@@ -99,7 +99,7 @@ def in_inches(rows: list[bytes], header: bytes) -> list[bytes]:
     changed = []
     for number, row in enumerate(rows):
         fields = row.split(b",")
-        if number >= len(rows) * 3 // 4 and fields[place]:
+        if number >= len(rows) * 3 // 4 and fields[place] != b"NA":
             fields[place] = b"%.2f" % (float(fields[place]) / 33.8639)
         changed.append(b",".join(fields))
     return changed
@@ -173,7 +173,7 @@ def main() -> None:
             pictures = [("jfk", "light", "page-light"), ("jfk", "dark", "page-dark"), ("lga", "light", "page-drift")]
             for stream, theme, picture in pictures:
                 if stream != "jfk":
-                    browser.ask("Page.navigate", url=f"http://127.0.0.1:{port}/#stream={stream}")
+                    browser.ask("Page.navigate", url=f"http://127.0.0.1:{port}/#stream={stream}&features=p")
                     wait(port, "/metrics", b'evenkeel_drift_alarm{stream="lga",feature="pressure",kind="mean"} 1')
                     time.sleep(5)
                 features = [{"name": "prefers-color-scheme", "value": theme}]
