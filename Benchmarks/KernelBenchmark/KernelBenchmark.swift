@@ -13,8 +13,9 @@ internal import State
 ///     running RECORDS FEATURES    normalisation by frozen running moments, as in evaluation
 ///     pass RECORDS FEATURES       as many 4-byte values read, multiplied and written in place
 ///     memory                      the same for 256 MiB, far more than caches hold
+///     keyed RECORDS FEATURES KEYS batches of records with random keys, all of them known; 0 is without keys
 ///
-/// The last two are what memory allows. Not memcpy(3): glibc's is `rep movsb` at these sizes, which
+/// The time of `pass` and `memory` is that of the memory alone. Not memcpy(3): glibc's is `rep movsb` at these sizes, which
 /// on some processors takes ten times as long as a loop.
 @main
 struct KernelBenchmark {
@@ -38,6 +39,7 @@ struct KernelBenchmark {
       return try normalization(mode: .running, records: sizes[0], features: sizes[1])
     case ("pass", 2): return pass(values: sizes[0] * sizes[1])
     case ("memory", 0): return pass(values: 64 << 20)
+    case ("keyed", 3): return try keyed(records: sizes[0], features: sizes[1], keys: sizes[2])
     default: throw UnknownCase(line: line)
     }
   }
@@ -65,6 +67,46 @@ struct KernelBenchmark {
     return try best(values: records * features) {
       let emission = try operators.operate(on: &batch)
       precondition(emission == .normalized)
+    }
+  }
+
+  /// Normalises batches in turns, as in a stream with keys: many more than the caches hold.
+  private static func keyed(records: Int, features: Int, keys: Int) throws -> Double {
+    var settings = NormalizationSettings()
+    settings.warmUp.records = 0
+    if keys > 0 { settings.key = KeySettings(columns: ["key"]) }
+    let schema = try FeatureSchema(FeatureSchema.unnamed(count: features))
+    var operators = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(schema: schema, outputPrecision: .float32, normalization: settings))
+    let values = made(records: records, features: features)
+    func batch(_ key: (Int) -> Int) -> FeatureColumns {
+      var batch = values
+      for record in 0..<records where keys > 0 {
+        var roles = RecordRoles()
+        roles.key = RecordKey()
+        roles.key?.set(Array("device-\(key(record))".utf8), at: 0)
+        batch.setRoles(roles, of: record)
+      }
+      return batch
+    }
+    for first in stride(from: 0, to: keys, by: records) {
+      var one = batch { min(first + $0, keys - 1) }
+      _ = try operators.operate(on: &one)
+    }
+    var seed: UInt64 = 1
+    var batches = (0..<1024).map { _ in
+      batch { _ in
+        seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int(seed >> 33) % max(1, keys)
+      }
+    }
+    // Each has memory of its own, as the batches of a stream.
+    for index in batches.indices { batches[index].withFloat32Columns { $0[0] += 0 } }
+    var next = 0
+    return try best(values: records * features) {
+      _ = try operators.operate(on: &batches[next])
+      next = (next + 1) % batches.count
     }
   }
 

@@ -103,17 +103,6 @@ struct KeyedValues: Sendable {
   let keys: KeyBytes
   /// Those that are the batch.
   let records: Range<Int>
-
-  /// Copies the values of a record, of some features.
-  func copy(_ record: Int, _ features: [Int], to row: inout [Double]) {
-    let capacity = columns.capacity
-    switch columns.values {
-    case .float32(let values):
-      for feature in features { row[feature] = Double(values[feature * capacity + record]) }
-    case .float64(let values):
-      for feature in features { row[feature] = values[feature * capacity + record] }
-    }
-  }
 }
 
 /// The numbers that describe one feature in a mini-batch.

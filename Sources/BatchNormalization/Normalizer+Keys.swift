@@ -25,33 +25,39 @@ extension Normalizer {
   package mutating func forgetKeys() { keyed?.forgetKeys() }
 
   /// Plans what keys do: how their records are normalised, and how these move their moments.
+  ///
+  /// - Parameter hasMissing: whether a value of the batch is missing.
   func planKeys(
     _ keyed: KeyedMoments, _ values: KeyedValues, _ state: borrowing StateTable,
-    isNormalized: Bool, _ plan: inout BatchPlan
+    isNormalized: Bool, hasMissing: Bool, _ plan: inout BatchPlan
   ) {
     let newest = newestTime(state)
     keyed.gather(values, state, &plan.keyed)
+    let updates = plan.updatesMoments
+    guard isNormalized || updates else { return }
+    // Features of one key weigh the same unless a value is missing, or some do not move.
+    var isMoved = Array(repeating: false, count: schema.count)
+    for j in keyed.features { isMoved[j] = !plan.features[j].isVetoed }
+    keyed.copyRows(
+      of: &plan.keyed, state, newest: newest,
+      isSpread: updates && (hasMissing || isMoved.contains(false)))
+    plan.keyed.gammas = state[columns.weight]
     if isNormalized {
       for j in keyed.features where plan.features[j].transform != nil {
         plan.features[j].isByKey = true
       }
       var running = RunningMoments(state, columns, prior: priorMerge)
-      var whole = KeyMoments()
+      var whole = WholeMoments()
       for j in plan.features.indices {
         let applied = running.applied(j, settings)
         whole.means.append(applied.mean)
         whole.variances.append(applied.variance)
       }
-      // Nothing reads them.
-      whole.weights = whole.means
-      keyed.planTransforms(
-        &plan.keyed, state, newest: newest, settings, whole: whole, gammas: state[columns.weight])
+      keyed.planTransforms(&plan.keyed, newest: newest, settings, whole: whole)
     }
-    if plan.updatesMoments {
-      let features = plan.features
-      keyed.planUpdates(values, &plan.keyed, state, newest: newest, settings) {
-        !features[$0].isVetoed
-      }
+    if updates {
+      keyed.planUpdates(
+        values, &plan.keyed, recordsBefore: state[columns.records][0], settings, isMoved: isMoved)
     }
   }
 

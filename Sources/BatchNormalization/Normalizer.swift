@@ -150,7 +150,9 @@ extension Normalizer {
     try planFeatures(summary, state, &plan)
     guard let keyed, let values = summary.keyed else { return }
     let basis = treatment(ofRecords: summary.recordCount, plan.role, state).basis
-    planKeys(keyed, values, state, isNormalized: basis == .running, &plan)
+    planKeys(
+      keyed, values, state, isNormalized: basis == .running,
+      hasMissing: summary.features.contains { $0.missingCount > 0 }, &plan)
   }
 
   /// The plan without keys. It is a function of its own, and stays one: in Swift 6.3.1, with more that follows it, the

@@ -1,5 +1,7 @@
 #include "CColumnKernel.h"
 
+#include <type_traits>
+
 // The same bits whatever the instructions: where some can multiply and add at once, others cannot.
 #pragma clang fp contract(off)
 
@@ -114,22 +116,39 @@ int64_t column_map_double(ColumnInstructions instructions, double *values, size_
 
 void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
               const double *gammas, KeyRule rule, size_t count, KeyTransforms out) {
-  WITH(instructions, key_plan_row(row, factor, whole, gammas, rule, count, out))
+  if (row.shares_weight)
+    WITH(instructions, key_plan_row<true>(row, factor, whole, gammas, rule, count, out))
+  WITH(instructions, key_plan_row<false>(row, factor, whole, gammas, rule, count, out))
 }
 
 void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *values,
              double kept, double added, size_t count) {
-  WITH(instructions, key_add_row(row, values, kept, added, count))
+  if (row.shares_weight) WITH(instructions, key_add_row<true>(row, values, kept, added, count))
+  WITH(instructions, key_add_row<false>(row, values, kept, added, count))
 }
 
-int64_t key_map_float(ColumnInstructions instructions, float *values, size_t count,
-                      const int32_t *numbers, KeyTransforms keys, size_t width, ColumnMap whole,
-                      bool is_centred) {
-  WITH(instructions, key_map(values, count, numbers, keys, width, whole, is_centred))
+void key_rows_float(ColumnInstructions instructions, const float *values, size_t capacity,
+                    size_t count, size_t width, double *rows) {
+  WITH(instructions, key_rows(values, capacity, count, width, rows))
 }
 
-int64_t key_map_double(ColumnInstructions instructions, double *values, size_t count,
-                       const int32_t *numbers, KeyTransforms keys, size_t width, ColumnMap whole,
-                       bool is_centred) {
-  WITH(instructions, key_map(values, count, numbers, keys, width, whole, is_centred))
+void key_rows_double(ColumnInstructions instructions, const double *values, size_t capacity,
+                     size_t count, size_t width, double *rows) {
+  WITH(instructions, key_rows(values, capacity, count, width, rows))
+}
+
+void key_map_float(ColumnInstructions instructions, float *values, size_t capacity, size_t count,
+                   const int32_t *numbers, KeyTransforms keys, size_t width,
+                   const ColumnMap *wholes, const bool *is_by_key, bool is_centred,
+                   int64_t *clipped) {
+  WITH(instructions, key_map(values, capacity, count, numbers, keys, width, wholes, is_by_key,
+                             is_centred, clipped))
+}
+
+void key_map_double(ColumnInstructions instructions, double *values, size_t capacity, size_t count,
+                    const int32_t *numbers, KeyTransforms keys, size_t width,
+                    const ColumnMap *wholes, const bool *is_by_key, bool is_centred,
+                    int64_t *clipped) {
+  WITH(instructions, key_map(values, capacity, count, numbers, keys, width, wholes, is_by_key,
+                             is_centred, clipped))
 }

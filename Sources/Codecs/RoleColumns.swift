@@ -13,7 +13,7 @@ extension RoleColumn {
   ) throws(RecordFault) {
     if case .key(let place) = role {
       // As it is spelled.
-      roles.setKey(text, at: place)
+      roles.setKey(text.span, at: place)
       return
     }
     let text = Self.trimmed(text)
@@ -46,7 +46,8 @@ extension RoleColumn {
       }
       roles.time = time
     case .key(let place):
-      roles.setKey(number.isNaN ? [] : Array(Self.spelling(of: number).utf8), at: place)
+      let text = number.isNaN ? [] : Array(Self.spelling(of: number).utf8)
+      roles.setKey(text.span, at: place)
     }
   }
 
@@ -56,7 +57,7 @@ extension RoleColumn {
   /// - Throws: unless the column is one of a key, which may be missing.
   func readMissing(_ found: String, into roles: inout RecordRoles) throws(RecordFault) {
     guard case .key(let place) = role else { throw fault(found: found) }
-    roles.setKey([], at: place)
+    roles.setKey(Span(), at: place)
   }
 
   /// A whole number without a fraction, so that raw rows have the keys of other formats.
@@ -122,7 +123,7 @@ extension RoleColumn {
 }
 
 extension RecordRoles {
-  fileprivate mutating func setKey(_ value: some Collection<UInt8>, at place: Int) {
+  fileprivate mutating func setKey(_ value: Span<UInt8>, at place: Int) {
     if key == nil { key = RecordKey() }
     key?.set(value, at: place)
   }

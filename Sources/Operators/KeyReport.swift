@@ -113,37 +113,40 @@ private struct KeyTable {
     whole = NormalizerColumns(in: state)
   }
 
-  func lastRecord(_ row: Int) -> Int { state[columns.last][row] }
+  func lastRecord(_ row: Int) -> Int { state.count(columns.last, row: row) }
 
   /// The number by which a key comes earlier in an order the less it is.
   func measure(_ row: Int, _ rank: KeyRank) -> Double {
     switch rank {
     case .oldest: Double(lastRecord(row))
-    case .fewest: state[columns.weight][row * width..<(row + 1) * width].max() ?? 0
+    case .fewest: (0..<width).map { state.number(columns.weight, row: row, feature: $0) }.max() ?? 0
     case .farthest: -(distance(row) ?? 0)
     }
   }
 
   private func distance(_ row: Int) -> Double? {
     (0..<width).compactMap { j -> Double? in
-      let cell = row * width + j
-      guard state[columns.weight][cell] > 0, state[whole.variance][j] > 0 else { return nil }
-      return abs(state[columns.mean][cell] - state[whole.mean][j])
-        / state[whole.variance][j].squareRoot()
+      let variance = state[whole.variance][j]
+      guard state.number(columns.weight, row: row, feature: j) > 0, variance > 0 else {
+        return nil
+      }
+      return abs(state.number(columns.mean, row: row, feature: j) - state[whole.mean][j])
+        / variance.squareRoot()
     }.max()
   }
 
   func key(_ row: Int) -> KeyReport.Key {
-    let seen = state[columns.seen][row]
+    let seen = state.number(columns.seen, row: row)
     return KeyReport.Key(
       name: KeyName(state.keys[row]), lastRecord: lastRecord(row),
       seenSeconds: seen == 0 ? nil : seen / 1e6, distance: distance(row),
       features: (0..<width).compactMap { j in
-        let cell = row * width + j
-        guard state[columns.weight][cell] > 0 else { return nil }
+        let weight = state.number(columns.weight, row: row, feature: j)
+        guard weight > 0 else { return nil }
         return KeyReport.Feature(
-          name: state.features.names[j], weight: state[columns.weight][cell],
-          mean: state[columns.mean][cell], deviation: state[columns.variance][cell].squareRoot())
+          name: state.features.names[j], weight: weight,
+          mean: state.number(columns.mean, row: row, feature: j),
+          deviation: state.number(columns.variance, row: row, feature: j).squareRoot())
       })
   }
 }

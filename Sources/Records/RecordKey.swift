@@ -22,20 +22,23 @@ package struct RecordKey: Sendable {
   /// Sets the value of a column.
   ///
   /// - Parameter place: the number of the column in the setting, from 0.
-  package mutating func set(_ value: some Collection<UInt8>, at place: Int) {
+  package mutating func set(_ value: Span<UInt8>, at place: Int) {
     guard isUsable, !value.isEmpty, length + columnCount + value.count <= Self.longest else {
       isUsable = false
       return
     }
     starts[place] = length
-    for byte in value {
-      if byte == Self.separator { isUsable = false }
-      bytes[length] = byte
+    for index in value.indices {
+      if value[index] == Self.separator { isUsable = false }
+      bytes[length] = value[index]
       length += 1
     }
     ends[place] = length
     columnCount += 1
   }
+
+  /// The same, of an array.
+  package mutating func set(_ value: [UInt8], at place: Int) { set(value.span, at: place) }
 
   /// Appends the key to bytes; nothing if it is not usable.
   func append(to keys: inout [UInt8]) {

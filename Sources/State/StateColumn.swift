@@ -19,6 +19,8 @@ package struct StateColumn: Sendable, Equatable {
   package let bounds: ClosedRange<Double>
   /// Whether files leave the column out while it holds its initial values.
   package let isOptional: Bool
+  /// Whether most often all features of a key have the same value, so that it is kept once.
+  package let isShared: Bool
 
   /// The highest valid count: exact as a Double, and far from overflow as it grows.
   package static let countLimit = 1 << 53
@@ -33,11 +35,11 @@ package struct StateColumn: Sendable, Equatable {
 
   package static func real(
     _ name: String, initial: Double, in bounds: ClosedRange<Double> = finite,
-    fileName: String? = nil, isOptional: Bool = false
+    fileName: String? = nil, isOptional: Bool = false, isShared: Bool = false
   ) -> StateColumn {
     StateColumn(
       name: name, fileName: fileName ?? "", kind: .real, initial: initial, bounds: bounds,
-      isOptional: isOptional)
+      isOptional: isOptional, isShared: isShared)
   }
 
   package static func count(
@@ -45,7 +47,7 @@ package struct StateColumn: Sendable, Equatable {
   ) -> StateColumn {
     StateColumn(
       name: name, fileName: fileName ?? "", kind: .count, initial: Double(initial),
-      bounds: countable, isOptional: false)
+      bounds: countable, isOptional: false, isShared: false)
   }
 
   /// The valid values in words, for an error message.

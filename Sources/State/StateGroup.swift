@@ -91,6 +91,18 @@ package struct StateRows: Sendable {
   var reals: [[Double]]
   var counts: [[Int]]
 
+  /// Adds the next column of the group.
+  mutating func append(_ values: StateValues) {
+    switch values {
+    case .real(let values):
+      reals.append(values)
+      counts.append([])
+    case .count(let values):
+      reals.append([])
+      counts.append(values)
+    }
+  }
+
   /// A real column by its name in the group, which must exist.
   package subscript(real name: String) -> [Double] {
     get { reals[position(of: name, .real)] }

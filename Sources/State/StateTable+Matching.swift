@@ -17,6 +17,11 @@ extension StateTable {
 
   private func validate(_ groups: [StateGroup]) throws(StateError) {
     for group in groups {
+      if group.scope.hasKeys, group.validation == nil {
+        // In place: a copy of the columns would be as large as the table.
+        try validateKeys(group)
+        continue
+      }
       let rows = rows(of: group)
       for (index, column) in group.columns.enumerated() {
         let found = column.kind == .real ? rows.reals[index].count : rows.counts[index].count
@@ -41,6 +46,19 @@ extension StateTable {
         }
       }
       try group.validation?(rows)
+    }
+  }
+
+  private func validateKeys(_ group: StateGroup) throws(StateError) {
+    for (column, place) in zip(group.columns, places(of: group)) {
+      guard case .key(let index) = place, let invalid = keyRows.firstInvalid(index) else {
+        continue
+      }
+      let rows = StateRows(
+        group: group, features: features.names, count: keyCount, table: self, reals: [], counts: [])
+      throw .value(
+        rows.label(of: column, row: invalid.cell), expected: column.expectation,
+        found: invalid.found)
     }
   }
 

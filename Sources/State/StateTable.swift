@@ -1,19 +1,20 @@
 package import Records
 
-// Invariant: every column has as many values as the shape of its group's scope says.
+// Invariants:
+// - Every column has as many values as the shape of its group's scope says.
+// - The columns of keys are in `keyRows`, which has a row for each of `keys`.
 
 /// The state of a stream between two mini-batches: columns of numbers in groups.
 ///
-/// Each column is one contiguous array. A handle (`RealColumn`, `CountColumn`) is looked up once by
-/// name; access by a handle looks nothing up.
+/// Each column is one contiguous array, but those of keys. A handle (`RealColumn`, `CountColumn`, `KeyColumn`) is looked
+/// up once by name; access by a handle looks nothing up.
 package struct StateTable: Sendable, Equatable {
   package let groups: [StateGroup]
   package let features: FeatureSchema
   /// The keys: one for each row of the groups that have a row a key.
   package internal(set) var keys = KeyNames()
-  /// Found once, since each new key needs them.
-  let keyColumns: [KeyColumn]
-  /// The columns of each kind in the order of the groups.
+  package internal(set) var keyRows: KeyRows
+  /// The columns of each kind in the order of the groups. Those of keys are empty here.
   var reals: [[Double]] = []
   var counts: [[Int]] = []
 
@@ -24,7 +25,7 @@ package struct StateTable: Sendable, Equatable {
     precondition(Set(fileNames).count == fileNames.count, "two state columns of one file name")
     self.groups = groups
     self.features = features
-    keyColumns = Self.keyColumns(of: groups, featureCount: features.count)
+    keyRows = KeyRows(KeyLayout(of: groups, featureCount: features.count))
     for group in groups {
       let rows = group.scope.rowCount(features: features.count, keys: 0)
       for column in group.columns {
@@ -134,7 +135,7 @@ extension StateTable {
     var index = 0
     for each in groups {
       for candidate in each.columns where candidate.kind == kind {
-        if each.name == group, candidate.name == column { return index }
+        if each.name == group, candidate.name == column, !each.scope.hasKeys { return index }
         index += 1
       }
     }
@@ -156,29 +157,46 @@ extension StateTable {
   }
 
   /// The values of a column by its name in files; nil if there is no such column.
+  ///
+  /// A column of keys is put together from all rows.
   package subscript(fileName: String) -> StateValues? {
     get {
-      guard let (kind, index) = place(ofFileName: fileName) else { return nil }
-      return kind == .real ? .real(reals[index]) : .count(counts[index])
+      switch place(ofFileName: fileName) {
+      case .real(let index): .real(reals[index])
+      case .count(let index): .count(counts[index])
+      case .key(let index): keyRows.values(index)
+      case nil: nil
+      }
     }
     set {
-      guard let (kind, index) = place(ofFileName: fileName) else {
-        preconditionFailure("no state column '\(fileName)'")
-      }
-      switch (kind, newValue) {
-      case (.real, .real(let values)): reals[index] = values
-      case (.count, .count(let values)): counts[index] = values
-      default: preconditionFailure("state column '\(fileName)' is of kind \(kind)")
+      switch (place(ofFileName: fileName), newValue) {
+      case (.real(let index), .real(let values)): reals[index] = values
+      case (.count(let index), .count(let values)): counts[index] = values
+      case (.key(let index), .some(let values)) where values.kind == keyRows.kind(of: index):
+        keyRows.setValues(index, to: values)
+      default: preconditionFailure("no state column '\(fileName)' of this kind")
       }
     }
   }
 
-  private func place(ofFileName name: String) -> (kind: StateColumn.Kind, index: Int)? {
-    var (real, count) = (0, 0)
-    for column in groups.lazy.flatMap(\.columns) {
-      let index = column.kind == .real ? real : count
-      if column.fileName == name { return (column.kind, index) }
-      if column.kind == .real { real += 1 } else { count += 1 }
+  /// The place of the values of a column.
+  enum Place {
+    case real(Int)
+    case count(Int)
+    /// Among the columns of keys.
+    case key(Int)
+  }
+
+  func place(ofFileName name: String) -> Place? {
+    var (real, count, key) = (0, 0, 0)
+    for group in groups {
+      for column in group.columns {
+        let place: Place =
+          group.scope.hasKeys ? .key(key) : column.kind == .real ? .real(real) : .count(count)
+        if column.fileName == name { return place }
+        if group.scope.hasKeys { key += 1 }
+        if column.kind == .real { real += 1 } else { count += 1 }
+      }
     }
     return nil
   }
@@ -209,28 +227,36 @@ extension StateTable {
   ///
   /// - Parameter group: one of the table's own.
   func rows(of group: StateGroup) -> StateRows {
-    // By index: a look for each column's name would cost more than the check of its values.
-    var (real, count) = (0, 0)
-    for earlier in groups.prefix(while: { $0.name != group.name }) {
-      for column in earlier.columns { if column.kind == .real { real += 1 } else { count += 1 } }
-    }
     var rows = StateRows(
       group: group, features: features.names,
       count: group.scope.rowCount(features: features.count, keys: keyCount), table: self,
       reals: [], counts: [])
-    for column in group.columns {
-      switch column.kind {
-      case .real:
-        rows.reals.append(reals[real])
-        rows.counts.append([])
-        real += 1
-      case .count:
-        rows.reals.append([])
-        rows.counts.append(counts[count])
-        count += 1
+    for place in places(of: group) {
+      switch place {
+      case .real(let index): rows.append(.real(reals[index]))
+      case .count(let index): rows.append(.count(counts[index]))
+      case .key(let index): rows.append(keyRows.values(index))
       }
     }
     return rows
+  }
+
+  /// The places of the columns of a group. By index: a look for each column's name would cost more than the check of its
+  /// values.
+  func places(of group: StateGroup) -> [Place] {
+    var (real, count, key) = (0, 0, 0)
+    for earlier in groups.prefix(while: { $0.name != group.name }) {
+      for column in earlier.columns { if column.kind == .real { real += 1 } else { count += 1 } }
+      if earlier.scope.hasKeys { key += earlier.columns.count }
+    }
+    return group.columns.map { column in
+      defer {
+        key += 1
+        if column.kind == .real { real += 1 } else { count += 1 }
+      }
+      if group.scope.hasKeys { return .key(key) }
+      return column.kind == .real ? .real(real) : .count(count)
+    }
   }
 
   mutating func replace(_ rows: StateRows) {
@@ -250,9 +276,10 @@ extension StateTable {
 
   /// Whether a column has other values than the initial ones.
   private func hasChanged(_ column: StateColumn) -> Bool {
-    switch self[column.fileName] {
-    case .real(let values): values.contains { $0 != column.initial }
-    case .count(let values): values.contains { $0 != Int(column.initial) }
+    switch place(ofFileName: column.fileName) {
+    case .real(let index): reals[index].contains { $0 != column.initial }
+    case .count(let index): counts[index].contains { $0 != Int(column.initial) }
+    case .key(let index): !keyRows.isInitial(index)
     case nil: false
     }
   }
@@ -262,41 +289,28 @@ extension StateTable {
   /// A column that nobody has touched since shares its memory with the earlier one. Then its values are not compared,
   /// however many there are.
   func groupsChanged(since earlier: StateTable) -> [StateGroup] {
-    var (real, count) = (0, 0)
-    return groups.filter { group in
-      var hasChanged = false
-      for column in group.columns {
-        switch column.kind {
-        case .real:
-          hasChanged = hasChanged || reals[real] != earlier.reals[real]
-          real += 1
-        case .count:
-          hasChanged = hasChanged || counts[count] != earlier.counts[count]
-          count += 1
+    groups.filter { group in
+      places(of: group).contains { place in
+        switch place {
+        case .real(let index): reals[index] != earlier.reals[index]
+        case .count(let index): counts[index] != earlier.counts[index]
+        case .key(let index): !keyRows.isEqual(index, earlier.keyRows)
         }
       }
-      return hasChanged
     }
   }
 
   /// Gives the columns of some groups their initial values. Columns that have them are left alone.
+  ///
+  /// - Parameter names: groups without keys.
   package mutating func reset(groups names: [String]) {
-    var (real, count) = (0, 0)
-    for group in groups {
-      let isReset = names.contains(group.name)
-      for column in group.columns {
+    for group in groups where names.contains(group.name) && !group.scope.hasKeys {
+      for (column, place) in zip(group.columns, places(of: group)) where hasChanged(column) {
         let initial = column.initial
-        switch column.kind {
-        case .real:
-          if isReset, reals[real].contains(where: { $0 != initial }) {
-            reals[real] = Array(repeating: initial, count: reals[real].count)
-          }
-          real += 1
-        case .count:
-          if isReset, counts[count].contains(where: { $0 != Int(initial) }) {
-            counts[count] = Array(repeating: Int(initial), count: counts[count].count)
-          }
-          count += 1
+        switch place {
+        case .real(let index): reals[index] = reals[index].map { _ in initial }
+        case .count(let index): counts[index] = counts[index].map { _ in Int(initial) }
+        case .key: break
         }
       }
     }

@@ -1,5 +1,6 @@
 import CColumnKernel
 import Records
+import State
 import TestSupport
 import Testing
 
@@ -11,42 +12,70 @@ struct KeyKernelTests {
     .filter { $0.rawValue <= column_instructions_best().rawValue }
     .map { ColumnKernel(instructions: $0) }
 
-  @Test(arguments: [1, 7, 8, 9, 31])
-  func `every kind of instructions gives the same bits`(width: Int) throws {
+  @Test(arguments: [1, 7, 8, 9, 31], [false, true])
+  func `every kind of instructions gives the same bits`(width: Int, isSpread: Bool) throws {
     var settings = NormalizationSettings()
     settings.clip = 3
     settings.varianceFloor = 0.1
     var results: [[UInt64]] = []
     for kernel in Self.kernels {
       var random = SeededGenerator(seed: UInt64(width))
-      var moments = KeyMoments()
-      moments.weights = Array(repeating: 0, count: 2 * width)
-      moments.means = moments.weights
-      moments.variances = moments.weights
-      for _ in 0..<20 {
-        let row = (0..<width).map { _ in random.once(in: 5) ? .nan : random.deviate() }
-        moments.add(row, weight: 0.5, keeping: 0.9, to: 1, kernel)
-      }
-      var whole = KeyMoments()
-      whole.means = random.values(width)
-      whole.weights = whole.means
-      whole.variances = random.values(width).map { $0 * $0 }
-      var keys = KeyedBatch()
-      let records = KeyedRecord.batch(["a", "b"].map { KeyedRecord(key: $0, values: [0]) })
+      let table = StateTable(
+        NormalizerColumns.groups,
+        features: try FeatureSchema(FeatureSchema.unnamed(count: width)))
+      var batch = KeyedBatch()
       // Key a has row 1, and key b has none.
-      let names = try #require(records.roles.keys)
-      keys.gather(names, 0..<2) { _, name in name.elementsEqual("a".utf8) ? 1 : nil }
-      keys.gammas = random.values(width)
-      keys.plan(
-        table: moments, factors: [1, .nan], whole: whole, prior: 2, settings, kernel)
-      results.append(
-        (moments.weights + moments.means + moments.variances + keys.means[..<width]
-          + keys.reaches[..<width] + keys.scales[..<width]).map(\.bitPattern))
-      // The first row has no values, and the second key has no say.
-      let isUntouched = moments.weights.prefix(width).allSatisfy { $0 == 0 }
-      let isMoved = moments.weights.dropFirst(width).allSatisfy { 0 < $0 && $0 < 5 }
-      let isLeftOut = keys.scales.dropFirst(width).allSatisfy { $0.isNaN }
-      #expect(isUntouched && isMoved && isLeftOut)
+      let keys = (0..<20).map { _ in random.once(in: 3) ? "b" : "a" }
+      let records = KeyedRecord.batch(
+        keys.map { key in
+          KeyedRecord(
+            key: key,
+            values: (0..<width).map { _ in
+              isSpread && random.once(in: 5) ? .nan : random.deviate()
+            })
+        })
+      batch.gather(try #require(records.roles.keys), 0..<20, in: KeyIndex(), KeyNames())
+      batch.gammas = random.values(width)
+      batch.copies.begin(KeyColumns(in: table), table.keyRows.layout, isSpread: isSpread)
+      table.keyRows.copy([-1, -1], to: &batch.copies.numbers, isSpread: isSpread)
+      batch.takeValues(records, 0..<20, kernel)
+      for (record, number) in batch.numbers.enumerated() {
+        batch.add(record, weight: 0.5, keeping: 0.9, to: Int(number), kernel)
+      }
+      let whole = WholeMoments(
+        means: random.values(width), variances: random.values(width).map { $0 * $0 })
+      let first = Int(batch.numbers[0])
+      batch.plan(
+        factors: first == 0 ? [1, .nan] : [.nan, 1], whole: whole, prior: 2, settings, kernel)
+      var columns = records
+      var plans = Array(repeating: FeaturePlan(), count: width)
+      for feature in 0..<width {
+        plans[feature].isByKey = feature != 2
+        plans[feature].transform = ColumnTransform(
+          mean: whole.means[feature], variance: whole.variances[feature], weight: 1, bias: 0.5,
+          settings: settings)
+      }
+      var clipped = Array(repeating: 0, count: width)
+      columns.apply(
+        batch, plans, to: 0..<20, isCentred: true, countingClipped: &clipped, kernel)
+      var bits = batch.copies.numbers.map(\.bitPattern)
+      for transforms in [batch.means, batch.reaches, batch.scales] {
+        bits += transforms.dropFirst(first * width).prefix(width).map(\.bitPattern)
+      }
+      for feature in 0..<width {
+        for record in 0..<20 {
+          let (x, y) = (
+            records[record: record, feature: feature], columns[record: record, feature: feature]
+          )
+          bits.append(y.bitPattern)
+          if feature == 2 || x.isNaN { #expect(x.bitPattern == y.bitPattern) }
+        }
+      }
+      results.append(bits + clipped.map { UInt64($0) })
+      // The second key has no say.
+      let other = batch.scales.dropFirst((1 - first) * width).prefix(width)
+      let isLeftOut = other.allSatisfy { $0.isNaN }
+      #expect(isLeftOut && !batch.scales[first * width].isNaN)
     }
     for result in results { #expect(result == results[0]) }
   }

@@ -136,12 +136,14 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
   "Sources/Stream/Stages/SplitReader.swift": "hands windows of its buffers to the decoders",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
+  "Sources/State/Keys/KeyRows.swift": "copies the rows of keys, for make bench-keys",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
   "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",
   "Sources/Storage/FileSystem/Inotify.swift":
     "the seam to inotify(7), whose events are read as bytes",
   "Sources/Storage/FileSystem/POSIXFile.swift": "the file-system seam: read(2) and write(2)",
   "Sources/Storage/FileSystem/POSIXFileSystem.swift": "the file-system seam: readdir(3)",
+  "Sources/Storage/Safetensors/Tensor.swift": "copies numbers at once, and not byte by byte",
   "Sources/Storage/XXH3.swift": "the wrapper of CXXHash",
 ]
 

@@ -18,7 +18,7 @@ private func table(_ features: [String] = ["a", "b", "c"]) throws -> StateTable 
 
 extension StateTable {
   fileprivate mutating func addKeys(_ names: String...) {
-    for name in names { addKey(Array(name.utf8)) }
+    for name in names { addKey(Array(name.utf8)[...]) }
   }
 
   fileprivate var keyNames: [String] {
@@ -42,19 +42,22 @@ struct StateTableTests {
   @Test func `keys are added with the initial values, replaced, and removed`() throws {
     var table = try table()
     table.addKeys("x", "y")
-    let (last, mean) = (table.count("last", of: "keys"), table.real("mean", of: "keyed"))
-    #expect(table[last] == [0, 0] && table[mean] == Array(repeating: -1, count: 6))
-    table[last] = [4, 5]
-    table[mean] = [1, 2, 3, 4, 5, 6]
+    let (last, mean) = ("evenkeel.keys.last", "evenkeel.keyed.mean")
+    #expect(table[count: last] == [0, 0] && table[real: mean] == Array(repeating: -1, count: 6))
+    table[count: last] = [4, 5]
+    table[real: mean] = [1, 2, 3, 4, 5, 6]
     table.addKeys("z")
-    #expect(table[last] == [4, 5, 0] && table[mean] == [1, 2, 3, 4, 5, 6, -1, -1, -1])
+    #expect(table[count: last] == [4, 5, 0])
+    #expect(table[real: mean] == [1, 2, 3, 4, 5, 6, -1, -1, -1])
+    #expect(table.count(table.key("last", of: "keys"), row: 1) == 5)
+    #expect(table.number(table.key("mean", of: "keyed"), row: 1, feature: 2) == 6)
     // The last one takes the row of the one that goes.
     table.removeKey(0)
     #expect(table.keyNames == ["z", "y"])
-    #expect(table[last] == [0, 5] && table[mean] == [-1, -1, -1, 4, 5, 6])
-    table.replaceKey(1, with: Array("w".utf8))
-    #expect(table.keyNames == ["z", "w"] && table[last] == [0, 0])
-    #expect(table[mean] == Array(repeating: -1, count: 6))
+    #expect(table[count: last] == [0, 5] && table[real: mean] == [-1, -1, -1, 4, 5, 6])
+    table.replaceKey(1, with: Array("w".utf8)[...])
+    #expect(table.keyNames == ["z", "w"] && table[count: last] == [0, 0])
+    #expect(table[real: mean] == Array(repeating: -1, count: 6))
     #expect(table.row(ofKey: Array("w".utf8)) == 1 && table.row(ofKey: Array("x".utf8)) == nil)
     #expect(table[real: "weight"] == [1, 1, 1])
     #expect(throws: Never.self) { try table.validate() }

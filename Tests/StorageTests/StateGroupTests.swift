@@ -23,8 +23,8 @@ struct StateGroupTests {
     let sample = sampleCheckpoint()
     var state = sample.state.regrouped(to: sample.state.groups + drift)
     // One of a column, and one of two, of which one is no text.
-    state.addKey(Array("JFK".utf8))
-    state.addKey([0xFF, RecordKey.separator, 0x41])
+    state.addKey(Array("JFK".utf8)[...])
+    state.addKey([0xFF, RecordKey.separator, 0x41][...])
     state[real: "evenkeel.drift.score"] = [1, 2, 3, 4, 5, -0.5]
     state[count: "evenkeel.drift.since"] = [1, 2, 3, 4, 5, 6]
     state[count: "evenkeel.seen.last"] = [8, 9]

@@ -3,11 +3,11 @@ package import State
 /// The handles of the columns of keys in the table of a stream.
 package struct KeyColumns: Sendable {
   /// The number of records of the stream up to the last one of the key.
-  package let last: CountColumn
+  package let last: KeyColumn
   /// The newest event time of the key, in whole microseconds since 1970.
-  package let seen: RealColumn
+  package let seen: KeyColumn
   /// Σw of the values of a key, decayed up to its last value, or to `seen` with a half-life in event time; μ and σ².
-  package let weight, mean, variance: RealColumn
+  package let weight, mean, variance: KeyColumn
   /// The records of the stream that moved the moments.
   let records: CountColumn
   let unusable, unknown, evicted, expired: CountColumn
@@ -15,11 +15,11 @@ package struct KeyColumns: Sendable {
   let newest: RealColumn
 
   package init(in table: borrowing StateTable) {
-    last = table.count("last", of: "keys")
-    seen = table.real("seen", of: "keys")
-    weight = table.real("weight", of: "key_moments")
-    mean = table.real("mean", of: "key_moments")
-    variance = table.real("variance", of: "key_moments")
+    last = table.key("last", of: "keys")
+    seen = table.key("seen", of: "keys")
+    weight = table.key("weight", of: "key_moments")
+    mean = table.key("mean", of: "key_moments")
+    variance = table.key("variance", of: "key_moments")
     records = table.count("records", of: "stream")
     unusable = table.count("unusable", of: "key_counts")
     unknown = table.count("unknown", of: "key_counts")
@@ -45,8 +45,8 @@ package struct KeyColumns: Sendable {
   private static let moments = StateGroup(
     "key_moments", scope: .keyFeature,
     columns: [
-      .real("weight", initial: 0, in: StateColumn.countable), .real("mean", initial: 0),
-      .real("variance", initial: 0, in: StateColumn.nonNegative),
+      .real("weight", initial: 0, in: StateColumn.countable, isShared: true),
+      .real("mean", initial: 0), .real("variance", initial: 0, in: StateColumn.nonNegative),
     ], isOptional: true, merge: mergeMoments)
 
   /// Counts records without a usable key; those whose key was not known; keys that went for room; and keys that

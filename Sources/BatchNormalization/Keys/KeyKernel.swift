@@ -7,38 +7,38 @@ extension KeyedBatch {
   /// Plans the transforms of the keys of the batch.
   ///
   /// - Parameters:
-  ///   - table: the moments of all keys, by their rows.
   ///   - factors: how much the weights of each key of the batch count now; NaN for a key without a say.
   ///   - whole: the moments of all records, for each feature; 0 for one that they do not normalise.
   ///   - prior: κ.
   mutating func plan(
-    table: KeyMoments, factors: [Double], whole: KeyMoments, prior: Double,
-    _ settings: NormalizationSettings, _ kernel: ColumnKernel = .best
+    factors: [Double], whole: WholeMoments, prior: Double, _ settings: NormalizationSettings,
+    _ kernel: ColumnKernel = .best
   ) {
     let (width, instructions) = (gammas.count, kernel.instructions)
     let rule = KeyRule(settings, prior: prior)
-    let count = factors.count * width
-    resize(to: count)
-    guard width > 0, table.weights.count >= width else { return }
-    let (rows, gammas) = (rows, gammas)
+    resize(to: factors.count * width)
+    guard width > 0 else { return }
+    precondition(
+      factors.count * copies.stride <= copies.numbers.count && whole.means.count == width
+        && whole.variances.count == width)
+    let (copies, gammas) = (copies, gammas)
     means.withUnsafeMutableBufferPointer { means in
       reaches.withUnsafeMutableBufferPointer { reaches in
         scales.withUnsafeMutableBufferPointer { scales in
-          table.withPointers { first in
-            whole.withPointers { whole in
+          copies.numbers.withUnsafeBufferPointer { numbers in
+            whole.withRow { whole in
               guard let means = means.baseAddress, let reaches = reaches.baseAddress,
-                let scales = scales.baseAddress
+                let scales = scales.baseAddress, let first = numbers.baseAddress
               else { return }
               for (number, factor) in factors.enumerated() where !factor.isNaN {
-                let (from, to) = (Int(rows[number]) * width, number * width)
-                precondition(from >= 0 && from + width <= table.weights.count)
+                let (row, to) = (first + number * copies.stride, number * width)
                 key_plan(
                   instructions,
                   KeyRow(
-                    weights: first.weights + from, means: first.means + from,
-                    variances: first.variances + from), factor, whole, gammas, rule, width,
-                  KeyTransforms(
-                    centers: means + to, reaches: reaches + to, scales: scales + to))
+                    weights: row + copies.weights, means: row + copies.means,
+                    variances: row + copies.variances, shares_weight: !copies.isSpread),
+                  factor, whole, gammas, rule, width,
+                  KeyTransforms(centers: means + to, reaches: reaches + to, scales: scales + to))
               }
             }
           }
@@ -46,91 +46,75 @@ extension KeyedBatch {
       }
     }
   }
-}
 
-extension KeyMoments {
-  /// Calls `body` with the pointers of the first row, if there is one.
-  fileprivate func withPointers(_ body: (KeyRow) -> Void) {
-    weights.withUnsafeBufferPointer { weights in
-      means.withUnsafeBufferPointer { means in
-        variances.withUnsafeBufferPointer { variances in
-          guard let weights = weights.baseAddress, let means = means.baseAddress,
-            let variances = variances.baseAddress
-          else { return }
-          body(KeyRow(weights: weights, means: means, variances: variances))
-        }
-      }
-    }
-  }
-
-  /// Adds a value of each feature, of weight `added`, after the weights before it were multiplied by `kept`. A missing one
-  /// changes nothing.
+  /// Adds the values of a record to the moments of its key, with weight `added`, after the weights before it were
+  /// multiplied by `kept`. A missing one changes nothing; there is none unless the copies are spread.
   ///
   /// Source: West 1979, "Updating Mean and Variance Estimates: An Improved Method".
+  ///
+  /// - Parameter offset: the place of the record in the batch.
   mutating func add(
-    _ values: [Double], weight added: Double, keeping kept: Double, to key: Int,
+    _ offset: Int, weight added: Double, keeping kept: Double, to key: Int,
     _ kernel: ColumnKernel = .best
   ) {
-    let width = values.count
-    precondition((key + 1) * width <= weights.count)
-    weights.withUnsafeMutableBufferPointer { weights in
-      means.withUnsafeMutableBufferPointer { means in
-        variances.withUnsafeMutableBufferPointer { variances in
-          guard let weights = weights.baseAddress, let means = means.baseAddress,
-            let variances = variances.baseAddress
-          else { return }
-          let start = key * width
-          key_add(
-            kernel.instructions,
-            MutableKeyRow(
-              weights: weights + start, means: means + start, variances: variances + start),
-            values, kept, added, width)
-        }
-      }
-    }
-  }
-}
-
-extension KeyMoments {
-  /// Takes the moments of some rows of a table, in their order; those of nothing for a row of -1.
-  mutating func take(_ rows: [Int], of table: KeyMoments, width: Int) {
-    weights.take(rows, of: table.weights, width)
-    means.take(rows, of: table.means, width)
-    variances.take(rows, of: table.variances, width)
-  }
-}
-
-extension [Double] {
-  /// Takes rows of `width` elements, in their order; zeros for a row of -1.
-  fileprivate mutating func take(_ rows: [Int], of table: [Double], _ width: Int) {
-    let count = rows.count * width
-    self = Array(unsafeUninitializedCapacity: count) { buffer, initialized in
-      table.withUnsafeBufferPointer { table in
-        guard let to = buffer.baseAddress else { return }
-        for (place, row) in rows.enumerated() {
-          let target = to + place * width
-          if row >= 0, let from = table.baseAddress, (row + 1) * width <= table.count {
-            target.initialize(from: from + row * width, count: width)
-          } else {
-            target.initialize(repeating: 0, count: width)
-          }
-        }
-        initialized = count
+    let width = gammas.count
+    let (weights, firstMean, firstVariance) = (copies.weights, copies.means, copies.variances)
+    let (start, sharesWeight) = (key * copies.stride, !copies.isSpread)
+    precondition(
+      start + copies.stride <= copies.numbers.count && (offset + 1) * width <= values.count)
+    values.withUnsafeBufferPointer { values in
+      copies.numbers.withUnsafeMutableBufferPointer { numbers in
+        guard let first = numbers.baseAddress, let values = values.baseAddress else { return }
+        let row = first + start
+        key_add(
+          kernel.instructions,
+          MutableKeyRow(
+            weights: row + weights, means: row + firstMean, variances: row + firstVariance,
+            shares_weight: sharesWeight),
+          values + offset * width, kept, added, width)
       }
     }
   }
 
-  /// Replaces rows of `width` elements by rows of another array.
-  mutating func replaceRows(
-    _ written: [(number: Int, row: Int)], by other: [Double], width: Int
+  /// Takes the values of some records, record by record.
+  mutating func takeValues(
+    _ columns: FeatureColumns, _ records: Range<Int>, _ kernel: ColumnKernel = .best
   ) {
-    withUnsafeMutableBufferPointer { table in
-      other.withUnsafeBufferPointer { other in
-        guard let to = table.baseAddress, let from = other.baseAddress else { return }
-        for (number, row) in written {
-          precondition((row + 1) * width <= table.count && (number + 1) * width <= other.count)
-          (to + row * width).update(from: from + number * width, count: width)
+    let (width, capacity, count) = (columns.featureCount, columns.capacity, records.count)
+    if values.count < count * width {
+      values = Array(repeating: 0, count: count * width)
+    }
+    guard count > 0, width > 0 else { return }
+    precondition(records.upperBound <= capacity)
+    values.withUnsafeMutableBufferPointer { rows in
+      guard let rows = rows.baseAddress else { return }
+      switch columns.values {
+      case .float32(let values):
+        precondition(width * capacity <= values.count)
+        values.withUnsafeBufferPointer { values in
+          guard let first = values.baseAddress else { return }
+          key_rows_float(
+            kernel.instructions, first + records.lowerBound, capacity, count, width, rows)
         }
+      case .float64(let values):
+        precondition(width * capacity <= values.count)
+        values.withUnsafeBufferPointer { values in
+          guard let first = values.baseAddress else { return }
+          key_rows_double(
+            kernel.instructions, first + records.lowerBound, capacity, count, width, rows)
+        }
+      }
+    }
+  }
+}
+
+extension WholeMoments {
+  /// Calls `body` with the moments as a row, the weights of which nothing reads.
+  fileprivate func withRow(_ body: (KeyRow) -> Void) {
+    means.withUnsafeBufferPointer { means in
+      variances.withUnsafeBufferPointer { variances in
+        guard let means = means.baseAddress, let variances = variances.baseAddress else { return }
+        body(KeyRow(weights: means, means: means, variances: variances, shares_weight: false))
       }
     }
   }
@@ -145,49 +129,49 @@ extension FeatureColumns {
     _ batch: KeyedBatch, _ features: [FeaturePlan], to records: Range<Int>, isCentred: Bool,
     countingClipped clipped: inout [Int], _ kernel: ColumnKernel = .best
   ) {
-    precondition(records.upperBound <= capacity && batch.numbers.count == records.count)
     let (capacity, width, instructions) = (capacity, batch.gammas.count, kernel.instructions)
+    guard features.contains(where: { $0.isByKey && $0.transform != nil }) else { return }
+    precondition(
+      records.upperBound <= capacity && batch.numbers.count == records.count
+        && width == features.count && batch.scales.count >= batch.count * width)
+    let isByKey = features.map { $0.isByKey && $0.transform != nil }
+    let wholes = features.map { $0.transform.map(ColumnMap.init) ?? ColumnMap() }
+    var limited = Array(repeating: Int64(0), count: width)
     batch.means.withUnsafeBufferPointer { means in
       batch.reaches.withUnsafeBufferPointer { reaches in
         batch.scales.withUnsafeBufferPointer { scales in
-          // The loops only read them.
+          // The loops only read them. Without a known key there is none, and nothing is read.
           guard let means = UnsafeMutablePointer(mutating: means.baseAddress),
             let reaches = UnsafeMutablePointer(mutating: reaches.baseAddress),
             let scales = UnsafeMutablePointer(mutating: scales.baseAddress)
           else { return }
-          for feature in features.indices where features[feature].isByKey {
-            guard let whole = features[feature].transform.map(ColumnMap.init) else { continue }
-            let keys = KeyTransforms(
-              centers: means + feature, reaches: reaches + feature, scales: scales + feature)
-            let first = feature * capacity + records.lowerBound
-            let found =
-              switch values {
-              case .float32:
-                withFloat32Columns {
-                  $0.withUnsafeMutableBufferPointer { values in
-                    values.baseAddress.map {
-                      key_map_float(
-                        instructions, $0 + first, records.count, batch.numbers, keys, width, whole,
-                        isCentred)
-                    }
-                  }
-                }
-              case .float64:
-                withFloat64Columns {
-                  $0.withUnsafeMutableBufferPointer { values in
-                    values.baseAddress.map {
-                      key_map_double(
-                        instructions, $0 + first, records.count, batch.numbers, keys, width, whole,
-                        isCentred)
-                    }
-                  }
-                }
+          let keys = KeyTransforms(centers: means, reaches: reaches, scales: scales)
+          switch values {
+          case .float32:
+            withFloat32Columns {
+              precondition(width * capacity <= $0.count)
+              $0.withUnsafeMutableBufferPointer { values in
+                guard let first = values.baseAddress else { return }
+                key_map_float(
+                  instructions, first + records.lowerBound, capacity, records.count, batch.numbers,
+                  keys, width, wholes, isByKey, isCentred, &limited)
               }
-            clipped[feature] += Int(found ?? 0)
+            }
+          case .float64:
+            withFloat64Columns {
+              precondition(width * capacity <= $0.count)
+              $0.withUnsafeMutableBufferPointer { values in
+                guard let first = values.baseAddress else { return }
+                key_map_double(
+                  instructions, first + records.lowerBound, capacity, records.count, batch.numbers,
+                  keys, width, wholes, isByKey, isCentred, &limited)
+              }
+            }
           }
         }
       }
     }
+    for (feature, count) in limited.enumerated() where count > 0 { clipped[feature] += Int(count) }
   }
 }
 

@@ -24,14 +24,16 @@ struct KeyedBatch: Sendable {
   var reaches: [Double] = []
   var scales: [Double] = []
 
-  /// For each key and feature: the moments after the batch. Empty if the batch moves none.
-  var after = KeyMoments()
-  /// The event time of each key after the batch.
-  var times: [Double] = []
+  /// The numbers of each key: copies of the rows of the table, and then as they are after the batch.
+  var copies = KeyCopies()
+  /// The row that each is a copy of; -1 if it has the initial values.
+  var copied: [Int32] = []
+  /// x of each record and feature, record by record.
+  var values: [Double] = []
   /// The newest event time of the records, with a key or without; 0 without event times.
   var newest = 0.0
 
-  var count: Int { rows.count }
+  var count: Int { names.count }
 
   /// Makes room for so many transforms, all of them that of all records.
   mutating func resize(to count: Int) {
@@ -45,12 +47,12 @@ struct KeyedBatch: Sendable {
     }
   }
 
-  /// Finds the keys of some records.
+  /// Finds the keys of some records among each other, and then in a table.
   ///
-  /// - Parameter table: gives the row of a key.
+  /// - Parameters:
+  ///   - known: the names of the table, by its rows.
   mutating func gather(
-    _ keys: KeyBytes, _ records: Range<Int>,
-    table: (_ hash: UInt64, _ name: ArraySlice<UInt8>) -> Int?
+    _ keys: KeyBytes, _ records: Range<Int>, in table: KeyIndex, _ known: KeyNames
   ) {
     forget()
     var last: (name: ArraySlice<UInt8>, number: Int)?
@@ -66,11 +68,11 @@ struct KeyedBatch: Sendable {
         continue
       }
       let hash = KeyIndex.hash(of: name)
-      let number =
-        index.row(hash) { names[$0] == name } ?? add(name, hash, row: table(hash, name))
+      let number = index.row(hash) { names[$0] == name } ?? add(name, hash)
       note(number)
       last = (name, number)
     }
+    table.find(hashes, names, in: known, rows: &rows)
   }
 
   mutating func forget() {
@@ -80,7 +82,6 @@ struct KeyedBatch: Sendable {
     rows.removeAll(keepingCapacity: true)
     lastUses.removeAll(keepingCapacity: true)
     index.removeAll()
-    after.removeAll()
     newest = 0
   }
 
@@ -89,11 +90,10 @@ struct KeyedBatch: Sendable {
     numbers.append(Int32(number))
   }
 
-  private mutating func add(_ name: ArraySlice<UInt8>, _ hash: UInt64, row: Int?) -> Int {
-    let number = rows.count
+  private mutating func add(_ name: ArraySlice<UInt8>, _ hash: UInt64) -> Int {
+    let number = count
     names.append(name)
     hashes.append(hash)
-    rows.append(row.map { Int32($0) } ?? -1)
     lastUses.append(0)
     index.insert(hash, row: number)
     return number
@@ -109,15 +109,55 @@ struct KeyedBatch: Sendable {
   }
 }
 
-/// The moments of some keys: for each key and feature Σw, μ and σ².
-struct KeyMoments: Sendable {
-  var weights: [Double] = []
+/// The moments of all records: for each feature μ and σ².
+struct WholeMoments: Sendable {
   var means: [Double] = []
   var variances: [Double] = []
+}
 
-  mutating func removeAll() {
-    weights.removeAll(keepingCapacity: true)
-    means.removeAll(keepingCapacity: true)
-    variances.removeAll(keepingCapacity: true)
+/// Copies of the rows of some keys, one after another.
+///
+/// While they are not spread, all features of a key have the same weight, and no value of the batch is missing.
+struct KeyCopies: Sendable {
+  var numbers: [Double] = []
+  private(set) var isSpread = false
+  private(set) var stride = 0
+  /// The places in a row of the last record, of the newest event time, and of the first weight, mean and variance.
+  private var last = 0
+  private var seen = 0
+  private(set) var weights = 0
+  private(set) var means = 0
+  private(set) var variances = 0
+
+  /// Takes the form of the copies.
+  mutating func begin(_ columns: KeyColumns, _ layout: KeyLayout, isSpread: Bool) {
+    self.isSpread = isSpread
+    stride = layout.stride(isSpread: isSpread)
+    last = layout.start(of: columns.last, isSpread: isSpread)
+    seen = layout.start(of: columns.seen, isSpread: isSpread)
+    weights = layout.start(of: columns.weight, isSpread: isSpread)
+    means = layout.start(of: columns.mean, isSpread: isSpread)
+    variances = layout.start(of: columns.variance, isSpread: isSpread)
+  }
+
+  /// The newest event time of a key.
+  func time(of key: Int) -> Double { numbers[key * stride + seen] }
+
+  mutating func setTime(of key: Int, to time: Double) { numbers[key * stride + seen] = time }
+
+  /// Notes the last record of each key.
+  ///
+  /// - Parameter uses: its place in the batch.
+  mutating func setLast(_ uses: [Int], after recordsBefore: Int) {
+    for (key, use) in uses.enumerated() {
+      numbers[key * stride + last] = KeyLayout.number(ofCount: recordsBefore + use + 1)
+    }
+  }
+
+  /// Multiplies the weights of a key.
+  mutating func decay(_ key: Int, by factor: Double, width: Int) {
+    guard width > 0 else { return }
+    let first = key * stride + weights
+    for place in first..<first + (isSpread ? width : 1) { numbers[place] *= factor }
   }
 }

@@ -10,16 +10,19 @@ extension KeyedMoments {
     if unusable > 0 { state.add(unusable, to: columns.unusable) }
     if unknown > 0 { state.add(unknown, to: columns.unknown) }
     guard updates else { return }
-    let recordsBefore = state[columns.records][0]
     // Those of the batch are not the oldest.
-    for row in batch.rows where row >= 0 { order.remove(Int(row)) }
+    order.remove(batch.rows)
     var written: [(number: Int, row: Int)] = []
-    for number in (0..<batch.count).sorted(by: { batch.lastUses[$0] < batch.lastUses[$1] }) {
-      guard let row = takeRow(of: number, batch, &state) else { continue }
+    written.reserveCapacity(batch.count)
+    // In the order of their last records.
+    for (offset, number) in batch.numbers.enumerated()
+    where number >= 0 && batch.lastUses[Int(number)] == offset {
+      guard let row = takeRow(of: Int(number), batch, &state) else { continue }
       order.append(row)
-      written.append((number, row))
+      written.append((Int(number), row))
     }
-    write(batch, written, recordsBefore, &state)
+    // Features without keys keep their values: those of the copies are the same.
+    state.replaceKeyRows(written, by: batch.copies.numbers, isSpread: batch.copies.isSpread)
     guard batch.newest != 0 else { return }
     let before = state[columns.newest][0]
     let newest = before == 0 ? batch.newest : max(before, batch.newest)
@@ -48,35 +51,11 @@ extension KeyedMoments {
     return oldest
   }
 
-  private func write(
-    _ batch: borrowing KeyedBatch, _ written: [(number: Int, row: Int)], _ recordsBefore: Int,
-    _ state: inout StateTable
-  ) {
-    // Out of the table, so that each array is checked for other owners once and not with every element.
-    var (last, seen) = (state.take(columns.last), state.take(columns.seen))
-    var (weight, mean, variance) = (
-      state.take(columns.weight), state.take(columns.mean), state.take(columns.variance)
-    )
-    for (number, row) in written {
-      last[row] = recordsBefore + batch.lastUses[number] + 1
-      seen[row] = batch.times[number]
-    }
-    // Features without keys keep their values: those of the plan are the same.
-    weight.replaceRows(written, by: batch.after.weights, width: width)
-    mean.replaceRows(written, by: batch.after.means, width: width)
-    variance.replaceRows(written, by: batch.after.variances, width: width)
-    state.put(last, in: columns.last)
-    state.put(seen, in: columns.seen)
-    state.put(weight, in: columns.weight)
-    state.put(mean, in: columns.mean)
-    state.put(variance, in: columns.variance)
-  }
-
   /// Removes the keys that had no record for too long.
   ///
   /// - Parameter newest: the newest event time of all keys.
   private mutating func expire(_ state: inout StateTable, newest: Double) {
-    while let oldest = order.oldest, isIdle(state[columns.seen][oldest], newest) {
+    while let oldest = order.oldest, isIdle(state.number(columns.seen, row: oldest), newest) {
       state.add(1, to: columns.expired)
       remove(oldest, of: &state)
     }

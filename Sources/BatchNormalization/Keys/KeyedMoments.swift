@@ -49,10 +49,8 @@ struct KeyedMoments: Sendable {
     index = KeyIndex()
     order = KeyOrder()
     for row in 0..<state.keyCount { index.insert(KeyIndex.hash(of: state.keys[row]), row: row) }
-    let last = state[columns.last]
-    for row in (0..<state.keyCount).sorted(by: { (last[$0], $0) < (last[$1], $1) }) {
-      order.append(row)
-    }
+    let last = (0..<state.keyCount).map { state.count(columns.last, row: $0) }
+    for row in last.indices.sorted(by: { (last[$0], $0) < (last[$1], $1) }) { order.append(row) }
   }
 
   /// Forgets the keys, in a copy that only shows the state.
@@ -65,10 +63,28 @@ struct KeyedMoments: Sendable {
 
   /// Finds the keys of a batch.
   func gather(_ values: KeyedValues, _ state: borrowing StateTable, _ batch: inout KeyedBatch) {
-    let names = state.keys
-    batch.gather(values.keys, values.records) { hash, name in
-      index.row(hash) { names[$0] == name }
+    batch.gather(values.keys, values.records, in: index, state.keys)
+  }
+
+  /// Copies the rows of the keys of a batch. A key that is not known, or had no record for too long, has the initial
+  /// values.
+  ///
+  /// - Parameters:
+  ///   - newest: the newest event time before the batch; nil without event times.
+  ///   - isSpread: whether features of one key may get other weights.
+  func copyRows(
+    of batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?, isSpread: Bool
+  ) {
+    let table = state.keyRows
+    var rows = batch.rows
+    if settings.idleSeconds != nil {
+      for (number, row) in rows.enumerated() where row >= 0 {
+        if isIdle(state.number(columns.seen, row: Int(row)), newest) { rows[number] = -1 }
+      }
     }
+    batch.copies.begin(columns, table.layout, isSpread: isSpread || table.hasSpread(among: rows))
+    table.copy(rows, to: &batch.copies.numbers, isSpread: batch.copies.isSpread)
+    batch.copied = rows
   }
 
   /// Plans how each key normalises its records: by its moments, merged with κ values of those of all records.
@@ -81,26 +97,24 @@ struct KeyedMoments: Sendable {
   ///   - newest: the newest event time before the batch; nil without event times.
   ///   - whole: μ_G and σ_G² of each feature.
   func planTransforms(
-    _ batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
-    _ normalization: NormalizationSettings, whole: KeyMoments, gammas: [Double]
+    _ batch: inout KeyedBatch, newest: Double?, _ normalization: NormalizationSettings,
+    whole: WholeMoments
   ) {
-    batch.gammas = gammas
-    let seen = state[columns.seen]
     let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
-    let factors = batch.rows.map { row -> Double in
-      guard row >= 0, !isIdle(seen[Int(row)], newest) else { return .nan }
-      guard let decay, let newest, newest > seen[Int(row)] else { return 1 }
-      return decay.factor(from: seen[Int(row)], to: newest)
+    var factors: [Double] = []
+    factors.reserveCapacity(batch.count)
+    for (number, row) in batch.copied.enumerated() {
+      guard row >= 0 else {
+        factors.append(.nan)
+        continue
+      }
+      guard let decay, let newest, newest > batch.copies.time(of: number) else {
+        factors.append(1)
+        continue
+      }
+      factors.append(decay.factor(from: batch.copies.time(of: number), to: newest))
     }
-    batch.plan(
-      table: table(state), factors: factors, whole: whole, prior: settings.prior, normalization)
-  }
-
-  /// The moments of all keys.
-  private func table(_ state: borrowing StateTable) -> KeyMoments {
-    KeyMoments(
-      weights: state[columns.weight], means: state[columns.mean],
-      variances: state[columns.variance])
+    batch.plan(factors: factors, whole: whole, prior: settings.prior, normalization)
   }
 
   func isIdle(_ seen: Double, _ newest: Double?) -> Bool {
@@ -108,25 +122,23 @@ struct KeyedMoments: Sendable {
     return newest - seen > 1e6 * idle
   }
 
-  /// Plans the moments of each key after the batch.
+  /// Plans the moments of each key after the batch, in its copies of their rows.
   ///
-  /// - Parameter isMoved: whether the batch moves the moments of a feature.
+  /// - Parameters:
+  ///   - recordsBefore: the number of records of the stream before the batch.
+  ///   - isMoved: whether the batch moves the moments of a feature.
   func planUpdates(
-    _ values: KeyedValues, _ batch: inout KeyedBatch, _ state: borrowing StateTable,
-    newest: Double?, _ normalization: NormalizationSettings, isMoved: (_ feature: Int) -> Bool
+    _ values: KeyedValues, _ batch: inout KeyedBatch, recordsBefore: Int,
+    _ normalization: NormalizationSettings, isMoved: [Bool]
   ) {
-    let moved = features.filter(isMoved)
-    batch.times.removeAll(keepingCapacity: true)
-    let seen = state[columns.seen]
-    let rows = batch.rows.map { row in
-      row >= 0 && !isIdle(seen[Int(row)], newest) ? Int(row) : -1
+    batch.takeValues(values.columns, values.records)
+    for feature in 0..<width where !isMoved[feature] {
+      for offset in 0..<values.records.count { batch.values[offset * width + feature] = .nan }
     }
-    for row in rows { batch.times.append(row >= 0 ? seen[row] : 0) }
-    batch.after.take(rows, of: table(state), width: width)
+    batch.copies.setLast(batch.lastUses, after: recordsBefore)
     let roles = values.columns.roles
     let decay = normalization.momentum.eventHalfLife.map { EventDecay(halfLife: $0) }
     let (keptOfOne, addedOfOne) = normalization.keyWeights(1)
-    var row = Array(repeating: Double.nan, count: width)
     for (offset, record) in values.records.enumerated() {
       let number = Int(batch.numbers[offset])
       let time = roles.times?[record]
@@ -137,21 +149,17 @@ struct KeyedMoments: Sendable {
       let weight = roles.weights?[record] ?? 1
       var (kept, added) = weight == 1 ? (keptOfOne, addedOfOne) : normalization.keyWeights(weight)
       if let time {
-        let before = batch.times[number]
+        let before = batch.copies.time(of: number)
         let isFirst = before == 0
         let later = isFirst ? now : max(before, now)
-        batch.times[number] = later
+        batch.copies.setTime(of: number, to: later)
         if let decay {
           let factor = isFirst || later == before ? 1 : decay.factor(from: before, to: later)
-          if factor != 1 {
-            for feature in features { batch.after.weights[number * width + feature] *= factor }
-          }
+          if factor != 1 { batch.copies.decay(number, by: factor, width: width) }
           (kept, added) = (1, weight * decay.weight(of: time, at: later))
         }
       }
-      guard added > 0 else { continue }
-      values.copy(record, moved, to: &row)
-      batch.after.add(row, weight: added, keeping: kept, to: number)
+      if added > 0 { batch.add(offset, weight: added, keeping: kept, to: number) }
     }
   }
 }

@@ -101,17 +101,20 @@ int64_t column_map_float(ColumnInstructions instructions, float *_Nonnull values
 int64_t column_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t count,
                           ColumnMap map);
 
-// The moments of one key: a number for each feature. A weight of 0 is the moments of nothing.
+// The moments of one key: a number for each feature, or one weight that all of them share. A weight of 0 is the
+// moments of nothing.
 typedef struct KeyRow {
   const double *_Nonnull weights;
   const double *_Nonnull means;
   const double *_Nonnull variances;
+  bool shares_weight;
 } KeyRow;
 
 typedef struct MutableKeyRow {
   double *_Nonnull weights;
   double *_Nonnull means;
   double *_Nonnull variances;
+  bool shares_weight;
 } MutableKeyRow;
 
 // How the values of a key are normalised: the center, the greatest distance from it, and the scale of
@@ -138,19 +141,29 @@ typedef struct KeyRule {
 void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
               const double *_Nonnull gammas, KeyRule rule, size_t count, KeyTransforms out);
 
-// Adds one value of each feature, of weight `added`, after those before it were multiplied by `kept`.
+// Adds one value of each feature, of weight `added`, after those before it were multiplied by `kept`. If the features
+// share their weight, no value may be missing.
 void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *_Nonnull values,
              double kept, double added, size_t count);
 
-// Replaces the values of one feature, each by the transform of its key; returns how many were
-// limited. `keys` begins at the feature; `width` is the distance between two keys. A number of -1
-// stands for the map of all records, whose `has_missing` is not read.
-int64_t key_map_float(ColumnInstructions instructions, float *_Nonnull values, size_t count,
-                      const int32_t *_Nonnull numbers, KeyTransforms keys, size_t width,
-                      ColumnMap whole, bool is_centred);
-int64_t key_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t count,
-                       const int32_t *_Nonnull numbers, KeyTransforms keys, size_t width,
-                       ColumnMap whole, bool is_centred);
+// Copies the values of `count` records to rows, which have a number for each of `width` features. The columns are
+// `capacity` values apart.
+void key_rows_float(ColumnInstructions instructions, const float *_Nonnull values, size_t capacity,
+                    size_t count, size_t width, double *_Nonnull rows);
+void key_rows_double(ColumnInstructions instructions, const double *_Nonnull values,
+                     size_t capacity, size_t count, size_t width, double *_Nonnull rows);
+
+// Replaces the values of the features that keys normalise, each by the transform of its record's key, and adds to
+// `clipped` how many of each feature were limited. A number of -1 stands for the maps of all records, whose `has_missing`
+// is not read.
+void key_map_float(ColumnInstructions instructions, float *_Nonnull values, size_t capacity,
+                   size_t count, const int32_t *_Nonnull numbers, KeyTransforms keys, size_t width,
+                   const ColumnMap *_Nonnull wholes, const bool *_Nonnull is_by_key,
+                   bool is_centred, int64_t *_Nonnull clipped);
+void key_map_double(ColumnInstructions instructions, double *_Nonnull values, size_t capacity,
+                    size_t count, const int32_t *_Nonnull numbers, KeyTransforms keys,
+                    size_t width, const ColumnMap *_Nonnull wholes,
+                    const bool *_Nonnull is_by_key, bool is_centred, int64_t *_Nonnull clipped);
 
 #ifdef __cplusplus
 }

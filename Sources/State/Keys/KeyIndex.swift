@@ -2,110 +2,141 @@
 ///
 /// The hash has a seed of the process, so that hostile keys cannot collide on purpose.
 package struct KeyIndex: Sendable {
-  private var hashes: [UInt64] = []
-  /// The row at each place; -1 if the place is free.
-  private var rows: [Int32] = []
+  private static let free = UInt64.max
+  private static let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max) | 1)
+
+  /// At each place the lower half of a hash, and the row: one look in memory finds both.
+  private var places: [UInt64] = []
   package private(set) var count = 0
 
   package init() { makeRoom(for: 16) }
 
+  /// The hash of a name: a product of two words for every eight bytes, folded.
   package static func hash(of name: ArraySlice<UInt8>) -> UInt64 {
-    var hasher = Hasher()
+    let seeds = seeds
+    var hash = seeds.0 ^ UInt64(truncatingIfNeeded: name.count)
     var word: UInt64 = 0
-    var count = 0
+    var bits: UInt64 = 0
     for byte in name {
-      word = word << 8 | UInt64(byte)
-      count += 1
-      if count & 7 == 0 { hasher.combine(word) }
+      word |= UInt64(byte) << bits
+      bits += 8
+      if bits == 64 {
+        hash = mixed(hash ^ word, seeds.1)
+        (word, bits) = (0, 0)
+      }
     }
-    hasher.combine(word)
-    hasher.combine(count)
-    return UInt64(bitPattern: Int64(hasher.finalize()))
+    return mixed(mixed(hash ^ word, seeds.1), seeds.0 | 1)
+  }
+
+  private static func mixed(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    let (high, low) = left.multipliedFullWidth(by: right)
+    return high ^ low
   }
 
   /// The row of a key.
   ///
-  /// - Parameter isName: whether a row has the name; asked for rows of the same hash.
+  /// - Parameter isName: whether a row has the name; asked for rows whose hashes may be the same.
   @inline(__always)
   package func row(_ hash: UInt64, _ isName: (_ row: Int) -> Bool) -> Int? {
-    let mask = rows.count - 1
-    var place = Int(truncatingIfNeeded: hash) & mask
-    while rows[place] >= 0 {
-      if hashes[place] == hash, isName(Int(rows[place])) { return Int(rows[place]) }
+    let mask = places.count - 1
+    var place = Int(truncatingIfNeeded: hash & 0xFFFF_FFFF) & mask
+    while places[place] != Self.free {
+      if places[place] >> 32 == hash & 0xFFFF_FFFF {
+        let row = Int(places[place] & 0xFFFF_FFFF)
+        if isName(row) { return row }
+      }
       place = (place + 1) & mask
     }
     return nil
   }
 
+  /// The rows of some keys; -1 for one that is not known.
+  ///
+  /// It first looks up all hashes and then compares all names, so that the processor waits for the memory of many keys
+  /// at once.
+  ///
+  /// - Parameter names: those of the table, by its rows.
+  package func find(
+    _ hashes: [UInt64], _ wanted: KeyNames, in names: KeyNames, rows: inout [Int32]
+  ) {
+    rows.removeAll(keepingCapacity: true)
+    for hash in hashes { rows.append(row(hash) { _ in true }.map { Int32($0) } ?? -1) }
+    for (number, hash) in hashes.enumerated() where rows[number] >= 0 {
+      if names.isEqual(Int(rows[number]), wanted, number) { continue }
+      rows[number] = row(hash) { names.isEqual($0, wanted, number) }.map { Int32($0) } ?? -1
+    }
+  }
+
   /// Adds a key that is not in the index.
   package mutating func insert(_ hash: UInt64, row: Int) {
-    if 2 * (count + 1) > rows.count { makeRoom(for: 2 * rows.count) }
-    put(hash, Int32(row))
+    if 2 * (count + 1) > places.count { makeRoom(for: 2 * places.count) }
+    put(Self.place(hash, row))
     count += 1
   }
 
   /// Removes the key of a row, which must be there.
   package mutating func remove(_ hash: UInt64, row: Int) {
-    let mask = rows.count - 1
+    let mask = places.count - 1
     var hole = place(of: hash, row)
     // Moves back those that stand later than their own place because of it.
     var next = (hole + 1) & mask
-    while rows[next] >= 0 {
-      let own = Int(truncatingIfNeeded: hashes[next]) & mask
+    while places[next] != Self.free {
+      let own = Int(places[next] >> 32) & mask
       if (next - own) & mask >= (next - hole) & mask {
-        (hashes[hole], rows[hole]) = (hashes[next], rows[next])
+        places[hole] = places[next]
         hole = next
       }
       next = (next + 1) & mask
     }
-    rows[hole] = -1
+    places[hole] = Self.free
     count -= 1
   }
 
   /// Notes that a key has another row.
   package mutating func move(_ hash: UInt64, from row: Int, to other: Int) {
-    rows[place(of: hash, row)] = Int32(other)
+    places[place(of: hash, row)] = Self.place(hash, other)
   }
 
   /// Forgets all keys, and keeps the memory.
   package mutating func removeAll() {
     guard count > 0 else { return }
-    for place in rows.indices { rows[place] = -1 }
+    for place in places.indices { places[place] = Self.free }
     count = 0
   }
 
+  private static func place(_ hash: UInt64, _ row: Int) -> UInt64 { hash << 32 | UInt64(row) }
+
   private func place(of hash: UInt64, _ row: Int) -> Int {
-    let mask = rows.count - 1
-    var place = Int(truncatingIfNeeded: hash) & mask
-    while rows[place] != row {
-      precondition(rows[place] >= 0, "no such key in the index")
+    let mask = places.count - 1
+    var place = Int(truncatingIfNeeded: hash & 0xFFFF_FFFF) & mask
+    while places[place] != Self.place(hash, row) {
+      precondition(places[place] != Self.free, "no such key in the index")
       place = (place + 1) & mask
     }
     return place
   }
 
-  private mutating func put(_ hash: UInt64, _ row: Int32) {
-    let mask = rows.count - 1
-    var place = Int(truncatingIfNeeded: hash) & mask
-    while rows[place] >= 0 { place = (place + 1) & mask }
-    (hashes[place], rows[place]) = (hash, row)
+  private mutating func put(_ entry: UInt64) {
+    let mask = places.count - 1
+    var place = Int(entry >> 32) & mask
+    while places[place] != Self.free { place = (place + 1) & mask }
+    places[place] = entry
   }
 
   /// - Parameter capacity: the number of places, a power of two.
   private mutating func makeRoom(for capacity: Int) {
-    let (oldHashes, oldRows) = (hashes, rows)
-    hashes = Array(repeating: 0, count: capacity)
-    rows = Array(repeating: -1, count: capacity)
-    for (hash, row) in zip(oldHashes, oldRows) where row >= 0 { put(hash, row) }
+    let old = places
+    places = Array(repeating: Self.free, count: capacity)
+    for entry in old where entry != Self.free { put(entry) }
   }
 }
 
-/// The rows of keys in the order of their last use: a list that is linked through arrays.
+/// The rows of keys in the order of their last use: a list that is linked through an array.
 package struct KeyOrder: Sendable {
   private static let none: Int32 = -1
 
-  private var older: [Int32] = []
-  private var newer: [Int32] = []
+  /// The neighbours of each row: one look in memory finds both.
+  private var links: [(older: Int32, newer: Int32)] = []
   private var first = none
   private var last = none
 
@@ -117,34 +148,35 @@ package struct KeyOrder: Sendable {
   /// Adds a row, which is not in the list, as the newest.
   package mutating func append(_ row: Int) {
     makeRoom(for: row)
-    (older[row], newer[row]) = (last, Self.none)
-    if last >= 0 { newer[Int(last)] = Int32(row) } else { first = Int32(row) }
+    links[row] = (last, Self.none)
+    if last >= 0 { links[Int(last)].newer = Int32(row) } else { first = Int32(row) }
     last = Int32(row)
   }
 
   /// Takes a row out of the list.
   package mutating func remove(_ row: Int) {
-    link(older[row], newer[row])
+    let (before, after) = links[row]
+    if before >= 0 { links[Int(before)].newer = after } else { first = after }
+    if after >= 0 { links[Int(after)].older = before } else { last = before }
+  }
+
+  /// Takes rows out of the list; a row of -1 is none.
+  package mutating func remove(_ rows: [Int32]) {
+    for row in rows where row >= 0 { remove(Int(row)) }
   }
 
   /// Gives the place of a row to another row, which is not in the list.
   package mutating func move(from row: Int, to other: Int) {
     makeRoom(for: other)
-    let (before, after) = (older[row], newer[row])
-    (older[other], newer[other]) = (before, after)
-    if before >= 0 { newer[Int(before)] = Int32(other) } else { first = Int32(other) }
-    if after >= 0 { older[Int(after)] = Int32(other) } else { last = Int32(other) }
+    let (before, after) = links[row]
+    links[other] = (before, after)
+    if before >= 0 { links[Int(before)].newer = Int32(other) } else { first = Int32(other) }
+    if after >= 0 { links[Int(after)].older = Int32(other) } else { last = Int32(other) }
   }
 
   private mutating func makeRoom(for row: Int) {
-    let added = row + 1 - older.count
+    let added = row + 1 - links.count
     guard added > 0 else { return }
-    older.append(contentsOf: repeatElement(Self.none, count: added))
-    newer.append(contentsOf: repeatElement(Self.none, count: added))
-  }
-
-  private mutating func link(_ before: Int32, _ after: Int32) {
-    if before >= 0 { newer[Int(before)] = after } else { first = after }
-    if after >= 0 { older[Int(after)] = before } else { last = before }
+    links.append(contentsOf: repeatElement((older: Self.none, newer: Self.none), count: added))
   }
 }

@@ -3,49 +3,63 @@
 /// They are in one array, so that a million keys are not a million allocations.
 package struct KeyNames: Sendable {
   private var bytes: [UInt8] = []
-  private var starts: [Int] = []
-  private var lengths: [UInt16] = []
+  /// The start and the length of each name: one look in memory finds both.
+  private var spans: [UInt64] = []
   /// The bytes in the array that belong to no key any more.
   private var unusedCount = 0
 
   package init() {}
 
-  package var count: Int { starts.count }
+  package var count: Int { spans.count }
 
-  package subscript(row: Int) -> ArraySlice<UInt8> {
-    bytes[starts[row]..<starts[row] + Int(lengths[row])]
+  package subscript(row: Int) -> ArraySlice<UInt8> { bytes[range(spans[row])] }
+
+  package mutating func append(_ name: ArraySlice<UInt8>) {
+    spans.append(Self.span(bytes.count, name.count))
+    bytes.append(contentsOf: name)
   }
 
-  package mutating func append(_ name: some Collection<UInt8>) {
-    starts.append(bytes.count)
-    lengths.append(UInt16(name.count))
-    bytes.append(contentsOf: name)
+  /// Whether a name is that of a row of another list.
+  func isEqual(_ row: Int, _ other: KeyNames, _ otherRow: Int) -> Bool {
+    let (own, others) = (range(spans[row]), range(other.spans[otherRow]))
+    guard own.count == others.count else { return false }
+    for offset in 0..<own.count
+    where bytes[own.lowerBound + offset] != other.bytes[others.lowerBound + offset] {
+      return false
+    }
+    return true
   }
 
   /// Forgets all names, and keeps the memory.
   package mutating func removeAll() {
     bytes.removeAll(keepingCapacity: true)
-    starts.removeAll(keepingCapacity: true)
-    lengths.removeAll(keepingCapacity: true)
+    spans.removeAll(keepingCapacity: true)
     unusedCount = 0
   }
 
-  mutating func replace(_ row: Int, with name: some Collection<UInt8>) {
-    unusedCount += Int(lengths[row])
-    starts[row] = bytes.count
-    lengths[row] = UInt16(name.count)
+  mutating func replace(_ row: Int, with name: ArraySlice<UInt8>) {
+    unusedCount += range(spans[row]).count
+    spans[row] = Self.span(bytes.count, name.count)
     bytes.append(contentsOf: name)
     compactIfWorthIt()
   }
 
   /// Removes a row. The last one takes its place.
   mutating func remove(_ row: Int) {
-    unusedCount += Int(lengths[row])
-    starts[row] = starts[count - 1]
-    lengths[row] = lengths[count - 1]
-    starts.removeLast()
-    lengths.removeLast()
+    unusedCount += range(spans[row]).count
+    spans[row] = spans[count - 1]
+    spans.removeLast()
     compactIfWorthIt()
+  }
+
+  private static func span(_ start: Int, _ length: Int) -> UInt64 {
+    precondition(length < 1 << 16)
+    return UInt64(start) << 16 | UInt64(length)
+  }
+
+  private func range(_ span: UInt64) -> Range<Int> {
+    let start = Int(span >> 16)
+    return start..<start + Int(span & 0xFFFF)
   }
 
   private mutating func compactIfWorthIt() {
@@ -59,6 +73,6 @@ package struct KeyNames: Sendable {
 extension KeyNames: Equatable {
   /// Two lists are equal if they have the same names in the same order.
   package static func == (left: KeyNames, right: KeyNames) -> Bool {
-    left.count == right.count && (0..<left.count).allSatisfy { left[$0] == right[$0] }
+    left.count == right.count && (0..<left.count).allSatisfy { left.isEqual($0, right, $0) }
   }
 }

@@ -1,91 +1,84 @@
 internal import Records
 
 extension StateTable {
-  /// A column with a row for each key, or for each key and feature.
-  struct KeyColumn: Sendable, Equatable {
-    var kind: StateColumn.Kind
-    var initial: Double
-    /// Among those of its kind.
-    var index: Int
-    /// The number of values of a key.
-    var width: Int
+  /// The handle of a column of keys, which must exist.
+  package func key(_ column: String, of group: String) -> KeyColumn {
+    guard let found = self.group(group)?.column(column),
+      case .key(let index) = place(ofFileName: found.fileName)
+    else { preconditionFailure("no column of keys '\(column)' in a state group '\(group)'") }
+    return KeyColumn(index: index)
   }
 
-  static func keyColumns(of groups: [StateGroup], featureCount: Int) -> [KeyColumn] {
-    var found: [KeyColumn] = []
-    var (real, count) = (0, 0)
-    for group in groups {
-      for column in group.columns {
-        let index = column.kind == .real ? real : count
-        if column.kind == .real { real += 1 } else { count += 1 }
-        guard group.scope.hasKeys else { continue }
-        found.append(
-          KeyColumn(
-            kind: column.kind, initial: column.initial, index: index,
-            width: group.scope.hasFeatures ? featureCount : 1))
-      }
+  /// The real number of a key, of a feature if the column has features.
+  package func number(_ column: KeyColumn, row: Int, feature: Int = 0) -> Double {
+    keyRows.number(column.index, row: row, feature: feature)
+  }
+
+  /// The count of a key.
+  package func count(_ column: KeyColumn, row: Int) -> Int {
+    KeyLayout.count(of: keyRows.number(column.index, row: row))
+  }
+
+  /// The values of a column of one key, by its name in files; nil if there is no such column.
+  package func values(_ fileName: String, ofKey row: Int) -> StateValues? {
+    guard case .key(let index) = place(ofFileName: fileName) else { return nil }
+    return keyRows.values(index, of: row..<row + 1)
+  }
+
+  /// Replaces the values of a column of one key, which must exist.
+  package mutating func setValues(_ fileName: String, ofKey row: Int, to values: StateValues) {
+    guard case .key(let index) = place(ofFileName: fileName) else {
+      preconditionFailure("no column of keys '\(fileName)'")
     }
-    return found
+    keyRows.setValues(index, of: row..<row + 1, to: values)
+  }
+
+  /// The one value of each key of a shared column; nil if the column is not shared, or if features of a key differ.
+  package func sharedValues(_ fileName: String) -> [Double]? {
+    guard case .key(let index) = place(ofFileName: fileName) else { return nil }
+    return keyRows.sharedValues(index)
   }
 
   /// Replaces all keys; their rows hold the initial values.
   package mutating func startKeys(_ names: KeyNames) {
     keys = names
-    for column in keyColumns {
-      let (index, width) = (column.index, column.width)
-      let count = names.count * width
-      switch column.kind {
-      case .real: reals[index] = Array(repeating: column.initial, count: count)
-      case .count: counts[index] = Array(repeating: Int(column.initial), count: count)
-      }
-    }
+    keyRows.start(names.count)
   }
 
   /// Adds a key, with the initial values.
   ///
   /// - Returns: its row.
   @discardableResult
-  package mutating func addKey(_ name: some Collection<UInt8>) -> Int {
+  package mutating func addKey(_ name: ArraySlice<UInt8>) -> Int {
     keys.append(name)
-    for column in keyColumns {
-      let (index, width) = (column.index, column.width)
-      switch column.kind {
-      case .real: reals[index].grow(by: width, column.initial)
-      case .count: counts[index].grow(by: width, Int(column.initial))
-      }
-    }
+    keyRows.append()
     return keyCount - 1
   }
 
   /// Gives a row to another key. It holds the initial values then.
-  package mutating func replaceKey(_ row: Int, with name: some Collection<UInt8>) {
+  package mutating func replaceKey(_ row: Int, with name: ArraySlice<UInt8>) {
     keys.replace(row, with: name)
-    for column in keyColumns {
-      let (index, width) = (column.index, column.width)
-      for cell in row * width..<(row + 1) * width {
-        switch column.kind {
-        case .real: reals[index][cell] = column.initial
-        case .count: counts[index][cell] = Int(column.initial)
-        }
-      }
-    }
+    keyRows.reset(row)
   }
 
   /// Removes a key. The last one takes its row.
   package mutating func removeKey(_ row: Int) {
     keys.remove(row)
-    for column in keyColumns {
-      let (index, width) = (column.index, column.width)
-      switch column.kind {
-      case .real: reals[index].removeRow(row, width)
-      case .count: counts[index].removeRow(row, width)
-      }
-    }
+    keyRows.remove(row)
+  }
+
+  /// Writes copies of rows that `KeyRows.copy` made.
+  ///
+  /// - Parameter written: the number of each copy among the copies, and its row.
+  package mutating func replaceKeyRows(
+    _ written: [(number: Int, row: Int)], by numbers: [Double], isSpread: Bool
+  ) {
+    keyRows.replace(written, by: numbers, isSpread: isSpread)
   }
 
   /// The row of a key; nil if it is not known. It looks at every key.
-  package func row(ofKey name: some Collection<UInt8>) -> Int? {
-    (0..<keyCount).first { keys[$0].elementsEqual(name) }
+  package func row(ofKey name: [UInt8]) -> Int? {
+    (0..<keyCount).first { keys[$0] == name[...] }
   }
 
   /// The same state with the keys in another order. Those that it lacks have the initial values, and those that the
@@ -97,15 +90,7 @@ extension StateTable {
     var arranged = self
     arranged.startKeys(names)
     for row in 0..<names.count {
-      guard let source = known[names[row]] else { continue }
-      for column in keyColumns {
-        let (index, width) = (column.index, column.width)
-        let (from, to) = (source * width..<(source + 1) * width, row * width..<(row + 1) * width)
-        switch column.kind {
-        case .real: arranged.reals[index].replaceSubrange(to, with: reals[index][from])
-        case .count: arranged.counts[index].replaceSubrange(to, with: counts[index][from])
-        }
-      }
+      if let source = known[names[row]] { arranged.keyRows.copy(source, of: keyRows, to: row) }
     }
     return arranged
   }
@@ -120,6 +105,10 @@ extension StateTable {
 
   /// Takes the keys of a table with the same groups, with their values of the features that both have.
   package mutating func takeKeys(from other: StateTable) {
+    if other.features == features, other.keyRows.layout == keyRows.layout {
+      (keys, keyRows) = (other.keys, other.keyRows)
+      return
+    }
     startKeys(other.keys)
     take(groups: groups.filter(\.scope.hasKeys).map(\.name), from: other)
   }
@@ -135,21 +124,6 @@ extension StateTable {
   }
 }
 
-extension Array {
-  /// Appends equal elements. A large array grows by an eighth, not to twice its size.
-  fileprivate mutating func grow(by count: Int, _ value: Element) {
-    if self.count + count > capacity, self.count > 1 << 16 {
-      reserveCapacity(self.count + self.count / 8 + count)
-    }
-    append(contentsOf: repeatElement(value, count: count))
-  }
-
-  /// Removes a row of `width` elements. The last row takes its place.
-  fileprivate mutating func removeRow(_ row: Int, _ width: Int) {
-    let last = count - width
-    if row * width < last {
-      for offset in 0..<width { self[row * width + offset] = self[last + offset] }
-    }
-    removeLast(width)
-  }
+extension KeyRows {
+  func kind(of index: Int) -> StateColumn.Kind { layout.columns[index].column.kind }
 }

@@ -115,6 +115,11 @@ extension StateTable {
     var tensors: [String: Safetensors.Tensor] = [:]
     for group in writtenGroups {
       for column in group.columns {
+        // A number for each key, if it is that of all its features.
+        if let shared = sharedValues(column.fileName) {
+          tensors[column.fileName] = .init(shared)
+          continue
+        }
         tensors[column.fileName] = self[column.fileName].map { .init($0, shape: shape(of: group)) }
       }
     }
@@ -139,7 +144,10 @@ extension StateTable {
     var read: [(name: String, values: StateValues)] = []
     // Checks shapes first, so that a wrong one allocates nothing.
     for (group, column) in found {
-      let shape = group.scope.shape(features: features.count, keys: keys.count)
+      var shape = group.scope.shape(features: features.count, keys: keys.count)
+      if column.isShared, file.tensors[column.fileName]?.shape == [keys.count] {
+        shape = [keys.count]
+      }
       read.append((column.fileName, try file.values(of: column, shape: shape)))
     }
     self.init(groups, features: features)

@@ -116,7 +116,7 @@ private struct ReadableCheckpoint: Codable {
       var keys = try members.nestedUnkeyedContainer(forKey: .keys)
       while !keys.isAtEnd {
         let key = try keys.nestedContainer(keyedBy: MemberName.self)
-        let row = state.addKey(try Self.keyBytes(of: key))
+        let row = state.addKey(try Self.keyBytes(of: key)[...])
         try StateObject.key(row).decode(key, to: &state)
       }
     }
@@ -153,8 +153,9 @@ private enum StateObject {
     case (.feature(let index), .feature): return [index]
     case (.feature(let index), .featureSlots(let slots)):
       return (0..<slots).map { $0 * features + index }
-    case (.key(let index), .key): return [index]
-    case (.key(let index), .keyFeature): return Array(index * features..<(index + 1) * features)
+    // Of the values of the key.
+    case (.key, .key): return [0]
+    case (.key, .keyFeature): return Array(0..<features)
     default: return nil
     }
   }
@@ -162,6 +163,15 @@ private enum StateObject {
   /// Whether the object has one value for each column, not an array.
   private func isScalar(_ scope: StateScope) -> Bool {
     scope == .stream || scope == .feature || scope == .key
+  }
+
+  /// The values of a column; of a key only its own.
+  private func values(of column: StateColumn, in state: StateTable) -> StateValues? {
+    if case .key(let row) = self {
+      state.values(column.fileName, ofKey: row)
+    } else {
+      state[column.fileName]
+    }
   }
 
   func encode(
@@ -175,7 +185,7 @@ private enum StateObject {
       for column in group.columns {
         let key = MemberName(column.name)
         let isScalar = isScalar(group.scope)
-        switch state[column.fileName] {
+        switch values(of: column, in: state) {
         case .real(let values) where isScalar: try members.encode(values[rows[0]], forKey: key)
         case .real(let values): try members.encode(rows.map { values[$0] }, forKey: key)
         case .count(let values) where isScalar: try members.encode(values[rows[0]], forKey: key)
@@ -220,6 +230,11 @@ private enum StateObject {
           found: "\(values.count)")
       }
       return values
+    }
+    if case .key(let row) = self {
+      let read: StateValues =
+        column.kind == .real ? .real(try values(Double.self)) : .count(try values(Int.self))
+      return state.setValues(column.fileName, ofKey: row, to: read)
     }
     switch column.kind {
     case .real:

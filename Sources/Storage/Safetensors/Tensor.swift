@@ -66,12 +66,11 @@ extension Safetensors {
 
     /// A state column as a tensor of that shape: F64 for real numbers, I64 for counts.
     package init(_ values: StateValues, shape: [Int]) {
-      let bytes: [UInt8]
-      switch values {
-      case .real(let values): bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
-      case .count(let values):
-        bytes = values.flatMap { littleEndianBytes(UInt64(bitPattern: Int64($0))) }
-      }
+      let bytes =
+        switch values {
+        case .real(let values): littleEndianBytes(values.map(\.bitPattern.littleEndian))
+        case .count(let values): littleEndianBytes(values.map(\.littleEndian))
+        }
       self.init(
         elementType: values.kind == .real ? .f64 : .i64, shape: shape, bytes: bytes[...])
     }
@@ -113,11 +112,25 @@ extension Safetensors {
     /// The bits of each element, in the low end of a word.
     private var bits: [UInt64] {
       let size = elementType.byteCount
+      if size == 8 {
+        return bytes.withUnsafeBytes { bytes in
+          (0..<bytes.count / 8).map {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self))
+          }
+        }
+      }
       return stride(from: bytes.startIndex, to: bytes.endIndex, by: size).map { start in
         bytes[start..<start + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
       }
     }
   }
+}
+
+/// The bytes of integers in memory.
+///
+/// - Parameter words: little-endian ones.
+private func littleEndianBytes(_ words: [some FixedWidthInteger]) -> [UInt8] {
+  words.withUnsafeBytes { Array($0) }
 }
 
 /// The eight bytes of `word`, lowest first.
