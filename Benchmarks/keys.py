@@ -38,6 +38,12 @@ def kernel(binary: str, features: int, keys: int) -> float:
     return float(answer.stdout)
 
 
+def measure_delta(binary: str, features: int) -> None:
+    answer = subprocess.run(
+        [binary], input=f"delta {features} 1000000 100000\n", capture_output=True, text=True, check=True)
+    print(f"\nA barrier gathers 100,000 changed keys of 1,000,000 in {float(answer.stdout):.0f} ms.")
+
+
 def measure_kernels(binaries: dict[str, str], features: int, rounds: int) -> None:
     times = {(name, keys): [] for name in binaries for keys in KEYS}
     for _ in range(rounds):
@@ -96,6 +102,7 @@ def main() -> None:
     if given.before:
         binaries[", before"] = given.before
     measure_kernels(binaries, given.features, given.rounds)
+    measure_delta(given.benchmark, given.features)
     if given.evenkeel:
         measure_processes(given.evenkeel, given.features, given.rounds, given.records)
 

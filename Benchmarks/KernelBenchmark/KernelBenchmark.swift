@@ -14,6 +14,7 @@ internal import State
 ///     pass RECORDS FEATURES       as many 4-byte values read, multiplied and written in place
 ///     memory                      the same for 256 MiB, far more than caches hold
 ///     keyed RECORDS FEATURES KEYS batches of records with random keys, all of them known; 0 is without keys
+///     delta FEATURES KEYS CHANGED milliseconds in which a barrier gathers the keys that changed
 ///
 /// The time of `pass` and `memory` is that of the memory alone. Not memcpy(3): glibc's is `rep movsb` at these sizes, which
 /// on some processors takes ten times as long as a loop.
@@ -40,6 +41,7 @@ struct KernelBenchmark {
     case ("pass", 2): return pass(values: sizes[0] * sizes[1])
     case ("memory", 0): return pass(values: 64 << 20)
     case ("keyed", 3): return try keyed(records: sizes[0], features: sizes[1], keys: sizes[2])
+    case ("delta", 3): return try delta(features: sizes[0], keys: sizes[1], changed: sizes[2])
     default: throw UnknownCase(line: line)
     }
   }
@@ -70,8 +72,8 @@ struct KernelBenchmark {
     }
   }
 
-  /// Normalises batches in turns, as in a stream with keys: many more than the caches hold.
-  private static func keyed(records: Int, features: Int, keys: Int) throws -> Double {
+  /// The operators of a stream with keys, or without if there are none.
+  private static func chain(features: Int, keys: Int) throws -> OperatorChain {
     var settings = NormalizationSettings()
     settings.warmUp.records = 0
     if keys > 0 { settings.key = KeySettings(columns: ["key"]) }
@@ -79,27 +81,38 @@ struct KernelBenchmark {
     var operators = try OperatorChain(
       BuiltInOperators.all,
       OperatorContext(schema: schema, outputPrecision: .float32, normalization: settings))
-    let values = made(records: records, features: features)
-    func batch(_ key: (Int) -> Int) -> FeatureColumns {
-      var batch = values
-      for record in 0..<records where keys > 0 {
-        var roles = RecordRoles()
-        roles.key = RecordKey()
-        roles.key?.set(Array("device-\(key(record))".utf8), at: 0)
-        batch.setRoles(roles, of: record)
-      }
-      return batch
-    }
-    for first in stride(from: 0, to: keys, by: records) {
-      var one = batch { min(first + $0, keys - 1) }
+    let values = made(records: 256, features: features)
+    for first in stride(from: 0, to: keys, by: 256) {
+      var one = keyed(values) { min(first + $0, keys - 1) }
       _ = try operators.operate(on: &one)
     }
+    return operators
+  }
+
+  /// A batch of records of some keys.
+  private static func keyed(_ values: FeatureColumns, _ key: (Int) -> Int) -> FeatureColumns {
+    var batch = values
+    for record in 0..<values.count {
+      var roles = RecordRoles()
+      roles.key = RecordKey()
+      roles.key?.set(Array("device-\(key(record))".utf8), at: 0)
+      batch.setRoles(roles, of: record)
+    }
+    return batch
+  }
+
+  /// Normalises batches in turns, as in a stream with keys: many more than the caches hold.
+  private static func keyed(records: Int, features: Int, keys: Int) throws -> Double {
+    var operators = try chain(features: features, keys: keys)
+    let values = made(records: records, features: features)
     var seed: UInt64 = 1
     var batches = (0..<1024).map { _ in
-      batch { _ in
-        seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Int(seed >> 33) % max(1, keys)
-      }
+      keys == 0
+        ? values
+        : keyed(values) { _ in
+          seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+          return Int(seed >> 33) % keys
+        }
     }
     // Each has memory of its own, as the batches of a stream.
     for index in batches.indices { batches[index].withFloat32Columns { $0[0] += 0 } }
@@ -108,6 +121,27 @@ struct KernelBenchmark {
       _ = try operators.operate(on: &batches[next])
       next = (next + 1) % batches.count
     }
+  }
+
+  private static func delta(features: Int, keys: Int, changed: Int) throws -> Double {
+    var operators = try chain(features: features, keys: keys)
+    let values = made(records: 256, features: features)
+    var fastest = Double.infinity
+    for _ in 0..<repetitions {
+      operators.startKeyChanges()
+      for first in stride(from: 0, to: changed, by: 256) {
+        // Far from each other.
+        var one = keyed(values) { min(first + $0, changed - 1) * 7919 % keys }
+        _ = try operators.operate(on: &one)
+      }
+      let time = ContinuousClock().measure {
+        let found = operators.state.changes?.delta.rows.count ?? 0
+        precondition(found > changed / 2)
+        operators.startKeyChanges()
+      }
+      fastest = min(fastest, 1000 * (time / .seconds(1)))
+    }
+    return fastest
   }
 
   /// A full batch of 4-byte values with mean 0 and variance 1.

@@ -109,6 +109,9 @@ package struct OperatorChain: Sendable {
   /// Whether held batches may be emitted now.
   package var releasesHeld: Bool { operators.allSatisfy { $0.releasesHeld(state) } }
 
+  /// Notes from now on which keys change.
+  package mutating func startKeyChanges() { state.startChanges() }
+
   /// Takes the events since the last call.
   package mutating func takeEvents() -> [OperatorEvent] {
     defer { events = [] }

@@ -13,17 +13,17 @@ enum StateOrigin: Sendable {
   case checkpoint(Checkpoint)
 
   /// Makes the checkpoint of the operators' state.
-  func checkpoint(of operators: OperatorChain, _ configuration: StreamConfiguration) -> Checkpoint {
+  func checkpoint(of state: StateTable, _ configuration: StreamConfiguration) -> Checkpoint {
     let settings = configuration.normalization
     guard case .checkpoint(let start) = self else {
-      return Checkpoint(operators.state, settings: settings.checkpointSettings)
+      return Checkpoint(state, settings: settings.checkpointSettings)
     }
     // The run decides how the moments are applied. How they were made does not change.
     let made = start.settings.filter {
       !NormalizationSettings.transformSettingNames.contains($0.key)
     }
     var checkpoint = Checkpoint(
-      operators.state, settings: made.merging(settings.transformSettings) { _, applied in applied })
+      state, settings: made.merging(settings.transformSettings) { _, applied in applied })
     checkpoint.adoptedBy = start.adoptedBy
     return checkpoint
   }

@@ -7,7 +7,7 @@ import Testing
 
   @Test func `a stream resumes byte for byte after any crash, failure or stop`() throws {
     let most = isFullSimulation ? 10_000 : 300
-    var (crashes, faults, stops) = (0, 0, 0)
+    var (crashes, faults, stops, deltas) = (0, 0, 0, 0)
     var seeks: [Scenario.Input: Int] = [:]
     var failures: [String] = []
     var seed = simulationSeed ?? Self.firstSeed
@@ -21,16 +21,18 @@ import Testing
       crashes += simulation.crashes
       faults += simulation.faults
       stops += simulation.stops
+      deltas += simulation.resumedDeltas
       seeks[simulation.scenario.input, default: 0] += simulation.seeks
       seed += 1
     } while simulationSeed == nil && crashes < most && failures.count < 10
     print(
       "simulated \(crashes) crashes, \(faults) failures and \(stops) stops, "
-        + "\(seeks.values.reduce(0, +)) restarts passed over input, seeds \(simulationSeed ?? Self.firstSeed)..<\(seed)"
+        + "\(seeks.values.reduce(0, +)) restarts passed over input, \(deltas) resumed from deltas, seeds \(simulationSeed ?? Self.firstSeed)..<\(seed)"
     )
     for input in [Scenario.Input.plain, .manyFrames, .directory] {
       #expect(simulationSeed != nil || seeks[input, default: 0] > 0, "nothing was sought: \(input)")
     }
+    #expect(simulationSeed != nil || deltas > 0, "no restart resumed from a delta")
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
   }
 

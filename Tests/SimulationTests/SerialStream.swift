@@ -69,7 +69,8 @@ struct SerialStream {
     flow = SerialFlow(
       FaultyIngest(ingest: ingest, canary: canary),
       OperateStage(
-        configuration, from: opened.state, unitBytes: world.unitBytes, clock: world.clock),
+        configuration, from: opened.state, unitBytes: world.unitBytes, leastDeltaBytes: 0,
+        clock: world.clock),
       try EncodeWorker(level: configuration.compressionLevel),
       EmitStage(streamName: configuration.name, opened.output, metrics: metrics))
   }

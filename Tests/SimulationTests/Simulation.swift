@@ -39,6 +39,8 @@ struct Simulation {
   private(set) var damages = 0
   /// The restarts that passed over a part of their input.
   private(set) var seeks = 0
+  /// The restarts from a checkpoint that has only the keys that changed.
+  private(set) var resumedDeltas = 0
 
   init(seed: UInt64, canary: Canary? = nil) throws {
     self.seed = seed
@@ -131,7 +133,10 @@ struct Simulation {
     let generations = disk.files(under: scenario.directory).filter {
       $0.key.contains("/checkpoint-") && $0.key.hasSuffix(".safetensors")
     }
-    guard damages == 0, generations.count > 1, let newest = generations.keys.max() else { return }
+    guard damages == 0, let newest = generations.keys.max() else { return }
+    // A delta that lost its whole checkpoint is none.
+    let isDelta: (String) -> Bool = { $0.hasSuffix(".delta.safetensors") }
+    guard isDelta(newest) || generations.keys.count(where: { !isDelta($0) }) > 1 else { return }
     disk.damage(newest)
     damages += 1
   }
@@ -161,6 +166,7 @@ struct Simulation {
       let opened = try OpenedStream(
         plan, in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
       disk.reads = [:]
+      if opened.checkpointPath?.hasSuffix(".delta.safetensors") == true { resumedDeltas += 1 }
       disk.trace?("OPENED at \(opened.state.cursor?.splits ?? [])")
       var world = SerialStream.World(unitBytes: scenario.unitBytes)
       world.asksForCheckpoints = scenario.variesCadence

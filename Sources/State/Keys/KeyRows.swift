@@ -1,5 +1,6 @@
 // Invariants:
 // - Every block but the last one has `blockRows` rows.
+// - `changes` has each row that changed since `startChanges`, and that is there still; nil if all may have.
 // - All rows of a block have one form. A block becomes spread when features of a key differ in a shared column.
 
 /// The numbers of keys: those of one key are together in a row.
@@ -18,6 +19,7 @@ package struct KeyRows: Sendable {
   package let layout: KeyLayout
   package private(set) var count = 0
   private(set) var blocks: [Block] = []
+  private(set) var changes: RowSet?
 
   init(_ layout: KeyLayout) { self.layout = layout }
 
@@ -27,7 +29,26 @@ package struct KeyRows: Sendable {
     return (block, (row & (Self.blockRows - 1)) * layout.stride(isSpread: blocks[block].isSpread))
   }
 
+  /// The memory of the numbers, in bytes.
+  var byteCount: Int {
+    blocks.reduce(0) { $0 + $1.numbers.count * MemoryLayout<Double>.stride }
+  }
+
+  /// Notes from now on which rows change.
+  mutating func startChanges() {
+    if changes == nil { changes = RowSet() } else { changes?.removeAll() }
+  }
+
+  /// Has all rows count as changed.
+  mutating func forgetChanges() { changes = nil }
+
   // MARK: Rows
+
+  /// Adds a block after full ones.
+  mutating func append(_ block: Block, count: Int) {
+    blocks.append(block)
+    self.count += count
+  }
 
   /// Adds a row with the initial values.
   mutating func append() {
@@ -41,6 +62,7 @@ package struct KeyRows: Sendable {
       blocks[last].numbers.reserveCapacity(rows * initial.count)
     }
     blocks[last].numbers.append(contentsOf: initial)
+    changes?.insert(count)
     count += 1
   }
 
@@ -55,6 +77,7 @@ package struct KeyRows: Sendable {
       return Block(numbers: numbers)
     }
     self.count = count
+    changes = nil
   }
 
   /// Gives a row its initial values.
@@ -62,6 +85,7 @@ package struct KeyRows: Sendable {
     let (block, start) = place(of: row)
     let initial = layout.initial(isSpread: blocks[block].isSpread)
     blocks[block].numbers.replaceSubrange(start..<start + initial.count, with: initial)
+    changes?.insert(row)
   }
 
   /// Removes a row. The last one takes its place.
@@ -75,6 +99,7 @@ package struct KeyRows: Sendable {
     let (block, start) = place(of: last)
     blocks[block].numbers.removeLast(blocks[block].numbers.count - start)
     if last & (Self.blockRows - 1) == 0 { blocks.removeLast() }
+    changes?.remove(last)
     count -= 1
   }
 
@@ -102,6 +127,7 @@ package struct KeyRows: Sendable {
     if !isSpread, blocks[block].isSpread { numbers = layout.spread(numbers)[...] }
     let start = place(of: row).start
     blocks[block].numbers.replaceSubrange(start..<start + numbers.count, with: numbers)
+    changes?.insert(row)
   }
 
   private mutating func spread(_ block: Int) {
@@ -121,6 +147,7 @@ package struct KeyRows: Sendable {
     let isSpread = blocks[block].isSpread
     let place = layout.place(of: index, feature: feature, isSpread: isSpread)
     blocks[block].numbers[start + place] = number
+    changes?.insert(row)
   }
 
   /// Gives the block of a row the spread form.
@@ -171,6 +198,7 @@ package struct KeyRows: Sendable {
   ) {
     let stride = layout.stride(isSpread: isSpread)
     for (number, row) in written {
+      changes?.insert(row)
       let block = row >> Self.blockBits
       guard blocks[block].isSpread == isSpread else {
         set(row, to: numbers[number * stride..<(number + 1) * stride], isSpread: isSpread)

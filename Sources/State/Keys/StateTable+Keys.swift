@@ -107,6 +107,7 @@ extension StateTable {
   package mutating func takeKeys(from other: StateTable) {
     if other.features == features, other.keyRows.layout == keyRows.layout {
       (keys, keyRows) = (other.keys, other.keyRows)
+      keyRows.forgetChanges()
       return
     }
     startKeys(other.keys)

@@ -11,6 +11,7 @@ enum MetadataKey {
   static let gradients = "evenkeel.gradients"
   static let outputs = "evenkeel.outputs"
   static let adoptedBy = "evenkeel.adopted_by"
+  static let delta = "evenkeel.delta"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
   static let relativeEpsilon = "evenkeel.epsilon_relative"
@@ -45,6 +46,7 @@ extension Checkpoint {
       file.metadata[MetadataKey.outputs] = try JSON.encode(named)
     }
     if let adoptedBy { file.metadata[MetadataKey.adoptedBy] = try JSON.encode(adoptedBy) }
+    if let delta { file.tensors[Self.rowsName] = .init(delta.rows) }
     return file
   }
 
@@ -70,28 +72,50 @@ extension Checkpoint {
       MetadataKey.outputs, "a map of names to integers byte_count and sequence")
     for (name, position) in named ?? [:] { outputs[SinkID(name)] = position }
     adoptedBy = try file.decoded(MetadataKey.adoptedBy, "a map of strings to strings")
+    if let description = try file.deltaDescription() {
+      delta = KeyDelta(
+        rows: try file.integers(Self.rowsName, shape: [state.keyCount]), count: description.count)
+    }
     try validate()
   }
 
   /// The bytes of a checkpoint file.
   ///
   /// - Throws: an error if the checkpoint is not valid.
-  package func serialized() throws(ContentError) -> [UInt8] {
+  package func serialized() throws(ContentError) -> [UInt8] { try serialized(after: nil).bytes }
+
+  /// The bytes of a checkpoint file, and its checksum.
+  ///
+  /// - Parameter predecessor: the checksum of the checkpoint that a delta continues.
+  /// - Throws: an error if the checkpoint is not valid, or if it is a delta of nothing.
+  func serialized(
+    after predecessor: String?
+  ) throws(ContentError) -> (bytes: [UInt8], checksum: String) {
     try validate()
     var file = try safetensors()
+    if let delta {
+      guard let predecessor else { throw Self.isDelta }
+      file.metadata[MetadataKey.delta] = try JSON.encode(
+        DeltaDescription(after: predecessor, count: delta.count))
+    }
     file.metadata[MetadataKey.checksum] = FileChecksum.blank
     var bytes = try file.serialized()
     let digits = try FileChecksum.range(in: bytes)
-    bytes.replaceSubrange(digits, with: FileChecksum.compute(bytes).utf8)
-    return bytes
+    let checksum = FileChecksum.compute(bytes)
+    bytes.replaceSubrange(digits, with: checksum.utf8)
+    return (bytes, checksum)
   }
 
-  /// Reads the bytes of a checkpoint file. The checksum shows any damage.
+  /// Reads the bytes of the file of a whole checkpoint. The checksum shows any damage.
   package init(serialized bytes: [UInt8], _ reading: StateReading) throws(ContentError) {
     let file = try Safetensors(serialized: bytes)
     try FileChecksum.verify(file, bytes)
     try self.init(safetensors: file, reading)
+    guard delta == nil else { throw Self.isDelta }
   }
+
+  private static let isDelta = ContentError.unexpected(
+    part: MetadataKey.delta, expected: "a whole checkpoint", found: "a delta")
 
   /// Refuses files of another format version. `2` and `2.7` are version 2.
   static func checkVersion(_ text: String) throws(ContentError) {
@@ -210,6 +234,11 @@ extension Safetensors {
   /// The names of the features, if the metadata contains them.
   func features() throws(ContentError) -> [String]? {
     try decoded(MetadataKey.features, "an array of names")
+  }
+
+  /// The checkpoint that the file continues, if it is a delta.
+  func deltaDescription() throws(ContentError) -> DeltaDescription? {
+    try decoded(MetadataKey.delta, "a checksum after and an integer count")
   }
 
   /// The JSON of a key of the metadata, or nil if there is no such key.

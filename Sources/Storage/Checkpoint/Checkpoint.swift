@@ -18,6 +18,9 @@ package struct Checkpoint: Sendable, Equatable {
   /// The settings and the selected features of the stream that adopted this state after a reload. The stream takes
   /// the part that fits. Cleared when the stream's own batches have updated the state.
   package var adoptedBy: [String: String]?
+  /// If the state has only the keys that changed since the checkpoint before, the rows of these; nil for a whole
+  /// checkpoint.
+  package var delta: KeyDelta?
 
   /// The version of the format that is written. Files of another major version are refused.
   package static let formatVersion = 2

@@ -2,7 +2,7 @@ internal import Glibc
 package import Records
 
 /// The checkpoints of one stream, one file for each generation: `checkpoint-NNNNNNNNNN.safetensors` in the stream's
-/// own directory.
+/// own directory, or `checkpoint-NNNNNNNNNN.delta.safetensors` if it has only what changed since the one before it.
 ///
 /// A number is used once: the next number is one more than the highest of any file, even of a damaged one. So no file
 /// is ever overwritten. No other process may write in the directory meanwhile; `StateDirectoryLock` makes sure of
@@ -16,7 +16,7 @@ package struct CheckpointStore: Sendable {
   /// Makes the directory, durably, if it does not exist. Removes the temporary files of runs that were killed.
   ///
   /// - Parameters:
-  ///   - keep: how many generations are kept, at least 1.
+  ///   - keep: how many whole checkpoints are kept, at least 1, each with the deltas after it.
   ///   - reading: the state groups that checkpoints may contain.
   package init(
     directory: String, keep: Int, _ reading: StateReading, in fileSystem: any FileSystem
@@ -85,7 +85,22 @@ package struct CheckpointStore: Sendable {
   /// - Returns: the path of the file.
   @discardableResult
   package func write(_ checkpoint: Checkpoint) throws(StorageError) -> String {
-    try write(checkpoint, insteadOf: [])
+    try write(checkpoint, after: nil).path
+  }
+
+  /// Writes the next generation, which may be a delta.
+  ///
+  /// - Parameter newest: the checksum of the newest generation, which a delta continues.
+  package func write(
+    _ checkpoint: Checkpoint, after newest: String?
+  ) throws(StorageError) -> Written {
+    try write(checkpoint, after: newest, insteadOf: [])
+  }
+
+  /// A generation that was written.
+  package struct Written: Sendable {
+    package let path: String
+    package let checksum: String
   }
 
   /// Writes the found checkpoint as the next generation, and then removes the newer ones that were skipped. If one of
@@ -93,29 +108,38 @@ package struct CheckpointStore: Sendable {
   ///
   /// - Parameter checkpoint: the found checkpoint, with the positions to which the outputs are taken back.
   package func goBack(to found: Found, as checkpoint: Checkpoint) throws(StorageError) {
-    // All names have one length, so those of newer generations are greater.
+    // All numbers have one length, so the names of newer generations are greater.
     let damaged = try generations().filter { path($0) > found.path }
-    try write(checkpoint, insteadOf: damaged)
+    _ = try write(checkpoint, after: nil, insteadOf: damaged)
   }
 
-  @discardableResult
   private func write(
-    _ checkpoint: Checkpoint, insteadOf damaged: [Generation]
-  ) throws(StorageError) -> String {
+    _ checkpoint: Checkpoint, after checksum: String?, insteadOf damaged: [Generation]
+  ) throws(StorageError) -> Written {
     var generations = try generations()
     let newest = generations.last ?? Generation.none
-    guard let next = newest.next else { throw .noNumberLeft(path: path(newest)) }
+    guard let next = newest.next(isDelta: checkpoint.delta != nil) else {
+      throw .noNumberLeft(path: path(newest))
+    }
     // That of checkpoints that somebody removed, so that the numbers begin again.
     BegunSplits.remove(after: path(next), in: fileSystem)
-    try CheckpointFile.write(checkpoint, to: path(next), in: fileSystem)
+    let written = try CheckpointFile.write(
+      checkpoint, after: checksum, to: path(next), in: fileSystem)
     generations.append(next)
     generations.removeAll { damaged.contains($0) }
-    for old in damaged + generations.dropLast(keep) {
+    // The newest first, so that each delta goes before the files that it needs.
+    for old in damaged + tooOld(generations).reversed() {
       // The new generation is durable. A file that stays is removed after the next one.
       try? fileSystem.remove(path(old))
       BegunSplits.remove(after: path(old), in: fileSystem)
     }
-    return path(next)
+    return Written(path: path(next), checksum: written)
+  }
+
+  /// The generations before the oldest whole checkpoint that is kept.
+  private func tooOld(_ generations: [Generation]) -> ArraySlice<Generation> {
+    let whole = generations.indices.filter { !generations[$0].isDelta }
+    return generations[..<(whole.dropLast(keep - 1).last ?? 0)]
   }
 
   /// A checkpoint that was found, and the errors of newer, damaged ones.
@@ -142,7 +166,8 @@ package struct CheckpointStore: Sendable {
       do throws(StorageError) {
         checkpoint = try readTwice(path(generation))
       } catch  where error.isDamage {
-        skipped.append(error)
+        // A damaged file takes all deltas after it along.
+        if skipped.last != error { skipped.append(error) }
         continue
       }
       return Found(
@@ -193,7 +218,7 @@ package struct CheckpointStore: Sendable {
 
   private func path(_ generation: Generation) -> String { directory + "/" + generation.fileName }
 
-  /// The existing generations, the oldest first. All names have one length, so they sort like their numbers.
+  /// The existing generations, the oldest first. All numbers have one length, so the names sort like them.
   private func generations() throws(StorageError) -> [Generation] {
     do throws(FileError) {
       return try fileSystem.list(directory).compactMap(Generation.init)
@@ -201,41 +226,6 @@ package struct CheckpointStore: Sendable {
       throw .file(error)
     }
   }
-}
-
-/// The number of a generation, from 1, which determines the name of its file.
-private struct Generation: Equatable {
-  let number: Int
-
-  private static let prefix = "checkpoint-"
-  private static let suffix = ".safetensors"
-  private static let digits = 10
-
-  /// The number before the first.
-  static let none = Generation(number: 0)
-
-  private init(number: Int) { self.number = number }
-
-  /// The generation whose file has this name; nil for other names.
-  init?(fileName: String) {
-    guard fileName.hasPrefix(Self.prefix), fileName.hasSuffix(Self.suffix) else { return nil }
-    let text = fileName.utf8.dropFirst(Self.prefix.utf8.count).dropLast(Self.suffix.utf8.count)
-    guard text.count == Self.digits, let number = Int(String(Substring(text))), number >= 0 else {
-      return nil
-    }
-    self.number = number
-    // Int would accept a sign.
-    guard self.fileName == fileName else { return nil }
-  }
-
-  var fileName: String {
-    let text = String(number)
-    return Self.prefix + String(repeating: "0", count: Self.digits - text.utf8.count) + text
-      + Self.suffix
-  }
-
-  /// The next generation; nil if its number would have more than ten digits.
-  var next: Generation? { number < 9_999_999_999 ? Generation(number: number + 1) : nil }
 }
 
 extension StorageError {

@@ -263,7 +263,7 @@ package enum StateSettings {
 
   package static let keep = Setting(
     "checkpoint.keep", .integer(in: 1...1000), default: CheckpointOptions().keep,
-    help: "How many checkpoints are kept.")
+    help: "How many whole checkpoints are kept, each with the deltas after it.")
 
   package static let onMismatch = Setting<MismatchPolicy>(
     "on_mismatch", .choice, default: .fail, option: .value("on-mismatch", "policy"),

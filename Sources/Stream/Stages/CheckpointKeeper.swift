@@ -21,14 +21,25 @@ protocol CheckpointKeeper: Sendable {
 /// Stores the last state in one file, which appears after the output.
 struct FinalCheckpoint: CheckpointKeeper {
   private let file: AtomicFile
+  /// A whole one.
   private var last: Checkpoint?
 
   init(_ file: AtomicFile) {
     self.file = file
   }
 
-  mutating func keep(_ checkpoint: Checkpoint, _ changes: DoneChanges) -> Int {
-    last = checkpoint
+  mutating func keep(
+    _ checkpoint: Checkpoint, _ changes: DoneChanges
+  ) throws(StorageError) -> Int {
+    guard checkpoint.delta != nil, let earlier = last.take() else {
+      last = checkpoint
+      return 0
+    }
+    do throws(ContentError) {
+      last = try checkpoint.joined(to: earlier)
+    } catch {
+      throw .content(path: file.path, error)
+    }
     return 0
   }
 
@@ -67,6 +78,8 @@ struct StoredCheckpoints: CheckpointKeeper {
   var final: FinalCheckpoint?
   /// The splits that were begun after the newest checkpoint; nil if there are none.
   private var begun: BegunSplits?
+  /// The checksum of the newest checkpoint that this run has written.
+  private var newest: String?
 
   init(store: CheckpointStore, list: DoneList) {
     (self.store, self.list) = (store, list)
@@ -77,11 +90,12 @@ struct StoredCheckpoints: CheckpointKeeper {
   ) throws(StorageError) -> Int {
     var checkpoint = checkpoint
     checkpoint.input?.doneList = try list.commit(changes)
-    let path = try store.write(checkpoint)
+    let written = try store.write(checkpoint, after: newest)
+    newest = written.checksum
     begun = nil
     list.prune()
-    _ = final?.keep(checkpoint, changes)
-    return store.byteCount(of: path)
+    _ = try final?.keep(checkpoint, changes)
+    return store.byteCount(of: written.path)
   }
 
   mutating func add(_ splits: [SplitCursor]) throws(StorageError) {

@@ -21,7 +21,7 @@ struct OperateStage: Stage {
   private let initial: InitialState
   /// Nil until the columns of the stream are known.
   var operators: OperatorChain?
-  private var origin = StateOrigin.ownSettings
+  private var checkpoints: CheckpointMaker
   var units: UnitBuilder
   var open = OpenRecords.none
   private var held = HeldBatches()
@@ -38,11 +38,13 @@ struct OperateStage: Stage {
   ///   - initial: the state to start from.
   ///   - snapshot: shows the state of the features.
   ///   - unitBytes: the number of bytes at which a unit leaves.
+  ///   - leastDeltaBytes: the memory of keys from which on checkpoints may be deltas.
   init(
     _ configuration: StreamConfiguration, from initial: InitialState,
     snapshot: StreamSnapshot? = nil, taps: StreamTaps? = nil, unitBytes: Int = unitBytes,
-    clock: Clock = .system
+    leastDeltaBytes: Int = CheckpointMaker.leastDeltaBytes, clock: Clock = .system
   ) {
+    checkpoints = CheckpointMaker(leastDeltaBytes: leastDeltaBytes)
     self.taps = taps
     self.configuration = configuration
     self.initial = initial
@@ -100,7 +102,7 @@ struct OperateStage: Stage {
   ) throws(StreamError) {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
-      (operators, origin) = (start.operators, start.origin)
+      (operators, checkpoints.origin) = (start.operators, start.origin)
       units.add([.opened(opening)])
     } else {
       // Held records leave with their own columns.
@@ -275,15 +277,14 @@ struct OperateStage: Stage {
   private mutating func add(_ barrier: consuming Barrier) {
     held.merge(into: &barrier)
     guard let operators, held.isEmpty else {
-      for request in barrier.requests {
-        request.answer(
-          .failure(.unfit("stream '\(configuration.name)' holds records until it is warm")))
-      }
+      let reason = "stream '\(configuration.name)' holds records until it is warm"
+      for request in barrier.requests { request.answer(.failure(.unfit(reason))) }
       barrier.requests = []
       held.barrier = barrier
       return
     }
-    barrier.checkpoint = origin.checkpoint(of: operators, configuration)
+    barrier.checkpoint = checkpoints.next(of: operators, configuration)
+    self.operators?.startKeyChanges()
     units.unit.barrier = barrier
   }
 
@@ -298,7 +299,7 @@ struct OperateStage: Stage {
         return request.answer(.failure(.refused(error)))
       }
       // From here on, the settings of this run move the moments.
-      if operators?.normalization?.isFrozen == false { origin = .ownSettings }
+      if operators?.normalization?.isFrozen == false { checkpoints.origin = .ownSettings }
       if !request.command.isFrequent {
         units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
       }
