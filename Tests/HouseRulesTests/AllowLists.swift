@@ -136,6 +136,8 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
   "Sources/Stream/Stages/SplitReader.swift": "hands windows of its buffers to the decoders",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
+  "Sources/State/Keys/KeyIndex.swift": "reads the names of records in place, eight bytes at once",
+  "Sources/State/Keys/KeyNames.swift": "compares names in place, eight bytes at once",
   "Sources/State/Keys/KeyRows.swift": "copies the rows of keys, for make bench-keys",
   "Sources/Storage/FileSystem/AtomicFile.swift": "the file-system seam",
   "Sources/Storage/FileSystem/FileSystem.swift": "the file-system seam",

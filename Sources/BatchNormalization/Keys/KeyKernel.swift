@@ -30,8 +30,12 @@ extension KeyedBatch {
               guard let means = means.baseAddress, let reaches = reaches.baseAddress,
                 let scales = scales.baseAddress, let first = numbers.baseAddress
               else { return }
-              for (number, factor) in factors.enumerated() where !factor.isNaN {
+              for (number, factor) in factors.enumerated() {
                 let (row, to) = (first + number * copies.stride, number * width)
+                if factor.isNaN {
+                  (scales + to).update(repeating: .nan, count: width)
+                  continue
+                }
                 key_plan(
                   instructions,
                   KeyRow(

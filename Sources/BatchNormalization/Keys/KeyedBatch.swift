@@ -35,16 +35,12 @@ struct KeyedBatch: Sendable {
 
   var count: Int { names.count }
 
-  /// Makes room for so many transforms, all of them that of all records.
+  /// Makes room for so many transforms.
   mutating func resize(to count: Int) {
-    scales.removeAll(keepingCapacity: true)
-    scales.append(contentsOf: repeatElement(.nan, count: count))
-    if means.count < count {
-      means.append(contentsOf: repeatElement(0, count: count - means.count))
-    }
-    if reaches.count < count {
-      reaches.append(contentsOf: repeatElement(0, count: count - reaches.count))
-    }
+    let added = max(0, count - scales.count)
+    scales.append(contentsOf: repeatElement(.nan, count: added))
+    means.append(contentsOf: repeatElement(0, count: added))
+    reaches.append(contentsOf: repeatElement(0, count: added))
   }
 
   /// Finds the keys of some records among each other, and then in a table.
@@ -55,22 +51,15 @@ struct KeyedBatch: Sendable {
     _ keys: KeyBytes, _ records: Range<Int>, in table: KeyIndex, _ known: KeyNames
   ) {
     forget()
-    var last: (name: ArraySlice<UInt8>, number: Int)?
-    for record in records {
+    for (offset, record) in records.enumerated() {
       let name = keys[record]
       guard !name.isEmpty else {
         numbers.append(-1)
         continue
       }
-      // Records that follow each other are often of one key.
-      if let last, last.name == name {
-        note(last.number)
-        continue
-      }
-      let hash = KeyIndex.hash(of: name)
-      let number = index.row(hash) { names[$0] == name } ?? add(name, hash)
-      note(number)
-      last = (name, number)
+      let number = index.number(of: name, &names, &hashes)
+      if number == lastUses.count { lastUses.append(offset) } else { lastUses[number] = offset }
+      numbers.append(Int32(number))
     }
     table.find(hashes, names, in: known, rows: &rows)
   }
@@ -83,20 +72,6 @@ struct KeyedBatch: Sendable {
     lastUses.removeAll(keepingCapacity: true)
     index.removeAll()
     newest = 0
-  }
-
-  private mutating func note(_ number: Int) {
-    lastUses[number] = numbers.count
-    numbers.append(Int32(number))
-  }
-
-  private mutating func add(_ name: ArraySlice<UInt8>, _ hash: UInt64) -> Int {
-    let number = count
-    names.append(name)
-    hashes.append(hash)
-    lastUses.append(0)
-    index.insert(hash, row: number)
-    return number
   }
 
   /// The records without a usable key, and those whose key is not known.

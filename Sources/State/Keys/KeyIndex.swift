@@ -13,19 +13,23 @@ package struct KeyIndex: Sendable {
 
   /// The hash of a name: a product of two words for every eight bytes, folded.
   package static func hash(of name: ArraySlice<UInt8>) -> UInt64 {
+    name.withUnsafeBytes { hash(of: $0) }
+  }
+
+  private static func hash(of name: UnsafeRawBufferPointer) -> UInt64 {
     let seeds = seeds
     var hash = seeds.0 ^ UInt64(truncatingIfNeeded: name.count)
-    var word: UInt64 = 0
-    var bits: UInt64 = 0
-    for byte in name {
-      word |= UInt64(byte) << bits
-      bits += 8
-      if bits == 64 {
-        hash = mixed(hash ^ word, seeds.1)
-        (word, bits) = (0, 0)
-      }
+    var place = 0
+    while place + 8 <= name.count {
+      hash = mixed(hash ^ name.loadUnaligned(fromByteOffset: place, as: UInt64.self), seeds.1)
+      place += 8
     }
-    return mixed(mixed(hash ^ word, seeds.1), seeds.0 | 1)
+    var rest: UInt64 = 0
+    while place < name.count {
+      rest = rest << 8 | UInt64(name[place])
+      place += 1
+    }
+    return mixed(mixed(hash ^ rest, seeds.1), seeds.0 | 1)
   }
 
   private static func mixed(_ left: UInt64, _ right: UInt64) -> UInt64 {
@@ -64,6 +68,23 @@ package struct KeyIndex: Sendable {
     for (number, hash) in hashes.enumerated() where rows[number] >= 0 {
       if names.isEqual(Int(rows[number]), wanted, number) { continue }
       rows[number] = row(hash) { names.isEqual($0, wanted, number) }.map { Int32($0) } ?? -1
+    }
+  }
+
+  /// The number of a key among some that are numbered in the order in which they first come.
+  ///
+  /// - Parameters:
+  ///   - names: the name of each key, and then its hash.
+  package mutating func number(
+    of name: ArraySlice<UInt8>, _ names: inout KeyNames, _ hashes: inout [UInt64]
+  ) -> Int {
+    name.withUnsafeBytes { name in
+      let hash = Self.hash(of: name)
+      if let number = row(hash, { names.isEqual($0, name) }) { return number }
+      names.append(name)
+      hashes.append(hash)
+      insert(hash, row: names.count - 1)
+      return names.count - 1
     }
   }
 

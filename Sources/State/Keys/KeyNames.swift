@@ -19,15 +19,36 @@ package struct KeyNames: Sendable {
     bytes.append(contentsOf: name)
   }
 
+  mutating func append(_ name: UnsafeRawBufferPointer) {
+    spans.append(Self.span(bytes.count, name.count))
+    bytes.append(contentsOf: name)
+  }
+
   /// Whether a name is that of a row of another list.
   func isEqual(_ row: Int, _ other: KeyNames, _ otherRow: Int) -> Bool {
-    let (own, others) = (range(spans[row]), range(other.spans[otherRow]))
-    guard own.count == others.count else { return false }
-    for offset in 0..<own.count
-    where bytes[own.lowerBound + offset] != other.bytes[others.lowerBound + offset] {
-      return false
+    let others = other.range(other.spans[otherRow])
+    return other.bytes.withUnsafeBytes { bytes in
+      isEqual(row, UnsafeRawBufferPointer(rebasing: bytes[others]))
     }
-    return true
+  }
+
+  func isEqual(_ row: Int, _ name: UnsafeRawBufferPointer) -> Bool {
+    let own = range(spans[row])
+    guard own.count == name.count else { return false }
+    return bytes.withUnsafeBytes { bytes in
+      var place = 0
+      // Eight bytes at once.
+      while place + 8 <= name.count {
+        let word = bytes.loadUnaligned(fromByteOffset: own.lowerBound + place, as: UInt64.self)
+        if word != name.loadUnaligned(fromByteOffset: place, as: UInt64.self) { return false }
+        place += 8
+      }
+      while place < name.count {
+        if bytes[own.lowerBound + place] != name[place] { return false }
+        place += 1
+      }
+      return true
+    }
   }
 
   /// Forgets all names, and keeps the memory.

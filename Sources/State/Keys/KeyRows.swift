@@ -168,24 +168,30 @@ package struct KeyRows: Sendable {
   ///
   /// - Parameter isSpread: the form of the copies. If not, all rows must be in the other one.
   package func copy(_ rows: [Int32], to numbers: inout [Double], isSpread: Bool) {
-    numbers.removeAll(keepingCapacity: true)
+    let stride = layout.stride(isSpread: isSpread)
+    let count = rows.count * stride
+    if numbers.count > count { numbers.removeLast(numbers.count - count) }
+    numbers.append(contentsOf: repeatElement(0, count: count - numbers.count))
     let initial = layout.initial(isSpread: isSpread)
-    numbers.reserveCapacity(rows.count * initial.count)
-    for row in rows {
-      guard row >= 0 else {
-        numbers.append(contentsOf: initial)
-        continue
-      }
-      let (block, start) = place(of: Int(row))
-      let stride = layout.stride(isSpread: blocks[block].isSpread)
-      if blocks[block].isSpread == isSpread {
-        // A slice would count its owners.
-        blocks[block].numbers.withUnsafeBufferPointer {
-          numbers.append(contentsOf: UnsafeBufferPointer(rebasing: $0[start..<start + stride]))
+    numbers.withUnsafeMutableBufferPointer { numbers in
+      guard var to = numbers.baseAddress else { return }
+      for row in rows {
+        if row < 0 {
+          to.update(from: initial, count: stride)
+        } else {
+          let (block, start) = place(of: Int(row))
+          if blocks[block].isSpread == isSpread {
+            blocks[block].numbers.withUnsafeBufferPointer {
+              precondition(start + stride <= $0.count)
+              if let from = $0.baseAddress { to.update(from: from + start, count: stride) }
+            }
+          } else {
+            precondition(isSpread, "a spread row among the others")
+            let end = start + layout.stride(isSpread: false)
+            to.update(from: layout.spread(blocks[block].numbers[start..<end]), count: stride)
+          }
         }
-      } else {
-        precondition(isSpread, "a spread row among the others")
-        numbers.append(contentsOf: layout.spread(blocks[block].numbers[start..<start + stride]))
+        to += stride
       }
     }
   }
