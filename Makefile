@@ -49,7 +49,7 @@ SANITIZE ?=
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-gradients bench-keys bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why adapt equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -119,7 +119,7 @@ documents: build deps-test ## Run the commands of README.md and docs; ARGS=--wri
 	python3 Tests/Documents/commands.py --evenkeel $(EVENKEEL) $(ARGS) README.md docs/*.md
 
 # Each is a target; those that need root or the whole machine come last.
-RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check drift-check why recipes \
+RELEASE_CHECKS := lint test sanitize simulate fuzz crash parity arrow-interop online-check promise-check drift-check why adapt recipes \
   documents python-page test-python alerts-check tls-check unit-check install-check allocations memcheck flood chaos wheel-check deb-check \
   image-check sbom systemd-check bare-check reproducible bench
 
@@ -296,6 +296,9 @@ promise-check: build .venv-online/ready ## Measure mean and deviation of the def
 
 why: build .venv-why/ready ## Run the experiments of docs/WHY.md and compare; ARGS=--write puts the results in.
 	.venv-why/bin/python -B Tests/Why/why.py --evenkeel $(EVENKEEL) $(ARGS)
+
+adapt: build .venv-why/ready ## Run the experiments of docs/ADAPTATION.md and compare; ARGS=--write puts the results in.
+	.venv-why/bin/python -B Tests/Adapt/adapt.py --evenkeel $(EVENKEEL) $(ARGS)
 
 drift-check: build .venv-drift/ready ## Measure false alarms and delays of drift beside other detectors; ARGS='--seeds 10' for less.
 	.venv-drift/bin/python Tests/Drift/drift.py --evenkeel $(EVENKEEL) --peers $(ARGS)

@@ -1,6 +1,6 @@
 """Puts results between the marks of a page, and compares them with those that stand there.
 
-A mark is `<!-- why: NAME -->`; its text goes to `<!-- end -->`.
+A mark is `<!-- TARGET: NAME -->` with the target of make; its text goes to `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ def block(page: str, name: str) -> str:
 
 
 def block_range(page: str, name: str) -> tuple[int, int]:
-    mark = f"<!-- why: {name} -->\n"
-    start = page.find(mark)
-    end = page.find("\n<!-- end -->", start)
-    if start < 0 or end < 0:
-        raise SystemExit(f"docs/WHY.md: expected {mark.strip()!r} and an end after it, found none")
-    return start + len(mark), end
+    mark = re.search(rf"<!-- [a-z]+: {re.escape(name)} -->\n", page)
+    end = page.find("\n<!-- end -->", mark.end()) if mark else -1
+    if mark is None or end < 0:
+        raise SystemExit(f"expected a mark of {name!r} in the page, and an end after it, found none")
+    return mark.end(), end
 
 
 def number(text: str) -> float:
