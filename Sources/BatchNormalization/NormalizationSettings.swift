@@ -39,6 +39,10 @@ package struct NormalizationSettings: Sendable, Equatable {
   package var prior: Prior?
   /// The keys that have moments of their own; nil is none.
   package var key: KeySettings?
+  /// The classes whose moments are mixed by priors; nil is none. Never beside keys.
+  package var classes: ClassSettings?
+  /// Whether the state has rows of keys or classes.
+  package var hasKeyRows: Bool { key != nil || classes != nil }
 
   package init() {}
 

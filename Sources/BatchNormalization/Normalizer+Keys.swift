@@ -15,7 +15,29 @@ extension Normalizer {
   ///
   /// - Returns: how many of them were known; nil if the stream has no keys.
   package mutating func resetKeys(_ names: [[UInt8]], in state: inout StateTable) -> Int? {
-    keyed?.reset(names, in: &state)
+    let known = keyed?.reset(names, in: &state)
+    guard let classes = settings.classes, let known, known > 0 else { return known }
+    // Without a class nothing is left of the moments.
+    if state.keyCount == 0 { resetMoments(in: &state) }
+    state.mixClasses(classes, columns)
+    return known
+  }
+
+  /// Refuses other modes beside keys or classes, and moments without those of classes, which the first batch would
+  /// replace.
+  func requireKeys(
+    _ settings: NormalizationSettings, _ state: borrowing StateTable
+  ) throws(NormalizationError) {
+    guard settings.mode == .running else {
+      let beside = settings.classes == nil ? "keys" : "classes"
+      throw .keys("mode: expected running beside \(beside), found \(settings.mode.rawValue)")
+    }
+    guard settings.classes != nil, !settings.isFrozen, state.keyCount == 0,
+      let j = state[columns.momentWeight].firstIndex(where: { $0 > 0 })
+    else { return }
+    throw .keys(
+      "weight.class: expected the moments of classes beside those of feature \(quoted(schema.names[j])), found none: "
+        + "fit them with --weight-class, or give these as a prior (--prior)")
   }
 
   /// Takes the keys of a table, after another part of the program has changed them.

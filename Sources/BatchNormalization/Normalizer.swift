@@ -15,7 +15,7 @@ package struct Normalizer: Sendable {
   package let columns: NormalizerColumns
   /// The moments of the prior, if the settings have one.
   private let prior: PriorMoments?
-  /// The keys of the stream; nil without them.
+  /// The keys or classes of the stream; nil without them.
   var keyed: KeyedMoments?
   /// The moments of each cold feature after the last segment of the open batch; empty between two batches.
   private var openPrefixes: [Int: PrefixMoments] = [:]
@@ -34,7 +34,9 @@ package struct Normalizer: Sendable {
     schema = state.features
     columns = NormalizerColumns(in: state)
     try columns.requireSizes(state)
-    if let key = settings.key { keyed = try KeyedMoments(key, columns.keys, state) }
+    if let key = settings.key ?? settings.classes?.keys(featureCount: schema.count) {
+      keyed = try KeyedMoments(key, columns.keys, state)
+    }
     try require(settings, state)
   }
 
@@ -43,9 +45,7 @@ package struct Normalizer: Sendable {
     _ settings: NormalizationSettings, _ state: borrowing StateTable
   ) throws(NormalizationError) {
     guard settings.prior == nil || settings.mode != .batch else { throw .uselessPrior }
-    guard settings.key == nil || settings.mode == .running else {
-      throw .keys("mode: expected running beside keys, found \(settings.mode.rawValue)")
-    }
+    if settings.hasKeyRows { try requireKeys(settings, state) }
     try columns.requireInvertible(state, settings, PriorMerge(prior, settings))
     try columns.requireCounts(state, settings)
   }
@@ -151,7 +151,7 @@ extension Normalizer {
     guard let keyed, let values = summary.keyed else { return }
     let basis = treatment(ofRecords: summary.recordCount, plan.role, state).basis
     planKeys(
-      keyed, values, state, isNormalized: basis == .running,
+      keyed, values, state, isNormalized: basis == .running && settings.classes == nil,
       hasMissing: summary.features.contains { $0.missingCount > 0 }, &plan)
   }
 
@@ -301,6 +301,7 @@ extension Normalizer {
       }
       state.add(1, to: columns.batches)
       state.add(summary.recordCount, to: columns.records)
+      if let classes = settings.classes { state.mixClasses(classes, columns) }
     }
     if plan.role == .part {
       for (cold, end) in zip(plan.cold, summary.prefixEnds) { openPrefixes[cold.feature] = end }

@@ -11,14 +11,15 @@ extension RoleColumn {
     _ text: UnsafeBufferPointer<UInt8>, decimal: UInt8 = UInt8(ascii: "."),
     into roles: inout RecordRoles
   ) throws(RecordFault) {
-    if case .key(let place) = role {
-      // As it is spelled.
-      roles.setKey(text.span, at: place)
-      return
+    switch role {
+    // As they are spelled.
+    case .key(let place): return roles.setKey(text.span, at: place)
+    case .className(let names): return roles.setClass(text.span, among: names)
+    case .weight, .time: break
     }
     let text = Self.trimmed(text)
     switch role {
-    case .key: break
+    case .key, .className: break
     case .weight:
       guard let weight = Self.weight(text, decimal) else {
         throw fault(found: RecordFault.quote(text))
@@ -45,24 +46,36 @@ extension RoleColumn {
         throw fault(found: "\(number)")
       }
       roles.time = time
-    case .key(let place):
-      let text = number.isNaN ? [] : Array(Self.spelling(of: number).utf8)
-      roles.setKey(text.span, at: place)
+    case .key(let place): roles.setKey(Self.spelling(of: number).span, at: place)
+    case .className(let names):
+      roles.setClass(Self.spelling(of: number).span, among: names)
     }
   }
 
   /// Reads a missing value.
   ///
   /// - Parameter found: what stands in its place.
-  /// - Throws: unless the column is one of a key, which may be missing.
+  /// - Throws: unless the column is one of a key or a class, which may be missing.
   func readMissing(_ found: String, into roles: inout RecordRoles) throws(RecordFault) {
-    guard case .key(let place) = role else { throw fault(found: found) }
-    roles.setKey(Span(), at: place)
+    switch role {
+    case .key(let place): roles.setKey(Span(), at: place)
+    case .className(let names): roles.setClass(Span(), among: names)
+    case .weight, .time: throw fault(found: found)
+    }
   }
 
-  /// A whole number without a fraction, so that raw rows have the keys of other formats.
-  private static func spelling(of number: Double) -> String {
-    Int(exactly: number).map { "\($0)" } ?? "\(number)"
+  /// Whether the value is taken as it is spelled.
+  var isSpelled: Bool {
+    switch role {
+    case .key, .className: true
+    case .weight, .time: false
+    }
+  }
+
+  /// A whole number without a fraction, so that raw rows have the keys of other formats. Nothing for a missing one.
+  private static func spelling(of number: Double) -> [UInt8] {
+    if number.isNaN { return [] }
+    return Array((Int(exactly: number).map { "\($0)" } ?? "\(number)").utf8)
   }
 
   /// The fault of a record without a good value in the column.
@@ -77,6 +90,8 @@ extension RoleColumn {
         found: found)
     case .key:
       RecordFault(expected: "a key in column \(quoted(name))", found: found)
+    case .className:
+      RecordFault(expected: "a class in column \(quoted(name))", found: found)
     }
   }
 
@@ -126,6 +141,20 @@ extension RecordRoles {
   fileprivate mutating func setKey(_ value: Span<UInt8>, at place: Int) {
     if key == nil { key = RecordKey() }
     key?.set(value, at: place)
+  }
+
+  /// Sets the class; none if it is missing or not among the names.
+  fileprivate mutating func setClass(_ name: Span<UInt8>, among names: [[UInt8]]) {
+    var isKnown = names.isEmpty
+    for known in names where isSame(name, known.span) { isKnown = true }
+    if isKnown { setKey(name, at: 0) } else { setKey(Span(), at: 0) }
+    hasClass = key?.isKey
+  }
+
+  private func isSame(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+    guard left.count == right.count else { return false }
+    for index in left.indices where left[index] != right[index] { return false }
+    return true
   }
 }
 

@@ -93,7 +93,7 @@ package struct CommandLineSettings: Sendable {
           message: "expected \(setting.expected(at: .commandLine)), found nothing")
       }
       do {
-        let elements = setting.isList ? listElements(text) : [text]
+        let elements = setting.isList || setting.isMapping ? listElements(text) : [text]
         let value = try setting.parse(elements, as: .commandLine)
         values.give(setting, value)
       } catch {

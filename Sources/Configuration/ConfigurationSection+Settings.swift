@@ -174,10 +174,17 @@ extension ConfigurationSection {
       }
       texts = [scalar.text]
     case .list(let elements) where setting.isList:
-      guard let found = self.texts(of: elements, expected: setting.expected, at: key) else {
+      guard let found = self.texts(of: elements, in: "list", expected: setting.expected, at: key)
+      else {
         return .wrong
       }
       texts = found
+    case .mapping(let entries) where setting.isMapping:
+      guard
+        let found = self.texts(
+          of: entries.map(\.value), in: "mapping", expected: setting.expected, at: key)
+      else { return .wrong }
+      texts = zip(entries, found).map { "\($0.key)=\($1)" }
     default:
       report(key, expected: setting.expected, found: node.described)
       return .wrong
@@ -193,9 +200,9 @@ extension ConfigurationSection {
     }
   }
 
-  /// The texts of a list. Returns nil and reports an error if an element is no text.
+  /// The texts of a list, or of the values of a mapping. Returns nil and reports an error if an element is no text.
   private func texts(
-    of elements: [ConfigurationNode], expected: String, at key: String
+    of elements: [ConfigurationNode], in form: String, expected: String, at key: String
   ) -> [String]? {
     var texts: [String] = []
     for element in elements {
@@ -203,7 +210,7 @@ extension ConfigurationSection {
       case .scalar(let scalar) where !scalar.isNull: texts.append(scalar.text)
       case .unusable: return nil
       default:
-        report("expected \(expected), found \(element.described) in the list", at: key)
+        report("expected \(expected), found \(element.described) in the \(form)", at: key)
         return nil
       }
     }

@@ -87,6 +87,7 @@ package final class Setting<Value: Sendable>: SettingDescription {
   package var expected: String { type.expected }
   package var words: [String] { type.words }
   package var isList: Bool { type.form == .list }
+  package var isMapping: Bool { type.form == .mapping }
   package var isLiteral: Bool { type.form == .literal }
   package var range: String? { type.range }
   package var optionRange: String? { optionType.range }
@@ -138,6 +139,8 @@ package protocol SettingDescription: AnyObject, Sendable {
   /// The bounds of its value, if it is a number.
   var range: String? { get }
   var isList: Bool { get }
+  /// Whether a file may give its value as a mapping.
+  var isMapping: Bool { get }
   /// Whether its value is a number or a word that has no quotes in a file.
   var isLiteral: Bool { get }
   var isRequired: Bool { get }

@@ -268,4 +268,6 @@ package enum SettingForm: Sendable {
   case literal
   /// A list of texts. A single text is a list of one. On the command line, commas separate the texts.
   case list
+  /// A mapping, or one text. Each entry is a text `NAME=VALUE`. On the command line, commas separate them.
+  case mapping
 }

@@ -1,4 +1,4 @@
-internal import BatchNormalization
+package import BatchNormalization
 package import Records
 package import State
 
@@ -22,7 +22,7 @@ package enum KeyRank: String, Sendable, CaseIterable {
   case farthest
 }
 
-/// The counts of the keys of a stream.
+/// The counts of the keys of a stream, or of its classes.
 package struct KeyCounts: Sendable, Equatable {
   /// The number of keys.
   package var known: Int
@@ -30,12 +30,21 @@ package struct KeyCounts: Sendable, Equatable {
   package var unusable, unknown: Int
   /// Keys that went for room, and those that went since they had no record for too long.
   package var evicted, expired: Int
+  /// The settings of the classes; nil if keys are counted.
+  package var classes: ClassSettings?
 
   package init(
     known: Int = 0, unusable: Int = 0, unknown: Int = 0, evicted: Int = 0, expired: Int = 0
   ) {
     (self.known, self.unusable, self.unknown) = (known, unusable, unknown)
     (self.evicted, self.expired) = (evicted, expired)
+  }
+
+  /// The counts of a stream with keys or classes; nil for another one.
+  package init?(of state: borrowing StateTable, _ settings: NormalizationSettings) {
+    guard settings.hasKeyRows else { return nil }
+    self.init(of: state)
+    classes = settings.classes
   }
 
   /// - Parameter state: a table with the groups of a normaliser.
@@ -47,9 +56,19 @@ package struct KeyCounts: Sendable, Equatable {
     expired = state[count: "evenkeel.key_counts.expired"][0]
   }
 
-  /// A sentence for people if the key columns seem to be the wrong ones.
+  /// A sentence for people if the columns seem to be the wrong ones, or if records have a class that does not count.
   package var warning: String? {
-    guard unusable > 0, known == 0, unknown == 0 else { return nil }
+    guard unusable > 0, known == 0 && unknown == 0 || known < classes?.shares.count ?? 0 else {
+      return nil
+    }
+    if let classes {
+      let names = classes.shares.map(\.name)
+      let expected =
+        names.isEmpty ? "names of 1 to \(RecordKey.longest) bytes" : listed(names, atMost: 5)
+      return
+        "weight.class: expected \(expected) in column \(quoted(classes.column)), found \(known) of these classes and "
+        + "\(unusable) record\(unusable == 1 ? "" : "s") without one, which count for nothing"
+    }
     return
       "key.columns: expected values of 1 to \(RecordKey.longest) bytes, found none in \(unusable) records, "
       + "which are normalised by the moments of all"

@@ -7,6 +7,7 @@ package struct Normalize: BatchOperator {
   private var normalizer: Normalizer
   private var watch = FeatureWatch()
   private var limits = LimitWatch()
+  private var keys = KeyWatch()
 
   package var settings: NormalizationSettings { normalizer.settings }
 
@@ -37,7 +38,9 @@ package struct Normalize: BatchOperator {
         "rollback", body: RollbackBody.self,
         help: "Restores the running moments, or γ and β, of an earlier checkpoint."),
     ], metrics: NormalizeMetrics.all,
-    events: [FeatureWatch.begun, FeatureWatch.ended, LimitWatch.begun, LimitWatch.ended])
+    events: [
+      FeatureWatch.begun, FeatureWatch.ended, LimitWatch.begun, LimitWatch.ended, KeyWatch.unusable,
+    ])
 
   package func needsMoments(
     ofRecords count: Int, _ role: BatchRole, _ state: borrowing StateTable
@@ -62,6 +65,7 @@ package struct Normalize: BatchOperator {
     normalizer.commit(summary, plan, &state)
     guard plan.role.updates else { return }
     watch.look(at: state, normalizer.columns, settings, &events)
+    keys.look(at: state, settings, &events)
     if settings.prior?.limit.isOn == true {
       limits.look(at: plan, normalizer.schema.names, &events)
     }

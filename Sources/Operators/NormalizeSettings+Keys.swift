@@ -86,25 +86,31 @@ extension NormalizeSettings {
 
   /// The expected and the found value of a setting that makes no sense with keys; nil if there is none.
   private static func keyRefusal(_ settings: NormalizationSettings) -> String? {
+    if settings.isInverse { return "no inverse, found it: y does not tell the moments of its key" }
+    if settings.prior?.limit.isOn == true {
+      return "no limit, found one: it holds the moments of all records, and not those of a key"
+    }
+    return refusal(settings, of: "key")
+  }
+
+  /// The expected and the found value of a setting that makes no sense with moments of each key, or of each class; nil
+  /// if there is none.
+  static func refusal(_ settings: NormalizationSettings, of row: String) -> String? {
     if settings.mode != .running {
       return
-        "mode running, found \(settings.mode.rawValue): a batch has too few records of each key"
+        "mode running, found \(settings.mode.rawValue): a batch has too few records of each \(row)"
     }
     if settings.updateFirst {
       return "update_first false, found true: a value would be in the moments that normalise it"
     }
-    if settings.isInverse { return "no inverse, found it: y does not tell the moments of its key" }
     if settings.estimator != .total {
       return
-        "estimator total, found \(settings.estimator.rawValue): a batch has no variance of each key"
-    }
-    if settings.prior?.limit.isOn == true {
-      return "no limit, found one: it holds the moments of all records, and not those of a key"
+        "estimator total, found \(settings.estimator.rawValue): a batch has no variance of each \(row)"
     }
     switch settings.momentum {
     case .weight(let weight):
       return "a half-life in records or in event time, or momentum cumulative, found momentum "
-        + "\(numberText(weight)): it weighs batches, and a batch has few records of a key"
+        + "\(numberText(weight)): it weighs batches, and a batch has few records of a \(row)"
     case .halfLifeSeconds:
       return "a half-life in records or in event time, or momentum cumulative, found one in seconds"
     case .halfLifeRecords where !settings.biasCorrection:

@@ -61,6 +61,10 @@ extension NormalizeSettings {
     if let name = values[timeColumn] {
       roles.append(RoleColumn(.time(values[timeFormat]), name: name))
     }
+    if let classes = classes(values) {
+      let names = classes.shares.map { Array($0.name.utf8) }
+      roles.append(RoleColumn(.className(among: names), name: classes.column))
+    }
     for (place, name) in (values[keyColumns] ?? []).enumerated() {
       roles.append(RoleColumn(.key(place), name: name))
     }
@@ -73,6 +77,7 @@ extension NormalizeSettings {
     case .weight: weightColumn
     case .time: timeColumn
     case .key: keyColumns
+    case .className: weightClass
     }
   }
 }

@@ -13,7 +13,7 @@ package enum NormalizeSettings {
       warmUpEmission, frozen, clip,
       varianceFloor,
       renormMaxScale, renormMaxShift, priorCheckpoint, priorValues, limitMean, limitDeviation,
-      weightColumn, timeColumn, timeFormat, futureLimit,
+      weightColumn, weightClass, weightPrior, timeColumn, timeFormat, futureLimit,
     ] + keySettings,
     presets: NormalizationPreset.allCases.map { preset($0) },
     rules: [
@@ -67,10 +67,11 @@ package enum NormalizeSettings {
         "records, seconds or event_time"),
       .anyIn("prior", [priorCheckpoint, priorValues], "checkpoint and values"),
       .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
-      .anyIn("weight", [weightColumn], "column"),
+      .anyIn("weight", [weightColumn, weightClass, weightPrior], "column or class"),
       .anyIn("time", [timeColumn], "column"),
       .anyIn("key", [keyColumns], "columns"),
       SettingRule(priorViolations), SettingRule(timeViolations), SettingRule(keyViolations),
+      SettingRule(classViolations),
     ],
     retired: [
       SettingRetirement("warm_up.batches", option: "--warm-up-batches", replacement: warmUpRecords)
@@ -279,6 +280,7 @@ extension NormalizationSettings {
     clip = values[NormalizeSettings.clip]
     varianceFloor = values[NormalizeSettings.varianceFloor]
     key = NormalizeSettings.key(values)
+    classes = NormalizeSettings.classes(values)
     renormMaxScale = values[NormalizeSettings.renormMaxScale]
     renormMaxShift = values[NormalizeSettings.renormMaxShift]
     guard values[NormalizeSettings.priorCheckpoint] != nil,

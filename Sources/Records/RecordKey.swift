@@ -19,6 +19,9 @@ package struct RecordKey: Sendable {
 
   package init() {}
 
+  /// Whether there is a value of each column, and a key of all.
+  package var isKey: Bool { isUsable && columnCount > 0 }
+
   /// Sets the value of a column.
   ///
   /// - Parameter place: the number of the column in the setting, from 0.

@@ -7,6 +7,8 @@ package struct RoleColumn: Sendable, Equatable {
     case time(TimeFormat)
     /// The thing that the record is of, alone or with other key columns; the number of the column among them, from 0.
     case key(Int)
+    /// The class of the record, one of these names; empty for any.
+    case className(among: [[UInt8]])
   }
 
   package let role: Role
@@ -24,12 +26,14 @@ package struct RoleColumn: Sendable, Equatable {
     case .weight: Self.weightKey
     case .time: Self.timeKey
     case .key: Self.keyKey
+    case .className: Self.classKey
     }
   }
 
   package static let weightKey = "weight.column"
   package static let timeKey = "time.column"
   package static let keyKey = "key.columns"
+  package static let classKey = "weight.class"
 }
 
 /// The values of the role columns of one record.
@@ -38,8 +42,10 @@ package struct RecordRoles: Sendable, Equatable {
   package var weight: Double?
   /// In nanoseconds since 1970, UTC; nil if the stream has no event times.
   package var time: Int64?
-  /// Nil if the stream has no keys.
+  /// The key, or the class; nil if the stream has neither.
   package var key: RecordKey?
+  /// Whether the record has a class that counts; nil if the stream has no classes.
+  package var hasClass: Bool?
 
   package init() {}
 
@@ -51,10 +57,14 @@ package struct RecordRoles: Sendable, Equatable {
       case .weight: roles.weight = 0
       case .time: roles.time = RoleNumbers.noTime
       case .key: roles.key = RecordKey()
+      case .className: (roles.key, roles.hasClass) = (RecordKey(), false)
       }
     }
     return roles
   }
+
+  /// How much the record counts in the moments; nil if all count as 1. Without a class it counts for nothing.
+  fileprivate var countedWeight: Double? { hasClass.map { $0 ? weight ?? 1 : 0 } ?? weight }
 }
 
 /// The values of the role columns of a block. That of record `i` is at index `i`.
@@ -81,7 +91,7 @@ package struct RoleNumbers: Sendable {
   ///
   /// - Parameter capacity: the most records of the columns.
   package mutating func set(_ roles: RecordRoles, of record: Int, capacity: Int) {
-    if let weight = roles.weight { Self.set(weight, of: record, in: &weights, capacity) }
+    if let weight = roles.countedWeight { Self.set(weight, of: record, in: &weights, capacity) }
     if let time = roles.time { Self.set(time, of: record, in: &times, capacity) }
     guard let key = roles.key else { return }
     if keys == nil { keys = KeyBytes() }

@@ -14,6 +14,12 @@ extension StateReading {
 }
 
 extension Checkpoint {
+  /// Mixes the moments of classes again, after others have merged them. Does nothing without classes.
+  package mutating func mixClasses() {
+    guard let classes = NormalizeSettings.classes(ofCheckpoint: settings) else { return }
+    state.mixClasses(classes)
+  }
+
   /// The state to start from with a configuration; nil to start with the initial state.
   ///
   /// - Throws: `StreamError.configuration` with the differences, if the checkpoint does not fit and the configuration
@@ -22,7 +28,12 @@ extension Checkpoint {
     for schema: FeatureSchema, _ configuration: StreamConfiguration
   ) throws(StreamError) -> StateTable? {
     if try fits(schema.names, configuration) { return state }
-    return configuration.onMismatch == .matchByName ? state.matched(to: schema) : nil
+    guard configuration.onMismatch == .matchByName else { return nil }
+    let wanted = configuration.normalization.checkpointSettings
+    // The keys of other columns are other things.
+    let hasOtherKeys =
+      !settings.isEmpty && ["key", "class"].contains { settings[$0] != wanted[$0] }
+    return (hasOtherKeys ? state.withoutKeys : state).matched(to: schema)
   }
 
   /// Checks only the settings, while the features are not known.
@@ -106,6 +117,10 @@ extension NormalizationSettings {
       }
     // Moments of other columns would be moments of other things.
     if let key { settings["key"] = key.columns.joined(separator: ",") }
+    if let classes {
+      settings["class"] = classes.column
+      settings["class_prior"] = NormalizeSettings.shareText(classes.shares)
+    }
     return settings
   }
   static let transformSettingNames = [

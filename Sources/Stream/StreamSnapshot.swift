@@ -16,7 +16,7 @@ package final class StreamSnapshot: @unchecked Sendable {
 
   func show(_ operators: OperatorChain, position: StreamPosition) {
     let shown = operators.withoutKeys
-    let keys = operators.normalization?.key.map { _ in KeyCounts(of: operators.state) }
+    let keys = operators.normalization.flatMap { KeyCounts(of: operators.state, $0) }
     lock.withLock {
       self.operators = shown
       shownKeys = keys

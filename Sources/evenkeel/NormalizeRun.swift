@@ -47,7 +47,7 @@ final class NormalizeRun {
           if let text = opening.choiceText { note("\(name): \(text)", format: logFormat) }
           if let text = opening.warning { warn("\(name): \(text)", format: logFormat) }
         case .raised(let event) where event.kind.level >= .warning && event.isLogged:
-          warned.note(event.feature)
+          warned.note(event.feature ?? event.kind.name)
           warn(event.description, format: logFormat)
         case .badRecord(let record): leftOut.note(record)
         case .raised, .applied: break
@@ -78,7 +78,7 @@ final class NormalizeRun {
     for warning in stream.snapshot.warnings(.atEnd) where !warned.contains(warning.feature) {
       warn("\(configuration.name): \(warning)", format: logFormat)
     }
-    if let warning = stream.snapshot.keys?.warning {
+    if let warning = stream.snapshot.keys?.warning, !warned.contains(KeyWatch.unusable.name) {
       warn("\(configuration.name): \(warning)", format: logFormat)
     }
     if writesSummary {

@@ -30,32 +30,36 @@ PRIOR_VALUES, SHORT = "2000", "200"
 LIMIT = ["--limit-mean", "0.5", "--limit-deviation", "1.5"]
 
 
+def started(checkpoint: Path) -> list[str]:
+    # The settings differ from those of the checkpoint, which is an average of all values.
+    return ["--checkpoint-in", str(checkpoint), "--on-mismatch", "match_by_name"]
+
+
 class Scaler:
     """The program, with the moments of the training images."""
 
     def __init__(self, program: Path, folder: Path, source: Source):
         self.program = program
         self.width = source.train.shape[1]
-        self.site = f"f{self.width}"
+        self.site, label = f"f{self.width}", f"f{self.width + 1}"
         self.checkpoint = folder / "training.safetensors"
+        classes = folder / "classes.safetensors"
         count = len(source.train)
         training = Stream(source.train, source.train_labels.numpy(), np.zeros(count))
         fit = ["--momentum", "cumulative", "--checkpoint-out", str(self.checkpoint)]
         self.normalized(training, fit)
+        by_class = ["--weight-class", label, "--momentum", "cumulative"]
+        self.normalized(training, [*by_class, "--checkpoint-out", str(classes)])
         prior = ["--prior", str(self.checkpoint), "--prior-values", PRIOR_VALUES]
         self.methods = {
-            "frozen": ["--frozen", *self.started],
-            "adapted": self.started,
-            "half-life 200": ["--half-life-records", SHORT, *self.started],
+            "frozen": ["--frozen", *started(self.checkpoint)],
+            "adapted": started(self.checkpoint),
+            "half-life 200": ["--half-life-records", SHORT, *started(self.checkpoint)],
             "prior": prior,
             "prior and limit": [*prior, *LIMIT],
-            "key": ["--key", self.site, *self.started],
+            "key": ["--key", self.site, *started(self.checkpoint)],
+            "classes": ["--weight-class", label, *started(classes)],
         }
-
-    @property
-    def started(self) -> list[str]:
-        # The settings differ from those of the checkpoint, which is an average of all values.
-        return ["--checkpoint-in", str(self.checkpoint), "--on-mismatch", "match_by_name"]
 
     def normalized(self, stream: Stream, options: list[str]) -> torch.Tensor:
         columns = [stream.values, stream.sites[:, None], stream.labels[:, None]]

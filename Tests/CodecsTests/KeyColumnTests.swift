@@ -78,4 +78,58 @@ struct KeyColumnTests {
         withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init)
       }, options, ["7", "7", nil, "-0.5"])
   }
+
+  @Test func `a class is one of some names, and a record without one counts for nothing`() throws {
+    func expect(
+      _ format: RecordFormat, _ input: String, _ names: [String], _ expected: [String?],
+      in column: String = "c"
+    ) throws {
+      var options = DecoderOptions()
+      options.features = [FeaturePattern("a")]
+      options.roles = [
+        RoleColumn(.weight, name: "w"),
+        RoleColumn(.className(among: names.map { Array($0.utf8) }), name: column),
+      ]
+      for (chunk, size) in [(1, 3), (Int.max, 100)] {
+        let reading = try FormatReading(
+          format, Array(input.utf8), options, batchSize: size, chunk: chunk)
+        #expect(Self.keys(reading) == expected)
+        let weights = reading.batches.flatMap { batch in
+          (0..<batch.columns.count).map { batch.columns.roles.weights?[$0] ?? -1 }
+        }
+        #expect(weights == expected.map { $0 == nil ? 0 : 0.5 })
+        #expect(reading.faults == [])
+      }
+    }
+    let long = String(repeating: "x", count: 257)
+    for header in ["c,a,w", "w,a,c"] {
+      let lines = ["yes", "no", "", " yes", "\"yes\"", "maybe", long].map {
+        header == "c,a,w" ? "\($0),1,0.5" : "0.5,1,\($0)"
+      }
+      let text = ([header] + lines).joined(separator: "\n") + "\n"
+      try expect(.csv, text, ["yes", "no"], ["yes", "no", nil, nil, "yes", nil, nil])
+      try expect(.csv, text, [], ["yes", "no", nil, " yes", "yes", "maybe", nil])
+    }
+    let lines = [
+      #"{"a":1,"w":0.5,"m":{"c":"yes"}}"#, #"{"m":{"c":1},"w":0.5,"a":2}"#, #"{"w":0.5,"a":3}"#,
+      #"{"a":4,"m":{"c":null},"w":0.5}"#, #"{"a":5,"m":{"c":"no"},"w":0.5}"#,
+    ]
+    try expect(
+      .ndjson, lines.joined(separator: "\n"), ["yes", "1"], ["yes", "1", nil, nil, nil], in: "m.c")
+  }
+
+  @Test func `a class may be a number of raw rows, and needs no weight beside it`() throws {
+    var options = DecoderOptions()
+    options.roles = [RoleColumn(.className(among: [Array("7".utf8)]), name: "f1")]
+    options.settings[RawSettings.columns] = 2
+    options.settings[RawSettings.scalar] = .float64
+    let values: [Double] = [1, 7, 2, 8, 3, .nan, 4, 7]
+    let bytes = values.flatMap { value in
+      withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init)
+    }
+    let reading = try FormatReading(.raw, bytes, options, batchSize: 100)
+    #expect(Self.keys(reading) == ["7", nil, nil, "7"])
+    let columns = try #require(reading.batches.first).columns
+    #expect(columns.roles.weights?.prefix(4) == [1, 0, 0, 1])
+  }
 }

@@ -124,6 +124,26 @@ import Testing
     }
   }
 
+  @Test func `a misspelt path is told after 1,000 records, and a short run tells it at its end`()
+    throws
+  {
+    let script = """
+      awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\\"at\\":{\\"site\\":\\"a\\"},\\"y\\":%s}\\n", i }' > many
+      head -n 900 many > few
+      """
+    #expect(try place.shell(script).exitCode == 0)
+    for (name, times) in [("few", "900"), ("many", "1024")] {
+      let said = try normalize("\(name) --format ndjson --features y --key at.sit -o out.ndjson")
+      let lines = said.split(separator: "\n").filter { $0.contains("key.columns: expected values") }
+      #expect(lines.count == 1 && lines[0].contains("found none in \(times) records"), "\(said)")
+    }
+    let right = try normalize("many --format ndjson --features y --key at.site -o out.ndjson")
+    #expect(!right.contains("key.columns"), "\(right)")
+    let none = try normalize(
+      "many --format ndjson --features y --weight-class at.site --weight-prior b=1 -o out.ndjson")
+    #expect(none.contains("weight.class: expected 'b' in column 'at.site', found 0"), "\(none)")
+  }
+
   @Test func `at most so many keys are kept`() throws {
     try normalize("all.csv --features x,y --key note --key-max 50 -o out.csv --checkpoint-out c")
     let shown = String(decoding: try place.evenkeel("inspect", "c").output, as: UTF8.self)

@@ -42,6 +42,17 @@ struct DriftTests {
     #expect(alarms.map(\.feature) == ["b"] && alarms[0].alarms == 1)
   }
 
+  /// Values that weigh little may be clipped too, and so be more than they weigh together.
+  @Test func `a share of values is a number, also of more values than their weight`() {
+    for total in [32.0, 40.5, 1e6] {
+      for count in [0, 1, 31, 32, 33, 50, 1000] {
+        let value = DriftShare.value(count, of: total)
+        #expect((0...Double.pi / 2).contains(value), "\(count) of \(total)")
+      }
+    }
+    #expect(DriftShare.value(50, of: 32) == DriftShare.value(32, of: 32))
+  }
+
   @Test func `deviations and missing and clipped values have charts too`() throws {
     var stream = try MadeStream(["a"]) { settings, values in
       settings.clip = 6

@@ -83,7 +83,12 @@ struct Scenario {
       stream.decoder.roles = [RoleColumn(.key(0), name: "key")]
       var key = KeySettings(columns: ["key"])
       key.most = Int.random(in: 1...40, using: &keyRandom)
-      stream.normalization.key = key
+      if keyRandom.once(in: 3) {
+        stream.decoder.roles = [RoleColumn(.className(among: []), name: "key")]
+        stream.normalization.classes = ClassSettings(column: "key")
+      } else {
+        stream.normalization.key = key
+      }
     }
     definition = try Self.blankDefinition(
       source: input == .directory

@@ -44,7 +44,7 @@ extension DecoderOptions {
   private static func read(
     _ role: RoleColumn, _ text: UnsafeBufferPointer<UInt8>, into roles: inout RecordRoles
   ) throws(RecordFault) {
-    guard case .key = role.role else { return try role.read(text, into: &roles) }
+    guard role.isSpelled else { return try role.read(text, into: &roles) }
     switch text.first {
     // Without its quotes, so that it is the key that CSV has.
     case UInt8(ascii: "\""):

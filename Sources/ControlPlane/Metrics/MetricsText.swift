@@ -171,9 +171,10 @@ private let streamMetrics: [StreamMetric] = [
     name: "evenkeel_stream_parameters_version", type: .gauge,
     help: "The state version at which γ or β last changed."
   ) { Double($0.parametersVersion) },
-  .init(name: "evenkeel_stream_keys", type: .gauge, help: "Keys with moments of their own.") {
-    $0.keys.map { Double($0.known) }
-  },
+  .init(
+    name: "evenkeel_stream_keys", type: .gauge,
+    help: "Keys or classes with moments of their own."
+  ) { $0.keys.map { Double($0.known) } },
   .init(
     name: "evenkeel_stream_keys_evicted_total", type: .counter,
     help: "Keys that went because there were more than `key.max`."
@@ -188,7 +189,7 @@ private let streamMetrics: [StreamMetric] = [
   ) { $0.keys.map { Double($0.unknown) } },
   .init(
     name: "evenkeel_stream_unusable_key_records_total", type: .counter,
-    help: "Records without a usable key."
+    help: "Records without a usable key, or without a class that counts."
   ) { $0.keys.map { Double($0.unusable) } },
   .init(
     name: "evenkeel_stream_parameters_frozen", type: .gauge,

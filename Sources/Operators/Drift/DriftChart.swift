@@ -218,8 +218,9 @@ enum DriftShare {
   /// The least deviation of u, that of independent values.
   static let floor = 0.5
 
+  /// - Parameter total: the weight of the values, which may be less than their count.
   static func value(_ count: Int, of total: Double) -> Double {
-    asin(((Double(count) + 0.375) / (total + 0.75)).squareRoot())
+    asin(((min(Double(count), total) + 0.375) / (total + 0.75)).squareRoot())
   }
 
   /// The share that has this value.

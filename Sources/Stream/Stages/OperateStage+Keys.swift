@@ -4,9 +4,11 @@ internal import Operators
 extension OperateStage {
   /// The answer to a question about the keys of the stream.
   func keys(_ query: KeyQuery) -> Result<CommandAnswer, CommandRefusal> {
-    guard configuration.normalization.key != nil else {
+    guard configuration.normalization.hasKeyRows else {
       return .failure(
-        .unfit("stream '\(configuration.name)': expected key.columns in its settings, found none"))
+        .unfit(
+          "stream '\(configuration.name)': expected key.columns or weight.class in its settings, found "
+            + "neither"))
     }
     guard let operators else { return .failure(.notRunning(configuration.name)) }
     return .success(.keys(KeyReport(query, of: operators.state)))

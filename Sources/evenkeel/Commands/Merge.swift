@@ -36,6 +36,7 @@ struct Merge: ParsableCommand {
           throw StorageError.content(path: path, error)
         }
       }
+      merged.mixClasses()
       try writeOutput(
         output, besides: checkpoints, bytes: { try merged.serialized() },
         file: { try CheckpointFile.write(merged, to: output) })
