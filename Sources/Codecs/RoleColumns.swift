@@ -46,9 +46,12 @@ extension RoleColumn {
         throw fault(found: "\(number)")
       }
       roles.time = time
-    case .key(let place): roles.setKey(Self.spelling(of: number).span, at: place)
+    case .key(let place):
+      let text = Self.spelling(of: number)
+      roles.setKey(text.span, at: place)
     case .className(let names):
-      roles.setClass(Self.spelling(of: number).span, among: names)
+      let text = Self.spelling(of: number)
+      roles.setClass(text.span, among: names)
     }
   }
 

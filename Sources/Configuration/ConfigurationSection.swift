@@ -192,7 +192,57 @@ extension ConfigurationSection {
     }
   }
 
-  private func onlyKind(
+  /// The sections of a list that a key has under a name, as in `source: { sequence: [ … ] }`; nil if it has none under
+  /// that name. Empty if the list is wrong, which is reported.
+  ///
+  /// - Parameter counts: the possible lengths of the list.
+  package func list(
+    _ key: String, under name: String, of what: String, _ counts: ClosedRange<Int>
+  ) -> [ConfigurationSection]? {
+    let expected = "a list of \(counts.lowerBound) to \(counts.upperBound) \(what)"
+    switch entry(key)?.value.content {
+    case .scalar(let scalar) where scalar.text == name:
+      known.insert(key)
+      report(key, expected: "\(expected) in \(name)", found: "nothing")
+      return []
+    case .mapping(let entries) where entries.contains(where: { $0.key == name }):
+      return section(key)?.elements(of: name, expected: expected, counts) ?? []
+    default: return nil
+    }
+  }
+
+  private func elements(
+    of key: String, expected: String, _ counts: ClosedRange<Int>
+  ) -> [ConfigurationSection] {
+    guard let node = value(key, required: nil) else { return [] }
+    guard case .list(let elements) = node.content, counts ~= elements.count else {
+      var found = node.described
+      if case .list(let elements) = node.content { found = "one of \(elements.count)" }
+      report(key, expected: expected, found: found)
+      return []
+    }
+    var found: [ConfigurationSection] = []
+    for (index, element) in elements.enumerated() {
+      guard case .mapping(let entries) = element.content else {
+        report("expected \(expected), found \(element.described) in the list", at: key)
+        return []
+      }
+      let section = ConfigurationSection(
+        entries: entries, path: path(to: "\(key)[\(index)]"), mark: element.mark, errors: errors)
+      sections.append(section)
+      found.append(section)
+    }
+    return found
+  }
+
+  /// Reports an error at a key, whatever its value is.
+  package func refuse(_ key: String, _ message: String) {
+    known.insert(key)
+    report(message, at: key)
+  }
+
+  /// The only kind that this section has, and the section with its settings.
+  package func onlyKind(
     of names: [String], expected: String
   ) -> (name: String, section: ConfigurationSection)? {
     let chosen = entries.filter { names.contains($0.key) }

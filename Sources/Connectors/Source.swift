@@ -136,6 +136,10 @@ package struct SourceContext: Sendable {
   package var cursor: InputCursor?
   /// The done splits, by hash, for a source that keeps a list of them.
   package var doneSplits: Set<UInt64> = []
+  /// The number of the source in a sequence; nil for a source by itself.
+  package var part: Int?
+  /// The files that later sources of a sequence read.
+  package var others: Set<FileIdentity> = []
   /// Returns the first decompressed bytes, from the first compressed ones; nil if the container is unknown.
   package var decompressedStart: @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }
 
@@ -146,6 +150,15 @@ package struct SourceContext: Sendable {
 
   package var fileSystem: any FileSystem { connector.fileSystem }
   package var clock: Clock { connector.clock }
+
+  /// The hash of a split for the list of done ones. In a sequence it tells the source.
+  static func doneHash(_ hash: UInt64, ofPart part: Int?) -> UInt64 {
+    part.map { hash & ~15 | UInt64($0) } ?? hash
+  }
+
+  /// The number of the source in a sequence that made a hash.
+  static func part(of hash: UInt64) -> Int { Int(hash & 15) }
+
   package var statistics: ConnectorStatistics { connector.statistics }
 }
 
@@ -168,6 +181,8 @@ package struct SourceKind: ConnectorKind {
   package let locate: @Sendable (_ location: String, SettingValues) -> SourceFactory?
   /// Opens the location that its settings give.
   package let open: @Sendable (SettingValues) -> SourceFactory
+  /// Opens what is there now, as a source that ends; nil if it has no end.
+  package let openBacklog: (@Sendable (SettingValues) -> SourceFactory)?
   /// Whether several streams may read the same source, since reading does not consume it.
   package let isShareable: Bool
   package let trial: ConnectorTrial
@@ -195,6 +210,7 @@ package struct SourceKind: ConnectorKind {
     trial: ConnectorTrial = .opening, descriptorCount: Int = 1,
     locate: @escaping @Sendable (String, SettingValues) -> SourceFactory? = { _, _ in nil },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
+    openBacklog: (@Sendable (SettingValues) -> SourceFactory)? = nil,
     open: @escaping @Sendable (SettingValues) -> SourceFactory
   ) {
     self.name = name
@@ -206,6 +222,7 @@ package struct SourceKind: ConnectorKind {
     self.descriptorCount = descriptorCount
     self.locate = locate
     self.place = place
+    self.openBacklog = openBacklog
     self.open = open
   }
 }

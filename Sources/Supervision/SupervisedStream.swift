@@ -66,7 +66,7 @@ final class SupervisedStream: @unchecked Sendable {
     directory = definition.directory(in: stateDirectory)
     pauseSeconds = definition.restart.initialSeconds
     // The queue opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
-    let paths = [definition.source.location.path, definition.sink.location.path]
+    let paths = definition.source.locations.map(\.path) + [definition.sink.location.path]
     queue = threads.queue(of: Disk(of: paths, besides: stateDirectory))
     var logger = logger
     logger[metadataKey: "stream"] = "\(definition.name)"

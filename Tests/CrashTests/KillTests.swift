@@ -16,6 +16,8 @@ import Testing
     Scenario(source: .follow, isCompressed: false, kills: 3),
     Scenario(source: .follow, rotates: true, kills: 2),
     Scenario(source: .file, isKeyed: true, kills: 2),
+    Scenario(source: .sequence, isCompressed: false, kills: 3),
+    Scenario(source: .sequence, rotates: true, kills: 2),
   ]
 
   @Test(.timeLimit(.minutes(10)), arguments: scenarios)

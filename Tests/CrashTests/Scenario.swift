@@ -11,6 +11,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     case directory
     /// A file. The test appends to it during the run.
     case follow
+    /// A directory that is complete, and then a file to which the test appends.
+    case sequence
   }
 
   var source: Source
@@ -39,6 +41,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
       case .file: "file: { path: \(input) }"
       case .directory: "directory: { path: dir }"
       case .follow: "follow: { path: \(input) }"
+      case .sequence:
+        "sequence: [ { directory: { path: dir } }, { follow: { path: \(input) } } ]"
       }
     // A long delay, because batches that are cut by time differ from run to run.
     return """
@@ -94,21 +98,36 @@ struct ScenarioInput {
     case .file:
       try write((header + lines).flatMap { $0 }, to: "in")
     case .directory:
-      try FileManager.default.createDirectory(
-        atPath: place.path("dir"), withIntermediateDirectories: false)
-      let size = lines.count / 8 + 1
-      for (number, start) in stride(from: 0, to: lines.count, by: size).enumerated() {
-        let name = try write(
-          (header + lines[start..<min(start + size, lines.count)]).flatMap { $0 }, to: "\(number)")
-        lateFiles.append(name)
-      }
+      try fillDirectory(lines[...], header)
       for _ in 0..<4 { try moveIn() }
-    case .follow:
-      let name = try write((header + lines).flatMap { $0 }, to: "whole")
-      rest = try place.read(name)
-      try place.write(scenario.isCompressed ? "in.zst" : "in", rest.prefix(rest.count / 4))
-      rest.removeFirst(rest.count / 4)
+    case .follow: try beginFollowed(lines[...], header)
+    case .sequence:
+      try fillDirectory(lines[..<(lines.count / 2)], header)
+      while !lateFiles.isEmpty { try moveIn() }
+      try beginFollowed(lines[(lines.count / 2)...], header)
     }
+  }
+
+  /// Writes eight files that are to be moved into the directory.
+  private mutating func fillDirectory(
+    _ lines: ArraySlice<[UInt8]>, _ header: [[UInt8]]
+  ) throws {
+    try FileManager.default.createDirectory(
+      atPath: place.path("dir"), withIntermediateDirectories: false)
+    let size = lines.count / 8 + 1
+    for (number, start) in stride(from: lines.startIndex, to: lines.endIndex, by: size).enumerated()
+    {
+      let part = lines[start..<min(start + size, lines.endIndex)]
+      lateFiles.append(try write((header + part).flatMap { $0 }, to: "\(number)"))
+    }
+  }
+
+  /// Writes the beginning of the file to which the test appends.
+  private mutating func beginFollowed(_ lines: ArraySlice<[UInt8]>, _ header: [[UInt8]]) throws {
+    let name = try write((header + lines).flatMap { $0 }, to: "whole")
+    rest = try place.read(name)
+    try place.write(scenario.isCompressed ? "in.zst" : "in", rest.prefix(rest.count / 4))
+    rest.removeFirst(rest.count / 4)
   }
 
   /// Writes a file, compressed if the scenario says so. Its frames begin at any byte.

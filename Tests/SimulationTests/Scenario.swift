@@ -38,6 +38,8 @@ struct Scenario {
   static let stateDirectory = "/state"
   static let outputDirectory = "/out"
   static let inputDirectory = "/in"
+  /// That of the last source of a sequence.
+  static let liveDirectory = "/in-live"
   static let gradientsPath = "/gradients/lines.ndjson"
   /// Stands still, so that names and times do not differ from run to run.
   static let clock = ManualClock().clock
@@ -94,6 +96,17 @@ struct Scenario {
       source: input == .directory
         ? "directory: { path: \(Self.inputDirectory) }"
         : "file: { path: \(Self.inputDirectory)/in }")
+    // From numbers of its own, too.
+    var sequenceRandom = SplitMix64(seed: seed ^ 0x5e9)
+    let isSequence = input == .directory && sequenceRandom.once(in: 2)
+    if isSequence {
+      let last =
+        sequenceRandom.once(in: 2)
+        ? "directory: { path: \(Self.liveDirectory) }"
+        : "follow: { path: \(Self.liveDirectory)/log }"
+      definition = try Self.blankDefinition(
+        source: "sequence: [ { directory: { path: \(Self.inputDirectory) } }, { \(last) } ]")
+    }
     definition.stream = stream
     definition.checkpoint = CheckpointOptions(
       schedule: CheckpointSchedule(everyBatches: Int.random(in: 1...4, using: &random)),
@@ -113,6 +126,13 @@ struct Scenario {
     }
     try drawInput(form, &random)
     drawDrift(seed: seed)
+    if isSequence {
+      let count = Int.random(in: 0...40, using: &sequenceRandom)
+      files[Self.liveDirectory + "/log"] =
+        form == .arrow
+        ? try arrowStream(records: count + 1, &sequenceRandom)
+        : Self.text(records: count + 1, isJSON: form == .ndjson, &sequenceRandom)
+    }
     try drawGradients(seed: seed)
     // A file of another program must not be lost.
     if Bool.random(using: &random) {

@@ -22,7 +22,9 @@ import Testing
       "daemon": SettingTable.ofKeys([DaemonSettings.group]),
       "tests": SettingTable.ofKeys([StreamTestSettings.group]),
       "format": SettingTable.ofKinds(catalogue.formats.map { ($0.name, $0.settings) }),
-      "source": SettingTable.ofKinds(catalogue.sources.map { ($0.name, $0.settings) }),
+      "source": SettingTable.ofKinds(
+        catalogue.sources.map { ($0.name, $0.settings) }
+          + [(SourceKind.sequenceName, SourceKind.sequenceSettings)]),
       "sink": SettingTable.ofKinds(catalogue.sinks.map { ($0.name, $0.settings) }),
       "presets": SettingTable.ofPresets([BatchSettings.group, NormalizeSettings.group]),
     ]

@@ -12,12 +12,14 @@ extension SourceKind {
     // The watch, and the file that is read.
     descriptorCount: 2,
     place: { .path(DirectorySettings.path, in: $0) },
-    open: { values in
-      let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])
-      return { context throws(FileError) in
-        try DirectorySource(path, pattern: pattern, in: context)
-      }
-    })
+    openBacklog: { factory($0, isBacklog: true) }, open: { factory($0, isBacklog: false) })
+
+  private static func factory(_ values: SettingValues, isBacklog: Bool) -> SourceFactory {
+    let (path, pattern) = (values[DirectorySettings.path], values[DirectorySettings.pattern])
+    return { context throws(FileError) in
+      try DirectorySource(path, pattern: pattern, isBacklog: isBacklog, in: context)
+    }
+  }
 }
 
 /// The settings of a directory.
@@ -54,48 +56,67 @@ package struct DirectorySource: Source {
   package private(set) var openSplits: [SplitID] = []
   package private(set) var gap: String?
   package let done: OpaqueBytes? = OpaqueBytes()
-  private let path: String
+  let path: String
   private let pattern: Glob
-  private let fileSystem: any FileSystem
+  let fileSystem: any FileSystem
+  let part: Int?
   private let watch: any FileWatch
   private let statistics: ConnectorStatistics
-  private var waiting = NameQueue()
+  var waiting = NameQueue()
   /// The open files of an earlier source.
   private var resumed: [ListedFile] = []
   private var current: ListedFile?
-  private var ended: [SplitID: ListedFile] = [:]
+  private(set) var ended: [SplitID: ListedFile] = [:]
   /// The hashes of the files that were read, by name.
   private var finished: [Name: UInt64] = [:]
-  private var changes = DoneChanges()
+  /// The hashes of the files to read, if only those are read that were there when the stream began.
+  var backlog: Set<UInt64>?
+  var changes = DoneChanges()
   private var nextSplit = 0
 
-  /// - Parameter pattern: a pattern of the names to read, with `*` and `?`.
+  /// - Parameters:
+  ///   - pattern: a pattern of the names to read, with `*` and `?`.
+  ///   - isBacklog: whether the source reads the files that are there when the stream begins, and ends.
   package init(
-    _ path: String, pattern: Glob = Glob("*"), in context: SourceContext
+    _ path: String, pattern: Glob = Glob("*"), isBacklog: Bool = false, in context: SourceContext
   ) throws(FileError) {
     name = path
     self.path = path
     self.pattern = pattern
     fileSystem = context.fileSystem
     statistics = context.statistics
+    part = context.part
     watch = try fileSystem.watch()
-    try watch.watch(
-      path,
-      for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
+    if !isBacklog {
+      try watch.watch(
+        path,
+        for: [.closedAfterWriting, .movedTo, .movedFrom, .deleted, .deletedItself, .movedItself])
+    }
     let names = try fileSystem.list(path)
-    var left = context.doneSplits
+    if isBacklog {
+      try beginBacklog(names, context)
+    } else {
+      try takeFinished(names, context.doneSplits)
+    }
+    var others: [FileIdentity: String]?
+    for cursor in context.cursor?.splits ?? [] { try resume(cursor, names, &others) }
+    if isBacklog { try listBacklog(names) } else { list(names, isChecked: true) }
+  }
+
+  /// Finds the files that were read among those of the directory.
+  private mutating func takeFinished(
+    _ names: [String], _ doneSplits: Set<UInt64>
+  ) throws(FileError) {
+    var left = doneSplits
     if !left.isEmpty {
       for name in names {
         guard let identity = try identity(of: name) else { continue }
-        let hash = ListedFile.hash(name, identity)
+        let hash = hash(name, identity)
         if left.remove(hash) != nil { finished[Name(name)] = hash }
       }
     }
     // The names of these files have left the directory meanwhile.
     changes.removed = left
-    var others: [FileIdentity: String]?
-    for cursor in context.cursor?.splits ?? [] { try resume(cursor, names, &others) }
-    list(names, isChecked: true)
   }
 
   // MARK: Reading
@@ -108,6 +129,10 @@ package struct DirectorySource: Source {
     while true {
       if current == nil { current = try openNext() }
       guard let open = current else {
+        if backlog != nil {
+          if try hasMoreBacklog() { continue }
+          return .end
+        }
         return .idle(Awaiting(.readable(descriptor: watch.descriptor)))
       }
       let count = try open.file.read(into: buffer)
@@ -129,9 +154,7 @@ package struct DirectorySource: Source {
       do throws(FileError) {
         let status = try fileSystem.status(of: path + "/" + next)
         // Opening a FIFO would wait for a writer.
-        guard status.kind == .regular,
-          finished[Name(next)] != ListedFile.hash(next, status.identity)
-        else { continue }
+        guard status.kind == .regular, isToRead(next, status.identity) else { continue }
         let file = try fileSystem.open(path + "/" + next, for: .reading)
         nextSplit += 1
         return try ListedFile(file, split: nextSplit - 1, start: SplitStart(name: next))
@@ -140,6 +163,12 @@ package struct DirectorySource: Source {
       }
     }
     return nil
+  }
+
+  /// Whether a file was not read yet.
+  private func isToRead(_ name: String, _ identity: FileIdentity) -> Bool {
+    backlog.map { $0.contains(backlogHash(of: identity)) && !isBeingRead(identity) }
+      ?? (finished[Name(name)] != hash(name, identity))
   }
 
   /// Finds the file of a cursor and resumes it. Sets `gap` if the file is gone.
@@ -199,9 +228,10 @@ package struct DirectorySource: Source {
 
   package mutating func finish(_ split: SplitID) throws(FileError) {
     guard let file = ended.removeValue(forKey: split) else { return }
+    if backlog != nil { return leaveBacklog(file.identity) }
     forget(file.start.name)
     guard try identity(of: file.start.name) != nil else { return }
-    let hash = ListedFile.hash(file.start.name, file.identity)
+    let hash = hash(file.start.name, file.identity)
     finished[Name(file.start.name)] = hash
     changes.add(hash)
   }
@@ -220,7 +250,7 @@ package struct DirectorySource: Source {
 
   // MARK: Names
 
-  private func takes(_ name: String) -> Bool {
+  func takes(_ name: String) -> Bool {
     !name.hasPrefix(".") && pattern.matches(name)
   }
 
@@ -238,6 +268,18 @@ package struct DirectorySource: Source {
       }
     }
   }
+
+  /// Whether a file is open, or its batches are not cut yet.
+  func isBeingRead(_ identity: FileIdentity) -> Bool {
+    current?.identity == identity || resumed.contains { $0.identity == identity }
+      || ended.values.contains { $0.identity == identity }
+  }
+
+  private func hash(_ name: String, _ identity: FileIdentity) -> UInt64 {
+    SourceContext.doneHash(ListedFile.hash(name, identity), ofPart: part)
+  }
+
+  func backlogHash(of identity: FileIdentity) -> UInt64 { hash("", identity) }
 
   /// Whether the name still belongs to a file that is being read.
   private func isOpen(_ name: String) throws(FileError) -> Bool {
@@ -271,7 +313,7 @@ package struct DirectorySource: Source {
 }
 
 /// A file of a directory while it is being read, and until the stream has finished it.
-private struct ListedFile {
+struct ListedFile {
   let file: any File
   let identity: FileIdentity
   let split: SplitID

@@ -9,6 +9,7 @@ extension SourceKind {
     name: "file", isLive: false, settings: SettingGroup("file", [filePath]), isShareable: true,
     locate: { location, _ in factory(location) },
     place: { .path(filePath, in: $0) },
+    openBacklog: { values in factory(values[filePath]) },
     open: { values in factory(values[filePath]) })
 
   private static let filePath = Setting(

@@ -17,7 +17,7 @@ extension StreamDefinition {
         "expected a name of at most 64 letters, digits, '.', '_' and '-', no '.' first, and not "
           + "'\(StateDirectoryLock.fileName)', since it names a directory", at: nil)
     }
-    let source = SourceDefinition(
+    let source = SourceDefinition.read(
       section, of: name, from: catalogue.sources, claims: &claims, on: fileSystem)
     let sink = SinkDefinition(
       section, of: name, from: catalogue.sinks, claims: &claims, on: fileSystem)
@@ -52,7 +52,8 @@ extension StreamDefinition {
           found: sink.kind.name))
     }
     for violation in violations { section.report(violation) }
-    if let path = source.location.canonicalPath, let output = sink.location.path {
+    for path in source.locations.compactMap(\.canonicalPath) {
+      guard let output = sink.location.path else { break }
       // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
       if path == sink.location.canonicalPath {
         section.report("expected a sink other than the source", at: "sink")
@@ -80,6 +81,9 @@ extension StreamDefinition {
       [stateDirectory]
       + Self.fingerprint(catalogue.streamSettings + [stream.format.settings], values)
       + ["source \(source.kind.name)"] + Self.fingerprint([source.kind.settings], source.values)
+      + source.parts.flatMap { part in
+        ["source \(part.kind.name)"] + Self.fingerprint([part.kind.settings], part.values)
+      }
       + ["sink \(sink.kind.name)"] + Self.fingerprint([sink.kind.settings], sink.values)
       + ["format \(stream.format.name)"]
       // Another file under the same path replaces the stream at a reload.
@@ -166,21 +170,75 @@ extension ConnectorDefinition {
     _ stream: ConfigurationSection, of name: String, from kinds: [Kind],
     claims: inout ConnectorClaims, on fileSystem: any FileSystem
   ) {
-    let role = Kind.role
-    guard let (chosen, section) = stream.kind(role.rawValue, of: kinds.map(\.name)),
-      let kind = kinds.first(where: { $0.name == chosen }),
+    guard let chosen = stream.kind(Kind.role.rawValue, of: kinds.map(\.name)) else { return nil }
+    self.init(chosen, of: name, from: kinds, claims: &claims, on: fileSystem)
+  }
+
+  /// Reads the section of a kind.
+  private init?(
+    _ chosen: (name: String, section: ConfigurationSection), of name: String, from kinds: [Kind],
+    claims: inout ConnectorClaims, on fileSystem: any FileSystem
+  ) {
+    let (role, section) = (Kind.role, chosen.section)
+    guard let kind = kinds.first(where: { $0.name == chosen.name }),
       let values = section.values(of: kind.settings)
     else { return nil }
     self.kind = kind
     self.values = values
     open = kind.open(values)
     location = ConnectorLocation(
-      kind.place(values), of: chosen, in: section, isShareable: kind.isShareable, on: fileSystem)
+      kind.place(values), of: chosen.name, in: section, isShareable: kind.isShareable,
+      on: fileSystem)
     if let holder = claims.take(location, as: role, for: name) {
       section.report(
         "expected a \(role.rawValue) that no other stream has, found that of stream '\(holder)'",
         at: location.setting)
     }
+  }
+}
+
+extension SourceDefinition {
+  /// Reads the source of a stream, or the sources of a sequence.
+  fileprivate static func read(
+    _ stream: ConfigurationSection, of name: String, from kinds: [SourceKind],
+    claims: inout ConnectorClaims, on fileSystem: any FileSystem
+  ) -> SourceDefinition? {
+    let elements = stream.list(
+      SourceKind.role.rawValue, under: SourceKind.sequenceName, of: "sources",
+      SourceKind.sequenceCounts)
+    guard let elements else {
+      return SourceDefinition(stream, of: name, from: kinds, claims: &claims, on: fileSystem)
+    }
+    var parts: [SourceDefinition] = []
+    for (index, element) in elements.enumerated() {
+      if element.contains(SourceKind.sequenceName) {
+        element.refuse(SourceKind.sequenceName, "expected a source, found a sequence in a sequence")
+        continue
+      }
+      let expected = "exactly one of \(kinds.map(\.name).joined(separator: ", "))"
+      guard let chosen = element.onlyKind(of: kinds.map(\.name), expected: expected),
+        let part = SourceDefinition(
+          chosen, of: name, from: kinds, claims: &claims, on: fileSystem)
+      else { continue }
+      if let reason = part.kind.refusal(
+        inSequence: index == elements.count - 1, part.values)
+      {
+        element.report(reason, at: nil)
+      } else if let path = part.location.canonicalPath,
+        parts.contains(where: { $0.location.canonicalPath == path })
+      {
+        element.report(
+          "expected another path than that of an earlier source, found the same", at: nil)
+      } else {
+        parts.append(part)
+      }
+    }
+    guard !elements.isEmpty, parts.count == elements.count else { return nil }
+    let kind = SourceKind.sequence(of: parts.map { ($0.kind, $0.values) })
+    let values = SettingValues()
+    return SourceDefinition(
+      kind: kind, values: values, open: kind.open(values),
+      location: parts[parts.count - 1].location, parts: parts)
   }
 }
 

@@ -40,6 +40,13 @@ package struct ConnectorDefinition<Kind: ConnectorKind>: Sendable {
   let values: SettingValues
   package var open: Kind.Factory
   package var location: ConnectorLocation
+  /// The sources of a sequence, in its order; empty for another connector.
+  package var parts: [ConnectorDefinition] = []
+
+  /// The locations of all parts, or that of the connector itself.
+  package var locations: [ConnectorLocation] {
+    parts.isEmpty ? [location] : parts.map(\.location)
+  }
 }
 
 package typealias SourceDefinition = ConnectorDefinition<SourceKind>
