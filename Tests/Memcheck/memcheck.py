@@ -22,6 +22,8 @@ COMMANDS = [
     "normalize in.csv --features a,b --key site --key-max 2 --weight-column w -o out.arrows",
     "normalize in.csv --features a,b --key site --checkpoint-in state --stamp v --output-columns a,site -o out.csv",
     "normalize in.csv --features a,b --time-column t --half-life-event-time 1h --drift on -o out.csv",
+    "normalize in.csv --features a,b --weight-class site --weight-column w --batch-size 9 -o out.csv --checkpoint-out state",
+    "normalize in.csv --features a,b --weight-class site --weight-prior J=1,E=3 --drift on -o out.csv",
     "normalize in.ndjson --features a --key site -o again.ndjson",
     "normalize out.arrows --features a -o again.arrow",
     "fit in.csv --features a,b -o state",
