@@ -20,7 +20,7 @@ SEED ?= 1
 
 # Packages that a bare Debian 12 with Swift lacks: our C libraries; g++ for C++ headers and the linker;
 # git to fetch packages; the shared libraries that Swift's own tools load (the last four).
-DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev libsimdjson-dev libxxhash-dev libyaml-dev libzstd-dev pkg-config time zlib1g-dev \
+DEBIAN_PACKAGES := ca-certificates g++ git liblz4-dev librdkafka-dev libsimdjson-dev libxxhash-dev libyaml-dev libzstd-dev pkg-config time zlib1g-dev \
   zstd \
   libcurl4 libncurses6 libsqlite3-0 libxml2
 # Tests run the documents' commands, which use these.
@@ -49,7 +49,7 @@ SANITIZE ?=
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-gradients bench-keys bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why adapt equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check kafka-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why adapt equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -196,6 +196,9 @@ tls-check: build deps-python ## Run the documented stunnel with client certifica
 	$(call install-missing,curl openssl stunnel4)
 	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
 
+kafka-check: build .venv-kafka/ready ## Kill the daemon between topics of real brokers from PyPI, and compare what comes out.
+	.venv-kafka/bin/python Tests/Kafka/check.py --evenkeel '$(EVENKEEL)' $(ARGS)
+
 flood: build deps-python ## Flood the control port with 50,000 connections; health answers and data must continue.
 	python3 Tests/Chaos/flood.py --evenkeel '$(EVENKEEL)' $(ARGS)
 
@@ -226,6 +229,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-arrow/ready: Tests/Oracles/arrow/requirements.txt
 .venv-why/ready: Tests/Why/requirements.txt
 .venv-drift/ready: Tests/Drift/requirements.txt
+.venv-kafka/ready: Tests/Kafka/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
 BENCHMARKS := formats arrow kernels stages growth latency gradients keys capacity

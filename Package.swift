@@ -43,6 +43,8 @@ let package = Package(
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(
+      name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CRawRows"),
     .target(name: "CArrowValues"),
@@ -65,7 +67,7 @@ let package = Package(
     module(
       "Connectors",
       [
-        "Records", "Dataflow", "Storage", "Configuration", "CLinux",
+        "Records", "Dataflow", "Storage", "Configuration", "CLinux", "CRdKafka",
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     module(
@@ -110,7 +112,7 @@ let package = Package(
       "Codecs", ["Records", "Configuration", "CNumberOracle", "TestSupport"],
       resources: [.copy("Golden")]),
     tests("Configuration", ["TestSupport"]),
-    tests("Connectors", ["Dataflow", "TestSupport"]),
+    tests("Connectors", ["Dataflow", "Configuration", "TestSupport"]),
     tests(
       "ControlPlane",
       [
@@ -123,8 +125,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "BatchNormalization", "Codecs", "Dataflow", "Operators", "Records", "State", "Storage",
-        "Synthetic",
+        "BatchNormalization", "Codecs", "CRdKafka", "Dataflow", "Operators", "Records", "State",
+        "Storage", "Synthetic",
         // Not imported. SwiftPM builds late what is needed late, and the end-to-end tests wait for it: so it comes early.
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -23,6 +23,7 @@ LIBRARIES = {
     "libxxhash-dev": "BSD-2-Clause",
     "libsimdjson-dev": "Apache-2.0",
     "liblz4-dev": "BSD-2-Clause",
+    "librdkafka-dev": "BSD-2-Clause",
     "zlib1g-dev": "Zlib",
     "libyaml-dev": "MIT",
 }

@@ -114,16 +114,6 @@ extension RecordFormat {
   }
 }
 
-/// The form of the end of a record, in the output of a format.
-package enum RecordEnds: Sendable, Equatable {
-  /// A line end that is not within quotes.
-  case lines(quote: UInt8?)
-  /// A fixed number of bytes.
-  case rows(byteCount: Int)
-  /// The end of a message of an Arrow stream.
-  case arrowMessages
-}
-
 /// All formats of Evenkeel.
 package enum BuiltInFormats {
   package static let all: [RecordFormat] = [.csv, .ndjson, .raw, .arrow]

@@ -174,17 +174,14 @@ extension ConfigurationSection {
       }
       texts = [scalar.text]
     case .list(let elements) where setting.isList:
-      guard let found = self.texts(of: elements, in: "list", expected: setting.expected, at: key)
+      guard let found = self.texts(of: elements, expected: setting.expected, at: key)
       else {
         return .wrong
       }
       texts = found
     case .mapping(let entries) where setting.isMapping:
-      guard
-        let found = self.texts(
-          of: entries.map(\.value), in: "mapping", expected: setting.expected, at: key)
-      else { return .wrong }
-      texts = zip(entries, found).map { "\($0.key)=\($1)" }
+      guard let found = self.texts(of: entries, at: key) else { return .wrong }
+      texts = found
     default:
       report(key, expected: setting.expected, found: node.described)
       return .wrong
@@ -200,9 +197,31 @@ extension ConfigurationSection {
     }
   }
 
-  /// The texts of a list, or of the values of a mapping. Returns nil and reports an error if an element is no text.
+  /// The entries of a mapping, as texts. Returns nil and reports an error if a value is no text and no file.
+  private func texts(of entries: [ConfigurationNode.Entry], at key: String) -> [String]? {
+    var texts: [String] = []
+    for entry in entries {
+      switch entry.value.content {
+      case .unusable: return nil
+      case .scalar(let scalar) where !scalar.isNull: texts.append("\(entry.key)=\(scalar.text)")
+      case .mapping(let inner):
+        guard let file = inner.first, inner.count == 1, file.key == "file",
+          case .scalar(let path) = file.value.content, !path.isNull
+        else { fallthrough }
+        texts.append("\(entry.key):file=\(path.text)")
+      default:
+        report(
+          "expected a text or { file: PATH } for \(quoted(entry.key)), found \(entry.value.described)",
+          at: key)
+        return nil
+      }
+    }
+    return texts
+  }
+
+  /// The texts of a list. Returns nil and reports an error if an element is no text.
   private func texts(
-    of elements: [ConfigurationNode], in form: String, expected: String, at key: String
+    of elements: [ConfigurationNode], expected: String, at key: String
   ) -> [String]? {
     var texts: [String] = []
     for element in elements {
@@ -210,7 +229,7 @@ extension ConfigurationSection {
       case .scalar(let scalar) where !scalar.isNull: texts.append(scalar.text)
       case .unusable: return nil
       default:
-        report("expected \(expected), found \(element.described) in the \(form)", at: key)
+        report("expected \(expected), found \(element.described) in the list", at: key)
         return nil
       }
     }

@@ -139,7 +139,7 @@ package protocol SettingDescription: AnyObject, Sendable {
   /// The bounds of its value, if it is a number.
   var range: String? { get }
   var isList: Bool { get }
-  /// Whether a file may give its value as a mapping.
+  /// Whether a file may give its value as a mapping: names with a text each.
   var isMapping: Bool { get }
   /// Whether its value is a number or a word that has no quotes in a file.
   var isLiteral: Bool { get }

@@ -268,6 +268,7 @@ package enum SettingForm: Sendable {
   case literal
   /// A list of texts. A single text is a list of one. On the command line, commas separate the texts.
   case list
-  /// A mapping, or one text. Each entry is a text `NAME=VALUE`. On the command line, commas separate them.
+  /// Names with a text each, as `name=text`, or as `name:file=path` for `name: { file: path }`. It may be one text too. On
+  /// the command line, commas separate them.
   case mapping
 }

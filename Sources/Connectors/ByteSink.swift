@@ -56,12 +56,18 @@ package protocol ByteSink: Sendable {
   mutating func changePrologue(to prologue: [UInt8])
   /// Takes bytes with whole records (and whole zstd frames). The last `push` must have returned nil.
   mutating func write(_ bytes: [UInt8]) throws(FileError)
+  /// Takes the bytes of so many records, as `write` does.
+  mutating func write(_ bytes: [UInt8], records: Int) throws(FileError)
   /// Takes the bytes of one write in pieces, which a file need not copy together.
   mutating func write(pieces: [[UInt8]]) throws(FileError)
   /// Passes on the bytes that were taken, without waiting.
   ///
   /// - Returns: nil if the sink can take more; otherwise what to wait for before the next `push`.
   mutating func push() throws(FileError) -> Awaiting?
+  /// Waits for the bytes that were passed on, before `sync`.
+  ///
+  /// - Returns: nil if `sync` need not wait for another process; otherwise what to wait for before the next call.
+  mutating func settle() throws(FileError) -> Awaiting?
   /// Makes the bytes that were passed on durable, if the sink can.
   mutating func sync() throws(FileError)
   /// Takes note that no record follows: a reader gets the epilogue with the next `push`.
@@ -92,6 +98,10 @@ extension ByteSink {
     for piece in pieces { bytes += piece }
     try write(bytes)
   }
+  package mutating func write(_ bytes: [UInt8], records: Int) throws(FileError) {
+    try write(bytes)
+  }
+  package mutating func settle() throws(FileError) -> Awaiting? { nil }
   package mutating func sync() throws(FileError) {}
   package mutating func changePrologue(to prologue: [UInt8]) {}
   package mutating func end() throws(FileError) {}
@@ -163,12 +173,13 @@ package struct SinkKind: ConnectorKind {
   package let open: @Sendable (SettingValues) -> SinkFactory
   /// The number of descriptors that it holds, with one connection.
   package let descriptorCount: Int
+  package let threadCount: Int
   /// No two streams write to one place.
   package let isShareable = false
 
   package init(
     name: String, settings: SettingGroup, trial: ConnectorTrial = .opening,
-    descriptorCount: Int = 1,
+    descriptorCount: Int = 1, threadCount: Int = 0,
     locate: @escaping @Sendable (String, SettingValues) -> SinkFactory? = { _, _ in nil },
     isCompressed: @escaping @Sendable (SettingValues) -> Bool = { _ in true },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
@@ -178,6 +189,7 @@ package struct SinkKind: ConnectorKind {
     self.settings = settings
     self.trial = trial
     self.descriptorCount = descriptorCount
+    self.threadCount = threadCount
     self.locate = locate
     self.isCompressed = isCompressed
     self.place = place
@@ -188,7 +200,7 @@ package struct SinkKind: ConnectorKind {
 /// All sinks of Evenkeel.
 package enum BuiltInSinks {
   /// The kinds, in the order in which they are asked. The last one takes every location.
-  package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .file]
+  package static let all: [SinkKind] = [.standardOutput, .fifo, .unix, .tcp, .kafka, .file]
 }
 
 extension [SinkKind] {

@@ -1,4 +1,5 @@
 package import Dataflow
+package import Records
 package import Storage
 
 /// The environment of a connector: file system, clock and statistics. Tests and the simulator pass another one.
@@ -6,6 +7,8 @@ package struct ConnectorContext: Sendable {
   package let fileSystem: any FileSystem
   package let clock: Clock
   package let statistics: ConnectorStatistics
+  /// The form in which the records end that the connector reads or writes; nil if they are compressed, or nobody says.
+  package var recordEnds: RecordEnds?
 
   package init(
     fileSystem: any FileSystem, clock: Clock = .system,

@@ -19,6 +19,8 @@ package protocol ConnectorKind: Sendable {
   var open: @Sendable (SettingValues) -> Factory { get }
   /// The number of descriptors that it holds, with one connection.
   var descriptorCount: Int { get }
+  /// The number of threads that a library starts for it, with a few servers.
+  var threadCount: Int { get }
   /// Whether several streams may use the same one.
   var isShareable: Bool { get }
 }

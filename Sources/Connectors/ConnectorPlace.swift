@@ -9,6 +9,8 @@ package struct ConnectorPlace: Sendable {
     case address
     /// A socket that the service manager opened, by its name.
     case systemd
+    /// A topic of Kafka.
+    case topic
     /// A standard stream of the process.
     case process
   }

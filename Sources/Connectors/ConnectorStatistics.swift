@@ -34,6 +34,16 @@ package final class ConnectorStatistics: Sendable {
   package let backlogBytes = Gauge()
   /// Files of a directory that were not read yet.
   package let backlogFiles = Gauge()
+  /// Messages of the partitions that were not read yet.
+  package let backlogMessages = Gauge()
+  /// Messages without a value, which hold no record.
+  package let skippedMessages = Atomic(0)
+  /// Messages that were removed before they were read.
+  package let lostMessages = Atomic(0)
+  /// Messages that brokers have stored.
+  package let deliveredMessages = Atomic(0)
+  /// Errors of brokers, such as a lost connection.
+  package let brokerErrors = Atomic(0)
   /// Connections that were closed because there were too many.
   package let refusedConnections = Atomic(0)
   /// Files that got their final name.
@@ -50,5 +60,6 @@ package final class ConnectorStatistics: Sendable {
     hasNoReader.store(false, ordering: .relaxed)
     backlogBytes.clear()
     backlogFiles.clear()
+    backlogMessages.clear()
   }
 }

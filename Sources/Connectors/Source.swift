@@ -49,6 +49,11 @@ package protocol Source: Sendable {
   /// Returns the splits that were done, and those that may be forgotten, since the last call. For a source with so
   /// many splits that a list of them is kept beside the checkpoints.
   mutating func takeDoneChanges() -> DoneChanges
+  /// Records that no later mark lies before an offset in the bytes of a split.
+  mutating func settled(_ split: SplitID, at offset: Int)
+  /// The place of a byte in the words of the source, for messages about a record; nil if the name of the split and the
+  /// offset say it all.
+  func place(of split: SplitID, at offset: Int) -> String?
   /// Gives up a split that cannot be read. The source returns no more of its bytes.
   mutating func abandon(_ split: SplitID)
   /// Records that a split is done: it has ended or was abandoned, and the batches with all of its records are cut.
@@ -71,6 +76,8 @@ extension Source {
   package func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? { nil }
   package var done: OpaqueBytes? { nil }
   package mutating func takeDoneChanges() -> DoneChanges { DoneChanges() }
+  package mutating func settled(_ split: SplitID, at offset: Int) {}
+  package func place(of split: SplitID, at offset: Int) -> String? { nil }
   package mutating func finish(_ split: SplitID) throws(FileError) {}
   package mutating func drain() -> Bool { false }
 }
@@ -96,6 +103,14 @@ package enum SourceEvent: Sendable, Equatable {
 package enum Chunk: Sendable, Equatable {
   /// The number of bytes at the start of the buffer.
   case bytes(Int)
+  /// The same; a record ends with the last of them, whatever they contain.
+  case message(Int)
+
+  package var byteCount: Int {
+    switch self {
+    case .bytes(let count), .message(let count): count
+    }
+  }
 }
 
 /// The start of a split: its beginning, or the cursor of an earlier run.
@@ -113,6 +128,8 @@ package struct SplitStart: Sendable, Equatable {
   package var header = HeaderPlace.expected
   /// Whether the bytes were compressed after the cursor was taken, so that the frames differ.
   package var isReframed = false
+  /// Whether the bytes are records as they are, whatever the first of them look like.
+  package var isPlain = false
 
   package init(name: String) {
     self.name = name
@@ -188,12 +205,14 @@ package struct SourceKind: ConnectorKind {
   package let trial: ConnectorTrial
   /// The number of descriptors that it holds, with one connection.
   package let descriptorCount: Int
+  package let threadCount: Int
 
   /// The splits of a source.
   package enum Splits: Sendable {
     case one
     case connections
     case files
+    case partitions
   }
 
   /// The needs of settings that it meets.
@@ -207,7 +226,7 @@ package struct SourceKind: ConnectorKind {
   package init(
     name: String, isLive: Bool, splits: Splits = .one, settings: SettingGroup,
     isShareable: Bool = false,
-    trial: ConnectorTrial = .opening, descriptorCount: Int = 1,
+    trial: ConnectorTrial = .opening, descriptorCount: Int = 1, threadCount: Int = 0,
     locate: @escaping @Sendable (String, SettingValues) -> SourceFactory? = { _, _ in nil },
     place: @escaping @Sendable (SettingValues) -> ConnectorPlace,
     openBacklog: (@Sendable (SettingValues) -> SourceFactory)? = nil,
@@ -220,6 +239,7 @@ package struct SourceKind: ConnectorKind {
     self.isShareable = isShareable
     self.trial = trial
     self.descriptorCount = descriptorCount
+    self.threadCount = threadCount
     self.locate = locate
     self.place = place
     self.openBacklog = openBacklog
@@ -231,6 +251,6 @@ package struct SourceKind: ConnectorKind {
 package enum BuiltInSources {
   /// The kinds, in the order in which they are asked. The last one takes every location.
   package static let all: [SourceKind] = [
-    .standardInput, .follow, .directory, .fifo, .unix, .tcp, .file,
+    .standardInput, .follow, .directory, .fifo, .unix, .tcp, .kafka, .file,
   ]
 }

@@ -108,8 +108,10 @@ package struct OpenedStream: Sendable {
       try Self.checkStrictly(plan, directory.path, source, found?.checkpoint)
     }
     do throws(FileError) {
+      var sinkContext = context
+      sinkContext.recordEnds = configuration.writtenEnds
       output = StreamOutput(
-        sink: try plan.sink(context), destination: plan.destination,
+        sink: try plan.sink(sinkContext), destination: plan.destination,
         deadLetters: try plan.deadLetters.map { open throws(FileError) in try open(context) })
       let final = try plan.finalCheckpoint.map { path throws(FileError) in
         FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
@@ -135,6 +137,7 @@ package struct OpenedStream: Sendable {
     _ connector: ConnectorContext
   ) throws(StreamError) -> any Source {
     var context = SourceContext(connector, cursor: cursor)
+    context.connector.recordEnds = plan.configuration.readEnds
     context.doneSplits = doneSplits
     let options = plan.configuration.decompression.codec
     context.decompressedStart = { bytes in InputDecompressor.start(of: bytes, options) }

@@ -5,6 +5,19 @@ internal import Records
 internal import Storage
 
 extension StreamConfiguration {
+  /// The form in which the records of the input end.
+  var readEnds: RecordEnds {
+    format.recordEnds(decoder.settings, 0, format.precision(decoder.settings))
+  }
+
+  /// The form in which the records of the output end; nil if they are compressed. The number of bytes of a row is not
+  /// known before the stream is opened.
+  var writtenEnds: RecordEnds? {
+    guard compressionLevel == nil else { return nil }
+    return (outputFormat ?? format).recordEnds(
+      keepsFormat ? decoder.settings : nil, 0, precision)
+  }
+
   /// Finds the end of the last whole frame or record of an output. A crash may have cut it off.
   ///
   /// - Parameter featureCount: the number of features, for rows that contain only features.

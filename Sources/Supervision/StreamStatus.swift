@@ -100,11 +100,20 @@ package struct ConnectorStatus: Sendable, Equatable {
   package var backlogBytes: Int?
   /// Files of a directory that were not read yet.
   package var backlogFiles: Int?
+  /// Messages of a topic that were not read yet.
+  package var backlogMessages: Int?
   /// How long the stream has waited for a subscriber that takes nothing, in seconds; nil while it waits for none.
   package var stalledSeconds: Double?
   package var subscriberTimeouts = 0
   package var refusedConnections = 0
   package var rotatedFiles = 0
+  /// Messages without a value.
+  package var skippedMessages = 0
+  /// Messages that were removed before they were read.
+  package var lostMessages = 0
+  /// Messages that brokers have stored.
+  package var deliveredMessages = 0
+  package var brokerErrors = 0
 
   package init() {}
 
@@ -120,5 +129,10 @@ package struct ConnectorStatus: Sendable, Equatable {
     backlogFiles = statistics.backlogFiles.value
     refusedConnections = statistics.refusedConnections.load(ordering: .relaxed)
     rotatedFiles = statistics.rotatedFiles.load(ordering: .relaxed)
+    backlogMessages = statistics.backlogMessages.value
+    skippedMessages = statistics.skippedMessages.load(ordering: .relaxed)
+    lostMessages = statistics.lostMessages.load(ordering: .relaxed)
+    deliveredMessages = statistics.deliveredMessages.load(ordering: .relaxed)
+    brokerErrors = statistics.brokerErrors.load(ordering: .relaxed)
   }
 }

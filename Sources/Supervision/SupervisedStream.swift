@@ -67,7 +67,8 @@ final class SupervisedStream: @unchecked Sendable {
     pauseSeconds = definition.restart.initialSeconds
     // The queue opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
     let paths = definition.source.locations.map(\.path) + [definition.sink.location.path]
-    queue = threads.queue(of: Disk(of: paths, besides: stateDirectory))
+    queue = threads.queue(
+      of: definition.waitsForBrokers ? .unknown : Disk(of: paths, besides: stateDirectory))
     var logger = logger
     logger[metadataKey: "stream"] = "\(definition.name)"
     self.logger = logger

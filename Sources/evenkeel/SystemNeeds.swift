@@ -11,6 +11,8 @@ internal import Supervision
 struct SystemNeeds {
   /// All descriptors of the process.
   let descriptors: Int
+  /// Threads of libraries, such as the clients of Kafka.
+  let libraryThreads: Int
   /// Bytes of address space, in addition to what the process has without streams.
   let memory: Int
 
@@ -31,6 +33,7 @@ struct SystemNeeds {
       inheritedDescriptors + Self.fixedDescriptors + Self.passingDescriptors
       + ControlServer.descriptorCount(addresses: configuration.control.listen.count)
       + streams.map(\.descriptorCount).reduce(0, +)
+    libraryThreads = streams.map(\.threadCount).reduce(0, +)
     memory = Self.fixedMemory + Self.memoryOfStream * streams.count
   }
 
@@ -40,11 +43,12 @@ struct SystemNeeds {
   func check() throws {
     try checkDescriptors()
     // Starts threads to find out, because there are many limits: ulimit -u and -v, pids.max of every group above.
-    let threads = Self.fixedThreads + StageThreads.shared.count
+    let threads = Self.fixedThreads + StageThreads.shared.count + libraryThreads
     let started = Self.startableThreads(atMost: threads)
     guard started >= threads else {
+      let clients = libraryThreads > 0 ? ", \(libraryThreads) of them for the clients of Kafka" : ""
       throw CommandFailure(
-        "the streams need \(threads) threads, the system gives \(started): raise TasksMax= (pids.max), "
+        "the streams need \(threads) threads\(clients), the system gives \(started): raise TasksMax= (pids.max), "
           + "LimitNPROC= (ulimit -u) or LimitAS= (ulimit -v)", exitCode: 78)
     }
     try checkMemory(memory)

@@ -17,8 +17,8 @@ func configured(_ line: String) throws -> any ByteSink {
 @Suite struct SinkConfigurationTests {
   @Test func `every kind has a name of its own, and the last takes every location`() {
     let names = BuiltInSinks.all.map(\.name)
-    #expect(Set(names) == ["stdout", "file", "fifo", "unix", "tcp"])
-    #expect(names.count == 5)
+    #expect(Set(names) == ["stdout", "file", "fifo", "unix", "tcp", "kafka"])
+    #expect(names.count == 6)
     #expect(BuiltInSinks.all.last?.locate("anything", SettingValues()) != nil)
     #expect(BuiltInSinks.all.filter { $0.locate("-", SettingValues()) != nil }.count == 2)
   }

@@ -36,7 +36,8 @@ struct SourceDriver {
     var buffer = [UInt8](repeating: 0, count: capacity)
     let read = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
     if case .ended(let split) = read { ended.append(split) }
-    guard case .data(let split, .bytes(let count)) = read else { return (read, []) }
+    guard case .data(let split, let chunk) = read else { return (read, []) }
+    let count = chunk.byteCount
     given[split, default: 0] += count
     return (read, Array(buffer[..<count]))
   }
@@ -48,7 +49,7 @@ struct SourceDriver {
     while true {
       let (read, bytes) = try read()
       switch read {
-      case .data(let split, .bytes):
+      case .data(let split, _):
         let text = String(decoding: bytes, as: UTF8.self)
         if open == split { log[log.count - 1] += text } else { log.append("\(split):\(text)") }
         open = split

@@ -28,6 +28,7 @@ import Testing
     stream.connectors.stalledSeconds = 1
     stream.connectors.backlogBytes = 1
     stream.connectors.backlogFiles = 1
+    stream.connectors.backlogMessages = 1
     var daemon = DaemonStatus()
     daemon.appliedSeconds = 1
     let text = metricsText(

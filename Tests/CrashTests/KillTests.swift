@@ -18,6 +18,7 @@ import Testing
     Scenario(source: .file, isKeyed: true, kills: 2),
     Scenario(source: .sequence, isCompressed: false, kills: 3),
     Scenario(source: .sequence, rotates: true, kills: 2),
+    Scenario(source: .kafka, format: "ndjson", isCompressed: false, kills: 3),
   ]
 
   @Test(.timeLimit(.minutes(10)), arguments: scenarios)
@@ -29,9 +30,13 @@ import Testing
     var input = try ScenarioInput(scenario, in: place)
     let kills = scenario.kills * (runsFullDose ? 10 : 1)
     try place.write(
-      "killed.yaml", scenario.configuration(output: scenario.output, state: "state").utf8)
+      "killed.yaml",
+      scenario.configuration(output: scenario.output, state: "state", brokers: input.brokers).utf8)
     try place.write(
-      "whole.yaml", scenario.configuration(output: scenario.reference, state: "reference").utf8)
+      "whole.yaml",
+      scenario.configuration(
+        output: scenario.reference, state: "reference", brokers: input.brokers
+      ).utf8)
 
     let hint = "\(scenario.testDescription), seed \(testSeed), \(kills) kills"
     var spanMicroseconds = 500_000.0

@@ -13,6 +13,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     case follow
     /// A directory that is complete, and then a file to which the test appends.
     case sequence
+    /// A topic. The test writes messages to it during the run.
+    case kafka
   }
 
   var source: Source
@@ -34,7 +36,9 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   var reference: String { "ref.\(format)" + (isCompressed ? ".zst" : "") }
 
   /// The configuration of the stream, with an output and a state directory.
-  func configuration(output: String, state: String) -> String {
+  ///
+  /// - Parameter brokers: of the topic.
+  func configuration(output: String, state: String, brokers: [String] = []) -> String {
     let input = isCompressed ? "in.zst" : "in"
     let place =
       switch source {
@@ -43,6 +47,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
       case .follow: "follow: { path: \(input) }"
       case .sequence:
         "sequence: [ { directory: { path: dir } }, { follow: { path: \(input) } } ]"
+      case .kafka: "kafka: { brokers: [\(brokers.joined(separator: ", "))], topic: rows }"
       }
     // A long delay, because batches that are cut by time differ from run to run.
     return """
@@ -74,6 +79,12 @@ struct ScenarioInput {
   private var rest: [UInt8] = []
   /// The files that are still to be moved into the directory, in the order of their names.
   private var lateFiles: [String] = []
+  /// The cluster with the topic.
+  private var kafka: MockKafka?
+  /// The messages that are still to be written.
+  private var messages: ArraySlice<[UInt8]> = []
+
+  var brokers: [String] { kafka?.addresses ?? [] }
 
   /// Enough records that the daemon still works at the last kills.
   static let rows = runsFullDose ? 60_000 : 12_000
@@ -83,7 +94,9 @@ struct ScenarioInput {
     self.scenario = scenario
     self.place = place
     let generated = try place.evenkeel(
-      "generate", "--rows", "\(Self.rows)", "--features", "4", "--format", scenario.format,
+      // A partition of the cluster keeps 5 MB.
+      "generate", "--rows", "\(scenario.source == .kafka ? min(Self.rows, 24_000) : Self.rows)",
+      "--features", "4", "--format", scenario.format,
       "--no-compress")
     var lines = generated.output.split(separator: UInt8(ascii: "\n")).map { Array($0) + [10] }
     let header = scenario.format == "csv" ? [lines.removeFirst()] : []
@@ -105,6 +118,11 @@ struct ScenarioInput {
       try fillDirectory(lines[..<(lines.count / 2)], header)
       while !lateFiles.isEmpty { try moveIn() }
       try beginFollowed(lines[(lines.count / 2)...], header)
+    case .kafka:
+      kafka = try MockKafka()
+      try kafka?.makeTopic("rows", partitions: 1)
+      messages = lines.map { Array($0.dropLast()) }[...]
+      try send(messages.count / 4)
     }
   }
 
@@ -128,6 +146,11 @@ struct ScenarioInput {
     rest = try place.read(name)
     try place.write(scenario.isCompressed ? "in.zst" : "in", rest.prefix(rest.count / 4))
     rest.removeFirst(rest.count / 4)
+  }
+
+  private mutating func send(_ count: Int) throws {
+    try kafka?.write(Array(messages.prefix(count)), to: "rows")
+    messages.removeFirst(count)
   }
 
   /// Writes a file, compressed if the scenario says so. Its frames begin at any byte.
@@ -162,6 +185,8 @@ struct ScenarioInput {
       try handle.write(contentsOf: Data(rest.prefix(count)))
       try handle.close()
       rest.removeFirst(count)
+    } else if !messages.isEmpty {
+      try send(min(messages.count, Int.random(in: 1...400, using: &random)))
     } else {
       return false
     }

@@ -17,7 +17,7 @@ let allowedImports: [String: Set<String>] = [
     "Glibc",
   ],
   "Connectors": [
-    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "HeapModule", "Glibc",
+    "Records", "Dataflow", "Storage", "Configuration", "CLinux", "CRdKafka", "HeapModule", "Glibc",
     "Synchronization",
   ],
   "Stream": [
@@ -55,9 +55,14 @@ let wrapperFiles: [String: Set<String>] = [
   "CZlib": ["Sources/Codecs/Compression/Gzip/GzipDecompressor.swift"],
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
+  "CRdKafka": [
+    "Sources/Connectors/Kafka/KafkaClient.swift", "Sources/Connectors/Kafka/KafkaConsumer.swift",
+    "Sources/Connectors/Kafka/KafkaProducer.swift",
+  ],
   "CLinux": [
     "Sources/ControlPlane/Metrics/ProcessStatistics.swift",
     "Sources/Connectors/POSIX/Epoll.swift", "Sources/Connectors/POSIX/Epoll+Writing.swift",
+    "Sources/Connectors/POSIX/EventDescriptor.swift",
     "Sources/Dataflow/ReadinessWatch.swift", "Sources/Dataflow/StageThreads.swift",
     "Sources/Dataflow/Threads.swift",
     "Sources/Storage/FileSystem/Inotify.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
@@ -120,6 +125,12 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/Text/PlainRows.swift":
     "hands columns and windows to the C functions that read rows",
   "Sources/Codecs/RecordDecoder.swift": "a decoder sees its window in place",
+  "Sources/Connectors/Kafka/KafkaClient.swift": "the wrapper of librdkafka",
+  "Sources/Connectors/Kafka/KafkaConsumer.swift": "the wrapper of librdkafka for input",
+  "Sources/Connectors/Kafka/KafkaProducer.swift": "the wrapper of librdkafka for output",
+  "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Kafka/MessageLog.swift": "a message is read in the memory of its log",
+  "Sources/Connectors/POSIX/EventDescriptor.swift": "the seam to descriptors: eventfd(2)",
   "Sources/Connectors/POSIX/Descriptor.swift": "the seam to descriptors: read(2)",
   "Sources/Connectors/POSIX/HTTPPost.swift": "the seam to sockets: addresses are C structures",
   "Sources/Connectors/POSIX/Socket.swift": "the seam to sockets: addresses are C structures",
@@ -135,6 +146,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Source.swift": "a source reads into its caller's memory",
   "Sources/ControlPlane/HTTP/ControlSocket.swift": "the seam to sockets: C structures",
   "Sources/Dataflow/Lock.swift": "a pthread mutex needs a stable address",
+  "Sources/Stream/Stages/SplitReader+Records.swift": "hands windows of its buffers to the decoders",
   "Sources/Stream/Stages/SplitReader.swift": "hands windows of its buffers to the decoders",
   "Sources/evenkeel/ServiceNotifier.swift": "a socket address is raw memory",
   "Sources/State/Keys/KeyIndex.swift": "reads the names of records in place, eight bytes at once",

@@ -19,7 +19,7 @@ def bare_root(directory: Path) -> Path:
     ).stdout.split()[:1]
     packages = "systemd,systemd-sysv,dbus,ca-certificates,curl,make,python3-minimal"
     # The libraries that the binary is linked with.
-    packages += ",liblz4-1,libsimdjson14,libstdc++6,libxxhash0,libyaml-0-2,libzstd1,zlib1g"
+    packages += ",liblz4-1,librdkafka1,libsimdjson14,libstdc++6,libxxhash0,libyaml-0-2,libzstd1,zlib1g"
     subprocess.run(
         ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", root, *mirror],
         check=True,

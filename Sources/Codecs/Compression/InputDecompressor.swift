@@ -38,8 +38,10 @@ package struct InputDecompressor: Sendable {
   ///   - container: the position of the first input byte in the compressed bytes. Nil at the start of the split, and
   ///     for bytes that are not compressed.
   ///   - byteOffset: the number of decompressed bytes before the cursor from which the split is read.
+  ///   - isPlain: whether the bytes are known not to be compressed.
   package init(
     _ options: CodecOptions, at container: ContainerOffset? = nil, byteOffset: Int = 0,
+    isPlain: Bool = false,
     codecs: [any CompressionCodec.Type] = BuiltInCodecs.all
   ) {
     self.options = options
@@ -49,7 +51,7 @@ package struct InputDecompressor: Sendable {
       inputOffset = container.offset
       self.byteOffset = byteOffset - container.bytesWithin
       frames = [Frame(offset: inputOffset, byteOffset: self.byteOffset)]
-    } else if byteOffset > 0 {
+    } else if byteOffset > 0 || isPlain {
       contents = .plain
       inputOffset = byteOffset
       self.byteOffset = byteOffset

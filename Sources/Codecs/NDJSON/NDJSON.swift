@@ -1,4 +1,5 @@
 package import Configuration
+internal import Records
 
 /// The settings of NDJSON.
 package enum NDJSONSettings {

@@ -69,10 +69,15 @@ package struct StreamView: Codable, Sendable, Equatable {
   @OrNull package var subscriberLagBytes: Int?
   @OrNull package var backlogBytes: Int?
   @OrNull package var backlogFiles: Int?
+  @OrNull package var backlogMessages: Int?
   @OrNull package var stalledSeconds: Double?
   package var subscriberTimeouts: Int
   package var refusedConnections: Int
   package var rotatedFiles: Int
+  package var skippedMessages: Int
+  package var lostMessages: Int
+  package var deliveredMessages: Int
+  package var brokerErrors: Int
   package var recordsInFlight: Int
   /// By the name of a stage.
   package var queueBytes: [String: Int]
@@ -180,10 +185,15 @@ extension StreamView {
       producers: status.connectors.producers, subscribers: status.connectors.subscribers,
       subscriberLagBytes: status.connectors.subscriberLag,
       backlogBytes: status.connectors.backlogBytes, backlogFiles: status.connectors.backlogFiles,
+      backlogMessages: status.connectors.backlogMessages,
       stalledSeconds: finite(status.connectors.stalledSeconds),
       subscriberTimeouts: status.connectors.subscriberTimeouts,
       refusedConnections: status.connectors.refusedConnections,
       rotatedFiles: status.connectors.rotatedFiles,
+      skippedMessages: status.connectors.skippedMessages,
+      lostMessages: status.connectors.lostMessages,
+      deliveredMessages: status.connectors.deliveredMessages,
+      brokerErrors: status.connectors.brokerErrors,
       recordsInFlight: status.recordsInFlight,
       queueBytes: status.queues.mapValues(\.bytes),
       idleSeconds: finite(status.idleSeconds),

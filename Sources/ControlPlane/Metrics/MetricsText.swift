@@ -287,6 +287,26 @@ private let streamMetrics: [StreamMetric] = [
     help: "Files of a directory that were not read yet."
   ) { $0.connectors.backlogFiles.map(Double.init) },
   .init(
+    name: "evenkeel_stream_backlog_messages", type: .gauge,
+    help: "Messages of a topic that were not read yet."
+  ) { $0.connectors.backlogMessages.map(Double.init) },
+  .init(
+    name: "evenkeel_stream_skipped_messages_total", type: .counter,
+    help: "Messages without a value, which hold no record."
+  ) { Double($0.connectors.skippedMessages) },
+  .init(
+    name: "evenkeel_stream_lost_messages_total", type: .counter,
+    help: "Messages of a topic that were removed before they were read."
+  ) { Double($0.connectors.lostMessages) },
+  .init(
+    name: "evenkeel_stream_delivered_messages_total", type: .counter,
+    help: "Messages that brokers have stored."
+  ) { Double($0.connectors.deliveredMessages) },
+  .init(
+    name: "evenkeel_stream_broker_errors_total", type: .counter,
+    help: "Errors of brokers, such as a lost connection."
+  ) { Double($0.connectors.brokerErrors) },
+  .init(
     name: "evenkeel_stream_refused_connections_total", type: .counter,
     help: "Subscribers that were refused because the sink had the most."
   ) { Double($0.connectors.refusedConnections) },

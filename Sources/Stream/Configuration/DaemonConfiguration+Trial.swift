@@ -79,7 +79,7 @@ private func message(of error: any Error, at place: ConfigurationPlace) -> Strin
   guard let written = place.written else { return "\(error)" }
   switch error {
   case let error as FileError:
-    return "\(FileError(operation: error.operation, path: written, errno: error.errno))"
+    return "\(error.shown(as: written))"
   case StorageError.file(let error): return message(of: error, at: place)
   default: return "cannot use the file that \(written) names"
   }

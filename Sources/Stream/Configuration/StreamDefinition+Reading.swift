@@ -51,7 +51,13 @@ extension StreamDefinition {
           expected: .value("a sink that is a file beside it, or container: stream"),
           found: sink.kind.name))
     }
+    violations += Self.topicViolations(source, sink, stream.format, values)
     for violation in violations { section.report(violation) }
+    if source.kind.name == SourceKind.kafka.name, sink.kind.name == SinkKind.kafka.name,
+      source.location.text == sink.location.text
+    {
+      section.report("expected a sink other than the source", at: "sink")
+    }
     for path in source.locations.compactMap(\.canonicalPath) {
       guard let output = sink.location.path else { break }
       // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
@@ -88,6 +94,39 @@ extension StreamDefinition {
       + ["format \(stream.format.name)"]
       // Another file under the same path replaces the stream at a reload.
       + (stream.prior.map { ["prior \($0.identity)"] } ?? [])
+  }
+
+  /// The settings that do not fit the messages of a topic.
+  private static func topicViolations(
+    _ source: SourceDefinition, _ sink: SinkDefinition, _ format: RecordFormat,
+    _ values: SettingValues
+  ) -> [SettingViolation] {
+    var found: [SettingViolation] = []
+    if source.kind.splits == .partitions {
+      if format.name == RecordFormat.csv.name, values[CSVSettings.header] {
+        found.append(
+          SettingViolation(
+            CSVSettings.header,
+            expected: .value("header: false beside a source of messages, which have no header"),
+            found: "true"))
+      }
+      if format.name == RecordFormat.raw.name, values[RawSettings.npy] {
+        found.append(
+          SettingViolation(
+            RawSettings.npy, expected: .value("raw rows in the messages of a source"),
+            found: "a NumPy file"))
+      }
+    }
+    if sink.kind.name == SinkKind.kafka.name, sink.values[KafkaSettings.payload] == .message,
+      OutputSettings.level(values, compressed: false) != nil
+    {
+      found.append(
+        SettingViolation(
+          OutputSettings.compression,
+          expected: .value("payload: frame of the sink beside compressed output"),
+          found: "payload: message"))
+    }
+    return found
   }
 
   /// The directories that list an output: those of its name and of the file that a link there leads to.

@@ -30,6 +30,12 @@ package struct StreamDefinition: Sendable {
     return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients - inherited
   }
 
+  /// The threads that libraries start for the stream, with a few brokers.
+  package var threadCount: Int { source.kind.threadCount + sink.kind.threadCount }
+
+  /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.
+  package var waitsForBrokers: Bool { threadCount > 0 }
+
   /// The stream's directory for checkpoints and dead letters.
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
 }

@@ -158,9 +158,9 @@ struct GradientFeed: Sendable {
       (self.split, hasEnded) = (nil, false)
     }
     switch try source.read(into: bytes.room(exactly: Self.readBytes)) {
-    case .data(let split, .bytes(let count)):
+    case .data(let split, let chunk):
       if split != self.split { begin(split) }
-      bytes.advance(count)
+      bytes.advance(chunk.byteCount)
     case .ended(let split):
       guard split == self.split else { break }
       hasEnded = true

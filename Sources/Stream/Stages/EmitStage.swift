@@ -63,6 +63,9 @@ struct EmitStage: Stage {
         hasEnded = true
       }
       if let awaiting = try output.sink.push() { return .waits(awaiting) }
+      if hasEnded || written?.barrier?.checkpoint != nil, let awaiting = try output.sink.settle() {
+        return .waits(awaiting)
+      }
       return hasEnded ? try take(.prepare, on: output.stateDisk) : try settle()
     } catch let error as FileError {
       throw StreamError.inputOutput(error)
@@ -75,7 +78,7 @@ struct EmitStage: Stage {
     if let prologue = unit.prologue {
       try output.sink.begin(prologue, endingWith: unit.epilogue)
     }
-    if !unit.bytes.isEmpty { try output.sink.write(unit.bytes) }
+    if !unit.bytes.isEmpty { try output.sink.write(unit.bytes, records: unit.records) }
     if !unit.pieces.isEmpty { try output.sink.write(pieces: unit.pieces) }
     if let prologue = unit.nextPrologue { output.sink.changePrologue(to: prologue) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)

@@ -174,7 +174,7 @@ extension IngestStage {
     guard context.configuration.badRecords != .fail else {
       throw .stream(
         .badRecord(
-          stream: context.place(of: reader), record: reader.records + 1,
+          stream: place(of: reader, at: reader.byteOffset), record: reader.records + 1,
           byteOffset: reader.byteOffset, fault: fault))
     }
     leaveOut(
@@ -191,10 +191,19 @@ extension IngestStage {
     byteOffset: Int
   ) {
     let keptBytes = context.configuration.badRecords == .deadLetter ? bytes : []
+    let place = source.place(of: reader.split, at: byteOffset) ?? reader.shownName
     batch.leaveOut(
       RejectedRecord(
-        split: reader.shownName, record: record, byteOffset: byteOffset, fault: fault,
+        split: place, record: record, byteOffset: byteOffset, fault: fault,
         bytes: keptBytes))
+  }
+
+  /// The stream, and the place in the words of the source, in messages about a record.
+  private func place(of reader: SplitReader, at byteOffset: Int) -> String {
+    guard let place = source.place(of: reader.split, at: byteOffset) else {
+      return context.place(of: reader)
+    }
+    return context.configuration.isLive ? "\(context.configuration.name): \(place)" : place
   }
 
   // MARK: The ends of a split
@@ -254,8 +263,8 @@ extension IngestStage {
       byteOffset += offset
       guard configuration.onBadSplit == .skip || source.endsAnywhere else {
         throw .badRecord(
-          stream: context.place(of: reader), record: reader.records + 1, byteOffset: byteOffset,
-          fault: found)
+          stream: place(of: reader, at: byteOffset), record: reader.records + 1,
+          byteOffset: byteOffset, fault: found)
       }
       fault = found
       reason = "expected \(found.expected)"

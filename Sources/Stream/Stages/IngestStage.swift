@@ -163,14 +163,21 @@ struct IngestStage: Stage {
       throw .inputOutput(error)
     }
     switch event {
-    case .data(let split, .bytes(let count)):
+    case .data(let split, let chunk):
+      let count = chunk.byteCount
       idleness.since = nil
       bytes.advance(count)
       context.metrics.inputByteCount.add(count, ordering: .relaxed)
       rate.take(bytes: count)
       var reader: SplitReader
-      if let known = splits.take(split) { reader = known } else { reader = try makeReader(split) }
+      if let known = splits.take(split) {
+        reader = known
+        source.settled(split, at: reader.settledSourceOffset)
+      } else {
+        reader = try makeReader(split)
+      }
       reader.append(&bytes)
+      if case .message = chunk { reader.endRecord() }
       if !isOpen, splits.lookAheadEnds == nil,
         context.configuration.isLive || context.configuration.cutsByTime
       {

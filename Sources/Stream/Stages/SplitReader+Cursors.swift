@@ -20,6 +20,11 @@ extension SplitReader {
     settledState = decoder.state
   }
 
+  /// The offset in the bytes of the source from which a later run reads again.
+  var settledSourceOffset: Int {
+    decompressor.container(of: settled)?.offset ?? settled.byteOffset
+  }
+
   /// The cursor after the last record whose batch was cut.
   func cursor(in source: any Source) throws(FileError) -> SplitCursor {
     var cursor = cursor(at: settled)

@@ -7,6 +7,7 @@ internal import Storage
 // - `window` contains the decompressed bytes of which no record was taken. They start at `byteOffset`, less the
 //   `bytesToSkip` before the cursor.
 // - While there are `bytesToSkip`, no record is taken.
+// - No record goes on after the first of `boundaries`, which are in ascending order.
 
 /// Reads one split: decompresses its bytes into a window, and lets the decoder take records from it.
 struct SplitReader: Sendable {
@@ -34,7 +35,7 @@ struct SplitReader: Sendable {
   /// The name in messages; empty if the split is the only one.
   let shownName: String
   var decompressor: InputDecompressor
-  private(set) var decoder: any RecordDecoder
+  var decoder: any RecordDecoder
   /// The format of the records, by which files of another kind are told.
   private let form: (name: String, isText: Bool)
   /// The place of the header in the split, as its decoder was told.
@@ -42,6 +43,8 @@ struct SplitReader: Sendable {
   private(set) var compressed = ByteBuffer()
   let window = ByteBuffer()
   private var bytesToSkip: Int
+  /// The byte offsets at which a record ends, whatever its bytes are. Only of bytes that are not compressed.
+  var boundaries: [Int] = []
   /// The frame of the cursor; nil if the frames are different now.
   private let frame: ContainerOffset?
   /// Bytes that the decoder sees before those of the split.
@@ -58,12 +61,14 @@ struct SplitReader: Sendable {
   /// Whether the bytes that are here are known to be too few to open the split by.
   private var isTooShort = false
   /// The number of records taken.
-  private(set) var records: Int
-  private(set) var byteOffset: Int
+  var records: Int
+  var byteOffset: Int
   /// The position after the last record whose batch was cut.
   var settled: StreamPosition
   /// Whether the reader resumes within the split, so that the decoder does not see all of it.
   private let isResumed: Bool
+  /// Whether nobody looks for another kind of file in the first bytes.
+  private let isPlain: Bool
   /// The data of the decoder after the last record whose batch was cut.
   var settledState: OpaqueBytes
   /// The file of the split, if other places in it can be read.
@@ -72,7 +77,7 @@ struct SplitReader: Sendable {
   /// Whether a last line without an end gets one, because the lines of another file follow.
   private let endsLastLine: Bool
   /// The compressed and decompressed bytes since the last record was taken.
-  private var grown = (from: 0, to: 0)
+  var grown = (from: 0, to: 0)
 
   /// - Parameters:
   ///   - shownName: its name in messages; empty if the split is the only one.
@@ -93,7 +98,9 @@ struct SplitReader: Sendable {
     maxGrowth = decompression.maxGrowth
     self.endsLastLine = endsLastLine
     decompressor = InputDecompressor(
-      decompression.codec, at: start.container, byteOffset: start.byteOffset)
+      decompression.codec, at: start.container, byteOffset: start.byteOffset,
+      isPlain: start.isPlain)
+    isPlain = start.isPlain
     bytesToSkip = start.container?.bytesWithin ?? 0
     frame = start.isReframed ? nil : start.container
     records = start.records
@@ -139,6 +146,9 @@ struct SplitReader: Sendable {
 
   /// Whether the decoder has seen enough of the split to take records.
   var isOpen: Bool { ownPrologue != nil }
+
+  /// Whether no more bytes come after those of the window.
+  var hasAllBytes: Bool { end == .windowed }
 
   /// Whether the rest of the split is dropped.
   var isTorn: Bool { end == .torn }
@@ -256,7 +266,7 @@ struct SplitReader: Sendable {
 
   private mutating func open(isEnough: Bool) throws(RecordFault) -> StreamOpening? {
     guard bytesToSkip == 0 else { return nil }
-    if !isResumed, prologue.isEmpty {
+    if !isResumed, !isPlain, prologue.isEmpty {
       let start = Array(window.readable.prefix(ForeignInput.mostBytes))
       if end != .windowed, ForeignInput.isUndecided(start, isText: form.isText) { return nil }
       if let fault = ForeignInput.fault(in: start, for: form.name, isText: form.isText) {
@@ -274,28 +284,6 @@ struct SplitReader: Sendable {
     window.consume(byteCount)
     byteOffset += byteCount
     return found
-  }
-
-  /// Takes records into `block`, up to `limit`.
-  ///
-  /// - Parameter prologue: that of the stream.
-  /// - Returns: why the decoder stopped, the bytes of a rejected record, and the progress.
-  mutating func decode(
-    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?
-  ) -> (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress) {
-    var progress = DecodeProgress()
-    progress.prologue = prologue
-    let view = InputWindow(bytes: window.readable, isLast: end == .windowed)
-    let outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
-    var rejected: [UInt8] = []
-    if case .rejected(_, let byteCount) = outcome {
-      rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
-    }
-    records += progress.records
-    byteOffset += progress.consumed
-    window.consume(progress.consumed)
-    if progress.records > 0 { grown = (0, 0) }
-    return (outcome, rejected, progress)
   }
 
   /// Puts the cursor before the last record taken, which has this number of bytes. No record may follow.

@@ -1,0 +1,3 @@
+#include <librdkafka/rdkafka.h>
+// The cluster in memory, for tests.
+#include <librdkafka/rdkafka_mock.h>

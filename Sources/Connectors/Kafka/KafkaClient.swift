@@ -1,0 +1,223 @@
+internal import CRdKafka
+internal import Dataflow
+internal import Glibc
+internal import Storage
+internal import Synchronization
+
+// Invariants:
+// - No thread of librdkafka calls a function of Swift. It only writes to `wakeup`.
+// - The handle is destroyed last, after the queue and the topic that belong to it.
+
+/// The brokers, the topic and the properties with which a client is made.
+struct KafkaConnection: Sendable {
+  var brokers: [String]
+  var topic: String
+  var properties: [KafkaProperty]
+}
+
+/// A client of one topic: a handle of librdkafka.
+final class KafkaClient: @unchecked Sendable {
+  // @unchecked because librdkafka locks its handle itself, and the last error is only touched with `lock` held.
+
+  enum Role: Sendable {
+    case consumer
+    case producer
+  }
+
+  /// The longest time for which opening a stream waits for an answer of a broker, in milliseconds.
+  private static let answerMilliseconds: CInt = 10_000
+
+  let topicName: String
+  /// Readable when there may be messages, delivery reports or errors.
+  let wakeup: Descriptor
+  let handle: OpaquePointer
+  let topic: OpaquePointer
+  private let brokers: String
+  private let role: Role
+  private let events: OpaquePointer
+  private let statistics: ConnectorStatistics
+  private let lock = Lock()
+  private var lastError: String?
+
+  /// Makes the client. Nothing is sent before the first request.
+  ///
+  /// - Parameter own: the properties that users cannot set.
+  init(
+    _ role: Role, _ connection: KafkaConnection, _ own: [(name: String, value: String)],
+    in context: ConnectorContext
+  ) throws(FileError) {
+    topicName = connection.topic
+    brokers = connection.brokers.joined(separator: ",")
+    self.role = role
+    statistics = context.statistics
+    wakeup = try .event(path: connection.topic)
+    var properties = own + [("bootstrap.servers", brokers)]
+    for property in connection.properties {
+      properties.append((property.name, try property.value(in: context.fileSystem)))
+    }
+    let configuration = try Self.configuration(properties, topic: topicName)
+    var reason = [CChar](repeating: 0, count: 512)
+    let kind = role == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
+    guard let handle = rd_kafka_new(kind, configuration, &reason, reason.count) else {
+      rd_kafka_conf_destroy(configuration)
+      throw FileError(operation: .open, path: topicName, reason: text(of: reason), errno: EINVAL)
+    }
+    self.handle = handle
+    guard let topic = rd_kafka_topic_new(handle, connection.topic, nil),
+      let events = rd_kafka_queue_get_main(handle)
+    else {
+      preconditionFailure("librdkafka gave no topic \(topicName)")
+    }
+    (self.topic, self.events) = (topic, events)
+    wake(by: events)
+  }
+
+  deinit {
+    rd_kafka_queue_io_event_enable(events, -1, nil, 0)
+    rd_kafka_queue_destroy(events)
+    rd_kafka_topic_destroy(topic)
+    if role == .producer {
+      // A restart sends again the messages that no broker has stored.
+      rd_kafka_purge(handle, CInt(RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT))
+    }
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+  }
+
+  private static func configuration(
+    _ properties: [(name: String, value: String)], topic: String
+  ) throws(FileError) -> OpaquePointer {
+    guard let configuration = rd_kafka_conf_new() else { preconditionFailure("no memory") }
+    for (name, value) in properties {
+      guard rd_kafka_conf_set(configuration, name, value, nil, 0) == RD_KAFKA_CONF_OK else {
+        rd_kafka_conf_destroy(configuration)
+        // The value may be a secret.
+        throw FileError(
+          operation: .open, path: topic, reason: "expected another value of \(name)", errno: EINVAL)
+      }
+    }
+    // Otherwise librdkafka would write to standard error.
+    rd_kafka_conf_set_log_cb(configuration, nil)
+    rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
+    return configuration
+  }
+
+  /// The reason why librdkafka refuses a value of a property; nil if it takes it.
+  static func refusal(of value: String, for name: String) -> String? {
+    guard let configuration = rd_kafka_conf_new() else { return nil }
+    defer { rd_kafka_conf_destroy(configuration) }
+    var reason = [CChar](repeating: 0, count: 512)
+    guard rd_kafka_conf_set(configuration, name, value, &reason, reason.count) != RD_KAFKA_CONF_OK
+    else { return nil }
+    return text(of: reason)
+  }
+
+  // MARK: Events
+
+  /// Has a queue that is no longer empty write to `wakeup`.
+  func wake(by queue: OpaquePointer) {
+    var one: UInt64 = 1
+    withUnsafeBytes(of: &one) {
+      rd_kafka_queue_io_event_enable(queue, wakeup.number, $0.baseAddress, $0.count)
+    }
+  }
+
+  /// Takes the errors and the delivery reports so far.
+  ///
+  /// - Parameter report: called for each message that was delivered or not.
+  func takeEvents(_ report: (rd_kafka_message_t) -> Void = { _ in }) throws(FileError) {
+    while let event = rd_kafka_queue_poll(events, 0) {
+      defer { rd_kafka_event_destroy(event) }
+      switch rd_kafka_event_type(event) {
+      case RD_KAFKA_EVENT_DR:
+        while let message = rd_kafka_event_message_next(event) { report(message.pointee) }
+      case RD_KAFKA_EVENT_ERROR:
+        statistics.brokerErrors.add(1, ordering: .relaxed)
+        let text = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""
+        lock.withLock { lastError = text }
+        guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL else { continue }
+        throw FileError(
+          operation: role == .consumer ? .read : .write, path: topicName, reason: text)
+      default: break
+      }
+    }
+  }
+
+  // MARK: Requests
+
+  /// The number of partitions of the topic. Waits for the answer of a broker.
+  func partitionCount() throws(FileError) -> Int {
+    for attempt in 1... {
+      var found: UnsafePointer<rd_kafka_metadata>?
+      var error = rd_kafka_metadata(handle, 0, topic, &found, Self.answerMilliseconds)
+      defer { rd_kafka_metadata_destroy(found) }
+      if error == RD_KAFKA_RESP_ERR_NO_ERROR, let told = found?.pointee.topics?.pointee {
+        error = told.err
+        if error == RD_KAFKA_RESP_ERR_NO_ERROR, told.partition_cnt > 0 {
+          return Int(told.partition_cnt)
+        }
+      }
+      // A broker that makes the topic says so for a moment.
+      guard error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, attempt < 50 else {
+        throw refused(error)
+      }
+      usleep(100_000)
+    }
+    throw refused(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+  }
+
+  /// The offset of the first message of a partition, and the one after its last message.
+  func watermarks(of partition: Int) throws(FileError) -> (low: Int, high: Int) {
+    var (low, high) = (Int64(0), Int64(0))
+    let error = rd_kafka_query_watermark_offsets(
+      handle, topicName, Int32(partition), &low, &high, Self.answerMilliseconds)
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw refused(error) }
+    return (Int(low), Int(high))
+  }
+
+  /// The watermark after the last message that the client has heard of; nil before the first answer.
+  func knownHigh(of partition: Int) -> Int? {
+    var (low, high) = (Int64(0), Int64(0))
+    let error = rd_kafka_get_watermark_offsets(
+      handle, topicName, Int32(partition), &low, &high)
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? Int(high) : nil
+  }
+
+  /// The offset of the first message of a partition that is not older than a time; nil if there is none.
+  func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int? {
+    guard let list = rd_kafka_topic_partition_list_new(1) else { preconditionFailure("no memory") }
+    defer { rd_kafka_topic_partition_list_destroy(list) }
+    let entry = rd_kafka_topic_partition_list_add(list, topicName, Int32(partition))
+    entry?.pointee.offset = Int64(time)
+    var error = rd_kafka_offsets_for_times(handle, list, Self.answerMilliseconds)
+    if error == RD_KAFKA_RESP_ERR_NO_ERROR { error = entry?.pointee.err ?? error }
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw refused(error) }
+    let offset = entry?.pointee.offset ?? -1
+    return offset >= 0 ? Int(offset) : nil
+  }
+
+  /// The error of a request at the start of a stream.
+  private func refused(_ error: rd_kafka_resp_err_t) -> FileError {
+    switch error {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return FileError(
+        operation: .open, path: topicName, reason: "the brokers \(brokers) have no such topic",
+        errno: ENOENT)
+    default:
+      // The first reason is the one that helps, such as a refused password.
+      try? takeEvents()
+      let reason = lock.withLock { lastError } ?? errorText(error)
+      return FileError(
+        operation: .open, path: topicName, reason: "no answer from \(brokers): \(reason)")
+    }
+  }
+}
+
+/// The words of librdkafka for an error.
+func errorText(_ error: rd_kafka_resp_err_t) -> String {
+  rd_kafka_err2str(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+}
+
+private func text(of characters: [CChar]) -> String {
+  String(decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

@@ -1,0 +1,134 @@
+internal import CRdKafka
+internal import Dataflow
+internal import Storage
+internal import Synchronization
+
+// Invariants:
+// - `batch[next..<count]` are the messages that were fetched and not taken.
+// - Every message is given back to librdkafka once.
+
+/// Reads partitions without a group: the positions are the caller's.
+final class KafkaConsumer: MessageLog, @unchecked Sendable {
+  // @unchecked because only the source that owns it uses it, in one step at a time.
+
+  /// The most messages that are taken out of librdkafka at once.
+  private static let batchSize = 512
+
+  private let client: KafkaClient
+  private let queue: OpaquePointer
+  private let statistics: ConnectorStatistics
+  private var started: Set<Int> = []
+  private var batch = [UnsafeMutablePointer<rd_kafka_message_t>?](
+    repeating: nil, count: batchSize)
+  private var next = 0
+  private var count = 0
+
+  init(_ connection: KafkaConnection, in context: ConnectorContext) throws(FileError) {
+    statistics = context.statistics
+    client = try KafkaClient(
+      .consumer, connection,
+      [
+        ("client.id", "evenkeel"),
+        // A position that the log does not have is an error. Another one would lose messages without a word.
+        ("auto.offset.reset", "error"), ("enable.auto.commit", "false"),
+        ("isolation.level", "read_committed"), ("allow.auto.create.topics", "false"),
+        ("queued.max.messages.kbytes", "16384"), ("fetch.max.bytes", "8388608"),
+        ("receive.message.max.bytes", "100000000"),
+      ], in: context)
+    guard let queue = rd_kafka_queue_new(client.handle) else {
+      preconditionFailure("librdkafka gave no queue")
+    }
+    self.queue = queue
+    client.wake(by: queue)
+  }
+
+  deinit {
+    giveBack()
+    for partition in started { rd_kafka_consume_stop(client.topic, Int32(partition)) }
+    rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
+    rd_kafka_queue_destroy(queue)
+  }
+
+  var awaiting: Awaiting { Awaiting(.readable(descriptor: client.wakeup.number)) }
+
+  func start(_ partition: Int, at offset: Int) throws(FileError) {
+    guard
+      rd_kafka_consume_start_queue(client.topic, Int32(partition), Int64(offset), queue) == 0
+    else {
+      throw FileError(
+        operation: .read, path: client.topicName, reason: errorText(rd_kafka_last_error()))
+    }
+    started.insert(partition)
+  }
+
+  func stop(_ partition: Int) {
+    guard started.remove(partition) != nil else { return }
+    rd_kafka_consume_stop(client.topic, Int32(partition))
+  }
+
+  func first() throws(FileError) -> LogMessage? {
+    while true {
+      if next == count { try fetch() }
+      guard next < count, let message = batch[next]?.pointee else { return nil }
+      guard message.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        defer { take() }
+        try note(message.err, at: message)
+        continue
+      }
+      let value = message.payload.map { UnsafeRawBufferPointer(start: $0, count: message.len) }
+      return LogMessage(
+        partition: Int(message.partition), offset: Int(message.offset), bytes: value)
+    }
+  }
+
+  func take() {
+    guard next < count else { return }
+    if let message = batch[next] { rd_kafka_message_destroy(message) }
+    next += 1
+  }
+
+  func watermarks(of partition: Int) throws(FileError) -> (low: Int, high: Int) {
+    try client.watermarks(of: partition)
+  }
+
+  func knownHigh(of partition: Int) -> Int? { client.knownHigh(of: partition) }
+
+  func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int? {
+    try client.offset(of: partition, atMilliseconds: time)
+  }
+
+  func partitionCount() throws(FileError) -> Int { try client.partitionCount() }
+
+  private func fetch() throws(FileError) {
+    (next, count) = (0, 0)
+    // Before the queues are looked at, so that no event is missed.
+    client.wakeup.takeEvent()
+    try client.takeEvents()
+    let found = rd_kafka_consume_batch_queue(queue, 0, &batch, Self.batchSize)
+    count = max(0, found)
+  }
+
+  private func giveBack() {
+    while next < count { take() }
+  }
+
+  /// Takes note of an error of a partition. librdkafka tries again after most of them.
+  private func note(
+    _ error: rd_kafka_resp_err_t, at message: rd_kafka_message_t
+  ) throws(FileError) {
+    statistics.brokerErrors.add(1, ordering: .relaxed)
+    let place = "\(client.topicName)/\(message.partition)"
+    switch error {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      throw FileError(
+        operation: .read, path: place,
+        reason: "the brokers do not have the next offset; the next start tells which are gone")
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+      RD_KAFKA_RESP_ERR__FATAL:
+      throw FileError(operation: .read, path: place, reason: errorText(error))
+    default: break
+    }
+  }
+}

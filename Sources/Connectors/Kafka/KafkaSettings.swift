@@ -1,0 +1,170 @@
+package import Configuration
+internal import Storage
+
+/// The content of a message.
+package enum KafkaPayload: String, Sendable, CaseIterable {
+  /// A record, or an Arrow stream.
+  case message
+  /// Many records, which may be compressed.
+  case frame
+}
+
+/// The action of the source if messages were removed before it read them.
+enum KafkaGapAction: String, Sendable, CaseIterable {
+  case fail
+  case `continue`
+}
+
+/// The settings of a source of topics besides the connection.
+struct KafkaSourceOptions: Sendable {
+  /// Empty for all.
+  var partitions: [Int] = []
+  var start = KafkaStart.earliest
+  var payload = KafkaPayload.message
+  var onGap = KafkaGapAction.fail
+}
+
+extension SourceKind {
+  /// A topic of Kafka.
+  package static let kafka = SourceKind(
+    name: "kafka", isLive: true, splits: .partitions, settings: KafkaSettings.source,
+    isShareable: true,
+    // The event, and for each of three brokers and the first contact a connection and a pipe.
+    descriptorCount: 13, threadCount: 6,
+    place: { KafkaSettings.place($0) },
+    open: { values in
+      let connection = KafkaSettings.connection(values, KafkaSettings.sourceProperties)
+      let options = KafkaSourceOptions(
+        partitions: values[KafkaSettings.partitions], start: values[KafkaSettings.start],
+        payload: values[KafkaSettings.payload], onGap: values[KafkaSettings.onGap])
+      return { context throws(FileError) in
+        try KafkaSource(
+          try KafkaConsumer(connection, in: context.connector), topic: connection.topic, options,
+          in: context)
+      }
+    })
+}
+
+extension SinkKind {
+  /// A topic of Kafka.
+  package static let kafka = SinkKind(
+    name: "kafka", settings: KafkaSettings.sink, descriptorCount: 13, threadCount: 6,
+    isCompressed: { _ in false },
+    place: { KafkaSettings.place($0) },
+    open: { values in
+      let connection = KafkaSettings.connection(values, KafkaSettings.sinkProperties)
+      let payload = values[KafkaSettings.payload]
+      return { context throws(FileError) in
+        KafkaSink(
+          try KafkaProducer(connection, in: context), topic: connection.topic, payload,
+          ends: context.recordEnds)
+      }
+    })
+}
+
+/// The settings of a topic.
+package enum KafkaSettings {
+  static let source = SettingGroup(
+    "kafka", [brokers, topic, partitions, start, payload, onGap, sourceProperties])
+  static let sink = SettingGroup("kafka", [brokers, topic, payload, sinkProperties])
+
+  private static let brokers = Setting(
+    required: "brokers", .brokers, help: "Addresses of brokers; a few of them are enough.")
+  private static let topic = Setting(required: "topic", .topic, help: "The name of the topic.")
+  package static let payload = Setting<KafkaPayload>(
+    "payload", .choice, default: .message,
+    help:
+      "What a message holds: `message` is one record, or an Arrow stream; `frame` is many records.")
+  static let partitions = Setting(
+    "partitions", .partitions, default: [], defaultText: "all",
+    help: "The partitions to read, such as `[0, 1]`.")
+  static let start = Setting(
+    "start", .kafkaStart, default: .earliest,
+    help:
+      "Where a partition begins that no checkpoint knows: `earliest`, `latest`, or a time such as "
+      + "`2026-11-01T06:30:00Z`.")
+  static let onGap = Setting<KafkaGapAction>(
+    "on_gap", .choice, default: .fail,
+    help:
+      "The action if messages were removed before they were read: `fail`, or `continue` after them."
+  )
+  static let sourceProperties = Setting(
+    "properties", KafkaProperties.type(KafkaProperties.consumer), default: [], defaultText: "none",
+    help: "Properties of librdkafka, such as `security.protocol`; [KAFKA.md](KAFKA.md) lists them.")
+  static let sinkProperties = Setting(
+    "properties", KafkaProperties.type(KafkaProperties.producer), default: [], defaultText: "none",
+    help: "Properties of librdkafka, such as `linger.ms`; [KAFKA.md](KAFKA.md) lists them.")
+
+  fileprivate static func connection(
+    _ values: SettingValues, _ properties: Setting<[KafkaProperty]>
+  ) -> KafkaConnection {
+    KafkaConnection(
+      brokers: values[brokers], topic: values[topic], properties: values[properties])
+  }
+
+  fileprivate static func place(_ values: SettingValues) -> ConnectorPlace {
+    ConnectorPlace(
+      kind: .topic, text: "\(values[brokers].sorted().joined(separator: ","))/\(values[topic])",
+      setting: topic, isShareable: true)
+  }
+}
+
+extension SettingType<[String]> {
+  /// `HOST:PORT`, several of them.
+  fileprivate static let brokers = SettingType(
+    expected: "addresses of brokers such as [kafka-1:9092]", form: .list, text: { listText($0) },
+    list: { (texts) throws(SettingRefusal) in
+      guard !texts.isEmpty else { throw SettingRefusal(found: "none") }
+      for text in texts {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard let host = text.lastIndex(of: ":"), host > text.startIndex,
+          let port = parts.last.flatMap({ Int($0) }), (1...65535).contains(port),
+          !text.contains(where: { $0 == "," || $0 == "/" || $0.isWhitespace })
+        else { throw SettingRefusal(found: "another text") }
+      }
+      return texts
+    })
+}
+
+extension SettingType<String> {
+  /// The name of a topic, as Kafka allows it.
+  fileprivate static let topic = SettingType(
+    expected: "a name of at most 249 letters, digits, '.', '_' and '-'", text: { $0 },
+    parse: { (text) throws(SettingRefusal) in
+      let isName =
+        (1...249).contains(text.utf8.count) && text != "." && text != ".."
+        && text.utf8.allSatisfy { byte in
+          (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+            || "._-".utf8.contains(byte)
+        }
+      guard isName else { throw SettingRefusal() }
+      return text
+    })
+}
+
+extension SettingType<[Int]> {
+  /// Numbers of partitions, each once.
+  fileprivate static let partitions = SettingType(
+    expected: "numbers of partitions such as [0, 1]", form: .list,
+    text: { listText($0.map(String.init)) },
+    list: { (texts) throws(SettingRefusal) in
+      var numbers: [Int] = []
+      for text in texts {
+        guard let number = Int(text), (0..<100_000).contains(number), !numbers.contains(number)
+        else { throw SettingRefusal() }
+        numbers.append(number)
+      }
+      guard !numbers.isEmpty else { throw SettingRefusal(found: "none") }
+      return numbers
+    })
+}
+
+extension SettingType<KafkaStart> {
+  fileprivate static let kafkaStart = SettingType(
+    expected: "earliest, latest, or a time such as 2026-11-01T06:30:00Z", text: { $0.text },
+    parse: { (text) throws(SettingRefusal) in
+      guard let start = KafkaStart(text) else { throw SettingRefusal() }
+      return start
+    })
+}

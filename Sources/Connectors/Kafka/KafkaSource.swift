@@ -1,0 +1,306 @@
+internal import Glibc
+internal import Records
+internal import Storage
+internal import Synchronization
+
+// Invariants:
+// - The bytes of a partition are those of its messages, each with a line end if its records are lines. They do not
+//   depend on the buffers of the readers.
+// - `given` bytes of the first message in `log` were given.
+
+/// Reads the partitions of a topic. Each is a split.
+///
+/// The positions are those of the stream's checkpoints. A broker keeps none of them.
+struct KafkaSource: Source {
+  private struct Partition: Sendable {
+    var start: SplitStart
+    var places: MessagePlaces
+    /// The message of which an earlier run has read a part, and the bytes of that.
+    var partlyRead: (offset: Int, byteCount: Int)?
+    var isAbandoned = false
+  }
+
+  let name: String
+  let size: Int? = nil
+  let endsAnywhere = false
+  private(set) var openSplits: [SplitID] = []
+  private(set) var gap: String?
+  private(set) var isChangedInPlace = false
+  private let log: any MessageLog
+  private let payload: KafkaPayload
+  private let ends: RecordEnds?
+  private let isCompressed: @Sendable ([UInt8]) -> Bool
+  private let statistics: ConnectorStatistics
+  /// By their numbers; nil for one that is not read.
+  private var partitions: [Partition?]
+  private var beginnings: KafkaBeginnings
+  private var isStarted = false
+  private var given = 0
+
+  /// - Throws: an error if no broker answers, or if the topic or a partition of it does not exist.
+  init(
+    _ log: any MessageLog, topic: String, _ options: KafkaSourceOptions, in context: SourceContext
+  ) throws(FileError) {
+    name = topic
+    self.log = log
+    payload = options.payload
+    ends = context.connector.recordEnds
+    isCompressed = { bytes in context.decompressedStart(bytes) != nil }
+    statistics = context.statistics
+    beginnings = KafkaBeginnings(topic: topic, offsets: [:])
+    let count = try log.partitionCount()
+    let chosen = options.partitions.isEmpty ? Array(0..<count) : options.partitions
+    if let absent = chosen.first(where: { $0 >= count }) {
+      throw FileError(
+        operation: .open, path: topic,
+        reason: "expected partitions 0 to \(count - 1), found \(absent)", errno: ENOENT)
+    }
+    partitions = Array(repeating: nil, count: count)
+    var begun = context.cursor?.done.flatMap { KafkaBeginnings($0) }
+    if begun?.topic != topic { begun = nil }
+    var cursors: [Int: (cursor: SplitCursor, mark: KafkaMark)] = [:]
+    for cursor in context.cursor?.splits ?? [] {
+      guard let mark = cursor.source.flatMap({ KafkaMark($0) }), mark.topic == topic else {
+        continue
+      }
+      cursors[mark.partition] = (cursor, mark)
+      if chosen.contains(mark.partition) { openSplits.append(mark.partition) }
+    }
+    for partition in chosen {
+      let watermarks = try log.watermarks(of: partition)
+      if let (cursor, mark) = cursors[partition] {
+        let start = PartitionStart(
+          resuming: mark.offset, of: Self.name(topic, partition), watermarks: watermarks)
+        resume(partition, at: cursor, mark, start)
+        note(start, of: partition, options.onGap)
+      } else {
+        // A partition that is new since the checkpoint is read whole.
+        let start =
+          if let known = begun?.offsets[partition] {
+            PartitionStart(
+              resuming: known, of: Self.name(topic, partition), watermarks: watermarks)
+          } else {
+            try PartitionStart(
+              begun == nil ? options.start : .earliest, of: partition, watermarks: watermarks,
+              in: log)
+          }
+        var split = SplitStart(name: Self.name(topic, partition))
+        split.isPlain = payload == .message
+        partitions[partition] = Partition(
+          start: split, places: MessagePlaces(at: 0, next: start.offset))
+        beginnings.offsets[partition] = start.offset
+        note(start, of: partition, options.onGap)
+      }
+    }
+  }
+
+  private static func name(_ topic: String, _ partition: Int) -> String { "\(topic)/\(partition)" }
+
+  private mutating func resume(
+    _ partition: Int, at cursor: SplitCursor, _ mark: KafkaMark, _ start: PartitionStart
+  ) {
+    var split = SplitStart(cursor)
+    split.isPlain = payload == .message
+    let isWhole = start.lost == 0
+    // The rest of a frame cannot be read without its beginning.
+    if !isWhole { split.container?.bytesWithin = 0 }
+    partitions[partition] = Partition(
+      start: split,
+      places: MessagePlaces(
+        at: cursor.sourceOffset - (isWhole ? mark.bytesWithin : 0), next: start.offset),
+      partlyRead: isWhole && mark.bytesWithin > 0 ? (mark.offset, mark.bytesWithin) : nil)
+  }
+
+  /// Takes note of messages that are gone.
+  private mutating func note(_ start: PartitionStart, of partition: Int, _ action: KafkaGapAction) {
+    if let refusal = start.refusal {
+      (gap, isChangedInPlace) = (refusal, true)
+    } else if start.lost > 0, !isChangedInPlace {
+      gap =
+        "\(Self.name(name, partition)): offsets \(start.offset - start.lost) to \(start.offset - 1) were removed "
+        + "before they were read"
+      switch action {
+      case .fail:
+        gap? += "; on_gap: continue goes on after them"
+        isChangedInPlace = true
+      case .continue: statistics.lostMessages.add(start.lost, ordering: .relaxed)
+      }
+    }
+  }
+
+  // MARK: Reading
+
+  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> SourceEvent {
+    try startOnce()
+    var filled = 0
+    var split: SplitID?
+    while filled < buffer.count, let message = try log.first() {
+      guard partitions[message.partition]?.isAbandoned == false else {
+        drop()
+        continue
+      }
+      guard let bytes = message.bytes, bytes.count > 0 else {
+        statistics.skippedMessages.add(1, ordering: .relaxed)
+        partitions[message.partition]?.places.skip(message.offset)
+        drop()
+        continue
+      }
+      if let split, split != message.partition { return .data(split, .bytes(filled)) }
+      split = message.partition
+      let form = form(of: bytes)
+      filled += try give(
+        message, bytes, form, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
+      guard given == form.byteCount else { break }
+      partitions[message.partition]?.places.complete()
+      drop()
+      if form.endsRecord { return .data(message.partition, .message(filled)) }
+    }
+    if let split { return .data(split, .bytes(filled)) }
+    showBacklog()
+    return .idle(log.awaiting)
+  }
+
+  /// Begins to read the partitions, when the stream has accepted the source.
+  private mutating func startOnce() throws(FileError) {
+    guard !isStarted else { return }
+    isStarted = true
+    for (partition, state) in partitions.enumerated() {
+      if let state { try log.start(partition, at: state.places.next) }
+    }
+  }
+
+  private mutating func drop() {
+    log.take()
+    given = 0
+  }
+
+  /// The form in which a message is given.
+  private struct Form {
+    /// With its line end.
+    var byteCount: Int
+    /// Whether line ends within it are blanks.
+    var joinsLines = false
+    /// Whether nothing of it may go on in the next message.
+    var endsRecord = false
+  }
+
+  private func form(of bytes: UnsafeRawBufferPointer) -> Form {
+    if payload == .frame, isCompressed(Array(bytes.prefix(16))) {
+      return Form(byteCount: bytes.count)
+    }
+    switch ends {
+    case .lines(let quote):
+      var form = Form(byteCount: bytes.count + (bytes.last == 0x0A ? 0 : 1))
+      if let quote {
+        // Quotes that are not closed would take the records of the next messages.
+        form.endsRecord = !Self.count(of: quote, in: bytes).isMultiple(of: 2)
+      } else {
+        // Within a value of JSON, a line end is white space.
+        form.joinsLines = payload == .message
+      }
+      return form
+    case .rows(let byteCount):
+      return Form(
+        byteCount: bytes.count, endsRecord: byteCount > 0 && bytes.count % byteCount != 0)
+    case .arrowMessages: return Form(byteCount: bytes.count, endsRecord: true)
+    case nil: return Form(byteCount: bytes.count)
+    }
+  }
+
+  private static func count(of byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int {
+    var count = 0
+    var rest = bytes
+    while let base = rest.baseAddress, let found = memchr(base, CInt(byte), rest.count) {
+      count += 1
+      let next = base.distance(to: UnsafeRawPointer(found)) + 1
+      rest = UnsafeRawBufferPointer(rebasing: rest[next...])
+    }
+    return count
+  }
+
+  /// Gives as many bytes of a message as there is room for.
+  private mutating func give(
+    _ message: LogMessage, _ bytes: UnsafeRawBufferPointer, _ form: Form,
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) -> Int {
+    if given == 0 { try begin(message, form) }
+    let count = min(buffer.count, bytes.count - given)
+    if count > 0 {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+      part.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[given..<given + count]))
+      if form.joinsLines { Self.joinLines(of: part, isEnd: given + count == bytes.count) }
+    }
+    var total = max(0, count)
+    if given + total >= bytes.count, given + total < form.byteCount, total < buffer.count {
+      buffer[total] = 0x0A
+      total += 1
+    }
+    given += total
+    partitions[message.partition]?.places.give(total)
+    return total
+  }
+
+  private mutating func begin(_ message: LogMessage, _ form: Form) throws(FileError) {
+    let partlyRead = partitions[message.partition]?.partlyRead
+    partitions[message.partition]?.places.begin(message.offset)
+    guard let partlyRead else { return }
+    partitions[message.partition]?.partlyRead = nil
+    guard message.offset == partlyRead.offset, partlyRead.byteCount < form.byteCount else {
+      throw FileError(
+        operation: .read, path: Self.name(name, message.partition),
+        reason:
+          "the message at offset \(partlyRead.offset) was read in part, and is another one now")
+    }
+    given = partlyRead.byteCount
+    partitions[message.partition]?.places.give(given)
+  }
+
+  /// Makes the line ends within a message blanks.
+  private static func joinLines(of bytes: UnsafeMutableRawBufferPointer, isEnd: Bool) {
+    var rest = UnsafeMutableRawBufferPointer(rebasing: bytes.dropLast(isEnd ? 1 : 0))
+    while let base = rest.baseAddress, let found = memchr(base, 0x0A, rest.count) {
+      found.storeBytes(of: 0x20, as: UInt8.self)
+      let next = UnsafeRawPointer(base).distance(to: UnsafeRawPointer(found)) + 1
+      rest = UnsafeMutableRawBufferPointer(rebasing: rest[next...])
+    }
+  }
+
+  private func showBacklog() {
+    var left = 0
+    for (partition, state) in partitions.enumerated() {
+      guard let state, let high = log.knownHigh(of: partition) else { continue }
+      left += max(0, high - state.places.next)
+    }
+    statistics.backlogMessages.set(left)
+  }
+
+  // MARK: Splits
+
+  var done: OpaqueBytes? { beginnings.opaque }
+
+  func start(of split: SplitID) -> SplitStart {
+    partitions[split]?.start ?? SplitStart(name: Self.name(name, split))
+  }
+
+  func mark(of split: SplitID, at offset: Int) throws(FileError) -> OpaqueBytes? {
+    guard let place = partitions[split]?.places.place(at: offset) else { return nil }
+    return KafkaMark(
+      topic: name, partition: split, offset: place.offset, bytesWithin: place.bytesWithin
+    ).opaque
+  }
+
+  mutating func settled(_ split: SplitID, at offset: Int) {
+    partitions[split]?.places.forget(before: offset)
+  }
+
+  func place(of split: SplitID, at offset: Int) -> String? {
+    partitions[split].map {
+      "\(Self.name(name, split)) at offset \($0.places.place(at: offset).offset)"
+    }
+  }
+
+  mutating func abandon(_ split: SplitID) {
+    partitions[split]?.isAbandoned = true
+    log.stop(split)
+  }
+}

@@ -1,0 +1,49 @@
+internal import Codecs
+internal import Records
+
+/// The records of a split.
+extension SplitReader {
+  /// Records that a record ends with the bytes so far, whatever they are.
+  mutating func endRecord() {
+    guard !decompressor.isCompressed else { return }
+    boundaries.append(byteOffset + window.count + compressed.count)
+  }
+
+  /// Takes records into `block`, up to `limit`.
+  ///
+  /// - Parameter prologue: that of the stream.
+  /// - Returns: why the decoder stopped, the bytes of a rejected record, and the progress.
+  mutating func decode(
+    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?
+  ) -> (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress) {
+    var progress = DecodeProgress()
+    progress.prologue = prologue
+    let view = decoderView
+    var outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
+    if case .failed(let fault) = outcome, view.isLast, !boundaries.isEmpty {
+      // Only this message is lost: the next one begins after it.
+      outcome = .rejected(fault, byteCount: view.bytes.count - progress.consumed)
+      progress.consumed = view.bytes.count
+      progress.records += 1
+    }
+    var rejected: [UInt8] = []
+    if case .rejected(_, let byteCount) = outcome {
+      rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
+    }
+    records += progress.records
+    byteOffset += progress.consumed
+    window.consume(progress.consumed)
+    if progress.records > 0 { grown = (0, 0) }
+    while let first = boundaries.first, first <= byteOffset { boundaries.removeFirst() }
+    return (outcome, rejected, progress)
+  }
+
+  /// The bytes that the decoder may look at: those up to the first boundary.
+  private var decoderView: InputWindow {
+    if let boundary = boundaries.first, boundary - byteOffset <= window.count {
+      let bytes = UnsafeBufferPointer(rebasing: window.readable[..<(boundary - byteOffset)])
+      return InputWindow(bytes: bytes, isLast: true)
+    }
+    return InputWindow(bytes: window.readable, isLast: hasAllBytes)
+  }
+}

