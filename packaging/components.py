@@ -24,6 +24,8 @@ LIBRARIES = {
     "libsimdjson-dev": "Apache-2.0",
     "liblz4-dev": "BSD-2-Clause",
     "librdkafka-dev": "BSD-2-Clause",
+    # librdkafka needs it.
+    "libssl-dev": "Apache-2.0",
     "zlib1g-dev": "Zlib",
     "libyaml-dev": "MIT",
 }

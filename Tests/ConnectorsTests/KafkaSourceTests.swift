@@ -188,6 +188,42 @@ import Testing
     #expect(try Self.events(&source).isEmpty)
   }
 
+  @Test func `a source with an end gives the messages up to it, then the ends`() throws {
+    let log = MemoryLog([["a", "b", "c"], [], ["x"]].map { $0.map { Array($0.utf8) } })
+    var whole = try Self.source(log, KafkaSourceOptions(ends: true))
+    log.partitions[2].append(Array("later".utf8))
+    #expect(try Self.events(&whole).sorted() == ["0:a\nb\nc\n", "2:x\n"])
+    var part = try Self.source(
+      log, KafkaSourceOptions(partitions: [0], start: .offset(1), ends: true, end: 2))
+    var buffer = [UInt8](repeating: 0, count: 100)
+    var events: [SourceEvent] = []
+    while events.last != .end {
+      events.append(try buffer.withUnsafeMutableBytes { try part.read(into: $0) })
+      #expect(events.count < 5)
+    }
+    #expect(events == [.data(0, .bytes(2)), .ended(0), .end])
+    for (first, end) in [(0, 9), (4, 4)] {
+      #expect(throws: FileError.self) {
+        try Self.source(
+          log, KafkaSourceOptions(partitions: [1], start: .offset(first), ends: true, end: end))
+      }
+    }
+  }
+
+  @Test func `a location names brokers, topic, partition and offsets`() throws {
+    let found = try KafkaLocation("kafka://a:1,b:2/t.x/3/10-20")
+    #expect(found.connection.brokers == ["a:1", "b:2"])
+    #expect(found.connection.topic == "t.x")
+    #expect(found.options.partitions == [3])
+    #expect(found.options.start == .offset(10))
+    #expect(found.options.end == 20)
+    for wrong in [
+      "a/t", "a:1", "a:1/", "a:1/t/x", "a:1/t/1/5", "a:1/t/1/5-4", "a:1/t/1/1-2/3", ":1/t",
+    ] {
+      #expect(throws: FileError.self, "\(wrong)") { try KafkaLocation("kafka://" + wrong) }
+    }
+  }
+
   @Test func `the places of messages are forgotten as batches are cut`() {
     var places = MessagePlaces(at: 0, next: 0)
     var most = 0

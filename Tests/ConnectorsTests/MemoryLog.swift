@@ -69,5 +69,6 @@ final class MemoryLog: MessageLog, @unchecked Sendable {
   }
   func knownHigh(of partition: Int) -> Int? { lows[partition] + partitions[partition].count }
   func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int? { time }
+  func seenEnd(of partition: Int) -> Int? { nil }
   func partitionCount() throws(FileError) -> Int { partitions.count }
 }

@@ -139,6 +139,34 @@ import Testing
     #expect(try going.stop().exitCode == 0)
   }
 
+  @Test func `a command reads what a topic has, or a part of it`() throws {
+    let place = try Workplace()
+    let kafka = try MockKafka()
+    try kafka.makeTopic("in", partitions: 1)
+    let rows = Self.rows(0..<2000, 0)
+    try kafka.write(rows, to: "in")
+    func normalize(_ input: String) throws -> Finished {
+      try place.evenkeel(
+        "normalize", input, "--format", "ndjson", "--features", "x,y", "--batch-size", "64",
+        "--no-compress")
+    }
+    func expected(_ rows: ArraySlice<String>) throws -> [UInt8] {
+      try place.write("in.ndjson", rows.map { $0 + "\n" }.joined().utf8)
+      return try normalize("in.ndjson").output
+    }
+    let location = "kafka://\(kafka.addresses[0])/in"
+    let whole = try normalize(location)
+    #expect(whole.exitCode == 0, "\(whole.errors)")
+    #expect(try whole.output == expected(rows[...]))
+    let part = try normalize(location + "/0/500-900")
+    #expect(try part.output == expected(rows[500..<900]))
+    let wrong = try normalize(location + "/0/500-9000")
+    #expect(wrong.exitCode == 74)
+    #expect(wrong.errors.contains("expected offsets of 0 to 2000, found 500 to 9000"))
+    #expect(try normalize("kafka://nowhere/in").errors.contains("expected kafka://HOST:PORT/TOPIC"))
+    #expect(try normalize(location + "/7").exitCode == 66)
+  }
+
   @Test func `check asks the brokers, and tells each fault in a line`() throws {
     let place = try Workplace()
     let kafka = try MockKafka()

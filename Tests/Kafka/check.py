@@ -184,6 +184,13 @@ def to_file(arguments: argparse.Namespace, broker: Broker, folder: Path, generat
     if found != expected:
         place = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b), min(len(found), len(expected)))
         sys.exit(f"the file differs from byte {place} on: {len(found)} bytes, expected {len(expected)}; see {path}.log")
+    command = [
+        arguments.evenkeel, "normalize", f"kafka://{broker.address}/one", "--format", "ndjson", "--features", "x,y",
+        "--batch-size", "64", "--no-compress",
+    ]
+    environment = {**os.environ, **broker.environment}
+    if subprocess.run(command, env=environment, capture_output=True, check=True).stdout != expected:
+        sys.exit("the output of a command over the topic differs from that over the file")
     print(f"topic to file: {len(records)} records, {arguments.kills} kills: the bytes are equal")
 
 

@@ -18,12 +18,16 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
   private let queue: OpaquePointer
   private let statistics: ConnectorStatistics
   private var started: Set<Int> = []
+  private var ends: [Int: Int] = [:]
   private var batch = [UnsafeMutablePointer<rd_kafka_message_t>?](
     repeating: nil, count: batchSize)
   private var next = 0
   private var count = 0
 
-  init(_ connection: KafkaConnection, in context: ConnectorContext) throws(FileError) {
+  /// - Parameter tellsEnds: whether it tells the ends of partitions.
+  init(
+    _ connection: KafkaConnection, tellsEnds: Bool = false, in context: ConnectorContext
+  ) throws(FileError) {
     statistics = context.statistics
     client = try KafkaClient(
       .consumer, connection,
@@ -34,6 +38,7 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
         ("isolation.level", "read_committed"), ("allow.auto.create.topics", "false"),
         ("queued.max.messages.kbytes", "16384"), ("fetch.max.bytes", "8388608"),
         ("receive.message.max.bytes", "100000000"),
+        ("enable.partition.eof", tellsEnds ? "true" : "false"),
       ], in: context)
     guard let queue = rd_kafka_queue_new(client.handle) else {
       preconditionFailure("librdkafka gave no queue")
@@ -97,6 +102,8 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
     try client.offset(of: partition, atMilliseconds: time)
   }
 
+  func seenEnd(of partition: Int) -> Int? { ends[partition] }
+
   func partitionCount() throws(FileError) -> Int { try client.partitionCount() }
 
   private func fetch() throws(FileError) {
@@ -116,6 +123,10 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
   private func note(
     _ error: rd_kafka_resp_err_t, at message: rd_kafka_message_t
   ) throws(FileError) {
+    if error == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+      ends[Int(message.partition)] = Int(message.offset)
+      return
+    }
     statistics.brokerErrors.add(1, ordering: .relaxed)
     let place = "\(client.topicName)/\(message.partition)"
     switch error {

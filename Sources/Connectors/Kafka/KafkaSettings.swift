@@ -22,6 +22,9 @@ struct KafkaSourceOptions: Sendable {
   var start = KafkaStart.earliest
   var payload = KafkaPayload.message
   var onGap = KafkaGapAction.fail
+  /// Whether the source ends: at the offset `end`, or at the messages that are there when it is opened.
+  var ends = false
+  var end: Int?
 }
 
 extension SourceKind {
@@ -31,6 +34,15 @@ extension SourceKind {
     isShareable: true,
     // The event, and for each of three brokers and the first contact a connection and a pipe.
     descriptorCount: 13, threadCount: 6,
+    locate: { location, _ in
+      guard location.hasPrefix(KafkaLocation.scheme) else { return nil }
+      return { context throws(FileError) in
+        let found = try KafkaLocation(location)
+        return try KafkaSource(
+          try KafkaConsumer(found.connection, tellsEnds: true, in: context.connector),
+          topic: found.connection.topic, found.options, in: context)
+      }
+    },
     place: { KafkaSettings.place($0) },
     open: { values in
       let connection = KafkaSettings.connection(values, KafkaSettings.sourceProperties)
@@ -111,7 +123,7 @@ package enum KafkaSettings {
 
 extension SettingType<[String]> {
   /// `HOST:PORT`, several of them.
-  fileprivate static let brokers = SettingType(
+  static let brokers = SettingType(
     expected: "addresses of brokers such as [kafka-1:9092]", form: .list, text: { listText($0) },
     list: { (texts) throws(SettingRefusal) in
       guard !texts.isEmpty else { throw SettingRefusal(found: "none") }
@@ -128,7 +140,7 @@ extension SettingType<[String]> {
 
 extension SettingType<String> {
   /// The name of a topic, as Kafka allows it.
-  fileprivate static let topic = SettingType(
+  static let topic = SettingType(
     expected: "a name of at most 249 letters, digits, '.', '_' and '-'", text: { $0 },
     parse: { (text) throws(SettingRefusal) in
       let isName =

@@ -18,6 +18,14 @@ struct KafkaSource: Source {
     /// The message of which an earlier run has read a part, and the bytes of that.
     var partlyRead: (offset: Int, byteCount: Int)?
     var isAbandoned = false
+    /// The offset at which the partition ends for the source; nil if it never ends.
+    var end: Int?
+
+    /// Whether every message before the end was given or passed.
+    func isAtEnd(seen: Int?) -> Bool {
+      guard let end else { return false }
+      return places.next >= end || seen.map { $0 >= end } ?? false
+    }
   }
 
   let name: String
@@ -31,6 +39,8 @@ struct KafkaSource: Source {
   private let ends: RecordEnds?
   private let isCompressed: @Sendable ([UInt8]) -> Bool
   private let statistics: ConnectorStatistics
+  /// Whether the source ends.
+  private let isBounded: Bool
   /// By their numbers; nil for one that is not read.
   private var partitions: [Partition?]
   private var beginnings: KafkaBeginnings
@@ -47,6 +57,7 @@ struct KafkaSource: Source {
     ends = context.connector.recordEnds
     isCompressed = { bytes in context.decompressedStart(bytes) != nil }
     statistics = context.statistics
+    isBounded = options.ends
     beginnings = KafkaBeginnings(topic: topic, offsets: [:])
     let count = try log.partitionCount()
     let chosen = options.partitions.isEmpty ? Array(0..<count) : options.partitions
@@ -91,6 +102,22 @@ struct KafkaSource: Source {
         beginnings.offsets[partition] = start.offset
         note(start, of: partition, options.onGap)
       }
+      try bound(partition, watermarks, options)
+    }
+  }
+
+  /// Ends a partition at the place that the options say.
+  private mutating func bound(
+    _ partition: Int, _ watermarks: (low: Int, high: Int), _ options: KafkaSourceOptions
+  ) throws(FileError) {
+    guard options.ends else { return }
+    partitions[partition]?.end = options.end ?? watermarks.high
+    let first = partitions[partition]?.places.next ?? 0
+    guard first >= watermarks.low, options.end ?? 0 <= watermarks.high else {
+      throw FileError(
+        operation: .open, path: Self.name(name, partition),
+        reason: "expected offsets of \(watermarks.low) to \(watermarks.high), found \(first) to "
+          + "\(options.end ?? watermarks.high)", errno: EINVAL)
     }
   }
 
@@ -135,7 +162,10 @@ struct KafkaSource: Source {
     var filled = 0
     var split: SplitID?
     while filled < buffer.count, let message = try log.first() {
-      guard partitions[message.partition]?.isAbandoned == false else {
+      guard let state = partitions[message.partition], !state.isAbandoned,
+        message.offset < state.end ?? .max
+      else {
+        partitions[message.partition]?.places.skip(message.offset)
         drop()
         continue
       }
@@ -147,7 +177,7 @@ struct KafkaSource: Source {
       }
       if let split, split != message.partition { return .data(split, .bytes(filled)) }
       split = message.partition
-      let form = form(of: bytes)
+      let form = MessageForm(of: bytes, payload, ends, isCompressed: isCompressed)
       filled += try give(
         message, bytes, form, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
       guard given == form.byteCount else { break }
@@ -157,7 +187,19 @@ struct KafkaSource: Source {
     }
     if let split { return .data(split, .bytes(filled)) }
     showBacklog()
-    return .idle(log.awaiting)
+    return endOfPartition() ?? .idle(log.awaiting)
+  }
+
+  /// The end of a partition, or of the source; nil if more messages may come.
+  private mutating func endOfPartition() -> SourceEvent? {
+    for (partition, state) in partitions.enumerated() {
+      guard let state, state.isAtEnd(seen: log.seenEnd(of: partition)) else { continue }
+      partitions[partition]?.end = nil
+      partitions[partition]?.isAbandoned = true
+      log.stop(partition)
+      return .ended(partition)
+    }
+    return isBounded && partitions.allSatisfy { $0?.isAbandoned ?? true } ? .end : nil
   }
 
   /// Begins to read the partitions, when the stream has accepted the source.
@@ -174,53 +216,9 @@ struct KafkaSource: Source {
     given = 0
   }
 
-  /// The form in which a message is given.
-  private struct Form {
-    /// With its line end.
-    var byteCount: Int
-    /// Whether line ends within it are blanks.
-    var joinsLines = false
-    /// Whether nothing of it may go on in the next message.
-    var endsRecord = false
-  }
-
-  private func form(of bytes: UnsafeRawBufferPointer) -> Form {
-    if payload == .frame, isCompressed(Array(bytes.prefix(16))) {
-      return Form(byteCount: bytes.count)
-    }
-    switch ends {
-    case .lines(let quote):
-      var form = Form(byteCount: bytes.count + (bytes.last == 0x0A ? 0 : 1))
-      if let quote {
-        // Quotes that are not closed would take the records of the next messages.
-        form.endsRecord = !Self.count(of: quote, in: bytes).isMultiple(of: 2)
-      } else {
-        // Within a value of JSON, a line end is white space.
-        form.joinsLines = payload == .message
-      }
-      return form
-    case .rows(let byteCount):
-      return Form(
-        byteCount: bytes.count, endsRecord: byteCount > 0 && bytes.count % byteCount != 0)
-    case .arrowMessages: return Form(byteCount: bytes.count, endsRecord: true)
-    case nil: return Form(byteCount: bytes.count)
-    }
-  }
-
-  private static func count(of byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int {
-    var count = 0
-    var rest = bytes
-    while let base = rest.baseAddress, let found = memchr(base, CInt(byte), rest.count) {
-      count += 1
-      let next = base.distance(to: UnsafeRawPointer(found)) + 1
-      rest = UnsafeRawBufferPointer(rebasing: rest[next...])
-    }
-    return count
-  }
-
   /// Gives as many bytes of a message as there is room for.
   private mutating func give(
-    _ message: LogMessage, _ bytes: UnsafeRawBufferPointer, _ form: Form,
+    _ message: LogMessage, _ bytes: UnsafeRawBufferPointer, _ form: MessageForm,
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) -> Int {
     if given == 0 { try begin(message, form) }
@@ -228,7 +226,7 @@ struct KafkaSource: Source {
     if count > 0 {
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
       part.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[given..<given + count]))
-      if form.joinsLines { Self.joinLines(of: part, isEnd: given + count == bytes.count) }
+      if form.joinsLines { part.joinLines(isEnd: given + count == bytes.count) }
     }
     var total = max(0, count)
     if given + total >= bytes.count, given + total < form.byteCount, total < buffer.count {
@@ -240,7 +238,7 @@ struct KafkaSource: Source {
     return total
   }
 
-  private mutating func begin(_ message: LogMessage, _ form: Form) throws(FileError) {
+  private mutating func begin(_ message: LogMessage, _ form: MessageForm) throws(FileError) {
     let partlyRead = partitions[message.partition]?.partlyRead
     partitions[message.partition]?.places.begin(message.offset)
     guard let partlyRead else { return }
@@ -253,16 +251,6 @@ struct KafkaSource: Source {
     }
     given = partlyRead.byteCount
     partitions[message.partition]?.places.give(given)
-  }
-
-  /// Makes the line ends within a message blanks.
-  private static func joinLines(of bytes: UnsafeMutableRawBufferPointer, isEnd: Bool) {
-    var rest = UnsafeMutableRawBufferPointer(rebasing: bytes.dropLast(isEnd ? 1 : 0))
-    while let base = rest.baseAddress, let found = memchr(base, 0x0A, rest.count) {
-      found.storeBytes(of: 0x20, as: UInt8.self)
-      let next = UnsafeRawPointer(base).distance(to: UnsafeRawPointer(found)) + 1
-      rest = UnsafeMutableRawBufferPointer(rebasing: rest[next...])
-    }
   }
 
   private func showBacklog() {

@@ -7,6 +7,7 @@ enum KafkaStart: Sendable, Equatable {
   case latest
   /// The first message that is not older, in milliseconds since 1970.
   case time(milliseconds: Int)
+  case offset(Int)
 
   /// - Returns: nil for another text.
   init?(_ text: String) {
@@ -44,6 +45,7 @@ enum KafkaStart: Sendable, Equatable {
     case .latest: "latest"
     case .time(let milliseconds):
       EventTime.text(nanoseconds: Int64(milliseconds) * 1_000_000)
+    case .offset(let offset): "\(offset)"
     }
   }
 }
@@ -80,6 +82,7 @@ struct PartitionStart: Sendable, Equatable {
     case .latest: offset = watermarks.high
     case .time(let milliseconds):
       offset = try log.offset(of: partition, atMilliseconds: milliseconds) ?? watermarks.high
+    case .offset(let first): offset = first
     }
   }
 }

@@ -27,6 +27,8 @@ protocol MessageLog: Sendable {
   func knownHigh(of partition: Int) -> Int?
   /// The offset of the first message that is not older than a time; nil if there is none.
   func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int?
+  /// The offset up to which a partition was seen to have no more messages; nil if nobody told.
+  func seenEnd(of partition: Int) -> Int?
   /// The number of partitions.
   func partitionCount() throws(FileError) -> Int
 }
