@@ -30,6 +30,8 @@ struct LiveScenario {
   private let mostBytesRead: Int
   private let producerSeed: UInt64
 
+  private static let emptyDirectory = "/old"
+
   var directory: String { definition.directory(in: Scenario.stateDirectory) }
 
   init(seed: UInt64) throws {
@@ -55,10 +57,15 @@ struct LiveScenario {
     stream.normalization.mode = draw(.batch, .running, .running)
     stream.normalization.warmUp.records = draw(0, 9)
     stream.normalization.warmUp.emission = draw(.prefix, .pass)
+    let place =
+      source == .follow
+      ? "follow: { path: \(LogProducer.path) }"
+      : "directory: { path: \(DirectoryProducer.directory) }"
+    // From a number of its own. After a directory without a file, a sequence is as its last source.
+    var sequenceRandom = SplitMix64(seed: seed ^ 0x5e9)
     definition = try Scenario.blankDefinition(
-      source: source == .follow
-        ? "follow: { path: \(LogProducer.path) }"
-        : "directory: { path: \(DirectoryProducer.directory) }")
+      source: sequenceRandom.once(in: 3)
+        ? "sequence: [ { directory: { path: \(Self.emptyDirectory) } }, { \(place) } ]" : place)
     definition.stream = stream
     definition.checkpoint = CheckpointOptions(
       schedule: CheckpointSchedule(
@@ -108,7 +115,9 @@ struct LiveScenario {
   func disk(seed: UInt64) throws -> SimulatedFileSystem {
     let fileSystem = SimulatedFileSystem(seed: seed)
     fileSystem.mostBytesRead = (mostBytesRead, under: LogProducer.directory)
-    for directory in [Scenario.outputDirectory, Scenario.stateDirectory, LogProducer.directory] {
+    for directory in [
+      Scenario.outputDirectory, Scenario.stateDirectory, LogProducer.directory, Self.emptyDirectory,
+    ] {
       try fileSystem.install(directory + "/.there", [])
     }
     return fileSystem
