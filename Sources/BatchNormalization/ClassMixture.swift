@@ -59,26 +59,28 @@ extension StateTable {
   mutating func mixClasses(_ classes: ClassSettings, _ columns: NormalizerColumns) {
     let shares = classes.shares(of: keys)
     var (mean, variance) = (take(columns.mean), take(columns.variance))
-    let (weights, means, variances) = (
-      self[columns.keys.weight], self[columns.keys.mean], self[columns.keys.variance]
-    )
-    let width = mean.count
     for j in mean.indices {
       var mixed = (share: 0.0, mean: 0.0)
-      for (row, share) in shares.enumerated() where share > 0 && weights[row * width + j] > 0 {
+      for (row, share) in shares.enumerated() where share > 0 && hasValues(row, j, columns.keys) {
         mixed.share += share
         // Exactly the mean of the classes if they have the same.
-        mixed.mean += share / mixed.share * (means[row * width + j] - mixed.mean)
+        let distance = number(columns.keys.mean, row: row, feature: j) - mixed.mean
+        mixed.mean += share / mixed.share * distance
       }
       guard mixed.share > 0 else { continue }
       var total = 0.0
-      for (row, share) in shares.enumerated() where share > 0 && weights[row * width + j] > 0 {
-        let distance = means[row * width + j] - mixed.mean
-        total += share / mixed.share * (variances[row * width + j] + distance * distance)
+      for (row, share) in shares.enumerated() where share > 0 && hasValues(row, j, columns.keys) {
+        let distance = number(columns.keys.mean, row: row, feature: j) - mixed.mean
+        let square = number(columns.keys.variance, row: row, feature: j) + distance * distance
+        total += share / mixed.share * square
       }
       (mean[j], variance[j]) = (mixed.mean, total)
     }
     put(mean, in: columns.mean)
     put(variance, in: columns.variance)
+  }
+
+  private func hasValues(_ row: Int, _ feature: Int, _ columns: KeyColumns) -> Bool {
+    number(columns.weight, row: row, feature: feature) > 0
   }
 }
