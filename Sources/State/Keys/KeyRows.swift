@@ -173,25 +173,31 @@ package struct KeyRows: Sendable {
     if numbers.count > count { numbers.removeLast(numbers.count - count) }
     numbers.append(contentsOf: repeatElement(0, count: count - numbers.count))
     let initial = layout.initial(isSpread: isSpread)
-    numbers.withUnsafeMutableBufferPointer { numbers in
-      guard var to = numbers.baseAddress else { return }
-      for row in rows {
-        if row < 0 {
-          to.update(from: initial, count: stride)
-        } else {
-          let (block, start) = place(of: Int(row))
-          if blocks[block].isSpread == isSpread {
-            blocks[block].numbers.withUnsafeBufferPointer {
-              precondition(start + stride <= $0.count)
-              if let from = $0.baseAddress { to.update(from: from + start, count: stride) }
-            }
-          } else {
-            precondition(isSpread, "a spread row among the others")
-            let end = start + layout.stride(isSpread: false)
-            to.update(from: layout.spread(blocks[block].numbers[start..<end]), count: stride)
+    let sharedStride = layout.stride(isSpread: false)
+    // No owner is counted in the loop: that would have the processor wait for the memory of each row.
+    blocks.withUnsafeBufferPointer { blocks in
+      numbers.withUnsafeMutableBufferPointer { numbers in
+        guard var to = numbers.baseAddress else { return }
+        for row in rows {
+          defer { to += stride }
+          guard row >= 0 else {
+            to.update(from: initial, count: stride)
+            continue
+          }
+          let (block, place) = (Int(row) >> Self.blockBits, Int(row) & (Self.blockRows - 1))
+          let isSame = blocks[block].isSpread == isSpread
+          precondition(isSame || isSpread, "a spread row among the others")
+          let from = place * (isSame ? stride : sharedStride)
+          guard isSame else {
+            let row = layout.spread(blocks[block].numbers[from..<from + sharedStride])
+            to.update(from: row, count: stride)
+            continue
+          }
+          blocks[block].numbers.withUnsafeBufferPointer {
+            precondition(from + stride <= $0.count)
+            if let first = $0.baseAddress { to.update(from: first + from, count: stride) }
           }
         }
-        to += stride
       }
     }
   }
