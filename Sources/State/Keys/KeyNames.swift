@@ -51,6 +51,18 @@ package struct KeyNames: Sendable {
     }
   }
 
+  /// The names of some rows.
+  func keeping(_ rows: [Int32]) -> KeyNames {
+    var kept = KeyNames()
+    kept.spans.reserveCapacity(rows.count)
+    bytes.withUnsafeBytes { bytes in
+      for row in rows {
+        kept.append(UnsafeRawBufferPointer(rebasing: bytes[range(spans[Int(row)])]))
+      }
+    }
+    return kept
+  }
+
   /// Forgets all names, and keeps the memory.
   package mutating func removeAll() {
     bytes.removeAll(keepingCapacity: true)

@@ -44,12 +44,6 @@ package struct KeyRows: Sendable {
 
   // MARK: Rows
 
-  /// Adds a block after full ones.
-  mutating func append(_ block: Block, count: Int) {
-    blocks.append(block)
-    self.count += count
-  }
-
   /// Adds a row with the initial values.
   mutating func append() {
     let rest = count & (Self.blockRows - 1)
@@ -168,35 +162,59 @@ package struct KeyRows: Sendable {
   ///
   /// - Parameter isSpread: the form of the copies. If not, all rows must be in the other one.
   package func copy(_ rows: [Int32], to numbers: inout [Double], isSpread: Bool) {
-    let stride = layout.stride(isSpread: isSpread)
-    let count = rows.count * stride
+    let count = rows.count * layout.stride(isSpread: isSpread)
     if numbers.count > count { numbers.removeLast(numbers.count - count) }
     numbers.append(contentsOf: repeatElement(0, count: count - numbers.count))
+    numbers.withUnsafeMutableBufferPointer { numbers in
+      if let first = numbers.baseAddress { copy(rows[...], to: first, isSpread: isSpread) }
+    }
+  }
+
+  /// The same with only some rows.
+  func keeping(_ rows: [Int32]) -> KeyRows {
+    var kept = KeyRows(layout)
+    for start in stride(from: 0, to: rows.count, by: Self.blockRows) {
+      let some = rows[start..<min(start + Self.blockRows, rows.count)]
+      let isSpread = some.contains { blocks[Int($0) >> Self.blockBits].isSpread }
+      let count = some.count * layout.stride(isSpread: isSpread)
+      let numbers = [Double](unsafeUninitializedCapacity: count) { buffer, initialized in
+        if let first = buffer.baseAddress { copy(some, to: first, isSpread: isSpread) }
+        initialized = count
+      }
+      kept.blocks.append(Block(numbers: numbers, isSpread: isSpread))
+      kept.count += some.count
+    }
+    return kept
+  }
+
+  /// - Parameter first: memory for all copies.
+  private func copy(
+    _ rows: ArraySlice<Int32>, to first: UnsafeMutablePointer<Double>, isSpread: Bool
+  ) {
+    let stride = layout.stride(isSpread: isSpread)
     let initial = layout.initial(isSpread: isSpread)
     let sharedStride = layout.stride(isSpread: false)
+    var to = first
     // No owner is counted in the loop: that would have the processor wait for the memory of each row.
     blocks.withUnsafeBufferPointer { blocks in
-      numbers.withUnsafeMutableBufferPointer { numbers in
-        guard var to = numbers.baseAddress else { return }
-        for row in rows {
-          defer { to += stride }
-          guard row >= 0 else {
-            to.update(from: initial, count: stride)
-            continue
-          }
-          let (block, place) = (Int(row) >> Self.blockBits, Int(row) & (Self.blockRows - 1))
-          let isSame = blocks[block].isSpread == isSpread
-          precondition(isSame || isSpread, "a spread row among the others")
-          let from = place * (isSame ? stride : sharedStride)
-          guard isSame else {
-            let row = layout.spread(blocks[block].numbers[from..<from + sharedStride])
-            to.update(from: row, count: stride)
-            continue
-          }
-          blocks[block].numbers.withUnsafeBufferPointer {
-            precondition(from + stride <= $0.count)
-            if let first = $0.baseAddress { to.update(from: first + from, count: stride) }
-          }
+      for row in rows {
+        defer { to += stride }
+        guard row >= 0 else {
+          to.initialize(from: initial, count: stride)
+          continue
+        }
+        let (block, place) = (Int(row) >> Self.blockBits, Int(row) & (Self.blockRows - 1))
+        let isSame = blocks[block].isSpread == isSpread
+        precondition(isSame || isSpread, "a spread row among the others")
+        let from = place * (isSame ? stride : sharedStride)
+        guard isSame else {
+          let row = layout.spread(blocks[block].numbers[from..<from + sharedStride])
+          to.initialize(from: row, count: stride)
+          continue
+        }
+        blocks[block].numbers.withUnsafeBufferPointer {
+          precondition(from + stride <= $0.count)
+          if let first = $0.baseAddress { to.initialize(from: first + from, count: stride) }
         }
       }
     }

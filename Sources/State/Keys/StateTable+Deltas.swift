@@ -24,8 +24,7 @@ extension StateTable {
   package var changes: (state: StateTable, delta: KeyDelta)? {
     guard let rows = keyRows.changes?.rows else { return nil }
     var changed = self
-    changed.keys = KeyNames()
-    for row in rows { changed.keys.append(keys[Int(row)]) }
+    changed.keys = keys.keeping(rows)
     changed.keyRows = keyRows.keeping(rows)
     return (changed, KeyDelta(rows: rows.map { Int($0) }, count: keyCount))
   }
@@ -61,20 +60,5 @@ extension StateTable {
       joined.keyRows.copy(index, of: later.keyRows, to: row)
     }
     self = joined
-  }
-}
-
-extension KeyRows {
-  /// The same with only some rows.
-  fileprivate func keeping(_ rows: [Int32]) -> KeyRows {
-    var kept = KeyRows(layout)
-    for start in stride(from: 0, to: rows.count, by: Self.blockRows) {
-      let some = Array(rows[start..<min(start + Self.blockRows, rows.count)])
-      var block = Block()
-      block.isSpread = hasSpread(among: some)
-      copy(some, to: &block.numbers, isSpread: block.isSpread)
-      kept.append(block, count: some.count)
-    }
-    return kept
   }
 }
