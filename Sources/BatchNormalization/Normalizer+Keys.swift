@@ -37,7 +37,8 @@ extension Normalizer {
     else { return }
     throw .keys(
       "weight.class: expected the moments of classes beside those of feature \(quoted(schema.names[j])), found none: "
-        + "fit them with --weight-class, or give these as a prior (--prior)")
+        + "fit them with --weight-class, give these as a prior (--prior), or begin again (--on-mismatch reset)"
+    )
   }
 
   /// Takes the keys of a table, after another part of the program has changed them.

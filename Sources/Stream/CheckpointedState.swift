@@ -115,8 +115,6 @@ extension NormalizationSettings {
       case .halfLifeSeconds(let seconds): "half_life \(seconds) seconds"
       case .halfLifeEventTime(let seconds): "half_life \(seconds) seconds of event time"
       }
-    // Moments of other columns would be moments of other things.
-    if let key { settings["key"] = key.columns.joined(separator: ",") }
     if let classes {
       settings["class"] = classes.column
       settings["class_prior"] = NormalizeSettings.shareText(classes.shares)
@@ -138,6 +136,8 @@ extension NormalizationSettings {
       }
     if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }
     if let clip { settings["clip"] = "\(clip)" }
+    // Moments of other columns would be moments of other things.
+    if let key { settings["key"] = key.columns.joined(separator: ",") }
     switch parts {
     case .both: break
     case .center: settings["parts"] = "center"

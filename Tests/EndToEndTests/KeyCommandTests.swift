@@ -115,6 +115,10 @@ import Testing
         .map(String.init)
     }
     #expect(try table("merged") == table("whole"))
+    // A run that only applies the moments tells their key too.
+    try normalize("2.csv \(options) --frozen --checkpoint-in half -o f.out --checkpoint-out frozen")
+    let shown = try place.evenkeel("inspect", "frozen")
+    #expect(String(decoding: shown.output, as: UTF8.self).contains("key site, "), "\(shown)")
     // Another key, or none, is another state.
     for other in [
       "--features x,y --momentum cumulative --key note", "--features x,y --momentum cumulative",
