@@ -4,7 +4,7 @@ STATIC_LIBRARIES := .build-static/lib
 STATIC_EVENKEEL := .build-static/evenkeel
 DEBIAN_STATIC_PACKAGES := binutils dpkg-dev libssl-dev
 PACKAGING_SCRIPTS := $(wildcard packaging/build-* packaging/check-* packaging/deb/*) packaging/static-libraries
-DEBIAN_DEB_PACKAGES := binutils dpkg-dev
+DEBIAN_DEB_PACKAGES := binutils dpkg-dev libssl-dev
 DEBIAN_DEB_CHECK_PACKAGES := debootstrap systemd-container
 DEBIAN_IMAGE_PACKAGES := curl runc umoci
 # The one place that says the version.
