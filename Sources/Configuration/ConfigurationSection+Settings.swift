@@ -180,7 +180,9 @@ extension ConfigurationSection {
       }
       texts = found
     case .mapping(let entries) where setting.isMapping:
-      guard let found = self.texts(of: entries, at: key) else { return .wrong }
+      guard let found = self.texts(of: entries, expected: setting.expected, at: key) else {
+        return .wrong
+      }
       texts = found
     default:
       report(key, expected: setting.expected, found: node.described)
@@ -198,7 +200,9 @@ extension ConfigurationSection {
   }
 
   /// The entries of a mapping, as texts. Returns nil and reports an error if a value is no text and no file.
-  private func texts(of entries: [ConfigurationNode.Entry], at key: String) -> [String]? {
+  private func texts(
+    of entries: [ConfigurationNode.Entry], expected: String, at key: String
+  ) -> [String]? {
     var texts: [String] = []
     for entry in entries {
       switch entry.value.content {
@@ -211,8 +215,7 @@ extension ConfigurationSection {
         texts.append("\(entry.key):file=\(path.text)")
       default:
         report(
-          "expected a text or { file: PATH } for \(quoted(entry.key)), found \(entry.value.described)",
-          at: key)
+          "expected \(expected), found \(entry.value.described) for \(quoted(entry.key))", at: key)
         return nil
       }
     }

@@ -189,7 +189,10 @@ import Testing
       ),
       (", properties: { fetch.min.bytes: hidden }", "a value that fetch.min.bytes can have"),
       (", properties: { enable.auto.commit: hidden }", "expected a property that may be set"),
-      (", properties: { client.id: [hidden] }", "a text or { file: PATH } for 'client.id'"),
+      (
+        ", properties: { client.id: [hidden] }",
+        "a text or { file: PATH }, found a list for 'client.id'"
+      ),
       (", start: 2026-02-30T00:00:00Z", "expected earliest, latest, or a time"),
       (", partitions: [-1]", "expected numbers of partitions"),
     ] {

@@ -114,7 +114,7 @@ import Testing
     ),
     (
       "weight: { class: c, prior: { a: [1] } }",
-      "weight.prior: expected balanced, or a mapping such as { a: 0.7, b: 0.3 }, found a list in the mapping"
+      "weight.prior: expected balanced, or a mapping such as { a: 0.7, b: 0.3 }, found a list for 'a'"
     ),
     (
       "weight: { class: c }, key: { columns: [k] }",

@@ -91,7 +91,7 @@ enum KafkaProperties {
   static func type(_ own: [String]) -> SettingType<[KafkaProperty]> {
     let names = common + own
     return SettingType(
-      expected: "properties of librdkafka", form: .mapping,
+      expected: "properties of librdkafka, each a text or { file: PATH }", form: .mapping,
       text: { listText($0.map(\.text)) },
       list: { (texts) throws(SettingRefusal) in
         var properties: [KafkaProperty] = []
