@@ -19,7 +19,7 @@ PREFIX_MAP := $(CURDIR)=.
 static: deps ## Build a program that needs no library, .build-static/evenkeel.
 	$(call install-missing,$(DEBIAN_STATIC_PACKAGES))
 	packaging/static-libraries $(STATIC_LIBRARIES)
-	swift build -c release --static-swift-stdlib -Xswiftc -static-executable \
+	PKG_CONFIG_PATH=$(CURDIR)/$(STATIC_LIBRARIES) swift build -c release --static-swift-stdlib -Xswiftc -static-executable \
 	  -Xswiftc -file-prefix-map -Xswiftc '$(PREFIX_MAP)' -Xcc '-ffile-prefix-map=$(PREFIX_MAP)' \
 	  -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) --scratch-path .build-static --product evenkeel
 	strip -R .note.gnu.build-id -R .swift_modhash -o $(STATIC_EVENKEEL) .build-static/release/evenkeel
