@@ -14,9 +14,7 @@ package struct BatchSummary: Sendable {
   package private(set) var clipped: [Int]
   /// The moments of each cold feature of the plan after the last record; known once the batch is transformed.
   private(set) var prefixEnds: [PrefixMoments] = []
-  /// The values of a batch with keys, until they are transformed; nil without keys.
-  private(set) var keyed: KeyedValues?
-  /// The values of the batch, until they are transformed; nil unless an operator needs them.
+  /// The values of the batch, until they are transformed; nil unless the records have keys or an operator needs them.
   private(set) var values: BatchValues?
   private var event = EventWeights()
   /// The newest event time of the records, in whole microseconds since 1970; nil without event times, or if the moments
@@ -44,8 +42,8 @@ package struct BatchSummary: Sendable {
       throw .featureCount(of: "batch", expected: features.count, found: columns.featureCount)
     }
     recordCount = records.count
-    values = withValues ? BatchValues(columns: columns, records: records) : nil
-    keyed = columns.roles.keys.map { KeyedValues(columns: columns, keys: $0, records: records) }
+    let isNeeded = withValues || columns.roles.keys != nil
+    values = isNeeded ? BatchValues(columns: columns, records: records) : nil
     var (weights, first) = (columns.roles.weights, 0)
     if let eventHalfLife, columns.roles.times != nil {
       event.measure(columns.roles, records, EventDecay(halfLife: eventHalfLife))
@@ -73,7 +71,7 @@ package struct BatchSummary: Sendable {
     _ columns: inout FeatureColumns, _ records: Range<Int>, by plan: borrowing BatchPlan
   ) {
     // Columns of two owners would be copied.
-    (keyed, values) = (nil, nil)
+    values = nil
     let features = plan.features
     columns.apply(to: records, countingClipped: &clipped) { feature in
       features[feature].isByKey ? nil : features[feature].transform
@@ -95,14 +93,6 @@ package struct BatchSummary: Sendable {
       }
     }
   }
-}
-
-/// The values of a batch whose records have keys.
-struct KeyedValues: Sendable {
-  let columns: FeatureColumns
-  let keys: KeyBytes
-  /// Those that are the batch.
-  let records: Range<Int>
 }
 
 /// The numbers that describe one feature in a mini-batch.

@@ -51,11 +51,11 @@ extension Normalizer {
   ///
   /// - Parameter hasMissing: whether a value of the batch is missing.
   func planKeys(
-    _ keyed: KeyedMoments, _ values: KeyedValues, _ state: borrowing StateTable,
+    _ keyed: KeyedMoments, _ values: BatchValues, _ keys: KeyBytes, _ state: borrowing StateTable,
     isNormalized: Bool, hasMissing: Bool, _ plan: inout BatchPlan
   ) {
     let newest = newestTime(state)
-    keyed.gather(values, state, &plan.keyed)
+    plan.keyed.gather(keys, values.records, in: keyed.index, state.keys)
     let updates = plan.updatesMoments
     guard isNormalized || updates else { return }
     // Features of one key weigh the same unless a value is missing, or some do not move.

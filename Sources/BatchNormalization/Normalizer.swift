@@ -148,10 +148,10 @@ extension Normalizer {
     _ summary: borrowing BatchSummary, _ state: borrowing StateTable, _ plan: inout BatchPlan
   ) throws(NormalizationError) {
     try planFeatures(summary, state, &plan)
-    guard let keyed, let values = summary.keyed else { return }
+    guard let keyed, let values = summary.values, let keys = values.keys else { return }
     let basis = treatment(ofRecords: summary.recordCount, plan.role, state).basis
     planKeys(
-      keyed, values, state, isNormalized: basis == .running && settings.classes == nil,
+      keyed, values, keys, state, isNormalized: basis == .running && settings.classes == nil,
       hasMissing: summary.features.contains { $0.missingCount > 0 }, &plan)
   }
 

@@ -174,8 +174,7 @@ extension ConfigurationSection {
       }
       texts = [scalar.text]
     case .list(let elements) where setting.isList:
-      guard let found = self.texts(of: elements, expected: setting.expected, at: key)
-      else {
+      guard let found = self.texts(of: elements, expected: setting.expected, at: key) else {
         return .wrong
       }
       texts = found

@@ -61,11 +61,6 @@ struct KeyedMoments: Sendable {
 
   // MARK: Planning
 
-  /// Finds the keys of a batch.
-  func gather(_ values: KeyedValues, _ state: borrowing StateTable, _ batch: inout KeyedBatch) {
-    batch.gather(values.keys, values.records, in: index, state.keys)
-  }
-
   /// Copies the rows of the keys of a batch. A key that is not known, or had no record for too long, has the initial
   /// values.
   ///
@@ -128,7 +123,7 @@ struct KeyedMoments: Sendable {
   ///   - recordsBefore: the number of records of the stream before the batch.
   ///   - isMoved: whether the batch moves the moments of a feature.
   func planUpdates(
-    _ values: KeyedValues, _ batch: inout KeyedBatch, recordsBefore: Int,
+    _ values: BatchValues, _ batch: inout KeyedBatch, recordsBefore: Int,
     _ normalization: NormalizationSettings, isMoved: [Bool]
   ) {
     batch.takeValues(values.columns, values.records)

@@ -6,7 +6,6 @@ internal import State
 struct DriftCharts {
   private var reals: [[Double]] = []
   private var counts: [[Int]] = []
-  private var rows = DriftRowPointers()
 
   init() {}
 
@@ -46,58 +45,46 @@ struct DriftCharts {
     set { newValue.store({ reals[$0][row] = $1 }, { counts[$0][row] = $1 }) }
   }
 
-  // MARK: Rows in place
-
   /// Lends the charts to be read and written in place, without a check of each access.
   mutating func withRows(_ body: (DriftRows) -> Void) {
-    if count > 0 { lendReals(body) }
-  }
-
-  /// Lends the columns that are not lent yet, one by one.
-  private mutating func lendReals(_ body: (DriftRows) -> Void) {
-    let index = rows.reals.count
-    guard index < reals.count else { return lendCounts(body) }
-    var column = reals[index]
-    reals[index] = []
-    column.withUnsafeMutableBufferPointer { values in
-      guard let base = values.baseAddress else { return }
-      rows.reals.append(base)
-      lendReals(body)
-      rows.reals.removeLast()
-    }
-    reals[index] = column
-  }
-
-  private mutating func lendCounts(_ body: (DriftRows) -> Void) {
-    let index = rows.counts.count
-    guard index < counts.count else { return rows.lend(body) }
-    var column = counts[index]
-    counts[index] = []
-    column.withUnsafeMutableBufferPointer { values in
-      guard let base = values.baseAddress else { return }
-      rows.counts.append(base)
-      lendCounts(body)
-      rows.counts.removeLast()
-    }
-    counts[index] = column
-  }
-}
-
-/// The starts of the columns that are lent.
-private struct DriftRowPointers: @unchecked Sendable {
-  // @unchecked because there are pointers only while the columns are lent, which is within one call.
-  var reals: [UnsafeMutablePointer<Double>] = []
-  var counts: [UnsafeMutablePointer<Int>] = []
-
-  func lend(_ body: (DriftRows) -> Void) {
-    reals.withUnsafeBufferPointer { reals in
-      counts.withUnsafeBufferPointer { counts in
-        if let reals = reals.baseAddress, let counts = counts.baseAddress {
-          body(DriftRows(reals: reals, counts: counts))
+    guard count > 0 else { return }
+    lend(&reals) { reals in
+      lend(&counts) { counts in
+        reals.withUnsafeBufferPointer { reals in
+          counts.withUnsafeBufferPointer { counts in
+            guard let reals = reals.baseAddress, let counts = counts.baseAddress else { return }
+            body(DriftRows(reals: reals, counts: counts))
+          }
         }
       }
     }
   }
+}
+
+/// Lends the starts of columns, none of which is empty, for one call.
+private func lend<Value>(
+  _ columns: inout [[Value]], _ body: ([UnsafeMutablePointer<Value>]) -> Void
+) {
+  var starts: [UnsafeMutablePointer<Value>] = []
+  starts.reserveCapacity(columns.count)
+  lendRest(of: &columns, &starts, body)
+}
+
+/// Lends the columns whose starts are not there yet, one by one.
+private func lendRest<Value>(
+  of columns: inout [[Value]], _ starts: inout [UnsafeMutablePointer<Value>],
+  _ body: ([UnsafeMutablePointer<Value>]) -> Void
+) {
+  let index = starts.count
+  guard index < columns.count else { return body(starts) }
+  var column = columns[index]
+  columns[index] = []
+  column.withUnsafeMutableBufferPointer { values in
+    guard let base = values.baseAddress else { return }
+    starts.append(base)
+    lendRest(of: &columns, &starts, body)
+  }
+  columns[index] = column
 }
 
 /// The rows of charts, in place. A row is not checked.

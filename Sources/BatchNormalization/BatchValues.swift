@@ -30,6 +30,9 @@ struct BatchValues: Sendable {
   /// Those that are the batch.
   let records: Range<Int>
 
+  /// Those of the records; nil if the stream has none.
+  var keys: KeyBytes? { columns.roles.keys }
+
   func forEach(of feature: Int, _ visit: (Double) -> Void) {
     let start = feature * columns.capacity
     let range = start + records.lowerBound..<start + records.upperBound
