@@ -26,6 +26,8 @@ struct RunningMoments {
   /// With a half-life in event time: the weight of the values at `time`.
   let decayed, time: [Double]
   private var prior: PriorMerge?
+  /// The newest event time of all values; nil without a prior or without event times.
+  private var newest: Double?
 
   init(
     _ state: borrowing StateTable, _ columns: NormalizerColumns, prior: PriorMerge? = nil
@@ -39,6 +41,7 @@ struct RunningMoments {
     varianceBatches = state[columns.varianceBatches]
     decayed = state[columns.decayedWeight]
     time = state[columns.time]
+    if prior != nil { newest = time.max().flatMap { $0 == 0 ? nil : $0 } }
   }
 
   /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them. The values of a
@@ -55,9 +58,10 @@ struct RunningMoments {
 
   /// μ̂ and σ̂² of feature `j`: its moments, merged with those of a prior and within its limit.
   mutating func applied(_ j: Int, _ settings: NormalizationSettings) -> AppliedMoments {
-    prior?.applied(
-      j, mean: mean[j], variance: variance[j], weight: weight[j],
-      varianceWeight: varianceWeight[j], settings)
+    let counted = besidePrior(j, settings)
+    return prior?.applied(
+      j, mean: mean[j], variance: variance[j], weight: counted.weight,
+      varianceWeight: counted.varianceWeight, settings)
       ?? AppliedMoments(mean: mean[j], variance: variance[j])
   }
 
@@ -65,14 +69,32 @@ struct RunningMoments {
   mutating func applied(
     _ j: Int, after update: MomentUpdate, _ settings: NormalizationSettings
   ) -> AppliedMoments {
-    prior?.applied(
-      j, mean: update.mean, variance: update.variance, weight: weight[j] + update.weight,
-      varianceWeight: varianceWeight[j] + (update.movesVariance ? update.weight : 0), settings)
+    let counted = update.decayed?.weight ?? weight[j] + update.weight
+    return prior?.applied(
+      j, mean: update.mean, variance: update.variance, weight: counted,
+      varianceWeight: update.decayed?.weight
+        ?? varianceWeight[j] + (update.movesVariance ? update.weight : 0), settings)
       ?? AppliedMoments(mean: update.mean, variance: update.variance)
+  }
+
+  /// The values of feature `j` that count beside those of a prior: for the mean, and for the variance. By event time
+  /// they are the weight at the newest time of the stream.
+  private func besidePrior(
+    _ j: Int, _ settings: NormalizationSettings
+  ) -> (weight: Double, varianceWeight: Double) {
+    guard let halfLife = settings.momentum.eventHalfLife, let own = decayedWeight(j) else {
+      return (weight[j], varianceWeight[j])
+    }
+    guard let newest, let time = own.time, newest > time else { return (own.weight, own.weight) }
+    let now = own.weight * EventDecay(halfLife: halfLife).factor(from: time, to: newest)
+    return (now, now)
   }
 
   /// The moments that a limit allows for feature `j`; nil without a limit.
   func bounds(of j: Int) -> MomentBounds? { prior?.bounds(of: j) }
+
+  /// The moments of the prior for feature `j`; nil if it has none.
+  func priorMoments(of j: Int) -> Moments? { prior?.alone(j) }
 
   /// μ̂ and σ̂² of feature `j`; nil in warm-up, and before anything is known of it.
   func known(
@@ -90,7 +112,11 @@ struct RunningMoments {
     let withPrior = prior?.merged(
       j, mean: mean[j], variance: variance[j], weight: weight[j],
       varianceWeight: varianceWeight[j], settings)
-    if let withPrior { return withPrior }
+    return withPrior ?? own(j, settings)
+  }
+
+  /// The same without a prior.
+  func own(_ j: Int, _ settings: NormalizationSettings) -> Moments {
     guard weight[j] > 0 else { return Moments() }
     let count =
       settings.momentum.eventHalfLife == nil

@@ -75,6 +75,7 @@ extension Normalizer {
         let applied = running.applied(j, settings)
         whole.means.append(applied.mean)
         whole.variances.append(applied.variance)
+        if settings.prior?.limit.isOn == true { whole.append(running.bounds(of: j)) }
       }
       keyed.planTransforms(&plan.keyed, newest: newest, settings, whole: whole)
     }

@@ -12,11 +12,10 @@ extension RunningMoments {
 
   /// The moments of feature `j` to which the values of the open batch are added.
   mutating func prefix(_ j: Int, _ settings: NormalizationSettings) -> PrefixMoments {
-    let merged = merged(j, settings)
-    guard settings.momentum.eventHalfLife != nil, let time = decayedWeight(j)?.time else {
-      return PrefixMoments(merged)
-    }
-    return PrefixMoments(merged, at: Int64(time) * 1000)
+    guard settings.momentum.eventHalfLife != nil else { return PrefixMoments(merged(j, settings)) }
+    return PrefixMoments(
+      own(j, settings), at: decayedWeight(j)?.time.map { Int64($0) * 1000 },
+      beside: priorMoments(of: j))
   }
 
   /// The update of feature `j` by a batch, whose weights are those at the time of its newest record: both sides are

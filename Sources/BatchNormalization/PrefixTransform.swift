@@ -16,15 +16,29 @@ struct ColdFeature: Sendable {
 /// They are of the values' distances from `origin`, so that a large mean costs the variance no digits.
 struct PrefixMoments: Sendable, Equatable {
   private(set) var origin: Double
-  private(set) var moments: Moments
+  private var own: Moments
+  /// Moments that do not decay, whose mean is the origin; nil without them.
+  private let prior: Moments?
   /// The event time, in nanoseconds since 1970, at which the values weigh what they do; nil without one.
   private var time: Int64?
 
   /// The moments of some values; of none if their weight is 0.
-  init(_ moments: Moments, at time: Int64? = nil) {
+  ///
+  /// - Parameter prior: moments that are merged with those of the values, and do not decay.
+  init(_ moments: Moments, at time: Int64? = nil, beside prior: Moments? = nil) {
     self.time = time
-    origin = moments.mean
-    self.moments = Moments(weight: moments.weight, mean: 0, m2: moments.m2)
+    self.prior = prior.map { Moments(weight: $0.weight, mean: 0, m2: $0.m2) }
+    origin = prior?.mean ?? moments.mean
+    own = Moments(
+      weight: moments.weight, mean: moments.weight > 0 ? moments.mean - origin : 0, m2: moments.m2)
+  }
+
+  /// The moments of the values' distances from the origin, merged with the prior.
+  var moments: Moments {
+    guard let prior else { return own }
+    var all = own
+    all.merge(prior)
+    return all
   }
 
   /// Takes in one value, which weighs less the older it is than the newest.
@@ -34,8 +48,8 @@ struct PrefixMoments: Sendable, Equatable {
     let newest = self.time ?? time
     let factor = decay.factor(fromNanoseconds: min(time, newest), to: max(time, newest))
     if time > newest {
-      moments.weight *= factor
-      moments.m2 *= factor
+      own.weight *= factor
+      own.m2 *= factor
     }
     self.time = max(time, newest)
     append(x, weight: time > newest ? weight : weight * factor)
@@ -47,15 +61,15 @@ struct PrefixMoments: Sendable, Equatable {
   /// weight.
   fileprivate mutating func append(_ x: Double, weight: Double) {
     guard weight > 0 else { return }
-    guard moments.weight > 0 else {
+    guard own.weight > 0 || prior != nil else {
       origin = x
-      moments = Moments(weight: weight, mean: 0, m2: 0)
+      own = Moments(weight: weight, mean: 0, m2: 0)
       return
     }
-    moments.weight += weight
-    let delta = x - origin - moments.mean
-    moments.mean += weight * delta / moments.weight
-    moments.m2 += weight * delta * (x - origin - moments.mean)
+    own.weight += weight
+    let delta = x - origin - own.mean
+    own.mean += weight * delta / own.weight
+    own.m2 += weight * delta * (x - origin - own.mean)
   }
 }
 
@@ -150,10 +164,11 @@ private struct Prefix {
         moments.append(x, weight: weight)
       }
     }
-    var (mean, variance) = (moments.moments.mean, moments.moments.biasedVariance)
+    let known = moments.moments
+    var (mean, variance) = (known.mean, known.biasedVariance)
     if let bounds { (mean, variance) = bounds.clamped(mean, variance) }
     // Before any value counts, each is its own mean.
-    let origin = moments.moments.weight > 0 || x.isNaN ? moments.origin : x
+    let origin = known.weight > 0 || x.isNaN ? moments.origin : x
     let transform = ColumnTransform(
       mean: mean, variance: variance, weight: gamma, bias: beta, settings: settings,
       origin: origin)

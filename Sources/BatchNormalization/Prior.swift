@@ -111,6 +111,13 @@ struct PriorMerge: Sendable {
   /// N of feature `j`; 0 if the prior has no moments of it.
   func values(of j: Int) -> Double { isKnown(j) ? values : 0 }
 
+  /// The moments of the prior for feature `j`; nil if it has none.
+  func alone(_ j: Int) -> Moments? {
+    moments.features[j].map {
+      Moments(weight: values, mean: $0.mean, m2: values * $0.variance)
+    }
+  }
+
   /// The moments of feature `j` merged with those of the prior, without the limit; nil if the prior has none.
   ///
   ///     W = n + N,  a = n / W,  μ̂ = μ_P + a (μ − μ_P),  σ̂² = (n σ² + N σ_P²) / W + a (1 − a) (μ − μ_P)²
@@ -127,9 +134,7 @@ struct PriorMerge: Sendable {
     guard let prior = moments.features[j] else { return nil }
     let count = remembered(weight, settings)
     let total = count + values
-    guard count > 0 else {
-      return Moments(weight: values, mean: prior.mean, m2: values * prior.variance)
-    }
+    guard count > 0 else { return alone(j) }
     let varianceCount = remembered(varianceWeight, settings)
     let (share, rest) = (count / total, values / total)
     let delta = mean - prior.mean

@@ -115,10 +115,11 @@ int64_t column_map_double(ColumnInstructions instructions, double *values, size_
 }
 
 void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
-              const double *gammas, KeyRule rule, size_t count, KeyTransforms out) {
+              const KeyBounds *bounds, const double *gammas, KeyRule rule, size_t count,
+              KeyTransforms out) {
   if (row.shares_weight)
-    WITH(instructions, key_plan_row<true>(row, factor, whole, gammas, rule, count, out))
-  WITH(instructions, key_plan_row<false>(row, factor, whole, gammas, rule, count, out))
+    WITH(instructions, key_plan_row<true>(row, factor, whole, bounds, gammas, rule, count, out))
+  WITH(instructions, key_plan_row<false>(row, factor, whole, bounds, gammas, rule, count, out))
 }
 
 void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *values,

@@ -24,10 +24,15 @@ INLINED void for_each_eight(size_t count, Visit visit) {
   if (index < count) visit(index, std::false_type());
 }
 
+INLINED Lanes held(Lanes value, Lanes least, Lanes greatest) {
+  value = value < least ? least : value;
+  return value > greatest ? greatest : value;
+}
+
 // Chan, Golub & LeVeque 1979: the moments of a key merged with `prior` values of those of all records.
 template <bool shares_weight>
-void key_plan_row(KeyRow row, double factor, KeyRow whole, const double *gammas, KeyRule rule,
-                  size_t count, KeyTransforms out) {
+void key_plan_row(KeyRow row, double factor, KeyRow whole, const KeyBounds *bounds,
+                  const double *gammas, KeyRule rule, size_t count, KeyTransforms out) {
   const Lanes zero{}, prior = zero + rule.prior, infinity = zero + __builtin_inf();
   // One division for the key if all of its features weigh the same.
   const double one_weight = row.weights[0] * factor, one_total = one_weight + rule.prior;
@@ -46,11 +51,16 @@ void key_plan_row(KeyRow row, double factor, KeyRow whole, const double *gammas,
     const Lanes whole_mean = load_some<full>(whole.means + index, rest);
     const Lanes whole_variance = load_some<full>(whole.variances + index, rest);
     const Lanes delta = mean - whole_mean;
-    const Lanes variance = share * load_some<full>(row.variances + index, rest) +
-                           other * whole_variance + share * other * delta * delta;
+    Lanes variance = share * load_some<full>(row.variances + index, rest) +
+                     other * whole_variance + share * other * delta * delta;
     // From the heavier side, so that neither a small n nor a small prior costs digits.
-    const Lanes center =
-        share < other ? whole_mean + share * delta : mean - other * delta;
+    Lanes center = share < other ? whole_mean + share * delta : mean - other * delta;
+    if (bounds) {
+      center = held(center, load_some<full>(bounds->least_means + index, rest),
+                    load_some<full>(bounds->greatest_means + index, rest));
+      variance = held(variance, load_some<full>(bounds->least_variances + index, rest),
+                      load_some<full>(bounds->greatest_variances + index, rest));
+    }
     const Lanes floor = zero + rule.variance_floor;
     const Lanes least = variance < floor ? floor : variance;
     const Lanes deviation =

@@ -87,9 +87,6 @@ extension NormalizeSettings {
   /// The expected and the found value of a setting that makes no sense with keys; nil if there is none.
   private static func keyRefusal(_ settings: NormalizationSettings) -> String? {
     if settings.isInverse { return "no inverse, found it: y does not tell the moments of its key" }
-    if settings.prior?.limit.isOn == true {
-      return "no limit, found one: it holds the moments of all records, and not those of a key"
-    }
     return refusal(settings, of: "key")
   }
 

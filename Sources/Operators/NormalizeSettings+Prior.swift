@@ -45,13 +45,13 @@ extension NormalizeSettings {
       return refusal("expected mode running or renorm, found batch, in which a prior has no effect")
     }
     let settings = NormalizationSettings(values)
-    let expected = "expected a half-life in records or momentum cumulative, found "
+    let expected =
+      "expected a half-life in records or in event time, or momentum cumulative, found "
     let reason = ", whose moments do not tell how many values the prior is weighed against"
     switch settings.momentum {
     case .weight(let weight): return refusal(expected + "momentum \(numberText(weight))" + reason)
-    case .halfLifeEventTime: return refusal(expected + "a half-life in event time")
     case .halfLifeSeconds: return refusal(expected + "a half-life in seconds" + reason)
-    case .cumulative: return []
+    case .cumulative, .halfLifeEventTime: return []
     case .halfLifeRecords:
       guard !settings.biasCorrection else { return [] }
       return [

@@ -14,6 +14,11 @@ struct KeyKernelTests {
 
   @Test(arguments: [1, 7, 8, 9, 31], [false, true])
   func `every kind of instructions gives the same bits`(width: Int, isSpread: Bool) throws {
+    try expectSameBits(width: width, isSpread: isSpread, isLimited: false)
+    try expectSameBits(width: width, isSpread: isSpread, isLimited: true)
+  }
+
+  private func expectSameBits(width: Int, isSpread: Bool, isLimited: Bool) throws {
     var settings = NormalizationSettings()
     settings.clip = 3
     settings.varianceFloor = 0.1
@@ -42,8 +47,14 @@ struct KeyKernelTests {
       for (record, number) in batch.numbers.enumerated() {
         batch.add(record, weight: 0.5, keeping: 0.9, to: Int(number), kernel)
       }
-      let whole = WholeMoments(
+      var whole = WholeMoments(
         means: random.values(width), variances: random.values(width).map { $0 * $0 })
+      for feature in 0..<width where isLimited {
+        let (mean, variance) = (whole.means[feature], whole.variances[feature])
+        whole.append(
+          feature % 4 == 3
+            ? nil : MomentBounds(mean: mean - 0.1...mean + 0.1, variance: variance / 2...variance))
+      }
       let first = Int(batch.numbers[0])
       batch.plan(
         factors: first == 0 ? [1, .nan] : [.nan, 1], whole: whole, prior: 2, settings, kernel)

@@ -154,7 +154,7 @@ import Testing
       ("--prior train", 64, "--prior: expected --prior-values N, found none"),
       (
         "--prior train --prior-values 5 --momentum 0.1", 64,
-        "--prior: expected a half-life in records or momentum cumulative, found momentum 0.1"
+        "--prior: expected a half-life in records or in event time, or momentum cumulative, found momentum 0.1"
       ),
       (
         "--prior train --prior-values 5 --features temp,dewp", 78,

@@ -25,6 +25,9 @@ import Testing
     #expect(try read("--prior train --prior-values 0.5 --mode renorm").prior?.limit.isOn == false)
     #expect(try read("--prior a --prior-values 1 --momentum cumulative").prior != nil)
     #expect(try read("--prior a --prior-values 1 --preset online").prior != nil)
+    #expect(
+      try read("--prior a --prior-values 1 --half-life-event-time 1h --time-column t").prior != nil)
+    #expect(try read("--prior a --prior-values 1 --limit-mean 3 --key b").prior?.limit.mean == 3)
     #expect(try read("--mode running").prior == nil)
   }
 
@@ -39,12 +42,12 @@ import Testing
     ),
     (
       "--prior a --prior-values 5 --momentum 0.1",
-      "--prior: expected a half-life in records or momentum cumulative, found momentum 0.1, "
+      "--prior: expected a half-life in records or in event time, or momentum cumulative, found momentum 0.1, "
         + "whose moments do not tell how many values the prior is weighed against"
     ),
     (
       "--prior a --prior-values 5 --preset pytorch",
-      "--prior: expected a half-life in records or momentum cumulative, found momentum 0.1, "
+      "--prior: expected a half-life in records or in event time, or momentum cumulative, found momentum 0.1, "
         + "whose moments do not tell how many values the prior is weighed against"
     ),
     (

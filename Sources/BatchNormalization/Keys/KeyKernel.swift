@@ -20,13 +20,14 @@ extension KeyedBatch {
     guard width > 0 else { return }
     precondition(
       factors.count * copies.stride <= copies.numbers.count && whole.means.count == width
-        && whole.variances.count == width)
+        && whole.variances.count == width
+        && (whole.leastMeans.isEmpty || whole.greatestVariances.count == width))
     let (copies, gammas) = (copies, gammas)
     means.withUnsafeMutableBufferPointer { means in
       reaches.withUnsafeMutableBufferPointer { reaches in
         scales.withUnsafeMutableBufferPointer { scales in
           copies.numbers.withUnsafeBufferPointer { numbers in
-            whole.withRow { whole in
+            whole.withRow { whole, bounds in
               guard let means = means.baseAddress, let reaches = reaches.baseAddress,
                 let scales = scales.baseAddress, let first = numbers.baseAddress
               else { return }
@@ -41,7 +42,7 @@ extension KeyedBatch {
                   KeyRow(
                     weights: row + copies.weights, means: row + copies.means,
                     variances: row + copies.variances, shares_weight: !copies.isSpread),
-                  factor, whole, gammas, rule, width,
+                  factor, whole, bounds, gammas, rule, width,
                   KeyTransforms(centers: means + to, reaches: reaches + to, scales: scales + to))
               }
             }
@@ -113,12 +114,33 @@ extension KeyedBatch {
 }
 
 extension WholeMoments {
-  /// Calls `body` with the moments as a row, the weights of which nothing reads.
-  fileprivate func withRow(_ body: (KeyRow) -> Void) {
+  /// Calls `body` with the moments as a row, the weights of which nothing reads, and the bounds; nil without a limit.
+  fileprivate func withRow(_ body: (KeyRow, UnsafePointer<KeyBounds>?) -> Void) {
     means.withUnsafeBufferPointer { means in
       variances.withUnsafeBufferPointer { variances in
         guard let means = means.baseAddress, let variances = variances.baseAddress else { return }
-        body(KeyRow(weights: means, means: means, variances: variances, shares_weight: false))
+        let row = KeyRow(weights: means, means: means, variances: variances, shares_weight: false)
+        withBounds { body(row, $0) }
+      }
+    }
+  }
+
+  private func withBounds(_ body: (UnsafePointer<KeyBounds>?) -> Void) {
+    leastMeans.withUnsafeBufferPointer { leastMeans in
+      greatestMeans.withUnsafeBufferPointer { greatestMeans in
+        leastVariances.withUnsafeBufferPointer { leastVariances in
+          greatestVariances.withUnsafeBufferPointer { greatestVariances in
+            guard !leastMeans.isEmpty, let leastMeans = leastMeans.baseAddress,
+              let greatestMeans = greatestMeans.baseAddress,
+              let leastVariances = leastVariances.baseAddress,
+              let greatestVariances = greatestVariances.baseAddress
+            else { return body(nil) }
+            let bounds = KeyBounds(
+              least_means: leastMeans, greatest_means: greatestMeans,
+              least_variances: leastVariances, greatest_variances: greatestVariances)
+            withUnsafePointer(to: bounds, body)
+          }
+        }
       }
     }
   }

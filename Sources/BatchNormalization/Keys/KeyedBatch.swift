@@ -84,10 +84,23 @@ struct KeyedBatch: Sendable {
   }
 }
 
-/// The moments of all records: for each feature μ and σ².
+/// The moments of all records: for each feature μ and σ²; and the bounds of a limit, which hold those of keys too.
 struct WholeMoments: Sendable {
   var means: [Double] = []
   var variances: [Double] = []
+  /// Empty without a limit.
+  var leastMeans: [Double] = []
+  var greatestMeans: [Double] = []
+  var leastVariances: [Double] = []
+  var greatestVariances: [Double] = []
+
+  /// Adds the bounds of one more feature; nil is none.
+  mutating func append(_ bounds: MomentBounds?) {
+    leastMeans.append(bounds?.mean.lowerBound ?? -.infinity)
+    greatestMeans.append(bounds?.mean.upperBound ?? .infinity)
+    leastVariances.append(bounds?.variance.lowerBound ?? 0)
+    greatestVariances.append(bounds?.variance.upperBound ?? .infinity)
+  }
 }
 
 /// Copies of the rows of some keys, one after another.

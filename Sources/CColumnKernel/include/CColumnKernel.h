@@ -136,10 +136,19 @@ typedef struct KeyRule {
   bool divides;
 } KeyRule;
 
+// The least and the greatest mean and variance of each feature by which values may be normalised.
+typedef struct KeyBounds {
+  const double *_Nonnull least_means;
+  const double *_Nonnull greatest_means;
+  const double *_Nonnull least_variances;
+  const double *_Nonnull greatest_variances;
+} KeyBounds;
+
 // Plans the transforms of one key, whose weights count `factor` times. The weights of `whole`, the
-// moments of all records, are not read.
+// moments of all records, are not read. Without `bounds` nothing holds the moments.
 void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow whole,
-              const double *_Nonnull gammas, KeyRule rule, size_t count, KeyTransforms out);
+              const KeyBounds *_Nullable bounds, const double *_Nonnull gammas, KeyRule rule,
+              size_t count, KeyTransforms out);
 
 // Adds one value of each feature, of weight `added`, after those before it were multiplied by `kept`. If the features
 // share their weight, no value may be missing.
