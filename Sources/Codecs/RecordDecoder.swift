@@ -31,7 +31,8 @@ package protocol RecordDecoder: Sendable {
   /// Finds records in a block that decoders with the same options have filled, so that they can be taken out.
   ///
   /// - Parameter records: indices of records of which every value was read; they ascend.
-  /// - Returns: nil if records of this format cannot be taken out. A bad one then stops its stream.
+  /// - Returns: nil if records of this format cannot be taken out. A bad one then stays (`Payload.spoil`), or stops its
+  ///   stream.
   func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]?
 }
 

@@ -79,6 +79,20 @@ package struct FeatureColumns: Sendable {
     case .float64(let values): values[feature * capacity + record]
     }
   }
+
+  /// Makes one value missing.
+  package mutating func setMissing(record: Int, feature: Int) {
+    let cell = feature * capacity + record
+    switch precision {
+    case .float32: withFloat32Columns { $0[cell] = .nan }
+    case .float64: withFloat64Columns { $0[cell] = .nan }
+    }
+  }
+
+  /// Makes all values of a record missing.
+  package mutating func setMissing(record: Int) {
+    for feature in 0..<featureCount { setMissing(record: record, feature: feature) }
+  }
 }
 
 /// The width of a floating-point number, in a batch, in raw rows and in the output.

@@ -24,10 +24,16 @@ package protocol Payload: Sendable {
   mutating func reserve(_ end: PayloadOffset)
   /// Whether an offset, which is not within a record, is within a unit that the output writes as a whole.
   func isInsideUnit(at offset: PayloadOffset) -> Bool
+  /// Notes that records are bad, if they must stay in the output. Their features are then missing there.
+  ///
+  /// - Parameter records: their indices in the block; they ascend.
+  /// - Returns: false if bad records are taken out instead.
+  mutating func spoil(_ records: [Int]) -> Bool
 }
 
 extension Payload {
   package func isInsideUnit(at offset: PayloadOffset) -> Bool { false }
+  package mutating func spoil(_ records: [Int]) -> Bool { false }
 }
 
 /// Records that move from one block's columns to the end of another's. The cells of columns have the numbers `feature

@@ -127,6 +127,57 @@ import Testing
     #expect(late.rejected.isEmpty)
   }
 
+  @Test(arguments: [1, 3, 100])
+  func `a record of the future leaves text, and stays without features in Arrow`(
+    piece: Int
+  ) throws {
+    var times = Self.seconds(12)
+    for index in [0, 4, 5, 11] { times[index] = "\(Self.start + 3 * 3600 + index)" }
+    let input = Self.input(times, 3)
+    let arrow = try SerialRun(
+      betweenFormats(.csv, .arrow, ["a", "b"]) {
+        $0.precision = .float64
+        $0.batch.size = piece
+      }, input)
+    func run(_ from: RecordFormat, _ to: RecordFormat, _ input: [UInt8]) throws -> SerialRun {
+      let configuration = Self.configuration {
+        $0.format = from
+        $0.outputFormat = to
+        $0.badRecords = .skip
+        if from == .arrow, to == .arrow { $0.precision = .float64 }
+      }
+      return try SerialRun(configuration, input, clock: Self.clock(Self.start))
+    }
+    let text = try run(.csv, .csv, input)
+    let fromArrow = try run(.arrow, .csv, arrow.output)
+    #expect(fromArrow.text == text.text)
+    let stays = try run(.arrow, .arrow, arrow.output)
+    for run in [text, fromArrow, stays] {
+      #expect(run.rejected.map(\.record) == [1, 5, 6, 12])
+      #expect(run.checkpoint?.state[count: "num_batches_tracked"] == [3])
+    }
+    let read = try SerialRun(
+      betweenFormats(.arrow, .csv, ["a", "b"]) { $0.precision = .float64 }, stays.output)
+    var lines = read.lines
+    for (index, time) in [(0, times[0]), (4, times[4]), (5, times[5]), (11, times[11])] {
+      #expect(lines[index + 1] == "\(time),,")
+    }
+    for index in [12, 6, 5, 1] { lines.remove(at: index) }
+    #expect(
+      lines.map { $0.split(separator: ",").first }
+        == text.lines.map { $0.split(separator: ",").first })
+    for column in 1...2 {
+      let (found, expected) = (
+        StreamTests.column(column, of: lines.joined(separator: "\n")),
+        StreamTests.column(column, of: text.text)
+      )
+      #expect(found.count == expected.count)
+      for (found, expected) in zip(found, expected) {
+        #expect(abs(found - expected) <= 1e-12 * max(1, abs(expected)))
+      }
+    }
+  }
+
   @Test func `streams without event times keep their checkpoints as they are`() throws {
     let plain = csvConfiguration { $0.decoder.features = ["a", "b"].map { FeaturePattern($0) } }
     let run = try SerialRun(plain, Self.input(Self.seconds(10), 4))

@@ -102,7 +102,6 @@ final class ArrowBatch: @unchecked Sendable {
   ///
   /// - Parameter fillsNulls: whether a value in the place of a null makes it valid. If not, there is no such value.
   func write(_ slice: ArrowPayload.Slice, of block: RecordBlock, fillsNulls: Bool) {
-    let unnormalized = block.unnormalized
     versions.take(
       block.versionMarks(of: slice.record..<slice.record + slice.rows.count),
       first: slice.rows.lowerBound, record: slice.record)
@@ -115,7 +114,20 @@ final class ArrowBatch: @unchecked Sendable {
           features.columns[index], block.columns, from: slice.record, records: slice.rows, over: $0)
       }
     }
-    guard fillsNulls || slice.isBad || unnormalized?.form == .missing else { return }
+    if fillsNulls || slice.isBad || block.unnormalized?.form == .missing {
+      writeNulls(slice, of: block, fillsNulls: fillsNulls)
+    }
+    let spoiled = (block.payload as? ArrowPayload)?.spoiled ?? []
+    for record in spoiled where slice.record <= record && record < slice.record + slice.rows.count {
+      let row = slice.rows.lowerBound + record - slice.record
+      for (index, column) in features.columns.enumerated() {
+        for element in column.elements { setMissing(row..<row + 1, index, element: Int(element)) }
+      }
+    }
+  }
+
+  private func writeNulls(_ slice: ArrowPayload.Slice, of block: RecordBlock, fillsNulls: Bool) {
+    let unnormalized = block.unnormalized
     for (index, column) in features.columns.enumerated() {
       if fillsNulls, nulls[index].hasValidity {
         withValidity(of: index) { validity in

@@ -114,6 +114,15 @@ struct ArrowDecoder: RecordDecoder {
     return outcome
   }
 
+  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
+    guard !options.keepsFormat else { return nil }
+    guard let rows = block.payload as? ArrowRows else {
+      let none = PayloadOffset()..<PayloadOffset()
+      return records.map { RecordPart(record: $0, payload: none, bytes: []) }
+    }
+    return records.map(rows.part)
+  }
+
   private mutating func consume(_ byteCount: Int, _ progress: inout DecodeProgress) {
     progress.consumed += byteCount
     walk?.consume(byteCount)

@@ -50,6 +50,8 @@ struct ArrowPayload: Payload {
 
   private(set) var items: [Item] = []
   private(set) var byteCount = 0
+  /// The records that were found bad after they had been decoded, as indices in the block. Their features become null.
+  private(set) var spoiled: [Int] = []
 
   var end: PayloadOffset { PayloadOffset(bytes: byteCount, items: items.count) }
 
@@ -70,16 +72,29 @@ struct ArrowPayload: Payload {
       slice.record += move.newRecord - move.oldRecord
       append(.slice(slice))
     }
+    for record in other.spoiled
+    where part.lowerBound.records <= record && record < part.upperBound.records {
+      spoiled.append(record - move.oldRecord + move.newRecord)
+    }
   }
 
   mutating func truncate(to end: PayloadOffset) {
+    for case .slice(let slice) in items[end.items...] {
+      spoiled.removeAll { $0 >= slice.record }
+    }
     items.removeSubrange(end.items...)
     byteCount = end.bytes
   }
 
   mutating func removeAll() {
     items.removeAll(keepingCapacity: true)
+    spoiled.removeAll()
     byteCount = 0
+  }
+
+  mutating func spoil(_ records: [Int]) -> Bool {
+    spoiled = (spoiled + records).sorted()
+    return true
   }
 
   mutating func reserve(_ end: PayloadOffset) {

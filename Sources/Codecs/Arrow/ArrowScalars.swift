@@ -99,8 +99,7 @@ struct ArrowScalars: ScalarFields {
     _ visit: (_ record: Int, _ spell: (_ column: Int, _ output: ByteBuffer) -> Bool) -> Void
   ) {
     guard let rows = block.payload as? ArrowRows else { return }
-    let part = block.selection
-    for slice in rows.slices[part.lowerBound.payload.items..<part.upperBound.payload.items] {
+    for slice in rows.slices(of: block.selectedRecords) {
       let scalars = slice.batch.scalars
       for row in slice.rows {
         visit(slice.record + row - slice.rows.lowerBound) { column, output in
@@ -127,11 +126,29 @@ extension ArrowType {
 }
 
 /// The rows of record batches that belong to the records of a block, for an output of text.
+///
+/// Invariant: each record of the block has a row, in order. So offsets count records.
 struct ArrowRows: Payload {
-  private(set) var slices: [ArrowPayload.Slice] = []
+  private var slices: [ArrowPayload.Slice] = []
   private(set) var byteCount = 0
 
-  var end: PayloadOffset { PayloadOffset(bytes: byteCount, items: slices.count) }
+  var end: PayloadOffset {
+    PayloadOffset(bytes: byteCount, items: slices.last.map { $0.record + $0.rows.count } ?? 0)
+  }
+
+  /// The rows of some records, in slices that have no others.
+  func slices(of records: Range<Int>) -> [ArrowPayload.Slice] {
+    slices.compactMap { slice in
+      let range = slice.record..<slice.record + slice.rows.count
+      guard range.overlaps(records) else { return nil }
+      let kept = range.clamped(to: records)
+      var part = slice
+      part.record = kept.lowerBound
+      let first = slice.rows.lowerBound - slice.record
+      part.rows = kept.lowerBound + first..<kept.upperBound + first
+      return part
+    }
+  }
 
   /// Appends the rows of messages that were decoded.
   mutating func append(_ messages: ArrowPayload) {
@@ -140,19 +157,28 @@ struct ArrowRows: Payload {
 
   private mutating func append(_ slice: ArrowPayload.Slice) {
     slices.append(slice)
-    byteCount += slice.batch.byteCount / max(1, slice.batch.layout.records) * slice.rows.count
+    byteCount += Self.byteCount(of: slice)
+  }
+
+  /// The same for each row of a record batch, so that the bytes of any rows add up.
+  private static func byteCount(of slice: ArrowPayload.Slice) -> Int {
+    slice.batch.byteCount / max(1, slice.batch.layout.records) * slice.rows.count
+  }
+
+  private func byteCount(of records: Range<Int>) -> Int {
+    slices(of: records).reduce(0) { $0 + Self.byteCount(of: $1) }
   }
 
   mutating func append(_ other: any Payload, _ part: Range<BlockOffset>, _ move: RecordMove) {
     guard let other = other as? ArrowRows else { preconditionFailure("a payload of another type") }
-    for var slice in other.slices[part.lowerBound.payload.items..<part.upperBound.payload.items] {
+    for var slice in other.slices(of: part.lowerBound.records..<part.upperBound.records) {
       slice.record += move.newRecord - move.oldRecord
       append(slice)
     }
   }
 
   mutating func truncate(to end: PayloadOffset) {
-    slices.removeSubrange(end.items...)
+    slices = slices(of: 0..<end.items)
     byteCount = end.bytes
   }
 
@@ -161,7 +187,14 @@ struct ArrowRows: Payload {
     byteCount = 0
   }
 
-  mutating func reserve(_ end: PayloadOffset) {
-    slices.reserveCapacity(end.items)
+  mutating func reserve(_ end: PayloadOffset) {}
+
+  /// The part of one record, so that it can be taken out. A row has no bytes of its own.
+  func part(of record: Int) -> RecordPart {
+    let before = byteCount(of: 0..<record)
+    let start = PayloadOffset(bytes: before, items: record)
+    let end = PayloadOffset(
+      bytes: before + byteCount(of: record..<record + 1), items: record + 1)
+    return RecordPart(record: record, payload: start..<end, bytes: [])
   }
 }

@@ -129,18 +129,3 @@ struct ArrowUnit: Sendable {
     return (bad.record - records.lowerBound, fault)
   }
 }
-
-extension FeatureColumns {
-  /// Makes all values of a record missing.
-  fileprivate mutating func setMissing(record: Int) {
-    for feature in 0..<featureCount { setMissing(record: record, feature: feature) }
-  }
-
-  fileprivate mutating func setMissing(record: Int, feature: Int) {
-    let cell = feature * capacity + record
-    switch precision {
-    case .float32: withFloat32Columns { $0[cell] = .nan }
-    case .float64: withFloat64Columns { $0[cell] = .nan }
-    }
-  }
-}

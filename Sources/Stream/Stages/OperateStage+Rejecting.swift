@@ -62,7 +62,8 @@ extension OperateStage {
       &piece)
   }
 
-  /// Takes bad records out of a piece of a block, or fails the stream, as `on_bad_record` says.
+  /// Takes bad records out of a piece of a block, or fails the stream, as `on_bad_record` says. A record that cannot be
+  /// taken out stays without its features, and counts for nothing.
   ///
   /// The number and the offset of a record are counted back from the last record of the piece.
   private mutating func reject(
@@ -71,6 +72,8 @@ extension OperateStage {
   ) throws(StreamError) {
     let parts = try? configuration.format.makeDecoder(configuration.decoder)
       .parts(of: bad.map(\.record), in: block)
+    let stays =
+      configuration.badRecords != .fail && parts == nil && spoil(bad.map(\.record), of: &block)
     var rejected: [RejectedRecord] = []
     for (index, (badRecord, fault)) in bad.enumerated() {
       let record = max(
@@ -84,19 +87,34 @@ extension OperateStage {
             position.byteOffset
               - (piece.upperBound.payload.bytes - part.payload.lowerBound.bytes))
       }
-      guard configuration.badRecords != .fail, let part else {
+      guard configuration.badRecords != .fail, part != nil || stays else {
         throw .badRecord(
           stream: configuration.name, record: record, byteOffset: byteOffset, fault: fault)
       }
       rejected.append(
         RejectedRecord(
           split: "", record: record, byteOffset: byteOffset, fault: fault,
-          bytes: configuration.badRecords == .deadLetter ? part.bytes : [], wasRead: true))
+          bytes: configuration.badRecords == .deadLetter ? part?.bytes ?? [] : [],
+          wasRead: !stays))
     }
-    guard let parts else { return }
-    block.remove(parts)
-    piece = piece.lowerBound..<piece.upperBound.without(parts)
+    if let parts {
+      block.remove(parts)
+      piece = piece.lowerBound..<piece.upperBound.without(parts)
+    }
     drop(rejected)
+  }
+
+  /// Takes the features and the roles from records that the payload must keep.
+  ///
+  /// - Returns: false if it need not.
+  private func spoil(_ records: [Int], of block: inout RecordBlock) -> Bool {
+    guard block.payload.spoil(records) else { return false }
+    for record in records {
+      block.columns.setMissing(record: record)
+      guard !configuration.decoder.roles.isEmpty else { continue }
+      block.columns.setRoles(.none(of: configuration.decoder.roles), of: record)
+    }
+    return true
   }
 }
 
