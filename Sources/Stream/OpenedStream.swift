@@ -166,7 +166,7 @@ package struct OpenedStream: Sendable {
     guard checkpoint?.outputs[.output]?.isIn(plan.destination) ?? true else {
       throw .configuration(
         "\(directory): expected the format, columns, compression, precision, stamp and dictionaries that the "
-          + "output began with, found others")
+          + "output began with, found others; give these options again, or remove the directory to begin again")
     }
   }
 

@@ -15,7 +15,9 @@ import Testing
     Scenario(source: .directory, isCompressed: false, rotates: true, kills: 2),
     Scenario(source: .follow, isCompressed: false, kills: 3),
     Scenario(source: .follow, rotates: true, kills: 2),
-    Scenario(source: .file, isKeyed: true, kills: 2),
+    Scenario(source: .file, rows: .fewKeys, kills: 2),
+    Scenario(source: .file, isCompressed: false, rows: .manyKeys, kills: 4),
+    Scenario(source: .file, rows: .classes, kills: 2),
     Scenario(source: .sequence, isCompressed: false, kills: 3),
     Scenario(source: .sequence, rotates: true, kills: 2),
     Scenario(source: .kafka, format: "ndjson", isCompressed: false, kills: 3),
@@ -73,6 +75,10 @@ import Testing
     #expect(whole.text.lineCount == input.outputLines, "\(hint)")
     #expect(whole.deadLetters.isEmpty == (scenario.badRecords != "dead_letter"), "\(hint)")
     try killed.expectEqual(to: whole, output: scenario.output, in: place, hint)
+    if scenario.rows == .manyKeys {
+      let names = try FileManager.default.contentsOfDirectory(atPath: place.path("reference/s"))
+      #expect(names.contains { $0.contains(".delta.") }, "\(hint): \(names)")
+    }
     if scenario.rotates {
       #expect(Delivery.files(of: scenario.output, in: place).count > 2, "\(hint)")
     }

@@ -17,19 +17,49 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     case kafka
   }
 
+  /// The moments beside those of all records.
+  enum Rows: String, Sendable {
+    case none
+    /// Keys, more of them than the stream keeps.
+    case fewKeys = "few keys"
+    /// Keys of almost every record, so that checkpoints are deltas.
+    case manyKeys = "many keys"
+    /// Classes, more of them than the stream keeps.
+    case classes
+  }
+
   var source: Source
   var format = "csv"
   var isCompressed = true
   var badRecords = "dead_letter"
   var rotates = false
-  /// Whether records have keys, more of them than the stream keeps.
-  var isKeyed = false
+  var rows = Rows.none
   /// The number of kills of a short run; a full one has ten times as many.
   var kills: Int
 
   var testDescription: String {
     "\(source) of \(isCompressed ? "compressed" : "plain") \(format), \(badRecords), to "
-      + (rotates ? "rotating files" : "a file") + (isKeyed ? ", by keys" : "")
+      + (rotates ? "rotating files" : "a file") + (rows == .none ? "" : ", by \(rows.rawValue)")
+  }
+
+  private var features: (count: Int, names: String) {
+    switch rows {
+    case .none: (4, "\"f*\"")
+    case .fewKeys, .classes: (4, "f0, f1, f2")
+    // Enough memory for deltas.
+    case .manyKeys: (12, "\"f*\", \"!f3\"")
+    }
+  }
+
+  var featureCount: Int { features.count }
+
+  private var normalize: String {
+    switch rows {
+    case .none: ""
+    case .fewKeys: "normalize: { key: { columns: [f3], max: 300 } }"
+    case .manyKeys: "normalize: { key: { columns: [f3] } }"
+    case .classes: "normalize: { weight: { class: f3 } }"
+    }
   }
 
   var output: String { "out.\(format)" + (isCompressed ? ".zst" : "") }
@@ -57,8 +87,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         s:
           source: { \(place) }
           format: \(format)
-          features: [\(isKeyed ? "f0, f1, f2" : "\"f*\"")]
-          \(isKeyed ? "normalize: { key: { columns: [f3], max: 300 } }" : "")
+          features: [\(features.names)]
+          \(normalize)
           batch: { size: 64\(source == .file ? "" : ", max_delay: 1h") }
           on_bad_record: \(badRecords)
           checkpoint: { every_batches: 30, interval: 1h, keep: 3 }
@@ -96,8 +126,7 @@ struct ScenarioInput {
     let generated = try place.evenkeel(
       // A partition of the cluster keeps 5 MB.
       "generate", "--rows", "\(scenario.source == .kafka ? min(Self.rows, 24_000) : Self.rows)",
-      "--features", "4", "--format", scenario.format,
-      "--no-compress")
+      "--features", "\(scenario.featureCount)", "--format", scenario.format, "--no-compress")
     var lines = generated.output.split(separator: UInt8(ascii: "\n")).map { Array($0) + [10] }
     let header = scenario.format == "csv" ? [lines.removeFirst()] : []
     outputLines = lines.count + header.count

@@ -146,6 +146,10 @@ import Testing
         ["in.csv.zst", "--precision", "float64"],
         "state: expected the format, columns, compression, precision, stamp and dictionaries that the output began with"
       ),
+      (
+        ["in.csv.zst", "--stamp", "other"],
+        "state: expected the format, columns, compression, precision, stamp and dictionaries that the output began with"
+      ),
     ]
     for (arguments, line) in refusals {
       // An option that is given twice is refused.
