@@ -144,7 +144,6 @@ import Testing
         $0.format = from
         $0.outputFormat = to
         $0.badRecords = .skip
-        if from == .arrow, to == .arrow { $0.precision = .float64 }
       }
       return try SerialRun(configuration, input, clock: Self.clock(Self.start))
     }

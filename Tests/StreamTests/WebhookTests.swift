@@ -103,7 +103,7 @@ private final class PostServer: Sendable {
       var isHeld = isHeld
       while true {
         let connection = accept(listener, nil, nil)
-        guard connection >= 0 else { return }
+        guard connection >= 0 else { break }
         var text = ""
         var chunk = [UInt8](repeating: 0, count: 4096)
         while !Self.isWhole(text) {
@@ -121,13 +121,13 @@ private final class PostServer: Sendable {
         _ = line.withCString { send(connection, $0, line.utf8.count, CInt(MSG_NOSIGNAL)) }
         close(connection)
       }
+      // Here alone: if `deinit` closed it, this thread could take the connections of another test's server, which got
+      // its number.
+      close(listener)
     }
   }
 
-  deinit {
-    shutdown(number, CInt(SHUT_RDWR))
-    close(number)
-  }
+  deinit { shutdown(number, CInt(SHUT_RDWR)) }
 
   private static func isWhole(_ text: String) -> Bool {
     guard let head = text.firstRange(of: "\r\n\r\n"),

@@ -3,6 +3,19 @@ internal import Configuration
 internal import Records
 
 extension StreamConfiguration {
+  /// The options with which the splits of the stream are decoded.
+  var decoding: DecoderOptions {
+    var options = decoder
+    // Dead letters keep the bytes of records that turn out bad after they were decoded.
+    options.keepsText = keepsText || badRecords == .deadLetter
+    options.keepsFormat = keepsFormat
+    options.keepsFields = keepsFields
+    // 4-byte floats that stay so are never widened.
+    let staysFloat = format.precision(options.settings) == .float32 && precision == .float32
+    options.columns = staysFloat ? .float32 : .float64
+    return options
+  }
+
   /// Makes the encoder of the output, after the stream was opened.
   func makeEncoder(for opening: StreamOpening) throws(FormatError) -> any RecordEncoder {
     var options = EncoderOptions(

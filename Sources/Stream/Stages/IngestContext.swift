@@ -48,18 +48,8 @@ struct IngestContext: Sendable {
     self.gradientCursor = gradientCursor
     self.warn = warn
     self.knownFeatures = knownFeatures
-    let format = configuration.format
-    self.format = format
-    var options = configuration.decoder
-    // Dead letters keep the bytes of records that turn out bad after they were decoded.
-    options.keepsText = configuration.keepsText || configuration.badRecords == .deadLetter
-    options.keepsFormat = configuration.keepsFormat
-    options.keepsFields = configuration.keepsFields
-    // 4-byte floats that stay so are never widened.
-    let staysFloat =
-      format.precision(options.settings) == .float32 && configuration.precision == .float32
-    options.columns = staysFloat ? .float32 : .float64
-    self.options = options
+    format = configuration.format
+    options = configuration.decoding
     form = configuration.inputForm
     knownOpening = cursor?.form == form ? cursor?.opening : nil
     lastCursor = cursor?.splits.last

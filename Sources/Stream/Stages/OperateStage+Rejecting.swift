@@ -70,7 +70,7 @@ extension OperateStage {
     _ bad: [(record: Int, fault: RecordFault)], of block: inout RecordBlock,
     _ piece: inout Range<BlockOffset>
   ) throws(StreamError) {
-    let parts = try? configuration.format.makeDecoder(configuration.decoder)
+    let parts = try? configuration.format.makeDecoder(configuration.decoding)
       .parts(of: bad.map(\.record), in: block)
     let stays =
       configuration.badRecords != .fail && parts == nil && spoil(bad.map(\.record), of: &block)

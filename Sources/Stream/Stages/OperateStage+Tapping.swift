@@ -38,7 +38,7 @@ extension OperateStage {
     case .partly(let unnormalized): written.unnormalized = unnormalized
     case .normalized: break
     }
-    let decoder = try? configuration.format.makeDecoder(configuration.decoder)
+    let decoder = try? configuration.format.makeDecoder(configuration.decoding)
     let complete = tapped.enumerated().map { index, tapped in
       var tapped = tapped
       let record = piece.lowerBound.records + index
