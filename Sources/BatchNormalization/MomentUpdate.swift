@@ -26,6 +26,7 @@ struct RunningMoments {
   /// With a half-life in event time: the weight of the values at `time`.
   let decayed, time: [Double]
   private var prior: PriorMerge?
+  private let view: PeerView?
   /// The newest event time of all values; nil without a prior or without event times.
   private var newest: Double?
 
@@ -41,13 +42,17 @@ struct RunningMoments {
     varianceBatches = state[columns.varianceBatches]
     decayed = state[columns.decayedWeight]
     time = state[columns.time]
-    if prior != nil { newest = time.max().flatMap { $0 == 0 ? nil : $0 } }
+    view = PeerView(state, columns.view)
+    if prior != nil {
+      newest = [time.max(), view?.newest].compactMap { $0 == 0 ? nil : $0 }.max()
+    }
   }
 
-  /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them. The values of a
-  /// prior count.
+  /// Whether the moments of feature `j` do not mean much yet, or nothing tells values apart by them. The values of other
+  /// streams and of a prior count.
   func isCold(_ j: Int, _ applied: AppliedMoments, _ settings: NormalizationSettings) -> Bool {
-    weight[j] + (prior?.values(of: j) ?? 0) < Double(settings.warmUp.records)
+    weight[j] + (view?.values(of: j) ?? 0) + (prior?.values(of: j) ?? 0)
+      < Double(settings.warmUp.records)
       || !(applied.variance > 0)
   }
 
@@ -56,38 +61,55 @@ struct RunningMoments {
     weight[j] == 0 && batches[j] == 0 && mean[j] == 0 && variance[j] == 1
   }
 
-  /// μ̂ and σ̂² of feature `j`: its moments, merged with those of a prior and within its limit.
+  /// μ̂ and σ̂² of feature `j`: its moments, merged with those of other streams and of a prior, within its limit.
   mutating func applied(_ j: Int, _ settings: NormalizationSettings) -> AppliedMoments {
-    let counted = besidePrior(j, settings)
-    return prior?.applied(
-      j, mean: mean[j], variance: variance[j], weight: counted.weight,
-      varianceWeight: counted.varianceWeight, settings)
-      ?? AppliedMoments(mean: mean[j], variance: variance[j])
+    guard view != nil || prior != nil else {
+      return AppliedMoments(mean: mean[j], variance: variance[j])
+    }
+    return applied(j, joined(j, settings), settings)
   }
 
   /// The same after an update.
   mutating func applied(
     _ j: Int, after update: MomentUpdate, _ settings: NormalizationSettings
   ) -> AppliedMoments {
-    let counted = update.decayed?.weight ?? weight[j] + update.weight
-    return prior?.applied(
-      j, mean: update.mean, variance: update.variance, weight: counted,
-      varianceWeight: update.decayed?.weight
-        ?? varianceWeight[j] + (update.movesVariance ? update.weight : 0), settings)
-      ?? AppliedMoments(mean: update.mean, variance: update.variance)
+    var own = WeighedMoments(
+      mean: update.mean, variance: update.variance, weight: weight[j] + update.weight,
+      varianceWeight: varianceWeight[j] + (update.movesVariance ? update.weight : 0))
+    if let decayed = update.decayed {
+      (own.weight, own.varianceWeight, own.time) = (decayed.weight, decayed.weight, decayed.time)
+    }
+    let whole = view?.merged(own, j, eventHalfLife: settings.momentum.eventHalfLife) ?? own
+    return applied(j, whole, settings)
   }
 
-  /// The values of feature `j` that count beside those of a prior: for the mean, and for the variance. By event time
-  /// they are the weight at the newest time of the stream.
-  private func besidePrior(
-    _ j: Int, _ settings: NormalizationSettings
-  ) -> (weight: Double, varianceWeight: Double) {
-    guard let halfLife = settings.momentum.eventHalfLife, let own = decayedWeight(j) else {
-      return (weight[j], varianceWeight[j])
+  private mutating func applied(
+    _ j: Int, _ whole: WeighedMoments, _ settings: NormalizationSettings
+  ) -> AppliedMoments {
+    guard prior != nil else { return AppliedMoments(mean: whole.mean, variance: whole.variance) }
+    // A prior does not decay: the others count beside it by their weight at the newest time of the stream.
+    var factor = 1.0
+    if let halfLife = settings.momentum.eventHalfLife, let newest, let time = whole.time,
+      newest > time
+    {
+      factor = EventDecay(halfLife: halfLife).factor(from: time, to: newest)
     }
-    guard let newest, let time = own.time, newest > time else { return (own.weight, own.weight) }
-    let now = own.weight * EventDecay(halfLife: halfLife).factor(from: time, to: newest)
-    return (now, now)
+    return prior?.applied(
+      j, mean: whole.mean, variance: whole.variance, weight: whole.weight * factor,
+      varianceWeight: whole.varianceWeight * factor, settings)
+      ?? AppliedMoments(mean: whole.mean, variance: whole.variance)
+  }
+
+  /// The moments of feature `j` merged with those of other streams.
+  func joined(_ j: Int, _ settings: NormalizationSettings) -> WeighedMoments {
+    var own = WeighedMoments(
+      mean: mean[j], variance: variance[j], weight: weight[j], varianceWeight: varianceWeight[j])
+    if settings.momentum.eventHalfLife != nil {
+      let decayed = decayedWeight(j)
+      own.weight = decayed?.weight ?? 0
+      (own.varianceWeight, own.time) = (own.weight, decayed?.time)
+    }
+    return view?.merged(own, j, eventHalfLife: settings.momentum.eventHalfLife) ?? own
   }
 
   /// The moments that a limit allows for feature `j`; nil without a limit.
@@ -102,28 +124,24 @@ struct RunningMoments {
   ) -> (mean: Double, variance: Double)? {
     let isUnknown =
       settings.warmsUp
-      ? isCold(j, applied, settings) : isInitial(j) && prior?.isKnown(j) != true
+      ? isCold(j, applied, settings)
+      : isInitial(j) && prior?.isKnown(j) != true && !((view?.values(of: j) ?? 0) > 0)
     return isUnknown ? nil : (applied.mean, applied.variance)
   }
 
   /// The moments of feature `j` as those of values that each weigh 1, so that later values can be added; merged with
-  /// those of a prior.
+  /// those of other streams and of a prior. Not for event times.
   mutating func merged(_ j: Int, _ settings: NormalizationSettings) -> Moments {
+    let whole = joined(j, settings)
     let withPrior = prior?.merged(
-      j, mean: mean[j], variance: variance[j], weight: weight[j],
-      varianceWeight: varianceWeight[j], settings)
-    return withPrior ?? own(j, settings)
-  }
-
-  /// The same without a prior.
-  func own(_ j: Int, _ settings: NormalizationSettings) -> Moments {
-    guard weight[j] > 0 else { return Moments() }
-    let count =
-      settings.momentum.eventHalfLife == nil
-      ? settings.rememberedCount(of: weight[j]) : decayedWeight(j)?.weight ?? 0
+      j, mean: whole.mean, variance: whole.variance, weight: whole.weight,
+      varianceWeight: whole.varianceWeight, settings)
+    if let withPrior { return withPrior }
+    guard whole.weight > 0 else { return Moments() }
+    let count = settings.rememberedCount(of: whole.weight)
     // Under `batch_norm` the variance may not have been updated yet.
     return Moments(
-      weight: count, mean: mean[j], m2: varianceWeight[j] > 0 ? count * variance[j] : 0)
+      weight: count, mean: whole.mean, m2: whole.varianceWeight > 0 ? count * whole.variance : 0)
   }
 
   /// The update of feature `j` by a batch, of which some value is counted; not yet applied.

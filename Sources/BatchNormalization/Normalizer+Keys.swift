@@ -6,7 +6,7 @@ extension Normalizer {
   /// Forgets the running moments and all keys, and starts warm-up again. γ, β and the counts of present, missing
   /// and clipped values stay.
   package mutating func resetMoments(in state: inout StateTable) {
-    state.reset(groups: ["moments", "stream"])
+    state.reset(groups: ["moments", "stream", "view"])
     state.startKeys(KeyNames())
     keyed?.readKeys(of: state)
   }

@@ -13,9 +13,10 @@ extension RunningMoments {
   /// The moments of feature `j` to which the values of the open batch are added.
   mutating func prefix(_ j: Int, _ settings: NormalizationSettings) -> PrefixMoments {
     guard settings.momentum.eventHalfLife != nil else { return PrefixMoments(merged(j, settings)) }
+    let known = joined(j, settings)
     return PrefixMoments(
-      own(j, settings), at: decayedWeight(j)?.time.map { Int64($0) * 1000 },
-      beside: priorMoments(of: j))
+      Moments(weight: known.weight, mean: known.mean, m2: known.weight * known.variance),
+      at: known.time.map { Int64($0) * 1000 }, beside: priorMoments(of: j))
   }
 
   /// The update of feature `j` by a batch, whose weights are those at the time of its newest record: both sides are
@@ -78,7 +79,7 @@ extension NormalizerColumns {
 }
 
 /// Two means and variances merged by their weights; the first, to the bit, if the second weighs nothing.
-private func mergedByWeight(
+func mergedByWeight(
   _ a: (mean: Double, variance: Double, weight: Double),
   _ b: (mean: Double, variance: Double, weight: Double)
 ) -> (mean: Double, variance: Double) {

@@ -29,6 +29,7 @@ package struct NormalizerColumns: Sendable {
   /// The records of these batches.
   package let records: CountColumn
   package let keys: KeyColumns
+  let view: ViewColumns
 
   /// - Parameter table: one with `groups`.
   package init(in table: borrowing StateTable) {
@@ -49,9 +50,11 @@ package struct NormalizerColumns: Sendable {
     batches = table.count("batches", of: "stream")
     records = table.count("records", of: "stream")
     keys = KeyColumns(in: table)
+    view = ViewColumns(in: table)
   }
 
-  package static let groups = [affine, moments, values, stream] + KeyColumns.groups
+  package static let groups =
+    [affine, moments, values, stream, ViewColumns.group] + KeyColumns.groups
 
   /// γ and β, which two streams must agree on to be merged.
   private static let affine = StateGroup(
@@ -60,7 +63,7 @@ package struct NormalizerColumns: Sendable {
       .real("weight", initial: 1, fileName: "weight"), .real("bias", initial: 0, fileName: "bias"),
     ])
 
-  private static let moments = StateGroup(
+  static let moments = StateGroup(
     "moments", scope: .feature,
     columns: [
       .real("mean", initial: 0, fileName: "running_mean"),

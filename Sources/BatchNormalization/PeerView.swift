@@ -1,0 +1,118 @@
+internal import Glibc
+package import State
+
+// Invariant: a view is only read with a momentum under which weights of several streams add up (`cumulative`, or a
+// half-life in event time), and with `estimator: total`.
+
+/// The columns of a view: the moments of other streams, by which a stream normalises as if it had read them too.
+///
+/// A view is part of the state, so that a replay normalises alike. It is never part of the running moments.
+package struct ViewColumns: Sendable {
+  let weight, mean, variance: RealColumn
+  /// With a half-life in event time: the weight of the values at `time`, in whole microseconds since 1970.
+  let decayedWeight, time: RealColumn
+
+  init(in table: borrowing StateTable) {
+    weight = table.real("weight", of: "view")
+    mean = table.real("mean", of: "view")
+    variance = table.real("variance", of: "view")
+    decayedWeight = table.real("decayed_weight", of: "view")
+    time = table.real("time", of: "view")
+  }
+
+  /// A merged state has no view, since the streams that it is of may be among those that were merged.
+  static let group = StateGroup(
+    "view", scope: .feature,
+    columns: [
+      .real("weight", initial: 0, in: StateColumn.countable), .real("mean", initial: 0),
+      .real("variance", initial: 0, in: StateColumn.nonNegative),
+      .real("decayed_weight", initial: 0, in: StateColumn.countable),
+      .real("time", initial: 0, in: StateColumn.microseconds),
+    ], isOptional: true, merge: { rows, _ in rows.reset() })
+}
+
+/// The moments of one feature, with the weight that they have beside others.
+struct WeighedMoments {
+  var mean, variance, weight: Double
+  /// The same for the variance, which may rest on fewer values.
+  var varianceWeight: Double
+  /// The event time at which they have this weight, in whole microseconds since 1970; nil without decay.
+  var time: Double?
+}
+
+/// The moments of other streams.
+struct PeerView {
+  private let weight, mean, variance, decayed, time: [Double]
+
+  /// - Returns: nil if the state has none.
+  init?(_ state: borrowing StateTable, _ columns: ViewColumns) {
+    let weight = state[columns.weight]
+    guard weight.contains(where: { $0 > 0 }) else { return nil }
+    self.weight = weight
+    mean = state[columns.mean]
+    variance = state[columns.variance]
+    decayed = state[columns.decayedWeight]
+    time = state[columns.time]
+  }
+
+  /// The values of feature `j` in other streams.
+  func values(of j: Int) -> Double { weight[j] }
+
+  var newest: Double? { time.max() }
+
+  /// The moments of feature `j` merged with those of other streams: both at the later time.
+  ///
+  /// Sources: Chan, Golub & LeVeque 1979; Cormode et al. 2009 for the decay.
+  func merged(_ own: WeighedMoments, _ j: Int, eventHalfLife: Double?) -> WeighedMoments {
+    guard weight[j] > 0 else { return own }
+    var (kept, added, later) = (own.weight, weight[j], own.time)
+    if let eventHalfLife {
+      let decay = EventDecay(halfLife: eventHalfLife)
+      let newest = max(own.time ?? time[j], time[j])
+      kept *= decay.factor(from: own.time ?? newest, to: newest)
+      added = decayed[j] * decay.factor(from: time[j], to: newest)
+      later = newest
+    }
+    let (mean, variance) = mergedByWeight(
+      (own.mean, own.variance, kept), (mean[j], variance[j], added))
+    return WeighedMoments(
+      mean: mean, variance: variance, weight: kept + added, varianceWeight: kept + added,
+      time: later)
+  }
+}
+
+extension NormalizerColumns {
+  /// Replaces the view of a state by the moments of other states.
+  ///
+  /// - Parameter others: states of the same groups and features, with the same half-life.
+  /// - Throws: `StateError` for states that cannot be merged.
+  package func setView(
+    of state: inout StateTable, to others: [StateTable]
+  ) throws(StateError) {
+    var whole = StateTable([Self.moments], features: state.features)
+    let columns = [
+      mean, variance, momentWeight, varianceWeight, decayedWeight, time, eventHalfLife,
+    ]
+    for other in others {
+      guard other.groups == state.groups, other.features == state.features else {
+        throw .otherTable(
+          expected: "the state of a stream with the same features and settings", found: "another")
+      }
+      var moments = StateTable([Self.moments], features: state.features)
+      for (column, name) in zip(columns, Self.realNames) {
+        moments[moments.real(name, of: "moments")] = other[column]
+      }
+      try whole.merge(moments)
+    }
+    func column(_ name: String) -> [Double] { whole[whole.real(name, of: "moments")] }
+    state[view.weight] = column("weight")
+    state[view.mean] = column("mean")
+    state[view.variance] = zip(column("weight"), column("variance")).map { $0 > 0 ? $1 : 0 }
+    state[view.decayedWeight] = column("decayed_weight")
+    state[view.time] = column("time")
+  }
+
+  private static let realNames = [
+    "mean", "variance", "weight", "variance_weight", "decayed_weight", "time", "half_life",
+  ]
+}
