@@ -48,7 +48,7 @@ SANITIZE ?=
 
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
-  bench-stages bench-growth bench-latency bench-gradients bench-keys bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
+  bench-stages bench-growth bench-latency bench-gradients bench-keys bench-drift bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
   install-check alerts-check tls-check kafka-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why adapt equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
@@ -232,7 +232,7 @@ bare-check: deps-python ## Build and run the demo on a bare Debian 12 with this 
 .venv-kafka/ready: Tests/Kafka/requirements.txt
 
 # Never at the same time: each wants the machine for itself.
-BENCHMARKS := formats arrow kernels stages growth latency gradients keys capacity
+BENCHMARKS := formats arrow kernels stages growth latency gradients keys drift capacity
 
 bench: build ## Run all benchmarks below, a quarter of an hour; ARGS='--quick'.
 	for part in $(BENCHMARKS); do $(MAKE) --no-print-directory bench-$$part || exit 1; done
@@ -267,6 +267,10 @@ bench-gradients: build deps-python ## Measure the latency of a record while grad
 bench-keys: build deps-python ## Measure keys, 10³ to 10⁶ of them, against none: arithmetic, whole process, memory.
 	$(call build-benchmark,KernelBenchmark)
 	python3 Benchmarks/keys.py --evenkeel $(EVENKEEL) --benchmark .build/release/KernelBenchmark $(ARGS)
+
+bench-drift: build deps-python ## Measure what the charts of drift cost: the arithmetic, and whole runs on and off.
+	$(call build-benchmark,KernelBenchmark)
+	python3 Benchmarks/drift.py --evenkeel $(EVENKEEL) --benchmark .build/release/KernelBenchmark $(ARGS)
 
 bench-capacity: build deps-python ## Measure what a service takes, in processor time and memory; ARGS='--quick'.
 	python3 Benchmarks/capacity.py --evenkeel $(EVENKEEL) $(ARGS)

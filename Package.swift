@@ -53,7 +53,8 @@ let package = Package(
     module("State", ["Records"]),
     .target(name: "CColumnKernel"),
     module("BatchNormalization", ["Records", "State", "CColumnKernel"]),
-    module("Operators", ["Records", "State", "BatchNormalization", "Configuration"]),
+    module(
+      "Operators", ["Records", "State", "BatchNormalization", "Configuration", "CColumnKernel"]),
     module("Dataflow", ["CLinux"]),
     module("Synthetic", ["Records"]),
     module("Storage", ["Records", "State", "CXXHash", "CLinux"]),
@@ -96,7 +97,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    benchmark("KernelBenchmark", ["BatchNormalization", "Operators", "Records", "State"]),
+    benchmark(
+      "KernelBenchmark",
+      ["BatchNormalization", "Configuration", "Operators", "Records", "State"]),
     benchmark(
       "StageBenchmark",
       ["BatchNormalization", "Codecs", "Configuration", "Operators", "Records"]),
@@ -104,7 +107,9 @@ let package = Package(
     tests("State", ["TestSupport", "Records"]),
     tests(
       "BatchNormalization", ["CColumnKernel", "State", "TestSupport"], resources: [.copy("Golden")]),
-    tests("Operators", ["BatchNormalization", "Configuration", "Records", "State"]),
+    tests(
+      "Operators",
+      ["BatchNormalization", "CColumnKernel", "Configuration", "Records", "State", "TestSupport"]),
     tests("Dataflow", ["TestSupport"]),
     tests("Storage", ["TestSupport"], resources: [.copy("Golden")]),
     .target(name: "CNumberOracle", path: "Tests/CNumberOracle"),

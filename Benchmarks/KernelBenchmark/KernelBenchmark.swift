@@ -1,4 +1,5 @@
 internal import BatchNormalization
+internal import Configuration
 internal import Glibc
 internal import Operators
 internal import Records
@@ -14,6 +15,7 @@ internal import State
 ///     pass RECORDS FEATURES       as many 4-byte values read, multiplied and written in place
 ///     memory                      the same for 256 MiB, far more than caches hold
 ///     keyed RECORDS FEATURES KEYS batches of records with random keys, all of them known; 0 is without keys
+///     drift RECORDS FEATURES ON   batches of a stream, with its drift charts if ON is 1
 ///     delta FEATURES KEYS CHANGED milliseconds in which a barrier gathers the keys that changed
 ///
 /// The time of `pass` and `memory` is that of the memory alone. Not memcpy(3): glibc's is `rep movsb` at these sizes, which
@@ -41,6 +43,8 @@ struct KernelBenchmark {
     case ("pass", 2): return pass(values: sizes[0] * sizes[1])
     case ("memory", 0): return pass(values: 64 << 20)
     case ("keyed", 3): return try keyed(records: sizes[0], features: sizes[1], keys: sizes[2])
+    case ("drift", 3):
+      return try stream(records: sizes[0], features: sizes[1], watchesDrift: sizes[2] == 1)
     case ("delta", 3): return try delta(features: sizes[0], keys: sizes[1], changed: sizes[2])
     default: throw UnknownCase(line: line)
     }
@@ -123,6 +127,27 @@ struct KernelBenchmark {
     }
   }
 
+  /// Normalises batches of a stream in turns, after those that charts only learn from.
+  private static func stream(records: Int, features: Int, watchesDrift: Bool) throws -> Double {
+    var settings = NormalizationSettings()
+    settings.warmUp.records = 0
+    var values = SettingValues()
+    values[DriftSettings.watch] = watchesDrift ? .on : .off
+    let schema = try FeatureSchema(FeatureSchema.unnamed(count: features))
+    var operators = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(
+        schema: schema, outputPrecision: .float32, normalization: settings, settings: values))
+    // Few enough for the caches. They are much the same each time.
+    var batches = (UInt32(1)...16).map { made(records: records, features: features, seed: $0) }
+    for turn in 0..<200 { _ = try operators.operate(on: &batches[turn % batches.count]) }
+    var next = 0
+    return try best(values: records * features) {
+      _ = try operators.operate(on: &batches[next])
+      next = (next + 1) % batches.count
+    }
+  }
+
   private static func delta(features: Int, keys: Int, changed: Int) throws -> Double {
     var operators = try chain(features: features, keys: keys)
     let values = made(records: 256, features: features)
@@ -145,11 +170,13 @@ struct KernelBenchmark {
   }
 
   /// A full batch of 4-byte values with mean 0 and variance 1.
-  private static func made(records: Int, features: Int) -> FeatureColumns {
+  private static func made(
+    records: Int, features: Int, seed: UInt32 = 1
+  ) -> FeatureColumns {
     var batch = FeatureColumns(featureCount: features, capacity: records, precision: .float32)
     batch.count = records
     // Numerical Recipes' congruential generator: any numbers will do.
-    var seed: UInt32 = 1
+    var seed = seed
     batch.withFloat32Columns { values in
       for index in values.indices {
         seed = seed &* 1_664_525 &+ 1_013_904_223

@@ -72,6 +72,11 @@ package struct BatchPlan: Sendable {
   var settings = NormalizationSettings()
   /// The keys of the batch; without features if it is not normalised by them.
   var keyed = KeyedBatch()
+  /// Whether an operator counts the keys that are away from their own moments.
+  private(set) var countsKeys = false
+
+  /// The keys that are away; nil unless an operator counts them, or without keys.
+  package var keyDeviations: KeyDeviations? { keyed.deviations }
 
   package init(featureCount: Int) {
     features = Array(repeating: FeaturePlan(), count: featureCount)
@@ -83,12 +88,16 @@ package struct BatchPlan: Sendable {
     self.elapsedSeconds = elapsedSeconds
     emission = .normalized
     updatesMoments = false
+    countsKeys = false
     cold.removeAll(keepingCapacity: true)
     if !keyed.numbers.isEmpty { keyed.forget() }
     for j in features.indices where features[j].isVetoed || features[j].isByKey {
       (features[j].isVetoed, features[j].isByKey) = (false, false)
     }
   }
+
+  /// Has the keys counted that are away from their own moments.
+  package mutating func countKeys() { countsKeys = true }
 
   /// Forbids that the batch updates the running moments of a feature.
   package mutating func vetoUpdate(of feature: Int) {

@@ -57,7 +57,9 @@ extension Normalizer {
     let newest = newestTime(state)
     plan.keyed.gather(keys, values.records, in: keyed.index, state.keys)
     let updates = plan.updatesMoments
-    guard isNormalized || updates else { return }
+    // Classes normalise nothing themselves.
+    let counts = plan.countsKeys && settings.classes == nil
+    guard isNormalized || updates || counts else { return }
     // Features of one key weigh the same unless a value is missing, or some do not move.
     var isMoved = Array(repeating: false, count: schema.count)
     for j in keyed.features { isMoved[j] = !plan.features[j].isVetoed }
@@ -78,6 +80,14 @@ extension Normalizer {
         if settings.prior?.limit.isOn == true { whole.append(running.bounds(of: j)) }
       }
       keyed.planTransforms(&plan.keyed, newest: newest, settings, whole: whole)
+    }
+    guard updates || counts else { return }
+    plan.keyed.takeValues(values.columns, values.records)
+    if counts {
+      var isByKey = Array(repeating: false, count: schema.count)
+      for j in keyed.features { isByKey[j] = true }
+      plan.keyed.countAway(
+        values.records, weights: values.columns.roles.weights, isByKey: isByKey)
     }
     if updates {
       keyed.planUpdates(

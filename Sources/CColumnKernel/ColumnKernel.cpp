@@ -13,10 +13,12 @@
 namespace {
 
 typedef double Lanes __attribute__((vector_size(64)));
+typedef int64_t Integers __attribute__((vector_size(64)));
 
 namespace baseline {
 #include "ColumnLoops.h"
 #include "KeyLoops.h"
+#include "ChartLoops.h"
 }
 
 #ifdef __x86_64__
@@ -24,6 +26,7 @@ namespace baseline {
 namespace avx2 {
 #include "ColumnLoops.h"
 #include "KeyLoops.h"
+#include "ChartLoops.h"
 }
 #pragma clang attribute pop
 
@@ -31,6 +34,7 @@ namespace avx2 {
 namespace avx512 {
 #include "ColumnLoops.h"
 #include "KeyLoops.h"
+#include "ChartLoops.h"
 }
 #pragma clang attribute pop
 
@@ -128,6 +132,21 @@ void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *v
   WITH(instructions, key_add_row<false>(row, values, kept, added, count))
 }
 
+void key_sums(ColumnInstructions instructions, const double *values, const int32_t *numbers,
+              size_t count, size_t width, double *sums, double *counts) {
+  WITH(instructions, key_sums_rows(values, numbers, count, width, sums, counts))
+}
+
+void key_away(ColumnInstructions instructions, KeyRow row, const double *sums,
+              const double *counts, double least, double square_reach, size_t width,
+              double *judged, double *away) {
+  if (row.shares_weight)
+    WITH(instructions,
+         key_away_row<true>(row, sums, counts, least, square_reach, width, judged, away))
+  WITH(instructions,
+       key_away_row<false>(row, sums, counts, least, square_reach, width, judged, away))
+}
+
 void key_rows_float(ColumnInstructions instructions, const float *values, size_t capacity,
                     size_t count, size_t width, double *rows) {
   WITH(instructions, key_rows(values, capacity, count, width, rows))
@@ -153,3 +172,19 @@ void key_map_double(ColumnInstructions instructions, double *values, size_t capa
   WITH(instructions, key_map(values, capacity, count, numbers, keys, width, wholes, is_by_key,
                              is_centred, clipped))
 }
+
+size_t chart_observe_moments(ColumnInstructions instructions, ChartColumns columns, size_t count,
+                             ChartMoments moments, ChartRule rule, ChartPlace place,
+                             uint8_t *left) {
+  WITH(instructions, observe_moments(columns, count, moments, rule, place, left))
+}
+
+size_t chart_observe_shares(ColumnInstructions instructions, ChartColumns columns, size_t row,
+                            size_t count, ChartPools pools, double floor, ChartRule rule,
+                            ChartPlace place, uint8_t *left) {
+  WITH(instructions, observe_shares(columns, row, count, pools, floor, rule, place, left))
+}
+
+double chart_logarithm(double value) { return baseline::logarithm(value); }
+
+double chart_exponential(double value) { return baseline::exponential(value); }

@@ -38,6 +38,17 @@ INLINED double fold(Lanes lanes) {
   return folded(lanes, [](auto a, auto b) INLINED_LAMBDA { return a + b; });
 }
 
+// A bit for each lane of a mask.
+INLINED unsigned bits_of(Integers mask) {
+  typedef bool Bits __attribute__((ext_vector_type(8)));
+  const Bits bits = __builtin_convertvector(mask, Bits);
+  uint8_t byte;
+  __builtin_memcpy(&byte, &bits, sizeof(byte));
+  return byte;
+}
+
+INLINED bool any_of(Integers mask) { return bits_of(mask) != 0; }
+
 template <class Value, class Visit>
 INLINED void for_each_group(const Value *values, size_t count, Visit visit) {
   size_t index = 0;

@@ -105,6 +105,48 @@ void key_add_row(MutableKeyRow row, const double *values, double kept, double ad
   if (shares_weight) row.weights[0] = one_weight;
 }
 
+// Adds up the present values of each key, and counts them. A record with a number below 0 counts for nothing.
+inline void key_sums_rows(const double *values, const int32_t *numbers, size_t count, size_t width,
+                          double *sums, double *counts) {
+  for (size_t i = 0; i < count; ++i) {
+    if (numbers[i] < 0) continue;
+    const size_t cell = static_cast<size_t>(numbers[i]) * width;
+    for_each_eight(width, [&](size_t index, auto is_full) INLINED_LAMBDA {
+      constexpr bool full = decltype(is_full)::value;
+      const size_t rest = width - index;
+      const Lanes zero{}, x = load_some<full>(values + i * width + index, rest);
+      double *sum = sums + cell + index, *found = counts + cell + index;
+      store_some<full>(sum, load_some<full>(sum, rest) + (x == x ? x : zero), rest);
+      store_some<full>(found, load_some<full>(found, rest) + (x == x ? zero + 1.0 : zero), rest);
+    });
+  }
+}
+
+// |m - mean| > reach * deviation * sqrt(1/n + 1/weight), without a division.
+template <bool shares_weight>
+void key_away_row(KeyRow row, const double *sums, const double *counts, double least,
+                  double square_reach, size_t width, double *judged, double *away) {
+  for_each_eight(width, [&](size_t index, auto is_full) INLINED_LAMBDA {
+    constexpr bool full = decltype(is_full)::value;
+    const size_t rest = width - index;
+    const Lanes zero{}, one = zero + 1.0;
+    const Lanes weight =
+        shares_weight ? zero + row.weights[0] : load_some<full>(row.weights + index, rest);
+    const Lanes variance = load_some<full>(row.variances + index, rest);
+    const Lanes n = load_some<full>(counts + index, rest);
+    const Lanes distance =
+        load_some<full>(sums + index, rest) - n * load_some<full>(row.means + index, rest);
+    const auto is_judged = (n > zero) & (weight >= least) & (variance > zero);
+    const auto is_away =
+        distance * distance * weight > square_reach * variance * n * (n + weight);
+    store_some<full>(judged + index,
+                     load_some<full>(judged + index, rest) + (is_judged ? one : zero), rest);
+    store_some<full>(away + index,
+                     load_some<full>(away + index, rest) + ((is_judged & is_away) ? one : zero),
+                     rest);
+  });
+}
+
 // Eight rows of eight numbers become eight columns.
 template <class Group>
 INLINED void transpose(Group (&tile)[8]) {

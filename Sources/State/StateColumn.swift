@@ -88,6 +88,16 @@ package enum StateScope: Sendable, Equatable {
     }
   }
 
+  /// Whether a column of this scope begins with the rows of an earlier one: it is the same, or has slots that were added.
+  func extends(_ earlier: StateScope) -> Bool {
+    switch (earlier, self) {
+    case (.streamSlots(let fewer), .streamSlots(let slots)),
+      (.featureSlots(let fewer), .featureSlots(let slots)):
+      fewer <= slots
+    default: earlier == self
+    }
+  }
+
   /// The number of rows.
   package func rowCount(features: Int, keys: Int) -> Int {
     shape(features: features, keys: keys).reduce(1, *)

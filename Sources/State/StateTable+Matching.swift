@@ -106,7 +106,7 @@ extension StateTable {
   }
 
   /// The state with other groups: columns that both have keep their values, the others start with the
-  /// initial ones.
+  /// initial ones. So do slots that the groups have beyond those of the state.
   package func regrouped(to groups: [StateGroup]) -> StateTable {
     guard groups != self.groups else { return self }
     var regrouped = StateTable(groups, features: features)
@@ -114,11 +114,20 @@ extension StateTable {
       group.scope.hasKeys && self.group(group.name)?.scope == group.scope
     }
     if keepsKeys { regrouped.startKeys(keys) }
-    for group in groups where self.group(group.name)?.scope == group.scope {
+    for group in groups {
+      guard let earlier = self.group(group.name)?.scope, group.scope.extends(earlier) else {
+        continue
+      }
+      let isSame = earlier == group.scope
       for column in group.columns {
-        switch (column.kind, self[column.fileName]) {
-        case (.real, .real(let values)): regrouped[real: column.fileName] = values
-        case (.count, .count(let values)): regrouped[count: column.fileName] = values
+        let file = column.fileName
+        switch (column.kind, self[file]) {
+        case (.real, .real(let values)):
+          regrouped[real: file] =
+            isSame ? values : values + regrouped[real: file].dropFirst(values.count)
+        case (.count, .count(let values)):
+          regrouped[count: file] =
+            isSame ? values : values + regrouped[count: file].dropFirst(values.count)
         default: break
         }
       }

@@ -59,6 +59,8 @@ struct NormalizerRun {
   var state: StateTable
   private var summary: BatchSummary
   private var plan: BatchPlan
+  /// Whether the keys are counted that are away from their own moments.
+  var countsKeys = false
   private let outputPrecision: Precision
 
   init(
@@ -75,6 +77,8 @@ struct NormalizerRun {
   var settings: NormalizationSettings { normalizer.settings }
   /// The moments that a limit held in the last plan, by feature.
   var held: [HeldMoments?] { plan.features.map(\.held) }
+  /// Those of the last plan.
+  var keyDeviations: KeyDeviations? { plan.keyDeviations }
   var isHolding: Bool { normalizer.isHolding(state) }
 
   mutating func replaceSettings(_ settings: NormalizationSettings) throws {
@@ -96,6 +100,7 @@ struct NormalizerRun {
       batch, records, withMoments: needsMoments,
       eventHalfLife: settings.momentum.eventHalfLife)
     plan.begin(role, elapsedSeconds: elapsedSeconds)
+    if countsKeys { plan.countKeys() }
     try normalizer.plan(summary, state, &plan)
     try plan.validate(
       summary, batch, records, normalizer.schema, outputPrecision: outputPrecision)

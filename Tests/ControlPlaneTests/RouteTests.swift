@@ -94,7 +94,7 @@ import Testing
       #expect(features[0]["missing_ratio"] as? Double == 0.1)
       let kinds = try #require(features[0]["drift_alarm"] as? [String: Double])
       #expect(
-        kinds == ["mean": 1, "spread": 1, "missing": 1, "clipped": 1, "distribution": 1])
+        kinds == ["mean": 1, "spread": 1, "missing": 1, "clipped": 1, "distribution": 1, "keys": 1])
       #expect(features[1]["mean"] is NSNull)
     }
   }

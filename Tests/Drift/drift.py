@@ -57,12 +57,18 @@ def made(name: str, seed: int, count: int) -> np.ndarray:
             return values
         case "daily season":
             return random.standard_normal(count) + np.sin(2 * np.pi * np.arange(count) / 1440)
+        case "keys":
+            # Each of 100 keys has a level of its own.
+            keys = random.integers(0, 100, count)
+            return np.stack([random.standard_normal(count) + 3 * (keys % 7), keys.astype(float)], axis=1)
     raise ValueError(name)
 
 
 STREAMS = [
-    "independent", "correlated 0.9", "correlated 0.99", "t with 5 degrees", "bursty", "missing 5 %", "daily season",
+    "independent", "correlated 0.9", "correlated 0.99", "t with 5 degrees", "bursty", "missing 5 %", "daily season", "keys",
 ]
+# Those of a stream with a column of keys.
+KEY_OPTIONS = ["--exclude", "f1", "--key", "f1"]
 
 
 class Program:
@@ -95,7 +101,10 @@ def false_alarms(program: Program, name: str, seeds: int, batches: int, referenc
 
     def alarms(seed: int) -> int:
         values = made(name, seed, batches * SIZE)
-        return program.drift(values, "--false-alarms", f"1 per {WANTED} batches", *reference.split())["alarms"]
+        options = ["--false-alarms", f"1 per {WANTED} batches", *reference.split()]
+        if values.ndim > 1:
+            return program.drift_columns(values, *options, *KEY_OPTIONS)["alarms"]
+        return program.drift(values, *options)["alarms"]
 
     with ThreadPoolExecutor(1) as pool:
         found = list(pool.map(alarms, range(seeds)))
@@ -157,6 +166,7 @@ def peers(names: list[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in names:
         values = made(name, 0, 1000 * SIZE)
+        values = values if values.ndim == 1 else values[:, 0]
         present = values[~np.isnan(values)]
         row: dict[str, str] = {}
         for label, detector, limit in [

@@ -52,8 +52,10 @@ struct MadeStream {
   }
 
   /// Draws the numbers of so many batches.
-  mutating func skip(batches: Int) {
-    for _ in 0..<(batches * size * names.count) { _ = (normal(), unit()) }
+  mutating func skip(batches: Int) { skip(records: batches * size) }
+
+  mutating func skip(records: Int) {
+    for _ in 0..<(records * names.count) { _ = (normal(), unit()) }
   }
 
   mutating func batch(
@@ -73,9 +75,33 @@ struct MadeStream {
         columns.append(unit() < missing ? .nan : value)
       }
     }
+    try operate(on: columns, size, seconds: seconds)
+  }
+
+  /// A batch of so many records, each value made of its feature, a normal number and a uniform one.
+  mutating func batch(
+    size: Int, keys: [String] = [],
+    _ value: (_ feature: Int, _ normal: Double, _ chance: Double) -> Double
+  ) throws {
+    var columns: [Double] = []
+    for j in names.indices {
+      for _ in 0..<size { columns.append(value(j, normal(), unit())) }
+    }
+    try operate(on: columns, size, keys: keys)
+  }
+
+  private mutating func operate(
+    on columns: [Double], _ size: Int, keys: [String] = [], seconds: Double? = nil
+  ) throws {
     var block = FeatureColumns(featureCount: names.count, capacity: size, precision: .float64)
     block.count = size
     block.values = .float64(columns)
+    for (record, key) in keys.enumerated() {
+      var roles = RecordRoles()
+      roles.key = RecordKey()
+      roles.key?.set(Array(key.utf8), at: 0)
+      block.setRoles(roles, of: record)
+    }
     _ = try chain.operate(on: &block, elapsedSeconds: seconds)
     events += chain.takeEvents().filter { $0.kind.name.hasPrefix("drift") }
   }

@@ -135,15 +135,41 @@ struct StateTableTests {
         columns: [
           .real("bias", initial: 8), .real("weight", initial: 1, fileName: "weight"),
         ]),
-      StateGroup("bins", scope: .featureSlots(3), columns: [.count("seen")]),
+      StateGroup("bins", scope: .featureSlots(1), columns: [.count("seen")]),
     ]
+    table[count: "evenkeel.bins.seen"] = [1, 2, 3, 4, 5, 6]
     let regrouped = table.regrouped(to: other)
     #expect(regrouped.groups == other)
     #expect(
       regrouped[real: "weight"] == [1, 2, 3] && regrouped[count: "evenkeel.clock.ticks"] == [9])
     #expect(regrouped[real: "evenkeel.affine.bias"] == [8, 8, 8])
-    #expect(regrouped[count: "evenkeel.bins.seen"] == Array(repeating: 0, count: 9))
+    // Slots that are gone may have had another meaning.
+    #expect(regrouped[count: "evenkeel.bins.seen"] == [0, 0, 0])
     #expect(table.regrouped(to: groups) == table)
+  }
+
+  @Test func `slots that were added start with the initial values`() throws {
+    var table = try table()
+    table[count: "evenkeel.bins.seen"] = [1, 2, 3, 4, 5, 6]
+    table[real: "evenkeel.bins.edge"] = [1, 2, 3, 4, 5, 6]
+    let more = StateGroup(
+      "bins", scope: .featureSlots(3), columns: [.count("seen"), .real("edge", initial: 0.5)])
+    let regrouped = table.regrouped(to: [more])
+    #expect(regrouped[count: "evenkeel.bins.seen"] == [1, 2, 3, 4, 5, 6, 0, 0, 0])
+    #expect(regrouped[real: "evenkeel.bins.edge"] == [1, 2, 3, 4, 5, 6, 0.5, 0.5, 0.5])
+  }
+
+  @Test func `lent columns are changed in place, and shared ones are copied first`() throws {
+    var table = try table()
+    let (weight, seen) = (table.real("weight", of: "affine"), table.count("seen", of: "bins"))
+    let (before, shared) = (Array(repeating: 1.0, count: 3), table)
+    table.lend(ColumnSet([weight], [table.count("ticks", of: "clock"), seen])) { columns in
+      columns.reals[0][2] = 9
+      columns.counts[0][0] += 1
+      columns.counts[1][5] = columns.counts[0][0]
+    }
+    #expect(table[weight] == [1, 1, 9] && table[seen] == [0, 0, 0, 0, 0, 8])
+    #expect(shared[weight] == before && shared[seen] == Array(repeating: 0, count: 6))
   }
 
   @Test func `a reset gives groups their initial values and leaves the others`() throws {

@@ -81,6 +81,42 @@ extension KeyedBatch {
     }
   }
 
+  /// The keys that are judged by their values in the batch, for each feature, and then those that are away from their own
+  /// moments.
+  ///
+  /// - Parameter numbers: the key of each record; -1 for a record that counts for nothing.
+  func deviations(of numbers: [Int32], width: Int, _ kernel: ColumnKernel) -> [Double] {
+    var found = Array(repeating: 0.0, count: 2 * width)
+    guard width > 0, count > 0 else { return found }
+    precondition(
+      numbers.count * width <= values.count && count * copies.stride <= copies.numbers.count)
+    var sums = Array(repeating: 0.0, count: 2 * count * width)
+    let size = count * width
+    sums.withUnsafeMutableBufferPointer { sums in
+      found.withUnsafeMutableBufferPointer { found in
+        values.withUnsafeBufferPointer { values in
+          copies.numbers.withUnsafeBufferPointer { copied in
+            guard let sums = sums.baseAddress, let found = found.baseAddress,
+              let values = values.baseAddress, let first = copied.baseAddress
+            else { return }
+            key_sums(kernel.instructions, values, numbers, numbers.count, width, sums, sums + size)
+            for key in 0..<count {
+              let row = first + key * copies.stride
+              key_away(
+                kernel.instructions,
+                KeyRow(
+                  weights: row + copies.weights, means: row + copies.means,
+                  variances: row + copies.variances, shares_weight: !copies.isSpread),
+                sums + key * width, sums + size + key * width, KeyDeviations.leastWeight,
+                KeyDeviations.reach * KeyDeviations.reach, width, found, found + width)
+            }
+          }
+        }
+      }
+    }
+    return found
+  }
+
   /// Takes the values of some records, record by record.
   mutating func takeValues(
     _ columns: FeatureColumns, _ records: Range<Int>, _ kernel: ColumnKernel = .best

@@ -32,6 +32,8 @@ struct KeyedBatch: Sendable {
   var values: [Double] = []
   /// The newest event time of the records, with a key or without; 0 without event times.
   var newest = 0.0
+  /// The keys that are away from their own moments; nil unless an operator counts them.
+  var deviations: KeyDeviations?
 
   var count: Int { names.count }
 
@@ -72,6 +74,7 @@ struct KeyedBatch: Sendable {
     lastUses.removeAll(keepingCapacity: true)
     index.removeAll()
     newest = 0
+    deviations = nil
   }
 
   /// The records without a usable key, and those whose key is not known.

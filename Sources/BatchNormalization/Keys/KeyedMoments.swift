@@ -117,7 +117,7 @@ struct KeyedMoments: Sendable {
     return newest - seen > 1e6 * idle
   }
 
-  /// Plans the moments of each key after the batch, in its copies of their rows.
+  /// Plans the moments of each key after the batch, in its copies of their rows. The batch has taken the values.
   ///
   /// - Parameters:
   ///   - recordsBefore: the number of records of the stream before the batch.
@@ -126,7 +126,6 @@ struct KeyedMoments: Sendable {
     _ values: BatchValues, _ batch: inout KeyedBatch, recordsBefore: Int,
     _ normalization: NormalizationSettings, isMoved: [Bool]
   ) {
-    batch.takeValues(values.columns, values.records)
     for feature in 0..<width where !isMoved[feature] {
       for offset in 0..<values.records.count { batch.values[offset * width + feature] = .nan }
     }

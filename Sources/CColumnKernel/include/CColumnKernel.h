@@ -155,6 +155,18 @@ void key_plan(ColumnInstructions instructions, KeyRow row, double factor, KeyRow
 void key_add(ColumnInstructions instructions, MutableKeyRow row, const double *_Nonnull values,
              double kept, double added, size_t count);
 
+// Adds the present values of `count` records to the sums of their keys, a number for each of `width` features, and their
+// number to the counts. A number of -1 stands for a record that counts for nothing.
+void key_sums(ColumnInstructions instructions, const double *_Nonnull values,
+              const int32_t *_Nonnull numbers, size_t count, size_t width,
+              double *_Nonnull sums, double *_Nonnull counts);
+
+// Adds 1 to `judged` of each feature of which a key has values and a weight of `least` or more, and to `away` if the mean
+// of the values lies farther from that of the key than the root of `square_reach` standard errors.
+void key_away(ColumnInstructions instructions, KeyRow row, const double *_Nonnull sums,
+              const double *_Nonnull counts, double least, double square_reach, size_t width,
+              double *_Nonnull judged, double *_Nonnull away);
+
 // Copies the values of `count` records to rows, which have a number for each of `width` features. The columns are
 // `capacity` values apart.
 void key_rows_float(ColumnInstructions instructions, const float *_Nonnull values, size_t capacity,
@@ -173,6 +185,88 @@ void key_map_double(ColumnInstructions instructions, double *_Nonnull values, si
                     size_t count, const int32_t *_Nonnull numbers, KeyTransforms keys,
                     size_t width, const ColumnMap *_Nonnull wholes,
                     const bool *_Nonnull is_by_key, bool is_centred, int64_t *_Nonnull clipped);
+
+// The columns of drift charts: a number for each kind and feature, one kind after another.
+enum {
+  CHART_REFERENCE,
+  CHART_MEAN,
+  CHART_VARIANCE,
+  CHART_COVARIANCE,
+  CHART_COVARIANCE2,
+  CHART_LONG_RUN,
+  CHART_LAST,
+  CHART_LAST_ROOT,
+  CHART_LAST2,
+  CHART_LAST_ROOT2,
+  CHART_LAST_NEW,
+  CHART_LAST_NEW2,
+  // Each side: its score, the sum and the weight of its level, and the seconds since when.
+  CHART_ABOVE,
+  CHART_BELOW = CHART_ABOVE + 4,
+};
+
+// Those of counts. Each side has two: the batch and the record since when.
+enum {
+  CHART_POOLS,
+  CHART_PHASE,
+  CHART_ALARMS,
+  CHART_GIVEN,
+  CHART_ABOVE_BATCH,
+  CHART_ABOVE_RECORD,
+  CHART_BELOW_BATCH,
+  CHART_BELOW_RECORD,
+};
+
+typedef struct ChartColumns {
+  double *_Nonnull const *_Nonnull reals;
+  ptrdiff_t *_Nonnull const *_Nonnull counts;
+} ChartColumns;
+
+typedef struct ChartRule {
+  double threshold;
+  // Whether the reference follows.
+  bool follows;
+} ChartRule;
+
+// The place at which the pools begin.
+typedef struct ChartPlace {
+  ptrdiff_t batch, record;
+  double seconds;
+} ChartPlace;
+
+// The moments of a batch, and the weight of each pool in slow moments. A feature with an open pool has its weight in
+// `open`.
+typedef struct ChartMoments {
+  const double *_Nonnull weights;
+  const double *_Nonnull means;
+  const double *_Nonnull squares;
+  const double *_Nonnull slow_weights;
+  const double *_Nonnull open;
+} ChartMoments;
+
+// A pool of each feature. A value of NaN stands for none.
+typedef struct ChartPools {
+  const double *_Nonnull values;
+  const double *_Nonnull weights;
+  const double *_Nonnull slow_weights;
+} ChartPools;
+
+// Gives the charts of means and deviations, which are the first two kinds of `count` features, the batch as a pool. A chart
+// that needs a closer look is left as it is: `left` of its feature gets 1 for the mean, and 2 for the deviation, which is left with the mean. Returns
+// how many are left.
+size_t chart_observe_moments(ColumnInstructions instructions, ChartColumns columns, size_t count,
+                             ChartMoments moments, ChartRule rule, ChartPlace place,
+                             uint8_t *_Nonnull left);
+
+// Gives the charts from `row` on a pool each. A rise and a fall are drift. `floor`: the least deviation of what is new in a pool. `left` of a feature
+// gets 1 if its chart is left, also if it has no pool.
+size_t chart_observe_shares(ColumnInstructions instructions, ChartColumns columns, size_t row,
+                            size_t count, ChartPools pools, double floor, ChartRule rule,
+                            ChartPlace place, uint8_t *_Nonnull left);
+
+// ln and e^x of these loops.
+double chart_logarithm(double value);
+double chart_exponential(double value);
 
 #ifdef __cplusplus
 }

@@ -47,7 +47,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     case .spread:
       (reference, self.level) = (exp(chart.reference), exp(level))
       size = exp(level - chart.reference)
-    case .missing, .clipped:
+    case .missing, .clipped, .keys:
       (reference, self.level) = (DriftShare.share(chart.reference), DriftShare.share(level))
       size = self.level - reference
     case .distribution:
@@ -85,6 +85,9 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
       case .missing, .clipped:
         return
           "\(shown(level)) of its values are \(kind.name), \(shown(reference)) by the reference\(since)"
+      case .keys:
+        return
+          "\(shown(level)) of its keys are away from their own moments, \(shown(reference)) by the reference\(since)"
       case .distribution:
         return
           "its distribution differs by \(shown(level)), \(shown(reference)) by the reference\(since)"
@@ -100,6 +103,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     case .spread: "deviation"
     case .distribution: "distribution"
     case .missing, .clipped: "share of \(kind.name) values"
+    case .keys: "share of keys that are away"
     }
   }
 
@@ -109,7 +113,7 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     switch kind {
     case .mean, .spread: short(value)
     case .distribution: "\(short(value)) times chance"
-    case .missing, .clipped: short(value * 100) + " %"
+    case .missing, .clipped, .keys: short(value * 100) + " %"
     }
   }
 }

@@ -65,9 +65,15 @@ struct DriftShapes {
   private var shares: [Double]
   private var open: [Int]
   private let features: Int
+  /// Those of the batch.
+  private let counts: DriftBinCounts
 
-  init(_ columns: DriftColumns, taking state: inout StateTable) {
+  init(
+    _ columns: DriftColumns, taking state: inout StateTable,
+    _ counts: DriftBinCounts = DriftBinCounts()
+  ) {
     features = state.features.count
+    self.counts = counts
     shares = state.take(columns.share)
     open = state.take(columns.binned)
   }
@@ -77,9 +83,9 @@ struct DriftShapes {
     state.put(open, in: columns.binned)
   }
 
-  /// Adds the counts of a batch to the open pool of a feature.
-  mutating func add(_ counts: ArraySlice<Int>, of feature: Int) {
-    for (bin, count) in counts.enumerated() where count > 0 {
+  /// Adds the counts of the batch to the open pool of a feature.
+  mutating func addBatch(of feature: Int) {
+    for (bin, count) in counts[feature].enumerated() where count > 0 {
       open[bin * features + feature] += count
     }
   }

@@ -3,6 +3,8 @@ internal import Glibc
 // Invariants:
 // - Both sums of a side are 0 while its score is.
 // - No number of a chart is other than finite, because values are at most 1e100 in size.
+// - `ChartLoops.h` moves most charts of a batch, by the same operations in the same order as `observe`. If one changes, the
+//   other does.
 
 /// How a chart judges and learns; the same for all charts of a stream in one batch.
 struct DriftRules: Sendable, Equatable {
@@ -40,17 +42,13 @@ struct DriftSide: Sendable, Equatable {
     _ z: Double, value: Double, weight: Double, at place: DriftPlace, limit: Double
   ) {
     let rise = z - DriftThreshold.allowance
-    if score == 0 || rise > 2 * max(score, Self.leastScore) {
-      since = place
-      (levelSum, levelWeight) = (0, 0)
-    }
+    let begins = score == 0 || rise > 2 * max(score, Self.leastScore)
     score = min(max(0, score + rise), limit)
-    if score == 0 {
-      (levelSum, levelWeight) = (0, 0)
-    } else {
-      levelSum += weight * value
-      levelWeight += weight
-    }
+    if begins || score == 0 { (levelSum, levelWeight) = (0, 0) }
+    guard score > 0 else { return }
+    if begins { since = place }
+    levelSum += weight * value
+    levelWeight += weight
   }
 
   mutating func clear() { self = DriftSide() }
@@ -76,9 +74,6 @@ struct DriftChart: Sendable, Equatable {
   var alarms = 0
   /// Whether the reference came from a checkpoint.
   var isGiven = false
-
-  /// Whether both scores are 0.
-  var isAtRest: Bool { above.score == 0 && below.score == 0 }
 
   /// The weight with which a pool moves a distribution that it was compared with; 0 if that stands still. The first
   /// pool is compared with none.
@@ -182,10 +177,10 @@ struct DriftChart: Sendable, Equatable {
         value, root, about: mean, weight: max(spreadWeight, 1 / Double(pools)), limit: limit)
       mean += meanWeight * (value - mean)
     } else {
-      let moved = min(max((value - mean) * root, -limit), limit)
+      let u = (value - mean) * root
       spread.learn(
         value, root, about: mean, weight: spreadWeight, limit: limit, pools: pools, prediction)
-      mean += meanWeight * moved / root
+      mean += meanWeight * (abs(u) <= limit ? value - mean : (u < 0 ? -limit : limit) / root)
     }
     guard !isGiven else { return }
     if rules.follows || pools < DriftRules.startPools { reference = mean }

@@ -14,6 +14,9 @@ struct DriftColumns: Sendable {
   // The bins of each feature.
   let share: RealColumn
   let binned: CountColumn
+  // The keys of the open pool of each feature.
+  let keysHalfLives, keysSeconds: RealColumn
+  let keysBatch, keysRecord, keysJudged, keysAway: CountColumn
   // The stream.
   let seconds, poolRate, threshold, sharedSeconds, sharedHalfLives: RealColumn
   let batches, records, streamPools, source, digest: CountColumn
@@ -36,6 +39,13 @@ struct DriftColumns: Sendable {
     clipped = table.count("clipped", of: pools)
     share = table.real("share", of: Self.bins.name)
     binned = table.count("open", of: Self.bins.name)
+    let keys = Self.keys.name
+    keysHalfLives = table.real("half_lives", of: keys)
+    keysSeconds = table.real("seconds", of: keys)
+    keysBatch = table.count("batch", of: keys)
+    keysRecord = table.count("record", of: keys)
+    keysJudged = table.count("judged", of: keys)
+    keysAway = table.count("away", of: keys)
     seconds = table.real("seconds", of: stream)
     poolRate = table.real("pool_rate", of: stream)
     threshold = table.real("threshold", of: stream)
@@ -51,7 +61,7 @@ struct DriftColumns: Sendable {
     sharedRecord = table.count("pool_record", of: stream)
   }
 
-  package static let groups = [charts, pools, bins, stream]
+  package static let groups = [charts, pools, bins, keys, stream]
 
   /// The chart of each kind and feature.
   static let charts = StateGroup(
@@ -99,6 +109,16 @@ struct DriftColumns: Sendable {
       }
       rows.reset("open")
     })
+
+  /// The keys of the batches that wait until enough keys are judged.
+  static let keys = StateGroup(
+    "drift_keys", scope: .feature,
+    columns: [
+      .real("half_lives", initial: 0, in: StateColumn.nonNegative),
+      .real("seconds", initial: 0, in: StateColumn.nonNegative), .count("batch"),
+      .count("record"), .count("judged"), .count("away"),
+    ],
+    isOptional: true, merge: { rows, _ throws(StateError) in rows.reset() })
 
   /// How far the stream is, and what its false alarms are counted in.
   static let stream = StateGroup(
@@ -152,8 +172,10 @@ struct DriftColumns: Sendable {
   }
 }
 
-// The order of the columns of charts. Only this extension knows it.
+// The order of the columns of charts. Only this extension knows it, and CColumnKernel.h.
 extension DriftChart {
+  static let realCount = 20
+  static let countCount = 8
   static let reals: [StateColumn] =
     [
       .real("reference", initial: 0), .real("mean", initial: 0),
@@ -208,9 +230,9 @@ extension DriftChart {
     isGiven = count(3) > 0
   }
 
-  /// Writes the numbers that every pool moves, but for the count of pools.
+  /// Writes a row. The closures take its number in a column.
   @inline(__always)
-  func storeMoments(_ setReal: (Int, Double) -> Void) {
+  func store(_ setReal: (Int, Double) -> Void, _ setCount: (Int, Int) -> Void) {
     setReal(0, reference)
     setReal(1, mean)
     setReal(2, spread.variance)
@@ -223,12 +245,6 @@ extension DriftChart {
     setReal(9, spread.lastRoot2)
     setReal(10, spread.lastNew)
     setReal(11, spread.lastNew2)
-  }
-
-  /// Writes a row. The closures take its number in a column.
-  @inline(__always)
-  func store(_ setReal: (Int, Double) -> Void, _ setCount: (Int, Int) -> Void) {
-    storeMoments(setReal)
     setReal(12, above.score)
     setReal(13, above.levelSum)
     setReal(14, above.levelWeight)

@@ -10,6 +10,8 @@ package enum DriftKind: Int, Sendable, CaseIterable {
   case clipped
   /// The distribution of the normalised values.
   case distribution
+  /// The share of keys whose values are away from their own moments.
+  case keys
 
   /// The name in files, metrics and the API.
   package var name: String {
@@ -19,11 +21,12 @@ package enum DriftKind: Int, Sendable, CaseIterable {
     case .missing: "missing"
     case .clipped: "clipped"
     case .distribution: "distribution"
+    case .keys: "keys"
     }
   }
 
   /// Whether only a rise is drift.
-  var rises: Bool { self == .distribution }
+  var rises: Bool { self == .distribution || self == .keys }
 
   /// The row of its chart of a feature in a column of charts.
   func row(of feature: Int, among features: Int) -> Int { rawValue * features + feature }

@@ -22,61 +22,92 @@ struct DriftPool {
   }
 }
 
-/// The open pools of all features, as columns out of the table.
-struct DriftPools {
-  private var weights, means, squares, halfLives, times: [Double]
-  private var firstBatches, firstRecords: [Int]
+/// Whole batches of the stream whose records are judged together: for the shares of missing values, which a feature
+/// without any value has too.
+struct DriftSharedPool: Sendable {
+  private(set) var records = 0
+  private(set) var halfLives = 0.0
+  private(set) var start = DriftPlace()
+  /// The pools of records before this one.
+  private(set) var poolsBefore = 0
+
+  init() {}
 
   init(_ columns: DriftColumns, of state: borrowing StateTable) {
-    weights = state[columns.weight]
-    means = state[columns.poolMean]
-    squares = state[columns.m2]
-    halfLives = state[columns.halfLives]
-    times = state[columns.poolSeconds]
-    firstBatches = state[columns.poolBatch]
-    firstRecords = state[columns.poolRecord]
+    poolsBefore = state.value(columns.streamPools)
+    records = state.value(columns.sharedRecords)
+    guard records > 0 else { return }
+    halfLives = state.value(columns.sharedHalfLives)
+    start = DriftPlace(
+      batch: state.value(columns.sharedBatch), record: state.value(columns.sharedRecord),
+      seconds: state.value(columns.sharedSeconds))
   }
 
+  var isFull: Bool { Double(records) >= DriftPool.leastValues }
+
+  mutating func add(_ count: Int, halfLives: Double, at place: DriftPlace) {
+    if records == 0 { start = place }
+    records += count
+    self.halfLives += halfLives
+  }
+
+  /// Keeps an open pool in the state; of a full one, nothing is kept.
+  func store(in state: inout StateTable, _ columns: DriftColumns) {
+    let kept = isFull ? DriftSharedPool() : self
+    // With batches of enough records, no pool is ever open.
+    guard kept.records != state.value(columns.sharedRecords) else { return }
+    state[columns.sharedRecords][0] = kept.records
+    state[columns.sharedHalfLives][0] = kept.halfLives
+    state[columns.sharedBatch][0] = kept.start.batch
+    state[columns.sharedRecord][0] = kept.start.record
+    state[columns.sharedSeconds][0] = kept.start.seconds
+  }
+}
+
+/// The keys of whole batches that are judged together, feature by feature, as columns out of the table.
+struct DriftKeyPools {
+  private var keys, keysAway, firstBatches, firstRecords: [Int]
+  private var halfLives, firstSeconds: [Double]
+
   init(_ columns: DriftColumns, taking state: inout StateTable) {
-    weights = state.take(columns.weight)
-    means = state.take(columns.poolMean)
-    squares = state.take(columns.m2)
-    halfLives = state.take(columns.halfLives)
-    times = state.take(columns.poolSeconds)
-    firstBatches = state.take(columns.poolBatch)
-    firstRecords = state.take(columns.poolRecord)
+    keys = state.take(columns.keysJudged)
+    keysAway = state.take(columns.keysAway)
+    firstBatches = state.take(columns.keysBatch)
+    firstRecords = state.take(columns.keysRecord)
+    halfLives = state.take(columns.keysHalfLives)
+    firstSeconds = state.take(columns.keysSeconds)
   }
 
   consuming func put(in state: inout StateTable, _ columns: DriftColumns) {
-    state.put(weights, in: columns.weight)
-    state.put(means, in: columns.poolMean)
-    state.put(squares, in: columns.m2)
-    state.put(halfLives, in: columns.halfLives)
-    state.put(times, in: columns.poolSeconds)
-    state.put(firstBatches, in: columns.poolBatch)
-    state.put(firstRecords, in: columns.poolRecord)
+    state.put(keys, in: columns.keysJudged)
+    state.put(keysAway, in: columns.keysAway)
+    state.put(firstBatches, in: columns.keysBatch)
+    state.put(firstRecords, in: columns.keysRecord)
+    state.put(halfLives, in: columns.keysHalfLives)
+    state.put(firstSeconds, in: columns.keysSeconds)
   }
 
-  /// Whether the pool of a feature has no batch yet.
-  func isEmpty(_ feature: Int) -> Bool { weights[feature] == 0 }
+  mutating func add(
+    _ deviations: KeyDeviations, of feature: Int, halfLives count: Double, at place: DriftPlace
+  ) {
+    if keys[feature] == 0 {
+      (firstBatches[feature], firstRecords[feature]) = (place.batch, place.record)
+      firstSeconds[feature] = place.seconds
+    }
+    keys[feature] += deviations.judged[feature]
+    keysAway[feature] += deviations.away[feature]
+    halfLives[feature] += count
+  }
 
-  subscript(feature: Int) -> DriftPool {
-    get {
-      DriftPool(
-        moments: Moments(weight: weights[feature], mean: means[feature], m2: squares[feature]),
-        halfLives: halfLives[feature],
-        start: DriftPlace(
-          batch: firstBatches[feature], record: firstRecords[feature], seconds: times[feature]))
-    }
-    set {
-      weights[feature] = newValue.moments.weight
-      means[feature] = newValue.moments.mean
-      squares[feature] = newValue.moments.m2
-      halfLives[feature] = newValue.halfLives
-      firstBatches[feature] = newValue.start.batch
-      firstRecords[feature] = newValue.start.record
-      times[feature] = newValue.start.seconds
-    }
+  /// Takes the pool of a feature if it is large enough to be judged.
+  mutating func takeFull(
+    of feature: Int
+  ) -> (judged: Int, away: Int, halfLives: Double, start: DriftPlace)? {
+    guard Double(keys[feature]) >= DriftPool.leastValues else { return nil }
+    defer { (keys[feature], keysAway[feature], halfLives[feature]) = (0, 0, 0) }
+    let start = DriftPlace(
+      batch: firstBatches[feature], record: firstRecords[feature], seconds: firstSeconds[feature])
+    return (keys[feature], keysAway[feature], halfLives[feature], start)
   }
 }
 

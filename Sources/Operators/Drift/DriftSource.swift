@@ -35,7 +35,7 @@ struct DriftSource: Sendable {
 
   /// Whether the state has the references already.
   func isAdopted(by state: borrowing StateTable, _ columns: DriftColumns) -> Bool {
-    state[columns.source][0] == kind.rawValue && state[columns.digest][0] == digest
+    state.value(columns.source) == kind.rawValue && state.value(columns.digest) == digest
   }
 
   /// Puts the references into the state, with the first batch.
@@ -98,7 +98,7 @@ struct DriftSource: Sendable {
       let total = present + (kind == .missing ? found : 0)
       guard total > 0 else { return nil }
       chart.reference = asin(min(1, Double(found) / Double(total)).squareRoot())
-    case .distribution: return nil
+    case .distribution, .keys: return nil
     }
     return chart
   }

@@ -46,8 +46,9 @@ struct DriftSpread: Sendable, Equatable {
   private static let longRunBounds = 0.4...4.0
 
   var prediction: Prediction {
-    guard variance > 0 else { return Prediction() }
-    let (r1, r2) = (min(max(covariance / variance, -0.98), 0.98), covariance2 / variance)
+    guard variance >= .leastNormalMagnitude else { return Prediction() }
+    let inverse = 1 / variance
+    let (r1, r2) = (min(max(covariance * inverse, -0.98), 0.98), covariance2 * inverse)
     let second = min(max((r2 - r1 * r1) / (1 - r1 * r1), -0.999), 0.999)
     let first = r1 * (1 - second)
     guard 1 - first - second >= Self.leastGain else {

@@ -44,11 +44,12 @@ package struct WatchDrift: BatchOperator {
   private var changed: [Int] = []
   /// The charts that a user has accepted since the last batch, which tells it.
   private var accepted: [Int] = []
-  private var slow = SlowWeight()
-  /// The charts while they are out of the table.
-  private var charts = DriftCharts()
+  private let lent: ColumnSet
+  private var batch = DriftBatch()
   /// Nil unless distributions are watched.
   private var bins: DriftBinCounts?
+  /// Whether records have keys with moments of their own.
+  private let hasKeys: Bool
 
   package init(_ context: OperatorContext, _ state: borrowing StateTable) throws(OperatorError) {
     columns = DriftColumns(in: state)
@@ -58,6 +59,8 @@ package struct WatchDrift: BatchOperator {
     pace = DriftPace(context.normalization.momentum)
     isLive = context.isLive
     source = DriftSource(context, state)
+    lent = DriftRows.columns(columns)
+    hasKeys = context.normalization.key != nil
     if context.settings[DriftSettings.distribution] { bins = DriftBinCounts() }
   }
 
@@ -75,11 +78,13 @@ package struct WatchDrift: BatchOperator {
     if plan.role.updates {
       bins?.count(
         summary, means: state[normalizer.mean], variances: state[normalizer.variance])
+      if hasKeys { plan.countKeys() }
     }
     guard actions.contains(.freeze), plan.role.updates, summary.recordCount > 0 else { return }
     // The batch that raises an alarm must not move the moments either, so it is judged before it is committed.
     var trial = copy state
-    _ = judge(summary, clipped: nil, &trial, elapsedSeconds: plan.elapsedSeconds)
+    _ = judge(
+      summary, clipped: nil, keys: nil, &trial, elapsedSeconds: plan.elapsedSeconds)
     let count = summary.features.count
     for (row, phase) in trial[columns.phase].enumerated()
     where DriftPhase(rawValue: phase)?.isDrifting == true {
@@ -101,7 +106,8 @@ package struct WatchDrift: BatchOperator {
     }
     guard summary.recordCount > 0 else { return }
     let shared = judge(
-      summary, clipped: summary.clipped, &state, elapsedSeconds: plan.elapsedSeconds)
+      summary, clipped: summary.clipped, keys: plan.keyDeviations, &state,
+      elapsedSeconds: plan.elapsedSeconds)
     advance(
       &state, records: summary.recordCount, shared, elapsedSeconds: plan.elapsedSeconds)
     changed += accepted.filter { !changed.contains($0) }
@@ -115,7 +121,7 @@ package struct WatchDrift: BatchOperator {
     guard update.name == "drift/accept" else {
       throw OperatorError(Self.declaration.name, UnknownUpdate(name: update.name))
     }
-    charts.take(columns, from: &state)
+    var charts = DriftCharts(columns, of: state)
     accepted += (0..<charts.count).filter { charts[$0].phase.isDrifting }
     for row in 0..<charts.count { charts[row].accept() }
     charts.put(in: &state, columns)
@@ -125,68 +131,44 @@ package struct WatchDrift: BatchOperator {
 extension WatchDrift {
   /// Moves charts and pools by a batch, and notes in `changed` which phases have changed.
   ///
-  /// - Parameter clipped: the values of each feature that were clipped; nil if they are not known yet.
+  /// - Parameters:
+  ///   - clipped: the values of each feature that were clipped; nil if they are not known yet.
+  ///   - keys: the keys that are away from their own moments; nil without keys, or if they are not known yet.
   /// - Returns: the pool of records with the batch.
   private mutating func judge(
-    _ summary: borrowing BatchSummary, clipped: [Int]?, _ state: inout StateTable,
-    elapsedSeconds: Double?
+    _ summary: borrowing BatchSummary, clipped: [Int]?, keys: KeyDeviations?,
+    _ state: inout StateTable, elapsedSeconds: Double?
   ) -> DriftSharedPool {
     if !source.isAdopted(by: state, columns) { source.adopt(into: &state, columns, normalizer) }
-    let features = summary.features
-    let (count, seconds) = (features.count, elapsedSeconds ?? 0)
+    let (features, seconds, pace) = (summary.features, elapsedSeconds ?? 0, pace)
     let place = DriftPlace(
-      batch: state[columns.batches][0] + 1, record: state[columns.records][0] + 1,
-      seconds: state[columns.seconds][0])
-    var shared = DriftSharedPool(columns, of: state)
-    shared.add(
-      summary.recordCount,
-      halfLives: pace.halfLives(ofValues: Double(summary.recordCount), seconds: seconds), at: place)
-    let run = poolsToFalseAlarm(state)
-    var charts = self.charts
-    self.charts = DriftCharts()
-    charts.take(columns, from: &state)
-    var pools = DriftPools(columns, taking: &state)
-    var shapes = DriftShapes(columns, taking: &state)
-    var missing = state.take(columns.missing)
-    var clippedSoFar = state.take(columns.clipped)
-    charts.withRows { rows in
-      let rules = DriftRules(
-        threshold: threshold.value(run: run, charts: rows.countInUse(features: count)),
-        follows: source.follows)
-      var judge = DriftJudge(rules, features: count, slow: slow)
-      for j in features.indices {
-        let feature = features[j]
-        if let clipped, clipped[j] > 0 { clippedSoFar[j] += clipped[j] }
-        if feature.moments.weight > 0 {
-          var pool = pools.isEmpty(j) ? DriftPool() : pools[j]
-          pool.add(
-            feature.moments,
-            halfLives: pace.halfLives(ofValues: feature.moments.weight, seconds: seconds), at: place
-          )
-          if let bins { shapes.add(bins[j], of: j) }
-          if pool.isFull {
-            if bins != nil { judge.judgeDistribution(pool, of: j, &shapes, rows) }
-            judge.judge(pool, of: j, clipped: clipped == nil ? nil : clippedSoFar[j], rows)
-            if !pools.isEmpty(j) { pools[j] = DriftPool() }
-            if clipped != nil, clippedSoFar[j] > 0 { clippedSoFar[j] = 0 }
-          } else {
-            pools[j] = pool
-          }
-        }
-        if feature.missingCount > 0 { missing[j] += feature.missingCount }
-        guard shared.isFull else { continue }
-        judge.judgeMissing(missing[j], of: j, shared, rows)
-        if missing[j] > 0 { missing[j] = 0 }
-      }
-      slow = judge.slow
-      changed = judge.changed
+      batch: state.value(columns.batches) + 1, record: state.value(columns.records) + 1,
+      seconds: state.value(columns.seconds))
+    func halfLives(_ weight: Double) -> Double {
+      pace.halfLives(ofValues: weight, seconds: seconds)
     }
-    charts.put(in: &state, columns)
-    self.charts = charts
-    pools.put(in: &state, columns)
-    shapes.put(in: &state, columns)
-    state.put(missing, in: columns.missing)
-    state.put(clippedSoFar, in: columns.clipped)
+    var shared = DriftSharedPool(columns, of: state)
+    shared.add(summary.recordCount, halfLives: halfLives(Double(summary.recordCount)), at: place)
+    batch.take(features, pace, seconds: seconds)
+    let run = poolsToFalseAlarm(state)
+    var shapes = bins.map { DriftShapes(columns, taking: &state, $0) }
+    var keyPools = keys.map { _ in DriftKeyPools(columns, taking: &state) }
+    changed.removeAll(keepingCapacity: true)
+    state.lend(lent) { lent in
+      let rows = DriftRows(columns: lent, features: features.count)
+      let rules = DriftRules(
+        threshold: threshold.value(run: run, charts: rows.chartsInUse), follows: source.follows)
+      var judge = DriftJudge(rules, at: place, rows)
+      if let keys, var pools = keyPools.take() {
+        judge.judgeKeys(keys, &pools, &batch, halfLives: halfLives)
+        keyPools = pools
+      }
+      judge.judge(&batch, clipped: clipped, &shapes, halfLives: halfLives)
+      judge.judgeMissing(features, &batch, shared)
+      if !judge.changed.isEmpty { changed = judge.changed }
+    }
+    shapes?.put(in: &state, columns)
+    keyPools?.put(in: &state, columns)
     return shared
   }
 
@@ -196,7 +178,7 @@ extension WatchDrift {
     case .perBatches(let batches): batches
     case .perSeconds(let seconds):
       // A file, and a stream whose rate is not known, count one a second.
-      seconds * (state[columns.poolRate][0] > 0 ? state[columns.poolRate][0] : 1)
+      seconds * (state.value(columns.poolRate) > 0 ? state.value(columns.poolRate) : 1)
     }
   }
 
@@ -206,14 +188,15 @@ extension WatchDrift {
   ) {
     state.add(1, to: columns.batches)
     state.add(records, to: columns.records)
-    if state[columns.threshold][0] != threshold.current {
+    if state.value(columns.threshold) != threshold.current {
       state[columns.threshold][0] = threshold.current
     }
     shared.store(in: &state, columns)
     if shared.isFull { state.add(1, to: columns.streamPools) }
     guard isLive, let elapsedSeconds else { return }
     state[columns.seconds][0] += elapsedSeconds
-    guard state[columns.poolRate][0] == 0, state[columns.seconds][0] >= Self.rateSeconds else {
+    guard state.value(columns.poolRate) == 0, state.value(columns.seconds) >= Self.rateSeconds
+    else {
       return
     }
     let pools = Double(state[columns.streamPools][0])
@@ -245,17 +228,6 @@ extension WatchDrift {
       event.isPosted = actions.contains(.webhook)
       events.append(event)
     }
-  }
-}
-
-extension DriftRows {
-  /// The charts that can alarm: a share that was always 0 has none yet.
-  fileprivate func countInUse(features: Int) -> Int {
-    var count = 2 * features
-    for row in (2 * features)..<(DriftKind.allCases.count * features) where pools(of: row) > 0 {
-      count += 1
-    }
-    return count
   }
 }
 
