@@ -27,7 +27,7 @@ struct RunningMoments {
   let decayed, time: [Double]
   private var prior: PriorMerge?
   private let view: PeerView?
-  /// The newest event time of all values; nil without a prior or without event times.
+  /// The newest event time of the stream; nil without a prior or without event times.
   private var newest: Double?
 
   init(
@@ -44,7 +44,8 @@ struct RunningMoments {
     time = state[columns.time]
     view = PeerView(state, columns.view)
     if prior != nil {
-      newest = [time.max(), view?.newest].compactMap { $0 == 0 ? nil : $0 }.max()
+      newest = [state[columns.keys.newest][0], time.max() ?? 0, view?.newest ?? 0]
+        .filter { $0 != 0 }.max()
     }
   }
 

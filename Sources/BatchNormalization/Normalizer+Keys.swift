@@ -64,7 +64,7 @@ extension Normalizer {
     var isMoved = Array(repeating: false, count: schema.count)
     for j in keyed.features { isMoved[j] = !plan.features[j].isVetoed }
     keyed.copyRows(
-      of: &plan.keyed, state, newest: newest,
+      of: &plan.keyed, state, newest: newest, times: values.columns.roles.times?[values.records],
       isSpread: updates && (hasMissing || isMoved.contains(false)))
     plan.keyed.gammas = state[columns.weight]
     if isNormalized {

@@ -297,7 +297,8 @@ extension Normalizer {
       let plans = plan.features
       state.apply(columns) { plans[$0].update }
       if let eventHalfLife = settings.momentum.eventHalfLife {
-        state.apply(columns, eventHalfLife: eventHalfLife) { plans[$0].update }
+        let newest = settings.prior == nil ? nil : summary.newest
+        state.apply(columns, eventHalfLife: eventHalfLife, newest: newest) { plans[$0].update }
       }
       state.add(1, to: columns.batches)
       state.add(summary.recordCount, to: columns.records)

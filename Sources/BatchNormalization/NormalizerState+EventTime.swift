@@ -97,10 +97,17 @@ func mergedByWeight(
 
 extension StateTable {
   /// Applies the decayed weights of updates.
+  ///
+  /// - Parameter newest: the newest time of the batch, if something is compared with weights at the newest time of the
+  ///   stream. It counts even if no value of the batch does.
   mutating func apply(
-    _ columns: NormalizerColumns, eventHalfLife: Double,
+    _ columns: NormalizerColumns, eventHalfLife: Double, newest: Double?,
     _ update: (_ feature: Int) -> MomentUpdate?
   ) {
+    if let newest {
+      let before = self[columns.keys.newest][0]
+      self[columns.keys.newest][0] = before == 0 ? newest : max(before, newest)
+    }
     var (weight, time, halfLife) = (
       take(columns.decayedWeight), take(columns.time), take(columns.eventHalfLife)
     )

@@ -12,7 +12,12 @@ extension NormalizeSettings {
 
   package static let weightPrior = Setting<[ClassShare]>(
     "weight.prior", sharesType(expected: "balanced, or a mapping such as { a: 0.7, b: 0.3 }"),
-    default: [], option: .value("weight-prior", "shares"),
+    default: [],
+    option: .value(
+      "weight-prior", "shares",
+      help:
+        "With classes: the share of each, such as a=0.7,b=0.3, divided by the sum of all; or `balanced`, by which all that "
+        + "come count alike. Records of other classes count for nothing."),
     optionType: sharesType(expected: "balanced, or classes with numbers such as a=0.7,b=0.3"),
     help:
       "With classes: the share of each, such as `{ a: 0.7, b: 0.3 }`, divided by the sum of all; or `balanced`, by "

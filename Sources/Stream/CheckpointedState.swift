@@ -122,7 +122,8 @@ extension NormalizationSettings {
     return settings
   }
   static let transformSettingNames = [
-    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts", "key", "prior",
+    "epsilon", "epsilon.relative", "variance_floor", "clip", "parts", "key", "key.prior",
+    "key.features", "prior",
     "prior.values",
     "limit.mean", "limit.deviation",
   ]
@@ -137,7 +138,13 @@ extension NormalizationSettings {
     if let varianceFloor { settings["variance_floor"] = "\(varianceFloor)" }
     if let clip { settings["clip"] = "\(clip)" }
     // Moments of other columns would be moments of other things.
-    if let key { settings["key"] = key.columns.joined(separator: ",") }
+    if let key {
+      settings["key"] = key.columns.joined(separator: ",")
+      settings["key.prior"] = "\(key.prior)"
+      if !key.features.isEmpty {
+        settings["key.features"] = key.features.map(\.text).joined(separator: ",")
+      }
+    }
     switch parts {
     case .both: break
     case .center: settings["parts"] = "center"

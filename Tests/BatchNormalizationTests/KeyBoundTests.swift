@@ -49,6 +49,26 @@ struct KeyBoundTests {
     #expect(run.state[real: "evenkeel.key_moments.weight"][row] == 1)
   }
 
+  @Test func `a gap that one batch bridges makes its key new`() throws {
+    for others in [false, true] {
+      var run = try makeNormalizer(keySettings(.cumulative) { $0.key?.idleSeconds = 100 })
+      for (x, time) in [(1.0, 0), (3, 50), (9, 1000), (11, 1010)] {
+        var records = [KeyedRecord(key: "a", values: [x], time: 1_700_000_000 + time)]
+        if others {
+          records.insert(
+            KeyedRecord(key: "b", values: [0], time: 1_700_000_000 + time), at: 0)
+        }
+        var batch = KeyedRecord.batch(records, timed: true)
+        _ = try run.normalize(&batch)
+      }
+      let row = try #require(run.state.row(ofKey: Array("a".utf8)))
+      #expect(run.state[real: "evenkeel.key_moments.weight"][row] == 2)
+      #expect(run.state[real: "evenkeel.key_moments.mean"][row] == 10)
+      #expect(run.state[count: "evenkeel.key_counts.expired"] == [others ? 2 : 1])
+      try run.state.validate()
+    }
+  }
+
   @Test func `keys are reset alone or all`() throws {
     var run = try makeNormalizer(features: 2, keySettings(.cumulative))
     var batch = KeyedRecord.batch(KeyedRecord.made(100, keys: 4, 1))

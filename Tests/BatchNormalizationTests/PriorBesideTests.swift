@@ -12,12 +12,13 @@ import Testing
   private static let variance = [4.0, 0.25]
   private static let halfLife = 1800.0
 
-  private static func prior() throws -> PriorMoments {
-    var state = try freshState(FeatureSchema.unnamed(count: mean.count))
-    state[real: "running_mean"] = mean
-    state[real: "running_var"] = variance
-    state[real: "evenkeel.moments.weight"] = mean.map { _ in 12_345 }
-    state[real: "evenkeel.moments.variance_weight"] = mean.map { _ in 12_345 }
+  private static func prior(features count: Int = 2) throws -> PriorMoments {
+    var state = try freshState(FeatureSchema.unnamed(count: count))
+    let values = Array(repeating: 12_345.0, count: count)
+    state[real: "running_mean"] = Array(mean.prefix(count))
+    state[real: "running_var"] = Array(variance.prefix(count))
+    state[real: "evenkeel.moments.weight"] = values
+    state[real: "evenkeel.moments.variance_weight"] = values
     return PriorMoments(state)
   }
 
@@ -123,6 +124,32 @@ import Testing
               batch.column(j)[index - range.lowerBound], Self.y(records[index].values[j], moments),
               1e-12, scale: 100), "seed \(testSeed), record \(index), feature \(j)")
         }
+      }
+    }
+  }
+
+  @Test(arguments: [1, 7, 100])
+  func `the values of the stream age while none counts`(batches: Int) throws {
+    // The feature is missing, or weighs nothing, for 100 records.
+    for weight in [0.0, 1] {
+      var run = try makeNormalizer(
+        features: 1, Self.settings(.halfLifeEventTime(600), 40), prior: Self.prior(features: 1))
+      let records = (0..<300).map { index -> KeyedRecord in
+        let isGone = (100..<200).contains(index)
+        return KeyedRecord(
+          values: [isGone && weight == 1 ? .nan : 8], weight: isGone ? weight : 1,
+          time: 1_700_000_000 + 60 * index)
+      }
+      for start in stride(from: 0, to: 300, by: batches) {
+        var batch = KeyedRecord.batch(records[start..<min(start + batches, 300)], timed: true)
+        _ = try run.normalize(&batch)
+        let newest = records[..<start].map(\.time).max() ?? 0
+        let seen = records[..<start].filter { $0.weight > 0 && !$0.values[0].isNaN }
+          .map { (x: $0.values[0], weight: pow(2, Double($0.time - newest) / 600)) }
+        let moments = Self.merged(seen, 0, prior: 40)
+        let y = batch.column(0)[0]
+        guard !y.isNaN else { continue }
+        #expect(agree(y, Self.y(8, moments), 1e-12, scale: 1), "record \(start)")
       }
     }
   }

@@ -196,6 +196,20 @@ import Testing
     #expect(piece.columns.capacity == 8192)
   }
 
+  @Test func `a block that comes back is only taken for its own capacity`() {
+    let pool = BlockPool()
+    func block(_ capacity: Int) -> RecordBlock {
+      RecordBlock(columns: FeatureColumns(featureCount: 1, capacity: capacity, precision: .float64))
+    }
+    #expect(pool.take(capacity: 10) == nil)
+    pool.giveBack([block(10), block(10)])
+    #expect(pool.take(capacity: 10)?.columns.capacity == 10)
+    // Batches of Arrow's own record batches ask for more and for less.
+    #expect(pool.take(capacity: 20) == nil)
+    pool.giveBack([block(10), block(20)])
+    #expect(pool.take(capacity: 20)?.columns.capacity == 20)
+  }
+
   @Test func `a written block gives its memory back, unless it has another owner`()
     throws
   {

@@ -66,6 +66,10 @@ import Testing
       "source.sequence[1]: expected a source that goes on and can be read again"
     ),
     (
+      "{ sequence: [ { file: { path: /a/x.csv } }, { directory: { path: /a, pattern: \"*.csv\" } } ] }",
+      "source.sequence[1]: expected a directory whose pattern leaves out the files of earlier sources, found '/a/x.csv'"
+    ),
+    (
       "{ sequence: [ { file: { path: /a } }, { follow: { path: /a } } ] }",
       "source.sequence[1]: expected another path than that of an earlier source, found the same"
     ),

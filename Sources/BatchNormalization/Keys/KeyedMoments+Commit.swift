@@ -35,7 +35,11 @@ extension KeyedMoments {
   private mutating func takeRow(
     of number: Int, _ batch: borrowing KeyedBatch, _ state: inout StateTable
   ) -> Int? {
-    if batch.rows[number] >= 0 { return Int(batch.rows[number]) }
+    if batch.rows[number] >= 0 {
+      // It is the key of old, as a new one.
+      if batch.copied[number] < 0 { state.add(1, to: columns.expired) }
+      return Int(batch.rows[number])
+    }
     let (name, hash) = (batch.names[number], batch.hashes[number])
     guard state.keyCount >= settings.most else {
       let row = state.addKey(name)

@@ -61,20 +61,28 @@ struct KeyedMoments: Sendable {
 
   // MARK: Planning
 
-  /// Copies the rows of the keys of a batch. A key that is not known, or had no record for too long, has the initial
-  /// values.
+  /// Copies the rows of the keys of a batch. A key that is not known, or had no record for too long before its first one
+  /// in the batch, has the initial values.
   ///
   /// - Parameters:
   ///   - newest: the newest event time before the batch; nil without event times.
+  ///   - times: the event times of the records of the batch.
   ///   - isSpread: whether features of one key may get other weights.
   func copyRows(
-    of batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?, isSpread: Bool
+    of batch: inout KeyedBatch, _ state: borrowing StateTable, newest: Double?,
+    times: ArraySlice<Int64>?, isSpread: Bool
   ) {
     let table = state.keyRows
     var rows = batch.rows
-    if settings.idleSeconds != nil {
-      for (number, row) in rows.enumerated() where row >= 0 {
-        if isIdle(state.number(columns.seen, row: Int(row)), newest) { rows[number] = -1 }
+    if settings.idleSeconds != nil, let times {
+      // The first record of each key, as keys are numbered.
+      var next = 0
+      for (number, time) in zip(batch.numbers, times) where Int(number) == next {
+        let row = batch.rows[next]
+        let now = time == RoleNumbers.noTime ? newest : EventDecay.microseconds(time)
+        let latest = [now, newest].compactMap { $0 }.max()
+        if row >= 0, isIdle(state.number(columns.seen, row: Int(row)), latest) { rows[next] = -1 }
+        next += 1
       }
     }
     batch.copies.begin(columns, table.layout, isSpread: isSpread || table.hasSpread(among: rows))

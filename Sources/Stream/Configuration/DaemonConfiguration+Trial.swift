@@ -34,10 +34,10 @@ extension StreamDefinition {
     let context = ConnectorContext(fileSystem: fileSystem)
     var errors: [ConfigurationError] = []
     // The service manager opens its sockets only when it starts the service.
-    if !source.location.isInherited {
-      collect(into: &errors, at: source.location.place) {
-        try source.kind.trial.run(path: source.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try source.open(SourceContext(context))
+    for part in source.parts.isEmpty ? [source] : source.parts where !part.location.isInherited {
+      collect(into: &errors, at: part.location.place) {
+        try part.kind.trial.run(path: part.location.path, in: fileSystem) {
+          () throws(FileError) in _ = try part.open(SourceContext(context))
         }
       }
     }

@@ -237,6 +237,14 @@ extension ConnectorDefinition {
 }
 
 extension SourceDefinition {
+  /// Whether a file is one of the directory that it reads.
+  fileprivate func readsAgain(_ path: String) -> Bool {
+    guard let directory = location.canonicalPath, parentDirectory(of: path) == directory,
+      let pattern = kind.settings.settings.first(where: { $0.key == "pattern" })?.text(in: values)
+    else { return false }
+    return Glob(pattern).matches(String(path.dropFirst(directory.count).drop { $0 == "/" }))
+  }
+
   /// Reads the source of a stream, or the sources of a sequence.
   fileprivate static func read(
     _ stream: ConfigurationSection, of name: String, from kinds: [SourceKind],
@@ -268,6 +276,11 @@ extension SourceDefinition {
       {
         element.report(
           "expected another path than that of an earlier source, found the same", at: nil)
+      } else if let file = parts.compactMap(\.location.canonicalPath).first(where: part.readsAgain)
+      {
+        element.report(
+          "expected a directory whose pattern leaves out the files of earlier sources, found \(quoted(file)) in it",
+          at: nil)
       } else {
         parts.append(part)
       }

@@ -22,14 +22,19 @@ final class BlockPool: @unchecked Sendable {
 
   deinit { Self.heldBytes.subtract(byteCount, ordering: .relaxed) }
 
-  /// An empty block with room for `capacity` records, if there is one. Each call must have the same capacity.
+  /// An empty block with room for `capacity` records, if there is one. Blocks with another capacity are freed: most
+  /// streams ask for one alone.
   func take(capacity: Int) -> RecordBlock? {
+    var others: [RecordBlock] = []
     var spare: RecordBlock? = lock.withLock {
       isInUse = true
       self.capacity = capacity
-      guard let block = blocks.popLast() else { return nil }
-      byteCount -= block.byteCount
-      return block
+      while let block = blocks.popLast() {
+        byteCount -= block.byteCount
+        if block.columns.capacity == capacity { return block }
+        others.append(block)
+      }
+      return nil
     }
     spare?.removeRecords()
     return spare
