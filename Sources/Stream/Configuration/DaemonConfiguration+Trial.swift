@@ -34,7 +34,7 @@ extension StreamDefinition {
     let context = ConnectorContext(fileSystem: fileSystem)
     var errors: [ConfigurationError] = []
     // The service manager opens its sockets only when it starts the service.
-    if !source.location.isInherited {
+    for source in [source, gradients].compactMap(\.self) where !source.location.isInherited {
       collect(into: &errors, at: source.location.place) {
         try source.kind.trial.run(path: source.location.path, in: fileSystem) {
           () throws(FileError) in _ = try source.open(SourceContext(context))
