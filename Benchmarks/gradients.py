@@ -1,11 +1,11 @@
 """Measures what gradients of γ and β cost the records of their stream: 32 features, mode running, over Unix sockets.
 
-Records are sent at a steady rate. Meanwhile a trainer sends nothing, or one gradient after another over HTTP, each after
-the answer to the one before, or lines through a FIFO. Each round has all three in turn, in the same daemon. A ratio is
-that of one round. The times include the sockets, the trainer and this script, on the same cores as the daemon.
+Records are sent at a steady rate. Meanwhile trainers send nothing, gradients over HTTP through several connections, each
+after the answer to the one before, or lines to a Unix socket. Each round has all three in turn, in the same daemon. A
+ratio is that of one round. The times include the sockets, the trainers and this script, on the same cores as the daemon.
 
 The moments are frozen, so that a trainer knows the version of each step beforehand. Batches are small: steps are made
-between two of them, and a trainer over HTTP has one step on its way.
+between two of them.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from latency import FEATURES, at_rate, connect, quantiles, read_lines, records
 
 BATCH = 8
 HTTP_RATE = 1_000
-FIFO_RATE = 20_000
+# The trainers over HTTP, each with one step on its way.
+HTTP_CONNECTIONS = 8
+SOCKET_RATE = 20_000
 # A trainer that writes each line by itself would need most of a core.
 LINES_AT_ONCE = 20
 CONFIGURATION = """
@@ -40,7 +42,11 @@ streams:
     batch: {{ size: {batch}, max_delay: 1s }}
     normalize: {{ mode: running, frozen: true }}
     parameters:
-      learn: {{ optimizer: adam, learning_rate: 1e-6, gradients: {folder}/gradients }}
+      learn:
+        optimizer: adam
+        learning_rate: 1e-6
+        max_staleness: 64
+        gradients: {{ unix: {{ path: {folder}/gradients.sock }} }}
     sink: {{ unix: {{ path: {folder}/out.sock }} }}
     compression: off
 """
@@ -51,7 +57,6 @@ class Daemon:
 
     def __init__(self, evenkeel, stack):
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        os.mkfifo(self.folder / "gradients")
         configuration = self.folder / "evenkeel.yaml"
         configuration.write_text(CONFIGURATION.format(folder=self.folder, batch=BATCH))
         notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -87,7 +92,15 @@ class Daemon:
 
 def exchange(connection, head, body=b""):
     """Sends a request over a connection that stays open, and reads the answer."""
+    send(connection, head, body)
+    return read_answer(connection)
+
+
+def send(connection, head, body):
     connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def read_answer(connection):
     answer = b""
     while b"\r\n\r\n" not in answer:
         answer += received(connection)
@@ -131,31 +144,31 @@ def wait_until(moment):
         time.sleep(max(0, left - 50e-6))
 
 
-def train_over_http(folder, version, seconds):
+def train_over_http(rate, connections, folder, version, seconds):
     made = numbers(100)
     head = b"POST /api/v1/streams/learner/gradients HTTP/1.1\r\nHost: localhost\r\n"
     head += b"Content-Type: application/json\r\n"
+    trainers = [connect(folder / "control.sock") for _ in range(connections)]
     start = time.perf_counter()
-    with connect(folder / "control.sock") as connection:
-        for index in range(int(HTTP_RATE * seconds)):
-            wait_until(start + index / HTTP_RATE)
-            body = f'{{"version":{version},{made[index % len(made)]}}}'.encode()
-            version = json.loads(exchange(connection, head, body))["parameters_version"]
+    for index in range(int(rate * seconds)):
+        wait_until(start + index / rate)
+        trainer = trainers[index % connections]
+        if index >= connections:
+            version = max(version, json.loads(read_answer(trainer))["parameters_version"])
+        send(trainer, head, f'{{"version":{version},{made[index % len(made)]}}}'.encode())
 
 
-def train_through_fifo(rate, folder, version, seconds):
+def train_through_socket(rate, folder, version, seconds):
     made = numbers(100)
     start = time.perf_counter()
-    with (folder / "gradients").open("wb", buffering=0) as fifo:
+    with connect(folder / "gradients.sock") as trainer:
         for index in range(0, int(rate * seconds), LINES_AT_ONCE):
             wait_until(start + index / rate)
             lines = (
                 f'{{"version":{version + k},{made[k % len(made)]}}}\n'
                 for k in range(index, index + LINES_AT_ONCE)
             )
-            rest = memoryview("".join(lines).encode())
-            while rest:
-                rest = rest[fifo.write(rest) :]
+            trainer.sendall("".join(lines).encode())
 
 
 def measure(daemon, train, lines, rate):
@@ -185,7 +198,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", type=Path, required=True, help="the binary")
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
-    parser.add_argument("--fifo-rate", type=int, default=FIFO_RATE, help="lines a second")
+    parser.add_argument("--http-rate", type=int, default=HTTP_RATE, help="requests a second")
+    parser.add_argument(
+        "--connections", type=int, default=HTTP_CONNECTIONS, help="trainers over HTTP"
+    )
+    parser.add_argument("--socket-rate", type=int, default=SOCKET_RATE, help="lines a second")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two rounds of two seconds")
@@ -193,9 +210,11 @@ def main():
     seconds, rounds = (2, 2) if arguments.quick else (arguments.seconds, arguments.rounds)
     trainers = {
         "no gradients": None,
-        f"{HTTP_RATE:,} a second over HTTP": train_over_http,
-        f"{arguments.fifo_rate:,} a second through a FIFO": functools.partial(
-            train_through_fifo, arguments.fifo_rate
+        f"{arguments.http_rate:,} a second over HTTP, {arguments.connections} connections": functools.partial(
+            train_over_http, arguments.http_rate, arguments.connections
+        ),
+        f"{arguments.socket_rate:,} a second through a Unix socket": functools.partial(
+            train_through_socket, arguments.socket_rate
         ),
     }
     lines = records(int(arguments.rate * seconds))

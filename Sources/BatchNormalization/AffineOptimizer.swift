@@ -47,16 +47,36 @@ package struct AffineOptimizer: Sendable, Equatable {
     _ parameters: inout [Double], against gradients: [Double], rate: Double, steps: [Int],
     _ memory: inout Memory
   ) {
+    var corrections = Corrections()
     for j in parameters.indices {
+      // Most often all features have made the same number of steps.
+      if case .adam(let meanDecay, let squareDecay, _, _) = method, corrections.step != steps[j] {
+        corrections = Corrections(after: steps[j], meanDecay, squareDecay)
+      }
       parameters[j] = moved(
-        parameters[j], gradients[j], rate: rate, step: steps[j], &memory.first[j],
-        &memory.second[j])
+        parameters[j], gradients[j], rate: rate, corrections, &memory.first[j], &memory.second[j])
+    }
+  }
+
+  /// By how much the running means of Adam are too small, since they began at 0.
+  private struct Corrections {
+    var step = -1
+    var ofMean = 1.0
+    /// For the root of the mean of the squares.
+    var ofRoot = 1.0
+
+    init() {}
+
+    init(after step: Int, _ meanDecay: Double, _ squareDecay: Double) {
+      self.step = step
+      ofMean = 1 - pow(meanDecay, Double(step))
+      ofRoot = (1 - pow(squareDecay, Double(step))).squareRoot()
     }
   }
 
   private func moved(
-    _ parameter: Double, _ gradient: Double, rate: Double, step: Int, _ first: inout Double,
-    _ second: inout Double
+    _ parameter: Double, _ gradient: Double, rate: Double, _ corrections: Corrections,
+    _ first: inout Double, _ second: inout Double
   ) -> Double {
     switch method {
     case .sgd(let momentum, let isNesterov):
@@ -69,11 +89,9 @@ package struct AffineOptimizer: Sendable, Equatable {
       let gradient = decaysApart ? gradient : gradient + weightDecay * parameter
       first += (1 - meanDecay) * (gradient - first)
       second = squareDecay * second + (1 - squareDecay) * gradient * gradient
-      let meanCorrection = 1 - pow(meanDecay, Double(step))
-      let squareCorrection = (1 - pow(squareDecay, Double(step))).squareRoot()
-      let root = second.squareRoot() / squareCorrection + epsilon
+      let root = second.squareRoot() / corrections.ofRoot + epsilon
       // Without ε, a gradient that was always 0 gives 0/0, and moves nothing.
-      return root > 0 ? start - rate / meanCorrection * first / root : start
+      return root > 0 ? start - rate / corrections.ofMean * first / root : start
     }
   }
 }

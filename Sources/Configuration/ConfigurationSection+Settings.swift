@@ -104,6 +104,16 @@ extension ConfigurationSection {
     section.report(message, at: key)
   }
 
+  /// A section that settings were read from, by the keys that lead to it; nil if there is none.
+  package func sectionRead(at keys: [String]) -> ConfigurationSection? {
+    var section = self
+    for key in keys {
+      guard let inner = section.sectionsRead[key] ?? nil else { return nil }
+      section = inner
+    }
+    return section
+  }
+
   /// The position of a setting that was read from this section or from a section in it.
   package func place(of setting: any SettingDescription) -> ConfigurationPlace {
     let (section, key): (ConfigurationSection, String) = place(of: setting)

@@ -9,8 +9,8 @@ final class BodyAdmission: @unchecked Sendable {
   // @unchecked because every stored variable is only touched with `lock` held.
   private let lock = Lock()
   private var access: AccessPolicy
-  /// The most bytes of a file of γ and β, by the name of its stream.
-  private var fileBytes: [String: Int] = [:]
+  /// The most bytes of a file of γ and β, by the name of its stream; nil for a stream that has not begun.
+  private var fileBytes: [String: Int?] = [:]
 
   init(_ policy: AccessPolicy) { access = policy }
 
@@ -21,23 +21,23 @@ final class BodyAdmission: @unchecked Sendable {
 
   /// Notes the features of all streams.
   func set(_ statuses: [StreamStatus]) {
-    let known = statuses.compactMap { status in
-      status.parametersFileBytes.map { (status.name, $0) }
-    }
+    let known = statuses.map { ($0.name, $0.parametersFileBytes) }
     lock.withLock { fileBytes = Dictionary(known) { first, _ in first } }
   }
 
-  /// The most bytes of a large body; 0 if the request may have none.
+  /// The most bytes of a large body; 0 if the request may have none, nil if the streams are to be looked at first.
   ///
-  /// - Parameter isBusy: whether another large body is being read.
+  /// - Parameters:
+  ///   - isBusy: whether another large body is being read.
+  ///   - mayLookUp: whether the streams were not looked at for this request.
   /// - Throws: `HTTPFault` if the client may not make changes, or has to wait.
   func mostBytes(
-    _ head: HTTPRequestHead, isOverUnixSocket: Bool, isBusy: Bool
-  ) throws(HTTPFault) -> Int {
+    _ head: HTTPRequestHead, isOverUnixSocket: Bool, isBusy: Bool, mayLookUp: Bool
+  ) throws(HTTPFault) -> Int? {
     let parts = head.path.split(separator: "/", omittingEmptySubsequences: true)
     guard head.method == "PUT", head.mediaType == HTTPRequestHead.fileType, parts.count == 5,
       parts[0...2] == ["api", "v1", "streams"], parts[4] == "parameters",
-      let name = percentDecoded(parts[3]), let most = lock.withLock({ fileBytes[name] })
+      let name = percentDecoded(parts[3])
     else { return 0 }
     let policy = policy
     try policy.authorizeReading(head, overUnixSocket: isOverUnixSocket)
@@ -45,6 +45,15 @@ final class BodyAdmission: @unchecked Sendable {
     guard !isBusy else {
       throw HTTPFault(503, "another large body is being read; send this one again")
     }
-    return most
+    let known = lock.withLock { fileBytes[name] }
+    if let known, let most = known { return most }
+    // The stream may have begun since the last look.
+    if mayLookUp { return nil }
+    guard known == nil else {
+      throw HTTPFault(
+        503,
+        "stream '\(name)' has not begun, so that its features are not known; send the file again")
+    }
+    return 0
   }
 }

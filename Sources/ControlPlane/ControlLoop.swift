@@ -16,16 +16,18 @@ final class ControlLoop: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
   let mail: ControlMailbox
-  private let listeners: [Listener]
+  let listeners: [Listener]
   let limits: HTTPLimits
   let clock: Clock
   private let logger: Logger
   private let statistics: ControlStatistics
-  private let answer: @Sendable (HTTPRequest, ControlReply) -> Void
-  private let admission: BodyAdmission
+  let answer: @Sendable (HTTPRequest, ControlReply) -> Void
+  /// Has the bounds of bodies looked up, and replies that the request may be read on.
+  let lookUp: @Sendable (ControlReply) -> Void
+  let admission: BodyAdmission
   var clients: [Int: ControlClientConnection] = [:]
   private var lastClient = 0
-  private var lastExchange = 0
+  var lastExchange = 0
   /// Descriptors that are kept so that streams cannot take the last ones.
   private var reserve: [ControlSocket] = []
   private var pausedUntil: Instant?
@@ -43,6 +45,7 @@ final class ControlLoop: @unchecked Sendable {
   init(
     _ listeners: [Listener], limits: HTTPLimits, clock: Clock, logger: Logger,
     statistics: ControlStatistics, admission: BodyAdmission,
+    lookUp: @escaping @Sendable (ControlReply) -> Void,
     answer: @escaping @Sendable (HTTPRequest, ControlReply) -> Void
   ) throws(SocketFailure) {
     self.listeners = listeners
@@ -51,6 +54,7 @@ final class ControlLoop: @unchecked Sendable {
     self.logger = logger
     self.statistics = statistics
     self.admission = admission
+    self.lookUp = lookUp
     self.answer = answer
     mail = try ControlMailbox()
     refillReserve()
@@ -93,7 +97,12 @@ final class ControlLoop: @unchecked Sendable {
   }
 
   private func milliseconds(until end: Instant?) -> CInt {
-    let deadlines = clients.values.compactMap(\.deadline) + [end, pausedUntil].compactMap(\.self)
+    // The answer for the end of a wait comes without a wake.
+    let look =
+      clients.values.contains(where: \.awaitsFallback)
+      ? clock.now() + min(1, limits.changeSeconds / 2) : nil
+    let deadlines =
+      clients.values.compactMap(\.deadline) + [end, pausedUntil, look].compactMap(\.self)
     guard let next = deadlines.min() else { return -1 }
     return CInt(max(0, min(60_000, (next.seconds(since: clock.now()) * 1000).rounded(.up))))
   }
@@ -107,7 +116,7 @@ final class ControlLoop: @unchecked Sendable {
       case .reading(hasBegun: true):
         refuse(HTTPFault(408, "the request did not come within \(limits.requestSeconds) s"), key)
       case .answering(_, let fallback?):
-        send(fallback, to: key, closes: !client.keepsAlive)
+        send(fallback(), to: key, closes: !client.keepsAlive)
       case .reading, .answering, .writing, .live, .lingering: remove(key)
       }
     }
@@ -122,10 +131,14 @@ final class ControlLoop: @unchecked Sendable {
         continue
       }
       switch letter.content {
-      case .answer(let response):
-        send(response, to: key, closes: !client.keepsAlive || mail.isStopping)
-      case .fallback(let response):
-        clients[key]?.phase = .answering(exchange: letter.exchange, fallback: response)
+      case .answer(let make):
+        send(make(), to: key, closes: !client.keepsAlive || mail.isStopping)
+      case .readOn:
+        clients[key]?.phase = .reading(hasBegun: true)
+        clients[key]?.deadline = clock.now() + limits.requestSeconds
+        takeRequest(key)
+      case .fallback(let make):
+        clients[key]?.phase = .answering(exchange: letter.exchange, fallback: make)
         clients[key]?.deadline = clock.now() + limits.changeSeconds
       case .live(let response, let body): begin(response, body, letter.exchange, key)
       case .more(let bytes): goOn(key, with: bytes)
@@ -229,79 +242,6 @@ final class ControlLoop: @unchecked Sendable {
         clients[key]?.deadline = clock.now() + limits.requestSeconds
       }
       takeRequest(key)
-    }
-  }
-
-  /// Answers the next request of a client, if it is complete.
-  private func takeRequest(_ key: Int) {
-    guard var client = clients[key] else { return }
-    do throws(HTTPFault) {
-      let isOverUnixSocket = listeners[client.listener].address.isUnix
-      let step = try client.reader.next { head throws(HTTPFault) in
-        try admission.mostBytes(
-          head, isOverUnixSocket: isOverUnixSocket,
-          isBusy: clients.values.contains(where: \.reader.takesLargeBody))
-      }
-      clients[key]?.reader = client.reader
-      switch step {
-      case .needsMore(let asksForLeave):
-        let leave = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
-        if asksForLeave { _ = client.socket.write(leave, from: 0) }
-      case .request(let head, let body):
-        lastExchange += 1
-        clients[key]?.keepsAlive = head.keepsAlive && !mail.isStopping
-        clients[key]?.isHead = head.method == "HEAD"
-        clients[key]?.phase = .answering(exchange: lastExchange, fallback: nil)
-        clients[key]?.deadline = nil
-        if let health = Routes.health(head) {
-          return send(health, to: key, closes: clients[key]?.keepsAlive != true)
-        }
-        let request = HTTPRequest(head: head, body: body, isOverUnixSocket: isOverUnixSocket)
-        answer(request, ControlReply(exchange: lastExchange, mail: mail))
-      }
-    } catch {
-      refuse(error, key)
-    }
-  }
-
-  private func refuse(_ fault: HTTPFault, _ key: Int) {
-    clients[key]?.lingers = true
-    send(HTTPResponse(fault), to: key, closes: true)
-  }
-
-  private func send(_ response: HTTPResponse, to key: Int, closes: Bool) {
-    guard let client = clients[key] else { return }
-    let bytes = response.head(closes: closes) + (client.isHead ? [] : response.body)
-    clients[key]?.phase = .writing(bytes, offset: 0, closes: closes)
-    clients[key]?.deadline = clock.now() + limits.responseSeconds
-    write(key)
-  }
-
-  private func write(_ key: Int) {
-    guard let client = clients[key],
-      case .writing(let bytes, var offset, let closes) = client.phase
-    else { return }
-    while offset < bytes.count {
-      switch client.socket.write(bytes, from: offset) {
-      case .bytes(let count): offset += count
-      case .waits:
-        clients[key]?.phase = .writing(bytes, offset: offset, closes: closes)
-        return
-      case .ended: return remove(key)
-      }
-    }
-    if client.lingers {
-      // If the socket were closed now, a client that still sends would lose the answer to a reset.
-      client.socket.endSending()
-      clients[key]?.phase = .lingering(discarded: 0)
-      clients[key]?.deadline = clock.now() + limits.lingerSeconds
-    } else if closes || mail.isStopping {
-      remove(key)
-    } else {
-      clients[key]?.phase = .reading(hasBegun: client.reader.isUnderWay)
-      clients[key]?.deadline =
-        clock.now() + (client.reader.isUnderWay ? limits.requestSeconds : limits.idleSeconds)
-      if client.reader.isUnderWay { takeRequest(key) }
     }
   }
 }

@@ -4,13 +4,16 @@ internal import Synchronization
 
 /// Passes answers from other threads to the control plane's loop, and wakes it.
 final class ControlMailbox: @unchecked Sendable {
-  // @unchecked because `letters` is only touched with `lock` held.
+  // @unchecked because `letters` and `isAwake` are only touched with `lock` held.
 
   struct Letter {
     enum Content {
-      case answer(HTTPResponse)
+      /// The loop makes it, so that a stream that answers a trainer spends no time on it.
+      case answer(@Sendable () -> HTTPResponse)
       /// The answer to send if no other comes in time.
-      case fallback(HTTPResponse)
+      case fallback(@Sendable () -> HTTPResponse)
+      /// The bound of the body of a request is looked up: the loop may read on.
+      case readOn
       /// The head of an answer whose body comes little by little.
       case live(HTTPResponse, LiveBody)
       /// The next bytes of such a body.
@@ -25,6 +28,8 @@ final class ControlMailbox: @unchecked Sendable {
 
   private let lock = Lock()
   private var letters: [Letter] = []
+  /// Whether the loop was woken for the letters.
+  private var isAwake = false
   private let hasStopped = Atomic(false)
   private let reading: ControlSocket
   private let writing: ControlSocket
@@ -49,9 +54,14 @@ final class ControlMailbox: @unchecked Sendable {
     wake()
   }
 
-  func put(_ letter: Letter) {
-    lock.withLock { letters.append(letter) }
-    wake()
+  /// - Parameter wakes: whether the loop takes the letter at once, and not only in its next turn.
+  func put(_ letter: Letter, wakes: Bool = true) {
+    let isFirst = lock.withLock {
+      letters.append(letter)
+      defer { if wakes { isAwake = true } }
+      return wakes && !isAwake
+    }
+    if isFirst { wake() }
   }
 
   /// Takes everything that has come since the last call.
@@ -59,7 +69,7 @@ final class ControlMailbox: @unchecked Sendable {
     var drained = [UInt8](repeating: 0, count: 256)
     while Glibc.read(reading.number, &drained, drained.count) > 0 {}
     return lock.withLock {
-      defer { letters = [] }
+      defer { (letters, isAwake) = ([], false) }
       return letters
     }
   }
@@ -76,14 +86,19 @@ struct ControlReply: Sendable {
   let exchange: Int
   let mail: ControlMailbox
 
-  func send(_ response: HTTPResponse) {
-    mail.put(.init(exchange: exchange, content: .answer(response)))
+  func send(_ response: HTTPResponse) { send { response } }
+
+  func send(_ make: @escaping @Sendable () -> HTTPResponse) {
+    mail.put(.init(exchange: exchange, content: .answer(make)))
   }
 
-  /// Sets the answer to send if no other comes in time.
-  func expect(orElse response: HTTPResponse) {
-    mail.put(.init(exchange: exchange, content: .fallback(response)))
+  /// Sets the answer to send if no other comes in time. It wakes nobody: most often another comes at once.
+  func expect(orElse make: @escaping @Sendable () -> HTTPResponse) {
+    mail.put(.init(exchange: exchange, content: .fallback(make)), wakes: false)
   }
+
+  /// Has the loop read the rest of a request.
+  func readOn() { mail.put(.init(exchange: exchange, content: .readOn)) }
 }
 
 /// Counts connections to the control plane.

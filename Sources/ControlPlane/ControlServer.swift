@@ -53,10 +53,16 @@ package final class ControlServer: Sendable {
       worker = try SerialThread(name: "control.answer", clock: clock)
       loop = try ControlLoop(
         listeners, limits: limits, clock: clock, logger: logger, statistics: statistics,
-        admission: answers.admission
-      ) { [worker, answers] request, reply in
-        worker.async { answers.answer(request, reply) }
-      }
+        admission: answers.admission,
+        lookUp: { [worker, answers] reply in
+          worker.async {
+            answers.lookAtStreams()
+            reply.readOn()
+          }
+        },
+        answer: { [worker, answers] request, reply in
+          worker.async { answers.answer(request, reply) }
+        })
     } catch {
       for listener in listeners { listener.close() }
       throw .cannotListen("\(settings.addresses)", reason: "\(error)")
@@ -157,6 +163,9 @@ final class ControlAnswers: @unchecked Sendable {
     admission.set(statuses)
   }
 
+  /// Looks at the streams for the bounds of bodies.
+  func lookAtStreams() { admission.set(supervision.statuses()) }
+
   func answer(_ request: HTTPRequest, _ reply: ControlReply) {
     let routes = Routes(
       supervision: supervision, settings: settings, rates: rates, statistics: statistics,
@@ -166,10 +175,10 @@ final class ControlAnswers: @unchecked Sendable {
     do throws(HTTPFault) {
       try routes.answer(request) { [logger] outcome in
         switch outcome {
-        case .pending(let response): reply.expect(orElse: response)
-        case .frequent(let response):
-          logger.debug("control plane: \(request.head.path): \(response.status)")
-          reply.send(response)
+        case .pending(let make): reply.expect(orElse: make)
+        case .frequent(let make):
+          logger.debug("control plane: \(request.head.path): 200")
+          reply.send(make)
         case .response(let response):
           if changes {
             logger.info(

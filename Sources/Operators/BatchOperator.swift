@@ -52,12 +52,12 @@ package protocol BatchOperator: Sendable {
     _ update: StreamUpdate, _ state: inout StateTable
   ) throws(OperatorError)
 
-  /// Notes that an update, of any operator, has changed γ or β.
+  /// Notes that an update, of any operator, has changed γ or β. It must not refuse them.
   ///
   /// - Parameters:
-  ///   - before: the state before the update, with their version.
+  ///   - earlier: γ and β before the update.
   ///   - state: the state after it, with the new version.
-  mutating func parametersChanged(since before: borrowing StateTable, _ state: inout StateTable)
+  mutating func parametersChanged(since earlier: ParametersInForce, _ state: inout StateTable)
 
   /// Forgets the keys, in a copy that only shows the state. It costs nothing then when the keys change.
   mutating func forgetKeys()
@@ -91,7 +91,7 @@ extension BatchOperator {
   }
 
   package mutating func parametersChanged(
-    since before: borrowing StateTable, _ state: inout StateTable
+    since earlier: ParametersInForce, _ state: inout StateTable
   ) {}
 
   package mutating func forgetKeys() {}
@@ -99,6 +99,12 @@ extension BatchOperator {
   package func emitsBeforeCut(_ state: borrowing StateTable) -> Bool { true }
 
   package func releasesHeld(_ state: borrowing StateTable) -> Bool { true }
+}
+
+/// γ and β of all features, in their order, with their version.
+package struct ParametersInForce: Sendable {
+  package let version: Int
+  package let parameters: (weight: [Double], bias: [Double])
 }
 
 /// The declarations of an operator.

@@ -86,12 +86,14 @@ package struct OperatorChain: Sendable {
   package var usesOwnBatch: Bool {
     normalization.map { $0.mode != .running || $0.updateFirst } ?? false
   }
-  /// The same without keys, of which there may be a million, to show to others.
-  package var withoutKeys: OperatorChain {
-    guard state.keyCount > 0 else { return self }
+  /// A copy to show to others, without keys, of which there may be a million, and without earlier γ and β.
+  package var shown: OperatorChain {
     var shown = self
-    shown.state = state.withoutKeys
-    for index in shown.operators.indices { shown.operators[index].forgetKeys() }
+    if state.keyCount > 0 {
+      shown.state = state.withoutKeys
+      for index in shown.operators.indices { shown.operators[index].forgetKeys() }
+    }
+    shown.state.letGo(groups: LearnColumns.unshown)
     return shown
   }
   /// The source of metrics.
@@ -179,34 +181,48 @@ package struct OperatorChain: Sendable {
 
   /// Whether γ or β of a feature differs from that in the other chain, which has the same features.
   package func parametersAreOther(than other: OperatorChain) -> Bool {
-    ["weight", "bias"].contains { state[real: $0] != other.state[real: $0] }
+    parametersAreOther(than: other.state)
+  }
+
+  private func parametersAreOther(than other: borrowing StateTable) -> Bool {
+    state[versions.weight] != other[versions.weight] || state[versions.bias] != other[versions.bias]
   }
 
   /// Makes a change that a user requests.
   ///
   /// - Throws: `OperatorError`. Then nothing has changed.
   package mutating func apply(_ update: StreamUpdate) throws(OperatorError) {
-    let before = self
+    guard let earlier = try parameters(changedBy: update) else { return }
+    // After the earlier state was released, so that each operator changes its columns in place.
+    for index in operators.indices { operators[index].parametersChanged(since: earlier, &state) }
+  }
+
+  /// Makes a change, and returns γ and β before it if they are others now.
+  private mutating func parameters(
+    changedBy update: StreamUpdate
+  ) throws(OperatorError) -> ParametersInForce? {
     let owner = operators.firstIndex { each in
       type(of: each).declaration.updates.contains { $0.name == update.name }
     }
     guard let owner else { throw OperatorError("stream", UnknownUpdate(name: update.name)) }
+    // Only what the update may change: a copy of the chain would make every operator copy what it changes.
+    let (earlier, earlierOwner) = (state, operators[owner])
     do {
       if let version = update.body?.ifVersion, version != parametersVersion {
         throw OtherVersion(expected: version, found: parametersVersion)
       }
       try operators[owner].apply(update, &state)
-      state[versions.state][0] += 1
-      if parametersAreOther(than: before) {
-        state[versions.parameters][0] = stateVersion
-        for index in operators.indices {
-          operators[index].parametersChanged(since: before.state, &state)
-        }
-      }
+      state.add(1, to: versions.state)
+      let areOther = parametersAreOther(than: earlier)
+      if areOther { state[versions.parameters][0] = stateVersion }
       // Only what the update has changed: a gradient must not cost a look at the state of all keys.
-      try state.validate(since: before.state)
+      try state.validate(since: earlier)
+      guard areOther else { return nil }
+      return ParametersInForce(
+        version: earlier[versions.parameters][0],
+        parameters: (earlier[versions.weight], earlier[versions.bias]))
     } catch {
-      self = before
+      (state, operators[owner]) = (earlier, earlierOwner)
       throw error as? OperatorError
         ?? OperatorError(type(of: operators[owner]).declaration.name, error)
     }

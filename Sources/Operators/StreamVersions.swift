@@ -1,3 +1,4 @@
+internal import BatchNormalization
 internal import State
 
 /// The versions of a stream's state. `OperatorChain` owns them; no operator changes them.
@@ -6,10 +7,14 @@ struct StreamVersions: Sendable {
   let state: CountColumn
   /// The state version at which γ or β last changed.
   let parameters: CountColumn
+  /// γ and β.
+  let weight, bias: RealColumn
 
   init(in table: borrowing StateTable) {
     state = table.count("state", of: "versions")
     parameters = table.count("parameters", of: "versions")
+    let affine = NormalizerColumns(in: table)
+    (weight, bias) = (affine.weight, affine.bias)
   }
 
   static let group = StateGroup(

@@ -276,27 +276,14 @@ extension StateTable {
 
   /// Whether a column has other values than the initial ones.
   private func hasChanged(_ column: StateColumn) -> Bool {
-    switch place(ofFileName: column.fileName) {
+    place(ofFileName: column.fileName).map { hasChanged(column, at: $0) } ?? false
+  }
+
+  private func hasChanged(_ column: StateColumn, at place: Place) -> Bool {
+    switch place {
     case .real(let index): reals[index].contains { $0 != column.initial }
     case .count(let index): counts[index].contains { $0 != Int(column.initial) }
     case .key(let index): !keyRows.isInitial(index)
-    case nil: false
-    }
-  }
-
-  /// The groups with a column that differs from that of an earlier table with the same groups.
-  ///
-  /// A column that nobody has touched since shares its memory with the earlier one. Then its values are not compared,
-  /// however many there are.
-  func groupsChanged(since earlier: StateTable) -> [StateGroup] {
-    groups.filter { group in
-      places(of: group).contains { place in
-        switch place {
-        case .real(let index): reals[index] != earlier.reals[index]
-        case .count(let index): counts[index] != earlier.counts[index]
-        case .key(let index): !keyRows.isEqual(index, earlier.keyRows)
-        }
-      }
     }
   }
 
@@ -305,7 +292,8 @@ extension StateTable {
   /// - Parameter names: groups without keys.
   package mutating func reset(groups names: [String]) {
     for group in groups where names.contains(group.name) && !group.scope.hasKeys {
-      for (column, place) in zip(group.columns, places(of: group)) where hasChanged(column) {
+      for (column, place) in zip(group.columns, places(of: group))
+      where hasChanged(column, at: place) {
         let initial = column.initial
         switch place {
         case .real(let index): reals[index] = reals[index].map { _ in initial }

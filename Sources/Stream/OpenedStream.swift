@@ -94,13 +94,18 @@ package struct OpenedStream: Sendable {
       plan, found == nil ? nil : state.checkpoint?.input, kept?.list.hashes ?? [], context)
     do throws(FileError) {
       let cursor = found == nil ? nil : state.checkpoint?.gradients
-      gradients = try plan.gradients.map { path throws(FileError) in
-        try GradientFeed(path, at: cursor, in: context)
+      gradients = try plan.gradients.map { input throws(FileError) in
+        try GradientFeed(input, at: cursor, in: context)
       }
     } catch {
       throw .inputOutput(error)
     }
-    if let gap = gradients?.gap { warnings.append("gradients: \(gap)") }
+    if let gradients, let gap = gradients.gap {
+      guard !gradients.isChangedInPlace else {
+        throw .inputChanged(stream: configuration.name, "gradients: \(gap)")
+      }
+      warnings.append("gradients: \(gap)")
+    }
     if source.isChangedInPlace, let gap = source.gap {
       throw .inputChanged(stream: configuration.name, gap)
     }

@@ -7,6 +7,7 @@ package import Operators
 package func decodedObject<Object: SentObject>(
   _ type: Object.Type, _ bytes: [UInt8]
 ) throws(UpdateBodyError) -> Object {
+  if let object = plainGradients(type, bytes) { return object }
   do {
     return try JSONDecoder().decode(Checked<Object>.self, from: Data(bytes)).object
   } catch let error as UpdateBodyError {
@@ -19,6 +20,16 @@ package func decodedObject<Object: SentObject>(
   } catch {
     throw UpdateBodyError("the body is not JSON")
   }
+}
+
+/// Gradients that have only numbers; nil for other types and other texts.
+private func plainGradients<Object: SentObject>(_ type: Object.Type, _ bytes: [UInt8]) -> Object? {
+  let isLine = type == GradientLine.self
+  guard isLine || type == GradientsBody.self, let line = GradientLine(plain: bytes) else {
+    return nil
+  }
+  if isLine { return line as? Object }
+  return line.afterBatch == nil ? line.body as? Object : nil
 }
 
 /// An object without unknown members. A misspelt member would otherwise be ignored.

@@ -11,7 +11,7 @@ package enum StreamCommand: Sendable, Equatable {
   case keys(KeyQuery)
 
   /// Whether it may come many times a second: it waits for the next checkpoint, and the log does not tell it.
-  var isFrequent: Bool {
+  package var isFrequent: Bool {
     if case .update(let update) = self, let body = update.body {
       type(of: body).addsUp
     } else {

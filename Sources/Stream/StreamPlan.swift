@@ -1,7 +1,6 @@
 internal import Codecs
 package import Configuration
 internal import Connectors
-internal import Operators
 internal import Records
 internal import Storage
 
@@ -71,8 +70,8 @@ package struct StreamPlan: Sendable {
   var filesBeside: String?
   /// γ and β.
   var parameters: String?
-  /// A file or a FIFO with gradients of γ and β.
-  var gradients: String?
+  /// The source of gradients of γ and β.
+  var gradients: GradientInput?
   /// The times of checkpoints; nil for none.
   var schedule: CheckpointSchedule?
 
@@ -105,7 +104,7 @@ package struct StreamPlan: Sendable {
     state = .directory(
       StateDirectory(path: directory, keep: definition.checkpoint.keep, adopts: adopts))
     parameters = definition.parameters?.file
-    gradients = definition.stream.operatorSettings[LearnSettings.gradients]
+    gradients = GradientInput(definition)
     schedule = definition.checkpoint.schedule
   }
 

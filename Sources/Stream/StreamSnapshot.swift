@@ -15,7 +15,7 @@ package final class StreamSnapshot: @unchecked Sendable {
   package init() {}
 
   func show(_ operators: OperatorChain, position: StreamPosition) {
-    let shown = operators.withoutKeys
+    let shown = operators.shown
     let keys = operators.normalization.flatMap { KeyCounts(of: operators.state, $0) }
     lock.withLock {
       self.operators = shown

@@ -22,6 +22,8 @@ final class SupervisedStream: @unchecked Sendable {
   private struct Shown {
     var state = StreamStatus.State.starting
     var snapshot: StreamSnapshot?
+    /// The present run, or the last one, which refuses requests.
+    weak var run: StreamRun?
     /// Tells how much waits before each stage of the present run.
     var queues: @Sendable () -> [QueueDepth] = { [] }
     /// The configured settings, with the changes of operators, which last across runs.
@@ -36,14 +38,14 @@ final class SupervisedStream: @unchecked Sendable {
   private let directory: String
   private let fileSystem: any FileSystem
   private let threads = StageThreads.shared
-  private let queue: SerialQueue
+  let queue: SerialQueue
   private let logger: Logger
   let metrics = StreamMetrics()
   private let reporter: EventReporter
   private let clock: Clock
   private let lock = Lock()
   private var shown: Shown
-  private var run: StreamRun?
+  private(set) var run: StreamRun?
   private var attempt = 0
   private var startedAt: Instant
   private var pauseSeconds: Double
@@ -96,23 +98,11 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  /// Ends a stream that takes too long to drain. Its records in flight are lost.
-  func abandon() {
-    queue.async { self.run?.cancel(.notDrained(stream: self.definition.name)) }
-  }
-
-  /// Whether output waits for a reader, and there is none.
-  var hasNoReader: Bool { metrics.connectors.hasNoReader.load(ordering: .relaxed) }
-
-  /// Ends a stream that has no reader, so that a drain does not wait for one.
-  func endWithoutReader() {
-    queue.async {
-      self.run?.cancel(
-        .noReader(stream: self.definition.name, records: self.metrics.recordsInFlight))
-    }
-  }
-
   func request(_ command: StreamCommand, reply: @escaping CommandReply) {
+    // A trainer waits for each answer, and its requests need nothing of the queue.
+    if command.isFrequent, let run = lock.withLock({ shown.run }) {
+      return run.request(command, reply: metrics.counting(command, reply))
+    }
     queue.async {
       let reply = self.metrics.counting(command, reply)
       guard let run = self.run else { return reply(.failure(.notRunning(self.definition.name))) }
@@ -180,6 +170,7 @@ final class SupervisedStream: @unchecked Sendable {
       }
       logger.info("stream runs", metadata: ["attempt": "\(attempt)"])
       run.start()
+      show { $0.run = run }
       if definition.parameters?.watches == true { watchParameters(attempt) }
     } catch {
       failed(error)

@@ -228,6 +228,24 @@ struct ParametersFileTests {
     }
   }
 
+  @Test func `a file is taken as soon as its stream has begun`() async throws {
+    let (_, _, file) = wide(40_000)
+    let most = fake.withState { $0.statuses[0].parametersFileBytes }
+    fake.withState { $0.statuses[0].parametersFileBytes = nil }
+    try await TestServer.run(fake) { server in
+      let early = try await put(file, to: server.unix, of: server)
+      #expect(early.status == 503)
+      #expect(
+        try early.json["error"] as? String
+          == "stream 'weather' has not begun, so that its features are not known; send the file again"
+      )
+      // Nobody waits for the next look at the streams, which comes once a second.
+      fake.withState { $0.statuses[0].parametersFileBytes = most }
+      #expect(try await put(file, to: server.unix, of: server).status == 200)
+      #expect(commands.count == 1)
+    }
+  }
+
   @Test func `one large body is read at a time`() async throws {
     let (_, _, file) = wide(40_000)
     try await TestServer.run(fake) { server in

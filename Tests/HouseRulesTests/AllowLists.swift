@@ -121,6 +121,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Codecs/NDJSON/JSONRecordReader.swift": "the wrapper of simdjson's C functions",
   "Sources/Codecs/NDJSON/JSONRoles.swift": "reads role columns in the line, without a copy",
   "Sources/Codecs/NDJSON/NDJSONDecoder.swift": "hands lines of the window to simdjson",
+  "Sources/Codecs/Text/NumberMembers.swift": "reads numbers in place",
   "Sources/Codecs/Text/NumberText.swift": "the wrapper of the number functions",
   "Sources/Codecs/Text/TimeText.swift": "reads times in place",
   "Sources/Codecs/RoleColumns.swift": "reads values of role columns in place",

@@ -192,7 +192,7 @@ struct Simulation {
     let batches = opened.state.checkpoint?.gradients?.batches ?? 0
     do throws(FileError) {
       return try GradientFeed(
-        Scenario.gradientsPath, at: GradientCursor(batches: batches),
+        GradientInput(path: Scenario.gradientsPath), at: GradientCursor(batches: batches),
         in: ConnectorContext(fileSystem: disk, clock: Scenario.clock))
     } catch {
       throw StreamError.inputOutput(error)

@@ -128,7 +128,7 @@ import Testing
         let request = StreamRequest(.update(updates.removeFirst()), of: "test") { answer in
           #expect(throws: Never.self) { try answer.get() }
         }
-        try pass(.request(request))
+        try pass(.requests([request]))
       }
     }
     _ = try operate.step(.end) { units.append($0) }

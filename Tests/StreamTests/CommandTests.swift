@@ -1,5 +1,6 @@
 import BatchNormalization
 import Codecs
+import Configuration
 import Dataflow
 import Operators
 import Records
@@ -65,7 +66,7 @@ import Testing
         #expect(isShown(snapshot), "\(command)")
         replies.withLock { $0 += 1 }
       }
-      try pass(.element(.request(request)), to: &stage)
+      try pass(.element(.requests([request])), to: &stage)
     }
     try command(.update(StreamUpdate("freeze"))) { $0.settings?.isFrozen == true }
     try command(.update(StreamUpdate("thaw"))) {
@@ -157,6 +158,57 @@ import Testing
     #expect(try barriers() == 1)
   }
 
+  @Test
+  func `steps of learning that come together are made in their order, shown once, and answered`()
+    throws
+  {
+    let answers = Mutex<[String]>([])
+    var stage = OperateStage(
+      csvConfiguration {
+        $0.operatorSettings[LearnSettings.optimizer] = .sgd
+        $0.operatorSettings[LearnSettings.learningRate] = 1
+        $0.operatorSettings[LearnSettings.maxStaleness] = 1
+      }, from: InitialState(), snapshot: snapshot)
+    try pass(.element(.opened(opening())), to: &stage)
+    let requests = [0, 1, 0, 2].map { version in
+      let body = GradientsBody(version: version, weight: [0], bias: [-1])
+      return StreamRequest(.update(StreamUpdate("gradients", body)), of: "test") { [snapshot] in
+        var text: String
+        switch $0 {
+        case .success(.done(let versions)): text = "\(versions?.parameters ?? -1)"
+        case .success: text = "other"
+        case .failure(.refused(let error)) where error.cause is StaleGradients: text = "stale"
+        case .failure: text = "refused"
+        }
+        // The changes of all of them are shown before the first answer.
+        if snapshot.parametersVersion != 3 || snapshot.features[0]["bias"] != 3 { text += " early" }
+        answers.withLock { $0.append(text) }
+      }
+    }
+    try pass(.element(.requests(requests)), to: &stage)
+    #expect(answers.withLock { $0 } == ["1", "2", "stale", "3"])
+  }
+
+  @Test func `requests that wait for a batch go on together`() throws {
+    let inbox = RequestInbox()
+    var source = try IngestStage(
+      IngestContext(
+        csvConfiguration { $0.decoder.features = [FeaturePattern("x")] },
+        metrics: StreamMetrics(), inbox: inbox, clock: ManualClock().clock),
+      source: PieceSource(Array("x\n1\n2\n3\n4\n".utf8), piece: .max, isLive: true))
+    for version in 0..<5 {
+      let body = GradientsBody(version: version, weight: [0], bias: [-1])
+      inbox.put(StreamRequest(.update(StreamUpdate("gradients", body)), of: "test") { _ in })
+    }
+    var groups: [Int] = []
+    for _ in 0..<20 {
+      _ = try source.step(.resume) { item in
+        if case .requests(let requests) = item { groups.append(requests.count) }
+      }
+    }
+    #expect(groups == [5])
+  }
+
   @Test func `the status shows the initial state before the first record`() throws {
     let configuration = csvConfiguration { $0.normalization.mode = .running }
     let run = try SerialRun(configuration, csv([("x", [1, 2, 3, 4, 5])]))
@@ -200,7 +252,8 @@ import Testing
     #expect(standing.settings["momentum"] == before.settings["momentum"])
     #expect(standing.adoptedBy == before.adoptedBy)
     try pass(
-      .element(.request(StreamRequest(.update(StreamUpdate("thaw")), of: "test") { _ in })),
+      .element(
+        .requests([StreamRequest(.update(StreamUpdate("thaw")), of: "test") { _ in }])),
       to: &stage)
     let moved = try checkpoint()
     #expect(moved.settings["momentum"] == "0.5" && moved.adoptedBy == nil)

@@ -51,6 +51,18 @@ private let wrongSettings = [
     "format: csv\nbatch: { size: 4, min_size: 5 }\nnormalize: { mode: batch }", "7:33",
     ".batch.min_size",
     "expected at most the batch size 4, found 5"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, gradients: { directory: { path: g } } } }",
+    "7:57", ".parameters.learn.gradients.directory", "unknown key",
+    "known here: fifo, follow, format, kafka, tcp, unix"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, gradients: { format: arrow } } }", "7:44",
+    ".parameters.learn.gradients",
+    "expected exactly one of follow, fifo, unix, tcp, kafka, found nothing"),
+  Wrong(
+    "format: csv\nparameters: { learn: { optimizer: sgd, gradients: { unix: {}, tcp: {} } } }",
+    "7:44", ".parameters.learn.gradients",
+    "expected exactly one of follow, fifo, unix, tcp, kafka, found unix and tcp"),
   Wrong("format: csv\nbatch: 256", "7:12", ".batch", "expected a mapping, found '256'"),
   Wrong(
     "batch: { size: 3 }", "3:3", ".format",

@@ -96,7 +96,7 @@ struct GradientFeedTests {
     let directory = try TemporaryDirectory()
     let path = try directory.write("g.ndjson", (line(after: 1) + line(after: 2)).utf8)
     let connector = ConnectorContext(fileSystem: POSIXFileSystem())
-    var feed = try GradientFeed(path, at: nil, in: connector)
+    var feed = try GradientFeed(GradientInput(path: path), at: nil, in: connector)
     var cursors = [try feed.position()]
     var taken: [[Int]] = []
     func take(_ feed: inout GradientFeed) throws {
@@ -113,7 +113,7 @@ struct GradientFeedTests {
     // The file grows, and its later lines follow.
     try directory.write("g.ndjson", (line(after: 1) + line(after: 2) + line(after: 2)).utf8)
     for (cursor, rest) in zip(cursors, [[1, 2, 3], [1, 2, 3], [2, 3], [3]]) {
-      var later = try GradientFeed(path, at: cursor, in: connector)
+      var later = try GradientFeed(GradientInput(path: path), at: cursor, in: connector)
       #expect(later.gap == nil && later.batches == cursor.batches)
       while later.batches < 3 { later.batchCut() }
       taken = []
@@ -125,16 +125,17 @@ struct GradientFeedTests {
   @Test func `a file may come later`() throws {
     let directory = try TemporaryDirectory()
     let connector = ConnectorContext(fileSystem: POSIXFileSystem())
-    var feed = try GradientFeed(directory.file("g"), at: nil, in: connector)
+    var feed = try GradientFeed(GradientInput(path: directory.file("g")), at: nil, in: connector)
     let none = try feed.take()
     #expect(none == nil)
-    feed = try GradientFeed(directory.file("g"), at: feed.position(), in: connector)
+    feed = try GradientFeed(
+      GradientInput(path: directory.file("g")), at: feed.position(), in: connector)
     try directory.write("g", line().utf8)
     let first = try feed.take()
     #expect(first?.number == 1)
     // In a directory that is not there, none can come.
     #expect(throws: FileError.self) {
-      try GradientFeed(directory.file("none/g"), at: nil, in: connector)
+      try GradientFeed(GradientInput(path: directory.file("none/g")), at: nil, in: connector)
     }
   }
 
@@ -182,16 +183,18 @@ struct GradientFeedTests {
     var configuration = configuration()
     configuration.isLive = true
     let clock = ManualClock()
+    var gradients = MadeSource(lines.map { .bytes(0, Array($0.utf8)) })
+    gradients.onRead = { clock.advance(by: seconds) }
     var stage = try IngestStage(
       IngestContext(
         configuration, metrics: StreamMetrics(), inbox: RequestInbox(), clock: clock.clock),
       source: PieceSource(Array("x\n1\n2\n".utf8), piece: .max, isLive: true),
-      gradients: feed(lines.joined()))
+      gradients: GradientFeed(gradients))
     var pauses: [Double?] = []
     for _ in 0..<30 {
       // A stream is opened once there was time for more records.
       clock.advance(by: 1)
-      let progress = try stage.step(.resume) { _ in clock.advance(by: seconds) }
+      let progress = try stage.step(.resume) { _ in }
       if case .waits(let awaiting) = progress { pauses.append(awaiting.seconds) }
     }
     return pauses

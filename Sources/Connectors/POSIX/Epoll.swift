@@ -24,9 +24,20 @@ final class Epoll: Sendable {
     }
   }
 
-  func remove(_ removed: Descriptor) {
+  func remove(_ removed: Descriptor) { remove(removed.number) }
+
+  func remove(_ removed: CInt) {
     // A descriptor that is removed already is no error.
-    _ = epoll_ctl(number, EPOLL_CTL_DEL, removed.number, nil)
+    _ = epoll_ctl(number, EPOLL_CTL_DEL, removed, nil)
+  }
+
+  /// Adds a descriptor of another owner, without a key.
+  ///
+  /// - Returns: whether it can be watched.
+  func add(_ added: CInt) -> Bool {
+    var event = epoll_event()
+    event.events = EPOLLIN.rawValue
+    return epoll_ctl(number, EPOLL_CTL_ADD, added, &event) == 0
   }
 
   /// The keys of the descriptors that are readable now, at most `limit`, in the order in which they became readable.

@@ -47,9 +47,10 @@ extension Routes {
     let query = try Self.keyQuery(request.head)
     // A stream without a reader has no next batch, and a client must not wait for ever.
     reply(
-      .pending(
+      .pending {
         HTTPResponse(
-          HTTPFault(503, "stream '\(stream)' is within a batch and does not go on; try again"))))
+          HTTPFault(503, "stream '\(stream)' is within a batch and does not go on; try again"))
+      })
     supervision.request(.keys(query), on: stream) { result in
       switch result {
       case .success(.keys(let report)):

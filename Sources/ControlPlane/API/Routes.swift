@@ -6,10 +6,11 @@ internal import Supervision
 /// The outcome of a request.
 enum RouteOutcome: Sendable {
   case response(HTTPResponse)
-  /// The answer to a change that may come many times a second, so that the log does not tell each.
-  case frequent(HTTPResponse)
-  /// A change that is not in effect yet. This is the answer if it takes too long.
-  case pending(HTTPResponse)
+  /// The answer to a change that may come many times a second, so that the log does not tell each. It is made later, on
+  /// another thread.
+  case frequent(@Sendable () -> HTTPResponse)
+  /// A change that is not in effect yet. This makes the answer if it takes too long.
+  case pending(@Sendable () -> HTTPResponse)
 }
 
 /// The routes of docs/HTTP.md: from a request to its answer.
@@ -120,7 +121,7 @@ struct Routes {
     }
     // A stream without a reader has no next batch, and a client must not wait for ever.
     let pending = ChangeView(stream: stream, change: action, isInEffect: false)
-    reply(.pending(HTTPResponse(status: 202, json: pending)))
+    reply(.pending { HTTPResponse(status: 202, json: pending) })
     supervision.request(command, on: stream) { result in
       switch result {
       case .success(let answer):
@@ -129,8 +130,11 @@ struct Routes {
         let done = ChangeView(
           stream: stream, change: action, isInEffect: true,
           parametersVersion: versions?.parameters)
-        let response = HTTPResponse(json: done)
-        reply(update?.body?.addsUp == true ? .frequent(response) : .response(response))
+        if update?.body?.addsUp == true {
+          reply(.frequent { HTTPResponse(json: done) })
+        } else {
+          reply(.response(HTTPResponse(json: done)))
+        }
       case .failure(let refusal): reply(.response(HTTPResponse(HTTPFault(refusal))))
       }
     }
@@ -253,7 +257,7 @@ private struct Readiness: Encodable {
 }
 
 /// The answer to a change.
-private struct ChangeView: Encodable {
+private struct ChangeView: Encodable, Sendable {
   var stream: String
   var change: String
   var isInEffect: Bool

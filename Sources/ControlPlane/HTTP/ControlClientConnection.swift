@@ -7,7 +7,7 @@ struct ControlClientConnection {
     /// `hasBegun` after the first byte of the request.
     case reading(hasBegun: Bool)
     /// The answer is being made. `fallback` is sent if there is none at the deadline.
-    case answering(exchange: Int, fallback: HTTPResponse?)
+    case answering(exchange: Int, fallback: (@Sendable () -> HTTPResponse)?)
     case writing([UInt8], offset: Int, closes: Bool)
     /// The answer goes on until its body ends or the client goes.
     case live(exchange: Int, LiveAnswer)
@@ -25,6 +25,8 @@ struct ControlClientConnection {
   var keepsAlive = true
   /// Whether the request only asks for a header.
   var isHead = false
+  /// Whether the streams were looked at for the bound of the request's body.
+  var hasLooked = false
   /// Whether the connection lingers after the answer.
   var lingers = false
 
@@ -51,6 +53,11 @@ struct ControlClientConnection {
     case .answering, .writing, .live: true
     case .reading, .lingering: false
     }
+  }
+
+  /// Whether the loop does not know yet how long to wait for the answer.
+  var awaitsFallback: Bool {
+    if case .answering(_, nil) = phase { true } else { false }
   }
 
   /// Whether its answer goes on.

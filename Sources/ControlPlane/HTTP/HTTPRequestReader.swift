@@ -26,6 +26,8 @@ struct HTTPRequestReader {
     case request(HTTPRequestHead, body: [UInt8])
     /// More bytes are needed. If `asksForLeave`, the client waits for a permission to send its body.
     case needsMore(asksForLeave: Bool)
+    /// It is not known yet how large the body may be. The next call asks again.
+    case awaitsBound
   }
 
   private let limits: HTTPLimits
@@ -50,15 +52,17 @@ struct HTTPRequestReader {
 
   /// Takes the next request out of the buffer, if it is complete.
   ///
-  /// - Parameter mostBytes: called once for a request with a body above `bodyBytes`: the most bytes that it may have.
+  /// - Parameter mostBytes: called for a request with a body above `bodyBytes`: the most bytes that it may have, nil if
+  ///   they are not known yet.
   /// - Throws: `HTTPFault` for a fault that must be answered before the connection is closed.
   mutating func next(
-    allowing mostBytes: (HTTPRequestHead) throws(HTTPFault) -> Int
+    allowing mostBytes: (HTTPRequestHead) throws(HTTPFault) -> Int?
   ) throws(HTTPFault) -> Step {
     if head == nil { head = try takeHead() }
     guard let head else { return .needsMore(asksForLeave: false) }
     if head.contentLength > limits.bodyBytes, !takesLargeBody {
-      let most = max(limits.bodyBytes, try mostBytes(head))
+      guard let allowed = try mostBytes(head) else { return .awaitsBound }
+      let most = max(limits.bodyBytes, allowed)
       guard head.contentLength <= most else {
         throw HTTPFault(413, "expected a body of at most \(most) bytes")
       }

@@ -115,6 +115,7 @@ package struct GradientsBody: UpdateBody {
         try Self.require(given.count, member, elements)
         for j in elements.indices { try Self.require(elements[j], "\(member) of", given[j]) }
       }
+      guard features != nil else { return AffineGradients(weight: weights, bias: biases) }
       let places = try places(of: names, among: given)
       return AffineGradients(
         weight: places.map { weights[$0] }, bias: places.map { biases[$0] })

@@ -75,7 +75,8 @@ package struct LearnAffine: BatchOperator {
           version: body.version, found: columns.versions.current(state), limit: maxStaleness))
     }
     do throws(UnusableBody) {
-      let parameters = columns.versions.parameters(ofAge: age, state)
+      // Only rows of y need γ and β of their version.
+      let parameters = columns.versions.parameters(ofAge: body.rowCount == nil ? 0 : age, state)
       var gradients = try body.gradients(
         for: state.features.names, weight: parameters.weight, bias: parameters.bias)
       if let clipNorm { gradients.clip(toNorm: clipNorm) }
@@ -88,9 +89,9 @@ package struct LearnAffine: BatchOperator {
   }
 
   package mutating func parametersChanged(
-    since before: borrowing StateTable, _ state: inout StateTable
+    since earlier: ParametersInForce, _ state: inout StateTable
   ) {
-    columns.versions.add(after: before, &state)
+    columns.versions.add(after: earlier, &state)
   }
 
   /// How far γ and β have been learned, in words; nil if they have not.

@@ -38,7 +38,11 @@ struct LearnColumns: Sendable {
     }
   }
 
-  static let groups = [learn, freeze, LastVersions.group, LastVersions.parameters, sgd, adam]
+  static let groups =
+    [learn, freeze, LastVersions.group, LastVersions.parameters, LastVersions.ring, sgd, adam]
+
+  /// The groups that nobody is shown. They are large, and each step changes them.
+  static let unshown = [LastVersions.parameters.name]
 
   /// The groups that belong to γ and β of one moment. A rollback restores them together: a velocity that led to wrong γ
   /// and β would lead there again.
@@ -112,77 +116,5 @@ extension StateRows {
       case .count: self[count: column.name].allSatisfy { Double($0) == column.initial }
       }
     }
-  }
-}
-
-// Invariant: row i of the kept γ and β belongs to the version in row i + 1 of the versions. The γ and β in force are not
-// kept twice.
-
-/// The last versions of γ and β, so that the age of gradients is known, and x̂ of their y.
-struct LastVersions: Sendable {
-  private let last: CountColumn
-  private let weights, biases: RealColumn
-  private let current: CountColumn
-  private let affine: NormalizerColumns
-
-  init(in table: borrowing StateTable) {
-    last = table.count("version", of: "learn_versions")
-    weights = table.real("weight", of: "learn_parameters")
-    biases = table.real("bias", of: "learn_parameters")
-    current = StreamVersions(in: table).parameters
-    affine = NormalizerColumns(in: table)
-  }
-
-  /// Newest first. The oldest one fills the rows that no other one needs.
-  static let group = StateGroup(
-    "learn_versions", scope: .streamSlots(LearnColumns.greatestStaleness + 1),
-    columns: [.count("version")], isOptional: true,
-    // The versions of a merged state are none of those that either stream had.
-    merge: { rows, _ throws(StateError) in rows.reset() })
-
-  /// γ and β of all versions but the newest. Rows that no version needs are 0.
-  static let parameters = StateGroup(
-    "learn_parameters", scope: .featureSlots(LearnColumns.greatestStaleness),
-    columns: [.real("weight", initial: 0), .real("bias", initial: 0)], isOptional: true,
-    merge: { rows, _ throws(StateError) in rows.reset() })
-
-  /// The version in force.
-  func current(_ state: borrowing StateTable) -> Int { state[current][0] }
-
-  /// How often γ and β have changed since a version; nil if it is none of the last ones.
-  func age(of version: Int, _ state: borrowing StateTable) -> Int? {
-    let versions = state[last]
-    // γ or β changed while nobody learned: the versions before are not known.
-    guard versions[0] == current(state) else { return version == current(state) ? 0 : nil }
-    return versions.firstIndex(of: version)
-  }
-
-  /// γ and β of a version, by its age. A weight of 0 may not be known.
-  func parameters(
-    ofAge age: Int, _ state: borrowing StateTable
-  ) -> (weight: [Double], bias: [Double]) {
-    guard age > 0 else { return (state[affine.weight], state[affine.bias]) }
-    let count = state.features.count
-    let row = (age - 1) * count..<age * count
-    return (Array(state[weights][row]), Array(state[biases][row]))
-  }
-
-  /// Adds the version in force after the one of an earlier state.
-  func add(after before: borrowing StateTable, _ state: inout StateTable) {
-    let old = current(before)
-    var versions = state.take(last)
-    if versions[0] != old { for row in versions.indices { versions[row] = old } }
-    versions.removeLast()
-    versions.insert(current(state), at: 0)
-    state.put(versions, in: last)
-    keep(before[affine.weight], in: weights, &state)
-    keep(before[affine.bias], in: biases, &state)
-  }
-
-  private func keep(_ values: [Double], in column: RealColumn, _ state: inout StateTable) {
-    var rows = state.take(column)
-    rows.removeLast(values.count)
-    rows.insert(contentsOf: values, at: 0)
-    state.put(rows, in: column)
   }
 }

@@ -8,7 +8,7 @@ package enum LearnSettings {
     "Learning",
     [
       optimizer, learningRate, schedule, momentum, nesterov, weightDecay, betas, epsilon, clipNorm,
-      maxStaleness, weightBounds, gradients,
+      maxStaleness, weightBounds, gradients, gradientFormat,
     ],
     rules: [
       SettingRule { values in
@@ -100,8 +100,13 @@ package enum LearnSettings {
   package static let gradients = Setting(
     "parameters.learn.gradients", .path, defaultText: "only `POST …/gradients`",
     help:
-      "A file of gradients that grows, one JSON object a line, or a FIFO. The stream takes them between its batches."
+      "A source of gradients, which the stream takes between its batches: the path of a file that grows, or of a FIFO; or "
+      + "one of `follow`, `fifo`, `unix`, `tcp` and `kafka` with its [settings](#source)."
   )
+
+  package static let gradientFormat = Setting<GradientFormat>(
+    "parameters.learn.gradients.format", .choice, default: .ndjson,
+    help: "The form of these gradients: JSON objects, one a line, or an Arrow stream.")
 
   /// Refuses settings that other optimizers do not have.
   private static func only(
@@ -161,6 +166,12 @@ package enum LearnSettings {
       }
       return changes
     })
+}
+
+/// The form of gradients that come from a source.
+package enum GradientFormat: String, Sendable, CaseIterable {
+  case ndjson
+  case arrow
 }
 
 /// How γ and β are learned.

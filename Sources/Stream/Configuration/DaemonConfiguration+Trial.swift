@@ -34,7 +34,8 @@ extension StreamDefinition {
     let context = ConnectorContext(fileSystem: fileSystem)
     var errors: [ConfigurationError] = []
     // The service manager opens its sockets only when it starts the service.
-    for part in source.parts.isEmpty ? [source] : source.parts where !part.location.isInherited {
+    let sources = (source.parts.isEmpty ? [source] : source.parts) + [gradients].compactMap(\.self)
+    for part in sources where !part.location.isInherited {
       collect(into: &errors, at: part.location.place) {
         try part.kind.trial.run(path: part.location.path, in: fileSystem) {
           () throws(FileError) in _ = try part.open(SourceContext(context))

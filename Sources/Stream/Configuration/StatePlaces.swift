@@ -67,7 +67,8 @@ extension StreamDefinition {
   /// The reason why the stream would write over state, with its setting; nil if it would not.
   func conflict(with state: StatePlaces) -> (reason: String, setting: any SettingDescription)? {
     // Only connections are made by the source. Dead letters may well be the input of a stream.
-    let locations = [sink.location] + (source.kind.splits == .connections ? [source.location] : [])
+    let sources = [source, gradients].compactMap(\.self).filter { $0.kind.splits == .connections }
+    let locations = [sink.location] + sources.map(\.location)
     for location in locations {
       guard let path = location.canonicalPath, let setting = location.setting,
         let reason = state.conflict(at: path)

@@ -25,7 +25,11 @@ extension StreamDefinition {
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
     }
-    guard let source, let sink, let stream, let (format, values) = read else { return nil }
+    let foundGradients = SourceDefinition.readGradients(
+      section, of: name, from: catalogue.sources, claims: &claims, on: fileSystem)
+    guard let source, let sink, let stream, let (format, values) = read,
+      case .success(let gradients) = foundGradients
+    else { return nil }
     // The daemon keeps checkpoints of every stream.
     let offered = source.kind.offers.union([.stateDirectory, .checkpoint])
     var violations = values.unmetNeeds(
@@ -74,6 +78,7 @@ extension StreamDefinition {
       values, compressed: sink.kind.isCompressed(sink.values))
     self.source = source
     self.sink = sink
+    self.gradients = gradients
     checkpoint = CheckpointOptions(values)
     parameters = values[StateSettings.parameters].map {
       ParametersOptions(
@@ -94,6 +99,11 @@ extension StreamDefinition {
       + ["format \(stream.format.name)"]
       // Another file under the same path replaces the stream at a reload.
       + (stream.prior.map { ["prior \($0.identity)"] } ?? [])
+    if let gradients {
+      fingerprint +=
+        ["gradients \(gradients.kind.name)"]
+        + Self.fingerprint([gradients.kind.settings], gradients.values)
+    }
   }
 
   /// The settings that do not fit the messages of a topic.
@@ -214,7 +224,7 @@ extension ConnectorDefinition {
   }
 
   /// Reads the section of a kind.
-  private init?(
+  init?(
     _ chosen: (name: String, section: ConfigurationSection), of name: String, from kinds: [Kind],
     claims: inout ConnectorClaims, on fileSystem: any FileSystem
   ) {

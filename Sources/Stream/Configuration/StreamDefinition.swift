@@ -10,6 +10,8 @@ package struct StreamDefinition: Sendable {
   package var stream: StreamConfiguration
   package var source: SourceDefinition
   package var sink: SinkDefinition
+  /// The source of gradients that a section of settings describes; nil if there is none, or only a path.
+  package var gradients: SourceDefinition?
   package var checkpoint: CheckpointOptions
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
@@ -26,12 +28,18 @@ package struct StreamDefinition: Sendable {
     let inherited = (source.location.isInherited ? 1 : 0) + (sink.location.isInherited ? 1 : 0)
     let letters = stream.badRecords == .deadLetter ? 1 : 0
     // The watch, and the file that is read.
-    let gradients = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
-    return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients - inherited
+    let ofPath = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
+    let gradients = gradients?.kind.descriptorCount ?? ofPath
+    // And the one that waits for records and gradients at once.
+    let both = gradients == 0 ? 0 : 1
+    return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients + both
+      - inherited
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
-  package var threadCount: Int { source.kind.threadCount + sink.kind.threadCount }
+  package var threadCount: Int {
+    source.kind.threadCount + sink.kind.threadCount + (gradients?.kind.threadCount ?? 0)
+  }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.
   package var waitsForBrokers: Bool { threadCount > 0 }

@@ -19,6 +19,7 @@ package struct GradientReplay {
   /// The lines that were applied.
   package private(set) var steps = 0
   private let start: Checkpoint
+  private let format: GradientFormat
   private var operators: OperatorChain
 
   /// - Parameter configuration: that of a stream that learns.
@@ -29,6 +30,7 @@ package struct GradientReplay {
         "\(configuration.name): expected \(LearnSettings.section) in its settings, found nothing")
     }
     start = checkpoint
+    format = configuration.operatorSettings[LearnSettings.gradientFormat]
     operators =
       try InitialState(checkpoint: checkpoint)
       .open(configuration, for: checkpoint.state.features).operators
@@ -52,7 +54,8 @@ package struct GradientReplay {
     var feed: GradientFeed
     do throws(FileError) {
       // Every batch is over.
-      feed = GradientFeed(try FileSource(fileSystem.open(path, for: .reading)), batches: .max)
+      feed = GradientFeed(
+        try FileSource(fileSystem.open(path, for: .reading)), format, batches: .max)
     } catch {
       throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
     }
@@ -60,25 +63,35 @@ package struct GradientReplay {
       let line: GradientFeed.Line?
       do throws(FileError) { line = try feed.take() } catch { throw .inputOutput(error) }
       guard let line, line.number <= lines.upperBound else { return }
-      if line.number >= lines.lowerBound { try apply(line, of: path) }
+      let gradients: [GradientLine]
+      do throws(UpdateBodyError) {
+        gradients = try line.content.get()
+      } catch {
+        if line.number < lines.lowerBound { continue }
+        throw refusal(of: line.number, in: path, "\(error)")
+      }
+      // A record batch has several.
+      for (number, each) in zip(line.number..., gradients) where lines.contains(number) {
+        try apply(each.body, number, of: path)
+      }
     }
   }
 
   private mutating func apply(
-    _ line: GradientFeed.Line, of path: String
+    _ body: GradientsBody, _ number: Int, of path: String
   ) throws(StreamError) {
-    let reason: String
-    do {
-      var body = try line.content.get().body
-      body.version = operators.parametersVersion
-      body.isReplayed = true
+    var body = body
+    body.version = operators.parametersVersion
+    body.isReplayed = true
+    do throws(OperatorError) {
       try operators.apply(StreamUpdate("gradients", body))
-      steps += 1
-      return
     } catch {
-      reason = "\(error)"
+      throw refusal(of: number, in: path, "\(error)")
     }
-    throw .badFile(
-      .content(path: path, .invalidJSON(part: "line \(line.number)", reason: reason)))
+    steps += 1
+  }
+
+  private func refusal(of number: Int, in path: String, _ reason: String) -> StreamError {
+    .badFile(.content(path: path, .invalidJSON(part: "line \(number)", reason: reason)))
   }
 }

@@ -15,8 +15,8 @@ enum IngestedItem: Sized, Sendable {
   case rejected([RejectedRecord])
   /// The source has no more records for now, so the gathered ones leave.
   case idle
-  /// A request of an operator. All records before it belong to batches that are cut.
-  case request(StreamRequest)
+  /// Requests of operators, in their order. All records before them belong to batches that are cut.
+  case requests([StreamRequest])
   /// A checkpoint must be taken here. All records before it belong to batches that are cut.
   case barrier(Barrier)
   /// Reading has ended; a last barrier may follow. If `goesOn`, the open batch was not cut, because a later run reads
@@ -28,7 +28,7 @@ enum IngestedItem: Sized, Sendable {
     case .opened(let opening): opening.prologue.count
     case .records(let records): records.byteCount
     case .rejected(let records): records.byteCount
-    case .request(let request): request.byteCount
+    case .requests(let requests): requests.reduce(0) { $0 + $1.byteCount }
     case .begun, .idle, .barrier, .ended: 0
     }
   }

@@ -80,11 +80,10 @@ extension IngestStage {
   /// Emits the requests of operators.
   mutating func takeRequests(_ emit: (consuming IngestedItem) -> Void) {
     guard isOpen, batch.hasLeftWhole else { return }
+    var requests: [StreamRequest] = []
     for request in context.inbox.takeAll() {
       guard request.command == .checkpoint else {
-        emitWhole(emit)
-        emit(.request(request))
-        idleness.hasEmitted = true
+        requests.append(request)
         if case .keys = request.command { continue }
         if request.command.isFrequent {
           // A checkpoint after each would cost more than the change.
@@ -102,6 +101,17 @@ extension IngestStage {
           .failure(.unfit("stream '\(context.configuration.name)' keeps no checkpoints")))
       }
     }
+    emitRequests(requests, emit)
+  }
+
+  /// Emits requests together, since each item costs the next stage a step, and its changes are shown once.
+  private mutating func emitRequests(
+    _ requests: [StreamRequest], _ emit: (consuming IngestedItem) -> Void
+  ) {
+    guard !requests.isEmpty else { return }
+    emitWhole(emit)
+    emit(.requests(requests))
+    idleness.hasEmitted = true
   }
 
   /// Emits the gradients that are there for the batches that are cut.
@@ -111,8 +121,10 @@ extension IngestStage {
   mutating func takeGradients(
     inTurns: Bool = false, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
-    gradients?.found = .nothing
+    gradients?.beginLook()
     guard isOpen, batch.hasLeftWhole, gradients != nil else { return }
+    var requests: [StreamRequest] = []
+    defer { emitRequests(requests, emit) }
     var byteCount = 0
     let end = context.clock.now() + GradientFeed.turnSeconds
     for _ in 0..<GradientFeed.mostLines where byteCount < GradientFeed.mostBytes {
@@ -122,11 +134,7 @@ extension IngestStage {
       gradients?.found = .lines
       byteCount += line.byteCount
       checkpoints.left()
-      if let request = gradients?.requests.request(line) {
-        emitWhole(emit)
-        emit(.request(request))
-        idleness.hasEmitted = true
-      }
+      requests += gradients?.requests.requests(line) ?? []
       if inTurns, !line.namesBatch, context.clock.now() >= end { break }
     }
     gradients?.found = .tooMany

@@ -255,12 +255,10 @@ struct IngestStage: Stage {
       ? idleness.since.map { ($0 + Self.idleSeconds).seconds(since: context.clock.now()) } : nil
     let untilOpened =
       isLookAheadOver ? nil : splits.lookAheadEnds?.seconds(since: context.clock.now())
-    let untilGradients = context.configuration.isLive ? gradients?.pauseSeconds : nil
-    awaiting.seconds = [
-      awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened, untilGradients,
-    ]
-    .compactMap(\.self)
-    .min()
+    awaiting.seconds = [awaiting.seconds, untilCut, untilBarrier, untilTail, untilOpened]
+      .compactMap(\.self)
+      .min()
+    if context.configuration.isLive, let both = gradients?.wait(or: awaiting) { awaiting = both }
     return .waits(awaiting)
   }
 

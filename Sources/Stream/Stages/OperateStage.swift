@@ -21,7 +21,7 @@ struct OperateStage: Stage {
   private let initial: InitialState
   /// Nil until the columns of the stream are known.
   var operators: OperatorChain?
-  private var checkpoints: CheckpointMaker
+  var checkpoints: CheckpointMaker
   var units: UnitBuilder
   var open = OpenRecords.none
   private var held = HeldBatches()
@@ -30,7 +30,7 @@ struct OperateStage: Stage {
   /// Whether a later run reads the records after the last checkpoint again.
   private var comesAgain = false
   var times: BatchTimes
-  private var display: StateDisplay
+  var display: StateDisplay
   /// The clients that look at the records; nil if there can be none.
   let taps: StreamTaps?
 
@@ -66,7 +66,7 @@ struct OperateStage: Stage {
     case .element(.idle):
       show(atOnce: true)
       if !units.unit.isEmpty { units.send(emit) }
-    case .element(.request(let request)): try carryOut(request)
+    case .element(.requests(let requests)): try carryOut(requests)
     case .element(.barrier(let barrier)): add(barrier)
     case .element(.ended(let goesOn)):
       comesAgain = goesOn
@@ -221,7 +221,7 @@ struct OperateStage: Stage {
     if operators?.releasesHeld == true { try releaseHeld() }
   }
 
-  private mutating func releaseHeld() throws(StreamError) {
+  mutating func releaseHeld() throws(StreamError) {
     for var batch in held.takeAll() {
       position = batch.position
       _ = try operate(on: &batch, as: .held)
@@ -254,7 +254,7 @@ struct OperateStage: Stage {
     return emission
   }
 
-  private mutating func addEvents() {
+  mutating func addEvents() {
     units.add((operators?.takeEvents() ?? []).map(StreamEvent.raised))
   }
 
@@ -266,12 +266,12 @@ struct OperateStage: Stage {
     show(atOnce: false)
   }
 
-  private mutating func show(atOnce: Bool) {
+  mutating func show(atOnce: Bool) {
     guard let operators else { return }
     display.show(operators, position: position, at: times.now, atOnce: atOnce)
   }
 
-  // MARK: Barriers and requests
+  // MARK: Barriers
 
   /// Adds the state to a barrier. While batches are held, the barrier waits, because a checkpoint would lose them.
   private mutating func add(_ barrier: consuming Barrier) {
@@ -286,29 +286,5 @@ struct OperateStage: Stage {
     barrier.checkpoint = checkpoints.next(of: operators, configuration)
     self.operators?.startKeyChanges()
     units.unit.barrier = barrier
-  }
-
-  /// Applies an update between two batches.
-  private mutating func carryOut(_ request: StreamRequest) throws(StreamError) {
-    if case .keys(let query) = request.command { return request.answer(keys(query)) }
-    // IngestStage turns the other command, a checkpoint, into a barrier.
-    if case .update(let update) = request.command {
-      do throws(OperatorError) {
-        try operators?.apply(update)
-      } catch {
-        return request.answer(.failure(.refused(error)))
-      }
-      // From here on, the settings of this run move the moments.
-      if operators?.normalization?.isFrozen == false { checkpoints.origin = .ownSettings }
-      if !request.command.isFrequent {
-        units.add([.applied(update: update.name, stateVersion: operators?.stateVersion ?? 0)])
-      }
-      addEvents()
-      // The caller must see the change when it gets the reply.
-      display.hasChanged = true
-      show(atOnce: true)
-    }
-    request.answer(.success(.done(operators?.stateVersions)))
-    if operators?.releasesHeld == true { try releaseHeld() }
   }
 }

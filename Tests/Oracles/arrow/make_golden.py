@@ -4,6 +4,7 @@ import itertools
 import pathlib
 
 import arrow_files
+import pyarrow as pa
 
 ROWS = 24
 BATCHES = 3
@@ -40,3 +41,24 @@ for path in itertools.chain(
 ):
     if path.name not in KEPT:
         path.unlink()
+
+# Gradients of two features, for Tests/StreamTests/GradientFeedTests.swift.
+vector = pa.list_(pa.float64(), 2)
+schema = pa.schema(
+    [
+        ("version", pa.int64()),
+        ("count", pa.int64()),
+        ("weight_grad", vector),
+        ("bias_grad", vector),
+        ("after_batch", pa.int64()),
+    ]
+)
+batches = [
+    ([0, 1, 2], [10, None, 12], [[1, 2], [0.5, -1.5], [0, 0]], [[0, 0], [2, 0.25], [1, 1]], [1] * 3),
+    ([3], [1], [[1, 1]], [[1, 1]], [None]),
+    ([4, 5], [1, 1], [[1, 1], [None, 1]], [[1, 1], [1, 1]], [None, None]),
+]
+with pa.ipc.new_stream(directory / "gradients.arrows", schema) as writer:
+    for columns in batches:
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, schema)]
+        writer.write_batch(pa.record_batch(arrays, schema=schema))
