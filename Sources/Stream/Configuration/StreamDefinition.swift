@@ -11,6 +11,8 @@ package struct StreamDefinition: Sendable {
   package var source: SourceDefinition
   package var sink: SinkDefinition
   package var checkpoint: CheckpointOptions
+  /// The partitions of the source, if each is processed by itself and keeps its state in a topic.
+  package var partitions: PartitionedTopic?
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
   package var restart: RestartOptions
@@ -27,17 +29,28 @@ package struct StreamDefinition: Sendable {
     let letters = stream.badRecords == .deadLetter ? 1 : 0
     // The watch, and the file that is read.
     let gradients = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
-    return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients - inherited
+    let ofRun = source.kind.descriptorCount + sink.kind.descriptorCount + letters
+    guard let partitions else { return ofRun + gradients - inherited }
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount)
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
-  package var threadCount: Int { source.kind.threadCount + sink.kind.threadCount }
+  package var threadCount: Int {
+    let ofRun = source.kind.threadCount + sink.kind.threadCount
+    guard let partitions else { return ofRun }
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount)
+  }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.
   package var waitsForBrokers: Bool { threadCount > 0 }
 
   /// The stream's directory for checkpoints and dead letters.
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
+
+  /// The directory for the dead letters of a partition.
+  package func directory(of partition: Int, in stateDirectory: String) -> String {
+    "\(directory(in: stateDirectory))/\(partition)"
+  }
 }
 
 /// The source or the sink of a stream: its kind, the values of its settings, and its place.
