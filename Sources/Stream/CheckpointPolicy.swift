@@ -6,10 +6,19 @@ package struct CheckpointSchedule: Sendable, Equatable {
   package var intervalSeconds: Double?
   /// The number of batches after the last checkpoint; nil for none by number.
   package var everyBatches: Int?
+  /// The number of records after the last checkpoint from which on a cut brings one; nil for none by number.
+  package var everyRecords: Int?
+  /// Whether each cut by time brings one, so that a run that reads the records again cuts there too.
+  package var atTimedCuts = false
 
-  package init(intervalSeconds: Double? = nil, everyBatches: Int? = nil) {
+  package init(
+    intervalSeconds: Double? = nil, everyBatches: Int? = nil, everyRecords: Int? = nil,
+    atTimedCuts: Bool = false
+  ) {
     self.intervalSeconds = intervalSeconds
     self.everyBatches = everyBatches
+    self.everyRecords = everyRecords
+    self.atTimedCuts = atTimedCuts
   }
 
   /// Only one checkpoint, at the end of the stream.
@@ -20,8 +29,9 @@ package struct CheckpointSchedule: Sendable, Equatable {
 ///
 /// A checkpoint is due
 /// - when the stream has been opened, so that the position of its first output is known;
-/// - `everyBatches` batches, or `intervalSeconds` seconds, after the last one: at a cut, or while the source is idle
-///   if anything has left since;
+/// - `everyBatches` batches, `everyRecords` records or `intervalSeconds` seconds after the last one: at a cut, or while
+///   the source is idle if anything has left since;
+/// - at a cut by time, if the schedule says so;
 /// - after a split's end, since its file may soon disappear, but at most ten times a second;
 /// - when an operator requests it or changes the state, unless by a step of learning, of which there are many;
 /// - at the end.
@@ -33,6 +43,7 @@ struct CheckpointPolicy: Sendable {
   private let clock: Clock
   private var last: Instant
   private var batches = 0
+  private var records = 0
   /// Whether the last checkpoint contains everything that has left.
   private(set) var isSettled = true
   private var splitHasEnded = false
@@ -67,11 +78,17 @@ struct CheckpointPolicy: Sendable {
     isDue = true
   }
 
-  mutating func batchCut() {
+  /// Counts records that leave the stage.
+  mutating func count(_ records: Int) { self.records += records }
+
+  /// - Parameter byTime: whether the number of records did not decide.
+  mutating func batchCut(byTime: Bool = false) {
     guard let schedule else { return }
     batches += 1
     isSettled = false
     if let every = schedule.everyBatches, batches >= every { isDue = true }
+    if let every = schedule.everyRecords, records >= every { isDue = true }
+    if byTime, schedule.atTimedCuts { isDue = true }
     lookAtClock()
   }
 
@@ -99,7 +116,8 @@ struct CheckpointPolicy: Sendable {
   /// - Returns: the requests that it answers.
   mutating func barrierLeaves() -> [StreamRequest] {
     defer {
-      (batches, isSettled, splitHasEnded, isDue) = (0, true, false, false)
+      (batches, records) = (0, 0)
+      (isSettled, splitHasEnded, isDue) = (true, false, false)
       last = clock.now()
       requests = []
     }

@@ -16,5 +16,13 @@ package struct Histogram: Sendable, Equatable {
     sum += value
   }
 
+  /// Adds the observations of another one with the same bounds.
+  package mutating func add(_ other: Histogram) {
+    for (index, count) in other.counts.enumerated() where counts.indices.contains(index) {
+      counts[index] += count
+    }
+    sum += other.sum
+  }
+
   package var count: Int { counts.reduce(0, +) }
 }

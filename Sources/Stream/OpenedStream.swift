@@ -30,36 +30,12 @@ package struct OpenedStream: Sendable {
   package init(_ plan: StreamPlan, in context: ConnectorContext) throws(StreamError) {
     configuration = plan.configuration
     schedule = plan.schedule
-    var found: CheckpointStore.Found?
-    var kept: StoredCheckpoints?
+    var restored = try RestoredState(plan, in: context)
+    let found = restored.found
+    state.checkpoint = restored.checkpoint
+    stateLock = restored.lock
     let fileSystem = context.fileSystem
     do throws(StorageError) {
-      switch plan.state {
-      case .file(let path):
-        state.checkpoint = try path.map { path throws(StorageError) in
-          try CheckpointFile.read(path, plan.configuration.stateReading, in: fileSystem)
-        }
-      case .directory(let directory):
-        if directory.needsLock {
-          stateLock = try StateDirectoryLock(directory.path, in: fileSystem)
-        }
-        let store = try CheckpointStore(
-          directory: directory.path, keep: directory.keep, plan.configuration.stateReading,
-          in: fileSystem)
-        found = try store.newest()
-        state.checkpoint = found?.checkpoint
-        // The files that were begun are open too, at their beginnings.
-        state.checkpoint?.input?.splits += found?.begun ?? []
-        if found == nil, let initial = directory.initial {
-          state.checkpoint = try CheckpointFile.read(
-            initial, plan.configuration.stateReading, in: fileSystem)
-        }
-        kept = StoredCheckpoints(
-          store: store,
-          list: try DoneList(
-            in: directory.path, at: found?.checkpoint.input?.doneList, keep: directory.keep,
-            of: fileSystem))
-      }
       parametersVersion = plan.parameters.flatMap { try? fileSystem.status(of: $0) }
       state.reference = try configuration.referenceFile.map { file throws(StorageError) in
         try CheckpointFile.read(file, .ofOperators, in: fileSystem).state
@@ -84,14 +60,14 @@ package struct OpenedStream: Sendable {
     if isStrict {
       // A completed run opens no input, so it would not check the settings later.
       try state.checkpoint?.checkSettings(configuration)
-    } else if case .directory(let directory) = plan.state {
+    } else if let adopts = plan.adopts {
       let wanted = configuration.fittingSettings
-      if directory.adopts { state.checkpoint?.adoptedBy = wanted }
+      if adopts { state.checkpoint?.adoptedBy = wanted }
       if state.checkpoint?.adoptedBy == wanted { configuration.onMismatch = .matchByName }
     }
     knownFeatures = configuration.knownFeatures(of: state.checkpoint)
     source = try Self.openSource(
-      plan, found == nil ? nil : state.checkpoint?.input, kept?.list.hashes ?? [], context)
+      plan, restored.cursor, restored.kept?.list.hashes ?? [], context)
     do throws(FileError) {
       let cursor = found == nil ? nil : state.checkpoint?.gradients
       gradients = try plan.gradients.map { input throws(FileError) in
@@ -112,6 +88,7 @@ package struct OpenedStream: Sendable {
     if case .directory(let directory) = plan.state, directory.isStrict {
       try Self.checkStrictly(plan, directory.path, source, found?.checkpoint)
     }
+    try restored.begin(source)
     do throws(FileError) {
       var sinkContext = context
       sinkContext.recordEnds = configuration.writtenEnds
@@ -121,13 +98,17 @@ package struct OpenedStream: Sendable {
       let final = try plan.finalCheckpoint.map { path throws(FileError) in
         FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
       }
-      kept?.final = final
-      output.keeper = kept ?? final
+      output.keeper = restored.keeper(and: final)
+      if restored.topic != nil {
+        // A kill may have left a part of a line, and a state in a topic does not tell the last whole one.
+        _ = try output.deadLetters?.trim(
+          after: OutputPosition(byteCount: 0, sequence: 0), wholeEnd: wholeLineEnd)
+      }
       output.findDisks(state: plan.statePath)
     } catch {
       throw .outputRefused(error)
     }
-    if let found, let store = kept?.store { try recover(from: found, in: store) }
+    if let found { try recover(from: found, in: restored.kept?.store) }
     do throws(FileError) {
       if found == nil { try completeOldOutput() }
       // Dead letters have no prologue.
@@ -179,8 +160,10 @@ package struct OpenedStream: Sendable {
 
   /// Brings the outputs to the positions of the checkpoint, or to positions at which they can continue. If these
   /// differ from the checkpoint, saves them as the newest checkpoint before anything else is written.
+  ///
+  /// - Parameter store: nil if the checkpoints are in a topic, which has no positions in outputs.
   private mutating func recover(
-    from found: CheckpointStore.Found, in store: CheckpointStore
+    from found: CheckpointStore.Found, in store: CheckpointStore?
   ) throws(StreamError) {
     guard var checkpoint = state.checkpoint else { return }
     do throws(FileError) {
@@ -199,9 +182,9 @@ package struct OpenedStream: Sendable {
     }
     do throws(StorageError) {
       if !found.skipped.isEmpty {
-        try store.goBack(to: found, as: checkpoint)
+        try store?.goBack(to: found, as: checkpoint)
       } else if checkpoint != found.checkpoint {
-        try store.write(checkpoint)
+        try store?.write(checkpoint)
       }
     } catch {
       throw StreamError(error)
@@ -304,7 +287,20 @@ package struct OpenedStream: Sendable {
 extension StreamPlan {
   /// The directory or file of checkpoints and dead letters.
   fileprivate var statePath: String? {
-    if case .directory(let directory) = state { directory.path } else { filesBeside }
+    switch state {
+    case .file: filesBeside
+    case .directory(let directory): directory.path
+    case .topic(let place): deadLetters == nil ? nil : place.directory
+    }
+  }
+
+  /// Whether the stream adopts a checkpoint with other features or settings; nil if the state is in a file.
+  fileprivate var adopts: Bool? {
+    switch state {
+    case .file: nil
+    case .directory(let directory): directory.adopts
+    case .topic(let place): place.adopts
+    }
   }
 
   fileprivate var isStrict: Bool {

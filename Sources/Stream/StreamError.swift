@@ -32,6 +32,8 @@ package enum StreamError: Error, CustomStringConvertible {
   /// A thread that the system does not give.
   case threads(ThreadError)
   case configuration(String)
+  /// Another process has claimed the partition whose state the stream kept. It is final if that process is newer.
+  case claimed(stream: String, partition: String, by: String, isFinal: Bool)
   /// A drain took too long, because the reader did not take the output in time.
   case notDrained(stream: String)
   /// A drain found no reader of the output.
@@ -52,7 +54,7 @@ package enum StreamError: Error, CustomStringConvertible {
   package var exitCode: Int32 {
     switch self {
     case .badRecord, .badInput, .inputChanged, .badNumbers, .heldTooMany, .badFile: 65
-    case .stateRefused, .notDrained, .noReader: 75
+    case .stateRefused, .claimed, .notDrained, .noReader: 75
     case .inputMissing: 66
     case .outputRefused: 73
     case .inputOutput: 74
@@ -97,6 +99,9 @@ package enum StreamError: Error, CustomStringConvertible {
     case .operators(let stream, let error): "\(stream): \(error)"
     case .threads(let error): "\(error)"
     case .configuration(let reason): reason
+    case .claimed(let stream, let partition, let owner, let isFinal):
+      "\(stream): \(owner) has claimed \(partition), which has one owner: this run of it ends"
+        + (isFinal ? "; name it in the 'partitions' of one process only" : "")
     case .notDrained(let stream):
       "\(stream): stopped before all records that were read could be emitted"
     case .noReader(let stream, let records):

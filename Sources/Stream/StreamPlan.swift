@@ -40,6 +40,7 @@ package struct StreamPlan: Sendable {
     /// It comes from a file, if one is given, and is only stored in a file at the end.
     case file(String?)
     case directory(StateDirectory)
+    case topic(TopicState)
   }
 
   /// A directory of checkpoints. The stream resumes from the newest.
@@ -81,8 +82,11 @@ package struct StreamPlan: Sendable {
   ///   - directory: the directory of checkpoints and dead letters.
   ///   - adopts: whether the stream adopts a checkpoint with other features or settings, as after a reload. The
   ///     checkpoint records this, so that a later process does the same.
-  ///     kept with the checkpoint, so that it holds for a later process too.
-  package init(_ definition: StreamDefinition, directory: String, adopts: Bool) {
+  ///   - part: the partition to process, and its owner, if the state of each is in a topic.
+  package init(
+    _ definition: StreamDefinition, directory: String, adopts: Bool,
+    part: (partition: Int, owner: StateOwner)? = nil
+  ) {
     configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
     configuration.cutsByTime = configuration.isLive
@@ -101,8 +105,17 @@ package struct StreamPlan: Sendable {
           in: context.fileSystem, clock: context.clock)
       }
     }
-    state = .directory(
-      StateDirectory(path: directory, keep: definition.checkpoint.keep, adopts: adopts))
+    if let part, let topic = definition.partitions {
+      source = topic.source(of: part.partition)
+      state = .topic(
+        TopicState(
+          partition: TopicPartition(topic: topic.topic, number: part.partition),
+          owner: part.owner, adopts: adopts, directory: directory
+        ) { context throws(FileError) in try topic.log(of: part.partition, in: context) })
+    } else {
+      state = .directory(
+        StateDirectory(path: directory, keep: definition.checkpoint.keep, adopts: adopts))
+    }
     parameters = definition.parameters?.file
     gradients = GradientInput(definition)
     schedule = definition.checkpoint.schedule

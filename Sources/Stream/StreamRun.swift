@@ -64,7 +64,8 @@ package final class StreamRun: Sendable {
         warn: warn),
       source: opened.source, gradients: opened.gradients, pool: pool)
     let operate = OperateStage(
-      configuration, from: opened.state, snapshot: snapshot, taps: taps, clock: clock)
+      configuration, from: opened.state, snapshot: snapshot, taps: taps,
+      leastDeltaBytes: opened.output.leastDeltaBytes, clock: clock)
     operate.showStart()
     var workers: [EncodeWorker] = []
     do throws(CompressionError) {
@@ -142,6 +143,10 @@ struct StreamOutput {
   var destination: String?
   var deadLetters: (any ByteSink)?
   var keeper: (any CheckpointKeeper)?
+  /// The memory of keys from which on checkpoints may be deltas.
+  var leastDeltaBytes: Int {
+    keeper?.takesDeltas == false ? .max : CheckpointMaker.leastDeltaBytes
+  }
   /// The disk that the sink may wait for; nil if it waits for none.
   private(set) var sinkDisk: Disk?
   /// The disk of the dead letters and checkpoints; nil if there are none.

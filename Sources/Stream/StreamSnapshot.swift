@@ -2,6 +2,7 @@ package import BatchNormalization
 internal import Dataflow
 package import Operators
 package import Records
+internal import State
 
 /// A snapshot of the state of a running stream. The stage writes it; any thread may read it.
 package final class StreamSnapshot: @unchecked Sendable {
@@ -61,6 +62,24 @@ package final class StreamSnapshot: @unchecked Sendable {
   /// Those of a stream that goes on, and that of its keys, in words.
   package var featureWarnings: [String] {
     warnings(.underWay).map(\.description) + [keys?.warning].compactMap(\.self)
+  }
+
+  /// The metrics of every feature of a stream whose partitions have a snapshot each: those of their merged state.
+  package static func features(of partitions: [StreamSnapshot]) -> [FeatureStatus] {
+    let shown = partitions.compactMap(\.shown)
+    guard shown.count > 1, let first = shown.first else {
+      return partitions.first { !$0.features.isEmpty }?.features ?? []
+    }
+    var merged = first.state
+    do throws(StateError) {
+      for other in shown.dropFirst() { try merged.merge(other.state) }
+    } catch {
+      // Their columns differ.
+      return FeatureStatus.all(first)
+    }
+    return FeatureStatus.all(
+      first.declarations.flatMap(\.metrics),
+      of: OperatorView(state: merged, settings: first.view.settings))
   }
 
   private var shown: OperatorChain? { lock.withLock { operators } }

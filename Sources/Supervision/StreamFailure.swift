@@ -35,6 +35,8 @@ struct StreamFailure: Sendable, Equatable {
         (
           "configuration", true
         )
+      // A newer process has it, and a restart would take it away again.
+      case .claimed(_, _, _, let isFinal): ("claimed", isFinal)
       case .notDrained: ("not_drained", false)
       case .noReader: ("no_reader", false)
       case .interrupted: ("interrupted", false)

@@ -86,6 +86,10 @@ package struct StreamStatus: Sendable, Equatable {
   package var connectors = ConnectorStatus()
   /// How much waits before a stage, by its name; empty while the stream does not run.
   package var queues: [String: QueueDepth] = [:]
+  /// The partitions that run each by itself; nil for a stream with one run.
+  package var partitions: [Int]?
+  /// How often a group changed its partitions; nil for a stream without a group.
+  package var rebalances: Int?
 }
 
 /// The numbers of a stream's source and sink. Nil for kinds that do not have them.

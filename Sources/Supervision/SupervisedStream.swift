@@ -9,17 +9,18 @@ internal import Stream
 internal import Synchronization
 
 // Invariants:
-// - `shown` is only touched with `lock` held; all other mutable state is only touched on `queue`.
+// - `shownParts` is only touched with `lock` held; all other mutable state is only touched on `queue`.
 // - No code waits with `lock` held, so the status is available while `queue` opens a file.
 // - There is at most one run. `attempt` tells the completion of the current run from older ones.
 // - Counters continue from run to run. A run starts from the newest checkpoint.
 
-/// One stream of the daemon. Starts it, starts it again after a failure, stops it, and reports its status.
-final class SupervisedStream: @unchecked Sendable {
+/// One stream of the daemon, or one partition of it. Starts it, starts it again after a failure, stops it, and reports its
+/// status.
+final class SupervisedStream: Supervised, @unchecked Sendable {
   // @unchecked because of the first invariant.
 
   /// The parts of a status that are not counters.
-  private struct Shown {
+  struct Shown {
     var state = StreamStatus.State.starting
     var snapshot: StreamSnapshot?
     /// The present run, or the last one, which refuses requests.
@@ -34,47 +35,57 @@ final class SupervisedStream: @unchecked Sendable {
   }
 
   let definition: StreamDefinition
-  let taps = StreamTaps()
+  let taps: StreamTaps
+  /// The partition, and the owner of its state; nil for a whole stream.
+  private let part: (partition: Int, owner: StateOwner)?
   private let directory: String
-  private let fileSystem: any FileSystem
-  private let threads = StageThreads.shared
+  let fileSystem: any FileSystem
+  let threads = StageThreads.shared
   let queue: SerialQueue
-  private let logger: Logger
+  let logger: Logger
   let metrics = StreamMetrics()
   private let reporter: EventReporter
-  private let clock: Clock
+  let clock: Clock
   private let lock = Lock()
-  private var shown: Shown
+  private var shownParts: Shown
   private(set) var run: StreamRun?
-  private var attempt = 0
+  private(set) var attempt = 0
   private var startedAt: Instant
   private var pauseSeconds: Double
-  private var parametersVersion: FileStatus?
+  var parametersVersion: FileStatus?
   private var takesOtherCheckpoints: Bool
   private var isStopping = false
   private var onStopped: [@Sendable () -> Void] = []
 
-  /// - Parameter takesOtherCheckpoints: whether the stream takes the fitting part of a checkpoint with other features
-  ///   or settings, as after a reload.
+  /// - Parameters:
+  ///   - takesOtherCheckpoints: whether the stream takes the fitting part of a checkpoint with other features or
+  ///     settings, as after a reload.
+  ///   - part: the partition, and the owner of its state; nil for a whole stream.
+  ///   - taps: those of the stream that the partition is a part of.
   init(
-    _ definition: StreamDefinition, stateDirectory: String, takesOtherCheckpoints: Bool,
-    fileSystem: any FileSystem, clock: Clock, webhook: Webhook? = nil, logger: Logger
+    _ definition: StreamDefinition, takesOtherCheckpoints: Bool, _ context: SupervisionContext,
+    part: (partition: Int, owner: StateOwner)? = nil, taps: StreamTaps = StreamTaps()
   ) {
-    (self.definition, self.clock) = (definition, clock)
-    shown = Shown(normalization: definition.stream.normalization)
+    (self.definition, clock) = (definition, context.clock)
+    (self.part, self.taps) = (part, taps)
+    shownParts = Shown(normalization: definition.stream.normalization)
     startedAt = clock.now()
     self.takesOtherCheckpoints = takesOtherCheckpoints
-    self.fileSystem = fileSystem
-    directory = definition.directory(in: stateDirectory)
+    fileSystem = context.fileSystem
+    directory =
+      part.map { definition.directory(of: $0.partition, in: context.stateDirectory) }
+      ?? definition.directory(in: context.stateDirectory)
     pauseSeconds = definition.restart.initialSeconds
     // The queue opens files and reads checkpoints. A disk that hangs stops only the streams that open files on it.
     let paths = definition.source.locations.map(\.path) + [definition.sink.location.path]
     queue = threads.queue(
-      of: definition.waitsForBrokers ? .unknown : Disk(of: paths, besides: stateDirectory))
-    var logger = logger
+      of: definition.waitsForBrokers
+        ? .unknown : Disk(of: paths, besides: context.stateDirectory))
+    var logger = context.logger
     logger[metadataKey: "stream"] = "\(definition.name)"
+    if let part { logger[metadataKey: "partition"] = "\(part.partition)" }
     self.logger = logger
-    reporter = EventReporter(definition, webhook, metrics, logger)
+    reporter = EventReporter(definition, context.webhook, metrics, logger)
   }
 
   // MARK: From any thread
@@ -100,7 +111,7 @@ final class SupervisedStream: @unchecked Sendable {
 
   func request(_ command: StreamCommand, reply: @escaping CommandReply) {
     // A trainer waits for each answer, and its requests need nothing of the queue.
-    if command.isFrequent, let run = lock.withLock({ shown.run }) {
+    if command.isFrequent, let run = shown.run {
       return run.request(command, reply: metrics.counting(command, reply))
     }
     queue.async {
@@ -112,41 +123,12 @@ final class SupervisedStream: @unchecked Sendable {
     }
   }
 
-  var snapshot: StreamSnapshot? { lock.withLock { shown.snapshot } }
-  var state: StreamStatus.State { lock.withLock { shown.state } }
-
-  var status: StreamStatus {
-    let shown = lock.withLock { self.shown }
-    let settings = shown.snapshot?.settings ?? shown.normalization
-    return StreamStatus(
-      name: definition.name, state: shown.state,
-      source: place(definition.source.kind.name, definition.source.location),
-      sink: place(definition.sink.kind.name, definition.sink.location), mode: settings.mode,
-      isFrozen: settings.isFrozen, stateVersion: shown.snapshot?.stateVersion ?? 0,
-      parametersVersion: shown.snapshot?.parametersVersion ?? 0,
-      parametersAreFrozen: shown.snapshot?.parametersAreFrozen ?? false,
-      parametersFileBytes: shown.snapshot?.parametersFileBytes, events: metrics.events,
-      changes: metrics.changes, keys: shown.snapshot?.keys,
-      driftAlarms: shown.snapshot?.driftAlarms ?? [], warnsOfDrift: definition.warnsOfDrift,
-      position: shown.snapshot?.position ?? StreamPosition(), records: metrics.records,
-      batches: metrics.batches, badRecords: metrics.badRecords, bytesIn: metrics.bytesIn,
-      bytesOut: metrics.bytesOut, restarts: shown.restarts, checkpoints: metrics.checkpoints,
-      recordsInFlight: metrics.recordsInFlight, idleSeconds: metrics.idleSeconds,
-      checkpointAgeSeconds: metrics.checkpointAgeSeconds,
-      lastError: shown.lastFailure?.text, lastErrorReason: shown.lastFailure?.reason,
-      batchLatency: metrics.batchLatency, batchSize: metrics.batchSize,
-      warnings: shown.warnings + (shown.snapshot?.featureWarnings ?? []),
-      droppedWrites: metrics.droppedWrites, deadLetters: metrics.deadLetters,
-      checkpointFailures: metrics.checkpointFailures,
-      rateLimitedReads: metrics.rateLimitedReads, priorValues: settings.prior?.values,
-      checkpointSeconds: metrics.checkpointSeconds, checkpointBytes: metrics.checkpointBytes,
-      connectors: ConnectorStatus(metrics.connectors, at: clock.now()),
-      queues: Dictionary(uniqueKeysWithValues: zip(StreamRun.queuedStages, shown.queues())))
-  }
+  /// The parts of the status that are not counters.
+  var shown: Shown { lock.withLock { shownParts } }
 
   /// Changes the shown parts of the status.
-  private func show(_ change: (inout Shown) -> Void) {
-    lock.withLock { change(&shown) }
+  func show(_ change: (inout Shown) -> Void) {
+    lock.withLock { change(&shownParts) }
   }
 
   // MARK: Runs
@@ -181,11 +163,12 @@ final class SupervisedStream: @unchecked Sendable {
     completion: @escaping @Sendable ((any Error)?) -> Void
   ) throws(StreamError) -> StreamRun {
     var definition = definition
-    definition.stream.normalization = lock.withLock { shown.normalization }
+    definition.stream.normalization = shown.normalization
     try refuseSymbolicLinks()
     let context = ConnectorContext(
       fileSystem: fileSystem, clock: clock, statistics: metrics.connectors)
-    let plan = StreamPlan(definition, directory: directory, adopts: takesOtherCheckpoints)
+    let plan = StreamPlan(
+      definition, directory: directory, adopts: takesOtherCheckpoints, part: part)
     let opened = try OpenedStream(plan, in: context)
     // From here on, the checkpoint contains this.
     takesOtherCheckpoints = false
@@ -212,7 +195,7 @@ final class SupervisedStream: @unchecked Sendable {
       failed(failure)
     } else {
       show { $0.state = .finished }
-      taps.end()
+      endTaps()
       logger.info("stream has ended", metadata: ["records": "\(metrics.records)"])
     }
     for completion in onStopped { completion() }
@@ -226,7 +209,7 @@ final class SupervisedStream: @unchecked Sendable {
     logger.debug("\(failure.text)")
     guard !failure.isPermanent, !isStopping else {
       show { $0.state = .failed }
-      taps.end()
+      endTaps()
       logger.log(level: failure.isPermanent ? .critical : .error, "\(failure.textForLog)")
       return
     }
@@ -245,10 +228,16 @@ final class SupervisedStream: @unchecked Sendable {
     threads.run(on: queue, afterSeconds: pause) { [weak self] in self?.begin() }
   }
 
+  /// Ends the taps of a whole stream. Those of a partition show the others too.
+  private func endTaps() {
+    if part == nil { taps.end() }
+  }
+
   /// Refuses a symbolic link in the path of the state. Otherwise a user who can write to the state directory could make the
   /// daemon write to any file that the daemon may write to.
   private func refuseSymbolicLinks() throws(StreamError) {
-    for path in [directory, directory + "/dead-letters.ndjson"]
+    let above = part == nil ? [] : [parentDirectory(of: directory)]
+    for path in above + [directory, directory + "/dead-letters.ndjson"]
     where fileSystem.isSymbolicLink(path) {
       throw .configuration("\(path): expected no symbolic link in the state directory")
     }
@@ -262,52 +251,4 @@ final class SupervisedStream: @unchecked Sendable {
       self.logger.warning("\(warning)")
     }
   }
-
-  // MARK: γ and β
-
-  /// Takes a new parameters file between two batches. Refuses a bad one, and keeps the old parameters.
-  private func watchParameters(_ attempt: Int) {
-    threads.run(on: queue, afterSeconds: 1) { [weak self] in
-      guard let self, attempt == self.attempt, run != nil else { return }
-      takeNewParameters()
-      watchParameters(attempt)
-    }
-  }
-
-  private func takeNewParameters() {
-    guard let file = definition.parameters?.file,
-      let version = try? fileSystem.status(of: file), version != parametersVersion
-    else { return }
-    parametersVersion = version
-    let parameters: Parameters
-    do {
-      parameters = try ParametersFile.read(file, in: fileSystem)
-    } catch {
-      return refused("\(error)")
-    }
-    let update = StreamUpdate("parameters", ParametersBody(parameters))
-    run?.request(.update(update)) { result in
-      self.queue.async {
-        switch result {
-        case .success:
-          self.show { $0.warnings = [] }
-          self.logger.notice("took new parameters", metadata: ["file": "\(file)"])
-        // The next run reads the file itself.
-        case .failure(.notRunning): break
-        case .failure(let refusal): self.refused("\(file): \(refusal)")
-        }
-      }
-    }
-  }
-
-  private func refused(_ reason: String) {
-    let warning = "refused new parameters, the old stay: \(reason)"
-    show { $0.warnings = [warning] }
-    logger.error("\(warning)")
-  }
-}
-
-/// A source or a sink in the form that is shown.
-private func place(_ kind: String, _ location: ConnectorLocation) -> String {
-  location.text.map { "\(kind):\($0)" } ?? kind
 }

@@ -4,7 +4,7 @@ package import Stream
 /// The questions of the control plane about one stream.
 extension Supervisor {
   package func features(of stream: String) throws(CommandRefusal) -> [FeatureStatus] {
-    try find(stream).snapshot?.features ?? []
+    try find(stream).features
   }
 
   package func updates(
@@ -18,12 +18,12 @@ extension Supervisor {
   }
 
   package func drift(of stream: String) throws(CommandRefusal) -> [DriftAlarm] {
-    try find(stream).snapshot?.drift ?? []
+    try find(stream).drift
   }
 
   package func events(
     of stream: String, after number: Int
   ) throws(CommandRefusal) -> [LoggedEvent] {
-    try find(stream).metrics.events(after: number)
+    try find(stream).events(after: number)
   }
 }

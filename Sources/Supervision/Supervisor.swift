@@ -35,10 +35,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private let logger: Logger
   private let stateDirectory: String
   private let stateLock: StateDirectoryLock
-  private var streams: [String: SupervisedStream] = [:]
+  private var streams: [String: any Supervised] = [:]
   private var daemon = DaemonStatus()
   private var isDraining = false
-  private var leaving: [SupervisedStream] = []
+  private var leaving: [any Supervised] = []
   private var waiting: [String: Waiting] = [:]
   private var applications: [Application] = []
   private var webhook: Webhook?
@@ -157,7 +157,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   // MARK: Changes, on the supervisor's thread
 
-  private func isLeaving(_ stream: SupervisedStream) -> Bool {
+  private func isLeaving(_ stream: any Supervised) -> Bool {
     leaving.contains { $0 === stream }
   }
 
@@ -167,10 +167,10 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
         continue
       }
       waiting[name] = nil
-      let stream = SupervisedStream(
-        entry.definition, stateDirectory: stateDirectory, takesOtherCheckpoints: entry.replaces,
-        fileSystem: fileSystem, clock: clock, webhook: webhook(of: entry.definition),
-        logger: logger)
+      let context = SupervisionContext(
+        stateDirectory: stateDirectory, fileSystem: fileSystem, clock: clock,
+        webhook: webhook(of: entry.definition), logger: logger)
+      let stream = context.makeStream(entry.definition, adopts: entry.replaces)
       lock.withLock { streams[name] = stream }
       stream.start { [thread] in thread.async { self.started(stream) } }
       thread.after(seconds: Self.startSeconds) { self.started(stream) }
@@ -188,12 +188,12 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     return webhook
   }
 
-  private func started(_ stream: SupervisedStream) {
+  private func started(_ stream: any Supervised) {
     let name = stream.definition.name
     if lock.withLock({ streams[name] === stream }), !isLeaving(stream) { settle(name) }
   }
 
-  private func drain(_ stream: SupervisedStream, within seconds: Double) {
+  private func drain(_ stream: any Supervised, within seconds: Double) {
     leaving.append(stream)
     stream.stop { [thread] in thread.async { self.left(stream) } }
     lookForReader(of: stream)
@@ -206,7 +206,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   }
 
   /// Ends a draining stream that nobody reads. An absent reader is no failure of the stop.
-  private func lookForReader(of stream: SupervisedStream) {
+  private func lookForReader(of stream: any Supervised) {
     thread.after(seconds: Self.readerSeconds) { [self] in
       guard isLeaving(stream) else { return }
       if stream.hasNoReader { return stream.endWithoutReader() }
@@ -214,7 +214,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     }
   }
 
-  private func left(_ stream: SupervisedStream) {
+  private func left(_ stream: any Supervised) {
     guard isLeaving(stream) else { return }
     leaving.removeAll { $0 === stream }
     // A stream that was abandoned may never end by itself, and one that waited for its next start has no run.
@@ -302,7 +302,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       }
   }
 
-  func find(_ name: String) throws(CommandRefusal) -> SupervisedStream {
+  func find(_ name: String) throws(CommandRefusal) -> any Supervised {
     guard let stream = lock.withLock({ streams[name] }) else { throw .noSuchStream(name) }
     return stream
   }

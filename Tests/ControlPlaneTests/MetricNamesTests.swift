@@ -29,6 +29,8 @@ import Testing
     stream.connectors.backlogBytes = 1
     stream.connectors.backlogFiles = 1
     stream.connectors.backlogMessages = 1
+    stream.partitions = [0]
+    stream.rebalances = 1
     var daemon = DaemonStatus()
     daemon.appliedSeconds = 1
     let text = metricsText(

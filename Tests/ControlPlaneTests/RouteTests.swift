@@ -51,7 +51,7 @@ import Testing
           "checkpoint_seconds",
           "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "stalled_seconds",
           "subscriber_timeouts", "backlog_bytes",
-          "backlog_files", "backlog_messages", "refused_connections", "rotated_files",
+          "backlog_files", "backlog_messages", "partitions", "refused_connections", "rotated_files",
           "skipped_messages", "lost_messages", "delivered_messages", "broker_errors",
           "records_in_flight", "queue_bytes", "idle_seconds", "checkpoint_age_seconds",
           "last_error", "warnings", "drift",

@@ -58,8 +58,10 @@ let wrapperFiles: [String: Set<String>] = [
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CRdKafka": [
+    "Sources/Connectors/Kafka/KafkaClient+Topics.swift",
     "Sources/Connectors/Kafka/KafkaClient.swift", "Sources/Connectors/Kafka/KafkaConsumer.swift",
-    "Sources/Connectors/Kafka/KafkaProducer.swift",
+    "Sources/Connectors/Kafka/KafkaGroup.swift", "Sources/Connectors/Kafka/KafkaProducer.swift",
+    "Sources/Connectors/Kafka/KafkaStateLog.swift",
   ],
   "CLinux": [
     "Sources/ControlPlane/Metrics/ProcessStatistics.swift",
@@ -134,6 +136,8 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Kafka/KafkaConsumer.swift": "the wrapper of librdkafka for input",
   "Sources/Connectors/Kafka/KafkaProducer.swift": "the wrapper of librdkafka for output",
   "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Kafka/KafkaGroup.swift": "the wrapper of librdkafka for groups",
+  "Sources/Connectors/Kafka/KafkaStateLog.swift": "the wrapper of librdkafka for states",
   "Sources/Connectors/Kafka/MessageForm.swift": "looks at a message in the memory of its log",
   "Sources/Connectors/Kafka/MessageLog.swift": "a message is read in the memory of its log",
   "Sources/Connectors/POSIX/EventDescriptor.swift": "the seam to descriptors: eventfd(2)",

@@ -122,7 +122,10 @@ def rows(partition: int, count: int) -> list[bytes]:
     ]
 
 
-def configuration(broker: Broker, folder: Path, source: str, sink: str, partitions: str) -> Path:
+def configuration(
+    broker: Broker, folder: Path, source: str, sink: str, partitions: str,
+    state: str = "checkpoint: { every_batches: 20, interval: 1h }",
+) -> Path:
     properties = ", ".join(f"{name}: {value}" for name, value in broker.properties.items())
     text = f"""
 state_directory: {folder}/state-{source}
@@ -134,7 +137,7 @@ streams:
     format: ndjson
     features: [x, y]
     batch: {{ size: 64, max_delay: 1h }}
-    checkpoint: {{ every_batches: 20, interval: 1h }}
+    {state}
     compression: off
     sink: {sink}
 """
@@ -224,6 +227,124 @@ def to_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, genera
     print(f"topic to topic: {len(expected)} records, {arguments.kills} kills: 0 lost, {doubled} written again")
 
 
+def state_in_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
+    """From two partitions to a topic, with the state in a third one, and no file that a later process could use."""
+    broker.make("cells", "cells-out", partitions=2)
+    expected: set[str] = set()
+    for partition in range(2):
+        records = rows(partition, arguments.records // 2)
+        expected.update(identities(records))
+        produce(broker, "cells", partition, records)
+    sink = f'{{ kafka: {{ brokers: ["{broker.address}"], topic: cells-out }} }}'
+    state = "state: { topic: cells-state, create: true, every: { records: 2000, time: 1s } }"
+    path = configuration(broker, folder, "cells", sink, "[0, 1]", state)
+    environment = {**os.environ, **broker.environment}
+    log = open(path.with_suffix(".log"), "ab")
+    command = [arguments.evenkeel, "run", "--config", path]
+    run = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    for kill in range(arguments.kills):
+        time.sleep(generator.uniform(0.3, 1.2))
+        # One in three hangs, and finds out later that it was replaced.
+        hangs = kill % 3 == 2
+        run.send_signal(signal.SIGSTOP if hangs else signal.SIGKILL)
+        old = run
+        if not hangs:
+            old.wait()
+        place = folder / "state-cells"
+        if place.exists():
+            place.rename(folder / f"state-cells-{kill}")
+        run = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        if hangs:
+            time.sleep(generator.uniform(0.3, 1.2))
+            old.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+            old.kill()
+            old.wait()
+    copies: dict[str, set[bytes]] = {}
+    messages: list[bytes] = []
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline and len(copies) < len(expected):
+        messages = consume(broker, "cells-out", 2, len(expected))
+        copies = {}
+        for message in messages:
+            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
+    run.terminate()
+    run.wait()
+    lost = expected - set(copies)
+    differing = [name for name, found in copies.items() if len(found) > 1]
+    if lost or set(copies) - expected:
+        sys.exit(f"{len(lost)} records are lost, such as {sorted(lost)[:3]}; see {path}.log")
+    # Those that a process that hung had on its way may differ.
+    if len(differing) > 20_000:
+        sys.exit(f"{len(differing)} records have copies that differ, such as {differing[:3]}")
+    shown = subprocess.run(
+        [arguments.evenkeel, "inspect", f"kafka://{broker.address}/cells-state/0"], env=environment,
+        capture_output=True, check=True)
+    if f"up to record {arguments.records // 2:,}".replace(",", " ") not in shown.stdout.decode():
+        sys.exit(f"the state is not that of all records: {shown.stdout.decode()}")
+    subprocess.run(
+        [arguments.evenkeel, "export", f"kafka://{broker.address}/cells-state/0", "--to", "pytorch", "-o",
+         folder / "cells.safetensors"], env=environment, check=True)
+    print(
+        f"state in a topic: {len(expected)} records, {arguments.kills} kills and pauses: 0 lost, "
+        f"{len(messages) - len(expected)} written again, {len(differing)} of them differ")
+
+
+def group(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
+    """Members of a group, of which one is killed. Messages come all the time."""
+    broker.make("grouped", "grouped-out", "grouped-state", partitions=PARTITIONS)
+    sink = f'{{ kafka: {{ brokers: ["{broker.address}"], topic: grouped-out }} }}'
+    state = "state: { topic: grouped-state, every: { records: 500, time: 1s } }"
+    path = configuration(broker, folder, "grouped", sink, "[0]", state)
+    members: list[subprocess.Popen[bytes]] = []
+    environment = {**os.environ, **broker.environment}
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        own = folder / f"member-{number}.yaml"
+        text = path.read_text().replace("partitions: [0]", "group: members").replace(
+            "state-grouped", f"state-member-{number}").replace(
+            "properties: {", "properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 1000,")
+        own.write_text(text.replace(",  }", " }"))
+        log = open(own.with_suffix(".log"), "ab")
+        return subprocess.Popen([arguments.evenkeel, "run", "--config", own], env=environment, stdout=log, stderr=log)
+
+    members = [start(0), start(1)]
+    expected: set[str] = set()
+    parts = 20
+    each = arguments.records // PARTITIONS // parts
+    for part in range(parts):
+        for partition in range(PARTITIONS):
+            records = rows(partition, (part + 1) * each)[part * each :]
+            expected.update(identities(records))
+            produce(broker, "grouped", partition, records)
+        time.sleep(1)
+        if part == parts // 3:
+            members[0].kill()
+            members[0].wait()
+        if part == 2 * parts // 3:
+            members.append(start(2))
+    deadline = time.monotonic() + LIMIT_SECONDS
+    copies: dict[str, set[bytes]] = {}
+    messages: list[bytes] = []
+    while time.monotonic() < deadline and len(copies) < len(expected):
+        messages = consume(broker, "grouped-out", PARTITIONS, len(expected))
+        copies = {}
+        for message in messages:
+            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
+    for member in members[1:]:
+        member.terminate()
+        member.wait()
+    lost = expected - set(copies)
+    differing = [name for name, found in copies.items() if len(found) > 1]
+    if lost or differing or set(copies) - expected:
+        sys.exit(
+            f"{len(lost)} records are lost, such as {sorted(lost)[:3]}, copies of {len(differing)} differ; see "
+            f"{folder}/member-*.log")
+    print(
+        f"group: {len(expected)} records, one of two members killed, a third one joined: 0 lost, "
+        f"{len(messages) - len(expected)} written again, all equal")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evenkeel", required=True)
@@ -241,7 +362,7 @@ def main() -> None:
                 generator = random.Random(arguments.seed)
                 # A stream that has read all messages of Tansu may be refused at its next start, by the end that this
                 # broker tells.
-                steps: list[Any] = [to_file, to_topic] if broker.tells_ends else [to_file]
+                steps: list[Any] = [to_file, to_topic, state_in_topic] if broker.tells_ends else [to_file, group]
                 for step in steps:
                     step(arguments, broker, folder, generator)
             finally:

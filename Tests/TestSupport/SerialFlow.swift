@@ -117,8 +117,7 @@ where
     hasEnded = progress == .finished
     sinkGoesOn =
       switch progress {
-      case .again: true
-      case .waits(let awaiting): awaiting.disk != nil
+      case .again, .waits: true
       default: false
       }
   }

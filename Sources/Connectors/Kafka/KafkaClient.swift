@@ -97,7 +97,8 @@ final class KafkaClient: @unchecked Sendable {
     }
     // Otherwise librdkafka would write to standard error.
     rd_kafka_conf_set_log_cb(configuration, nil)
-    rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
+    rd_kafka_conf_set_events(
+      configuration, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_REBALANCE)
     return configuration
   }
 

@@ -77,8 +77,10 @@ enum KafkaProperties {
   ]
   static let consumer = [
     "check.crcs", "fetch.error.backoff.ms", "fetch.max.bytes", "fetch.message.max.bytes",
-    "fetch.min.bytes", "fetch.wait.max.ms", "max.partition.fetch.bytes",
+    "fetch.min.bytes", "fetch.wait.max.ms", "group.instance.id", "heartbeat.interval.ms",
+    "max.partition.fetch.bytes", "max.poll.interval.ms",
     "queued.max.messages.kbytes", "queued.min.messages", "receive.message.max.bytes",
+    "session.timeout.ms",
   ]
   static let producer = [
     "batch.num.messages", "batch.size", "compression.codec", "compression.level",

@@ -19,6 +19,8 @@ enum KafkaGapAction: String, Sendable, CaseIterable {
 struct KafkaSourceOptions: Sendable {
   /// Empty for all.
   var partitions: [Int] = []
+  /// The group that divides the partitions between its members; nil for none.
+  var group: String?
   var start = KafkaStart.earliest
   var payload = KafkaPayload.message
   var onGap = KafkaGapAction.fail
@@ -46,9 +48,7 @@ extension SourceKind {
     place: { KafkaSettings.place($0) },
     open: { values in
       let connection = KafkaSettings.connection(values, KafkaSettings.sourceProperties)
-      let options = KafkaSourceOptions(
-        partitions: values[KafkaSettings.partitions], start: values[KafkaSettings.start],
-        payload: values[KafkaSettings.payload], onGap: values[KafkaSettings.onGap])
+      let options = KafkaSettings.options(values)
       return { context throws(FileError) in
         try KafkaSource(
           try KafkaConsumer(connection, in: context.connector), topic: connection.topic, options,
@@ -77,7 +77,8 @@ extension SinkKind {
 /// The settings of a topic.
 package enum KafkaSettings {
   static let source = SettingGroup(
-    "kafka", [brokers, topic, partitions, start, payload, onGap, sourceProperties])
+    "kafka", [brokers, topic, partitions, group, start, payload, onGap, sourceProperties],
+    rules: [.never([partitions], beside: group)])
   static let sink = SettingGroup("kafka", [brokers, topic, payload, sinkProperties])
 
   private static let brokers = Setting(
@@ -90,6 +91,11 @@ package enum KafkaSettings {
   static let partitions = Setting(
     "partitions", .partitions, default: [], defaultText: "all",
     help: "The partitions to read, such as `[0, 1]`.")
+  package static let group = Setting(
+    "group", .text(called: "the name of a consumer group"), defaultText: "none",
+    help:
+      "The consumer group whose members divide the partitions between them. It needs "
+      + "[`state.topic`](KAFKA.md#groups).")
   static let start = Setting(
     "start", .kafkaStart, default: .earliest,
     help:
@@ -114,10 +120,28 @@ package enum KafkaSettings {
       brokers: values[brokers], topic: values[topic], properties: values[properties])
   }
 
+  fileprivate static func options(_ values: SettingValues) -> KafkaSourceOptions {
+    KafkaSourceOptions(
+      partitions: values[partitions], group: values[group], start: values[start],
+      payload: values[payload], onGap: values[onGap])
+  }
+
   fileprivate static func place(_ values: SettingValues) -> ConnectorPlace {
     ConnectorPlace(
       kind: .topic, text: "\(values[brokers].sorted().joined(separator: ","))/\(values[topic])",
       setting: topic, isShareable: true)
+  }
+}
+
+extension PartitionedTopic {
+  /// - Parameters:
+  ///   - values: those of a source `kafka`. The state topic is on its brokers.
+  ///   - state: the name of the state topic.
+  package init(_ values: SettingValues, state topic: String, creates: Bool) {
+    source = KafkaSettings.connection(values, KafkaSettings.sourceProperties)
+    options = KafkaSettings.options(values)
+    state = KafkaConnection(brokers: source.brokers, topic: topic, properties: source.properties)
+    self.creates = creates
   }
 }
 
@@ -140,7 +164,7 @@ extension SettingType<[String]> {
 
 extension SettingType<String> {
   /// The name of a topic, as Kafka allows it.
-  static let topic = SettingType(
+  package static let topic = SettingType(
     expected: "a name of at most 249 letters, digits, '.', '_' and '-'", text: { $0 },
     parse: { (text) throws(SettingRefusal) in
       let isName =

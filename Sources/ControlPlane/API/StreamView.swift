@@ -74,6 +74,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var subscriberTimeouts: Int
   package var refusedConnections: Int
   package var rotatedFiles: Int
+  @OrNull package var partitions: [Int]?
   package var skippedMessages: Int
   package var lostMessages: Int
   package var deliveredMessages: Int
@@ -190,6 +191,7 @@ extension StreamView {
       subscriberTimeouts: status.connectors.subscriberTimeouts,
       refusedConnections: status.connectors.refusedConnections,
       rotatedFiles: status.connectors.rotatedFiles,
+      partitions: status.partitions,
       skippedMessages: status.connectors.skippedMessages,
       lostMessages: status.connectors.lostMessages,
       deliveredMessages: status.connectors.deliveredMessages,

@@ -291,6 +291,14 @@ private let streamMetrics: [StreamMetric] = [
     help: "Messages of a topic that were not read yet."
   ) { $0.connectors.backlogMessages.map(Double.init) },
   .init(
+    name: "evenkeel_stream_partitions", type: .gauge,
+    help: "Partitions that run each by itself, since their state is in a topic."
+  ) { $0.partitions.map { Double($0.count) } },
+  .init(
+    name: "evenkeel_stream_rebalances_total", type: .counter,
+    help: "Changes of the partitions of the stream by its group."
+  ) { $0.rebalances.map(Double.init) },
+  .init(
     name: "evenkeel_stream_skipped_messages_total", type: .counter,
     help: "Messages without a value, which hold no record."
   ) { Double($0.connectors.skippedMessages) },

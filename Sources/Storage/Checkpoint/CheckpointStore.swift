@@ -151,6 +151,15 @@ package struct CheckpointStore: Sendable {
     package let skipped: [StorageError]
     /// The splits that the source began after the checkpoint, at their beginnings.
     package var begun: [SplitCursor] = []
+
+    package init(
+      checkpoint: Checkpoint, path: String, skipped: [StorageError], begun: [SplitCursor] = []
+    ) {
+      self.checkpoint = checkpoint
+      self.path = path
+      self.skipped = skipped
+      self.begun = begun
+    }
   }
 
   /// The newest intact generation; nil if there never was one.
@@ -235,7 +244,7 @@ extension StorageError {
   }
 
   /// Whether the file is damaged: its bytes are not those that were written, or the medium does not return them.
-  fileprivate var isDamage: Bool {
+  package var isDamage: Bool {
     switch self {
     case .content(_, .newerVersion), .content(_, .olderVersion), .content(_, .unknownState): false
     case .content, .tooLarge, .notRegular: true

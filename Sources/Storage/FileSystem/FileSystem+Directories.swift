@@ -2,7 +2,7 @@ internal import Glibc
 
 extension FileSystem {
   /// Makes a directory and its parents, so that their names survive a crash.
-  func createDirectoriesDurably(_ directory: String) throws(FileError) {
+  package func createDirectoriesDurably(_ directory: String) throws(FileError) {
     let parent = parentDirectory(of: directory)
     do throws(FileError) {
       _ = try status(of: parent)

@@ -56,7 +56,7 @@ package struct Catalogue: Sendable {
           outputFormat, RecordSettings.precision, RecordSettings.stamp, RecordSettings.columns,
           RecordSettings.dictionaries, OutputSettings.compression, OutputSettings.level,
         ], rules: OutputSettings.rules),
-      StateSettings.group, RestartSettings.group,
+      StateSettings.group, TopicStateSettings.group, RestartSettings.group,
       SettingGroup(
         "Limits",
         RecordSettings.limits.settings + [

@@ -49,6 +49,11 @@ extension StreamDefinition {
         }
       }
     }
+    if let partitions {
+      collect(into: &errors, at: place) {
+        () throws(FileError) in _ = try partitions.find(in: context, changes: false)
+      }
+    }
     if let parameters {
       collect(into: &errors, at: parameters.place) {
         _ = try ParametersFile.read(parameters.file, in: fileSystem)

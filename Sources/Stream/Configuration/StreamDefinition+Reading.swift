@@ -56,6 +56,7 @@ extension StreamDefinition {
           found: sink.kind.name))
     }
     violations += Self.topicViolations(source, sink, stream.format, values)
+    violations += TopicStateSettings.violations(source, sink, values)
     for violation in violations { section.report(violation) }
     if source.kind.name == SourceKind.kafka.name, sink.kind.name == SinkKind.kafka.name,
       source.location.text == sink.location.text
@@ -80,6 +81,7 @@ extension StreamDefinition {
     self.sink = sink
     self.gradients = gradients
     checkpoint = CheckpointOptions(values)
+    partitions = TopicStateSettings.partitions(source, values)
     parameters = values[StateSettings.parameters].map {
       ParametersOptions(
         file: $0, place: section.place(of: StateSettings.parameters),
@@ -306,6 +308,10 @@ extension SourceDefinition {
 
 extension CheckpointOptions {
   fileprivate init(_ values: SettingValues) {
+    if values[TopicStateSettings.topic] != nil {
+      schedule = TopicStateSettings.schedule(values)
+      return
+    }
     schedule.intervalSeconds = values[StateSettings.interval]
     schedule.everyBatches = values[StateSettings.everyBatches]
     keep = values[StateSettings.keep]

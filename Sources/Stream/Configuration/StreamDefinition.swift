@@ -13,6 +13,8 @@ package struct StreamDefinition: Sendable {
   /// The source of gradients that a section of settings describes; nil if there is none, or only a path.
   package var gradients: SourceDefinition?
   package var checkpoint: CheckpointOptions
+  /// The partitions of the source, if each is processed by itself and keeps its state in a topic.
+  package var partitions: PartitionedTopic?
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
   package var restart: RestartOptions
@@ -32,13 +34,16 @@ package struct StreamDefinition: Sendable {
     let gradients = gradients?.kind.descriptorCount ?? ofPath
     // And the one that waits for records and gradients at once.
     let both = gradients == 0 ? 0 : 1
-    return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients + both
-      - inherited
+    let ofRun = source.kind.descriptorCount + sink.kind.descriptorCount + letters
+    guard let partitions else { return ofRun + gradients + both - inherited }
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount)
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
   package var threadCount: Int {
-    source.kind.threadCount + sink.kind.threadCount + (gradients?.kind.threadCount ?? 0)
+    let ofRun = source.kind.threadCount + sink.kind.threadCount
+    guard let partitions else { return ofRun + (gradients?.kind.threadCount ?? 0) }
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount)
   }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.
@@ -46,6 +51,11 @@ package struct StreamDefinition: Sendable {
 
   /// The stream's directory for checkpoints and dead letters.
   package func directory(in stateDirectory: String) -> String { stateDirectory + "/" + name }
+
+  /// The directory for the dead letters of a partition.
+  package func directory(of partition: Int, in stateDirectory: String) -> String {
+    "\(directory(in: stateDirectory))/\(partition)"
+  }
 }
 
 /// The source or the sink of a stream: its kind, the values of its settings, and its place.

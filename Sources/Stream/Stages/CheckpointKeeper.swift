@@ -1,8 +1,11 @@
+internal import Dataflow
 internal import Records
 internal import Storage
 
 /// Stores checkpoints.
 protocol CheckpointKeeper: Sendable {
+  /// Whether it takes checkpoints that have only what changed.
+  var takesDeltas: Bool { get }
   /// Stores the state after all output that was passed on.
   ///
   /// - Parameter changes: the changes of the list of done splits since the last call.
@@ -10,12 +13,21 @@ protocol CheckpointKeeper: Sendable {
   mutating func keep(
     _ checkpoint: Checkpoint, _ changes: DoneChanges
   ) throws(StorageError) -> Int
+  /// Waits until the last checkpoint is stored. No later output is written before.
+  ///
+  /// - Returns: nil if it is; otherwise what to wait for before the next call.
+  mutating func settle() throws(StreamError) -> Awaiting?
   /// Records splits that the source has begun, before any output of them is written.
   mutating func add(_ begun: [SplitCursor]) throws(StorageError)
   /// Does the steps that may fail before the output gets its name.
   mutating func prepare() throws(StorageError)
   /// Makes the last state durable. Call it after the output is complete.
   mutating func finish() throws(StorageError)
+}
+
+extension CheckpointKeeper {
+  var takesDeltas: Bool { true }
+  mutating func settle() throws(StreamError) -> Awaiting? { nil }
 }
 
 /// Stores the last state in one file, which appears after the output.

@@ -6,6 +6,7 @@ internal import Synchronization
 
 // Invariants:
 // - `written` is the unit that the sink has taken and that is not settled yet.
+// - While `committing` is not nil, no later unit is written: its checkpoint is not stored yet.
 // - The sink runs in the stage's own share. Dead letters and checkpoints run on a thread of the state's disk. So
 //   neither disk blocks the threads of the other one.
 
@@ -25,6 +26,14 @@ struct EmitStage: Stage {
     case finishState
   }
 
+  /// A checkpoint that is being stored.
+  private struct Commit {
+    var requests: [StreamRequest]
+    var byteCount: Int
+    /// When the sync of the outputs began.
+    var start: UInt64
+  }
+
   private let streamName: String
   private let metrics: StreamMetrics
   /// Called with each event after its batch was written.
@@ -34,6 +43,7 @@ struct EmitStage: Stage {
   /// The unit to write, the splits of which are recorded.
   private var begun: OutputUnit?
   private var diskStep: DiskStep?
+  private var committing: Commit?
   /// Whether all units are settled, so that only the epilogue is still to be passed on.
   private var hasEnded = false
 
@@ -56,6 +66,7 @@ struct EmitStage: Stage {
         guard unit.begun.isEmpty else { return try take(.begin(unit), on: output.stateDisk) }
         try write(unit)
       case .resume:
+        if committing != nil { return try endCommit() }
         if let step = diskStep.take() { return try take(step) }
         if let unit = begun.take() { try write(unit) }
       case .end:
@@ -132,7 +143,7 @@ struct EmitStage: Stage {
       return .again
     case .record(let start):
       try record(since: start)
-      return idle
+      return try endCommit()
     case .prepare:
       try output.keeper?.prepare()
       return try take(.finishSink, on: output.sinkDisk)
@@ -175,11 +186,26 @@ struct EmitStage: Stage {
     checkpoint.outputs[.output]?.destination = output.destination
     checkpoint.outputs[.deadLetters] = output.deadLetters?.outputPosition
     let byteCount = try output.keeper?.keep(checkpoint, barrier.doneChanges)
+    committing = Commit(requests: barrier.requests, byteCount: byteCount ?? 0, start: start)
+  }
+
+  /// Waits until the checkpoint is stored, if there is one, and tells those who asked for it.
+  private mutating func endCommit() throws -> Progress {
+    guard committing != nil else { return idle }
+    do {
+      if let awaiting = try output.keeper?.settle() { return .waits(awaiting) }
+    } catch {
+      metrics.checkpointFailureCount.add(1, ordering: .relaxed)
+      throw error
+    }
+    guard let commit = committing.take() else { return idle }
     let end = metrics.now
-    metrics.checkpointNanoseconds.store(max(1, end - min(end, start)), ordering: .relaxed)
-    metrics.checkpointByteCount.store(byteCount ?? 0, ordering: .relaxed)
+    metrics.checkpointNanoseconds.store(
+      max(1, end - min(end, commit.start)), ordering: .relaxed)
+    metrics.checkpointByteCount.store(commit.byteCount, ordering: .relaxed)
     metrics.checkpointCount.add(1, ordering: .relaxed)
     metrics.lastCheckpointTime.store(end, ordering: .relaxed)
-    for request in barrier.requests { request.answer(.success(.done(nil))) }
+    for request in commit.requests { request.answer(.success(.done(nil))) }
+    return idle
   }
 }

@@ -8,8 +8,10 @@ internal import Synchronization
 /// Cuts batches, and emits them and the items between two of them.
 extension IngestStage {
   /// Cuts the open batch, if it is not empty. The reader that is taken out must be settled.
+  ///
+  /// - Parameter byTime: whether the number of records does not decide.
   mutating func cutBatch(
-    _ emit: (consuming IngestedItem) -> Void
+    byTime: Bool = false, _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
     try emitRejected(emit)
     guard !batch.records.isBetweenBatches else { return }
@@ -18,7 +20,7 @@ extension IngestStage {
     batch.cut(at: position)
     if !batch.records.isInsideUnit { try settle() }
     if batch.isBetweenUnits, let prologue = batch.prologue { opening?.prologue = prologue }
-    checkpoints.batchCut()
+    checkpoints.batchCut(byTime: byTime)
     if batch.records.isWorthPassingOn { emitWhole(emit) }
     try takeGradients(emit)
   }
@@ -40,6 +42,7 @@ extension IngestStage {
 
   mutating func count(_ records: Int) {
     guard records > 0 else { return }
+    checkpoints.count(records)
     context.metrics.ingestedRecordCount.add(records, ordering: .relaxed)
     context.metrics.lastRecordTime.store(context.metrics.now, ordering: .relaxed)
   }

@@ -100,7 +100,9 @@ struct IngestStage: Stage {
       phase = source.drain() ? .draining : .stopping
     }
     if isLookAheadOver { splits.stopLookingAhead() }
-    if let cutsAt = batch.cutsAt, context.clock.now() >= cutsAt { try cutBatch(emit) }
+    if let cutsAt = batch.cutsAt, context.clock.now() >= cutsAt {
+      try cutBatch(byTime: true, emit)
+    }
     if !context.inbox.isEmpty { takeRequests(emit) }
     if checkpoints.isDue { try emitBarrier(emit) }
     if phase == .reading, !splits.isEmpty, let seconds = rate.secondsToRecords() {

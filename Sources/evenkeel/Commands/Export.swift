@@ -13,7 +13,7 @@ struct Export: ParsableCommand {
       json: everything, readable for people; import reads it.
       """)
 
-  @Argument(help: "A checkpoint.")
+  @Argument(help: "A checkpoint, or kafka://HOST:PORT/STATE-TOPIC/PARTITION.")
   var checkpoint: String
 
   @Option(help: "pytorch, folded or json.")
@@ -27,7 +27,7 @@ struct Export: ParsableCommand {
       throw unknownFormat("--to", to, BuiltInExports.all.map(\.name))
     }
     do {
-      let state = try CheckpointFile.read(checkpoint, .toShow)
+      let state = try StateLocation.read(checkpoint, .toShow)
       try writeOutput(
         output, besides: [checkpoint], bytes: { try format.bytes(of: state) },
         file: { try format.write(state, to: output) })

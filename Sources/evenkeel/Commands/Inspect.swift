@@ -12,7 +12,7 @@ struct Inspect: ParsableCommand {
     commandName: "inspect",
     abstract: "Shows the features of a checkpoint: n, μ, σ, γ, β, missing, clipped.")
 
-  @Argument(help: "A checkpoint.")
+  @Argument(help: "A checkpoint, or kafka://HOST:PORT/STATE-TOPIC/PARTITION.")
   var checkpoint: String
 
   @Flag(help: "Write the whole checkpoint as JSON, as export --to json does.")
@@ -23,7 +23,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     do {
-      let state = try CheckpointFile.read(checkpoint, .toShow)
+      let state = try StateLocation.read(checkpoint, .toShow)
       if let key {
         try writeToStandardOutput(try table(ofKey: key, state))
       } else if json {

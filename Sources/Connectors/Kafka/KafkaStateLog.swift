@@ -1,0 +1,229 @@
+internal import CRdKafka
+internal import Dataflow
+internal import Glibc
+internal import Storage
+internal import Synchronization
+
+// Invariants:
+// - The queue of messages and the delivery reports write to one descriptor, that of the producer.
+// - Every message is given back to librdkafka once.
+
+/// A partition of a state topic.
+final class KafkaStateLog: StateLog, @unchecked Sendable {
+  // @unchecked because only the run that owns it uses it, in one step at a time.
+
+  /// The properties of a client that reads.
+  static let ofConsumer: [(name: String, value: String)] = [
+    ("client.id", "evenkeel"), ("auto.offset.reset", "error"), ("enable.auto.commit", "false"),
+    ("isolation.level", "read_committed"), ("allow.auto.create.topics", "false"),
+    ("queued.max.messages.kbytes", "16384"), ("receive.message.max.bytes", "100000000"),
+  ]
+  /// The properties of a client that writes. The topic bounds the size of a message.
+  private static let ofProducer: [(name: String, value: String)] = [
+    ("client.id", "evenkeel"), ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "0"),
+    ("message.timeout.ms", "120000"), ("message.max.bytes", "\(StateMessage.mostBytes + 1 << 20)"),
+  ]
+  /// More headers, and longer values of them, are left out.
+  private static let mostHeaders = 16
+  private static let mostHeaderBytes = 256
+
+  let name: String
+  private let partition: Int32
+  private let consumer: KafkaClient
+  private let producer: KafkaClient
+  private let queue: OpaquePointer
+  private let statistics: ConnectorStatistics
+  /// The last message that was appended: its size, and its offset when it is stored.
+  private var last: (byteCount: Int, offset: Int?) = (0, nil)
+
+  /// Begins to read the partition from its first message on.
+  ///
+  /// - Parameter connection: that of the source, with the state topic. The producer has its common properties.
+  init(
+    _ connection: KafkaConnection, _ partition: Int, in context: ConnectorContext
+  ) throws(FileError) {
+    name = "\(connection.topic)/\(partition)"
+    self.partition = Int32(partition)
+    statistics = context.statistics
+    consumer = try KafkaClient(.consumer, connection, Self.ofConsumer, in: context)
+    let count = try consumer.partitionCount()
+    guard partition < count else {
+      throw FileError(
+        operation: .open, path: name, reason: "expected partitions 0 to \(count - 1)",
+        errno: ENOENT)
+    }
+    var writing = connection
+    writing.properties = connection.properties.filter {
+      KafkaProperties.common.contains($0.name)
+    }
+    producer = try KafkaClient(.producer, writing, Self.ofProducer, in: context)
+    guard let queue = rd_kafka_queue_new(consumer.handle) else {
+      preconditionFailure("librdkafka gave no queue")
+    }
+    self.queue = queue
+    producer.wake(by: queue)
+    let first = Int64(RD_KAFKA_OFFSET_BEGINNING)
+    guard rd_kafka_consume_start_queue(consumer.topic, self.partition, first, queue) == 0 else {
+      throw FileError(operation: .read, path: name, reason: errorText(rd_kafka_last_error()))
+    }
+  }
+
+  deinit {
+    rd_kafka_consume_stop(consumer.topic, partition)
+    rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
+    rd_kafka_queue_destroy(queue)
+  }
+
+  // MARK: Waiting
+
+  var awaiting: Awaiting {
+    Awaiting(.readable(descriptor: producer.wakeup.number), seconds: 1)
+  }
+
+  func wait() {
+    var query = pollfd(fd: producer.wakeup.number, events: CShort(POLLIN), revents: 0)
+    _ = poll(&query, 1, 1000)
+    // The caller looks for everything that this may tell.
+    producer.wakeup.takeEvent()
+  }
+
+  // MARK: Writing
+
+  func append(_ message: StateMessage) throws(FileError) {
+    let byteCount = message.value?.count ?? 0
+    guard byteCount <= StateMessage.mostBytes else {
+      throw FileError(
+        operation: .write, path: name,
+        reason: "expected a state of at most \(StateMessage.mostBytes) bytes, found \(byteCount)",
+        errno: EMSGSIZE)
+    }
+    last = (byteCount, nil)
+    let error = produce(message)
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw failure(error) }
+  }
+
+  private func produce(_ message: StateMessage) -> rd_kafka_resp_err_t {
+    guard let headers = rd_kafka_headers_new(message.headers.count) else {
+      preconditionFailure("no memory")
+    }
+    for (name, value) in message.headers.sorted(by: { $0.key < $1.key }) {
+      let bytes = Array(value.utf8)
+      rd_kafka_header_add(headers, name, -1, bytes, bytes.count)
+    }
+    var fields = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 6)
+    fields[0].vtype = RD_KAFKA_VTYPE_RKT
+    fields[0].u.rkt = producer.topic
+    fields[1].vtype = RD_KAFKA_VTYPE_PARTITION
+    fields[1].u.i32 = partition
+    fields[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS
+    fields[2].u.i = CInt(RD_KAFKA_MSG_F_COPY)
+    fields[3].vtype = RD_KAFKA_VTYPE_HEADERS
+    fields[3].u.headers = headers
+    let refusal = Array(message.key.utf8).withUnsafeBytes { key in
+      (message.value ?? []).withUnsafeBytes { value in
+        fields[4].vtype = RD_KAFKA_VTYPE_KEY
+        fields[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key.baseAddress)
+        fields[4].u.mem.size = key.count
+        fields[5].vtype = RD_KAFKA_VTYPE_VALUE
+        fields[5].u.mem.ptr =
+          message.value == nil ? nil : UnsafeMutableRawPointer(mutating: value.baseAddress)
+        fields[5].u.mem.size = value.count
+        return rd_kafka_produceva(producer.handle, fields, fields.count)
+      }
+    }
+    guard let refusal else { return RD_KAFKA_RESP_ERR_NO_ERROR }
+    defer { rd_kafka_error_destroy(refusal) }
+    // Only a message that was taken owns its headers.
+    rd_kafka_headers_destroy(headers)
+    return rd_kafka_error_code(refusal)
+  }
+
+  func stored() throws(FileError) -> Int? {
+    var offset: Int?
+    var refusal: rd_kafka_resp_err_t?
+    try producer.takeEvents { message in
+      if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+        offset = Int(message.offset)
+      } else {
+        refusal = message.err
+      }
+    }
+    if let refusal { throw failure(refusal) }
+    if let offset { last.offset = offset }
+    return last.offset
+  }
+
+  private func failure(_ error: rd_kafka_resp_err_t) -> FileError {
+    if error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
+      return FileError(
+        operation: .write, path: name,
+        reason:
+          "the brokers take no state of \(last.byteCount) bytes: raise max.message.bytes of the topic",
+        errno: EMSGSIZE)
+    }
+    return FileError(
+      operation: .write, path: name, reason: "no broker stored the state: \(errorText(error))")
+  }
+
+  // MARK: Reading
+
+  func next() throws(FileError) -> StateMessage? {
+    // Before the queues are looked at, so that no event is missed.
+    producer.wakeup.takeEvent()
+    try consumer.takeEvents()
+    while let message = rd_kafka_consume_queue(queue, 0) {
+      defer { rd_kafka_message_destroy(message) }
+      guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        try note(message.pointee.err)
+        continue
+      }
+      return content(of: message)
+    }
+    return nil
+  }
+
+  func end() throws(FileError) -> Int { try consumer.watermarks(of: Int(partition)).high }
+
+  private func content(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> StateMessage {
+    let found = message.pointee
+    let key = UnsafeRawBufferPointer(start: found.key, count: found.key_len)
+    let value = found.payload.map { UnsafeRawBufferPointer(start: $0, count: found.len) }
+    return StateMessage(
+      key: String(decoding: key.prefix(Self.mostHeaderBytes), as: UTF8.self),
+      value: value.map { $0.count > StateMessage.mostBytes ? [] : Array($0) },
+      headers: headers(of: message), offset: Int(found.offset))
+  }
+
+  private func headers(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> [String: String] {
+    var list: OpaquePointer?
+    guard rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR else { return [:] }
+    var found: [String: String] = [:]
+    for index in 0..<Self.mostHeaders {
+      var name: UnsafePointer<CChar>?
+      var value: UnsafeRawPointer?
+      var count = 0
+      guard
+        rd_kafka_header_get_all(list, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR,
+        let name
+      else { break }
+      let bytes = UnsafeRawBufferPointer(
+        start: value, count: value == nil ? 0 : min(count, Self.mostHeaderBytes))
+      found[String(cString: name)] = String(decoding: bytes, as: UTF8.self)
+    }
+    return found
+  }
+
+  /// Takes note of an error. librdkafka tries again after most of them.
+  private func note(_ error: rd_kafka_resp_err_t) throws(FileError) {
+    statistics.brokerErrors.add(1, ordering: .relaxed)
+    switch error {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+      RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+      RD_KAFKA_RESP_ERR__FATAL:
+      throw FileError(operation: .read, path: name, reason: errorText(error))
+    default: break
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package import Dataflow
+package import Records
+package import Storage
+
+/// A message of a partition of a state topic.
+package struct StateMessage: Sendable, Equatable {
+  /// The most bytes of a value. A larger one is read as an empty one.
+  package static let mostBytes = 64 << 20
+
+  package var key: String
+  /// Nil if the message removes the earlier ones with its key.
+  package var value: [UInt8]?
+  package var headers: [String: String]
+  /// Its offset in the log; nil before it is stored.
+  package var offset: Int?
+
+  package init(
+    key: String, value: [UInt8]?, headers: [String: String] = [:], offset: Int? = nil
+  ) {
+    self.key = key
+    self.value = value
+    self.headers = headers
+    self.offset = offset
+  }
+}
+
+/// A partition of a state topic, read from its first message on. Tests and the simulator have one in memory.
+///
+/// At most one message that was appended is not stored yet.
+package protocol StateLog: Sendable {
+  /// The topic and the partition, for messages to people.
+  var name: String { get }
+  /// Appends a message, without waiting.
+  func append(_ message: StateMessage) throws(FileError)
+  /// The offset of the message that was appended last; nil until it is stored. Call it after `next`, so that no event is
+  /// missed.
+  func stored() throws(FileError) -> Int?
+  /// The next message; nil if there is none for now.
+  func next() throws(FileError) -> StateMessage?
+  /// The event to wait for after both have returned nil.
+  var awaiting: Awaiting { get }
+  /// Waits for such an event in the calling thread, a second at most.
+  func wait()
+  /// The offset after the last message that is there now.
+  func end() throws(FileError) -> Int
+}
+
+/// A partition of a topic.
+package struct TopicPartition: Sendable, Equatable, CustomStringConvertible {
+  package var topic: String
+  package var number: Int
+
+  package init(topic: String, number: Int) {
+    (self.topic, self.number) = (topic, number)
+  }
+
+  package var description: String { "\(topic)/\(number)" }
+
+  /// The offset of the next message that a source opened at a cursor reads; nil if the cursor is of another input.
+  package func offset(in cursor: InputCursor) -> Int? {
+    for case let mark? in cursor.splits.map({ $0.source.flatMap { KafkaMark($0) } })
+    where mark.topic == topic && mark.partition == number {
+      return mark.offset
+    }
+    guard let beginnings = cursor.done.flatMap({ KafkaBeginnings($0) }), beginnings.topic == topic
+    else { return nil }
+    return beginnings.offsets[number]
+  }
+}

@@ -1,0 +1,112 @@
+package import Configuration
+internal import Connectors
+internal import Operators
+
+/// The settings of a state in a topic: one for each partition of the source.
+package enum TopicStateSettings {
+  package static let section = "state"
+  package static let group = SettingGroup(
+    "State in a topic", [topic, creates, everyRecords, everyTime],
+    rules: [
+      SettingRule { values in
+        guard values.isGiven(section: section), values[topic] == nil else { return [] }
+        return [SettingViolation(topic, expected: .value(topic.expected), found: "nothing")]
+      },
+      SettingRule { values in
+        guard values[topic] != nil else { return [] }
+        let others: [any SettingDescription] = [
+          StateSettings.interval, StateSettings.everyBatches, StateSettings.keep,
+        ]
+        return others.filter(values.isGiven).map {
+          SettingViolation(
+            $0,
+            expected: .value(
+              "state.every beside state.topic, since no checkpoint is in the state directory"),
+            found: $0.key ?? "")
+        }
+      },
+      SettingRule { values in
+        guard values[topic] != nil, values[NormalizeSettings.halfLifeSeconds] != nil else {
+          return []
+        }
+        return [
+          SettingViolation(
+            NormalizeSettings.halfLifeSeconds,
+            expected: .value(
+              "a half-life in records or in event time beside state.topic, so that records read again give the same "
+                + "output"), found: "one by the clock")
+        ]
+      },
+      SettingRule { values in
+        guard values[topic] != nil, values[LearnSettings.optimizer] != nil else { return [] }
+        return [
+          SettingViolation(
+            LearnSettings.optimizer,
+            expected: .value("no \(LearnSettings.section) beside state.topic"), found: "both")
+        ]
+      },
+    ])
+
+  package static let topic = Setting(
+    "state.topic", .topic, defaultText: "checkpoints are files of the state directory",
+    help:
+      "A source `kafka` with a sink `kafka`: the topic with the state of each partition. Each partition then has "
+      + "moments of its own. [KAFKA.md](KAFKA.md#state-in-a-topic) tells more.")
+
+  package static let creates = Setting(
+    "state.create", .bool, default: false,
+    help: "Whether the topic is made if it does not exist, with as many partitions as the source.")
+
+  package static let everyRecords = Setting(
+    "state.every.records", .integer(in: 1...1_000_000_000), default: 10_000,
+    help: "A state is written at the first cut of a batch after this many records.")
+
+  package static let everyTime = Setting(
+    "state.every.time", .seconds(in: 0.01...3600), default: 1,
+    help: "A state is written at the first cut of a batch after this time too.")
+
+  /// The times at which states are written.
+  static func schedule(_ values: SettingValues) -> CheckpointSchedule {
+    CheckpointSchedule(
+      intervalSeconds: values[everyTime], everyRecords: values[everyRecords], atTimedCuts: true)
+  }
+
+  /// The settings that do not fit a source or a sink.
+  static func violations(
+    _ source: SourceDefinition, _ sink: SinkDefinition, _ values: SettingValues
+  ) -> [SettingViolation] {
+    guard let name = values[topic] else {
+      guard source.kind.name == SourceKind.kafka.name, source.values[KafkaSettings.group] != nil
+      else { return [] }
+      return [
+        SettingViolation(
+          topic,
+          expected: .value(
+            "a state topic beside the group of the source, as partitions move between processes"),
+          found: "nothing")
+      ]
+    }
+    func refused(_ expected: String, _ found: String) -> SettingViolation {
+      SettingViolation(topic, expected: .value(expected), found: found)
+    }
+    guard source.kind.name == SourceKind.kafka.name else {
+      return [refused("a source kafka beside it", source.kind.name)]
+    }
+    guard sink.kind.name == SinkKind.kafka.name else {
+      return [refused("a sink kafka beside it", sink.kind.name)]
+    }
+    let topics = [source.location.text, sink.location.text].compactMap {
+      $0?.split(separator: "/").last.map(String.init)
+    }
+    return topics.contains(name)
+      ? [refused("a topic other than those of the source and the sink", "one of them")] : []
+  }
+
+  /// The partitions of a source that keep their state in a topic; nil if they do not.
+  static func partitions(
+    _ source: SourceDefinition, _ values: SettingValues
+  ) -> PartitionedTopic? {
+    guard source.kind.name == SourceKind.kafka.name, let name = values[topic] else { return nil }
+    return PartitionedTopic(source.values, state: name, creates: values[creates])
+  }
+}

@@ -1,0 +1,193 @@
+internal import Connectors
+internal import Dataflow
+internal import Records
+internal import Storage
+
+// Invariants:
+// - Every message of the log up to `seen` was looked at. A claim of another owner after our own ends the run.
+// - A state counts as stored when it was read back (`settle`). So no output after it is written if another owner had
+//   claimed the partition before it.
+
+/// Stores every state of one partition in a partition of a topic of its own, which it claims first.
+struct TopicCheckpoints: CheckpointKeeper {
+  /// The longest time without any news of the brokers while the log is read, in seconds.
+  private static let mostSilence = 30.0
+
+  /// The state from which a run starts.
+  struct Restored {
+    var found: CheckpointStore.Found?
+    /// The position at which the partition began, if there is no state.
+    var start: OpaqueBytes?
+  }
+
+  private let log: any StateLog
+  private let place: TopicState
+  private let stream: String
+  private let clock: Clock
+  /// The offset of our claim.
+  private var claimOffset = 0
+  /// The offset of the last message that was read.
+  private var seen = -1
+  /// The number of states up to the last one.
+  private var epoch = 0
+  private var isStoring = false
+
+  /// Claims the partition. Waits until the claim is stored.
+  init(
+    _ place: TopicState, of stream: String, in context: ConnectorContext
+  ) throws(StreamError) {
+    self.place = place
+    self.stream = stream
+    clock = context.clock
+    do throws(FileError) {
+      log = try place.open(context)
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+    try append(StateKey.claim, place.owner.claim)
+    claimOffset = try waitUntilStored()
+  }
+
+  /// Reads the log up to our claim. Everything that earlier owners have written comes before it.
+  mutating func restore(_ reading: StateReading) throws(StreamError) -> Restored {
+    var candidates = StateCandidates()
+    var deadline = clock.now() + Self.mostSilence
+    while seen < claimOffset {
+      if let message = try next() {
+        candidates.take(message)
+        deadline = clock.now() + Self.mostSilence
+      } else {
+        try wait(until: deadline)
+      }
+    }
+    if let (found, epoch) = try candidates.newest(of: place.partition, in: log.name, reading) {
+      self.epoch = epoch
+      return Restored(found: found)
+    }
+    let start = candidates.start.map { OpaqueBytes($0) }
+    if let start, place.partition.offset(in: InputCursor(done: start)) == nil {
+      throw .configuration(
+        "\(log.name): expected the state of \(place.partition), found that of \(printable(start.text)): name another "
+          + "state topic")
+    }
+    return Restored(start: start)
+  }
+
+  /// Stores the position at which the partition begins, so that a restart without a state begins there too.
+  mutating func begin(at start: OpaqueBytes) throws(StreamError) {
+    try append(StateKey.start, start.bytes)
+    _ = try waitUntilStored()
+  }
+
+  // MARK: CheckpointKeeper
+
+  // The log keeps the last message of a key alone, so each must be whole.
+  var takesDeltas: Bool { false }
+
+  mutating func keep(
+    _ checkpoint: Checkpoint, _ changes: DoneChanges
+  ) throws(StorageError) -> Int {
+    var checkpoint = checkpoint
+    // The files are those of one machine.
+    checkpoint.outputs = [:]
+    let bytes: [UInt8]
+    do throws(ContentError) {
+      bytes = try checkpoint.serialized()
+    } catch {
+      throw .content(path: log.name, error)
+    }
+    guard let offset = checkpoint.offset(of: place.partition) else {
+      preconditionFailure("a state of \(place.partition) without its offset")
+    }
+    epoch += 1
+    do throws(FileError) {
+      try log.append(
+        message(
+          StateKey.state, bytes,
+          [StateHeader.offset: "\(offset)", StateHeader.epoch: "\(epoch)"]))
+    } catch {
+      throw .file(error)
+    }
+    isStoring = true
+    return bytes.count
+  }
+
+  mutating func settle() throws(StreamError) -> Awaiting? {
+    guard isStoring else { return nil }
+    while let message = try next() { try look(at: message) }
+    guard let offset = try stored(), seen >= offset else { return log.awaiting }
+    isStoring = false
+    return nil
+  }
+
+  /// Ends the run if another owner has claimed the partition. If that one is older, its claim came late: the next run
+  /// claims the partition again. So the newest owner has it in the end.
+  private func look(at message: StateMessage) throws(StreamError) {
+    guard message.key == StateKey.claim, seen > claimOffset, let value = message.value else {
+      return
+    }
+    let owner = StateOwner(claim: value)
+    guard owner?.id != place.owner.id else { return }
+    throw .claimed(
+      stream: stream, partition: "\(place.partition)", by: owner?.text ?? "another program",
+      isFinal: owner?.isNewer(than: place.owner) ?? false)
+  }
+
+  mutating func add(_ begun: [SplitCursor]) {}
+  mutating func prepare() {}
+  mutating func finish() {}
+
+  // MARK: The log
+
+  private func message(
+    _ key: String, _ value: [UInt8], _ headers: [String: String] = [:]
+  ) -> StateMessage {
+    var headers = headers
+    headers[StateHeader.owner] = place.owner.id
+    return StateMessage(key: key, value: value, headers: headers)
+  }
+
+  private func append(_ key: String, _ value: [UInt8]) throws(StreamError) {
+    do throws(FileError) {
+      try log.append(message(key, value))
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
+
+  private func stored() throws(StreamError) -> Int? {
+    do throws(FileError) {
+      return try log.stored()
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
+
+  private mutating func next() throws(StreamError) -> StateMessage? {
+    do throws(FileError) {
+      let message = try log.next()
+      seen = message?.offset ?? seen
+      return message
+    } catch {
+      throw .inputOutput(error)
+    }
+  }
+
+  private func waitUntilStored() throws(StreamError) -> Int {
+    let deadline = clock.now() + Self.mostSilence
+    while true {
+      if let offset = try stored() { return offset }
+      try wait(until: deadline)
+    }
+  }
+
+  private func wait(until deadline: Instant) throws(StreamError) {
+    guard clock.now() < deadline else {
+      throw .inputOutput(
+        FileError(
+          operation: .read, path: log.name,
+          reason: "no news from the brokers for \(Int(Self.mostSilence)) s"))
+    }
+    log.wait()
+  }
+}

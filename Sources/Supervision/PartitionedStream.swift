@@ -1,0 +1,274 @@
+internal import Connectors
+internal import Dataflow
+internal import Logging
+internal import Operators
+internal import Records
+internal import Storage
+internal import Stream
+internal import Synchronization
+
+// Invariants:
+// - `shown` is only touched with `lock` held; all other mutable state is only touched on `queue`.
+// - Each partition starts, fails and starts again by itself. Only a group changes which there are.
+
+/// A stream of the daemon whose partitions run each by itself, since each keeps its state in a topic.
+final class PartitionedStream: Supervised, @unchecked Sendable {
+  // @unchecked because of the first invariant.
+
+  /// A partition and its runs.
+  private struct Part {
+    let partition: Int
+    let stream: SupervisedStream
+  }
+
+  private struct Shown {
+    var parts: [Part] = []
+    /// The reason why the partitions are not known yet.
+    var failure: StreamFailure?
+    var restarts = 0
+    var warnings: [String] = []
+    var isStopped = false
+    /// Whether it is a member of a group, and how often the group changed its partitions.
+    var isMember = false
+    var rebalances = 0
+  }
+
+  let definition: StreamDefinition
+  let taps = StreamTaps()
+  private let topic: PartitionedTopic
+  private let context: SupervisionContext
+  /// Never started. It tells the status while the partitions are not known.
+  private let blank: SupervisedStream
+  private let takesOtherCheckpoints: Bool
+  private let logger: Logger
+  private let queue = StageThreads.shared.queue(of: .unknown)
+  private let lock = Lock()
+  private var shown = Shown()
+  private var pauseSeconds: Double
+  private var isStopping = false
+  private var member: (any GroupMember)?
+
+  /// How often it looks at the group. The brokers expect a look in `max.poll.interval.ms`, five minutes.
+  private static let lookSeconds = 0.1
+  /// The longest time in which a partition is drained that the group takes.
+  private static let drainSeconds = 10.0
+
+  /// - Parameter takesOtherCheckpoints: whether the partitions take the fitting part of states with other features or
+  ///   settings, as after a reload.
+  init(
+    _ definition: StreamDefinition, _ topic: PartitionedTopic, takesOtherCheckpoints: Bool,
+    _ context: SupervisionContext
+  ) {
+    self.definition = definition
+    self.topic = topic
+    self.context = context
+    self.takesOtherCheckpoints = takesOtherCheckpoints
+    blank = SupervisedStream(definition, takesOtherCheckpoints: takesOtherCheckpoints, context)
+    pauseSeconds = definition.restart.initialSeconds
+    var logger = context.logger
+    logger[metadataKey: "stream"] = "\(definition.name)"
+    self.logger = logger
+  }
+
+  private var parts: [Part] { lock.withLock { shown.parts } }
+
+  private func show(_ change: (inout Shown) -> Void) {
+    lock.withLock { change(&shown) }
+  }
+
+  // MARK: From any thread
+
+  func start(_ completion: @escaping @Sendable () -> Void) {
+    queue.async { self.begin(completion) }
+  }
+
+  func stop(_ completion: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.isStopping = true
+      let ended: @Sendable () -> Void = {
+        self.queue.async {
+          self.member?.leave()
+          self.show { $0.isStopped = true }
+          self.taps.end()
+          completion()
+        }
+      }
+      self.forEach(self.parts, { $0.stop($1) }, ended)
+    }
+  }
+
+  func abandon() {
+    for part in parts { part.stream.abandon() }
+  }
+
+  var hasNoReader: Bool { parts.contains { $0.stream.hasNoReader } }
+
+  func endWithoutReader() {
+    for part in parts where part.stream.hasNoReader { part.stream.endWithoutReader() }
+  }
+
+  /// Requests a command of every partition. The reply tells the first refusal, if there is one.
+  func request(_ command: StreamCommand, reply: @escaping CommandReply) {
+    let parts = parts
+    guard parts.count > 1 else {
+      guard let only = parts.first else { return reply(.failure(.notRunning(definition.name))) }
+      return only.stream.request(command, reply: reply)
+    }
+    if case .keys = command {
+      return reply(
+        .failure(.unfit("stream '\(definition.name)' has keys of its own in each partition")))
+    }
+    let replies = Replies(parts.count, reply)
+    for part in parts { part.stream.request(command) { replies.take($0) } }
+  }
+
+  var status: StreamStatus {
+    let shown = lock.withLock { self.shown }
+    var status = StreamStatus(
+      of: shown.parts.map { ($0.partition, $0.stream.status) }, or: blank.status)
+    status.restarts += shown.restarts
+    if shown.isMember { status.rebalances = shown.rebalances }
+    status.warnings = shown.warnings + status.warnings
+    if shown.parts.isEmpty {
+      if let failure = shown.failure {
+        status.state = .backingOff
+        (status.lastError, status.lastErrorReason) = (failure.text, failure.reason)
+      }
+      if shown.isMember { (status.state, status.partitions) = (.running, []) }
+      if shown.isStopped { status.state = .finished }
+    }
+    return status
+  }
+
+  var features: [FeatureStatus] {
+    StreamSnapshot.features(of: parts.compactMap(\.stream.snapshot))
+  }
+
+  var drift: [DriftAlarm] { parts.flatMap(\.stream.drift) }
+
+  func events(after number: Int) -> [LoggedEvent] {
+    parts.flatMap { $0.stream.events(after: number) }.sorted { $0.wallSeconds < $1.wallSeconds }
+  }
+
+  // MARK: On the queue
+
+  /// Asks the brokers for the partitions. Starts each, or joins the group that gives them.
+  private func begin(_ completion: @escaping @Sendable () -> Void) {
+    guard !isStopping, parts.isEmpty, member == nil else { return completion() }
+    do throws(FileError) {
+      let connector = ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
+      let found = try topic.find(in: connector)
+      for warning in found.warnings { logger.warning("\(warning)") }
+      member = try topic.join(in: connector)
+      show {
+        $0.failure = nil
+        $0.warnings = found.warnings
+        $0.isMember = member != nil
+      }
+      guard member == nil else {
+        completion()
+        return lookAtGroup()
+      }
+      start(found.partitions, completion)
+    } catch {
+      failed(error.isMissing ? .inputMissing(error) : .inputOutput(error))
+      completion()
+    }
+  }
+
+  private func start(_ partitions: [Int], _ completion: @escaping @Sendable () -> Void = {}) {
+    // A partition that comes back is claimed again, by an owner that is newer than the last one.
+    let owner = StateOwner.make(context.clock)
+    let new = partitions.map { partition in
+      Part(
+        partition: partition,
+        stream: SupervisedStream(
+          definition, takesOtherCheckpoints: takesOtherCheckpoints, context,
+          part: (partition, owner), taps: taps))
+    }
+    show { $0.parts = ($0.parts + new).sorted { $0.partition < $1.partition } }
+    forEach(new, { $0.start($1) }, completion)
+  }
+
+  // MARK: The group
+
+  /// Follows the changes of the group.
+  private func lookAtGroup() {
+    guard let member, !isStopping else { return }
+    do throws(FileError) {
+      while let change = try member.next() { take(change) }
+    } catch {
+      lose(parts.map(\.partition))
+      self.member = nil
+      show { $0.isMember = false }
+      return failed(.inputOutput(error))
+    }
+    StageThreads.shared.run(on: queue, afterSeconds: Self.lookSeconds) { [weak self] in
+      self?.lookAtGroup()
+    }
+  }
+
+  private func take(_ change: GroupEvent) {
+    show { $0.rebalances += 1 }
+    switch change {
+    case .assigned(let partitions):
+      logger.notice("the group gave partitions", metadata: ["partitions": "\(partitions)"])
+      start(partitions)
+    case .revoked(let partitions):
+      logger.notice("the group takes partitions", metadata: ["partitions": "\(partitions)"])
+      let leaving = parts.filter { partitions.contains($0.partition) }
+      let released: @Sendable () -> Void = {
+        self.queue.async {
+          self.remove(leaving)
+          self.member?.release()
+        }
+      }
+      forEach(leaving, { $0.stop($1) }, released)
+      StageThreads.shared.run(on: queue, afterSeconds: Self.drainSeconds) {
+        for part in leaving { part.stream.abandon() }
+      }
+    case .lost(let partitions):
+      logger.warning("the group has lost partitions", metadata: ["partitions": "\(partitions)"])
+      lose(partitions)
+    }
+  }
+
+  /// Ends runs at once: other members may have their partitions.
+  private func lose(_ partitions: [Int]) {
+    let lost = parts.filter { partitions.contains($0.partition) }
+    for part in lost {
+      part.stream.stop {}
+      part.stream.abandon()
+    }
+    remove(lost)
+  }
+
+  private func remove(_ old: [Part]) {
+    show { shown in
+      shown.parts.removeAll { part in old.contains { $0.stream === part.stream } }
+    }
+  }
+
+  /// Tries again after a pause that doubles.
+  private func failed(_ error: StreamError) {
+    let failure = StreamFailure(error)
+    let pause = pauseSeconds
+    pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
+    show {
+      $0.failure = failure
+      $0.restarts += 1
+    }
+    logger.error("\(failure.textForLog)", metadata: ["restartsInSeconds": "\(pause)"])
+    StageThreads.shared.run(on: queue, afterSeconds: pause) { [weak self] in self?.begin {} }
+  }
+
+  /// Does something with partitions, and calls `completion` when all have done it.
+  private func forEach(
+    _ parts: [Part], _ body: (SupervisedStream, @escaping @Sendable () -> Void) -> Void,
+    _ completion: @escaping @Sendable () -> Void
+  ) {
+    guard !parts.isEmpty else { return completion() }
+    let countdown = Countdown(parts.count, completion)
+    for part in parts { body(part.stream) { countdown.count() } }
+  }
+}

@@ -1,0 +1,204 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// The daemon with its state in a topic of a mock cluster.
+@Suite(.serialized) struct KafkaStateTests {
+  private static func rows(_ range: Range<Int>, _ partition: Int) -> [String] {
+    range.map { #"{"id":"\#(partition)-\#($0)","x":\#($0 * 7 % 101),"y":\#($0 % 13)}"# }
+  }
+
+  private static func identity(_ message: [UInt8]) throws -> String {
+    let object = try JSONSerialization.jsonObject(with: Data(message)) as? [String: Any]
+    return try #require(object?["id"] as? String)
+  }
+
+  private static func stream(_ kafka: MockKafka, more: String = "") -> String {
+    let brokers = "brokers: [\(kafka.addresses.joined(separator: ", "))]"
+    return """
+      s:
+        source: { kafka: { \(brokers), topic: in\(more) } }
+        format: ndjson
+        features: [x, y]
+        batch: { size: 32, max_delay: 1h }
+        on_bad_record: dead_letter
+        compression: off
+        state: { topic: st, every: { records: 100, time: 200ms } }
+        sink: { kafka: { \(brokers), topic: out } }
+      """
+  }
+
+  private static func cluster(partitions: Int) throws -> MockKafka {
+    let kafka = try MockKafka()
+    for topic in ["in", "st", "out"] { try kafka.makeTopic(topic, partitions: partitions) }
+    return kafka
+  }
+
+  /// The messages of the output by the identities of their records.
+  private static func output(_ kafka: MockKafka, partitions: Int) throws -> [String: [[UInt8]]] {
+    var found: [String: [[UInt8]]] = [:]
+    for partition in 0..<partitions {
+      for message in try kafka.read("out", partition) {
+        found[try identity(message), default: []].append(message)
+      }
+    }
+    return found
+  }
+
+  @Test func `daemons that are killed lose nothing, write equal copies, and go on elsewhere`()
+    throws
+  {
+    let kafka = try Self.cluster(partitions: 2)
+    var random = SeededGenerator()
+    let count = runsFullDose ? 4000 : 960
+    var sent = 0
+    for round in 0..<4 {
+      // Each on a machine of its own.
+      let daemon = try Daemon(in: try Workplace(), Self.stream(kafka))
+      while sent < (round + 1) * count / 4 {
+        let end = min(count, sent + .random(in: 1...100, using: &random))
+        for partition in 0..<2 {
+          try kafka.write(Self.rows(sent..<end, partition), to: "in", partition)
+        }
+        sent = end
+        usleep(.random(in: 0...40_000, using: &random))
+      }
+      daemon.running.signal(SIGKILL)
+      _ = try daemon.end()
+    }
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, Self.stream(kafka))
+    var found: [String: [[UInt8]]] = [:]
+    #expect(
+      try eventually {
+        found = try Self.output(kafka, partitions: 2)
+        return found.count >= 2 * count
+      }, "seed \(testSeed)")
+    #expect(found.count == 2 * count)
+    for (identity, copies) in found {
+      #expect(Set(copies).count == 1, "\(identity), seed \(testSeed)")
+    }
+    #expect(try daemon.status("partitions", as: [Int].self) == [0, 1])
+    #expect(try daemon.metric("evenkeel_stream_partitions{stream=\"s\"}") == 2)
+    #expect(try daemon.features().count == 2)
+    #expect(try daemon.ask("POST", "/api/v1/streams/s/freeze").status == 200)
+    #expect(try daemon.status("frozen", as: Bool.self))
+    #expect(try daemon.stop().exitCode == 0)
+    // The newest state has every record once.
+    let location = "kafka://\(kafka.addresses[0])/st/1"
+    let shown = try place.evenkeel("inspect", location)
+    #expect(shown.exitCode == 0, "\(shown.errors)")
+    let text = String(decoding: shown.output, as: UTF8.self)
+    #expect(text.contains("\(count / 32) batches, up to record "), "\(text)")
+    let exported = try place.evenkeel("export", location, "--to", "json", "-o", "-")
+    #expect(exported.exitCode == 0)
+    // A clean stop leaves nothing to read again.
+    func written() throws -> Int { try kafka.read("out", 0).count + kafka.read("out", 1).count }
+    let before = try written()
+    let again = try Daemon(in: try Workplace(), Self.stream(kafka))
+    try kafka.write(["{\"id\":\"last\",\"x\":1,\"y\":2}"], to: "in", 0)
+    #expect(try eventually { try written() > before })
+    #expect(try again.stop().exitCode == 0)
+    #expect(try written() == before + 1)
+  }
+
+  @Test func `a process that hung finds out that another one has its partition, and ends the run`()
+    throws
+  {
+    let kafka = try Self.cluster(partitions: 1)
+    try kafka.write(Self.rows(0..<100, 0), to: "in")
+    let first = try Daemon(in: try Workplace(), Self.stream(kafka))
+    #expect(try eventually { try kafka.read("out").count == 100 })
+    first.running.signal(SIGSTOP)
+    let second = try Daemon(in: try Workplace(), Self.stream(kafka))
+    try kafka.write(Self.rows(100..<200, 0), to: "in")
+    #expect(try eventually { try Self.output(kafka, partitions: 1).count == 200 })
+    first.running.signal(SIGCONT)
+    // It reads what the other one has read, and may write it once more.
+    try kafka.write(Self.rows(200..<300, 0), to: "in")
+    #expect(
+      eventually {
+        first.log.contains(
+          "s: process \(second.running.identifier) on host ")
+          && first.log.contains(" has claimed in/0, which has one owner")
+      }, "\(first.log)")
+    #expect(try eventually { try first.status("state", as: String.self) == "failed" })
+    #expect(try eventually { try Self.output(kafka, partitions: 1).count == 300 })
+    #expect(try second.status("state", as: String.self) == "running")
+    _ = try first.stop()
+    #expect(try second.stop().exitCode == 0)
+  }
+
+  @Test func `members of a group take over the partitions of one that is killed`() throws {
+    let kafka = try Self.cluster(partitions: 4)
+    let group = ", group: g, properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 500 }"
+    func write(_ range: Range<Int>) throws {
+      for partition in 0..<4 { try kafka.write(Self.rows(range, partition), to: "in", partition) }
+    }
+    func arrives(_ count: Int) throws -> Bool {
+      try eventually { try Self.output(kafka, partitions: 4).count == 4 * count }
+    }
+    func partitions(_ daemon: Daemon) throws -> [Int] {
+      try daemon.status("partitions", as: [Int].self)
+    }
+    let first = try Daemon(in: try Workplace(), Self.stream(kafka, more: group))
+    #expect(try eventually { try partitions(first) == [0, 1, 2, 3] }, "\(first.log)")
+    try write(0..<200)
+    #expect(try arrives(200))
+    // The partitions are divided, and nothing is repeated: a partition is drained before it moves.
+    let second = try Daemon(in: try Workplace(), Self.stream(kafka, more: group))
+    #expect(
+      try eventually {
+        try partitions(first).count == 2 && partitions(second).count == 2
+      }, "\(first.log)\n\(second.log)")
+    try write(200..<400)
+    #expect(try arrives(400))
+    #expect(try first.metric("evenkeel_stream_rebalances_total{stream=\"s\"}") ?? 0 > 1)
+    first.running.signal(SIGKILL)
+    _ = try first.end()
+    #expect(try eventually { try partitions(second) == [0, 1, 2, 3] }, "\(second.log)")
+    try write(400..<600)
+    #expect(try arrives(600))
+    for (identity, copies) in try Self.output(kafka, partitions: 4) {
+      #expect(Set(copies).count == 1, "\(identity)")
+    }
+    // One that stops leaves the group at once.
+    let third = try Daemon(in: try Workplace(), Self.stream(kafka, more: group))
+    #expect(try eventually { try partitions(third).count == 2 }, "\(third.log)")
+    #expect(try second.stop().exitCode == 0)
+    #expect(try eventually { try partitions(third) == [0, 1, 2, 3] }, "\(third.log)")
+    try write(600..<800)
+    #expect(try arrives(800))
+    #expect(try third.stop().exitCode == 0)
+  }
+
+  @Test func `start latest keeps the place at which a partition began`() throws {
+    let kafka = try Self.cluster(partitions: 1)
+    try kafka.write(Self.rows(0..<50, 0), to: "in")
+    let first = try Daemon(in: try Workplace(), Self.stream(kafka, more: ", start: latest"))
+    #expect(try eventually { try kafka.read("st").count == 2 })
+    first.running.signal(SIGKILL)
+    _ = try first.end()
+    // Nobody reads these when they come.
+    try kafka.write(Self.rows(50..<60, 0), to: "in")
+    let second = try Daemon(in: try Workplace(), Self.stream(kafka, more: ", start: latest"))
+    #expect(try eventually { try kafka.read("out").count == 10 })
+    #expect(try Self.output(kafka, partitions: 1).keys.sorted().first == "0-50")
+    _ = try second.stop()
+  }
+
+  @Test func `check tells a state topic that does not fit, and makes none`() throws {
+    let place = try Workplace()
+    let kafka = try MockKafka()
+    try kafka.makeTopic("in", partitions: 2)
+    try kafka.makeTopic("out", partitions: 1)
+    try kafka.makeTopic("st", partitions: 1)
+    try Daemon.write(Self.stream(kafka), in: place)
+    let small = try place.evenkeel("check", "--config", "e.yaml", "--connect")
+    #expect(small.exitCode != 0)
+    #expect(
+      small.errors.contains("st: expected at least the 2 partitions of in, found 1"),
+      "\(small.errors)")
+  }
+}

@@ -1,0 +1,289 @@
+import BatchNormalization
+import Codecs
+import Configuration
+import Dataflow
+import Records
+import Storage
+import Synthetic
+import TestSupport
+
+@testable import Connectors
+@testable import Stream
+
+/// A partition whose state is in a topic, and processes that are killed, paused and replaced at any moment.
+struct PartitionSimulation {
+  /// The faults that a process can have.
+  enum Faults: CaseIterable {
+    /// It is killed, or hangs while another one takes its partition.
+    case killsAndPauses
+    /// It is killed, or stopped, which cuts a batch early.
+    case killsAndStops
+  }
+
+  private let faults: Faults
+  private let world: PartitionWorld
+  private let configuration: StreamConfiguration
+  private let schedule: CheckpointSchedule
+  private let records: [[UInt8]]
+  private let clock = ManualClock()
+  private var random: SplitMix64
+  private var produced = 0
+  private var owners = 0
+  private(set) var kills = 0
+  private(set) var pauses = 0
+  private(set) var doubles = 0
+  /// The processes that found out that they were replaced.
+  private(set) var ends = 0
+
+  init(seed: UInt64, _ faults: Faults) {
+    random = SplitMix64(seed: seed)
+    self.faults = faults
+    world = PartitionWorld(seed: random.next())
+    var configuration = StreamConfiguration(name: "s", format: .ndjson)
+    configuration.decoder.features = ["x", "y"].map { FeaturePattern($0) }
+    configuration.batch.size = Int.random(in: 2...8, using: &random)
+    configuration.batch.maxDelaySeconds = 1e9
+    configuration.isLive = true
+    configuration.cutsByTime = true
+    configuration.badRecords = .skip
+    if random.once(in: 2) { configuration.normalization.momentum = .cumulative }
+    self.configuration = configuration
+    schedule = CheckpointSchedule(
+      intervalSeconds: 0.5, everyRecords: Int.random(in: 1...40, using: &random),
+      atTimedCuts: true)
+    // No batch is open at the end.
+    let count = configuration.batch.size * Int.random(in: 10...30, using: &random)
+    records = (0..<count).map { number in
+      Array(#"{"id":\#(number),"x":\#(number * 7919 % 1009),"y":\#(number % 13 * 3)}"#.utf8)
+    }
+  }
+
+  // MARK: Processes
+
+  /// A process: its client, and its stages.
+  private struct Member {
+    let client: PartitionClient
+    var flow: SerialFlow<IngestStage, OperateStage, EncodeWorker, EmitStage>
+
+    /// - Returns: false if it has ended.
+    mutating func step(_ random: inout SplitMix64, stops: Bool) throws -> Bool {
+      client.deliver(atMost: random.once(in: 2) ? Int.random(in: 0...3, using: &random) : 0)
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: try flow.stepSource(stops ? .end : .resume)
+      case 1: try flow.stepMiddle()
+      case 2: try flow.stepWorker(using: &random)
+      default: try flow.stepSink()
+      }
+      return !flow.hasEnded
+    }
+  }
+
+  private func plan(_ client: PartitionClient, _ owner: Int) -> StreamPlan {
+    var plan = StreamPlan(configuration, StreamFiles(input: "-", output: "-"))
+    plan.configuration = configuration
+    plan.schedule = schedule
+    plan.source = { context throws(FileError) in
+      try KafkaSource(client, topic: "in", KafkaSourceOptions(partitions: [0]), in: context)
+    }
+    plan.sink = { _ throws(FileError) in ClientSink(client: client) }
+    plan.state = .topic(
+      TopicState(
+        partition: TopicPartition(topic: "in", number: 0),
+        owner: StateOwner(id: "owner \(owner)", host: "h", pid: owner, since: Double(owner)),
+        directory: "/state"
+      ) { _ throws(FileError) in ClientState(client: client) })
+    return plan
+  }
+
+  private mutating func open(_ owner: Int, callsLeft: Int) throws -> Member {
+    let client = PartitionClient(world, callsLeft: callsLeft)
+    do {
+      let context = ConnectorContext(
+        fileSystem: SimulatedFileSystem(seed: random.next()), clock: clock.clock)
+      let opened = try OpenedStream(plan(client, owner), in: context)
+      let metrics = StreamMetrics(clock: clock.clock)
+      return Member(
+        client: client,
+        flow: SerialFlow(
+          try IngestStage(
+            IngestContext(
+              opened.configuration, cursor: opened.state.cursor, schedule: opened.schedule,
+              metrics: metrics, inbox: RequestInbox(), clock: clock.clock),
+            source: opened.source),
+          OperateStage(
+            opened.configuration, from: opened.state, unitBytes: 64,
+            leastDeltaBytes: opened.output.leastDeltaBytes, clock: clock.clock),
+          try EncodeWorker(level: nil),
+          EmitStage(streamName: "s", opened.output, metrics: metrics)))
+    } catch {
+      client.die()
+      throw error
+    }
+  }
+
+  // MARK: Running
+
+  mutating func run() throws {
+    var paused: [Member] = []
+    while true {
+      let isLast = kills + pauses >= 12
+      owners += 1
+      let owner = owners
+      var calls = isLast ? Int.max : Int.random(in: 1...400, using: &random)
+      // A claim that came late has its owner claim again.
+      attempts: while true {
+        do {
+          var member = try open(owner, callsLeft: calls)
+          calls = .max
+          switch try live(&member, isLast: isLast, &paused) {
+          case .ended:
+            for each in paused { each.client.die() }
+            world.settle()
+            return try check()
+          case .stopped: break attempts
+          case .killed:
+            kills += 1
+            member.client.die()
+            break attempts
+          case .paused:
+            pauses += 1
+            member.client.callsLeft = .max
+            paused.append(member)
+            break attempts
+          }
+        } catch StreamError.claimed(_, _, _, false) {
+          continue attempts
+        } catch StreamError.inputOutput(let error) where error.reason == "killed" {
+          kills += 1
+          break attempts
+        }
+      }
+    }
+  }
+
+  private enum Fate {
+    case ended
+    case stopped
+    case killed
+    case paused
+  }
+
+  /// Lets a process run until its fate, beside those that hung and go on.
+  private mutating func live(
+    _ member: inout Member, isLast: Bool, _ paused: inout [Member]
+  ) throws -> Fate {
+    var stepsLeft = isLast ? 1_000_000 : Int.random(in: 1...3000, using: &random)
+    while stepsLeft > 0 {
+      stepsLeft -= 1
+      world.act()
+      if produced < records.count, random.once(in: 5) {
+        let next = min(records.count, produced + Int.random(in: 1...5, using: &random))
+        world.produce(Array(records[produced..<next]))
+        produced = next
+      }
+      if random.once(in: 50) { clock.advance(by: 0.6) }
+      try goOn(&paused)
+      let isDone = isLast && isComplete
+      guard try member.step(&random, stops: isDone) else { return .ended }
+    }
+    guard !isLast else { throw Failure("the stream never ends") }
+    switch faults {
+    case .killsAndPauses: return random.once(in: 3) ? .paused : .killed
+    case .killsAndStops:
+      guard random.once(in: 3) else { return .killed }
+      while try member.step(&random, stops: true) {}
+      kills += 1
+      return .stopped
+    }
+  }
+
+  /// Whether every record is in the output.
+  private var isComplete: Bool {
+    produced == records.count && Set(world.output.compactMap(Self.identity)).count == records.count
+  }
+
+  /// Lets processes that hung take a step. Each must find out that another one has its partition.
+  private mutating func goOn(_ paused: inout [Member]) throws {
+    for index in paused.indices.reversed() where random.once(in: 3) {
+      do {
+        guard try paused[index].step(&random, stops: false) else {
+          throw Failure("a process that was replaced ended by itself")
+        }
+      } catch StreamError.claimed(_, _, _, let isFinal) {
+        if isFinal { ends += 1 }
+        paused[index].client.die()
+        paused.remove(at: index)
+      }
+    }
+  }
+
+  // MARK: Checking
+
+  static func identity(_ message: [UInt8]) -> Int? {
+    let text = String(decoding: message, as: UTF8.self)
+    guard let start = text.firstRange(of: #""id":"#)?.upperBound else { return nil }
+    return Int(text[start...].prefix { $0.isNumber })
+  }
+
+  /// The messages and the state of one process that is never disturbed.
+  private func undisturbed() throws -> (output: [[UInt8]], state: Checkpoint) {
+    let world = PartitionWorld(seed: 1)
+    world.produce(records)
+    var calm = PartitionSimulation(
+      faults: faults, world: world, configuration: configuration, schedule: schedule,
+      records: records, random: random)
+    var member = try calm.open(1, callsLeft: .max)
+    while try member.step(&calm.random, stops: world.output.count == records.count) {}
+    return (world.output, try Self.checkpoint(world))
+  }
+
+  private init(
+    faults: Faults, world: PartitionWorld, configuration: StreamConfiguration,
+    schedule: CheckpointSchedule, records: [[UInt8]], random: SplitMix64
+  ) {
+    (self.faults, self.world, self.configuration) = (faults, world, configuration)
+    (self.schedule, self.records, self.random) = (schedule, records, random)
+    produced = records.count
+  }
+
+  private static func text(_ checkpoint: Checkpoint) throws -> String {
+    let json = try BuiltInExports.named("json")?.bytes(of: checkpoint) ?? []
+    return String(decoding: json, as: UTF8.self) + "\(checkpoint.input as Any)"
+  }
+
+  private static func checkpoint(_ world: PartitionWorld) throws -> Checkpoint {
+    guard let value = world.newest?.value else { throw Failure("there is no state") }
+    return try Checkpoint(serialized: value, .ofOperators)
+  }
+
+  /// No record is lost, copies have equal bytes, and the moments have every record once.
+  private mutating func check() throws {
+    var first: [Int: [UInt8]] = [:]
+    var highest = -1
+    for message in world.output {
+      guard let id = Self.identity(message) else { throw Failure("a message without an id") }
+      if let earlier = first[id] {
+        doubles += 1
+        // A stop cuts a batch early, also one that an earlier process had cut later.
+        guard earlier == message || faults == .killsAndStops else {
+          throw Failure("record \(id): two copies differ")
+        }
+      }
+      first[id] = message
+      // A reader that drops everything up to the highest one has each record once, in order.
+      guard id <= highest + 1 else { throw Failure("record \(id) came before \(highest + 1)") }
+      highest = max(highest, id)
+    }
+    guard highest == records.count - 1 else { throw Failure("records after \(highest) are lost") }
+    guard faults == .killsAndPauses else { return }
+    let calm = try undisturbed()
+    for (id, message) in calm.output.enumerated() where first[id] != message {
+      throw Failure("record \(id): another message than without faults")
+    }
+    let found = try Self.checkpoint(world)
+    guard found.state == calm.state.state, found.input?.splits == calm.state.input?.splits else {
+      throw Failure(
+        "the state is \(try Self.text(found)), without faults \(try Self.text(calm.state))")
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import Dataflow
+import Records
+import Storage
+import Synthetic
+import TestSupport
+
+@testable import Connectors
+
+/// A partition of three topics in memory: the input, the output and the state.
+///
+/// Clients reach it by a `PartitionClient` each.
+final class PartitionWorld: @unchecked Sendable {
+  // @unchecked because a simulation runs on one thread.
+
+  private(set) var input: [[UInt8]] = []
+  private(set) var output: [[UInt8]] = []
+  /// In the order of their offsets, which have holes where messages were compacted.
+  private(set) var state: [StateMessage] = []
+  private var nextState = 0
+  /// Messages of clients that are gone and may still arrive.
+  private var late: [PartitionClient.Sent] = []
+  var random: SplitMix64
+
+  init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+  func produce(_ messages: [[UInt8]]) { input += messages }
+
+  /// Stores a message.
+  ///
+  /// - Returns: the offset of a state.
+  @discardableResult
+  func store(_ sent: PartitionClient.Sent) -> Int {
+    switch sent {
+    case .output(let message): output.append(message)
+    case .state(var message):
+      message.offset = nextState
+      nextState += 1
+      state.append(message)
+    }
+    return nextState - 1
+  }
+
+  /// Takes what a client that was killed had on its way: the broker gets a beginning of it, now or later.
+  func inherit(_ sent: [PartitionClient.Sent]) {
+    let arriving = sent.prefix(Int.random(in: 0...sent.count, using: &random))
+    if random.once(in: 3) { late += arriving } else { for each in arriving { store(each) } }
+  }
+
+  /// Lets something happen that no client asks for.
+  func act() {
+    if !late.isEmpty, random.once(in: 40) { store(late.removeFirst()) }
+    if random.once(in: 200) { compact() }
+  }
+
+  func settle() {
+    for each in late { store(each) }
+    late = []
+  }
+
+  /// Keeps the last message of each key, and all of an end of the log.
+  private func compact() {
+    let tail = Int.random(in: 0...state.count, using: &random)
+    var kept: Set<String> = []
+    let old = state.prefix(tail).reversed().filter { kept.insert($0.key).inserted }
+    state = Array(old.reversed()) + state.dropFirst(tail)
+  }
+
+  /// The newest state by its header.
+  var newest: StateMessage? {
+    func offset(_ message: StateMessage) -> Int { Int(message.headers["ek-offset"] ?? "") ?? -1 }
+    return state.filter { $0.key == "state" }.max { offset($0) < offset($1) }
+  }
+}
+
+/// A process at the brokers: a source, a sink and a state of one partition.
+final class PartitionClient: @unchecked Sendable {
+  // @unchecked because a simulation runs on one thread.
+
+  enum Sent {
+    case output([UInt8])
+    case state(StateMessage)
+  }
+
+  let world: PartitionWorld
+  /// Messages on their way, in their order.
+  private(set) var unstored: [Sent] = []
+  /// The offset of the last state that was appended; nil until it is stored.
+  private(set) var storedState: Int?
+  private var nextInput = 0
+  private var nextState = 0
+  private var current: UnsafeMutableRawBufferPointer?
+  /// The number of calls after which it fails, as if it were killed within one.
+  var callsLeft: Int
+
+  init(_ world: PartitionWorld, callsLeft: Int) {
+    (self.world, self.callsLeft) = (world, callsLeft)
+  }
+
+  deinit { current?.deallocate() }
+
+  func send(_ message: Sent) {
+    if case .state = message { storedState = nil }
+    unstored.append(message)
+  }
+
+  /// Stores some of the messages that are on their way.
+  func deliver(atMost most: Int) {
+    for _ in 0..<min(most, unstored.count) {
+      let message = unstored.removeFirst()
+      let offset = world.store(message)
+      if case .state = message { storedState = offset }
+    }
+  }
+
+  /// Fails when its time has come.
+  func call() throws(FileError) {
+    callsLeft -= 1
+    guard callsLeft > 0 else {
+      throw FileError(operation: .read, path: "client", reason: "killed")
+    }
+  }
+
+  func die() {
+    world.inherit(unstored)
+    unstored = []
+  }
+}
+
+// MARK: Input
+
+extension PartitionClient: MessageLog {
+  var awaiting: Awaiting { Awaiting(nil, seconds: 0) }
+
+  func start(_ partition: Int, at offset: Int) throws(FileError) { nextInput = offset }
+  func stop(_ partition: Int) {}
+
+  func first() throws(FileError) -> LogMessage? {
+    guard nextInput < world.input.count else { return nil }
+    let message = world.input[nextInput]
+    if current == nil {
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: message.count, alignment: 1)
+      memory.copyBytes(from: message)
+      current = memory
+    }
+    return LogMessage(
+      partition: 0, offset: nextInput, bytes: current.map { UnsafeRawBufferPointer($0) })
+  }
+
+  func take() {
+    current?.deallocate()
+    current = nil
+    nextInput += 1
+  }
+
+  func watermarks(of partition: Int) throws(FileError) -> (low: Int, high: Int) {
+    (0, world.input.count)
+  }
+  func knownHigh(of partition: Int) -> Int? { world.input.count }
+  func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int? { nil }
+  func seenEnd(of partition: Int) -> Int? { nil }
+  func partitionCount() throws(FileError) -> Int { 1 }
+}
+
+// MARK: State
+
+/// The state, as a client has it.
+struct ClientState: StateLog {
+  let client: PartitionClient
+  var name: String { "state/0" }
+  var awaiting: Awaiting { Awaiting(nil, seconds: 0) }
+
+  func append(_ message: StateMessage) throws(FileError) {
+    try client.call()
+    client.send(.state(message))
+  }
+
+  func stored() throws(FileError) -> Int? {
+    try client.call()
+    return client.storedState
+  }
+
+  func next() throws(FileError) -> StateMessage? {
+    try client.call()
+    return client.nextStateMessage()
+  }
+
+  func wait() { client.deliver(atMost: 1) }
+  func end() throws(FileError) -> Int { (client.world.state.last?.offset ?? -1) + 1 }
+}
+
+extension PartitionClient {
+  /// The next message of the state that the client has fetched.
+  fileprivate func nextStateMessage() -> StateMessage? {
+    guard !world.random.once(in: 4),
+      let message = world.state.first(where: { $0.offset ?? 0 >= nextState })
+    else { return nil }
+    nextState = (message.offset ?? 0) + 1
+    return message
+  }
+}
+
+// MARK: Output
+
+/// The output, as a client writes it: each line is a message.
+struct ClientSink: ByteSink {
+  let client: PartitionClient
+  let name = "output"
+
+  func begin(_ prologue: [UInt8], endingWith epilogue: (any Epilogue)?) throws(FileError) {}
+
+  func write(_ bytes: [UInt8]) throws(FileError) {
+    for line in bytes.split(separator: 0x0A) { client.send(.output(Array(line))) }
+  }
+
+  func push() throws(FileError) -> Awaiting? {
+    try client.call()
+    return nil
+  }
+
+  func settle() throws(FileError) -> Awaiting? {
+    try client.call()
+    return client.unstored.isEmpty ? nil : Awaiting(nil, seconds: 0)
+  }
+
+  func finish() throws(FileError) {}
+}
