@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Records
 package import State
 
 // Invariant: a view is only read with a momentum under which weights of several streams add up (`cumulative`, or a
@@ -82,22 +83,31 @@ struct PeerView {
 }
 
 extension NormalizerColumns {
+  /// The newest event time of the running moments, in whole microseconds since 1970; nil without event times.
+  package func newestTime(of state: borrowing StateTable) -> Double? {
+    state[time].max().flatMap { $0 == 0 ? nil : $0 }
+  }
+
   /// Replaces the view of a state by the moments of other states.
   ///
-  /// - Parameter others: states of the same groups and features, with the same half-life.
+  /// - Parameter others: states with the groups of a normaliser and the same features, and with the same half-life.
+  /// - Returns: whether the view is another one now.
   /// - Throws: `StateError` for states that cannot be merged.
   package func setView(
     of state: inout StateTable, to others: [StateTable]
-  ) throws(StateError) {
+  ) throws(StateError) -> Bool {
     var whole = StateTable([Self.moments], features: state.features)
-    let columns = [
-      mean, variance, momentWeight, varianceWeight, decayedWeight, time, eventHalfLife,
-    ]
     for other in others {
-      guard other.groups == state.groups, other.features == state.features else {
+      guard other.features == state.features else {
         throw .otherTable(
-          expected: "the state of a stream with the same features and settings", found: "another")
+          expected: "features \(listed(state.features.names))",
+          found: listed(other.features.names))
       }
+      let from = NormalizerColumns(in: other)
+      let columns = [
+        from.mean, from.variance, from.momentWeight, from.varianceWeight, from.decayedWeight,
+        from.time, from.eventHalfLife,
+      ]
       var moments = StateTable([Self.moments], features: state.features)
       for (column, name) in zip(columns, Self.realNames) {
         moments[moments.real(name, of: "moments")] = other[column]
@@ -105,11 +115,19 @@ extension NormalizerColumns {
       try whole.merge(moments)
     }
     func column(_ name: String) -> [Double] { whole[whole.real(name, of: "moments")] }
-    state[view.weight] = column("weight")
-    state[view.mean] = column("mean")
-    state[view.variance] = zip(column("weight"), column("variance")).map { $0 > 0 ? $1 : 0 }
-    state[view.decayedWeight] = column("decayed_weight")
-    state[view.time] = column("time")
+    let weight = column("weight")
+    let columns = [
+      (view.weight, weight), (view.mean, column("mean")),
+      // The initial variance is 1.
+      (view.variance, zip(weight, column("variance")).map { $0 > 0 ? $1 : 0 }),
+      (view.decayedWeight, column("decayed_weight")), (view.time, column("time")),
+    ]
+    var isOther = false
+    for (column, values) in columns where state[column] != values {
+      state[column] = values
+      isOther = true
+    }
+    return isOther
   }
 
   private static let realNames = [

@@ -179,6 +179,21 @@ package struct OperatorChain: Sendable {
     return eventClock.refused(times, records, &state, wallSeconds: wallSeconds)
   }
 
+  /// The newest event time of the running moments, in whole microseconds since 1970; nil without event times.
+  package var newestTime: Double? { NormalizerColumns(in: state).newestTime(of: state) }
+
+  /// Replaces the moments of other streams, by which the next batches are normalised too.
+  ///
+  /// - Throws: `OperatorError` for states of streams with other features or settings. Then nothing has changed.
+  package mutating func setView(_ others: [StateTable]) throws(OperatorError) {
+    do throws(StateError) {
+      guard try NormalizerColumns(in: state).setView(of: &state, to: others) else { return }
+    } catch {
+      throw OperatorError("view", error)
+    }
+    state.add(1, to: versions.state)
+  }
+
   /// Whether γ or β of a feature differs from that in the other chain, which has the same features.
   package func parametersAreOther(than other: OperatorChain) -> Bool {
     parametersAreOther(than: other.state)

@@ -33,6 +33,7 @@ package struct OpenedStream: Sendable {
     var restored = try RestoredState(plan, in: context)
     let found = restored.found
     state.checkpoint = restored.checkpoint
+    if case .topic(let place) = plan.state { state.peers = place.peers }
     stateLock = restored.lock
     let fileSystem = context.fileSystem
     do throws(StorageError) {
@@ -152,7 +153,8 @@ package struct OpenedStream: Sendable {
     guard checkpoint?.outputs[.output]?.isIn(plan.destination) ?? true else {
       throw .configuration(
         "\(directory): expected the format, columns, compression, precision, stamp and dictionaries that the "
-          + "output began with, found others; give these options again, or remove the directory to begin again")
+          + "output began with, found others; give these options again, or remove the directory to begin again"
+      )
     }
   }
 

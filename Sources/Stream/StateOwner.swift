@@ -47,3 +47,16 @@ package struct StateOwner: Sendable, Equatable, Codable {
   /// The owner in messages. Another program may have written its name.
   var text: String { "process \(pid) on host \(printable(String(host.prefix(64))))" }
 }
+
+/// A partition that is processed by itself.
+package struct StreamPart: Sendable {
+  package var partition: Int
+  /// The owner of its state.
+  package var owner: StateOwner
+  /// The states of all partitions; nil if each is normalised by its own moments.
+  package var peers: PeerStates?
+
+  package init(_ partition: Int, _ owner: StateOwner, peers: PeerStates?) {
+    (self.partition, self.owner, self.peers) = (partition, owner, peers)
+  }
+}

@@ -82,10 +82,10 @@ package struct StreamPlan: Sendable {
   ///   - directory: the directory of checkpoints and dead letters.
   ///   - adopts: whether the stream adopts a checkpoint with other features or settings, as after a reload. The
   ///     checkpoint records this, so that a later process does the same.
-  ///   - part: the partition to process, and its owner, if the state of each is in a topic.
+  ///   - part: the partition to process, if the state of each is in a topic.
   package init(
     _ definition: StreamDefinition, directory: String, adopts: Bool,
-    part: (partition: Int, owner: StateOwner)? = nil
+    part: StreamPart? = nil
   ) {
     configuration = definition.stream
     configuration.isLive = definition.source.kind.isLive
@@ -110,7 +110,8 @@ package struct StreamPlan: Sendable {
       state = .topic(
         TopicState(
           partition: TopicPartition(topic: topic.topic, number: part.partition),
-          owner: part.owner, adopts: adopts, directory: directory
+          owner: part.owner, adopts: adopts, directory: directory,
+          peers: part.peers?.reading(for: part.partition)
         ) { context throws(FileError) in try topic.log(of: part.partition, in: context) })
     } else {
       state = .directory(

@@ -123,6 +123,8 @@ struct InitialState {
   var parameters: Parameters?
   /// The state that the stream is compared with.
   var reference: StateTable?
+  /// The moments of the other partitions; nil if each partition is normalised by its own.
+  var peers: PeerReading?
   /// The cursor to resume at; nil at the start of an input, or if the input cannot be read again.
   var cursor: InputCursor?
 

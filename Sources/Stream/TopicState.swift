@@ -12,6 +12,8 @@ struct TopicState: Sendable {
   var adopts = false
   /// The directory of the dead letters.
   var directory: String
+  /// The moments of the other partitions; nil if each partition is normalised by its own.
+  var peers: PeerReading?
   var open: @Sendable (ConnectorContext) throws(FileError) -> any StateLog
 }
 
@@ -116,7 +118,7 @@ struct StateCandidates: Sendable {
 
 extension StateMessage {
   /// The offset of the input after the state; nil if the header is not one.
-  fileprivate var inputOffset: Int? { number(StateHeader.offset) }
+  var inputOffset: Int? { number(StateHeader.offset) }
   /// The number of the state.
   fileprivate var epoch: Int { number(StateHeader.epoch) ?? 0 }
 

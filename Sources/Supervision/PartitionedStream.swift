@@ -16,12 +16,12 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   // @unchecked because of the first invariant.
 
   /// A partition and its runs.
-  private struct Part {
+  struct Part {
     let partition: Int
     let stream: SupervisedStream
   }
 
-  private struct Shown {
+  struct Shown {
     var parts: [Part] = []
     /// The reason why the partitions are not known yet.
     var failure: StreamFailure?
@@ -31,6 +31,8 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     /// Whether it is a member of a group, and how often the group changed its partitions.
     var isMember = false
     var rebalances = 0
+    /// The states of all partitions; nil if each is normalised by its own moments.
+    var peers: PeerStates?
   }
 
   let definition: StreamDefinition
@@ -40,18 +42,16 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   /// Never started. It tells the status while the partitions are not known.
   private let blank: SupervisedStream
   private let takesOtherCheckpoints: Bool
-  private let logger: Logger
-  private let queue = StageThreads.shared.queue(of: .unknown)
+  let logger: Logger
+  let queue = StageThreads.shared.queue(of: .unknown)
   private let lock = Lock()
   private var shown = Shown()
   private var pauseSeconds: Double
-  private var isStopping = false
-  private var member: (any GroupMember)?
+  private(set) var isStopping = false
+  var member: (any GroupMember)?
 
-  /// How often it looks at the group. The brokers expect a look in `max.poll.interval.ms`, five minutes.
-  private static let lookSeconds = 0.1
-  /// The longest time in which a partition is drained that the group takes.
-  private static let drainSeconds = 10.0
+  /// How often it reads the states of other partitions.
+  private static let refreshSeconds = 0.1
 
   /// - Parameter takesOtherCheckpoints: whether the partitions take the fitting part of states with other features or
   ///   settings, as after a reload.
@@ -70,9 +70,9 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     self.logger = logger
   }
 
-  private var parts: [Part] { lock.withLock { shown.parts } }
+  var parts: [Part] { lock.withLock { shown.parts } }
 
-  private func show(_ change: (inout Shown) -> Void) {
+  func show(_ change: (inout Shown) -> Void) {
     lock.withLock { change(&shown) }
   }
 
@@ -128,6 +128,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
       of: shown.parts.map { ($0.partition, $0.stream.status) }, or: blank.status)
     status.restarts += shown.restarts
     if shown.isMember { status.rebalances = shown.rebalances }
+    status.viewAgeSeconds = shown.peers?.age
     status.warnings = shown.warnings + status.warnings
     if shown.parts.isEmpty {
       if let failure = shown.failure {
@@ -155,11 +156,8 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   /// Asks the brokers for the partitions. Starts each, or joins the group that gives them.
   private func begin(_ completion: @escaping @Sendable () -> Void) {
     guard !isStopping, parts.isEmpty, member == nil else { return completion() }
-    do throws(FileError) {
-      let connector = ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
-      let found = try topic.find(in: connector)
-      for warning in found.warnings { logger.warning("\(warning)") }
-      member = try topic.join(in: connector)
+    do throws(StreamError) {
+      let found = try find()
       show {
         $0.failure = nil
         $0.warnings = found.warnings
@@ -171,12 +169,48 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
       }
       start(found.partitions, completion)
     } catch {
-      failed(error.isMissing ? .inputMissing(error) : .inputOutput(error))
+      failed(error)
       completion()
     }
   }
 
-  private func start(_ partitions: [Int], _ completion: @escaping @Sendable () -> Void = {}) {
+  /// Finds the partitions, reads the states of all if each is normalised by all, and joins the group.
+  private func find() throws(StreamError) -> PartitionedTopic.Found {
+    let connector = ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
+    do throws(FileError) {
+      let found = try topic.find(in: connector)
+      for warning in found.warnings { logger.warning("\(warning)") }
+      if let ahead = definition.viewAheadSeconds {
+        let peers = try PeerStates(
+          topic, of: definition.stream, aheadSeconds: ahead, in: connector)
+        show { $0.peers = peers }
+        refreshPeers()
+      }
+      member = try topic.join(in: connector)
+      return found
+    } catch {
+      throw error.isMissing ? .inputMissing(error) : .inputOutput(error)
+    }
+  }
+
+  /// Takes the states that other members, or other partitions, have written.
+  private func refreshPeers() {
+    guard let peers = lock.withLock({ shown.peers }), !isStopping else { return }
+    var pause = Self.refreshSeconds
+    do throws(FileError) {
+      for warning in try peers.refresh() { logger.warning("\(warning)") }
+    } catch {
+      // The moments of the others stay as they are, and grow old.
+      logger.warning("\(error)")
+      pause = definition.restart.maxSeconds
+    }
+    StageThreads.shared.run(on: queue, afterSeconds: pause) { [weak self, weak peers] in
+      guard let self, let peers, peers === self.lock.withLock({ self.shown.peers }) else { return }
+      self.refreshPeers()
+    }
+  }
+
+  func start(_ partitions: [Int], _ completion: @escaping @Sendable () -> Void = {}) {
     // A partition that comes back is claimed again, by an owner that is newer than the last one.
     let owner = StateOwner.make(context.clock)
     let new = partitions.map { partition in
@@ -184,73 +218,14 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
         partition: partition,
         stream: SupervisedStream(
           definition, takesOtherCheckpoints: takesOtherCheckpoints, context,
-          part: (partition, owner), taps: taps))
+          part: StreamPart(partition, owner, peers: lock.withLock({ shown.peers })), taps: taps))
     }
     show { $0.parts = ($0.parts + new).sorted { $0.partition < $1.partition } }
     forEach(new, { $0.start($1) }, completion)
   }
 
-  // MARK: The group
-
-  /// Follows the changes of the group.
-  private func lookAtGroup() {
-    guard let member, !isStopping else { return }
-    do throws(FileError) {
-      while let change = try member.next() { take(change) }
-    } catch {
-      lose(parts.map(\.partition))
-      self.member = nil
-      show { $0.isMember = false }
-      return failed(.inputOutput(error))
-    }
-    StageThreads.shared.run(on: queue, afterSeconds: Self.lookSeconds) { [weak self] in
-      self?.lookAtGroup()
-    }
-  }
-
-  private func take(_ change: GroupEvent) {
-    show { $0.rebalances += 1 }
-    switch change {
-    case .assigned(let partitions):
-      logger.notice("the group gave partitions", metadata: ["partitions": "\(partitions)"])
-      start(partitions)
-    case .revoked(let partitions):
-      logger.notice("the group takes partitions", metadata: ["partitions": "\(partitions)"])
-      let leaving = parts.filter { partitions.contains($0.partition) }
-      let released: @Sendable () -> Void = {
-        self.queue.async {
-          self.remove(leaving)
-          self.member?.release()
-        }
-      }
-      forEach(leaving, { $0.stop($1) }, released)
-      StageThreads.shared.run(on: queue, afterSeconds: Self.drainSeconds) {
-        for part in leaving { part.stream.abandon() }
-      }
-    case .lost(let partitions):
-      logger.warning("the group has lost partitions", metadata: ["partitions": "\(partitions)"])
-      lose(partitions)
-    }
-  }
-
-  /// Ends runs at once: other members may have their partitions.
-  private func lose(_ partitions: [Int]) {
-    let lost = parts.filter { partitions.contains($0.partition) }
-    for part in lost {
-      part.stream.stop {}
-      part.stream.abandon()
-    }
-    remove(lost)
-  }
-
-  private func remove(_ old: [Part]) {
-    show { shown in
-      shown.parts.removeAll { part in old.contains { $0.stream === part.stream } }
-    }
-  }
-
   /// Tries again after a pause that doubles.
-  private func failed(_ error: StreamError) {
+  func failed(_ error: StreamError) {
     let failure = StreamFailure(error)
     let pause = pauseSeconds
     pauseSeconds = min(2 * pauseSeconds, definition.restart.maxSeconds)
@@ -263,7 +238,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   }
 
   /// Does something with partitions, and calls `completion` when all have done it.
-  private func forEach(
+  func forEach(
     _ parts: [Part], _ body: (SupervisedStream, @escaping @Sendable () -> Void) -> Void,
     _ completion: @escaping @Sendable () -> Void
   ) {

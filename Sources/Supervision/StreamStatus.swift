@@ -90,6 +90,9 @@ package struct StreamStatus: Sendable, Equatable {
   package var partitions: [Int]?
   /// How often a group changed its partitions; nil for a stream without a group.
   package var rebalances: Int?
+  /// How long ago the newest state of a partition came, in seconds: the longest of all; nil if each is normalised by its
+  /// own moments.
+  package var viewAgeSeconds: Double?
 }
 
 /// The numbers of a stream's source and sink. Nil for kinds that do not have them.

@@ -36,8 +36,8 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
 
   let definition: StreamDefinition
   let taps: StreamTaps
-  /// The partition, and the owner of its state; nil for a whole stream.
-  private let part: (partition: Int, owner: StateOwner)?
+  /// The partition; nil for a whole stream.
+  private let part: StreamPart?
   private let directory: String
   let fileSystem: any FileSystem
   let threads = StageThreads.shared
@@ -60,11 +60,11 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
   /// - Parameters:
   ///   - takesOtherCheckpoints: whether the stream takes the fitting part of a checkpoint with other features or
   ///     settings, as after a reload.
-  ///   - part: the partition, and the owner of its state; nil for a whole stream.
+  ///   - part: the partition; nil for a whole stream.
   ///   - taps: those of the stream that the partition is a part of.
   init(
     _ definition: StreamDefinition, takesOtherCheckpoints: Bool, _ context: SupervisionContext,
-    part: (partition: Int, owner: StateOwner)? = nil, taps: StreamTaps = StreamTaps()
+    part: StreamPart? = nil, taps: StreamTaps = StreamTaps()
   ) {
     (self.definition, clock) = (definition, context.clock)
     (self.part, self.taps) = (part, taps)

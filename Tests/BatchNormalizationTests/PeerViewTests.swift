@@ -59,7 +59,7 @@ import Testing
       let records = Self.records(
         Int.random(in: 1...25, using: &random), of: stream, from: 100 * turn, &random)
       let others = streams.indices.filter { $0 != stream }.map { streams[$0].state }
-      try columns.setView(of: &streams[stream].state, to: others)
+      _ = try columns.setView(of: &streams[stream].state, to: others)
       var (one, all) = (
         KeyedRecord.batch(records, timed: true), KeyedRecord.batch(records, timed: true)
       )
@@ -96,7 +96,8 @@ import Testing
     _ = try new.normalize(&copy)
     #expect(copy.column(0)[0].isNaN)
     new = try makeNormalizer(features: 2, settings)
-    try columns.setView(of: &new.state, to: [old.state])
+    #expect(try columns.setView(of: &new.state, to: [old.state]))
+    #expect(try !columns.setView(of: &new.state, to: [old.state]))
     _ = try new.normalize(&batch)
     #expect(batch.column(0)[0].isFinite && abs(batch.column(0)[0]) < 4)
     // A reset forgets it, and another half-life is refused.
@@ -108,7 +109,7 @@ import Testing
     var state = try freshState(FeatureSchema.unnamed(count: 2))
     let other = try freshState(FeatureSchema.unnamed(count: 3))
     let columns = NormalizerColumns(in: state)
-    #expect(throws: StateError.self) { try columns.setView(of: &state, to: [other]) }
+    #expect(throws: StateError.self) { _ = try columns.setView(of: &state, to: [other]) }
     var (hourly, daily) = (state, state)
     for (table, seconds) in [(0, 3600.0), (1, 86_400.0)] {
       var one = try freshState(FeatureSchema.unnamed(count: 2))
@@ -117,7 +118,7 @@ import Testing
       one[real: "evenkeel.moments.weight"] = [3, 3]
       if table == 0 { hourly = one } else { daily = one }
     }
-    #expect(throws: StateError.self) { try columns.setView(of: &state, to: [hourly, daily]) }
+    #expect(throws: StateError.self) { _ = try columns.setView(of: &state, to: [hourly, daily]) }
     #expect(state[real: "evenkeel.view.weight"] == [0, 0])
   }
 }

@@ -46,6 +46,61 @@ import Testing
     return found
   }
 
+  @Test func `each partition is normalised by the moments of all`() throws {
+    let kafka = try Self.cluster(partitions: 2)
+    let place = try Workplace()
+    let text = Self.stream(kafka).replacing(
+      "state: { topic: st,",
+      with: "normalize: { momentum: cumulative }\n  state: { topic: st, scope: global,")
+    /// The values of x by the number of its record.
+    func normalized(_ partition: Int, _ count: Int) throws -> [Int: Double] {
+      var found: [Int: Double] = [:]
+      #expect(
+        try eventually {
+          for message in try (0..<2).flatMap({ try kafka.read("out", $0) }) {
+            let object = try JSONSerialization.jsonObject(with: Data(message)) as? [String: Any]
+            guard
+              let parts = (object?["id"] as? String)?.split(separator: "-").compactMap({ Int($0) }),
+              parts.first == partition, let number = parts.last, let x = object?["x"] as? Double
+            else { continue }
+            found[number] = x
+          }
+          return found.count >= count
+        })
+      return found
+    }
+    func moments(_ values: [Double]) -> (mean: Double, deviation: Double) {
+      let mean = values.reduce(0, +) / Double(values.count)
+      let variance = values.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Double(values.count)
+      return (mean, (variance * (1 + 1e-5)).squareRoot())
+    }
+    func x(_ range: Range<Int>) -> [Double] { range.map { Double($0 * 7 % 101) } }
+
+    var daemon = try Daemon(in: place, text)
+    try kafka.write(Self.rows(0..<96, 1), to: "in", 1)
+    _ = try normalized(1, 96)
+    #expect(try daemon.stop().exitCode == 0)
+    // Another process, for the other partition. It reads the state of the first one when it starts.
+    daemon = try Daemon(in: try Workplace(), text)
+    let whole = moments(x(0..<96))
+    try kafka.write(Self.rows(1000..<1032, 0), to: "in", 0)
+    var found = try normalized(0, 32)
+    for number in 1000..<1032 {
+      let expected = (Double(number * 7 % 101) - whole.mean) / whole.deviation
+      #expect(abs(found[number] ?? .nan - expected) < 1e-4, "record \(number)")
+    }
+    try kafka.write(Self.rows(1032..<1064, 0), to: "in", 0)
+    found = try normalized(0, 64)
+    let both = moments(x(0..<96) + x(1000..<1032))
+    for number in 1032..<1064 {
+      let expected = (Double(number * 7 % 101) - both.mean) / both.deviation
+      #expect(abs(found[number] ?? .nan - expected) < 1e-4, "record \(number)")
+    }
+    #expect(
+      try eventually { try daemon.metric("evenkeel_stream_view_age_seconds{stream=\"s\"}") != nil })
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `daemons that are killed lose nothing, write equal copies, and go on elsewhere`()
     throws
   {

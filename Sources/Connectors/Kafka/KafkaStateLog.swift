@@ -177,28 +177,30 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
         try note(message.pointee.err)
         continue
       }
-      return content(of: message)
+      return Self.content(of: message)
     }
     return nil
   }
 
   func end() throws(FileError) -> Int { try consumer.watermarks(of: Int(partition)).high }
 
-  private func content(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> StateMessage {
+  static func content(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> StateMessage {
     let found = message.pointee
     let key = UnsafeRawBufferPointer(start: found.key, count: found.key_len)
     let value = found.payload.map { UnsafeRawBufferPointer(start: $0, count: found.len) }
     return StateMessage(
-      key: String(decoding: key.prefix(Self.mostHeaderBytes), as: UTF8.self),
+      key: String(decoding: key.prefix(mostHeaderBytes), as: UTF8.self),
       value: value.map { $0.count > StateMessage.mostBytes ? [] : Array($0) },
       headers: headers(of: message), offset: Int(found.offset))
   }
 
-  private func headers(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> [String: String] {
+  private static func headers(
+    of message: UnsafeMutablePointer<rd_kafka_message_t>
+  ) -> [String: String] {
     var list: OpaquePointer?
     guard rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR else { return [:] }
     var found: [String: String] = [:]
-    for index in 0..<Self.mostHeaders {
+    for index in 0..<mostHeaders {
       var name: UnsafePointer<CChar>?
       var value: UnsafeRawPointer?
       var count = 0
@@ -207,23 +209,27 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
         let name
       else { break }
       let bytes = UnsafeRawBufferPointer(
-        start: value, count: value == nil ? 0 : min(count, Self.mostHeaderBytes))
+        start: value, count: value == nil ? 0 : min(count, mostHeaderBytes))
       found[String(cString: name)] = String(decoding: bytes, as: UTF8.self)
     }
     return found
   }
 
-  /// Takes note of an error. librdkafka tries again after most of them.
   private func note(_ error: rd_kafka_resp_err_t) throws(FileError) {
     statistics.brokerErrors.add(1, ordering: .relaxed)
+    if let fault = Self.fault(error, in: name) { throw fault }
+  }
+
+  /// The error that ends a run; nil for one after which librdkafka tries again.
+  static func fault(_ error: rd_kafka_resp_err_t, in name: String) -> FileError? {
     switch error {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
       RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
       RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
       RD_KAFKA_RESP_ERR__FATAL:
-      throw FileError(operation: .read, path: name, reason: errorText(error))
-    default: break
+      FileError(operation: .read, path: name, reason: errorText(error))
+    default: nil
     }
   }
 }

@@ -100,6 +100,11 @@ package struct PartitionedTopic: Sendable {
     try KafkaStateLog(state, partition, in: context)
   }
 
+  /// Reads the states of all partitions.
+  package func tail(in context: ConnectorContext) throws(FileError) -> any StateTail {
+    try KafkaStateTail(state, in: context)
+  }
+
   /// Opens a state by its location, `kafka://BROKERS/STATE-TOPIC/PARTITION`, to look at it.
   package static func log(
     at location: String, in context: ConnectorContext

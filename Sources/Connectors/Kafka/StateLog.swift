@@ -45,6 +45,15 @@ package protocol StateLog: Sendable {
   func end() throws(FileError) -> Int
 }
 
+/// All partitions of a state topic, read from their first messages on. Tests have one in memory.
+package protocol StateTail: Sendable {
+  var name: String { get }
+  /// For each partition, the offset after the last message that was there when the tail was opened.
+  var ends: [Int] { get }
+  /// The next message, and its partition; nil if none comes in that time.
+  func next(waiting seconds: Double) throws(FileError) -> (partition: Int, message: StateMessage)?
+}
+
 /// A partition of a topic.
 package struct TopicPartition: Sendable, Equatable, CustomStringConvertible {
   package var topic: String

@@ -299,6 +299,11 @@ private let streamMetrics: [StreamMetric] = [
     help: "Changes of the partitions of the stream by its group."
   ) { $0.rebalances.map(Double.init) },
   .init(
+    name: "evenkeel_stream_view_age_seconds", type: .gauge,
+    help:
+      "With scope global: how long ago the newest state of a partition came, the longest of all."
+  ) { $0.viewAgeSeconds },
+  .init(
     name: "evenkeel_stream_skipped_messages_total", type: .counter,
     help: "Messages without a value, which hold no record."
   ) { Double($0.connectors.skippedMessages) },

@@ -82,6 +82,7 @@ extension StreamDefinition {
     self.gradients = gradients
     checkpoint = CheckpointOptions(values)
     partitions = TopicStateSettings.partitions(source, values)
+    viewAheadSeconds = TopicStateSettings.viewAheadSeconds(values)
     parameters = values[StateSettings.parameters].map {
       ParametersOptions(
         file: $0, place: section.place(of: StateSettings.parameters),

@@ -15,6 +15,8 @@ package struct StreamDefinition: Sendable {
   package var checkpoint: CheckpointOptions
   /// The partitions of the source, if each is processed by itself and keeps its state in a topic.
   package var partitions: PartitionedTopic?
+  /// How much newer, in seconds, the moments of other partitions may be; nil if each is normalised by its own alone.
+  package var viewAheadSeconds: Double?
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
   package var restart: RestartOptions

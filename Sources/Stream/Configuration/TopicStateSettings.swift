@@ -1,3 +1,4 @@
+internal import BatchNormalization
 package import Configuration
 internal import Connectors
 internal import Operators
@@ -6,7 +7,7 @@ internal import Operators
 package enum TopicStateSettings {
   package static let section = "state"
   package static let group = SettingGroup(
-    "State in a topic", [topic, creates, everyRecords, everyTime],
+    "State in a topic", [topic, creates, everyRecords, everyTime, scope, viewAhead],
     rules: [
       SettingRule { values in
         guard values.isGiven(section: section), values[topic] == nil else { return [] }
@@ -38,6 +39,9 @@ package enum TopicStateSettings {
         ]
       },
       SettingRule { values in
+        scopeViolations(values)
+      },
+      SettingRule { values in
         guard values[topic] != nil, values[LearnSettings.optimizer] != nil else { return [] }
         return [
           SettingViolation(
@@ -64,6 +68,55 @@ package enum TopicStateSettings {
   package static let everyTime = Setting(
     "state.every.time", .seconds(in: 0.01...3600), default: 1,
     help: "A state is written at the first cut of a batch after this time too.")
+
+  package static let scope = Setting<MomentScope>(
+    "state.scope", .choice, default: .partition,
+    help:
+      "Whether a record is normalised by the moments of its partition (`partition`), or by those of all "
+      + "partitions (`global`). [KAFKA.md](KAFKA.md#one-scale-for-all-partitions) tells how old the latter may be."
+  )
+
+  package static let viewAhead = Setting(
+    "state.view_ahead", .seconds(in: 0...31_536_000), default: 300,
+    help:
+      "With `state.scope: global` and event times: how much newer the moments of another partition may be. Newer ones "
+      + "wait until the partition has caught up.")
+
+  /// How much newer, in seconds, the moments of other partitions may be; nil if each has its own alone.
+  static func viewAheadSeconds(_ values: SettingValues) -> Double? {
+    values[topic] != nil && values[scope] == .global ? values[viewAhead] : nil
+  }
+
+  /// The settings under which the moments of several partitions do not add up.
+  private static func scopeViolations(_ values: SettingValues) -> [SettingViolation] {
+    guard values[scope] == .global else {
+      return values.isGiven(viewAhead)
+        ? [SettingViolation(viewAhead, expected: .other(scope, is: "global"), found: "partition")]
+        : []
+    }
+    func refused(_ expected: String, _ found: String) -> [SettingViolation] {
+      [SettingViolation(scope, expected: .said("expected \(expected), found \(found)"), found: "")]
+    }
+    if values[topic] == nil {
+      return [SettingViolation(scope, expected: .other(topic, is: "NAME"), found: "none")]
+    }
+    let settings = NormalizationSettings(values)
+    if settings.key != nil || settings.classes != nil {
+      return refused("no keys or classes beside global", "some")
+    }
+    guard settings.estimator == .total else {
+      return refused(
+        "estimator total beside global, so that the moments of partitions add up",
+        settings.estimator.rawValue)
+    }
+    switch settings.momentum {
+    case .cumulative, .halfLifeEventTime: return []
+    case .weight, .halfLifeRecords, .halfLifeSeconds:
+      return refused(
+        "momentum cumulative or half_life.event_time beside global, so that the moments of partitions add up",
+        "another momentum")
+    }
+  }
 
   /// The times at which states are written.
   static func schedule(_ values: SettingValues) -> CheckpointSchedule {
@@ -109,4 +162,12 @@ package enum TopicStateSettings {
     guard source.kind.name == SourceKind.kafka.name, let name = values[topic] else { return nil }
     return PartitionedTopic(source.values, state: name, creates: values[creates])
   }
+}
+
+/// The moments by which the records of a partition are normalised.
+package enum MomentScope: String, Sendable, CaseIterable {
+  /// Those of the partition.
+  case partition
+  /// Those of all partitions.
+  case global
 }

@@ -103,6 +103,8 @@ struct OperateStage: Stage {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
       (operators, checkpoints.origin) = (start.operators, start.origin)
+      // A later one has the view in its state.
+      if initial.checkpoint == nil { lookAtPeers() }
       units.add([.opened(opening)])
     } else {
       // Held records leave with their own columns.
@@ -283,8 +285,21 @@ struct OperateStage: Stage {
       held.barrier = barrier
       return
     }
-    barrier.checkpoint = checkpoints.next(of: operators, configuration)
+    lookAtPeers()
+    barrier.checkpoint = checkpoints.next(of: self.operators ?? operators, configuration)
     self.operators?.startKeyChanges()
     units.unit.barrier = barrier
+  }
+
+  /// Takes the moments of the other partitions, in the order of the records: the checkpoint after it has them, so that a
+  /// replay normalises alike.
+  private mutating func lookAtPeers() {
+    guard let peers = initial.peers, let operators, operators.normalization?.isFrozen == false
+    else { return }
+    do throws(OperatorError) {
+      try self.operators?.setView(peers.view(operators.newestTime))
+    } catch {
+      peers.warn("the moments of other partitions are not taken: \(error)")
+    }
   }
 }

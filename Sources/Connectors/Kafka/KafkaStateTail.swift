@@ -1,0 +1,57 @@
+internal import CRdKafka
+internal import Dataflow
+internal import Storage
+internal import Synchronization
+
+/// All partitions of a state topic, read from their first messages on.
+final class KafkaStateTail: StateTail, @unchecked Sendable {
+  // @unchecked because only its owner uses it, in one call at a time.
+
+  let name: String
+  let ends: [Int]
+  private let consumer: KafkaClient
+  private let queue: OpaquePointer
+  private let statistics: ConnectorStatistics
+
+  /// Begins to read. Waits for the brokers.
+  ///
+  /// - Parameter connection: that of the source, with the state topic.
+  init(_ connection: KafkaConnection, in context: ConnectorContext) throws(FileError) {
+    name = connection.topic
+    statistics = context.statistics
+    consumer = try KafkaClient(.consumer, connection, KafkaStateLog.ofConsumer, in: context)
+    let count = try consumer.partitionCount()
+    var ends: [Int] = []
+    for partition in 0..<count { ends.append(try consumer.watermarks(of: partition).high) }
+    self.ends = ends
+    guard let queue = rd_kafka_queue_new(consumer.handle) else {
+      preconditionFailure("librdkafka gave no queue")
+    }
+    self.queue = queue
+    for partition in 0..<Int32(count) {
+      let first = Int64(RD_KAFKA_OFFSET_BEGINNING)
+      guard rd_kafka_consume_start_queue(consumer.topic, partition, first, queue) == 0 else {
+        throw FileError(operation: .read, path: name, reason: errorText(rd_kafka_last_error()))
+      }
+    }
+  }
+
+  deinit {
+    for partition in ends.indices { rd_kafka_consume_stop(consumer.topic, Int32(partition)) }
+    rd_kafka_queue_destroy(queue)
+  }
+
+  func next(waiting seconds: Double) throws(FileError) -> (partition: Int, message: StateMessage)? {
+    try consumer.takeEvents()
+    while let message = rd_kafka_consume_queue(queue, CInt(1000 * min(seconds, 60))) {
+      defer { rd_kafka_message_destroy(message) }
+      let error = message.pointee.err
+      guard error != RD_KAFKA_RESP_ERR_NO_ERROR else {
+        return (Int(message.pointee.partition), KafkaStateLog.content(of: message))
+      }
+      statistics.brokerErrors.add(1, ordering: .relaxed)
+      if let fault = KafkaStateLog.fault(error, in: name) { throw fault }
+    }
+    return nil
+  }
+}
