@@ -129,6 +129,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Kafka/KafkaConsumer.swift": "the wrapper of librdkafka for input",
   "Sources/Connectors/Kafka/KafkaProducer.swift": "the wrapper of librdkafka for output",
   "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",
+  "Sources/Connectors/Kafka/MessageAttributes.swift": "copies keys and headers of librdkafka",
   "Sources/Connectors/Kafka/MessageForm.swift": "looks at a message in the memory of its log",
   "Sources/Connectors/Kafka/MessageLog.swift": "a message is read in the memory of its log",
   "Sources/Connectors/POSIX/EventDescriptor.swift": "the seam to descriptors: eventfd(2)",

@@ -32,21 +32,27 @@ extension StreamDefinition {
     stateDirectory: String, in fileSystem: any FileSystem
   ) -> [ConfigurationError] {
     let context = ConnectorContext(fileSystem: fileSystem)
+    var sinkContext = context
     var errors: [ConfigurationError] = []
     // The service manager opens its sockets only when it starts the service.
     if !source.location.isInherited {
       collect(into: &errors, at: source.location.place) {
         try source.kind.trial.run(path: source.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try source.open(SourceContext(context))
+          () throws(FileError) in
+          let opened = try source.open(SourceContext(context))
+          if stream.keepsMessages { sinkContext.sourcePartitions = opened.partitionCount }
         }
       }
     }
     if !sink.location.isInherited {
       collect(into: &errors, at: sink.location.place) {
         try sink.kind.trial.run(path: sink.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try sink.open(context)
+          () throws(FileError) in _ = try sink.open(sinkContext)
         }
       }
+    }
+    if let letterTopic {
+      collect(into: &errors, at: place) { _ = try letterTopic(sinkContext) }
     }
     if let parameters {
       collect(into: &errors, at: parameters.place) {

@@ -13,6 +13,8 @@ package struct StreamDefinition: Sendable {
   package var checkpoint: CheckpointOptions
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
+  /// Opens the topic of dead letters; nil if they go to a file, or if there are none.
+  package var letterTopic: LetterFactory?
   package var restart: RestartOptions
   /// The position of the stream in the file.
   package var place: ConfigurationPlace
@@ -24,14 +26,18 @@ package struct StreamDefinition: Sendable {
   package var descriptorCount: Int {
     // The process has a socket of the service manager open before the stream.
     let inherited = (source.location.isInherited ? 1 : 0) + (sink.location.isInherited ? 1 : 0)
-    let letters = stream.badRecords == .deadLetter ? 1 : 0
+    let keepsLetters = stream.badRecords == .deadLetter
+    let letters = letterTopic != nil ? KafkaSettings.letterDescriptors : keepsLetters ? 1 : 0
     // The watch, and the file that is read.
     let gradients = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
     return source.kind.descriptorCount + sink.kind.descriptorCount + letters + gradients - inherited
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
-  package var threadCount: Int { source.kind.threadCount + sink.kind.threadCount }
+  package var threadCount: Int {
+    source.kind.threadCount + sink.kind.threadCount
+      + (letterTopic == nil ? 0 : KafkaSettings.letterThreads)
+  }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.
   package var waitsForBrokers: Bool { threadCount > 0 }

@@ -91,7 +91,8 @@ extension OperateStage {
       rejected.append(
         RejectedRecord(
           split: "", record: record, byteOffset: byteOffset, fault: fault,
-          bytes: configuration.badRecords == .deadLetter ? part.bytes : [], wasRead: true))
+          bytes: configuration.badRecords == .deadLetter ? part.bytes : [],
+          origin: block.origins.origin(of: badRecord), wasRead: true))
     }
     guard let parts else { return }
     block.remove(parts)
