@@ -49,7 +49,8 @@ SANITIZE ?=
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-gradients bench-keys bench-drift bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check kafka-check flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check drift-check why adapt equality crash fuzz sanitize soak clean
+  install-check alerts-check tls-check kafka-check kafka-bench kafka-demo flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check \
+  drift-check why adapt equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | \
@@ -198,6 +199,14 @@ tls-check: build deps-python ## Run the documented stunnel with client certifica
 
 kafka-check: build .venv-kafka/ready ## Kill the daemon between topics of real brokers from PyPI, and compare what comes out.
 	.venv-kafka/bin/python Tests/Kafka/check.py --evenkeel '$(EVENKEEL)' $(ARGS)
+
+kafka-demo: build .venv-kafka/ready ## Normalise between two topics by two members, kill one, and show that nothing is lost.
+	.venv-kafka/bin/python Tests/Kafka/demo.py --evenkeel '$(EVENKEEL)' $(ARGS)
+
+kafka-bench: build .venv-kafka/ready ## Compare a stream between two topics with a bare loop over librdkafka.
+	@mkdir -p .build-kafka
+	gcc -O2 -Wall -Werror -o .build-kafka/loop Tests/Kafka/loop.c -lrdkafka
+	.venv-kafka/bin/python Tests/Kafka/bench.py --evenkeel '$(EVENKEEL)' --loop .build-kafka/loop $(ARGS)
 
 flood: build deps-python ## Flood the control port with 50,000 connections; health answers and data must continue.
 	python3 Tests/Chaos/flood.py --evenkeel '$(EVENKEEL)' $(ARGS)

@@ -71,6 +71,9 @@ package struct DecodeProgress {
   /// begins a unit only if the window contains all of it.
   package var isInsideUnit = false
 
+  /// The number of bytes before the unit of the last records; nil if there is none.
+  package var unitStart: Int?
+
   /// The prologue of the stream: before the call that in force, after it the changed one, if the records changed it. A
   /// later run, and a split that is opened later, begin with it. Nil if it is not known.
   package var prologue: [UInt8]?

@@ -12,6 +12,12 @@ package protocol RecordEncoder: Sendable {
   ///
   /// - Returns: nil if `encode` has nothing to hand over.
   func pieces(of block: RecordBlock) -> [[UInt8]]?
+  /// The bytes of each message of a block, for a format that writes many records in one. Each can be read after the
+  /// prologue alone. The block is not encoded again.
+  ///
+  /// - Parameter changes: what changes the prologue, in the blocks before; gets what this block adds.
+  /// - Returns: nil if the format writes record by record, or if records of several messages go into one.
+  func messages(of block: RecordBlock, after changes: inout [UInt8]) -> [EncodedMessage]?
   /// Writes the bytes before the first record of the files and readers that begin after a block, if the selection of
   /// the block changes them.
   ///
@@ -23,8 +29,23 @@ package protocol RecordEncoder: Sendable {
 
 extension RecordEncoder {
   package func pieces(of block: RecordBlock) -> [[UInt8]]? { nil }
+  package func messages(
+    of block: RecordBlock, after changes: inout [UInt8]
+  ) -> [EncodedMessage]? { nil }
   package func encodePrologue(after block: RecordBlock, into output: ByteBuffer) -> Bool { false }
   package var epilogue: (any Epilogue)? { nil }
+}
+
+/// A message with records of one message of the input.
+package struct EncodedMessage: Sendable {
+  package var bytes: [UInt8]
+  /// The index of its last record in the block.
+  package var lastRecord: Int
+
+  package init(bytes: [UInt8], lastRecord: Int) {
+    self.bytes = bytes
+    self.lastRecord = lastRecord
+  }
 }
 
 /// The options for writing records.

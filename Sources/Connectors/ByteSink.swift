@@ -60,6 +60,12 @@ package protocol ByteSink: Sendable {
   mutating func write(_ bytes: [UInt8], records: Int) throws(FileError)
   /// Takes the bytes of one write in pieces, which a file need not copy together.
   mutating func write(pieces: [[UInt8]]) throws(FileError)
+  /// Takes records, and the message that each came in. The last `push` must have returned nil.
+  ///
+  /// - Parameter pieces: one with all records, or one for each message that the format writes.
+  mutating func write(_ pieces: [[UInt8]], of origins: [MessageOrigin]) throws(FileError)
+  /// Whether the sink makes use of `origins`.
+  var keepsOrigins: Bool { get }
   /// Passes on the bytes that were taken, without waiting.
   ///
   /// - Returns: nil if the sink can take more; otherwise what to wait for before the next `push`.
@@ -101,6 +107,12 @@ extension ByteSink {
   package mutating func write(_ bytes: [UInt8], records: Int) throws(FileError) {
     try write(bytes)
   }
+  package mutating func write(
+    _ pieces: [[UInt8]], of origins: [MessageOrigin]
+  ) throws(FileError) {
+    try write(pieces: pieces)
+  }
+  package var keepsOrigins: Bool { false }
   package mutating func settle() throws(FileError) -> Awaiting? { nil }
   package mutating func sync() throws(FileError) {}
   package mutating func changePrologue(to prologue: [UInt8]) {}
@@ -151,6 +163,22 @@ package typealias MissingEnd =
   @Sendable (
     _ file: any File, _ byteCount: Int
   ) throws(FileError) -> (wholeBytes: Int, epilogue: any Epilogue)?
+
+/// A destination of dead letters that are messages.
+package protocol LetterSink: ByteSink {
+  /// Takes a bad record.
+  ///
+  /// - Parameters:
+  ///   - origin: the message that it came in; nil if its source has none.
+  ///   - reason: the fault of the record.
+  mutating func write(
+    refused record: [UInt8], of origin: MessageOrigin?, because reason: String
+  ) throws(FileError)
+}
+
+/// Opens a sink of dead letters.
+package typealias LetterFactory =
+  @Sendable (ConnectorContext) throws(FileError) -> any LetterSink
 
 /// Opens a sink.
 package typealias SinkFactory = @Sendable (ConnectorContext) throws(FileError) -> any ByteSink

@@ -9,6 +9,10 @@ package struct ConnectorContext: Sendable {
   package let statistics: ConnectorStatistics
   /// The form in which the records end that the connector reads or writes; nil if they are compressed, or nobody says.
   package var recordEnds: RecordEnds?
+  /// Whether the source tells the messages of the records.
+  package var keepsMessages = false
+  /// For a sink: the number of partitions of the source, the messages of which are kept; nil if none are.
+  package var sourcePartitions: Int?
 
   package init(
     fileSystem: any FileSystem, clock: Clock = .system,

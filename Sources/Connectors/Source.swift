@@ -54,6 +54,11 @@ package protocol Source: Sendable {
   /// The place of a byte in the words of the source, for messages about a record; nil if the name of the split and the
   /// offset say it all.
   func place(of split: SplitID, at offset: Int) -> String?
+  /// The messages of a split from the one with a byte on, at most so many; nil if there are none, or if the stream
+  /// does not keep them (`ConnectorContext.keepsMessages`).
+  func messages(of split: SplitID, at offset: Int, atMost count: Int) -> MessageRun?
+  /// The number of partitions that the messages may name; nil if the source has none.
+  var partitionCount: Int? { get }
   /// Gives up a split that cannot be read. The source returns no more of its bytes.
   mutating func abandon(_ split: SplitID)
   /// Records that a split is done: it has ended or was abandoned, and the batches with all of its records are cut.
@@ -78,6 +83,8 @@ extension Source {
   package mutating func takeDoneChanges() -> DoneChanges { DoneChanges() }
   package mutating func settled(_ split: SplitID, at offset: Int) {}
   package func place(of split: SplitID, at offset: Int) -> String? { nil }
+  package func messages(of split: SplitID, at offset: Int, atMost count: Int) -> MessageRun? { nil }
+  package var partitionCount: Int? { nil }
   package mutating func finish(_ split: SplitID) throws(FileError) {}
   package mutating func drain() -> Bool { false }
 }
@@ -159,6 +166,8 @@ package struct SourceContext: Sendable {
   package var others: Set<FileIdentity> = []
   /// Returns the first decompressed bytes, from the first compressed ones; nil if the container is unknown.
   package var decompressedStart: @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }
+  /// Whether bytes begin as compressed ones do.
+  package var isCompressed: @Sendable ([UInt8]) -> Bool = { _ in false }
 
   package init(_ connector: ConnectorContext, cursor: InputCursor? = nil) {
     self.connector = connector

@@ -2,7 +2,7 @@ internal import Configuration
 internal import Records
 internal import State
 
-/// A record whose event time is too far in the future.
+/// A record whose event time is too far in the future, or absent.
 package struct FutureRecord: Sendable, Equatable {
   /// The index of the record in its block.
   package let record: Int
@@ -46,6 +46,11 @@ struct EventClock: Sendable {
     var latest = latestTime(newestTime, state[bound][0])
     for record in records where times[record] != RoleNumbers.noTime {
       let time = times[record]
+      guard time != RoleNumbers.absentTime else {
+        refused.append(
+          FutureRecord(record: record, expected: "a message with a timestamp", found: "none"))
+        continue
+      }
       if time > latest, let seconds = wallSeconds() {
         state[bound][0] = seconds
         latest = latestTime(newestTime, seconds)

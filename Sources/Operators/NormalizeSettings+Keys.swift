@@ -27,7 +27,8 @@ extension NormalizeSettings {
   package static let keyIdle = Setting(
     "key.idle", .seconds(in: 0.001...3_153_600_000), option: .value("key-idle", "time"),
     help:
-      "A key goes when it had no record for this event time, such as `30d`; needs `time.column`.")
+      "A key goes when it had no record for this event time, such as `30d`; needs `time.column`, or the messages of a "
+      + "topic.")
 
   package static let keyFeatures = Setting(
     "key.features", featuresType, defaultText: "all features",
@@ -77,7 +78,7 @@ extension NormalizeSettings {
         SettingViolation($0, expected: .other(keyColumns, is: "COLUMNS"), found: "none")
       }
     }
-    if values[keyIdle] != nil, values[timeColumn] == nil {
+    if values[keyIdle] != nil, values[timeColumn] == nil, !values[messageTimes] {
       return [SettingViolation(keyIdle, expected: .other(timeColumn, is: "NAME"), found: "none")]
     }
     guard let reason = keyRefusal(NormalizationSettings(values)) else { return [] }

@@ -14,7 +14,18 @@ extension NormalizeSettings {
     RoleColumn.timeKey, .text(called: "a column"), option: .value("time-column", "name"),
     help:
       "The column with the time at which each record happened, for `half_life.event_time`. A bad time makes a bad "
-      + "record.")
+      + "record. Without it, records of a topic have the timestamps of their messages.")
+
+  /// Whether the messages of the source have timestamps. A user does not set it.
+  package static let messageTimes = Setting(
+    nil, .bool, default: false, help: "Whether the messages of the source have timestamps.")
+
+  /// Whether the timestamps of messages are the event times of their records.
+  package static func usesMessageTimes(_ values: SettingValues) -> Bool {
+    values[messageTimes] && values[timeColumn] == nil
+      && (NormalizationSettings(values).momentum.eventHalfLife != nil || values[keyIdle] != nil
+        || values.isGiven(futureLimit))
+  }
 
   package static let timeFormat = Setting<TimeFormat>(
     "time.format", .choice, default: .iso8601, option: .value("time-format", "name"),
@@ -38,11 +49,16 @@ extension NormalizeSettings {
 
   /// The needs of event times that the values do not meet.
   @Sendable static func timeViolations(_ values: SettingValues) -> [SettingViolation] {
-    guard values[timeColumn] != nil else {
-      return ([timeFormat, futureLimit, halfLifeEventTime] as [any SettingDescription])
-        .filter(values.isGiven).map {
+    if values[timeColumn] == nil {
+      var missing: [any SettingDescription] = [timeFormat, futureLimit, halfLifeEventTime]
+      // A timestamp has one form.
+      if values[messageTimes] { missing = [timeFormat] }
+      let given = missing.filter(values.isGiven)
+      guard given.isEmpty, values[messageTimes] else {
+        return given.map {
           SettingViolation($0, expected: .other(timeColumn, is: "NAME"), found: "none")
         }
+      }
     }
     guard NormalizationSettings(values).momentum.eventHalfLife != nil, values[estimator] != .total
     else { return [] }

@@ -68,7 +68,7 @@ package enum NormalizeSettings {
       .anyIn("prior", [priorCheckpoint, priorValues], "checkpoint and values"),
       .anyIn("limit", [limitMean, limitDeviation], "mean or deviation"),
       .anyIn("weight", [weightColumn, weightClass, weightPrior], "column or class"),
-      .anyIn("time", [timeColumn], "column"),
+      .anyIn("time", [timeColumn, futureLimit], "column"),
       .anyIn("key", [keyColumns], "columns"),
       SettingRule(priorViolations), SettingRule(timeViolations), SettingRule(keyViolations),
       SettingRule(classViolations),

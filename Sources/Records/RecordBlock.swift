@@ -18,6 +18,8 @@ package struct RecordBlock: Sendable {
 
   package var columns: FeatureColumns
   package var payload: any Payload
+  /// The messages that the records came in; empty if the stream does not keep them.
+  package var origins = RecordOrigins()
   /// The ends of whole mini-batches.
   package private(set) var cuts: [Cut] = []
   /// Offsets at which a large mini-batch may be divided into two units of output.
@@ -72,7 +74,7 @@ package struct RecordBlock: Sendable {
   package var hasTail: Bool { tailStart != end }
 
   /// The approximate memory of the block, in bytes. Channels are bounded by it.
-  package var byteCount: Int { columns.byteCount + payload.byteCount }
+  package var byteCount: Int { columns.byteCount + payload.byteCount + origins.byteCount }
 
   /// The approximate size of a part in the output, in bytes: that of its payload, or that of its values if larger.
   package func byteCount(of part: Range<BlockOffset>, _ precision: Precision) -> Int {
@@ -123,6 +125,7 @@ package struct RecordBlock: Sendable {
       RecordMove(
         oldCapacity: other.columns.capacity, newCapacity: columns.capacity,
         oldRecord: records.lowerBound, newRecord: columns.count))
+    origins.append(other.origins, records)
     columns.append(other.columns, records: records)
   }
 
@@ -177,6 +180,7 @@ package struct RecordBlock: Sendable {
     let start = tailStart
     columns.count = start.records
     payload.truncate(to: start.payload)
+    origins.truncate(to: start.records)
     if let cut = cuts.last { position = cut.position }
   }
 
@@ -196,6 +200,7 @@ package struct RecordBlock: Sendable {
   package mutating func removeRecords() {
     columns.count = 0
     payload.removeAll()
+    origins.removeAll()
     cuts.removeAll(keepingCapacity: true)
     seams.removeAll(keepingCapacity: true)
     unnormalized = nil

@@ -78,6 +78,8 @@ package struct RoleNumbers: Sendable {
 
   /// The time of a record that has none, since it is bad and only stays in the output. It counts for nothing.
   package static let noTime = Int64.min
+  /// The time of a record whose message has none, so that it is a bad record.
+  package static let absentTime = Int64.min + 1
 
   package init() {}
 
@@ -96,6 +98,10 @@ package struct RoleNumbers: Sendable {
     guard let key = roles.key else { return }
     if keys == nil { keys = KeyBytes() }
     keys?.set(key, of: record)
+  }
+
+  mutating func set(time: Int64, of record: Int, capacity: Int) {
+    Self.set(time, of: record, in: &times, capacity)
   }
 
   private static func set<Number: Numeric>(
@@ -136,5 +142,10 @@ extension FeatureColumns {
   /// Sets the numbers of the role columns of a record, which need not be counted yet.
   package mutating func setRoles(_ roles: RecordRoles, of record: Int) {
     self.roles.set(roles, of: record, capacity: capacity)
+  }
+
+  /// Sets the event time of a record, in nanoseconds since 1970, UTC.
+  package mutating func setTime(_ time: Int64, of record: Int) {
+    roles.set(time: time, of: record, capacity: capacity)
   }
 }

@@ -93,9 +93,17 @@ package struct OpenedStream: Sendable {
     do throws(FileError) {
       var sinkContext = context
       sinkContext.recordEnds = configuration.writtenEnds
+      var letterContext = context
+      if configuration.keepsMessages {
+        letterContext.sourcePartitions = source.partitionCount
+        if !configuration.mixesMessages { sinkContext.sourcePartitions = source.partitionCount }
+      }
       output = StreamOutput(
         sink: try plan.sink(sinkContext), destination: plan.destination,
-        deadLetters: try plan.deadLetters.map { open throws(FileError) in try open(context) })
+        deadLetters: try plan.deadLetters.map { open throws(FileError) in try open(context) },
+        letterTopic: try plan.letterTopic.map { open throws(FileError) in
+          try open(letterContext)
+        })
       let final = try plan.finalCheckpoint.map { path throws(FileError) in
         FinalCheckpoint(try AtomicFile(replacing: path, in: fileSystem))
       }
@@ -125,8 +133,10 @@ package struct OpenedStream: Sendable {
   ) throws(StreamError) -> any Source {
     var context = SourceContext(connector, cursor: cursor)
     context.connector.recordEnds = plan.configuration.readEnds
+    context.connector.keepsMessages = plan.configuration.keepsMessages
     context.doneSplits = doneSplits
     let options = plan.configuration.decompression.codec
+    context.isCompressed = { bytes in InputDecompressor.begins(bytes) }
     context.decompressedStart = { bytes in InputDecompressor.start(of: bytes, options) }
     do throws(FileError) {
       return try plan.source(context)

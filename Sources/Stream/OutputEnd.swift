@@ -18,6 +18,9 @@ extension StreamConfiguration {
       keepsFormat ? decoder.settings : nil, 0, precision)
   }
 
+  /// Whether a message of the output may hold records of several messages of the input.
+  var mixesMessages: Bool { writtenEnds == .arrowMessages && !keepsFormat }
+
   /// Finds the end of the last whole frame or record of an output. A crash may have cut it off.
   ///
   /// - Parameter featureCount: the number of features, for rows that contain only features.

@@ -64,6 +64,8 @@ package struct StreamPlan: Sendable {
   /// Identifies the files and the form of the sink.
   var destination: String
   var deadLetters: SinkFactory?
+  /// Opens the topic of dead letters; nil if they go to a file, or if there are none.
+  var letterTopic: LetterFactory?
   var state: State
   /// The file of the checkpoint at the end.
   var finalCheckpoint: String?
@@ -96,7 +98,8 @@ package struct StreamPlan: Sendable {
     let choice = configuration.keepsFormat ? configuration.decoder.choiceTexts : []
     destination = ([definition.sink.location.path ?? "", configuration.outputForm] + choice)
       .joined(separator: " ")
-    if configuration.badRecords == .deadLetter {
+    letterTopic = definition.letterTopic
+    if configuration.badRecords == .deadLetter, letterTopic == nil {
       let options = definition.deadLetters
       deadLetters = { context throws(FileError) in
         try RotatingFileSink(

@@ -70,7 +70,11 @@ package final class StreamRun: Sendable {
     var workers: [EncodeWorker] = []
     do throws(CompressionError) {
       for _ in 0..<threads {
-        workers.append(try EncodeWorker(level: configuration.compressionLevel, pool: pool))
+        workers.append(
+          try EncodeWorker(
+            level: configuration.compressionLevel, pool: pool,
+            keepsOrigins: configuration.keepsMessages && !configuration.mixesMessages
+              && opened.output.sink.keepsOrigins))
       }
     } catch {
       throw .compression(stream: name, error)
@@ -143,7 +147,10 @@ struct StreamOutput {
   var sink: any ByteSink
   /// Identifies the files of the sink.
   var destination: String?
+  /// The file of dead letters.
   var deadLetters: (any ByteSink)?
+  /// The topic of dead letters, instead of the file.
+  var letterTopic: (any LetterSink)?
   var keeper: (any CheckpointKeeper)?
   /// The memory of keys from which on checkpoints may be deltas.
   var leastDeltaBytes: Int {

@@ -11,19 +11,20 @@ import Testing
   /// Keeps messages, up to a number of those that nobody has stored.
   private final class MemoryTarget: MessageTarget, @unchecked Sendable {
     // @unchecked because one test uses it.
-    private(set) var messages: [[UInt8]] = []
+    private(set) var sent: [OutgoingMessage] = []
+    var messages: [[UInt8]] { sent.map { Array($0.value) } }
     private let room: Int
     private var stored = 0
     var failure: FileError?
 
     init(room: Int = .max) { self.room = room }
 
-    var unstored: Int { messages.count - stored }
+    var unstored: Int { sent.count - stored }
     var awaiting: Awaiting { Awaiting(nil, seconds: 1) }
 
-    func send(_ message: ArraySlice<UInt8>) throws(FileError) -> Bool {
+    func send(_ message: OutgoingMessage) throws(FileError) -> Bool {
       guard unstored < room else { return false }
-      messages.append(Array(message))
+      sent.append(message)
       return true
     }
 
@@ -57,6 +58,83 @@ import Testing
     arrow.changePrologue(to: Array("{".utf8))
     try arrow.write(Array("3".utf8), records: 1)
     #expect(streams.texts == ["[12]", "{3]"])
+  }
+
+  private static func origins(_ count: Int) -> [MessageOrigin] {
+    (0..<count).map { MessageOrigin(partition: $0 % 2, offset: $0) }
+  }
+
+  @Test func `each record has the message that it came in, or none is sent`() throws {
+    let quote = UInt8(ascii: "\"")
+    for (ends, text, values) in [
+      (RecordEnds.lines(quote: quote), "1,\"x\ny\"\r\n\n2\n \n", ["1,\"x\ny\"", "2", " "]),
+      (.lines(quote: nil), "{}\n \t\n{\"a\":1}\n\n", ["{}", "{\"a\":1}"]),
+      (.rows(byteCount: 0), "abcdefghi", ["abc", "def", "ghi"]),
+      (.lines(quote: quote), "1\n\n2\n", ["1", "", "2"]),
+    ] {
+      let target = MemoryTarget()
+      var sink = KafkaSink(target, topic: "t", .message, ends: ends)
+      #expect(sink.keepsOrigins)
+      let origins = Self.origins(values.count)
+      try sink.write([Array(text.utf8)], of: origins)
+      #expect(target.texts == values)
+      #expect(target.sent.map(\.origin) == origins)
+      #expect(throws: FileError.self) {
+        try sink.write([Array(text.utf8)], of: Self.origins(values.count + 2))
+      }
+      #expect(target.sent.count == values.count)
+    }
+    let target = MemoryTarget()
+    var arrow = KafkaSink(target, topic: "t", .message, ends: .arrowMessages)
+    try arrow.begin(Array("[".utf8), endingWith: FixedEpilogue(Array("]".utf8)))
+    try arrow.write([Array("1".utf8), Array("2".utf8)], of: Self.origins(2))
+    #expect(target.texts == ["[1]", "[2]"])
+    #expect(!KafkaSink(target, topic: "t", .frame, ends: nil).keepsOrigins)
+  }
+
+  @Test func `a dead letter is the message as it came, with its fault`() throws {
+    let target = MemoryTarget(room: 1)
+    var sink = KafkaSink(target, topic: "t", .message, ends: nil)
+    var origin = MessageOrigin(partition: 1, offset: 7)
+    try sink.write(refused: Array("own\n".utf8), of: origin, because: "first")
+    origin.lacksLineEnd = true
+    try sink.write(refused: Array("added\n".utf8), of: origin, because: "second")
+    try sink.write(refused: Array("no message\n".utf8), of: nil, because: "third")
+    while try sink.push() != nil { target.store(1) }
+    #expect(target.texts == ["own\n", "added", "no message"])
+    #expect(target.sent.map(\.fault) == ["first", "second", "third"])
+    #expect(target.sent.map(\.origin) == [MessageOrigin(partition: 1, offset: 7), origin, nil])
+  }
+
+  @Test func `attributes give back every key and header`() throws {
+    var random = SeededGenerator()
+    func some() -> [UInt8]? {
+      guard Int.random(in: 0..<4, using: &random) > 0 else { return nil }
+      let count = Int.random(in: 0...300, using: &random)
+      return (0..<count).map { _ in .random(in: 0...255, using: &random) }
+    }
+    for _ in 0..<200 {
+      let key = some()
+      let headers = (0..<Int.random(in: 0...4, using: &random)).map { _ in (some() ?? [1], some()) }
+      var attributes = MessageAttributes()
+      key?.withUnsafeBytes { attributes.setKey($0) }
+      for (name, value) in headers {
+        name.withUnsafeBytes { name in
+          guard let value else { return attributes.add(name, nil) }
+          value.withUnsafeBytes { attributes.add(name, $0) }
+        }
+      }
+      let copy = MessageAttributes(attributes.bytes)
+      #expect(copy.key.map { Array(copy.bytes[$0]) } == key)
+      var found: [([UInt8], [UInt8]?)] = []
+      copy.forEachHeader { name, value in
+        found.append((Array(copy.bytes[name]), value.map { Array(copy.bytes[$0]) }))
+      }
+      #expect(found.map(\.0) == headers.map(\.0), "seed \(testSeed)")
+      #expect(found.map(\.1) == headers.map(\.1), "seed \(testSeed)")
+    }
+    #expect(MessageAttributes().bytes.isEmpty)
+    #expect(MessageAttributes([1, 2]).key == nil)
   }
 
   @Test func `a full target holds a write back, and a checkpoint waits until all is stored`() throws

@@ -12,10 +12,11 @@ import Testing
   private static func source(
     _ log: MemoryLog, _ options: KafkaSourceOptions = KafkaSourceOptions(),
     ends: RecordEnds? = .lines(quote: nil), at cursor: InputCursor? = nil,
-    statistics: ConnectorStatistics = ConnectorStatistics()
+    statistics: ConnectorStatistics = ConnectorStatistics(), keepsMessages: Bool = false
   ) throws -> KafkaSource {
     var connector = ConnectorContext(fileSystem: POSIXFileSystem(), statistics: statistics)
     connector.recordEnds = ends
+    connector.keepsMessages = keepsMessages
     return try KafkaSource(log, topic: "t", options, in: SourceContext(connector, cursor: cursor))
   }
 
@@ -228,7 +229,7 @@ import Testing
     var places = MessagePlaces(at: 0, next: 0)
     var most = 0
     for offset in 0..<10_000 {
-      places.begin(offset)
+      places.begin(MessageOrigin(partition: 0, offset: offset))
       places.give(3)
       places.complete()
       places.forget(before: max(0, places.end - 30))
@@ -237,6 +238,39 @@ import Testing
     #expect(most <= 12)
     #expect(places.place(at: 30_000).offset == 10_000)
     #expect(places.place(at: 29_998) == (9_999, 1))
+  }
+
+  @Test func `messages of one record each are a run, and others are by themselves`() throws {
+    func runs(_ texts: [String], _ ends: RecordEnds, _ payload: KafkaPayload = .message) throws
+      -> [String]
+    {
+      var source = try Self.source(
+        MemoryLog(texts), KafkaSourceOptions(payload: payload), ends: ends, keepsMessages: true)
+      _ = try Self.events(&source)
+      var (runs, offset): ([String], Int) = ([], 0)
+      while let run = source.messages(of: 0, at: offset, atMost: 3), run.end > offset {
+        #expect(run.start == offset)
+        let offsets = run.origins.map { "\($0.offset)" }.joined(separator: ",")
+        runs.append("\(run.records) \(offsets)")
+        #expect(run.origins.allSatisfy { $0.milliseconds == 1000 * $0.offset })
+        offset = run.end
+      }
+      return runs
+    }
+    let json = try runs(["{}", "{}", " ", "{}", "{\n}", "{}", "{}"], .lines(quote: nil))
+    #expect(json == ["oneEach 0,1", "any 2", "oneEach 3,4,5", "oneEach 6"])
+    #expect(try runs(["{}\n{}", "{}"], .lines(quote: nil), .frame) == ["any 0", "oneEach 1"])
+    let csv = try runs(
+      ["1,a", "2,b\n3,c", "#x", "-4", "5,\"y\"", "\n", "6\n"], .lines(quote: UInt8(ascii: "\"")))
+    #expect(csv == ["oneEach 0", "any 1", "any 2", "oneEach 3", "any 4", "any 5", "oneEach 6"])
+    #expect(
+      try runs(["abcd", "efghijkl", "mnop"], .rows(byteCount: 4)) == [
+        "oneEach 0", "any 1", "oneEach 2",
+      ])
+    #expect(try runs(["one", "two"], .arrowMessages) == ["units 0", "units 1"])
+    let none = try Self.source(MemoryLog(["{}"]))
+    #expect(none.messages(of: 0, at: 0, atMost: 1) == nil)
+    #expect(none.partitionCount == 1)
   }
 
   @Test func `a partition that the topic does not have is refused`() {

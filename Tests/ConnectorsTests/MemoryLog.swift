@@ -1,4 +1,5 @@
 import Dataflow
+import Records
 import Storage
 
 @testable import Connectors
@@ -54,6 +55,14 @@ final class MemoryLog: MessageLog, @unchecked Sendable {
       return LogMessage(partition: turn, offset: offset, bytes: bytes)
     }
     return nil
+  }
+
+  func origin() -> MessageOrigin {
+    let offset = next[turn] ?? 0
+    var attributes = MessageAttributes()
+    Array("\(turn)-\(offset)".utf8).withUnsafeBytes { attributes.setKey($0) }
+    return MessageOrigin(
+      partition: turn, offset: offset, milliseconds: 1000 * offset, attributes: attributes.bytes)
   }
 
   func take() {

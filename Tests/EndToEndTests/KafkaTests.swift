@@ -5,18 +5,18 @@ import Testing
 
 /// The daemon between topics of a mock cluster.
 @Suite(.serialized) struct KafkaTests {
-  private static func rows(_ range: Range<Int>, _ partition: Int) -> [String] {
+  static func rows(_ range: Range<Int>, _ partition: Int) -> [String] {
     range.map { #"{"id":"\#(partition)-\#($0)","x":\#($0 * 7 % 101),"y":\#($0 % 13)}"# }
   }
 
-  private static func identities(_ messages: [[UInt8]]) throws -> [String] {
+  static func identities(_ messages: [[UInt8]]) throws -> [String] {
     try messages.map { message in
       let object = try JSONSerialization.jsonObject(with: Data(message)) as? [String: Any]
       return try #require(object?["id"] as? String)
     }
   }
 
-  private static func stream(_ kafka: MockKafka, more: String = "", sink: String? = nil) -> String {
+  static func stream(_ kafka: MockKafka, more: String = "", sink: String? = nil) -> String {
     let brokers = "brokers: [\(kafka.addresses.joined(separator: ", "))]"
     let target = sink ?? "kafka: { \(brokers), topic: out }"
     return """
@@ -35,7 +35,7 @@ import Testing
     let place = try Workplace()
     let kafka = try MockKafka(brokers: 2)
     try kafka.makeTopic("in", partitions: 3)
-    try kafka.makeTopic("out", partitions: 2)
+    try kafka.makeTopic("out", partitions: 3)
     let count = runsFullDose ? 6000 : 1500
     var random = SeededGenerator()
     var sent = 0
@@ -58,19 +58,40 @@ import Testing
     var found: Set<String> = []
     #expect(
       try eventually {
-        found = try Set(Self.identities(kafka.read("out", 0) + kafka.read("out", 1)))
+        found = try Set((0..<3).flatMap { try Self.identities(kafka.read("out", $0)) })
         return found.count >= expected.count
       }, "seed \(testSeed)")
     #expect(found == expected, "seed \(testSeed)")
     #expect(try daemon.stop().exitCode == 0)
+    for partition in 0..<3 {
+      let messages = try kafka.messages("out", partition)
+      let kept = try Self.withoutCopies(messages, partition)
+      let expected = (0..<count).map { "\(partition)-\($0)" }
+      #expect(try Self.identities(kept.compactMap(\.value)) == expected, "seed \(testSeed)")
+    }
     // A clean stop writes a checkpoint, so that nothing comes twice after it.
-    let before = try kafka.read("out", 0).count + kafka.read("out", 1).count
+    let before = try kafka.read("out", 1).count
     let again = try Daemon(in: place, Self.stream(kafka))
     try kafka.write(["{\"id\":\"last\",\"x\":1,\"y\":2}"], to: "in", 1)
-    #expect(
-      try eventually { try kafka.read("out", 0).count + kafka.read("out", 1).count > before })
+    #expect(try eventually { try kafka.read("out", 1).count > before })
     #expect(try again.stop().exitCode == 0)
-    #expect(try kafka.read("out", 0).count + kafka.read("out", 1).count == before + 1)
+    #expect(try kafka.read("out", 1).count == before + 1)
+  }
+
+  /// What a reader keeps that drops each message whose source is not after those before it.
+  static func withoutCopies(
+    _ messages: [MockKafka.Message], _ partition: Int
+  ) throws -> [MockKafka.Message] {
+    var newest = (-1, 0)
+    return try messages.filter { message in
+      let source = try #require(message["ek-src"])
+      let numbers = source.split(separator: "/").compactMap { Int($0) }
+      #expect(numbers[0] == partition)
+      let place = (numbers[1], numbers.count > 2 ? numbers[2] : 0)
+      guard place > newest else { return false }
+      newest = place
+      return true
+    }
   }
 
   @Test func `hostile messages are bad records, each by itself, and named by their offsets`() throws
@@ -171,7 +192,8 @@ import Testing
     let place = try Workplace()
     let kafka = try MockKafka()
     try kafka.makeTopic("in", partitions: 2)
-    try kafka.makeTopic("out", partitions: 1)
+    try kafka.makeTopic("out", partitions: 2)
+    try kafka.makeTopic("narrow", partitions: 1)
     func check(_ streams: String, _ connects: Bool = true) throws -> Finished {
       try Daemon.write(streams, in: place)
       return connects
@@ -179,6 +201,25 @@ import Testing
         : try place.evenkeel("check", "--config", "e.yaml")
     }
     #expect(try check(Self.stream(kafka)).exitCode == 0)
+    let narrow = Self.stream(kafka).replacing("topic: out", with: "topic: narrow")
+    let refused = try check(narrow)
+    #expect(refused.exitCode == 78)
+    #expect(
+      refused.errors.contains(
+        "expected 2 partitions or more, since each record goes to the partition that it came from, found 1"
+      ),
+      "\(refused.errors)")
+    let frames = narrow.replacing("topic: narrow", with: "topic: narrow, payload: frame")
+    #expect(try check(frames).exitCode == 0)
+    #expect(
+      try check(narrow.replacing("topic: in", with: "topic: in, partitions: [0]")).exitCode == 0)
+    let letters =
+      Self.stream(kafka) + "\n  dead_letters: { kafka: { brokers: [\(kafka.addresses[0])], topic: "
+    #expect(try check(letters + "narrow } }").errors.contains("expected 2 partitions"))
+    #expect(try check(letters + "in } }", false).errors.contains("a topic other than the source"))
+    let lone = try check(
+      Self.stream(kafka) + "\n  dead_letters: { kafka: { topic: narrow } }", false)
+    #expect(lone.errors.contains("expected addresses of brokers"), "\(lone.errors)")
     let absent = try check(Self.stream(kafka, more: ", partitions: [0, 5]"))
     #expect(absent.exitCode == 78)
     #expect(absent.errors.contains("expected partitions 0 to 1, found 5"), "\(absent.errors)")

@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 PARTITIONS = 4
 LIMIT_SECONDS = 300
+# The timestamp of the first message of a partition, in milliseconds. Brokers delete old messages by their timestamps.
+FIRST_TIME = int(time.time() * 1000) - 3_600_000
 
 
 def free_port() -> int:
@@ -88,28 +90,31 @@ class Broker:
 
 
 def produce(broker: Broker, topic: str, partition: int, records: list[bytes]) -> None:
+    """Writes records as messages. Key, timestamp and headers tell the number of each."""
     producer = Producer({"bootstrap.servers": broker.address, "compression.type": "none"})
-    for record in records:
-        producer.produce(topic, record, partition=partition)
+    for number, record in enumerate(records):
+        producer.produce(
+            topic, record, key=f"key {number}", partition=partition, timestamp=FIRST_TIME + number,
+            headers=[("number", str(number).encode()), ("empty", None)])
         producer.poll(0)
     if producer.flush(60) > 0:
         sys.exit("the broker took not all messages")
 
 
-def consume(broker: Broker, topic: str, partitions: int, enough: int) -> list[bytes]:
+def consume(broker: Broker, topic: str, partitions: int, enough: int) -> list[Message]:
     """All messages of a topic, at least so many."""
     consumer = Consumer({
         "bootstrap.servers": broker.address, "group.id": "check", "auto.offset.reset": "earliest",
-        "enable.auto.commit": False, **broker.properties,
+        "enable.auto.commit": False, "isolation.level": "read_committed", **broker.properties,
     })
     consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
-    found: list[bytes] = []
+    found: list[Message] = []
     deadline = time.monotonic() + LIMIT_SECONDS
     last = time.monotonic()
     while time.monotonic() < deadline and (len(found) < enough or time.monotonic() < last + 2):
         for message in consumer.consume(10_000, timeout=0.5):
             if message.error() is None:
-                found.append(message.value())
+                found.append(message)
                 last = time.monotonic()
     consumer.close()
     return found
@@ -160,8 +165,32 @@ def killed_runs(
     return subprocess.Popen([evenkeel, "run", "--config", path], env=environment, stdout=log, stderr=log)
 
 
-def identities(messages: list[bytes]) -> list[str]:
-    return [str(json.loads(message)["id"]) for message in messages]
+def identities(records: list[bytes]) -> list[str]:
+    return [str(json.loads(record)["id"]) for record in records]
+
+
+def without_copies(messages: list[Message], partitions: int) -> list[Message]:
+    """What a reader keeps that drops each message whose source is not after those before it in its partition."""
+    newest = [-1] * partitions
+    kept = []
+    for message in messages:
+        partition, offset = (int(part) for part in dict(message.headers())["ek-src"].split(b"/"))
+        if partition != message.partition():
+            sys.exit(f"a message of partition {partition} is in partition {message.partition()}")
+        if offset > newest[partition]:
+            newest[partition] = offset
+            kept.append(message)
+    return kept
+
+
+def fault(message: Message) -> str | None:
+    """What a message lost of the one from which it was made; None if it kept all."""
+    source = dict(message.headers())["ek-src"]
+    number = int(source.split(b"/")[1])
+    expected = [("number", str(number).encode()), ("empty", None), ("ek-src", source)]
+    found = (message.key(), message.timestamp()[1], message.headers(), str(json.loads(message.value())["id"]))
+    wanted = (f"key {number}".encode(), FIRST_TIME + number, expected, f"{message.partition()}-{number}")
+    return None if found == wanted else f"expected {wanted}, found {found}"
 
 
 def to_file(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
@@ -202,7 +231,7 @@ def to_file(arguments: argparse.Namespace, broker: Broker, folder: Path, generat
 
 
 def to_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:
-    """From four partitions to a topic: every record is there, some twice."""
+    """From four partitions to a topic: every record is there once for a reader that drops copies."""
     broker.make("many", "out", partitions=PARTITIONS)
     expected: set[str] = set()
     for partition in range(PARTITIONS):
@@ -213,18 +242,23 @@ def to_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, genera
     path = configuration(broker, folder, "many", sink, str(list(range(PARTITIONS))))
     run = killed_runs(arguments.evenkeel, path, broker, arguments.kills, generator)
     deadline = time.monotonic() + LIMIT_SECONDS
-    found: list[str] = []
+    messages: list[Message] = []
     # A batch that is not full is cut at the end.
-    while time.monotonic() < deadline and len(set(found)) < len(expected) - 64:
-        found = identities(consume(broker, "out", PARTITIONS, len(expected) - 64))
+    while time.monotonic() < deadline and len(without_copies(messages, PARTITIONS)) < len(expected) - 64:
+        messages = consume(broker, "out", PARTITIONS, len(expected) - 64)
     run.terminate()
     run.wait()
-    found = identities(consume(broker, "out", PARTITIONS, len(expected)))
-    lost = expected - set(found)
-    if lost or set(found) - expected:
+    messages = consume(broker, "out", PARTITIONS, len(expected))
+    kept = without_copies(messages, PARTITIONS)
+    found = set(identities([message.value() for message in kept]))
+    lost = expected - found
+    if lost or found - expected or len(kept) != len(expected):
         sys.exit(f"{len(lost)} records are lost, such as {sorted(lost)[:3]}; see {path}.log")
-    doubled = len(found) - len(expected)
-    print(f"topic to topic: {len(expected)} records, {arguments.kills} kills: 0 lost, {doubled} written again")
+    if faults := [text for text in map(fault, messages) if text is not None]:
+        sys.exit(f"{len(faults)} messages lost what they came with: {faults[0]}")
+    print(
+        f"topic to topic: {len(expected)} records, {arguments.kills} kills: 0 lost, "
+        f"{len(messages) - len(expected)} written again; keys, timestamps and headers kept")
 
 
 def state_in_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, generator: random.Random) -> None:

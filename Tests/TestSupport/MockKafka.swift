@@ -79,6 +79,77 @@ package final class MockKafka: @unchecked Sendable {
 
   // MARK: Messages
 
+  /// A message with everything that it carries.
+  package struct Message: Sendable, Equatable {
+    package struct Header: Sendable, Equatable {
+      package var name: String
+      package var value: [UInt8]?
+
+      package init(_ name: String, _ value: [UInt8]?) { (self.name, self.value) = (name, value) }
+    }
+
+    package var value: [UInt8]?
+    package var key: [UInt8]?
+    /// In milliseconds since 1970; nil takes the time of now.
+    package var milliseconds: Int?
+    package var headers: [Header] = []
+
+    package init(
+      _ value: [UInt8]?, key: [UInt8]? = nil, milliseconds: Int? = nil, headers: [Header] = []
+    ) {
+      (self.value, self.key) = (value, key)
+      (self.milliseconds, self.headers) = (milliseconds, headers)
+    }
+
+    package var text: String { String(decoding: value ?? [], as: UTF8.self) }
+
+    /// The text of a header; nil if there is none.
+    package subscript(header: String) -> String? {
+      headers.first { $0.name == header }?.value.map { String(decoding: $0, as: UTF8.self) }
+    }
+  }
+
+  /// Writes messages with keys, timestamps and headers, and waits until they are stored.
+  package func write(_ messages: [Message], to topic: String, _ partition: Int = 0) throws {
+    let target = rd_kafka_topic_new(handle, topic, nil)
+    defer { rd_kafka_topic_destroy(target) }
+    for message in messages {
+      let headers = rd_kafka_headers_new(message.headers.count)
+      for header in message.headers {
+        (header.value ?? [0]).withUnsafeBytes { bytes in
+          _ = rd_kafka_header_add(
+            headers, header.name, -1, header.value == nil ? nil : bytes.baseAddress,
+            header.value?.count ?? 0)
+        }
+      }
+      var parts = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 7)
+      (parts[0].vtype, parts[0].u.rkt) = (RD_KAFKA_VTYPE_RKT, target)
+      (parts[1].vtype, parts[1].u.i32) = (RD_KAFKA_VTYPE_PARTITION, Int32(partition))
+      (parts[2].vtype, parts[2].u.i) = (RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY)
+      (parts[3].vtype, parts[4].vtype) = (RD_KAFKA_VTYPE_VALUE, RD_KAFKA_VTYPE_KEY)
+      (parts[5].vtype, parts[5].u.i64) = (
+        RD_KAFKA_VTYPE_TIMESTAMP, Int64(message.milliseconds ?? 0)
+      )
+      (parts[6].vtype, parts[6].u.headers) = (RD_KAFKA_VTYPE_HEADERS, headers)
+      // A spare byte, so that an empty value is not a missing one.
+      let error = ((message.value ?? []) + [0]).withUnsafeBytes { value in
+        ((message.key ?? []) + [0]).withUnsafeBytes { key in
+          parts[3].u.mem.ptr =
+            message.value == nil ? nil : UnsafeMutableRawPointer(mutating: value.baseAddress)
+          parts[3].u.mem.size = message.value?.count ?? 0
+          parts[4].u.mem.ptr =
+            message.key == nil ? nil : UnsafeMutableRawPointer(mutating: key.baseAddress)
+          parts[4].u.mem.size = message.key?.count ?? 0
+          return rd_kafka_produceva(handle, parts, parts.count)
+        }
+      }
+      guard error == nil else {
+        throw Refused(reason: Self.text(rd_kafka_error_code(error)))
+      }
+    }
+    try check(rd_kafka_flush(handle, 60_000))
+  }
+
   /// Writes messages to a partition, and waits until they are stored. Nil is a message without a value.
   package func write(_ messages: [[UInt8]?], to topic: String, _ partition: Int = 0) throws {
     let target = rd_kafka_topic_new(handle, topic, nil)
@@ -103,8 +174,13 @@ package final class MockKafka: @unchecked Sendable {
     try write(texts.map { Array($0.utf8) }, to: topic, partition)
   }
 
-  /// The messages of a partition.
+  /// The values of the messages of a partition.
   package func read(_ topic: String, _ partition: Int = 0) throws -> [[UInt8]] {
+    try messages(topic, partition).map { $0.value ?? [] }
+  }
+
+  /// The messages of a partition.
+  package func messages(_ topic: String, _ partition: Int = 0) throws -> [Message] {
     let reader = try Self.client(
       RD_KAFKA_CONSUMER,
       [("bootstrap.servers", addresses.joined(separator: ",")), ("auto.offset.reset", "earliest")])
@@ -115,17 +191,35 @@ package final class MockKafka: @unchecked Sendable {
     guard high > low else { return [] }
     rd_kafka_consume_start(source, Int32(partition), Int64(low))
     defer { rd_kafka_consume_stop(source, Int32(partition)) }
-    var found: [[UInt8]] = []
+    var found: [Message] = []
     let deadline = ContinuousClock.now + .seconds(hangSeconds)
     while found.count < high - low, ContinuousClock.now < deadline {
       guard let message = rd_kafka_consume(source, Int32(partition), 1000) else { continue }
       defer { rd_kafka_message_destroy(message) }
       guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
-      found.append(
-        Array(
-          UnsafeRawBufferPointer(start: message.pointee.payload, count: message.pointee.len)))
+      found.append(Self.copy(message))
     }
     return found
+  }
+
+  private static func copy(_ message: UnsafeMutablePointer<rd_kafka_message_t>) -> Message {
+    func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8]? {
+      start.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) }
+    }
+    var copy = Message(
+      bytes(message.pointee.payload, message.pointee.len),
+      key: bytes(message.pointee.key, message.pointee.key_len),
+      milliseconds: Int(rd_kafka_message_timestamp(message, nil)))
+    var headers: OpaquePointer?
+    guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR,
+      let headers
+    else { return copy }
+    for index in 0..<rd_kafka_header_cnt(headers) {
+      var (name, value, size): (UnsafePointer<CChar>?, UnsafeRawPointer?, Int) = (nil, nil, 0)
+      rd_kafka_header_get_all(headers, index, &name, &value, &size)
+      if let name { copy.headers.append(.init(String(cString: name), bytes(value, size))) }
+    }
+    return copy
   }
 
   /// The offset of the first message of a partition, and the one after its last message.

@@ -104,6 +104,7 @@ struct ArrowDecoder: RecordDecoder {
       return .failed(error)
     }
     guard var unit else { return .needsInput }
+    progress.unitStart = progress.consumed
     let outcome = unit.take(
       into: &columns, &payload, limit: limit, options, progress: &progress)
     self.unit = unit

@@ -66,16 +66,52 @@ struct ArrowEncoder: RecordEncoder {
 
   func pieces(of block: RecordBlock) -> [[UInt8]]? {
     guard table == nil else { return nil }
-    guard let payload = block.payload as? ArrowPayload else { return [] }
-    let part = block.selection
     var pieces: [[UInt8]] = []
+    write(block) { message in
+      switch message {
+      case .dictionary(let bytes): Self.add(bytes, to: &pieces)
+      case .batch(let parts, _): for part in parts { Self.add(part, to: &pieces) }
+      }
+    }
+    return pieces
+  }
+
+  func messages(of block: RecordBlock, after changes: inout [UInt8]) -> [EncodedMessage]? {
+    guard table == nil else { return nil }
+    var messages: [EncodedMessage] = []
+    write(block) { message in
+      switch message {
+      case .dictionary(let bytes): changes += bytes
+      case .batch(let parts, let slice):
+        // A record batch without rows has no record, and so no message that it came in.
+        guard slice.rows.upperBound > 0 else { return }
+        messages.append(
+          EncodedMessage(
+            bytes: parts.reduce(into: changes) { $0 += $1 },
+            lastRecord: slice.record + slice.rows.count - 1))
+      }
+    }
+    return messages
+  }
+
+  /// A message of the stream, as it is written.
+  private enum Message {
+    case dictionary([UInt8])
+    /// A record batch in parts, and its last slice.
+    case batch([[UInt8]], ArrowPayload.Slice)
+  }
+
+  /// Writes the values of a block into its record batches, and takes each message that is whole.
+  private func write(_ block: RecordBlock, _ take: (Message) -> Void) {
+    guard let payload = block.payload as? ArrowPayload else { return }
+    let part = block.selection
     // Slices that follow one another are written together.
     var open: ArrowPayload.Slice?
     for item in payload.items[part.lowerBound.payload.items..<part.upperBound.payload.items] {
       switch item {
       case .dictionary(let dictionary):
         if let slice = open.take() { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
-        Self.add(dictionary.message, to: &pieces)
+        take(.dictionary(dictionary.message))
       case .slice(let slice):
         if let before = open.take() {
           if let both = before.joined(with: slice) {
@@ -89,11 +125,10 @@ struct ArrowEncoder: RecordEncoder {
         }
         guard slice.endsBatch, let last = open.take() else { continue }
         last.batch.write(last, of: block, fillsNulls: fillsNulls)
-        for piece in last.batch.takeMessage(stamp: stamp) { Self.add(piece, to: &pieces) }
+        take(.batch(last.batch.takeMessage(stamp: stamp), last))
       }
     }
     if let slice = open { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
-    return pieces
   }
 
   /// Adds a piece. Small ones go together, since each is a write of its own.

@@ -155,6 +155,13 @@ package struct InputDecompressor: Sendable {
     return Array(output.readable)
   }
 
+  /// Whether bytes begin as a frame of a codec does.
+  package static func begins(_ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { start in
+      BuiltInCodecs.all.contains { $0.magics.contains { $0.begins(start) } }
+    }
+  }
+
   /// Whether the bytes are known to be compressed.
   package var isCompressed: Bool {
     switch contents {
@@ -190,6 +197,11 @@ package struct InputDecompressor: Sendable {
   package func container(of position: StreamPosition) -> ContainerOffset? {
     guard isCompressed else { return nil }
     return ContainerOffset(offset: position.frameOffset, bytesWithin: position.byteOffsetInFrame)
+  }
+
+  /// The decompressed offset at which the frame of a byte ends; nil if that is not known yet.
+  package func frameEnd(after offset: Int) -> Int? {
+    frames.first { $0.byteOffset > offset }?.byteOffset
   }
 
   private mutating func frameStarts() {

@@ -1,5 +1,7 @@
 internal import CRdKafka
 internal import Dataflow
+internal import Glibc
+internal import Records
 internal import Storage
 internal import Synchronization
 
@@ -84,6 +86,41 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
       return LogMessage(
         partition: Int(message.partition), offset: Int(message.offset), bytes: value)
     }
+  }
+
+  func origin() -> MessageOrigin {
+    guard next < count, let message = batch[next] else {
+      return MessageOrigin(partition: 0, offset: 0)
+    }
+    let time = rd_kafka_message_timestamp(message, nil)
+    return MessageOrigin(
+      partition: Int(message.pointee.partition), offset: Int(message.pointee.offset),
+      milliseconds: time >= 0 ? Int(time) : nil, attributes: Self.attributes(of: message).bytes)
+  }
+
+  private static func attributes(
+    of message: UnsafeMutablePointer<rd_kafka_message_t>
+  ) -> MessageAttributes {
+    var attributes = MessageAttributes()
+    attributes.setKey(
+      message.pointee.key.map {
+        UnsafeRawBufferPointer(start: $0, count: message.pointee.key_len)
+      })
+    var headers: OpaquePointer?
+    guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR,
+      let headers
+    else { return attributes }
+    for index in 0..<rd_kafka_header_cnt(headers) {
+      var (name, value, size): (UnsafePointer<CChar>?, UnsafeRawPointer?, Int) = (nil, nil, 0)
+      guard
+        rd_kafka_header_get_all(headers, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR,
+        let name
+      else { break }
+      attributes.add(
+        UnsafeRawBufferPointer(start: name, count: strlen(name)),
+        value.map { UnsafeRawBufferPointer(start: $0, count: size) })
+    }
+    return attributes
   }
 
   func take() {

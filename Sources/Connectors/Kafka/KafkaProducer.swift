@@ -1,15 +1,25 @@
 internal import CRdKafka
 internal import Dataflow
 internal import Glibc
+internal import Records
 internal import Storage
 internal import Synchronization
+
+/// A message that a sink sends.
+struct OutgoingMessage: Sendable {
+  var value: ArraySlice<UInt8>
+  /// The message from which it has its partition, timestamp, key and headers; nil if it has none of them.
+  var origin: MessageOrigin?
+  /// The reason why it was refused, for a dead letter.
+  var fault: String?
+}
 
 /// Takes messages for a topic. Tests have one in memory.
 protocol MessageTarget: Sendable {
   /// Takes a message.
   ///
   /// - Returns: false if it takes no more for now.
-  func send(_ message: ArraySlice<UInt8>) throws(FileError) -> Bool
+  func send(_ message: OutgoingMessage) throws(FileError) -> Bool
   /// Takes note of what brokers have stored.
   ///
   /// - Throws: an error if a message was not stored.
@@ -24,11 +34,16 @@ protocol MessageTarget: Sendable {
 final class KafkaProducer: MessageTarget, @unchecked Sendable {
   // @unchecked because only the sink that owns it uses it, in one step at a time.
 
+  /// The header with the place of a record in its source.
+  static let sourceHeader = "ek-src"
+  /// The header of a dead letter with its fault.
+  static let faultHeader = "ek-error"
   /// librdkafka chooses the partition.
   private static let anyPartition: Int32 = -1
 
   private let client: KafkaClient
   private let statistics: ConnectorStatistics
+  private let partitionCount: Int
   private(set) var unstored = 0
 
   init(_ connection: KafkaConnection, in context: ConnectorContext) throws(FileError) {
@@ -42,7 +57,17 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
         ("message.timeout.ms", "120000"),
       ], in: context)
     // A topic that is not there, or a password that is wrong, is told before the first record.
-    _ = try client.partitionCount()
+    partitionCount = try client.partitionCount()
+  }
+
+  /// Refuses a topic that lacks a partition of the source.
+  func require(partitions needed: Int) throws(FileError) {
+    guard partitionCount < needed else { return }
+    throw FileError(
+      operation: .open, path: client.topicName,
+      reason:
+        "expected \(needed) partitions or more, since each record goes to the partition that it came from, "
+        + "found \(partitionCount)", errno: EINVAL)
   }
 
   // Reports wake the sink. Messages that wait for room may also be in the client's own timers.
@@ -50,27 +75,97 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
     Awaiting(.readable(descriptor: client.wakeup.number), seconds: 1)
   }
 
-  func send(_ message: ArraySlice<UInt8>) throws(FileError) -> Bool {
-    let status = message.withUnsafeBytes { bytes in
-      rd_kafka_produce(
-        client.topic, Self.anyPartition, RD_KAFKA_MSG_F_COPY,
-        UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, nil, 0, nil)
-    }
-    guard status == -1 else {
+  func send(_ message: OutgoingMessage) throws(FileError) -> Bool {
+    let isPlain = message.origin == nil && message.fault == nil
+    let error = isPlain ? produce(message.value) : produce(message)
+    switch error {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
       unstored += 1
       return true
-    }
-    let error = rd_kafka_last_error()
-    switch error {
     case RD_KAFKA_RESP_ERR__QUEUE_FULL: return false
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
       throw FileError(
         operation: .write, path: client.topicName,
-        reason: "a message of \(message.count) bytes is larger than message.max.bytes allows",
+        reason: "a message of \(message.value.count) bytes is larger than message.max.bytes allows",
         errno: EMSGSIZE)
     default:
       throw FileError(operation: .write, path: client.topicName, reason: errorText(error))
     }
+  }
+
+  private func produce(_ value: ArraySlice<UInt8>) -> rd_kafka_resp_err_t {
+    let status = value.withUnsafeBytes { bytes in
+      rd_kafka_produce(
+        client.topic, Self.anyPartition, RD_KAFKA_MSG_F_COPY,
+        UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, nil, 0, nil)
+    }
+    return status == -1 ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR
+  }
+
+  /// Sends a message with headers, and with what another one had.
+  private func produce(_ message: OutgoingMessage) -> rd_kafka_resp_err_t {
+    let attributes = MessageAttributes(message.origin?.attributes ?? [])
+    guard let headers = rd_kafka_headers_new(4) else { return RD_KAFKA_RESP_ERR__FAIL }
+    return attributes.bytes.withUnsafeBytes { bytes in
+      addHeaders(headers, attributes, bytes, message)
+      let key = attributes.key.map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
+      return message.value.withUnsafeBytes { value in
+        let error = produce(value, key, headers, message.origin)
+        // librdkafka owns the headers of a message that it took.
+        if error != RD_KAFKA_RESP_ERR_NO_ERROR { rd_kafka_headers_destroy(headers) }
+        return error
+      }
+    }
+  }
+
+  private func addHeaders(
+    _ headers: OpaquePointer, _ attributes: MessageAttributes, _ bytes: UnsafeRawBufferPointer,
+    _ message: OutgoingMessage
+  ) {
+    attributes.forEachHeader { name, value in
+      let name = UnsafeRawBufferPointer(rebasing: bytes[name])
+      // Those of an earlier stream tell another topic.
+      guard !name.elementsEqual(Self.sourceHeader.utf8), !name.elementsEqual(Self.faultHeader.utf8)
+      else { return }
+      let text = name.bindMemory(to: CChar.self)
+      let value = value.map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
+      rd_kafka_header_add(
+        headers, text.baseAddress, text.count, value?.baseAddress, value?.count ?? 0)
+    }
+    if let origin = message.origin { Self.add(Self.sourceHeader, origin.place, to: headers) }
+    if let fault = message.fault { Self.add(Self.faultHeader, fault, to: headers) }
+  }
+
+  private static func add(_ name: String, _ value: String, to headers: OpaquePointer) {
+    var value = value
+    value.withUTF8 { bytes in
+      _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
+    }
+  }
+
+  private func produce(
+    _ value: UnsafeRawBufferPointer, _ key: UnsafeRawBufferPointer?, _ headers: OpaquePointer,
+    _ origin: MessageOrigin?
+  ) -> rd_kafka_resp_err_t {
+    let partition = origin.map { Int32($0.partition) } ?? Self.anyPartition
+    var parts = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 7)
+    (parts[0].vtype, parts[0].u.rkt) = (RD_KAFKA_VTYPE_RKT, client.topic)
+    (parts[1].vtype, parts[1].u.i32) = (RD_KAFKA_VTYPE_PARTITION, partition)
+    (parts[2].vtype, parts[2].u.i) = (RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY)
+    parts[3].vtype = RD_KAFKA_VTYPE_VALUE
+    parts[3].u.mem.ptr = UnsafeMutableRawPointer(mutating: value.baseAddress)
+    parts[3].u.mem.size = value.count
+    parts[4].vtype = RD_KAFKA_VTYPE_KEY
+    parts[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key?.baseAddress)
+    parts[4].u.mem.size = key?.count ?? 0
+    // Without one, librdkafka takes the time of now.
+    (parts[5].vtype, parts[5].u.i64) = (RD_KAFKA_VTYPE_TIMESTAMP, Int64(origin?.milliseconds ?? 0))
+    (parts[6].vtype, parts[6].u.headers) = (RD_KAFKA_VTYPE_HEADERS, headers)
+    guard let error = rd_kafka_produceva(client.handle, parts, parts.count) else {
+      return RD_KAFKA_RESP_ERR_NO_ERROR
+    }
+    defer { rd_kafka_error_destroy(error) }
+    return rd_kafka_error_code(error)
   }
 
   func takeReports() throws(FileError) {
@@ -87,5 +182,12 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
         operation: .write, path: client.topicName,
         reason: "no broker stored a message: \(errorText(failure))")
     }
+  }
+}
+
+extension MessageOrigin {
+  /// The partition and the offset, and for a later record of a message the number of the part.
+  var place: String {
+    part == 0 ? "\(partition)/\(offset)" : "\(partition)/\(offset)/\(part)"
   }
 }

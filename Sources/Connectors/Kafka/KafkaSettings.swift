@@ -67,9 +67,12 @@ extension SinkKind {
       let connection = KafkaSettings.connection(values, KafkaSettings.sinkProperties)
       let payload = values[KafkaSettings.payload]
       return { context throws(FileError) in
-        KafkaSink(
-          try KafkaProducer(connection, in: context), topic: connection.topic, payload,
-          ends: context.recordEnds)
+        let producer = try KafkaProducer(connection, in: context)
+        if payload == .message, let needed = context.sourcePartitions {
+          try producer.require(partitions: needed)
+        }
+        return KafkaSink(
+          producer, topic: connection.topic, payload, ends: context.recordEnds)
       }
     })
 }
@@ -113,6 +116,46 @@ package enum KafkaSettings {
     "properties", KafkaProperties.type(KafkaProperties.producer), default: [], defaultText: "none",
     help: "Properties of librdkafka, such as `linger.ms`; [KAFKA.md](KAFKA.md) lists them.")
 
+  // MARK: Dead letters
+
+  package static let letterTopic = Setting(
+    "dead_letters.kafka.topic", SettingType<String>.topic, defaultText: "a file",
+    help:
+      "The topic of dead letters: the bytes of each bad record with its key, timestamp and headers, and the reason."
+  )
+  package static let letterBrokers = Setting(
+    "dead_letters.kafka.brokers", SettingType<[String]>.brokers,
+    help: "Addresses of its brokers.")
+  private static let letterProperties = Setting(
+    "dead_letters.kafka.properties", KafkaProperties.type(KafkaProperties.producer), default: [],
+    defaultText: "none", help: "Properties of librdkafka, as the sink has them.")
+
+  /// The settings of dead letters in a topic.
+  package static let letters: [any SettingDescription] = [
+    letterTopic, letterBrokers, letterProperties,
+  ]
+  /// The descriptors and the threads of librdkafka for them.
+  package static let letterDescriptors = 13
+  package static let letterThreads = 6
+
+  /// The topic of dead letters, as the locations of sources and sinks are told; nil if the values have none.
+  package static func letterPlace(_ values: SettingValues) -> String? {
+    guard let topic = values[letterTopic] else { return nil }
+    return placeText(values[letterBrokers] ?? [], topic)
+  }
+
+  /// Opens the topic of dead letters; nil if the values have none.
+  package static func openLetters(_ values: SettingValues) -> LetterFactory? {
+    guard let topic = values[letterTopic], let brokers = values[letterBrokers] else { return nil }
+    let connection = KafkaConnection(
+      brokers: brokers, topic: topic, properties: values[letterProperties])
+    return { context throws(FileError) in
+      let producer = try KafkaProducer(connection, in: context)
+      if let needed = context.sourcePartitions { try producer.require(partitions: needed) }
+      return KafkaSink(producer, topic: topic, .message, ends: nil)
+    }
+  }
+
   fileprivate static func connection(
     _ values: SettingValues, _ properties: Setting<[KafkaProperty]>
   ) -> KafkaConnection {
@@ -128,8 +171,12 @@ package enum KafkaSettings {
 
   fileprivate static func place(_ values: SettingValues) -> ConnectorPlace {
     ConnectorPlace(
-      kind: .topic, text: "\(values[brokers].sorted().joined(separator: ","))/\(values[topic])",
-      setting: topic, isShareable: true)
+      kind: .topic, text: placeText(values[brokers], values[topic]), setting: topic,
+      isShareable: true)
+  }
+
+  private static func placeText(_ brokers: [String], _ topic: String) -> String {
+    "\(brokers.sorted().joined(separator: ","))/\(topic)"
   }
 }
 

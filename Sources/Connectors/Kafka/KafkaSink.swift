@@ -10,14 +10,14 @@ internal import Storage
 ///
 /// A message that no broker stores fails the stream, which then resumes at its checkpoint. So every record is there
 /// at least once.
-struct KafkaSink: ByteSink {
+struct KafkaSink: LetterSink {
   let name: String
   private let target: any MessageTarget
   private let payload: KafkaPayload
   private let ends: RecordEnds?
   private var prologue: [UInt8] = []
   private var epilogue: [UInt8] = []
-  private var waiting: [ArraySlice<UInt8>] = []
+  private var waiting: [OutgoingMessage] = []
   private var next = 0
 
   /// - Parameter ends: the form in which the records end; nil if they are compressed.
@@ -30,6 +30,9 @@ struct KafkaSink: ByteSink {
 
   // Without it, an error would wait for the next record.
   var attention: Awaiting? { target.unstored > 0 ? target.awaiting : nil }
+
+  // A frame holds records of many messages.
+  var keepsOrigins: Bool { payload == .message }
 
   /// Whether each message is a whole stream with a prologue and an epilogue of its own.
   private var makesStreams: Bool { ends == .arrowMessages }
@@ -46,8 +49,7 @@ struct KafkaSink: ByteSink {
   mutating func write(_ bytes: [UInt8]) throws(FileError) { try write(bytes, records: 1) }
 
   mutating func write(_ bytes: [UInt8], records: Int) throws(FileError) {
-    next = 0
-    waiting =
+    let values =
       if makesStreams {
         [(prologue + bytes + epilogue)[...]]
       } else if payload == .frame {
@@ -55,6 +57,30 @@ struct KafkaSink: ByteSink {
       } else {
         messages(of: bytes, records: records)
       }
+    waiting = values.map { OutgoingMessage(value: $0) }
+    next = 0
+    try send()
+  }
+
+  mutating func write(_ pieces: [[UInt8]], of origins: [MessageOrigin]) throws(FileError) {
+    var values: [ArraySlice<UInt8>] = []
+    if makesStreams {
+      values = pieces.map { (prologue + $0 + epilogue)[...] }
+    } else {
+      for piece in pieces {
+        values += messages(of: piece, records: origins.count, keepsEmpty: true)
+      }
+      // Of CSV with one column, an empty line is a record.
+      if values.count > origins.count { values.removeAll(where: \.isEmpty) }
+    }
+    guard values.count == origins.count else {
+      // Otherwise a record would have the key of another one.
+      throw FileError(
+        operation: .write, path: name,
+        reason: "expected a message for each of \(origins.count) records, found \(values.count)")
+    }
+    waiting = zip(values, origins).map { OutgoingMessage(value: $0, origin: $1) }
+    next = 0
     try send()
   }
 
@@ -80,12 +106,29 @@ struct KafkaSink: ByteSink {
     next = 0
   }
 
+  // MARK: Dead letters
+
+  mutating func write(
+    refused record: [UInt8], of origin: MessageOrigin?, because reason: String
+  ) throws(FileError) {
+    let lacksLineEnd = origin?.lacksLineEnd ?? true
+    let value = lacksLineEnd && record.last == 0x0A ? record.dropLast() : record[...]
+    waiting.append(OutgoingMessage(value: value, origin: origin, fault: reason))
+    try send()
+  }
+
   // MARK: Messages
 
   /// The records of a write, each without its line end.
-  private func messages(of bytes: [UInt8], records: Int) -> [ArraySlice<UInt8>] {
+  ///
+  /// - Parameter keepsEmpty: whether empty lines count.
+  private func messages(
+    of bytes: [UInt8], records: Int, keepsEmpty: Bool = false
+  ) -> [ArraySlice<UInt8>] {
     switch ends {
-    case .lines(let quote): return lines(of: bytes, quote: quote, records: records)
+    case .lines(let quote):
+      let lines = lines(of: bytes, quote: quote, records: records)
+      return keepsEmpty ? lines : lines.filter { !$0.isEmpty }
     case .rows where records > 0 && bytes.count % records == 0:
       let size = bytes.count / records
       return (0..<records).map { bytes[$0 * size..<($0 + 1) * size] }
@@ -103,16 +146,19 @@ struct KafkaSink: ByteSink {
     for (index, byte) in bytes.enumerated() {
       if byte == quote { isQuoted.toggle() }
       guard byte == 0x0A, !isQuoted else { continue }
-      append(bytes[start..<index], to: &lines)
+      append(bytes[start..<index], hasQuotes: quote != nil, to: &lines)
       start = index + 1
     }
-    append(bytes[start...], to: &lines)
+    if start < bytes.count { append(bytes[start...], hasQuotes: quote != nil, to: &lines) }
     return lines
   }
 
-  /// Adds a line that is not blank.
-  private func append(_ line: ArraySlice<UInt8>, to lines: inout [ArraySlice<UInt8>]) {
-    let line = line.last == 0x0D ? line.dropLast() : line
-    if !line.isEmpty { lines.append(line) }
+  /// Adds a line. One of white space is no record of JSON, but may be one of CSV.
+  private func append(
+    _ line: ArraySlice<UInt8>, hasQuotes: Bool, to lines: inout [ArraySlice<UInt8>]
+  ) {
+    let isBlank = line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+    guard hasQuotes || !isBlank else { return }
+    lines.append(line.last == 0x0D ? line.dropLast() : line)
   }
 }

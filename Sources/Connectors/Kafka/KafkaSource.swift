@@ -38,6 +38,7 @@ struct KafkaSource: Source {
   private let payload: KafkaPayload
   private let ends: RecordEnds?
   private let isCompressed: @Sendable ([UInt8]) -> Bool
+  private let keepsMessages: Bool
   private let statistics: ConnectorStatistics
   /// Whether the source ends.
   private let isBounded: Bool
@@ -55,7 +56,8 @@ struct KafkaSource: Source {
     self.log = log
     payload = options.payload
     ends = context.connector.recordEnds
-    isCompressed = { bytes in context.decompressedStart(bytes) != nil }
+    isCompressed = context.isCompressed
+    keepsMessages = context.connector.keepsMessages
     statistics = context.statistics
     isBounded = options.ends
     beginnings = KafkaBeginnings(topic: topic, offsets: [:])
@@ -240,7 +242,11 @@ struct KafkaSource: Source {
 
   private mutating func begin(_ message: LogMessage, _ form: MessageForm) throws(FileError) {
     let partlyRead = partitions[message.partition]?.partlyRead
-    partitions[message.partition]?.places.begin(message.offset)
+    var origin =
+      keepsMessages
+      ? log.origin() : MessageOrigin(partition: message.partition, offset: message.offset)
+    origin.lacksLineEnd = form.byteCount > message.bytes?.count ?? 0
+    partitions[message.partition]?.places.begin(origin, form.records)
     guard let partlyRead else { return }
     partitions[message.partition]?.partlyRead = nil
     guard message.offset == partlyRead.offset, partlyRead.byteCount < form.byteCount else {
@@ -285,6 +291,12 @@ struct KafkaSource: Source {
     partitions[split].map {
       "\(Self.name(name, split)) at offset \($0.places.place(at: offset).offset)"
     }
+  }
+
+  var partitionCount: Int? { partitions.lastIndex { $0 != nil }.map { $0 + 1 } }
+
+  func messages(of split: SplitID, at offset: Int, atMost count: Int) -> MessageRun? {
+    keepsMessages ? partitions[split]?.places.run(at: offset, atMost: count) : nil
   }
 
   mutating func abandon(_ split: SplitID) {

@@ -1,4 +1,5 @@
 internal import Dataflow
+internal import Records
 internal import Storage
 
 /// A message of a partition, in the memory of its log.
@@ -17,6 +18,8 @@ protocol MessageLog: Sendable {
   func stop(_ partition: Int)
   /// The oldest message that was not taken; nil if there is none now. Its bytes are valid until it is taken.
   func first() throws(FileError) -> LogMessage?
+  /// The message that `first` returned, with its timestamp, key and headers.
+  func origin() -> MessageOrigin
   /// Takes the message that `first` returned.
   func take()
   /// The event to wait for if there is no message.

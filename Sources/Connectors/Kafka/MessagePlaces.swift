@@ -1,7 +1,7 @@
 internal import Records
 
 // Invariants:
-// - `starts` and `offsets` have one entry a message that began, from `head` on, in ascending order.
+// - `starts`, `records` and `origins` have one entry a message that began, from `head` on, in ascending order.
 // - `end` is the number of bytes given. Only the last message may be incomplete, while `isOpen`.
 
 /// The places of a partition's messages in the bytes of its split.
@@ -9,7 +9,8 @@ internal import Records
 /// It holds those messages alone whose batch is not cut.
 struct MessagePlaces: Sendable, Equatable {
   private var starts: [Int] = []
-  private var offsets: [Int] = []
+  private var records: [MessageRun.Records] = []
+  private var origins: [MessageOrigin] = []
   private var head = 0
   private var isOpen = false
   /// The number of bytes of the split that were given.
@@ -27,18 +28,19 @@ struct MessagePlaces: Sendable, Equatable {
   /// The number of messages in memory.
   var count: Int { starts.count - head }
 
-  mutating func begin(_ offset: Int) {
+  mutating func begin(_ origin: MessageOrigin, _ records: MessageRun.Records = .any) {
     starts.append(end)
-    offsets.append(offset)
+    self.records.append(records)
+    origins.append(origin)
     isOpen = true
   }
 
   mutating func give(_ byteCount: Int) { end += byteCount }
 
   mutating func complete() {
-    guard let last = offsets.last else { return }
+    guard let last = origins.last else { return }
     isOpen = false
-    next = last + 1
+    next = last.offset + 1
   }
 
   /// Passes a message that has no bytes.
@@ -47,7 +49,19 @@ struct MessagePlaces: Sendable, Equatable {
   /// The message with the byte at an offset of the split, and the number of its bytes before it.
   func place(at byte: Int) -> (offset: Int, bytesWithin: Int) {
     guard byte < end || isOpen, let index = index(at: byte) else { return (next, byte - end) }
-    return (offsets[index], byte - starts[index])
+    return (origins[index].offset, byte - starts[index])
+  }
+
+  /// The messages from the one with a byte on that can be read together, at most so many.
+  func run(at byte: Int, atMost count: Int) -> MessageRun? {
+    guard let first = index(at: byte), count > 0 else { return nil }
+    var last = first + 1
+    if records[first] == .oneEach {
+      while last < starts.count, last < first + count, records[last] == .oneEach { last += 1 }
+    }
+    return MessageRun(
+      start: starts[first], end: last < starts.count ? starts[last] : end,
+      records: records[first], origins: origins[first..<last])
   }
 
   /// Forgets the messages that end before a byte.
@@ -57,7 +71,8 @@ struct MessagePlaces: Sendable, Equatable {
     // Removes the used entries when they are half of all, so that the cost of each is constant.
     if head * 2 >= starts.count {
       starts.removeFirst(head)
-      offsets.removeFirst(head)
+      records.removeFirst(head)
+      origins.removeFirst(head)
       head = 0
     }
   }

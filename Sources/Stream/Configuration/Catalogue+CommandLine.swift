@@ -1,6 +1,7 @@
 package import Codecs
 package import Configuration
 internal import Connectors
+internal import Operators
 
 extension Catalogue {
   /// The settings of a stream and of its formats, as the help of a command lists them.
@@ -48,6 +49,8 @@ extension Catalogue {
     try checkUse(of: given, reading: format, writing: written)
     let path = output.map { values[$0] }
     suggest(by: input, path, of: format, &values)
+    let source = sources.first { $0.locate(input, values) != nil }
+    values.suggest(NormalizeSettings.messageTimes, source?.splits == .partitions)
     try given.check(common + [format.settings, written.settings], values)
     var found = violations(of: format, in: values)
     if let output {

@@ -32,20 +32,25 @@ extension StreamDefinition {
     stateDirectory: String, in fileSystem: any FileSystem
   ) -> [ConfigurationError] {
     let context = ConnectorContext(fileSystem: fileSystem)
+    var sinkContext = context
     var errors: [ConfigurationError] = []
     // The service manager opens its sockets only when it starts the service.
     let sources = (source.parts.isEmpty ? [source] : source.parts) + [gradients].compactMap(\.self)
     for part in sources where !part.location.isInherited {
       collect(into: &errors, at: part.location.place) {
         try part.kind.trial.run(path: part.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try part.open(SourceContext(context))
+          () throws(FileError) in
+          let opened = try part.open(SourceContext(context))
+          if stream.keepsMessages, part.location == source.location {
+            sinkContext.sourcePartitions = opened.partitionCount
+          }
         }
       }
     }
     if !sink.location.isInherited {
       collect(into: &errors, at: sink.location.place) {
         try sink.kind.trial.run(path: sink.location.path, in: fileSystem) {
-          () throws(FileError) in _ = try sink.open(context)
+          () throws(FileError) in _ = try sink.open(sinkContext)
         }
       }
     }
@@ -53,6 +58,9 @@ extension StreamDefinition {
       collect(into: &errors, at: place) {
         () throws(FileError) in _ = try partitions.find(in: context, changes: false)
       }
+    }
+    if let letterTopic {
+      collect(into: &errors, at: place) { _ = try letterTopic(sinkContext) }
     }
     if let parameters {
       collect(into: &errors, at: parameters.place) {

@@ -29,6 +29,10 @@ package struct StreamConfiguration: Sendable {
   package var isLive = false
   /// Whether batches are also cut by time.
   package var cutsByTime = false
+  /// Whether blocks carry the messages that their records came in.
+  package var keepsMessages = false
+  /// Whether the timestamps of messages are the event times of their records.
+  package var usesMessageTimes = false
   /// Whether the source is several files, which messages name.
   package var hasManyInputs = false
   package var decompression = DecompressionOptions()
@@ -65,6 +69,8 @@ package struct StreamConfiguration: Sendable {
     outputFormat = values[catalogue.outputFormat].flatMap { catalogue.formats.named($0) }
     decoder = DecoderOptions(values)
     decoder.roles = NormalizeSettings.roles(values)
+    usesMessageTimes = NormalizeSettings.usesMessageTimes(values)
+    keepsMessages = usesMessageTimes
     precision = values[RecordSettings.precision]
     badRecords = values[BadRecordSettings.onBadRecord]
     onMismatch = values[StateSettings.onMismatch]
@@ -117,7 +123,8 @@ package struct StreamConfiguration: Sendable {
 
   /// Whether records have event times.
   var hasEventTimes: Bool {
-    decoder.roles.contains { if case .time = $0.role { true } else { false } }
+    usesMessageTimes
+      || decoder.roles.contains { if case .time = $0.role { true } else { false } }
   }
 
   /// The effects of an alarm of drift; none if drift is not watched for.

@@ -21,7 +21,9 @@ extension StreamDefinition {
       section, of: name, from: catalogue.sources, claims: &claims, on: fileSystem)
     let sink = SinkDefinition(
       section, of: name, from: catalogue.sinks, claims: &claims, on: fileSystem)
-    let read = Self.settings(section, from: catalogue, source?.location.path, sink?.location.path)
+    let read = Self.settings(
+      section, from: catalogue, source?.location.path, sink?.location.path,
+      hasMessages: source?.kind.splits == .partitions)
     let stream = read.flatMap { format, values in
       Self.stream(name, format, values, from: catalogue, at: section, in: fileSystem)
     }
@@ -63,6 +65,14 @@ extension StreamDefinition {
     {
       section.report("expected a sink other than the source", at: "sink")
     }
+    if let place = KafkaSettings.letterPlace(values),
+      place == source.location.text || place == sink.location.text
+    {
+      section.report(
+        SettingViolation(
+          KafkaSettings.letterTopic, expected: .value("a topic other than the source and the sink"),
+          found: "the same"))
+    }
     for path in source.locations.compactMap(\.canonicalPath) {
       guard let output = sink.location.path else { break }
       // A FIFO or a socket may well be written by one stream and read by another, but not by itself.
@@ -75,6 +85,13 @@ extension StreamDefinition {
     }
     self.name = name
     self.stream = stream
+    let writesMessages =
+      sink.kind.name == SinkKind.kafka.name && sink.values[KafkaSettings.payload] == .message
+    if source.kind.splits == .partitions,
+      writesMessages || values[KafkaSettings.letterTopic] != nil
+    {
+      self.stream.keepsMessages = true
+    }
     self.stream.compressionLevel = OutputSettings.level(
       values, compressed: sink.kind.isCompressed(sink.values))
     self.source = source
@@ -89,6 +106,7 @@ extension StreamDefinition {
         watches: values[StateSettings.watchesParameters])
     }
     deadLetters = DeadLetterOptions(values)
+    letterTopic = KafkaSettings.openLetters(values)
     restart = RestartOptions(values)
     place = section.place(of: nil)
     fingerprint =
@@ -129,6 +147,12 @@ extension StreamDefinition {
             RawSettings.npy, expected: .value("raw rows in the messages of a source"),
             found: "a NumPy file"))
       }
+      if values.isGiven(CSVSettings.comment), sink.kind.name == SinkKind.kafka.name {
+        found.append(
+          SettingViolation(
+            CSVSettings.comment,
+            expected: .value("none between topics, as each message is a record"), found: "one"))
+      }
     }
     if sink.kind.name == SinkKind.kafka.name, sink.values[KafkaSettings.payload] == .message,
       OutputSettings.level(values, compressed: false) != nil
@@ -162,7 +186,7 @@ extension StreamDefinition {
   /// The format and the values of the settings of the stream and its format; nil if something is wrong.
   private static func settings(
     _ section: ConfigurationSection, from catalogue: Catalogue, _ input: String?,
-    _ output: String?
+    _ output: String?, hasMessages: Bool
   ) -> (format: RecordFormat, values: SettingValues)? {
     let kind = section.kind("format", of: catalogue.formats.map(\.name))
     let format = kind.flatMap { catalogue.formats.named($0.name) }
@@ -172,6 +196,7 @@ extension StreamDefinition {
     }
     values.merge(ofFormat)
     catalogue.suggest(by: input, output, of: format, &values)
+    values.suggest(NormalizeSettings.messageTimes, hasMessages)
     // A stream that nobody looks at must tell by itself; a command answers to the one who called it.
     values.suggest(DriftSettings.watch, .on)
     guard section.check(catalogue.streamSettings + [format.settings], values) else { return nil }

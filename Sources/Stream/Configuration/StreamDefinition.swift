@@ -19,6 +19,8 @@ package struct StreamDefinition: Sendable {
   package var viewAheadSeconds: Double?
   package var parameters: ParametersOptions?
   package var deadLetters: DeadLetterOptions
+  /// Opens the topic of dead letters; nil if they go to a file, or if there are none.
+  package var letterTopic: LetterFactory?
   package var restart: RestartOptions
   /// The position of the stream in the file.
   package var place: ConfigurationPlace
@@ -30,7 +32,8 @@ package struct StreamDefinition: Sendable {
   package var descriptorCount: Int {
     // The process has a socket of the service manager open before the stream.
     let inherited = (source.location.isInherited ? 1 : 0) + (sink.location.isInherited ? 1 : 0)
-    let letters = stream.badRecords == .deadLetter ? 1 : 0
+    let keepsLetters = stream.badRecords == .deadLetter
+    let letters = letterTopic != nil ? KafkaSettings.letterDescriptors : keepsLetters ? 1 : 0
     // The watch, and the file that is read.
     let ofPath = stream.operatorSettings[LearnSettings.gradients] == nil ? 0 : 2
     let gradients = gradients?.kind.descriptorCount ?? ofPath
@@ -43,7 +46,8 @@ package struct StreamDefinition: Sendable {
 
   /// The threads that libraries start for the stream, with a few brokers.
   package var threadCount: Int {
-    let ofRun = source.kind.threadCount + sink.kind.threadCount
+    let letters = letterTopic == nil ? 0 : KafkaSettings.letterThreads
+    let ofRun = source.kind.threadCount + sink.kind.threadCount + letters
     guard let partitions else { return ofRun + (gradients?.kind.threadCount ?? 0) }
     return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount)
   }

@@ -1,6 +1,7 @@
 internal import BatchNormalization
 internal import Codecs
 package import Configuration
+internal import Connectors
 internal import Operators
 internal import Records
 
@@ -97,8 +98,27 @@ package enum BatchSize: Sendable, Equatable {
 /// The settings for records that cannot be read.
 package enum BadRecordSettings {
   package static let group = SettingGroup(
-    "Bad records", [onBadRecord, maxBytes, keep],
+    "Bad records", [onBadRecord, maxBytes, keep] + KafkaSettings.letters,
     rules: [
+      SettingRule { values in
+        let hasTopic = values[KafkaSettings.letterTopic] != nil
+        if hasTopic, values[KafkaSettings.letterBrokers] == nil {
+          return [
+            SettingViolation(
+              KafkaSettings.letterBrokers, expected: .value(KafkaSettings.letterBrokers.expected),
+              found: "nothing")
+          ]
+        }
+        let idle =
+          hasTopic ? [maxBytes, keep] as [any SettingDescription] : KafkaSettings.letters
+        return idle.filter(values.isGiven).map {
+          SettingViolation(
+            $0,
+            expected: hasTopic
+              ? .absence(beside: KafkaSettings.letterTopic, "TOPIC")
+              : .other(KafkaSettings.letterTopic, is: "TOPIC"), found: "none")
+        }
+      },
       SettingRule { values in
         let policy = values[onBadRecord]
         guard values.isGiven(section: "dead_letters"), policy != .deadLetter else { return [] }
@@ -107,13 +127,13 @@ package enum BadRecordSettings {
             maxBytes, expected: .other(onBadRecord, is: BadRecordPolicy.deadLetter.rawValue),
             found: policy.rawValue, concernsSection: true)
         ]
-      }
+      },
     ])
 
   package static let onBadRecord = Setting<BadRecordPolicy>(
     "on_bad_record", .choice, default: .fail, option: .value("on-bad-record", "policy"),
     help: "A bad record stops the stream (`fail`), is dropped (`skip`), or is dropped and kept "
-      + "in a file with the reason (`dead_letter`).")
+      + "with the reason, in a file or a topic (`dead_letter`).")
 
   package static let maxBytes = Setting(
     "dead_letters.max_size", .size(in: 4 << 10...1 << 40), default: DeadLetterOptions().maxBytes,

@@ -45,6 +45,8 @@ package struct RejectedRecord: Sendable, CustomStringConvertible {
   var fault: RecordFault
   /// The record with its line end; empty if no consumer needs it.
   var bytes: [UInt8]
+  /// The message that it came in; nil if the stream does not keep them.
+  var origin: MessageOrigin?
   /// Whether it was read well, and turned out bad when it was normalised.
   var wasRead = false
 
@@ -83,6 +85,8 @@ struct OutputUnit: Sized, Sendable {
   var bytes: [UInt8] = []
   /// The blocks as they are written, if the encoder hands its memory over; then `bytes` is empty.
   var pieces: [[UInt8]] = []
+  /// The message that each record came in, or that each of `pieces` came in; empty if the sink does not keep them.
+  var origins: [MessageOrigin] = []
   /// The number of records in `bytes` or `pieces`.
   var records = 0
 

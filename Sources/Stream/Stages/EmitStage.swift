@@ -73,8 +73,8 @@ struct EmitStage: Stage {
         try output.sink.end()
         hasEnded = true
       }
-      if let awaiting = try output.sink.push() { return .waits(awaiting) }
-      if hasEnded || written?.barrier?.checkpoint != nil, let awaiting = try output.sink.settle() {
+      if let awaiting = try output.push() { return .waits(awaiting) }
+      if hasEnded || written?.barrier?.checkpoint != nil, let awaiting = try output.settle() {
         return .waits(awaiting)
       }
       return hasEnded ? try take(.prepare, on: output.stateDisk) : try settle()
@@ -89,8 +89,19 @@ struct EmitStage: Stage {
     if let prologue = unit.prologue {
       try output.sink.begin(prologue, endingWith: unit.epilogue)
     }
-    if !unit.bytes.isEmpty { try output.sink.write(unit.bytes, records: unit.records) }
-    if !unit.pieces.isEmpty { try output.sink.write(pieces: unit.pieces) }
+    if !unit.origins.isEmpty {
+      try output.sink.write(unit.pieces.isEmpty ? [unit.bytes] : unit.pieces, of: unit.origins)
+    } else if !unit.pieces.isEmpty {
+      try output.sink.write(pieces: unit.pieces)
+    } else if !unit.bytes.isEmpty {
+      try output.sink.write(unit.bytes, records: unit.records)
+    }
+    if output.letterTopic != nil {
+      for record in unit.events.badRecords {
+        try output.letterTopic?.write(
+          refused: record.bytes, of: record.origin, because: "\(record.fault)")
+      }
+    }
     if let prologue = unit.nextPrologue { output.sink.changePrologue(to: prologue) }
     metrics.droppedWriteCount.store(output.sink.droppedWrites, ordering: .relaxed)
     written = unit
@@ -107,6 +118,9 @@ struct EmitStage: Stage {
     metrics.outputByteCount.add(
       (unit.prologue?.count ?? 0) + unit.encodedByteCount, ordering: .relaxed)
     metrics.count(unit.cuts)
+    if output.letterTopic != nil {
+      metrics.deadLetterCount.add(unit.events.badRecords.count, ordering: .relaxed)
+    }
     let start = metrics.now
     if unit.barrier?.checkpoint != nil {
       do {
@@ -123,7 +137,9 @@ struct EmitStage: Stage {
   }
 
   /// The need of the stage while it has nothing to write.
-  private var idle: Progress { output.sink.attention.map { .nextOr($0) } ?? .next }
+  private var idle: Progress {
+    (output.sink.attention ?? output.letterTopic?.attention).map { .nextOr($0) } ?? .next
+  }
 
   // MARK: Disks
 
@@ -207,5 +223,19 @@ struct EmitStage: Stage {
     metrics.lastCheckpointTime.store(end, ordering: .relaxed)
     for request in commit.requests { request.answer(.success(.done(nil))) }
     return idle
+  }
+}
+
+extension StreamOutput {
+  /// Passes on what the sink and the topic of dead letters were given, without waiting.
+  fileprivate mutating func push() throws(FileError) -> Awaiting? {
+    if let awaiting = try sink.push() { return awaiting }
+    return try letterTopic?.push()
+  }
+
+  /// Waits until it is stored.
+  fileprivate mutating func settle() throws(FileError) -> Awaiting? {
+    if let awaiting = try sink.settle() { return awaiting }
+    return try letterTopic?.settle()
   }
 }

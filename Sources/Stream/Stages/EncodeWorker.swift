@@ -8,13 +8,18 @@ internal import Records
 struct EncodeWorker: Worker {
   private let level: Int?
   private let pool: BlockPool?
+  private let keepsOrigins: Bool
 
   /// - Parameters:
   ///   - level: the zstd level; nil leaves the output uncompressed.
   ///   - pool: takes the blocks that are not needed any more.
-  init(level: Int?, pool: BlockPool? = nil) throws(CompressionError) {
+  ///   - keepsOrigins: whether the sink asks for the messages that the records came in.
+  init(
+    level: Int?, pool: BlockPool? = nil, keepsOrigins: Bool = false
+  ) throws(CompressionError) {
     self.level = level
     self.pool = pool
+    self.keepsOrigins = keepsOrigins
     // Reports a level that zstd refuses before the stream starts.
     WorkspacePool.shared.giveBack(try WorkspacePool.shared.take(level: level))
   }
@@ -33,7 +38,9 @@ struct EncodeWorker: Worker {
     }
     text.removeAll()
     if let encoder = unit.encoder {
+      var changes: [UInt8] = []
       for index in unit.blocks.indices {
+        if keepsOrigins, addMessages(ofBlock: index, encoder, to: &unit, &changes) { continue }
         if level == nil, let pieces = encoder.pieces(of: unit.blocks[index]) {
           unit.pieces += pieces
         } else {
@@ -50,6 +57,29 @@ struct EncodeWorker: Worker {
     unit.blocks = []
     pool?.giveBack(spent)
     return unit
+  }
+
+  /// Adds the messages that records came in, and the bytes of a format that writes many records in a message.
+  ///
+  /// - Returns: whether it added the bytes too.
+  private func addMessages(
+    ofBlock index: Int, _ encoder: any RecordEncoder, to unit: inout OutputUnit,
+    _ changes: inout [UInt8]
+  ) -> Bool {
+    let block = unit.blocks[index]
+    guard let messages = encoder.messages(of: block, after: &changes) else {
+      block.origins.add(block.selectedRecords, to: &unit.origins)
+      return false
+    }
+    for message in messages {
+      guard var origin = block.origins.origin(of: message.lastRecord) else { continue }
+      // That of its first record.
+      origin.part = (origin.part >> MessageOrigin.unitShift) << MessageOrigin.unitShift
+      unit.origins.append(origin)
+      unit.pieces.append(message.bytes)
+    }
+    unit.records += block.selectedRecords.count
+    return true
   }
 
   /// The epilogue as it is written. One that reads the file is never compressed: `makeEncoder` refuses it.

@@ -32,8 +32,15 @@ extension IngestStage {
     }
     let prologue = batch.prologue ?? opening?.prologue
     let recordsBefore = reader.records
+    let source = context.configuration.keepsMessages ? self.source : nil
+    let setsTimes = context.configuration.usesMessageTimes
     let (outcome, bytes, progress) = batch.records.add(atMost: most) {
-      reader.decode(into: &$0, limit: $1, prologue: prologue)
+      (block: inout RecordBlock, limit: Int) -> SplitReader.Decoded in
+      guard let source else {
+        return reader.decode(into: &block, limit: limit, prologue: prologue)
+      }
+      return reader.decode(
+        into: &block, limit: limit, prologue: prologue, from: source, setsTimes: setsTimes)
     }
     rate.take(records: reader.records - recordsBefore)
     if recordsBefore == 0, reader.records > 0 {
@@ -195,7 +202,7 @@ extension IngestStage {
     batch.leaveOut(
       RejectedRecord(
         split: place, record: record, byteOffset: byteOffset, fault: fault,
-        bytes: keptBytes))
+        bytes: keptBytes, origin: reader.rejectedOrigin))
   }
 
   /// The stream, and the place in the words of the source, in messages about a record.

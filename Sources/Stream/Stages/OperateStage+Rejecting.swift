@@ -95,7 +95,7 @@ extension OperateStage {
         RejectedRecord(
           split: "", record: record, byteOffset: byteOffset, fault: fault,
           bytes: configuration.badRecords == .deadLetter ? part?.bytes ?? [] : [],
-          wasRead: !stays))
+          origin: block.origins.origin(of: badRecord), wasRead: !stays))
     }
     if let parts {
       block.remove(parts)

@@ -3,6 +3,9 @@ internal import Records
 
 /// The records of a split.
 extension SplitReader {
+  /// Why the decoder stopped, the bytes of a rejected record, and the progress.
+  typealias Decoded = (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress)
+
   /// Records that a record ends with the bytes so far, whatever they are.
   mutating func endRecord() {
     guard !decompressor.isCompressed else { return }
@@ -11,14 +14,16 @@ extension SplitReader {
 
   /// Takes records into `block`, up to `limit`.
   ///
-  /// - Parameter prologue: that of the stream.
+  /// - Parameters:
+  ///   - prologue: that of the stream.
+  ///   - end: a byte offset before which a record ends, if the decoder is not to look further.
   /// - Returns: why the decoder stopped, the bytes of a rejected record, and the progress.
   mutating func decode(
-    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?
-  ) -> (outcome: DecodeOutcome, rejected: [UInt8], progress: DecodeProgress) {
+    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?, upTo end: Int? = nil
+  ) -> Decoded {
     var progress = DecodeProgress()
     progress.prologue = prologue
-    let view = decoderView
+    let view = decoderView(upTo: end)
     var outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
     if case .failed(let fault) = outcome, view.isLast, !boundaries.isEmpty {
       // Only this message is lost: the next one begins after it.
@@ -38,10 +43,15 @@ extension SplitReader {
     return (outcome, rejected, progress)
   }
 
-  /// The bytes that the decoder may look at: those up to the first boundary.
-  private var decoderView: InputWindow {
-    if let boundary = boundaries.first, boundary - byteOffset <= window.count {
-      let bytes = UnsafeBufferPointer(rebasing: window.readable[..<(boundary - byteOffset)])
+  /// The bytes that the decoder may look at: those up to the first boundary, or up to `end` if that is before it.
+  private func decoderView(upTo end: Int?) -> InputWindow {
+    let boundary = boundaries.first.map { $0 - byteOffset } ?? .max
+    if let end, end - byteOffset < min(window.count, boundary) {
+      let bytes = UnsafeBufferPointer(rebasing: window.readable[..<(end - byteOffset)])
+      return InputWindow(bytes: bytes, isLast: false)
+    }
+    if boundary <= window.count {
+      let bytes = UnsafeBufferPointer(rebasing: window.readable[..<boundary])
       return InputWindow(bytes: bytes, isLast: true)
     }
     return InputWindow(bytes: window.readable, isLast: hasAllBytes)

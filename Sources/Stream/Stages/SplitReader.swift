@@ -37,7 +37,7 @@ struct SplitReader: Sendable {
   var decompressor: InputDecompressor
   var decoder: any RecordDecoder
   /// The format of the records, by which files of another kind are told.
-  private let form: (name: String, isText: Bool)
+  let form: (name: String, isText: Bool)
   /// The place of the header in the split, as its decoder was told.
   let header: HeaderPlace
   private(set) var compressed = ByteBuffer()
@@ -76,6 +76,10 @@ struct SplitReader: Sendable {
   private let maxGrowth: Int
   /// Whether a last line without an end gets one, because the lines of another file follow.
   private let endsLastLine: Bool
+  /// The part of the next record of a unit that was not taken whole; nil between two units.
+  var nextPart: Int?
+  /// The message of the last record that was rejected; nil if the stream does not keep messages.
+  var rejectedOrigin: MessageOrigin?
   /// The compressed and decompressed bytes since the last record was taken.
   var grown = (from: 0, to: 0)
 
