@@ -1,5 +1,9 @@
 import Configuration
+import Foundation
 import Glibc
+import Operators
+import Records
+import State
 import Storage
 import TestSupport
 import Testing
@@ -51,6 +55,30 @@ import Testing
     #expect(found.count == 2)
     #expect(found[0].hasPrefix("4: streams.a.source.file.path: cannot open "))
     #expect(found[1].hasPrefix("5: streams.a.sink.file.path: cannot create "), "\(found)")
+  }
+
+  @Test func `a checkpoint that the settings cannot continue is told`() throws {
+    try directory.write("in.csv", "x,c\n1,a\n".utf8)
+    let kinds = BuiltInOperators.all.filter { $0.isOn(SettingValues()) }
+    var state = StateTable(
+      OperatorChain.stateGroups(of: kinds), features: try FeatureSchema(["x"]))
+    state[real: "running_mean"] = [4]
+    state[real: "evenkeel.moments.weight"] = [9]
+    try FileManager.default.createDirectory(
+      atPath: directory.file("a"), withIntermediateDirectories: false)
+    try directory.write(
+      "a/checkpoint-0000000001.safetensors", Checkpoint(state, settings: [:]).serialized())
+    func failures(_ normalize: String) throws -> [String] {
+      try self.failures(
+        source: file("in.csv"), sink: file("out.csv"), rest: "    normalize: { \(normalize) }")
+    }
+    #expect(try failures("momentum: cumulative") == [])
+    let found = try failures("weight: { class: c }")
+    #expect(found.count == 1, "\(found)")
+    #expect(
+      found.first?.contains(
+        "weight.class: expected the moments of classes beside those of feature 'x', found none")
+        == true, "\(found)")
   }
 
   @Test func `an error shows the name of a variable, not its value`() throws {

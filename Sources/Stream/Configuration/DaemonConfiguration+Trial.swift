@@ -1,5 +1,6 @@
 package import Configuration
 internal import Connectors
+internal import Records
 package import Storage
 
 extension DaemonConfiguration {
@@ -71,7 +72,14 @@ extension StreamDefinition {
     collect(into: &errors, at: place) {
       // A stream that never ran has none.
       guard (try? fileSystem.status(of: directory)) != nil else { return }
-      _ = try CheckpointStore.newest(in: directory, stream.stateReading, of: fileSystem)
+      let found = try CheckpointStore.newest(in: directory, stream.stateReading, of: fileSystem)
+      guard let checkpoint = found?.checkpoint else { return }
+      // A reload takes the part that fits, so other settings alone are no failure.
+      var configuration = stream
+      configuration.onMismatch = .matchByName
+      var initial = InitialState()
+      initial.checkpoint = checkpoint
+      _ = try initial.open(configuration, for: FeatureSchema(checkpoint.features))
     }
     return errors
   }
