@@ -42,7 +42,7 @@ extension StreamDefinition {
         try part.kind.trial.run(path: part.location.path, in: fileSystem) {
           () throws(FileError) in
           let opened = try part.open(SourceContext(context))
-          if stream.keepsMessages, part.location == source.location {
+          if stream.keepsMessages, part.location.text == source.location.text {
             sinkContext.sourcePartitions = opened.partitionCount
           }
         }
