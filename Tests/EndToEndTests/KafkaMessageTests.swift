@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What a message carries beside its value, on its way through the daemon.
+/// The key, timestamp, headers and partition of messages, on their way through the daemon.
 @Suite(.serialized) struct KafkaMessageTests {
   @Test func `after kills, the copies of a record are the same bytes`() throws {
     let place = try Workplace()

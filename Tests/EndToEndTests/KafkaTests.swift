@@ -78,7 +78,7 @@ import Testing
     #expect(try kafka.read("out", 1).count == before + 1)
   }
 
-  /// What a reader keeps that drops each message whose source is not after those before it.
+  /// Drops each message whose source is not after those before it, as a reader does.
   static func withoutCopies(
     _ messages: [MockKafka.Message], _ partition: Int
   ) throws -> [MockKafka.Message] {

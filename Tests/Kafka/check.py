@@ -170,7 +170,7 @@ def identities(records: list[bytes]) -> list[str]:
 
 
 def without_copies(messages: list[Message], partitions: int) -> list[Message]:
-    """What a reader keeps that drops each message whose source is not after those before it in its partition."""
+    """Drops each message whose source is not after those before it in its partition, as a reader does."""
     newest = [-1] * partitions
     kept = []
     for message in messages:
@@ -184,7 +184,7 @@ def without_copies(messages: list[Message], partitions: int) -> list[Message]:
 
 
 def fault(message: Message) -> str | None:
-    """What a message lost of the one from which it was made; None if it kept all."""
+    """The parts that a message lost of the one from which it was made; None if it kept all."""
     source = dict(message.headers())["ek-src"]
     number = int(source.split(b"/")[1])
     expected = [("number", str(number).encode()), ("empty", None), ("ek-src", source)]

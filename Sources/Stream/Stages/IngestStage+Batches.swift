@@ -78,6 +78,19 @@ extension IngestStage {
     try? emitBarrier(emit)
   }
 
+  /// Notes a record that is dropped.
+  mutating func leaveOut(
+    _ fault: RecordFault, _ bytes: [UInt8], of reader: SplitReader, record: Int,
+    byteOffset: Int
+  ) {
+    let keptBytes = context.configuration.badRecords == .deadLetter ? bytes : []
+    let place = source.place(of: reader.split, at: byteOffset) ?? reader.shownName
+    batch.leaveOut(
+      RejectedRecord(
+        split: place, record: record, byteOffset: byteOffset, fault: fault,
+        bytes: keptBytes, origin: reader.rejectedOrigin))
+  }
+
   // MARK: Between two batches
 
   /// Emits the requests of operators.

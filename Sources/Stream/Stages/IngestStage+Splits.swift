@@ -35,12 +35,8 @@ extension IngestStage {
     let source = context.configuration.keepsMessages ? self.source : nil
     let setsTimes = context.configuration.usesMessageTimes
     let (outcome, bytes, progress) = batch.records.add(atMost: most) {
-      (block: inout RecordBlock, limit: Int) -> SplitReader.Decoded in
-      guard let source else {
-        return reader.decode(into: &block, limit: limit, prologue: prologue)
-      }
-      return reader.decode(
-        into: &block, limit: limit, prologue: prologue, from: source, setsTimes: setsTimes)
+      reader.decode(
+        into: &$0, limit: $1, prologue: prologue, from: source, setsTimes: setsTimes)
     }
     rate.take(records: reader.records - recordsBefore)
     if recordsBefore == 0, reader.records > 0 {
@@ -191,18 +187,6 @@ extension IngestStage {
     guard batch.isFlooded else { return }
     if batch.isBetweenUnits { reader.settle() }
     do throws(StreamError) { try emitRejected(emit) } catch { throw .stream(error) }
-  }
-
-  mutating func leaveOut(
-    _ fault: RecordFault, _ bytes: [UInt8], of reader: SplitReader, record: Int,
-    byteOffset: Int
-  ) {
-    let keptBytes = context.configuration.badRecords == .deadLetter ? bytes : []
-    let place = source.place(of: reader.split, at: byteOffset) ?? reader.shownName
-    batch.leaveOut(
-      RejectedRecord(
-        split: place, record: record, byteOffset: byteOffset, fault: fault,
-        bytes: keptBytes, origin: reader.rejectedOrigin))
   }
 
   /// The stream, and the place in the words of the source, in messages about a record.

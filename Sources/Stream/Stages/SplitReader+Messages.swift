@@ -10,11 +10,13 @@ extension SplitReader {
   ///
   /// - Parameters:
   ///   - prologue: that of the stream.
+  ///   - source: tells the messages; nil if the stream does not keep them.
   ///   - setsTimes: whether the timestamps of the messages are the event times of the records.
   mutating func decode(
-    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?, from source: any Source,
+    into block: inout RecordBlock, limit: Int, prologue: [UInt8]?, from source: (any Source)?,
     setsTimes: Bool
   ) -> Decoded {
+    guard let source else { return decode(into: &block, limit: limit, prologue: prologue) }
     var prologue = prologue
     rejectedOrigin = nil
     while true {
