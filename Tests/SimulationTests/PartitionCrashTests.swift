@@ -33,4 +33,15 @@ import Testing
       "too little was simulated")
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
   }
+
+  @Test func `a state that does not wait for the output before it is missed`() {
+    for seed in Self.firstSeed..<Self.firstSeed + 100 {
+      var simulation = PartitionSimulation(seed: seed, .killsAndPauses, awaitsOutput: false)
+      do { try simulation.run() } catch {
+        print("without a wait for the output, seed \(seed): \("\(error)".prefix(100))")
+        return
+      }
+    }
+    Issue.record("nobody missed the output")
+  }
 }

@@ -20,7 +20,11 @@ struct PartitionSimulation {
     case killsAndStops
   }
 
+  /// The faults before a process that is left alone.
+  private static let mostFaults = 12
+
   private let faults: Faults
+  private let awaitsOutput: Bool
   private let world: PartitionWorld
   private let configuration: StreamConfiguration
   private let schedule: CheckpointSchedule
@@ -35,7 +39,9 @@ struct PartitionSimulation {
   /// The processes that found out that they were replaced.
   private(set) var ends = 0
 
-  init(seed: UInt64, _ faults: Faults) {
+  /// - Parameter awaitsOutput: whether a state waits for the output before it, as it must.
+  init(seed: UInt64, _ faults: Faults, awaitsOutput: Bool = true) {
+    self.awaitsOutput = awaitsOutput
     random = SplitMix64(seed: seed)
     self.faults = faults
     world = PartitionWorld(seed: random.next())
@@ -52,7 +58,7 @@ struct PartitionSimulation {
       intervalSeconds: 0.5, everyRecords: Int.random(in: 1...40, using: &random),
       atTimedCuts: true)
     // No batch is open at the end.
-    let count = configuration.batch.size * Int.random(in: 10...30, using: &random)
+    let count = configuration.batch.size * Int.random(in: 30...60, using: &random)
     records = (0..<count).map { number in
       Array(#"{"id":\#(number),"x":\#(number * 7919 % 1009),"y":\#(number % 13 * 3)}"#.utf8)
     }
@@ -85,7 +91,8 @@ struct PartitionSimulation {
     plan.source = { context throws(FileError) in
       try KafkaSource(client, topic: "in", KafkaSourceOptions(partitions: [0]), in: context)
     }
-    plan.sink = { _ throws(FileError) in ClientSink(client: client) }
+    let isAwaited = awaitsOutput
+    plan.sink = { _ throws(FileError) in ClientSink(client: client, isAwaited: isAwaited) }
     plan.state = .topic(
       TopicState(
         partition: TopicPartition(topic: "in", number: 0),
@@ -126,7 +133,7 @@ struct PartitionSimulation {
   mutating func run() throws {
     var paused: [Member] = []
     while true {
-      let isLast = kills + pauses >= 12
+      let isLast = kills + pauses >= Self.mostFaults
       owners += 1
       let owner = owners
       var calls = isLast ? Int.max : Int.random(in: 1...400, using: &random)
@@ -172,12 +179,15 @@ struct PartitionSimulation {
   private mutating func live(
     _ member: inout Member, isLast: Bool, _ paused: inout [Member]
   ) throws -> Fate {
-    var stepsLeft = isLast ? 1_000_000 : Int.random(in: 1...3000, using: &random)
+    var stepsLeft = isLast ? 30_000 : Int.random(in: 1...700, using: &random)
     while stepsLeft > 0 {
       stepsLeft -= 1
       world.act()
-      if produced < records.count, random.once(in: 5) {
-        let next = min(records.count, produced + Int.random(in: 1...5, using: &random))
+      // Each process has something to read.
+      let quota =
+        isLast ? records.count : records.count * (kills + pauses + 1) / (Self.mostFaults + 1)
+      if produced < quota, random.once(in: 8) {
+        let next = min(quota, produced + Int.random(in: 1...5, using: &random))
         world.produce(Array(records[produced..<next]))
         produced = next
       }
@@ -244,6 +254,7 @@ struct PartitionSimulation {
     (self.faults, self.world, self.configuration) = (faults, world, configuration)
     (self.schedule, self.records, self.random) = (schedule, records, random)
     produced = records.count
+    awaitsOutput = true
   }
 
   private static func text(_ checkpoint: Checkpoint) throws -> String {
