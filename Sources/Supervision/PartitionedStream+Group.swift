@@ -1,5 +1,7 @@
 internal import Connectors
 internal import Dataflow
+internal import Logging
+internal import Storage
 internal import Stream
 
 /// The partitions that a group gives and takes. All of it runs on the queue of the stream.
