@@ -152,6 +152,10 @@ extension PartitionClient: MessageLog {
       partition: 0, offset: nextInput, bytes: current.map { UnsafeRawBufferPointer($0) })
   }
 
+  func origin() -> MessageOrigin {
+    MessageOrigin(partition: 0, offset: nextInput, milliseconds: 0, attributes: [])
+  }
+
   func take() {
     current?.deallocate()
     current = nil
