@@ -14,10 +14,12 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from candidates import generated, machine_facts
+from candidates import machine_facts
 
 RECORDS = 256
 FORMATS = ["csv", "ndjson", "arrow", "raw"]
+# All have missing values.
+STREAMS = {"a stream that does not drift": ["--season", "0", "--drift", "0"], "most features drift": []}
 # Of a run's time, at 32 features.
 TARGET = 0.03
 
@@ -51,17 +53,31 @@ def processor_seconds(command):
     return usage.ru_utime + usage.ru_stime
 
 
-def measure_processes(evenkeel, folder, rows, rounds):
-    print(f"\n## Process: {rows:,} records of 32 features, batches of {RECORDS}, processor time\n")
+def plain_input(evenkeel, folder, form, rows, options):
+    """A file without compression. `generate` makes no Arrow, so that is the CSV after normalising."""
+    name = "-".join(["plain", str(rows), *(word.strip("-") for word in options)])
+    plain = folder / f"{name}.{'arrows' if form == 'arrow' else form}"
+    if plain.exists():
+        return plain
+    folder.mkdir(parents=True, exist_ok=True)
+    if form == "arrow":
+        text = plain_input(evenkeel, folder, "csv", rows, options)
+        command = [evenkeel, "normalize", text, "--features", "f*", "--output-format", "arrow"]
+    else:
+        command = [evenkeel, "generate", "--rows", str(rows), "--features", "32", "--seed", "1", "--format", form, *options]
+    subprocess.run([*command, "--no-compress", "-o", plain], check=True)
+    return plain
+
+
+def measure_processes(evenkeel, folder, rows, rounds, title, options):
+    print(f"\n## Process, {title}: {rows:,} records of 32 features, batches of {RECORDS}, processor time\n")
     print(f"| format | ns a value, off | on | share | median of the pairs | at most {TARGET:.0%} |")
     print("|---|--:|--:|--:|--:|---|")
     for form in FORMATS:
-        path = generated(evenkeel, folder, form, rows, 32)
-        plain = folder / f"plain-{rows}.{form}"
-        if not plain.exists():
-            subprocess.run(["zstd", "-dqf", path, "-o", plain], check=True)
-        command = [evenkeel, "normalize", plain, "--format", form, "--batch-size", str(RECORDS), "--threads", "1", "--no-compress", "-o", "-"]
+        path = plain_input(evenkeel, folder, form, rows, options)
+        command = [evenkeel, "normalize", path, "--format", form, "--batch-size", str(RECORDS), "--threads", "1"]
         command += ["--columns", "32"] if form == "raw" else ["--features", "f*"]
+        command += ["--no-compress", "-o", "-"]
         pairs = []
         for _ in range(rounds):
             pairs.append([processor_seconds([*command, "--drift", case]) for case in ("off", "on")])
@@ -86,7 +102,9 @@ def main():
         binaries = {"this": given.benchmark} | ({"before": given.before} if given.before else {})
         measure_kernels(binaries, rounds)
     if given.evenkeel:
-        measure_processes(given.evenkeel.resolve(), given.folder, 40_000 if given.quick else 400_000, rounds)
+        rows = 40_000 if given.quick else 400_000
+        for title, options in STREAMS.items():
+            measure_processes(given.evenkeel.resolve(), given.folder, rows, rounds, title, options)
 
 
 if __name__ == "__main__":

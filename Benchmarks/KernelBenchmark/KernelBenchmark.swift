@@ -138,14 +138,16 @@ struct KernelBenchmark {
       BuiltInOperators.all,
       OperatorContext(
         schema: schema, outputPrecision: .float32, normalization: settings, settings: values))
-    // Few enough for the caches. They are much the same each time.
-    var batches = (UInt32(1)...16).map { made(records: records, features: features, seed: $0) }
-    for turn in 0..<200 { _ = try operators.operate(on: &batches[turn % batches.count]) }
+    let batches = (UInt32(1)...64).map { made(records: records, features: features, seed: $0) }
     var next = 0
-    return try best(values: records * features) {
-      _ = try operators.operate(on: &batches[next])
+    func operate() throws {
+      // A copy, since a batch that is normal already would have the same mean each time.
+      var batch = batches[next]
+      _ = try operators.operate(on: &batch)
       next = (next + 1) % batches.count
     }
+    for _ in 0..<400 { try operate() }
+    return try best(values: records * features) { try operate() }
   }
 
   private static func delta(features: Int, keys: Int, changed: Int) throws -> Double {

@@ -1,7 +1,7 @@
 // The loops over drift charts, eight features at a time; compiled once for each kind of instructions. Invariants:
 // - No lane depends on another one, so that every kind of instructions gives the same bits.
 // - `DriftChart.observe` in Swift does the same operations in the same order. It moves the charts that these loops leave:
-//   those that are young, that drift or begin to, and those with a pool that lies so far away that it is limited.
+//   those that are young, those that begin or cease to drift, and those whose pool lies so far away that it is limited.
 
 // Functions of one number are written once, for lanes and for a double.
 template <class Number>
@@ -225,52 +225,68 @@ INLINED Integers observe_group(const ChartGroup<is_full> &charts, Integers activ
   first = is_stiff ? alone : first;
   second = is_stiff ? zero : second;
 
-  // A pool that lies farther away than this is limited, and is left.
-  const Lanes bound =
-      36.0 * (1 - 1e-9) * greater(variance, pool.floor * pool.floor);
-  const Lanes from_reference = (pool.value - reference) * pool.root;
-  const Lanes reference1 = (last - reference) * last_root;
-  const Lanes reference2 = (last2 - reference) * last_root2;
+  // The pools before count this much at most.
+  const Lanes most = 6.0 * greater(__builtin_elementwise_sqrt(variance), pool.floor);
+  const Lanes reference1 = bounded((last - reference) * last_root, -most, most);
+  const Lanes reference2 = bounded((last2 - reference) * last_root2, -most, most);
   const Lanes u = (pool.value - mean) * pool.root;
-  const Lanes u1 = (last - mean) * last_root, u2 = (last2 - mean) * last_root2;
+  const Lanes before = (last - mean) * last_root, u1 = bounded(before, -most, most);
+  const Lanes u2 = bounded((last2 - mean) * last_root2, -most, most);
   const Lanes found = u - first * u1 - second * u2;
-  Integers done = active & (pools > 100) & ((phase == 0) | (phase == 3));
-  done &= (reference1 * reference1 <= bound) & (reference2 * reference2 <= bound);
-  done &= (u * u <= bound) & (u1 * u1 <= bound) & (u2 * u2 <= bound);
-  done &= found * found <= bound * rest;
-
-  const Lanes news = from_reference - first * reference1 - second * reference2;
+  const Lanes news =
+      (pool.value - reference) * pool.root - first * reference1 - second * reference2;
   const Lanes plain = variance * rest;
   const Lanes deviation = greater(
       __builtin_elementwise_sqrt(lesser(greater(long_run, 0.4 * plain), 4.0 * plain)), pool.floor);
   const Lanes z = bounded(news / deviation, zero - 6.0, zero + 6.0);
   const double limit = rule.threshold + 6.0;
   const ChartSide<is_full> above(charts, CHART_ABOVE, z, limit);
-  done &= above.new_score <= rule.threshold;
   const ChartSide<is_full> below(charts, CHART_BELOW, -z, limit);
-  done &= below.new_score <= rule.threshold;
+  // The phase stays, and a pool from which the chart learns is not limited itself.
+  const Integers is_high = above.new_score > rule.threshold;
+  const Integers is_low = below.new_score > rule.threshold;
+  const Lanes bound = 36.0 * (1 - 1e-9) * greater(variance, pool.floor * pool.floor);
+  const Integers drifts = (phase == 1) | (phase == 2);
+  const Integers stays = ((phase == 1) & ~is_low & (above.new_score != zero)) |
+                         ((phase == 2) & ~is_high & (below.new_score != zero));
+  const Integers is_near = (u * u <= bound) & (found * found <= bound * rest);
+  const Integers done = active & (pools > 100) &
+                        ((~drifts & is_near & ~is_high & ~is_low) | (stays & (variance > zero)));
   if (!any_of(done)) return done;
   above.store(charts, CHART_ABOVE, CHART_ABOVE_BATCH, done, pool, place);
   below.store(charts, CHART_BELOW, CHART_BELOW_BATCH, done, pool, place);
 
   // The chart learns from the pool (`DriftSpread.learn`).
   const PoolWeights<Lanes> weights = in_force.of(pools, pool.slow_weight);
-  const Lanes new_variance = variance + weights.variance * (u * u - variance);
-  const Lanes new_covariance = covariance + weights.covariance * (u * u1 - covariance);
-  const Lanes new_covariance2 = covariance2 + weights.covariance2 * (u * u2 - covariance2);
+  Lanes new_variance = variance + weights.variance * (u * u - variance);
+  Lanes new_covariance = covariance + weights.covariance * (u * u1 - covariance);
+  Lanes new_covariance2 = covariance2 + weights.covariance2 * (u * u2 - covariance2);
   const Lanes square = found * (found + 1.5 * last_new + 1.0 * last_new2);
+  Lanes new_long_run = long_run + weights.long_run * (square - long_run);
+  if (any_of(done & drifts)) {
+    // By the difference of neighbours (`DriftSpread.learnMoving`).
+    const Lanes difference = bounded(u - before, -most, most);
+    const Lanes correlation = lesser(greater(zero, covariance / variance), zero + 0.95);
+    const Lanes half = 0.5 * difference * difference / (one - correlation);
+    const Lanes growth = one + weights.variance * (half / variance - one);
+    new_variance = drifts ? variance * growth : new_variance;
+    new_covariance = drifts ? covariance * growth : new_covariance;
+    new_covariance2 = drifts ? covariance2 * growth : new_covariance2;
+    new_long_run = drifts ? long_run * growth : new_long_run;
+  }
   const Lanes new_mean = mean + weights.mean * (pool.value - mean);
-  charts.set_real(CHART_VARIANCE, done, new_variance, variance);
-  charts.set_real(CHART_COVARIANCE, done, bounded(new_covariance, -new_variance, new_variance),
+  // A chart whose reference stands still learns nothing while it drifts.
+  const Integers learns = rule.follows ? done : done & ~drifts;
+  charts.set_real(CHART_VARIANCE, learns, new_variance, variance);
+  charts.set_real(CHART_COVARIANCE, learns, bounded(new_covariance, -new_variance, new_variance),
                   covariance);
-  charts.set_real(CHART_COVARIANCE2, done, bounded(new_covariance2, -new_variance, new_variance),
+  charts.set_real(CHART_COVARIANCE2, learns, bounded(new_covariance2, -new_variance, new_variance),
                   covariance2);
-  charts.set_real(CHART_LONG_RUN, done, long_run + weights.long_run * (square - long_run),
-                  long_run);
-  charts.set_real(CHART_LAST_NEW2, done, last_new, last_new2);
-  charts.set_real(CHART_LAST_NEW, done, found, last_new);
-  charts.set_real(CHART_MEAN, done, new_mean, mean);
-  Integers follows = done & (charts.count(CHART_GIVEN) == 0);
+  charts.set_real(CHART_LONG_RUN, learns, new_long_run, long_run);
+  charts.set_real(CHART_LAST_NEW2, done & ~drifts, last_new, last_new2);
+  charts.set_real(CHART_LAST_NEW, done & ~drifts, found, last_new);
+  charts.set_real(CHART_MEAN, learns, new_mean, mean);
+  Integers follows = learns & (charts.count(CHART_GIVEN) == 0);
   if (!rule.follows) follows &= pools < 1000;
   charts.set_real(CHART_REFERENCE, follows, new_mean, reference);
   charts.set_real(CHART_LAST2, done, last, last2);
