@@ -117,7 +117,9 @@ import Testing
     let peers = try Self.open(tail, clock)
     for offset in 2..<5 {
       var damaged = try Self.state(7, offset: offset)
-      damaged.value?[damaged.value!.count - 1] ^= 1
+      var bytes = try #require(damaged.value)
+      bytes[bytes.count - 1] ^= 1
+      damaged.value = bytes
       tail.store(damaged, in: 1)
     }
     let warnings = try peers.refresh()
