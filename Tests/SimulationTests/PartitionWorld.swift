@@ -16,6 +16,8 @@ final class PartitionWorld: @unchecked Sendable {
   private(set) var output: [[UInt8]] = []
   /// In the order of their offsets, which have holes where messages were compacted.
   private(set) var state: [StateMessage] = []
+  /// The state with the highest offset that there ever was. Compaction may remove it, if an older one came late.
+  private(set) var newest: StateMessage?
   private var nextState = 0
   /// Messages of clients that are gone and may still arrive.
   private var late: [PartitionClient.Sent] = []
@@ -36,6 +38,7 @@ final class PartitionWorld: @unchecked Sendable {
       message.offset = nextState
       nextState += 1
       state.append(message)
+      note(message)
     }
     return nextState - 1
   }
@@ -65,10 +68,10 @@ final class PartitionWorld: @unchecked Sendable {
     state = Array(old.reversed()) + state.dropFirst(tail)
   }
 
-  /// The newest state by its header.
-  var newest: StateMessage? {
+  private func note(_ message: StateMessage) {
     func offset(_ message: StateMessage) -> Int { Int(message.headers["ek-offset"] ?? "") ?? -1 }
-    return state.filter { $0.key == "state" }.max { offset($0) < offset($1) }
+    guard message.key == "state", offset(message) > newest.map(offset) ?? -1 else { return }
+    newest = message
   }
 }
 
