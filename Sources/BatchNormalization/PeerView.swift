@@ -43,39 +43,46 @@ struct WeighedMoments {
 
 /// The moments of other streams.
 struct PeerView {
-  private let weight, mean, variance, decayed, time: [Double]
+  private struct Feature {
+    /// N, and with a half-life in event time the weight of the values at `time`.
+    var values, decayed: Double
+    var mean, variance, time: Double
+  }
+
+  private let features: [Feature]
 
   /// - Returns: nil if the state has none.
   init?(_ state: borrowing StateTable, _ columns: ViewColumns) {
-    let weight = state[columns.weight]
-    guard weight.contains(where: { $0 > 0 }) else { return nil }
-    self.weight = weight
-    mean = state[columns.mean]
-    variance = state[columns.variance]
-    decayed = state[columns.decayedWeight]
-    time = state[columns.time]
+    let values = state[columns.weight]
+    guard values.contains(where: { $0 > 0 }) else { return nil }
+    features = values.indices.map { j in
+      Feature(
+        values: values[j], decayed: state[columns.decayedWeight][j], mean: state[columns.mean][j],
+        variance: state[columns.variance][j], time: state[columns.time][j])
+    }
   }
 
   /// The values of feature `j` in other streams.
-  func values(of j: Int) -> Double { weight[j] }
+  func values(of j: Int) -> Double { features[j].values }
 
-  var newest: Double? { time.max() }
+  var newest: Double? { features.map(\.time).max() }
 
   /// The moments of feature `j` merged with those of other streams: both at the later time.
   ///
   /// Sources: Chan, Golub & LeVeque 1979; Cormode et al. 2009 for the decay.
   func merged(_ own: WeighedMoments, _ j: Int, eventHalfLife: Double?) -> WeighedMoments {
-    guard weight[j] > 0 else { return own }
-    var (kept, added, later) = (own.weight, weight[j], own.time)
+    let view = features[j]
+    guard view.values > 0 else { return own }
+    var (kept, added, later) = (own.weight, view.values, own.time)
     if let eventHalfLife {
       let decay = EventDecay(halfLife: eventHalfLife)
-      let newest = max(own.time ?? time[j], time[j])
+      let newest = max(own.time ?? view.time, view.time)
       kept *= decay.factor(from: own.time ?? newest, to: newest)
-      added = decayed[j] * decay.factor(from: time[j], to: newest)
+      added = view.decayed * decay.factor(from: view.time, to: newest)
       later = newest
     }
     let (mean, variance) = mergedByWeight(
-      (own.mean, own.variance, kept), (mean[j], variance[j], added))
+      (own.mean, own.variance, kept), (view.mean, view.variance, added))
     return WeighedMoments(
       mean: mean, variance: variance, weight: kept + added, varianceWeight: kept + added,
       time: later)

@@ -114,7 +114,7 @@ package final class PeerStates: @unchecked Sendable {
       warn: { [self] text in lock.withLock { warn(text, of: partition) } })
   }
 
-  /// The states of the others. One that is too far ahead of the partition waits, and an earlier one stays.
+  /// The states of the others. One that is too much newer than the partition waits, and an earlier one stays.
   ///
   /// - Parameter time: the newest event time of the partition; nil without one.
   func view(for partition: Int, newest time: Double?) -> [StateTable] {

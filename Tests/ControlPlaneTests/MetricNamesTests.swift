@@ -31,6 +31,7 @@ import Testing
     stream.connectors.backlogMessages = 1
     stream.partitions = [0]
     stream.rebalances = 1
+    stream.viewAgeSeconds = 1
     var daemon = DaemonStatus()
     daemon.appliedSeconds = 1
     let text = metricsText(

@@ -167,8 +167,13 @@ import Testing
       #expect(wild.rest().isEmpty)
     }
     #expect(try eventually { try daemon.count("bad_records") == 2 })
-    let warnings = try daemon.status("warnings", as: [String].self)
-    #expect(warnings.count == 2, "\(warnings)")
+    var warnings: [String] = []
+    // They are shown after they were counted.
+    let areShown = try eventually {
+      warnings = try daemon.status("warnings", as: [String].self)
+      return warnings.count == 2
+    }
+    #expect(areShown, "\(warnings)")
     #expect(warnings.first?.contains("zstd frame") == true, "\(warnings)")
     #expect(warnings.last?.contains("found 'x', 'y'") == true, "\(warnings)")
     steady.send(Records.record(0, 1))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from check import Broker
+from broker import Broker
 
 PARTITIONS = 4
 FEATURES = 8

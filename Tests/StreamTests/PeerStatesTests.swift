@@ -12,7 +12,7 @@ import Testing
 
 @testable import Stream
 
-/// What a partition knows of the others from the state topic.
+/// The moments that a partition has of the others, from the state topic.
 @Suite struct PeerStatesTests {
   /// A state topic in memory. Each wait takes a second of the clock.
   private final class MemoryTail: StateTail, @unchecked Sendable {
@@ -139,9 +139,9 @@ import Testing
     #expect(Self.means(peers, 0) == [8])
   }
 
-  @Test func `a partition that lags does not take what is far ahead of it`() throws {
+  @Test func `a partition that lags does not take what is much newer`() throws {
     let clock = ManualClock()
-    let tail = MemoryTail(clock, ends: [1, 1])
+    let tail = MemoryTail(clock, ends: [0, 1])
     tail.store(try Self.state(1, offset: 1, time: 1_000), in: 1)
     let peers = try Self.open(tail, clock, ahead: 100)
     #expect(Self.means(peers, 0, newest: 950e6) == [1])
@@ -152,7 +152,9 @@ import Testing
     // Without a record of its own it has no time.
     #expect(Self.means(peers, 3) == [2])
     // Without an earlier one, its own moments are alone.
-    #expect(try Self.means(Self.open(tail, clock, ahead: 100), 0, newest: 5e6) == [])
+    let late = MemoryTail(clock, ends: [0, 1])
+    late.store(try Self.state(2, offset: 2, time: 2_000), in: 1)
+    #expect(try Self.means(Self.open(late, clock, ahead: 100), 0, newest: 5e6) == [])
   }
 
   @Test func `a topic that cannot be read to its end is refused`() throws {
@@ -184,7 +186,7 @@ import Testing
       "state: { topic: st, scope: global }\nnormalize: { momentum: cumulative, key: { columns: [a] } }",
       "no keys or classes beside global"
     ),
-    ("state: { topic: st, view_ahead: 5m }", "state.scope: global"),
+    ("state: { topic: st, view_ahead: 5m }", "expected scope: global"),
   ])
   func `settings that do not add up are refused`(lines: String, says: String) throws {
     let text = """
