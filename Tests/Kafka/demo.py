@@ -20,7 +20,8 @@ from pathlib import Path
 
 from confluent_kafka import Message, Producer
 
-from broker import Broker, consume, without_copies
+from broker import Broker
+from check import consume, without_copies
 
 PARTITIONS = 4
 FEATURES = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]
