@@ -139,8 +139,6 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Kafka/KafkaGroup.swift": "the wrapper of librdkafka for groups",
   "Sources/Connectors/Kafka/KafkaStateLog.swift": "the wrapper of librdkafka for states",
-  "Sources/Connectors/Kafka/KafkaStateTail.swift":
-    "the wrapper of librdkafka for the states of all partitions",
   "Sources/Connectors/Kafka/MessageAttributes.swift": "copies keys and headers of librdkafka",
   "Sources/Connectors/Kafka/MessageForm.swift": "looks at a message in the memory of its log",
   "Sources/Connectors/Kafka/MessageLog.swift": "a message is read in the memory of its log",
