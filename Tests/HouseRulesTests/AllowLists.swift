@@ -58,6 +58,7 @@ let wrapperFiles: [String: Set<String>] = [
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CRdKafka": [
+    "Sources/Connectors/Kafka/KafkaClient+Messages.swift",
     "Sources/Connectors/Kafka/KafkaClient+Topics.swift",
     "Sources/Connectors/Kafka/KafkaClient.swift", "Sources/Connectors/Kafka/KafkaConsumer.swift",
     "Sources/Connectors/Kafka/KafkaGroup.swift", "Sources/Connectors/Kafka/KafkaProducer.swift",
@@ -134,6 +135,7 @@ let filesWithUnsafeCode: [String: String] = [
     "hands columns and windows to the C functions that read rows",
   "Sources/Codecs/RecordDecoder.swift": "a decoder sees its window in place",
   "Sources/Connectors/Kafka/KafkaClient.swift": "the wrapper of librdkafka",
+  "Sources/Connectors/Kafka/KafkaClient+Messages.swift": "the wrapper of librdkafka for messages",
   "Sources/Connectors/Kafka/KafkaConsumer.swift": "the wrapper of librdkafka for input",
   "Sources/Connectors/Kafka/KafkaProducer.swift": "the wrapper of librdkafka for output",
   "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",

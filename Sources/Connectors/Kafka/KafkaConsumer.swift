@@ -42,10 +42,7 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
         ("receive.message.max.bytes", "100000000"),
         ("enable.partition.eof", tellsEnds ? "true" : "false"),
       ], in: context)
-    guard let queue = rd_kafka_queue_new(client.handle) else {
-      preconditionFailure("librdkafka gave no queue")
-    }
-    self.queue = queue
+    queue = client.makeQueue()
     client.wake(by: queue)
   }
 
@@ -59,12 +56,7 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
   var awaiting: Awaiting { Awaiting(.readable(descriptor: client.wakeup.number)) }
 
   func start(_ partition: Int, at offset: Int) throws(FileError) {
-    guard
-      rd_kafka_consume_start_queue(client.topic, Int32(partition), Int64(offset), queue) == 0
-    else {
-      throw FileError(
-        operation: .read, path: client.topicName, reason: errorText(rd_kafka_last_error()))
-    }
+    try client.start(partition, at: offset, into: queue)
     started.insert(partition)
   }
 
@@ -106,19 +98,8 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
       message.pointee.key.map {
         UnsafeRawBufferPointer(start: $0, count: message.pointee.key_len)
       })
-    var headers: OpaquePointer?
-    guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR,
-      let headers
-    else { return attributes }
-    for index in 0..<rd_kafka_header_cnt(headers) {
-      var (name, value, size): (UnsafePointer<CChar>?, UnsafeRawPointer?, Int) = (nil, nil, 0)
-      guard
-        rd_kafka_header_get_all(headers, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR,
-        let name
-      else { break }
-      attributes.add(
-        UnsafeRawBufferPointer(start: name, count: strlen(name)),
-        value.map { UnsafeRawBufferPointer(start: $0, count: size) })
+    KafkaClient.forEachHeader(of: message) { name, value in
+      attributes.add(UnsafeRawBufferPointer(start: name, count: strlen(name)), value)
     }
     return attributes
   }
@@ -171,12 +152,8 @@ final class KafkaConsumer: MessageLog, @unchecked Sendable {
       throw FileError(
         operation: .read, path: place,
         reason: "the brokers do not have the next offset; the next start tells which are gone")
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-      RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-      RD_KAFKA_RESP_ERR__FATAL:
-      throw FileError(operation: .read, path: place, reason: errorText(error))
-    default: break
+    default:
+      if let fault = KafkaClient.fault(error, in: place) { throw fault }
     }
   }
 }

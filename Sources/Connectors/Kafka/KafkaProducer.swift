@@ -38,8 +38,6 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
   static let sourceHeader = "ek-src"
   /// The header of a dead letter with its fault.
   static let faultHeader = "ek-error"
-  /// librdkafka chooses the partition.
-  private static let anyPartition: Int32 = -1
 
   private let client: KafkaClient
   private let statistics: ConnectorStatistics
@@ -96,7 +94,7 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
   private func produce(_ value: ArraySlice<UInt8>) -> rd_kafka_resp_err_t {
     let status = value.withUnsafeBytes { bytes in
       rd_kafka_produce(
-        client.topic, Self.anyPartition, RD_KAFKA_MSG_F_COPY,
+        client.topic, KafkaClient.anyPartition, RD_KAFKA_MSG_F_COPY,
         UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, nil, 0, nil)
     }
     return status == -1 ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR
@@ -105,15 +103,13 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
   /// Sends a message with headers, and with what another one had.
   private func produce(_ message: OutgoingMessage) -> rd_kafka_resp_err_t {
     let attributes = MessageAttributes(message.origin?.attributes ?? [])
-    guard let headers = rd_kafka_headers_new(4) else { return RD_KAFKA_RESP_ERR__FAIL }
+    let partition = message.origin.map { Int32($0.partition) } ?? KafkaClient.anyPartition
     return attributes.bytes.withUnsafeBytes { bytes in
-      addHeaders(headers, attributes, bytes, message)
       let key = attributes.key.map { UnsafeRawBufferPointer(rebasing: bytes[$0]) }
       return message.value.withUnsafeBytes { value in
-        let error = produce(value, key, headers, message.origin)
-        // librdkafka owns the headers of a message that it took.
-        if error != RD_KAFKA_RESP_ERR_NO_ERROR { rd_kafka_headers_destroy(headers) }
-        return error
+        client.produce(
+          value, key: key, to: partition, milliseconds: message.origin?.milliseconds ?? 0
+        ) { addHeaders($0, attributes, bytes, message) }
       }
     }
   }
@@ -132,40 +128,8 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
       rd_kafka_header_add(
         headers, text.baseAddress, text.count, value?.baseAddress, value?.count ?? 0)
     }
-    if let origin = message.origin { Self.add(Self.sourceHeader, origin.place, to: headers) }
-    if let fault = message.fault { Self.add(Self.faultHeader, fault, to: headers) }
-  }
-
-  private static func add(_ name: String, _ value: String, to headers: OpaquePointer) {
-    var value = value
-    value.withUTF8 { bytes in
-      _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
-    }
-  }
-
-  private func produce(
-    _ value: UnsafeRawBufferPointer, _ key: UnsafeRawBufferPointer?, _ headers: OpaquePointer,
-    _ origin: MessageOrigin?
-  ) -> rd_kafka_resp_err_t {
-    let partition = origin.map { Int32($0.partition) } ?? Self.anyPartition
-    var parts = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 7)
-    (parts[0].vtype, parts[0].u.rkt) = (RD_KAFKA_VTYPE_RKT, client.topic)
-    (parts[1].vtype, parts[1].u.i32) = (RD_KAFKA_VTYPE_PARTITION, partition)
-    (parts[2].vtype, parts[2].u.i) = (RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY)
-    parts[3].vtype = RD_KAFKA_VTYPE_VALUE
-    parts[3].u.mem.ptr = UnsafeMutableRawPointer(mutating: value.baseAddress)
-    parts[3].u.mem.size = value.count
-    parts[4].vtype = RD_KAFKA_VTYPE_KEY
-    parts[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key?.baseAddress)
-    parts[4].u.mem.size = key?.count ?? 0
-    // Without one, librdkafka takes the time of now.
-    (parts[5].vtype, parts[5].u.i64) = (RD_KAFKA_VTYPE_TIMESTAMP, Int64(origin?.milliseconds ?? 0))
-    (parts[6].vtype, parts[6].u.headers) = (RD_KAFKA_VTYPE_HEADERS, headers)
-    guard let error = rd_kafka_produceva(client.handle, parts, parts.count) else {
-      return RD_KAFKA_RESP_ERR_NO_ERROR
-    }
-    defer { rd_kafka_error_destroy(error) }
-    return rd_kafka_error_code(error)
+    if let origin = message.origin { KafkaClient.add(Self.sourceHeader, origin.place, to: headers) }
+    if let fault = message.fault { KafkaClient.add(Self.faultHeader, fault, to: headers) }
   }
 
   func takeReports() throws(FileError) {

@@ -57,15 +57,9 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
       KafkaProperties.common.contains($0.name)
     }
     producer = try KafkaClient(.producer, writing, Self.ofProducer, in: context)
-    guard let queue = rd_kafka_queue_new(consumer.handle) else {
-      preconditionFailure("librdkafka gave no queue")
-    }
-    self.queue = queue
+    queue = consumer.makeQueue()
     producer.wake(by: queue)
-    let first = Int64(RD_KAFKA_OFFSET_BEGINNING)
-    guard rd_kafka_consume_start_queue(consumer.topic, self.partition, first, queue) == 0 else {
-      throw FileError(operation: .read, path: name, reason: errorText(rd_kafka_last_error()))
-    }
+    try consumer.start(partition, at: Int(RD_KAFKA_OFFSET_BEGINNING), into: queue)
   }
 
   deinit {
@@ -103,39 +97,15 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   }
 
   private func produce(_ message: StateMessage) -> rd_kafka_resp_err_t {
-    guard let headers = rd_kafka_headers_new(message.headers.count) else {
-      preconditionFailure("no memory")
-    }
-    for (name, value) in message.headers.sorted(by: { $0.key < $1.key }) {
-      let bytes = Array(value.utf8)
-      rd_kafka_header_add(headers, name, -1, bytes, bytes.count)
-    }
-    var fields = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 6)
-    fields[0].vtype = RD_KAFKA_VTYPE_RKT
-    fields[0].u.rkt = producer.topic
-    fields[1].vtype = RD_KAFKA_VTYPE_PARTITION
-    fields[1].u.i32 = partition
-    fields[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS
-    fields[2].u.i = CInt(RD_KAFKA_MSG_F_COPY)
-    fields[3].vtype = RD_KAFKA_VTYPE_HEADERS
-    fields[3].u.headers = headers
-    let refusal = Array(message.key.utf8).withUnsafeBytes { key in
+    Array(message.key.utf8).withUnsafeBytes { key in
       (message.value ?? []).withUnsafeBytes { value in
-        fields[4].vtype = RD_KAFKA_VTYPE_KEY
-        fields[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key.baseAddress)
-        fields[4].u.mem.size = key.count
-        fields[5].vtype = RD_KAFKA_VTYPE_VALUE
-        fields[5].u.mem.ptr =
-          message.value == nil ? nil : UnsafeMutableRawPointer(mutating: value.baseAddress)
-        fields[5].u.mem.size = value.count
-        return rd_kafka_produceva(producer.handle, fields, fields.count)
+        producer.produce(message.value == nil ? nil : value, key: key, to: partition) { headers in
+          for (name, value) in message.headers.sorted(by: { $0.key < $1.key }) {
+            KafkaClient.add(name, value, to: headers)
+          }
+        }
       }
     }
-    guard let refusal else { return RD_KAFKA_RESP_ERR_NO_ERROR }
-    defer { rd_kafka_error_destroy(refusal) }
-    // Only a message that was taken owns its headers.
-    rd_kafka_headers_destroy(headers)
-    return rd_kafka_error_code(refusal)
   }
 
   func stored() throws(FileError) -> Int? {
@@ -197,39 +167,16 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   private static func headers(
     of message: UnsafeMutablePointer<rd_kafka_message_t>
   ) -> [String: String] {
-    var list: OpaquePointer?
-    guard rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR else { return [:] }
     var found: [String: String] = [:]
-    for index in 0..<mostHeaders {
-      var name: UnsafePointer<CChar>?
-      var value: UnsafeRawPointer?
-      var count = 0
-      guard
-        rd_kafka_header_get_all(list, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR,
-        let name
-      else { break }
-      let bytes = UnsafeRawBufferPointer(
-        start: value, count: value == nil ? 0 : min(count, mostHeaderBytes))
-      found[String(cString: name)] = String(decoding: bytes, as: UTF8.self)
+    KafkaClient.forEachHeader(of: message, atMost: mostHeaders) { name, value in
+      let value = value?.prefix(mostHeaderBytes)
+      found[String(cString: name)] = value.map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
     return found
   }
 
   private func note(_ error: rd_kafka_resp_err_t) throws(FileError) {
     statistics.brokerErrors.add(1, ordering: .relaxed)
-    if let fault = Self.fault(error, in: name) { throw fault }
-  }
-
-  /// The error that ends a run; nil for one after which librdkafka tries again.
-  static func fault(_ error: rd_kafka_resp_err_t, in name: String) -> FileError? {
-    switch error {
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
-      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-      RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-      RD_KAFKA_RESP_ERR__FATAL:
-      FileError(operation: .read, path: name, reason: errorText(error))
-    default: nil
-    }
+    if let fault = KafkaClient.fault(error, in: name) { throw fault }
   }
 }

@@ -24,15 +24,9 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
     var ends: [Int] = []
     for partition in 0..<count { ends.append(try consumer.watermarks(of: partition).high) }
     self.ends = ends
-    guard let queue = rd_kafka_queue_new(consumer.handle) else {
-      preconditionFailure("librdkafka gave no queue")
-    }
-    self.queue = queue
-    for partition in 0..<Int32(count) {
-      let first = Int64(RD_KAFKA_OFFSET_BEGINNING)
-      guard rd_kafka_consume_start_queue(consumer.topic, partition, first, queue) == 0 else {
-        throw FileError(operation: .read, path: name, reason: errorText(rd_kafka_last_error()))
-      }
+    queue = consumer.makeQueue()
+    for partition in 0..<count {
+      try consumer.start(partition, at: Int(RD_KAFKA_OFFSET_BEGINNING), into: queue)
     }
   }
 
@@ -50,7 +44,7 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
         return (Int(message.pointee.partition), KafkaStateLog.content(of: message))
       }
       statistics.brokerErrors.add(1, ordering: .relaxed)
-      if let fault = KafkaStateLog.fault(error, in: name) { throw fault }
+      if let fault = KafkaClient.fault(error, in: name) { throw fault }
     }
     return nil
   }
