@@ -35,11 +35,12 @@ extension StreamStatus {
     state = Self.worse(state, other.state)
     stateVersion = max(stateVersion, other.stateVersion)
     parametersVersion = max(parametersVersion, other.parametersVersion)
-    parametersFileBytes = [parametersFileBytes, other.parametersFileBytes].compactMap(\.self).max()
+    parametersFileBytes = greatest(parametersFileBytes, other.parametersFileBytes)
     events.merge(other.events, uniquingKeysWith: +)
     // A request goes to every partition.
     changes.merge(other.changes, uniquingKeysWith: max)
-    if let counts = other.keys { keys?.add(counts) }
+    // Partitions that have not begun have no counts yet.
+    if keys == nil { keys = other.keys } else if let counts = other.keys { keys?.add(counts) }
     driftAlarms += other.driftAlarms
     position.records += other.position.records
     position.byteOffset += other.position.byteOffset
