@@ -54,7 +54,7 @@ extension Normalizer {
     _ keyed: KeyedMoments, _ values: BatchValues, _ keys: KeyBytes, _ state: borrowing StateTable,
     isNormalized: Bool, hasMissing: Bool, _ plan: inout BatchPlan
   ) {
-    let newest = newestTime(state)
+    let newest = columns.keys.newestRecord(state)
     plan.keyed.gather(keys, values.records, in: keyed.index, state.keys)
     let updates = plan.updatesMoments
     // Classes normalise nothing themselves.
@@ -93,10 +93,5 @@ extension Normalizer {
       keyed.planUpdates(
         values, &plan.keyed, recordsBefore: state[columns.records][0], settings, isMoved: isMoved)
     }
-  }
-
-  /// The newest event time of the values in the moments; nil without event times, and before the first one.
-  private func newestTime(_ state: borrowing StateTable) -> Double? {
-    state[columns.keys.newest][0] == 0 ? nil : state[columns.keys.newest][0]
   }
 }

@@ -104,10 +104,7 @@ extension StateTable {
     _ columns: NormalizerColumns, eventHalfLife: Double, newest: Double?,
     _ update: (_ feature: Int) -> MomentUpdate?
   ) {
-    if let newest {
-      let before = self[columns.keys.newest][0]
-      self[columns.keys.newest][0] = before == 0 ? newest : max(before, newest)
-    }
+    if let newest { columns.keys.note(newest, in: &self) }
     var (weight, time, halfLife) = (
       take(columns.decayedWeight), take(columns.time), take(columns.eventHalfLife)
     )

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Records
 package import State
 
@@ -97,30 +96,14 @@ extension NormalizerColumns {
 
   /// Replaces the view of a state by the moments of other states.
   ///
-  /// - Parameter others: states with the groups of a normaliser and the same features, and with the same half-life.
+  /// - Parameter others: states with the same features and the same half-life.
   /// - Returns: whether the view is another one now.
   /// - Throws: `StateError` for states that cannot be merged.
   package func setView(
     of state: inout StateTable, to others: [StateTable]
   ) throws(StateError) -> Bool {
     var whole = StateTable([Self.moments], features: state.features)
-    for other in others {
-      guard other.features == state.features else {
-        throw .otherTable(
-          expected: "features \(listed(state.features.names))",
-          found: listed(other.features.names))
-      }
-      let from = NormalizerColumns(in: other)
-      let columns = [
-        from.mean, from.variance, from.momentWeight, from.varianceWeight, from.decayedWeight,
-        from.time, from.eventHalfLife,
-      ]
-      var moments = StateTable([Self.moments], features: state.features)
-      for (column, name) in zip(columns, Self.realNames) {
-        moments[moments.real(name, of: "moments")] = other[column]
-      }
-      try whole.merge(moments)
-    }
+    for other in others { try whole.merge(other.regrouped(to: [Self.moments])) }
     func column(_ name: String) -> [Double] { whole[whole.real(name, of: "moments")] }
     let weight = column("weight")
     let columns = [
@@ -136,8 +119,4 @@ extension NormalizerColumns {
     }
     return isOther
   }
-
-  private static let realNames = [
-    "mean", "variance", "weight", "variance_weight", "decayed_weight", "time", "half_life",
-  ]
 }

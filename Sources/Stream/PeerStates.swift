@@ -6,7 +6,8 @@ internal import State
 package import Storage
 
 // Invariants:
-// - `newest`, `adopted`, `waiting` and `warned` are only touched with `lock` held; `tail` only by the one who calls `refresh`.
+// - `newest`, `adopted`, `waiting` and `warned` are only touched with `lock` held; `tail` only by the one who calls
+//   `refresh`.
 // - A state of a partition replaces one with a lower offset, and never one with a higher one.
 
 /// How a partition reads the moments of the others.
@@ -22,8 +23,6 @@ struct PeerReading: Sendable {
 package final class PeerStates: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
-  /// The longest time without any news of the brokers while the topic is read for the first time, in seconds.
-  private static let mostSilence = 30.0
   /// The most messages of one `refresh`.
   private static let mostMessages = 10_000
 
@@ -69,21 +68,17 @@ package final class PeerStates: @unchecked Sendable {
     self.clock = clock
     aheadMicroseconds = aheadSeconds * 1e6
     var left = tail.ends.map { $0 - 1 }
-    var deadline = clock.now() + Self.mostSilence
+    var silence = BrokerSilence(clock)
     while left.contains(where: { $0 >= 0 }) {
       guard let (partition, message) = try tail.next(waiting: 1) else {
-        guard clock.now() < deadline else {
-          throw FileError(
-            operation: .read, path: tail.name,
-            reason: "no news from the brokers for \(Int(Self.mostSilence)) s")
-        }
+        try silence.check(tail.name)
         continue
       }
       take(message, of: partition)
       if left.indices.contains(partition), message.offset ?? 0 >= left[partition] {
         left[partition] = -1
       }
-      deadline = clock.now() + Self.mostSilence
+      silence.takeNews()
     }
   }
 

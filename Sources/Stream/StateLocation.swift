@@ -30,13 +30,13 @@ package enum StateLocation {
     var candidates = StateCandidates()
     let end = try log.end()
     var seen = -1
-    var deadline = clock.now() + mostSilence
+    var silence = BrokerSilence(clock, mostSeconds: mostSilence)
     // The last offset may be no message.
-    while seen < end - 1, clock.now() < deadline {
+    while seen < end - 1, !silence.isTooLong {
       if let message = try log.next() {
         seen = message.offset ?? seen
         candidates.take(message)
-        deadline = clock.now() + mostSilence
+        silence.takeNews()
       } else {
         log.wait()
       }

@@ -17,6 +17,32 @@ struct TopicState: Sendable {
   var open: @Sendable (ConnectorContext) throws(FileError) -> any StateLog
 }
 
+/// How long the brokers tell nothing while a state topic is read.
+struct BrokerSilence {
+  private let clock: Clock
+  private let mostSeconds: Double
+  private var end: Instant
+
+  /// - Parameter mostSeconds: the longest time.
+  init(_ clock: Clock, mostSeconds: Double = 30) {
+    (self.clock, self.mostSeconds) = (clock, mostSeconds)
+    end = clock.now() + mostSeconds
+  }
+
+  /// Takes note of news.
+  mutating func takeNews() { end = clock.now() + mostSeconds }
+
+  var isTooLong: Bool { clock.now() >= end }
+
+  /// - Throws: an error after the longest time.
+  func check(_ log: String) throws(FileError) {
+    guard isTooLong else { return }
+    throw FileError(
+      operation: .read, path: log,
+      reason: "no news from the brokers for \(Int(mostSeconds)) s")
+  }
+}
+
 /// The keys of the messages in a state topic.
 enum StateKey {
   /// A checkpoint file.

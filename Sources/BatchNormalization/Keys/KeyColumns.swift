@@ -11,7 +11,7 @@ package struct KeyColumns: Sendable {
   /// The records of the stream that moved the moments.
   let records: CountColumn
   let unusable, unknown, evicted, expired: CountColumn
-  /// The newest event time of all keys, in whole microseconds since 1970.
+  /// The newest event time of the records, with which those of keys and priors are compared. 0 before the first one.
   let newest: RealColumn
 
   package init(in table: borrowing StateTable) {
@@ -29,6 +29,23 @@ package struct KeyColumns: Sendable {
   }
 
   static let groups = [keys, moments, counts]
+
+  /// The newest event time of the records, in whole microseconds since 1970; nil without event times, and before the
+  /// first one.
+  func newestRecord(_ state: borrowing StateTable) -> Double? {
+    let time = state.value(newest)
+    return time == 0 ? nil : time
+  }
+
+  /// Takes note of the event time of a record.
+  ///
+  /// - Returns: the newest one.
+  @discardableResult
+  func note(_ time: Double, in state: inout StateTable) -> Double {
+    let newest = max(time, newestRecord(state) ?? time)
+    state[self.newest][0] = newest
+    return newest
+  }
 
   private static let keys = StateGroup(
     "keys", scope: .key,

@@ -24,9 +24,7 @@ extension KeyedMoments {
     // Features without keys keep their values: those of the copies are the same.
     state.replaceKeyRows(written, by: batch.copies.numbers, isSpread: batch.copies.isSpread)
     guard batch.newest != 0 else { return }
-    let before = state[columns.newest][0]
-    let newest = before == 0 ? batch.newest : max(before, batch.newest)
-    state[columns.newest][0] = newest
+    let newest = columns.note(batch.newest, in: &state)
     expire(&state, newest: newest)
   }
 
@@ -57,7 +55,7 @@ extension KeyedMoments {
 
   /// Removes the keys that had no record for too long.
   ///
-  /// - Parameter newest: the newest event time of all keys.
+  /// - Parameter newest: the newest event time of the records.
   private mutating func expire(_ state: inout StateTable, newest: Double) {
     while let oldest = order.oldest, isIdle(state.number(columns.seen, row: oldest), newest) {
       state.add(1, to: columns.expired)

@@ -251,15 +251,15 @@ typedef struct ChartPools {
   const double *_Nonnull slow_weights;
 } ChartPools;
 
-// Gives the charts of means and deviations, which are the first two kinds of `count` features, the batch as a pool. A chart
-// that needs a closer look is left as it is: `left` of its feature gets 1 for the mean, and 2 for the deviation, which is left with the mean. Returns
-// how many are left.
+// Gives the charts of means and deviations, which are the first two kinds of `count` features, the batch as a pool. A
+// chart that needs a closer look is left as it is: `left` of its feature gets 1 for the mean, and 2 for the deviation,
+// which is left with the mean. Returns how many are left.
 size_t chart_observe_moments(ColumnInstructions instructions, ChartColumns columns, size_t count,
                              ChartMoments moments, ChartRule rule, ChartPlace place,
                              uint8_t *_Nonnull left);
 
-// Gives the charts from `row` on a pool each. A rise and a fall are drift. `floor`: the least deviation of what is new in a pool. `left` of a feature
-// gets 1 if its chart is left, also if it has no pool.
+// Gives the charts from `row` on a pool each. A rise and a fall are drift. `floor`: the least deviation of what is new
+// in a pool. `left` of a feature gets 1 if its chart is left, also if it has no pool.
 size_t chart_observe_shares(ColumnInstructions instructions, ChartColumns columns, size_t row,
                             size_t count, ChartPools pools, double floor, ChartRule rule,
                             ChartPlace place, uint8_t *_Nonnull left);

@@ -86,7 +86,7 @@ package enum KafkaSettings {
 
   private static let brokers = Setting(
     required: "brokers", .brokers, help: "Addresses of brokers; a few of them are enough.")
-  private static let topic = Setting(required: "topic", .topic, help: "The name of the topic.")
+  package static let topic = Setting(required: "topic", .topic, help: "The name of the topic.")
   package static let payload = Setting<KafkaPayload>(
     "payload", .choice, default: .message,
     help:

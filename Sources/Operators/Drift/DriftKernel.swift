@@ -35,8 +35,8 @@ struct DriftKernel: Sendable {
     }
   }
 
-  /// Gives the charts of a kind, of which a rise and a fall are drift, the shares of the batch. Those that need a closer look are left, and so are those without
-  /// a share.
+  /// Gives the charts of a kind, of which a rise and a fall are drift, the shares of the batch. Those that need a closer
+  /// look are left, and so are those without a share.
   func observeShares(
     _ kind: DriftKind, _ batch: inout DriftBatch, at place: DriftPlace, _ rules: DriftRules,
     _ rows: DriftRows

@@ -148,10 +148,7 @@ package enum TopicStateSettings {
     guard sink.kind.name == SinkKind.kafka.name else {
       return [refused("a sink kafka beside it", sink.kind.name)]
     }
-    let topics = [source.location.text, sink.location.text].compactMap {
-      $0?.split(separator: "/").last.map(String.init)
-    }
-    return topics.contains(name)
+    return [source.values, sink.values].contains { $0[KafkaSettings.topic] == name }
       ? [refused("a topic other than those of the source and the sink", "one of them")] : []
   }
 

@@ -10,9 +10,6 @@ internal import Storage
 
 /// Stores every state of one partition in a partition of a topic of its own, which it claims first.
 struct TopicCheckpoints: CheckpointKeeper {
-  /// The longest time without any news of the brokers while the log is read, in seconds.
-  private static let mostSilence = 30.0
-
   /// The state from which a run starts.
   struct Restored {
     var found: CheckpointStore.Found?
@@ -51,13 +48,13 @@ struct TopicCheckpoints: CheckpointKeeper {
   /// Reads the log up to our claim. Everything that earlier owners have written comes before it.
   mutating func restore(_ reading: StateReading) throws(StreamError) -> Restored {
     var candidates = StateCandidates()
-    var deadline = clock.now() + Self.mostSilence
+    var silence = BrokerSilence(clock)
     while seen < claimOffset {
       if let message = try next() {
         candidates.take(message)
-        deadline = clock.now() + Self.mostSilence
+        silence.takeNews()
       } else {
-        try wait(until: deadline)
+        try wait(silence)
       }
     }
     if let (found, epoch) = try candidates.newest(of: place.partition, in: log.name, reading) {
@@ -174,19 +171,18 @@ struct TopicCheckpoints: CheckpointKeeper {
   }
 
   private func waitUntilStored() throws(StreamError) -> Int {
-    let deadline = clock.now() + Self.mostSilence
+    let silence = BrokerSilence(clock)
     while true {
       if let offset = try stored() { return offset }
-      try wait(until: deadline)
+      try wait(silence)
     }
   }
 
-  private func wait(until deadline: Instant) throws(StreamError) {
-    guard clock.now() < deadline else {
-      throw .inputOutput(
-        FileError(
-          operation: .read, path: log.name,
-          reason: "no news from the brokers for \(Int(Self.mostSilence)) s"))
+  private func wait(_ silence: BrokerSilence) throws(StreamError) {
+    do throws(FileError) {
+      try silence.check(log.name)
+    } catch {
+      throw .inputOutput(error)
     }
     log.wait()
   }
