@@ -1,29 +1,18 @@
 /// The differences between a table and an earlier one, which must cost little in a large table.
 extension StateTable {
-  /// The groups with a column that differs from that of an earlier table with the same groups.
+  /// The indices of the groups with a column that differs from that of an earlier table with the same groups.
   ///
   /// A column that nobody has touched since shares its memory with the earlier one. Then its values are not compared,
   /// however many there are.
-  func groupsChanged(since earlier: StateTable) -> [StateGroup] {
-    // Counted along, and not found by name: a gradient asks this, of which there are thousands a second.
-    var (real, count, key) = (0, 0, 0)
-    return groups.filter { group in
-      let hasKeys = group.scope.hasKeys
-      var isOther = false
-      for column in group.columns {
-        switch column.kind {
-        case .real:
-          if !hasKeys, !isOther { isOther = reals[real] != earlier.reals[real] }
-          real += 1
-        case .count:
-          if !hasKeys, !isOther { isOther = counts[count] != earlier.counts[count] }
-          count += 1
+  func groupsChanged(since earlier: StateTable) -> [Int] {
+    layout.places.indices.filter { group in
+      layout.places[group].contains { place in
+        switch place {
+        case .real(let index): reals[index] != earlier.reals[index]
+        case .count(let index): counts[index] != earlier.counts[index]
+        case .key(let index): !keyRows.isEqual(index, earlier.keyRows)
         }
-        guard hasKeys else { continue }
-        if !isOther { isOther = !keyRows.isEqual(key, earlier.keyRows) }
-        key += 1
       }
-      return isOther
     }
   }
 
@@ -32,8 +21,8 @@ extension StateTable {
   ///
   /// - Parameter names: groups without keys. The copy cannot be used as a state any more.
   package mutating func letGo(groups names: [String]) {
-    for group in groups where names.contains(group.name) {
-      for place in places(of: group) {
+    for name in names {
+      for place in layout.index(ofGroup: name).map({ layout.places[$0] }) ?? [] {
         switch place {
         case .real(let index): reals[index] = []
         case .count(let index): counts[index] = []

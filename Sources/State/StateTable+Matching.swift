@@ -5,7 +5,7 @@ extension StateTable {
   /// columns.
   ///
   /// - Throws: `StateError` for the first that does not hold.
-  package func validate() throws(StateError) { try validate(groups) }
+  package func validate() throws(StateError) { try validate(Array(groups.indices)) }
 
   /// Checks the same, but only for the groups that have changed since an earlier table, which was valid. So a small
   /// change costs little in a large table.
@@ -15,51 +15,57 @@ extension StateTable {
     try validate(groupsChanged(since: earlier))
   }
 
-  private func validate(_ groups: [StateGroup]) throws(StateError) {
-    for group in groups {
-      if group.scope.hasKeys, group.validation == nil {
-        // In place: a copy of the columns would be as large as the table.
-        try validateKeys(group)
-        continue
+  private func validate(_ groups: [Int]) throws(StateError) {
+    for index in groups {
+      for (column, place) in layout.places[index].enumerated() {
+        // In place: a copy of the columns of keys would be as large as the table.
+        try validate(place, column, ofGroup: index)
       }
-      let rows = rows(of: group)
-      for (index, column) in group.columns.enumerated() {
-        let found = column.kind == .real ? rows.reals[index].count : rows.counts[index].count
-        guard found == rows.count else {
-          throw .length(column: column.fileName, expected: rows.count, found: found)
-        }
-        switch column.kind {
-        case .real:
-          if let row = rows.reals[index].firstIndex(where: { !column.bounds.contains($0) }) {
-            throw .value(
-              rows.label(of: column, row: row), expected: column.expectation,
-              found: "\(rows.reals[index][row])")
-          }
-        case .count:
-          // As integers: a Double could round a count that is too high to one that is not.
-          let bounds = Int(column.bounds.lowerBound)...Int(column.bounds.upperBound)
-          if let row = rows.counts[index].firstIndex(where: { !bounds.contains($0) }) {
-            throw .value(
-              rows.label(of: column, row: row), expected: column.expectation,
-              found: "\(rows.counts[index][row])")
-          }
-        }
-      }
-      try group.validation?(rows)
+      guard let validation = self.groups[index].validation else { continue }
+      try validation(rows(of: self.groups[index]))
     }
   }
 
-  private func validateKeys(_ group: StateGroup) throws(StateError) {
-    for (column, place) in zip(group.columns, places(of: group)) {
-      guard case .key(let index) = place, let invalid = keyRows.firstInvalid(index) else {
-        continue
-      }
-      let rows = StateRows(
-        group: group, features: features.names, count: keyCount, table: self, reals: [], counts: [])
-      throw .value(
-        rows.label(of: column, row: invalid.cell), expected: column.expectation,
-        found: invalid.found)
+  private func validate(
+    _ place: StateLayout.Place, _ column: Int, ofGroup group: Int
+  ) throws(StateError) {
+    // The column itself only for an error, since a gradient comes here thousands of times a second.
+    let bounds = layout.groups[group].columns[column].bounds
+    let invalid: (row: Int, found: String)?
+    switch place {
+    case .real(let index):
+      try expectRows(reals[index].count, column, ofGroup: group)
+      let row = reals[index].firstIndex { !bounds.contains($0) }
+      invalid = row.map { ($0, "\(reals[index][$0])") }
+    case .count(let index):
+      try expectRows(counts[index].count, column, ofGroup: group)
+      // As integers: a Double could round a count that is too high to one that is not.
+      let bounds = Int(bounds.lowerBound)...Int(bounds.upperBound)
+      let row = counts[index].firstIndex { !bounds.contains($0) }
+      invalid = row.map { ($0, "\(counts[index][$0])") }
+    case .key(let index): invalid = keyRows.firstInvalid(index)
     }
+    guard let invalid else { return }
+    let (group, column) = (groups[group], groups[group].columns[column])
+    let rows = StateRows(
+      group: group, features: features.names, count: rowCount(of: group), table: self, reals: [],
+      counts: [])
+    throw .value(
+      rows.label(of: column, row: invalid.row), expected: column.expectation, found: invalid.found)
+  }
+
+  private func expectRows(
+    _ found: Int, _ column: Int, ofGroup group: Int
+  ) throws(StateError) {
+    let expected = rowCount(of: groups[group])
+    guard found == expected else {
+      throw .length(
+        column: groups[group].columns[column].fileName, expected: expected, found: found)
+    }
+  }
+
+  private func rowCount(of group: StateGroup) -> Int {
+    group.scope.rowCount(features: features.count, keys: keyCount)
   }
 
   /// The state for other features. A feature of a known name keeps its values, the others start with

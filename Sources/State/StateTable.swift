@@ -9,7 +9,7 @@ package import Records
 /// Each column is one contiguous array, but those of keys. A handle (`RealColumn`, `CountColumn`, `KeyColumn`) is looked
 /// up once by name; access by a handle looks nothing up.
 package struct StateTable: Sendable, Equatable {
-  package let groups: [StateGroup]
+  let layout: StateLayout
   package let features: FeatureSchema
   /// The keys: one for each row of the groups that have a row a key.
   package internal(set) var keys = KeyNames()
@@ -20,10 +20,7 @@ package struct StateTable: Sendable, Equatable {
 
   /// The state before the first batch: every column holds its initial value.
   package init(_ groups: [StateGroup], features: FeatureSchema) {
-    precondition(Set(groups.map(\.name)).count == groups.count, "two state groups of one name")
-    let fileNames = groups.flatMap(\.columns).map(\.fileName)
-    precondition(Set(fileNames).count == fileNames.count, "two state columns of one file name")
-    self.groups = groups
+    layout = StateLayout(groups)
     self.features = features
     keyRows = KeyRows(KeyLayout(of: groups, featureCount: features.count))
     for group in groups {
@@ -70,14 +67,22 @@ package enum StateValues: Sendable, Equatable {
 }
 
 extension StateTable {
+  package var groups: [StateGroup] { layout.groups }
+
   /// The handle of a real column, which must exist.
   package func real(_ column: String, of group: String) -> RealColumn {
-    RealColumn(index: index(of: column, in: group, .real))
+    guard case .real(let index) = place(of: column, in: group) else {
+      preconditionFailure("no real column '\(column)' in a state group '\(group)'")
+    }
+    return RealColumn(index: index)
   }
 
   /// The handle of a column of counts, which must exist.
   package func count(_ column: String, of group: String) -> CountColumn {
-    CountColumn(index: index(of: column, in: group, .count))
+    guard case .count(let index) = place(of: column, in: group) else {
+      preconditionFailure("no column of counts '\(column)' in a state group '\(group)'")
+    }
+    return CountColumn(index: index)
   }
 
   /// The values of a column. Their number must not change.
@@ -129,17 +134,11 @@ extension StateTable {
     put(values, in: column)
   }
 
-  private func index(
-    of column: String, in group: String, _ kind: StateColumn.Kind
-  ) -> Int {
-    var index = 0
-    for each in groups {
-      for candidate in each.columns where candidate.kind == kind {
-        if each.name == group, candidate.name == column, !each.scope.hasKeys { return index }
-        index += 1
-      }
-    }
-    preconditionFailure("no \(kind) column '\(column)' in a state group '\(group)'")
+  private func place(of column: String, in group: String) -> StateLayout.Place? {
+    guard let index = layout.index(ofGroup: group),
+      let position = groups[index].columns.firstIndex(where: { $0.name == column })
+    else { return nil }
+    return layout.places[index][position]
   }
 }
 
@@ -161,7 +160,7 @@ extension StateTable {
   /// A column of keys is put together from all rows.
   package subscript(fileName: String) -> StateValues? {
     get {
-      switch place(ofFileName: fileName) {
+      switch layout.place(ofFileName: fileName) {
       case .real(let index): .real(reals[index])
       case .count(let index): .count(counts[index])
       case .key(let index): keyRows.values(index)
@@ -169,7 +168,7 @@ extension StateTable {
       }
     }
     set {
-      switch (place(ofFileName: fileName), newValue) {
+      switch (layout.place(ofFileName: fileName), newValue) {
       case (.real(let index), .real(let values)): reals[index] = values
       case (.count(let index), .count(let values)): counts[index] = values
       case (.key(let index), .some(let values)) where values.kind == keyRows.kind(of: index):
@@ -177,28 +176,6 @@ extension StateTable {
       default: preconditionFailure("no state column '\(fileName)' of this kind")
       }
     }
-  }
-
-  /// The place of the values of a column.
-  enum Place {
-    case real(Int)
-    case count(Int)
-    /// Among the columns of keys.
-    case key(Int)
-  }
-
-  func place(ofFileName name: String) -> Place? {
-    var (real, count, key) = (0, 0, 0)
-    for group in groups {
-      for column in group.columns {
-        let place: Place =
-          group.scope.hasKeys ? .key(key) : column.kind == .real ? .real(real) : .count(count)
-        if column.fileName == name { return place }
-        if group.scope.hasKeys { key += 1 }
-        if column.kind == .real { real += 1 } else { count += 1 }
-      }
-    }
-    return nil
   }
 
   /// The real column of that name in files, which must exist.
@@ -231,7 +208,7 @@ extension StateTable {
       group: group, features: features.names,
       count: group.scope.rowCount(features: features.count, keys: keyCount), table: self,
       reals: [], counts: [])
-    for place in places(of: group) {
+    for place in layout.places(of: group) {
       switch place {
       case .real(let index): rows.append(.real(reals[index]))
       case .count(let index): rows.append(.count(counts[index]))
@@ -239,24 +216,6 @@ extension StateTable {
       }
     }
     return rows
-  }
-
-  /// The places of the columns of a group. By index: a look for each column's name would cost more than the check of its
-  /// values.
-  func places(of group: StateGroup) -> [Place] {
-    var (real, count, key) = (0, 0, 0)
-    for earlier in groups.prefix(while: { $0.name != group.name }) {
-      for column in earlier.columns { if column.kind == .real { real += 1 } else { count += 1 } }
-      if earlier.scope.hasKeys { key += earlier.columns.count }
-    }
-    return group.columns.map { column in
-      defer {
-        key += 1
-        if column.kind == .real { real += 1 } else { count += 1 }
-      }
-      if group.scope.hasKeys { return .key(key) }
-      return column.kind == .real ? .real(real) : .count(count)
-    }
   }
 
   mutating func replace(_ rows: StateRows) {
@@ -276,10 +235,10 @@ extension StateTable {
 
   /// Whether a column has other values than the initial ones.
   private func hasChanged(_ column: StateColumn) -> Bool {
-    place(ofFileName: column.fileName).map { hasChanged(column, at: $0) } ?? false
+    layout.place(ofFileName: column.fileName).map { hasChanged(column, at: $0) } ?? false
   }
 
-  private func hasChanged(_ column: StateColumn, at place: Place) -> Bool {
+  private func hasChanged(_ column: StateColumn, at place: StateLayout.Place) -> Bool {
     switch place {
     case .real(let index): reals[index].contains { $0 != column.initial }
     case .count(let index): counts[index].contains { $0 != Int(column.initial) }
@@ -291,8 +250,9 @@ extension StateTable {
   ///
   /// - Parameter names: groups without keys.
   package mutating func reset(groups names: [String]) {
-    for group in groups where names.contains(group.name) && !group.scope.hasKeys {
-      for (column, place) in zip(group.columns, places(of: group))
+    for name in names {
+      guard let index = layout.index(ofGroup: name) else { continue }
+      for (column, place) in zip(groups[index].columns, layout.places[index])
       where hasChanged(column, at: place) {
         let initial = column.initial
         switch place {

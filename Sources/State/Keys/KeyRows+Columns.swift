@@ -46,7 +46,7 @@ extension KeyRows {
   }
 
   /// The first value of a column that is out of bounds: its place among all values, and the value as text.
-  func firstInvalid(_ index: Int) -> (cell: Int, found: String)? {
+  func firstInvalid(_ index: Int) -> (row: Int, found: String)? {
     let column = layout.columns[index].column
     var found: (Int, String)?
     forEach(index) { cell, number in

@@ -4,7 +4,7 @@ extension StateTable {
   /// The handle of a column of keys, which must exist.
   package func key(_ column: String, of group: String) -> KeyColumn {
     guard let found = self.group(group)?.column(column),
-      case .key(let index) = place(ofFileName: found.fileName)
+      case .key(let index) = layout.place(ofFileName: found.fileName)
     else { preconditionFailure("no column of keys '\(column)' in a state group '\(group)'") }
     return KeyColumn(index: index)
   }
@@ -21,13 +21,13 @@ extension StateTable {
 
   /// The values of a column of one key, by its name in files; nil if there is no such column.
   package func values(_ fileName: String, ofKey row: Int) -> StateValues? {
-    guard case .key(let index) = place(ofFileName: fileName) else { return nil }
+    guard case .key(let index) = layout.place(ofFileName: fileName) else { return nil }
     return keyRows.values(index, of: row..<row + 1)
   }
 
   /// Replaces the values of a column of one key, which must exist.
   package mutating func setValues(_ fileName: String, ofKey row: Int, to values: StateValues) {
-    guard case .key(let index) = place(ofFileName: fileName) else {
+    guard case .key(let index) = layout.place(ofFileName: fileName) else {
       preconditionFailure("no column of keys '\(fileName)'")
     }
     keyRows.setValues(index, of: row..<row + 1, to: values)
@@ -35,7 +35,7 @@ extension StateTable {
 
   /// The one value of each key of a shared column; nil if the column is not shared, or if features of a key differ.
   package func sharedValues(_ fileName: String) -> [Double]? {
-    guard case .key(let index) = place(ofFileName: fileName) else { return nil }
+    guard case .key(let index) = layout.place(ofFileName: fileName) else { return nil }
     return keyRows.sharedValues(index)
   }
 
