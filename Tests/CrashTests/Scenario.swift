@@ -117,7 +117,7 @@ struct ScenarioInput {
   var brokers: [String] { kafka?.addresses ?? [] }
 
   /// Enough records that the daemon still works at the last kills.
-  static let rows = runsFullDose ? 60_000 : 12_000
+  static let rows = runsFullDose ? 60_000 : 6_000
   private static let badLine = Array("{broken\n".utf8)
 
   init(_ scenario: Scenario, in place: Workplace) throws {

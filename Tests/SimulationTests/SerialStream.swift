@@ -29,7 +29,7 @@ struct SerialStream {
   }
 
   /// A stream that takes more steps never ends.
-  private static let mostSteps = 1_000_000
+  private static let mostSteps = 100_000
 
   let metrics: StreamMetrics
   private let world: World
