@@ -38,6 +38,18 @@ struct DriftBinsTests {
     #expect(DriftBins.difference([Int](repeating: 9, count: 16), from: shares, of: 144) == 0)
   }
 
+  @Test func `the threshold counts one side of a chart of which only a rise is drift`() throws {
+    var made = try stream(["a", "b"])
+    for _ in 0..<300 { try made.batch() }
+    let state = made.chain.state
+    // A rise and a fall of means and deviations, and a rise of distributions.
+    let sides = 2 * (2 + 2 + 1)
+    let pools = 30 * 86_400.0
+    #expect(
+      state[DriftColumns(in: state).threshold][0]
+        == DriftThreshold.threshold(forRun: pools * Double(sides)))
+  }
+
   @Test func `another distribution with the same mean and deviation is found`() throws {
     var made = try stream(["a", "b"])
     for _ in 0..<300 { try made.batch() }

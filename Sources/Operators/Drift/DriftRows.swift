@@ -38,9 +38,12 @@ struct DriftRows {
     return count
   }
 
-  /// The charts that can alarm.
-  var chartsInUse: Int {
-    2 * features + inUse(.missing) + inUse(.clipped) + inUse(.distribution) + inUse(.keys)
+  /// The sides of charts that can alarm: a rise and a fall, or a rise alone.
+  var sidesInUse: Int {
+    DriftKind.allCases.reduce(0) { sum, kind in
+      let charts = kind == .mean || kind == .spread ? features : inUse(kind)
+      return sum + (kind.rises ? 1 : 2) * charts
+    }
   }
 
   /// Gives a pool to a chart.

@@ -157,7 +157,7 @@ extension WatchDrift {
     state.lend(lent) { lent in
       let rows = DriftRows(columns: lent, features: features.count)
       let rules = DriftRules(
-        threshold: threshold.value(run: run, charts: rows.chartsInUse), follows: source.follows)
+        threshold: threshold.value(run: run, sides: rows.sidesInUse), follows: source.follows)
       var judge = DriftJudge(rules, at: place, rows)
       if let keys, var pools = keyPools.take() {
         judge.judgeKeys(keys, &pools, &batch, halfLives: halfLives)
@@ -231,19 +231,19 @@ extension WatchDrift {
   }
 }
 
-/// The threshold for the present number of charts, which seldom changes.
+/// The threshold for the present number of sides of charts, which seldom changes.
 private struct ThresholdInForce: Sendable {
   private var run = 0.0
-  private var charts = 0
+  private var sides = 0
   private(set) var current = Double.infinity
 
   /// - Parameters:
   ///   - run: the pools to a false alarm of the whole stream.
-  ///   - charts: the number of charts, each with two sides.
-  mutating func value(run: Double, charts: Int) -> Double {
-    if run != self.run || charts != self.charts {
-      (self.run, self.charts) = (run, charts)
-      current = DriftThreshold.threshold(forRun: run * Double(2 * charts))
+  ///   - sides: the number of sides that can alarm.
+  mutating func value(run: Double, sides: Int) -> Double {
+    if run != self.run || sides != self.sides {
+      (self.run, self.sides) = (run, sides)
+      current = DriftThreshold.threshold(forRun: run * Double(sides))
     }
     return current
   }
