@@ -203,11 +203,6 @@ import Testing
       "--output-columns: expected output of format csv, ndjson or arrow, found raw"
     ),
     (
-      ["--output-columns", "a"], "in.arrow", "out.arrow",
-      "--output-columns: expected an output of another format, as Arrow passes with its own columns: its metadata "
-        + "is not rebuilt, found arrow"
-    ),
-    (
       ["--dictionaries"], "in.csv", "out.csv",
       "--dictionaries: expected output of format arrow, found csv"
     ),

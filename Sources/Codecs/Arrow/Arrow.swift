@@ -16,14 +16,13 @@ extension RecordFormat {
       return features?.fitsFloat == true ? .float32 : nil
     },
     check: { values, keepsFormat in
-      let unfit: [(any SettingDescription, String)] = [
-        (RecordSettings.precision, "features of Arrow keep their width"),
-        (RecordSettings.columns, "Arrow passes with its own columns: its metadata is not rebuilt"),
-      ]
-      return unfit.filter { keepsFormat && values.isGiven($0.0) }.map { setting, reason in
+      guard keepsFormat, values.isGiven(RecordSettings.precision) else { return [] }
+      return [
         SettingViolation(
-          setting, expected: .value("an output of another format, as \(reason)"), found: "arrow")
-      }
+          RecordSettings.precision,
+          expected: .value("an output of another format, as features of Arrow keep their width"),
+          found: "arrow")
+      ]
     },
     recordEnds: { _, _, _ in .arrowMessages }, writesFields: true,
     scalars: { opening, values in try? ArrowScalars(of: opening, DecoderOptions(values).limits) },

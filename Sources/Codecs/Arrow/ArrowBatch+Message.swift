@@ -5,8 +5,9 @@ extension ArrowBatch {
   /// Takes the message out, in pieces. The batch has no values after that.
   ///
   /// The metadata is the old one, with other null counts. The body is the old one too, unless it is compressed or has
-  /// no room for a new bitmap. With the name of a stamp, the versions of the rows go into the custom metadata.
-  func takeMessage(stamp: String? = nil) -> [[UInt8]] {
+  /// no room for a new bitmap. With the name of a stamp, the versions of the rows go into the custom metadata. With a
+  /// projection, only its columns go out.
+  func takeMessage(stamp: String? = nil, _ projection: ArrowProjection? = nil) -> [[UInt8]] {
     let memory = takeMemory()
     var writer = FlatWriter(metadata)
     for (column, nulls) in zip(layout.columns, nulls) where nulls.count != column.nullCount {
@@ -19,7 +20,12 @@ extension ArrowBatch {
       body = newBody(memory, &writer)
       writer.set(Int64(body.count), at: bodyLengthPlace)
     }
-    return [ArrowMetadata.framed(versions.stamped(writer.bytes, as: stamp)), body]
+    var metadata = writer.bytes
+    if let projection {
+      (metadata, body) = projection.batch(
+        metadata, body, isCompressed: layout.compression != .none)
+    }
+    return [ArrowMetadata.framed(versions.stamped(metadata, as: stamp)), body]
   }
 
   /// A buffer of the new body.

@@ -17,7 +17,9 @@ struct ArrowEncoder: RecordEncoder {
   private let schema: [UInt8]
   /// The size of the schema message in prologues of the input.
   private let inputSchemaBytes: Int
-  /// The dictionaries that stood at the start.
+  /// The columns that the output keeps; nil if it keeps all.
+  private let projection: ArrowProjection?
+  /// The dictionaries of the input that stood at the start.
   private let dictionaries: ArraySlice<UInt8>
   /// Writes the records of another format; nil if they are Arrow.
   private let table: ArrowTable?
@@ -29,23 +31,32 @@ struct ArrowEncoder: RecordEncoder {
     guard let prologue = options.prologue else {
       let table = try ArrowTable(options)
       self.table = table
+      projection = nil
       schema = ArrowMetadata.framed(table.schemaMessage)
       inputSchemaBytes = 0
       dictionaries = []
       return
     }
     table = nil
+    let (input, withFloats): (ArrowSchema, [UInt8])
     do throws(RecordFault) {
       let metadata = try ArrowMetadata.firstMessage(of: prologue)
       let limits = DecoderOptions(options.settings).limits
+      input = try ArrowMetadata.schema(of: metadata, limits)
       let features = try ArrowFeatures(
-        options.schema.names.map { FeaturePattern(name: $0) },
-        of: ArrowMetadata.schema(of: metadata, limits), limits: limits)
-      schema = ArrowMetadata.framed(try ArrowMetadata.withFloats(metadata, for: features))
+        options.schema.names.map { FeaturePattern(name: $0) }, of: input, limits: limits)
+      withFloats = try ArrowMetadata.withFloats(metadata, for: features)
       inputSchemaBytes = ArrowMetadata.framed(metadata).count
     } catch {
       throw FormatError(ArrowSettings.container, "the schema of the input is gone: \(error)")
     }
+    let projection = try ArrowProjection(options.settings, of: input)
+    do throws(RecordFault) {
+      schema = ArrowMetadata.framed(try projection?.schema(withFloats) ?? withFloats)
+    } catch {
+      throw FormatError(RecordSettings.columns, "\(error)")
+    }
+    self.projection = projection
     dictionaries = prologue[inputSchemaBytes...]
   }
 
@@ -56,7 +67,12 @@ struct ArrowEncoder: RecordEncoder {
   private func encodePrologue(_ dictionaries: ArraySlice<UInt8>, into output: ByteBuffer) {
     if container == .file { output.append(ArrowFooter.fileStart) }
     output.append(schema)
-    output.append(dictionaries)
+    output.append(kept(ofDictionaries: dictionaries))
+  }
+
+  /// Those of some messages of dictionaries that the output needs.
+  private func kept(ofDictionaries messages: ArraySlice<UInt8>) -> [UInt8] {
+    projection?.kept(ofDictionaries: messages) ?? Array(messages)
   }
 
   func encode(_ block: RecordBlock, into output: ByteBuffer) {
@@ -111,7 +127,7 @@ struct ArrowEncoder: RecordEncoder {
       switch item {
       case .dictionary(let dictionary):
         if let slice = open.take() { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }
-        take(.dictionary(dictionary.message))
+        take(.dictionary(kept(ofDictionaries: dictionary.message[...])))
       case .slice(let slice):
         if let before = open.take() {
           if let both = before.joined(with: slice) {
@@ -125,7 +141,7 @@ struct ArrowEncoder: RecordEncoder {
         }
         guard slice.endsBatch, let last = open.take() else { continue }
         last.batch.write(last, of: block, fillsNulls: fillsNulls)
-        take(.batch(last.batch.takeMessage(stamp: stamp), last))
+        take(.batch(last.batch.takeMessage(stamp: stamp, projection), last))
       }
     }
     if let slice = open { slice.batch.write(slice, of: block, fillsNulls: fillsNulls) }

@@ -111,30 +111,17 @@ enum ArrowMetadata {
     }
     let (version, kind, header, bodyBytes, oldPairs) = old
     var writer = FlatWriter()
-    writer.append(UInt32(0))
-    let table = writer.appendTable([20, 22, 4, 8, 16], tableBytes: 24)
-    writer.setOffset(at: 0, to: table)
-    writer.set(Int64(bodyBytes), at: table + 8)
-    writer.set(version, at: table + 20)
-    writer.set(kind.rawValue, at: table + 22)
-    let vector = writer.count
-    writer.setOffset(at: table + 16, to: vector)
-    writer.append(UInt32(oldPairs.count + pairs.count))
-    writer.append(repeatElement(0, count: 4 * (oldPairs.count + pairs.count)))
+    let headerPlace = writer.appendMessage(kind, version, bodyBytes: bodyBytes, hasMetadata: true)
+    let vector = writer.appendOffsets(
+      oldPairs.count + pairs.count, at: FlatWriter.customMetadataPlace)
     for (index, pair) in pairs.enumerated() {
       let entry = writer.appendTable([4, 8], tableBytes: 12)
-      writer.setOffset(at: vector + 4 * (1 + oldPairs.count + index), to: entry)
+      writer.setOffset(at: vector + 4 * (oldPairs.count + index), to: entry)
       writer.setOffset(at: entry + 4, to: writer.appendString(pair.key))
       writer.setOffset(at: entry + 8, to: writer.appendString(pair.value))
     }
-    writer.pad(to: 8)
-    let start = writer.count
-    for (index, place) in oldPairs.enumerated() {
-      writer.setOffset(at: vector + 4 * (1 + index), to: start + place)
-    }
-    writer.setOffset(at: table + 4, to: start + header)
-    writer.append(metadata)
-    return writer.bytes
+    let links = oldPairs.enumerated().map { (vector + 4 * $0, $1) }
+    return writer.before(metadata, links + [(headerPlace, header)])
   }
 
   /// The metadata of the first message of a stream.
@@ -170,5 +157,29 @@ enum ArrowMetadata {
     writer.append(metadata)
     writer.pad(to: 8)
     return writer.bytes
+  }
+}
+
+extension FlatWriter {
+  /// The place of the offset to the custom metadata of a message that has some, at the start of the bytes.
+  static let customMetadataPlace = messageTable + 16
+  /// After the offset of the root, and a vtable that is aligned with it.
+  private static let messageTable = 24
+
+  /// Begins the bytes with a `Message` table.
+  ///
+  /// - Returns: the place of the offset to its header.
+  mutating func appendMessage(
+    _ kind: ArrowMessage.Kind, _ version: Int16, bodyBytes: Int, hasMetadata: Bool
+  ) -> Int {
+    precondition(bytes.isEmpty)
+    append(UInt32(0))
+    let table = appendTable([20, 22, 4, 8, hasMetadata ? 16 : 0], tableBytes: 24)
+    precondition(table == Self.messageTable)
+    setOffset(at: 0, to: table)
+    set(Int64(bodyBytes), at: table + 8)
+    set(version, at: table + 20)
+    set(kind.rawValue, at: table + 22)
+    return table + 4
   }
 }

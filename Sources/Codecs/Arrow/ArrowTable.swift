@@ -59,7 +59,7 @@ struct ArrowTable: Sendable {
     // `Schema`: the fields.
     let schema = writer.appendTable([0, 4], tableBytes: 8)
     writer.setOffset(at: header, to: schema)
-    let fields = Self.appendVector(of: columns.count, at: schema + 4, to: &writer)
+    let fields = writer.appendOffsets(columns.count, at: schema + 4)
     for (index, (name, column)) in columns.enumerated() {
       // `Field`: name, nullable, type_type, type, dictionary, children.
       let field = writer.appendTable(
@@ -79,7 +79,7 @@ struct ArrowTable: Sendable {
       }
       if column == .words { Self.appendEncoding(id: index, at: field + 20, to: &writer) }
       writer.setOffset(at: field + 12, to: type)
-      _ = Self.appendVector(of: 0, at: field + 16, to: &writer)
+      _ = writer.appendOffsets(0, at: field + 16)
     }
     return writer.bytes
   }
@@ -108,20 +108,6 @@ struct ArrowTable: Sendable {
     writer.set(kind.rawValue, at: table + 18)
     writer.set(Int64(bodyBytes), at: table + 8)
     return table + 4
-  }
-
-  /// Appends a vector of offsets, to which the offset at `place` points.
-  ///
-  /// - Returns: the place of the first offset.
-  private static func appendVector(
-    of count: Int, at place: Int, to writer: inout FlatWriter
-  ) -> Int {
-    writer.pad(to: 4)
-    writer.setOffset(at: place, to: writer.count)
-    writer.append(UInt32(count))
-    let start = writer.count
-    writer.append(repeatElement(UInt8(0), count: 4 * count))
-    return start
   }
 
   // MARK: Record batches
@@ -198,21 +184,8 @@ struct ArrowTable: Sendable {
     let batch = writer.appendTable([8, 4, 16], tableBytes: 20)
     writer.setOffset(at: header, to: batch)
     writer.set(Int64(body.records), at: batch + 8)
-    appendStructs(body.nullCounts.map { (body.records, $0) }, at: batch + 4, to: &writer)
-    appendStructs(body.buffers.map { ($0.lowerBound, $0.count) }, at: batch + 16, to: &writer)
+    writer.appendPairs(body.nullCounts.map { (body.records, $0) }, at: batch + 4)
+    writer.appendPairs(body.buffers.map { ($0.lowerBound, $0.count) }, at: batch + 16)
     return writer.bytes
-  }
-
-  /// Appends a vector of structs of two numbers, aligned to 8.
-  private static func appendStructs(
-    _ pairs: [(Int, Int)], at place: Int, to writer: inout FlatWriter
-  ) {
-    writer.append(repeatElement(UInt8(0), count: (4 - writer.count) & 7))
-    writer.setOffset(at: place, to: writer.count)
-    writer.append(UInt32(pairs.count))
-    for (first, second) in pairs {
-      writer.append(Int64(first))
-      writer.append(Int64(second))
-    }
   }
 }

@@ -65,4 +65,47 @@ struct FlatWriter {
     append(Array(text.utf8) + [0])
     return place
   }
+
+  /// Appends a vector of offsets, which are 0, and makes the offset at `place` point to it.
+  ///
+  /// - Returns: the place of the first offset.
+  mutating func appendOffsets(_ count: Int, at place: Int) -> Int {
+    pad(to: 4)
+    setOffset(at: place, to: bytes.count)
+    append(UInt32(count))
+    let start = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: 4 * count))
+    return start
+  }
+
+  /// Appends a vector of numbers of 8 bytes, and makes the offset at `place` point to it.
+  mutating func appendNumbers(_ numbers: [Int], at place: Int) {
+    beginVector(numbers.count, at: place)
+    for number in numbers { append(Int64(number)) }
+  }
+
+  /// Appends a vector of structs of two numbers, and makes the offset at `place` point to it.
+  mutating func appendPairs(_ pairs: [(Int, Int)], at place: Int) {
+    beginVector(pairs.count, at: place)
+    for (first, second) in pairs {
+      append(Int64(first))
+      append(Int64(second))
+    }
+  }
+
+  /// Begins a vector whose elements are aligned to 8.
+  private mutating func beginVector(_ count: Int, at place: Int) {
+    bytes.append(contentsOf: repeatElement(0, count: (4 - bytes.count) & 7))
+    setOffset(at: place, to: bytes.count)
+    append(UInt32(count))
+  }
+
+  /// The bytes so far, and `old` after them. Each offset at a place of the new bytes points to a target of the old ones.
+  consuming func before(_ old: [UInt8], _ links: [(place: Int, target: Int)]) -> [UInt8] {
+    pad(to: 8)
+    let start = bytes.count
+    for (place, target) in links { setOffset(at: place, to: start + target) }
+    append(old)
+    return bytes
+  }
 }
