@@ -10,6 +10,8 @@ package struct DecoderOptions: Sendable {
   package var exclude: [FeaturePattern] = []
   /// Columns that are no features, and tell the normaliser something about each record.
   package var roles: [RoleColumn] = []
+  /// Columns of Arrow with lists of numbers that are kept beside the features, if the input has them (`ArrowLists`).
+  package var lists: [String] = []
   /// The width of the columns: `float32` only if both input and output are 4-byte floats.
   package var columns = Precision.float64
   /// Whether blocks keep the bytes of the records, for an output of the same format.

@@ -6,35 +6,55 @@ import TestSupport
 @testable import Codecs
 
 extension FuzzTarget {
+  private static func golden(_ names: [String]) throws -> [[UInt8]] {
+    let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "CodecsTests/Golden/arrow")
+    return try names.map { [UInt8](try Data(contentsOf: directory.appending(path: $0))) }
+  }
+
+  private static let arrowPieces: [[UInt8]] = [
+    [0], [1], [4], [8], [0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 0, 0x80],
+    [0, 0, 0, 0, 0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
+    [0, 0, 0, 0, 1, 0, 0, 0], Array("ARROW1".utf8),
+  ]
+
   /// The golden streams and files, changed at any byte: prefixes, metadata, bodies, compressed buffers and footers.
   static let arrow = FuzzTarget(
     "arrow",
-    bytes: [
-      [0], [1], [4], [8], [0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 0, 0x80],
-      [0, 0, 0, 0, 0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
-      [0, 0, 0, 0, 1, 0, 0, 0], Array("ARROW1".utf8),
-    ],
+    bytes: arrowPieces,
     seeds: {
-      try [
+      try golden([
         "pyarrow-deltas.arrows", "pyarrow-none.arrows", "pyarrow-zstd.arrows",
         "pyarrow-lz4.arrow", "polars-lazy.arrow", "polars-newest-none.arrow",
         "pyarrow-legacy.arrows", "pyarrow-words-lz4.arrows",
-      ].map { name in
-        let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-          .deletingLastPathComponent().appending(path: "CodecsTests/Golden/arrow/" + name)
-        return [UInt8](try Data(contentsOf: golden))
-      }
+      ])
     },
     read: { input in
       convert(input, .arrow, to: [.csv, .ndjson], features: [])
       return readAndWrite(input)
     })
 
+  /// Streams with lists of numbers, and lists of these.
+  static let lists = FuzzTarget(
+    "lists", bytes: arrowPieces,
+    seeds: {
+      try golden(["gradients-lists.arrows", "gradients-large.arrows", "gradient-rows.arrows"])
+    },
+    read: { input in
+      convert(input, .arrow, to: [], features: ["*"]) {
+        $0.keepsFields = false
+        $0.limits.unitBytes = 4 << 20
+        $0.lists = ["weight_grad", "bias_grad", "y", "y_grad"]
+      }
+    })
+
   /// Reads an input with all of its columns, as far as it can be read, and writes it in other formats.
-  static func convert(
+  ///
+  /// - Returns: whether all of it was read.
+  @discardableResult static func convert(
     _ input: [UInt8], _ format: RecordFormat, to outputs: [RecordFormat], features: [String],
     _ change: (inout DecoderOptions) -> Void = { _ in }
-  ) {
+  ) -> Bool {
     var options = DecoderOptions()
     options.limits.unitBytes = 64 << 20
     options.features = features.map { FeaturePattern($0) }
@@ -42,9 +62,11 @@ extension FuzzTarget {
     options.keepsFields = true
     options.onInvalid = .missing
     change(&options)
-    guard var decoder = try? format.makeDecoder(options) else { return }
-    input.withUnsafeBufferPointer { input in
-      guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else { return }
+    guard var decoder = try? format.makeDecoder(options) else { return false }
+    return input.withUnsafeBufferPointer { input in
+      guard let opening = try? decoder.open(InputWindow(bytes: input, isLast: true)) else {
+        return false
+      }
       var encoding = EncoderOptions(
         schema: opening.schema, prologue: options.keepsFormat ? opening.prologue : nil)
       encoding.columns = opening.columns
@@ -68,9 +90,15 @@ extension FuzzTarget {
           output.removeAll()
           encoder.encode(block, into: output)
         }
+        if let lists = ArrowLists(of: block) {
+          for record in 0..<block.columns.count {
+            for name in options.lists { _ = lists.value(of: name, in: record) }
+          }
+        }
         switch outcome {
         case .limitReached, .unitEnded, .rejected: continue
-        case .failed, .needsInput: return
+        case .failed: return false
+        case .needsInput: return rest.isEmpty
         }
       }
     }

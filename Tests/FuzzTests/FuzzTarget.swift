@@ -29,7 +29,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible, CustomTestStringConvertibl
   }
 
   /// The decoders; `EVENKEEL_FUZZ_ONLY` names a single one.
-  static let all = [zstd, csv, ndjson, raw, arrow, safetensors, yaml, http].filter {
+  static let all = [zstd, csv, ndjson, raw, arrow, lists, safetensors, yaml, http].filter {
     let only = ProcessInfo.processInfo.environment["EVENKEEL_FUZZ_ONLY"] ?? ""
     return only.isEmpty || $0.description == only
   }

@@ -153,10 +153,11 @@ struct GradientSplitTests {
   }
 
   /// Versions 0, 1 and 2 after batch 1, version 3, and versions 4 and 5: `Tests/Oracles/arrow/make_golden.py`.
-  @Test(arguments: [1, 100, Int.max])
-  func `rows of Arrow are steps, and those of a record batch are taken together`(piece: Int) throws
-  {
-    let golden = try ArrowInput.golden("gradients.arrows")
+  @Test(arguments: ["gradients", "gradients-lists", "gradients-large"], [1, 100, Int.max])
+  func `rows of Arrow are steps, and those of a record batch are taken together`(
+    name: String, piece: Int
+  ) throws {
+    let golden = try ArrowInput.golden(name + ".arrows")
     var feed = GradientFeed(PieceSource(golden, piece: piece, isLive: true), .arrow)
     let early = try lines(&feed)
     feed.batchCut()
@@ -174,12 +175,63 @@ struct GradientSplitTests {
     #expect(weight[0].isNaN && weight[1] == 1)
   }
 
-  @Test func `an Arrow stream without the columns of gradients is refused, and left alone`() throws
-  {
-    let other = try ArrowInput.golden("pyarrow-none.arrows")
-    var feed = GradientFeed(PieceSource(other, piece: .max, isLive: true), .arrow)
+  @Test func `rows of y and of its gradient come as lists of lists of Arrow`() throws {
+    var feed = GradientFeed(
+      PieceSource(try ArrowInput.golden("gradient-rows.arrows"), piece: .max, isLive: true), .arrow)
+    let found = try lines(&feed)
+    let contents = try found[0].content.get().map(\.body.content)
+    guard found.count == 2, contents.count == 2, case .rows(let y, let gradients) = contents[0]
+    else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(y[0] == [1, 2] && y[1][0] == 3 && y[1][1].isNaN && y.count == 2)
+    #expect(gradients[0] == [0.5, 0] && gradients[1][0] == 1 && gradients[1][1].isNaN)
+    #expect(contents[1] == .rows(y: [[5, 6]], gradients: [[-1, 1]]))
+    #expect(
+      refusal(of: found[1])
+        == "y and y_grad: expected a list of lists of numbers in row 1, found another type or null")
+  }
+
+  private func refusal(of line: GradientFeed.Line?) -> String? {
+    guard case .failure(let error)? = line?.content else { return nil }
+    return error.description
+  }
+
+  @Test(arguments: [
+    ("pyarrow-none.arrows", "expected a column 'version' of type Int64, found none"),
+    (
+      "gradients-whole.arrows",
+      "expected lists of Float32 or Float64 in column 'weight_grad', found List of Int64"
+    ),
+  ])
+  func `an Arrow stream without the columns of gradients is refused, and left alone`(
+    name: String, refusal: String
+  ) throws {
+    var feed = GradientFeed(
+      PieceSource(try ArrowInput.golden(name), piece: .max, isLive: true), .arrow)
     let found = try lines(&feed)
     #expect(found.count == 1)
-    #expect(throws: UpdateBodyError.self) { _ = try found.first?.content.get() }
+    #expect(self.refusal(of: found.first) == refusal + "; the rest of its source is passed over")
+  }
+
+  /// Offsets of four lists of two numbers each, and hostile ones in their place.
+  @Test(arguments: [
+    // Beyond the elements, in another order, before the first one, and far away.
+    [0, 2, 4, 7], [0, 4, 2, 6], [0, 2, 6, 4], [-2, 2, 4, 6], [0, 2, 4, .max], [.min, 2, 4, 6],
+  ])
+  func `lists that do not follow one another in their elements are refused`(offsets: [Int32])
+    throws
+  {
+    func bytes(_ offsets: [Int32]) -> [UInt8] {
+      offsets.flatMap { withUnsafeBytes(of: $0.littleEndian, Array.init) }
+    }
+    var stream = try ArrowInput.golden("gradients-lists.arrows")
+    let place = try #require(stream.firstRange(of: bytes([0, 2, 4, 6])))
+    stream.replaceSubrange(place, with: bytes(offsets))
+    var feed = GradientFeed(PieceSource(stream, piece: .max, isLive: true), .arrow)
+    let found = try lines(&feed)
+    let text = try #require(refusal(of: found.first))
+    #expect(found.count == 1 && text.contains("lists of column 'weight_grad' one after another"))
   }
 }

@@ -29,6 +29,8 @@ struct ArrowBatchLayout: Equatable, Sendable {
 
   /// The buffers of a column that is no feature.
   struct Scalar: Equatable, Sendable {
+    /// The number of its values: one a record, or the elements of all lists.
+    var count: Int
     /// Nil if no value is null.
     var validity: Range<Int>?
     /// The bitmaps of those parent fields that contain a null.
@@ -36,6 +38,8 @@ struct ArrowBatchLayout: Equatable, Sendable {
     var values: Range<Int>
     /// The bytes of texts.
     var data: [Range<Int>] = []
+    /// The elements of lists.
+    var elements: [Scalar] = []
   }
 
   static let structBytes = 16
@@ -103,7 +107,7 @@ struct ArrowBatchLayout: Equatable, Sendable {
         columns.append(try reader.column(column, name: features.schema.names[column.features[0]]))
       }
     }
-    for scalar in scalars { self.scalars.append(try reader.scalar(scalar)) }
+    for scalar in scalars { self.scalars.append(try reader.scalar(scalar, count: records)) }
   }
 
   private static func compression(of table: FlatTable) throws(RecordFault) -> ArrowCompression {
@@ -218,13 +222,16 @@ private struct Reader {
     return found
   }
 
-  /// Finds the buffers of a column that is no feature.
-  func scalar(_ column: ArrowScalarColumn) throws(RecordFault) -> ArrowBatchLayout.Scalar {
-    let nullCount = try nullCount(column.place, length: layout.records, column.name)
+  /// Finds the buffers of a column that is no feature, and of the elements of its lists.
+  func scalar(
+    _ column: ArrowScalarColumn, count: Int
+  ) throws(RecordFault) -> ArrowBatchLayout.Scalar {
+    let nullCount = try nullCount(column.place, length: count, column.name)
     let index = index(column.place)
     var found = ArrowBatchLayout.Scalar(
-      validity: try bitmap(index, nullCount: nullCount, bits: layout.records, column.name),
-      values: try buffer(index + 1))
+      count: count,
+      validity: try bitmap(index, nullCount: nullCount, bits: count, column.name),
+      values: column.storedType.hasOnlyValidity ? 0..<0 : try buffer(index + 1))
     for parent in column.parents {
       let nullCount = try self.nullCount(parent, length: layout.records, column.name)
       if let bitmap = try bitmap(
@@ -242,7 +249,30 @@ private struct Reader {
       }
     default: break
     }
+    for elements in column.elements {
+      found.elements.append(
+        try scalar(elements, count: try elementCount(elements, ofLists: count, column)))
+    }
     return found
+  }
+
+  /// The number of elements of a column of lists: what their type says, or else the batch.
+  private func elementCount(
+    _ elements: ArrowScalarColumn, ofLists count: Int, _ column: ArrowScalarColumn
+  ) throws(RecordFault) -> Int {
+    var found: Int64
+    if case .fixedList(let each) = column.storedType {
+      let (product, overflow) = Int64(count).multipliedReportingOverflow(by: Int64(each))
+      found = overflow ? .max : product
+    } else {
+      found = try nodes.bytes.integer(at: nodes.place(elements.place.node))
+    }
+    guard (0...Int64(byteLimit)).contains(found) else {
+      throw RecordFault(
+        expected: "lists of 0 to \(byteLimit) elements in column \(quoted(column.name))",
+        found: "\(found)")
+    }
+    return Int(found)
   }
 
   /// The index of a field's first buffer.

@@ -163,43 +163,56 @@ struct ArrowBatchReader: Sendable {
   ) throws(RecordFault) -> [ArrowScalarArray] {
     guard !scalars.isEmpty else { return [] }
     let buffers = layout.compression == .none ? nil : try openedBuffers()
-    let bitmapBytes = (layout.records + 7) / 8
     var arrays: [ArrowScalarArray] = []
     for (column, place) in zip(scalars, layout.scalars) {
-      func open(_ range: Range<Int>, _ needed: Int, isText: Bool = false) throws(RecordFault)
-        -> [UInt8]
-      {
-        let stored = UnsafeRawBufferPointer(rebasing: body[range])
-        let bytes: [UInt8]
-        if let buffers {
-          guard needed <= left else { throw tooLarge }
-          bytes = try buffers.open(
-            stored, layout.compression, needed: needed, most: isText ? left : nil)
-        } else {
-          bytes = Array(stored)
-        }
-        guard bytes.count >= needed else {
-          throw RecordFault(
-            expected: "\(needed) bytes of column \(quoted(column.name))", found: "\(bytes.count)")
-        }
-        left -= bytes.count
-        guard left >= 0 else { throw tooLarge }
-        return bytes
-      }
-      let values = try open(
-        place.values, ArrowScalarArray.valueBytes(column.storedType, records: layout.records))
-      let validity = try place.validity.map { (range) throws(RecordFault) in
-        try open(range, bitmapBytes)
-      }
-      var parents: [[UInt8]] = []
-      for parent in place.parents { parents.append(try open(parent, bitmapBytes)) }
-      var data: [[UInt8]] = []
-      for range in place.data { data.append(try open(range, 0, isText: true)) }
       arrays.append(
-        try ArrowScalarArray(
-          column, records: layout.records, validity: validity, parents: parents, values: values,
-          data: data, words: column.dictionary.flatMap { words[$0.id] }))
+        try openScalar(column, place, (buffers, layout.compression), body, &left, tooLarge))
     }
     return arrays
+  }
+
+  /// The values of a column, and those of the elements of its lists.
+  private func openScalar(
+    _ column: ArrowScalarColumn, _ place: ArrowBatchLayout.Scalar,
+    _ compressed: (by: ArrowBuffers?, ArrowCompression), _ body: UnsafeRawBufferPointer,
+    _ left: inout Int, _ tooLarge: RecordFault
+  ) throws(RecordFault) -> ArrowScalarArray {
+    let bitmapBytes = (place.count + 7) / 8
+    func open(_ range: Range<Int>, _ needed: Int, isText: Bool = false) throws(RecordFault)
+      -> [UInt8]
+    {
+      let stored = UnsafeRawBufferPointer(rebasing: body[range])
+      let bytes: [UInt8]
+      if let buffers = compressed.by {
+        guard needed <= left else { throw tooLarge }
+        bytes = try buffers.open(
+          stored, compressed.1, needed: needed, most: isText ? left : nil)
+      } else {
+        bytes = Array(stored)
+      }
+      guard bytes.count >= needed else {
+        throw RecordFault(
+          expected: "\(needed) bytes of column \(quoted(column.name))", found: "\(bytes.count)")
+      }
+      left -= bytes.count
+      guard left >= 0 else { throw tooLarge }
+      return bytes
+    }
+    let values = try open(
+      place.values, ArrowScalarArray.valueBytes(column.storedType, records: place.count))
+    let validity = try place.validity.map { (range) throws(RecordFault) in
+      try open(range, bitmapBytes)
+    }
+    var parents: [[UInt8]] = []
+    for parent in place.parents { parents.append(try open(parent, bitmapBytes)) }
+    var data: [[UInt8]] = []
+    for range in place.data { data.append(try open(range, 0, isText: true)) }
+    var elements: [ArrowScalarArray] = []
+    for (column, place) in zip(column.elements, place.elements) {
+      elements.append(try openScalar(column, place, compressed, body, &left, tooLarge))
+    }
+    return try ArrowScalarArray(
+      column, records: place.count, validity: validity, parents: parents, values: values,
+      data: data, words: column.dictionary.flatMap { words[$0.id] }, elements: elements)
   }
 }

@@ -67,9 +67,11 @@ extension ArrowDecoder {
       return StreamOpening(schema: stream.schema, columns: schema.fields.map(\.name), prologue: [])
     }
     let scalars = options.keepsFields ? ArrowScalars(schema, found.schema) : nil
+    let lists = try options.listColumns(of: schema)
     let roles = try options.roleColumns(of: schema, found)
     reader = ArrowBatchReader(
-      schema, found, scalars: (scalars?.sources ?? []) + roles, byteLimit: options.limits.unitBytes,
+      schema, found, scalars: (scalars?.sources ?? []) + lists + roles,
+      byteLimit: options.limits.unitBytes,
       stamp: options.keepsFormat ? options.settings[RecordSettings.stamp] : nil)
     standing = ArrowStanding(schema: ArrowMetadata.framed(shared ?? message))
     var opening = StreamOpening(

@@ -70,7 +70,7 @@ struct ArrowDecoder: RecordDecoder {
     guard options.keepsFormat else {
       var messages = ArrowPayload()
       defer {
-        if options.keepsFields {
+        if options.keepsFields || !options.lists.isEmpty {
           var rows = block.takePayload(ArrowRows.self)
           rows.append(messages)
           block.payload = rows

@@ -205,7 +205,7 @@ private struct Candidates {
 
 extension ArrowType {
   /// The name of the type in errors.
-  fileprivate var name: String {
+  var name: String {
     switch self {
     case .null: "Null"
     case .binary: "Binary"

@@ -5,29 +5,38 @@ internal import Records
 
 /// The values of a column that is no feature, in one record batch.
 struct ArrowScalarArray: Sendable {
+  let name: String
   let type: ArrowType
+  let count: Int
   /// Nil if no value is null.
   let validity: [UInt8]?
   /// The bitmaps of the struct fields around it that contain a null.
   let parents: [[UInt8]]
-  /// The values; the offsets of texts; views.
+  /// The values; the offsets of texts and lists; views.
   let values: [UInt8]
   /// The bytes of texts; those of views are several.
   let data: [[UInt8]]
   /// The dictionary that the values are indices of; nil if they are no indices.
   private let words: ArrowWordList?
+  /// The elements of lists, one after another; none if the values are no lists.
+  let elements: [ArrowScalarArray]
 
-  /// - Throws: if the buffers do not have the texts of all rows, or the dictionary not all indices.
+  /// - Throws: if the buffers do not have the texts of all rows, the elements not all lists, or the dictionary not all
+  ///   indices.
   init(
     _ column: ArrowScalarColumn, records: Int, validity: [UInt8]?, parents: [[UInt8]],
-    values: [UInt8], data: [[UInt8]], words: ArrowWordList? = nil
+    values: [UInt8], data: [[UInt8]], words: ArrowWordList? = nil,
+    elements: [ArrowScalarArray] = []
   ) throws(RecordFault) {
+    (name, count) = (column.name, records)
     type = column.storedType
     self.validity = validity
     self.parents = parents
     self.values = values
     self.data = data
     self.words = words
+    self.elements = elements
+    try checkLists()
     guard column.dictionary == nil else {
       try checkIndices(column, records: records)
       return
@@ -41,6 +50,23 @@ struct ArrowScalarArray: Sendable {
           expected: "texts of column \(quoted(column.name)) within their Arrow buffer",
           found: "others")
       }
+    }
+  }
+
+  /// Also the list of a null must follow the one before it, or lists would share elements, and a small batch would have
+  /// many.
+  private func checkLists() throws(RecordFault) {
+    guard let elements = elements.first else { return }
+    var end = 0
+    for row in 0..<count {
+      let list = list(row)
+      guard 0 <= list.start, end <= list.start, list.start <= list.end, list.end <= elements.count
+      else {
+        throw RecordFault(
+          expected: "lists of column \(quoted(name)) one after another in their "
+            + "\(elements.count) elements", found: "elements \(list.start) to \(list.end)")
+      }
+      end = list.end
     }
   }
 
@@ -68,8 +94,9 @@ struct ArrowScalarArray: Sendable {
     case .integer(let bits, _), .float(let bits), .decimal(_, _, let bits), .time(_, let bits):
       records * bits / 8
     case .date(let isDays): records * (isDays ? 4 : 8)
-    case .utf8: records == 0 ? 0 : 4 * (records + 1)
-    case .largeUtf8: records == 0 ? 0 : 8 * (records + 1)
+    case .utf8, .list: records == 0 ? 0 : 4 * (records + 1)
+    case .largeUtf8, .largeList: records == 0 ? 0 : 8 * (records + 1)
+    case .fixedList: 0
     case .utf8View: records * 16
     default: records * 8
     }
@@ -77,6 +104,7 @@ struct ArrowScalarArray: Sendable {
 
   var byteCount: Int {
     values.count + (validity?.count ?? 0) + data.reduce(0) { $0 + $1.count }
+      + elements.reduce(0) { $0 + $1.byteCount }
   }
 
   /// Appends the text of a row. Returns false if the row has no value.
@@ -156,6 +184,41 @@ struct ArrowScalarArray: Sendable {
       return count < 0 || buffer < 0 ? (data.count, 0, 0) : (buffer, start, start + count)
     default: return nil
     }
+  }
+
+  // MARK: Lists
+
+  /// The numbers of a list, or of lists in it; nil for a null. A number that is null is NaN.
+  func numbers(_ row: Int) -> NumberMembers.Value? {
+    guard !isNull(row), let elements = elements.first else { return nil }
+    let list = list(row)
+    guard !elements.elements.isEmpty else {
+      return .numbers((list.start..<list.end).map(elements.number))
+    }
+    var rows: [[Double]] = []
+    for element in list.start..<list.end {
+      guard case .numbers(let numbers)? = elements.numbers(element) else { return nil }
+      rows.append(numbers)
+    }
+    return .rows(rows)
+  }
+
+  /// The range of a row's list in the elements.
+  private func list(_ row: Int) -> (start: Int, end: Int) {
+    switch type {
+    case .list: (integer(row, 32), integer(row + 1, 32))
+    case .fixedList(let each): (row * each, (row + 1) * each)
+    default: (integer(row, 64), integer(row + 1, 64))
+    }
+  }
+
+  /// A number of the types that lists have.
+  private func number(_ row: Int) -> Double {
+    guard !isNull(row) else { return .nan }
+    if type == .float(bits: 32) {
+      return Double(Float(bitPattern: UInt32(truncatingIfNeeded: integer(row, 32))))
+    }
+    return Double(bitPattern: UInt64(bitPattern: Int64(integer(row, 64))))
   }
 
   // MARK: Values

@@ -10,6 +10,8 @@ struct ArrowScalarColumn: Equatable, Sendable {
   var place: ArrowPlace
   /// The struct fields around it, outermost first.
   var parents: [ArrowPlace]
+  /// The column of the elements of its lists; none if its values are no lists.
+  var elements: [ArrowScalarColumn] = []
 
   /// The type of its buffers in a record batch.
   var storedType: ArrowType { dictionary?.indexType ?? type }

@@ -137,6 +137,22 @@ enum ArrowType: Equatable, Sendable {
     }
   }
 
+  /// Whether a field has no buffer but that of its validity. Its values are those of its children.
+  var hasOnlyValidity: Bool {
+    switch self {
+    case .structure, .fixedList: true
+    default: false
+    }
+  }
+
+  /// Whether the values are lists, of whichever layout.
+  var isList: Bool {
+    switch self {
+    case .list, .largeList, .fixedList, .listView, .largeListView: true
+    default: false
+    }
+  }
+
   /// Whether variadic buffers follow. The record batch tells how many.
   var isView: Bool { self == .binaryView || self == .utf8View }
 }

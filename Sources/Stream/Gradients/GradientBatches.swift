@@ -27,6 +27,7 @@ struct GradientBatches: GradientReader {
     // The chain refuses the step of a missing number.
     options.onInvalid = .missing
     options.features = [FeaturePattern("*")]
+    options.lists = GradientColumns.sums + GradientColumns.rows
     options.limits.unitBytes = GradientFeed.mostBytes
     options.state = start.decoder
     options.byteOffset = start.byteOffset
@@ -110,7 +111,7 @@ struct GradientBatches: GradientReader {
     case .limitReached: return true
     case .unitEnded:
       let rows = block.columns.count
-      if rows > 0 { found = line(columns.gradients(in: block.columns), rows: rows) }
+      if rows > 0 { found = line(columns.gradients(in: block), rows: rows) }
       block.removeRecords()
       return true
     case .rejected(let fault, _):
@@ -128,70 +129,105 @@ struct GradientBatches: GradientReader {
 private struct GradientColumns {
   private let version: Int
   private let count, afterBatch: Int?
-  private let weightPlaces, biasPlaces: [Int]
+  private let vectors: [Vector]
+  /// Whether there are rows of y and of ∂L/∂y.
+  private let hasRows: Bool
+
+  /// A column of lists.
+  private struct Vector {
+    let name: String
+    /// The features that are the elements of a fixed-size list; nil for lists that `ArrowLists` has.
+    let places: [Int]?
+  }
+
+  /// The names of the columns of lists.
+  static let sums = ["weight_grad", "bias_grad"]
+  static let rows = ["y", "y_grad"]
 
   init(_ opening: StreamOpening) throws(RecordFault) {
     let names = opening.schema.names
     let all = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
-    func elements(_ vector: String) throws(RecordFault) -> [Int] {
-      var places: [Int] = []
-      while let place = all["\(vector)[\(places.count)]"] { places.append(place) }
-      guard !places.isEmpty else {
-        throw RecordFault(
-          expected: "a column '\(vector)' of type FixedSizeList of Float32 or Float64",
-          found: "none")
-      }
-      return places
-    }
     guard let version = all["version"] else {
       throw RecordFault(expected: "a column 'version' of type Int64", found: "none")
     }
     self.version = version
     (count, afterBatch) = (all["count"], all["after_batch"])
-    weightPlaces = try elements("weight_grad")
-    biasPlaces = try elements("bias_grad")
-    let known = Set([version, count, afterBatch].compactMap(\.self) + weightPlaces + biasPlaces)
+    var known = Set([version, count, afterBatch].compactMap(\.self))
+    func vector(_ name: String) -> Vector? {
+      if all[name] == nil, opening.columns.contains(name) { return Vector(name: name, places: nil) }
+      var places: [Int] = []
+      while let place = all["\(name)[\(places.count)]"] { places.append(place) }
+      known.formUnion(places)
+      return places.isEmpty ? nil : Vector(name: name, places: places)
+    }
+    let (sums, rows) = (Self.sums.map(vector), Self.rows.map(vector))
+    hasRows = rows.contains { $0 != nil }
+    vectors = (hasRows ? rows : sums).compactMap(\.self)
+    guard vectors.count == 2, !hasRows || sums.allSatisfy({ $0 == nil }) else {
+      let found = (sums + rows).compactMap { $0?.name }
+      throw RecordFault(
+        expected:
+          "columns weight_grad and bias_grad of lists of Float64 or Float32, or y and y_grad of lists of these",
+        found: found.isEmpty ? "none" : listed(found))
+    }
     if let other = names.indices.first(where: { !known.contains($0) }) {
       throw RecordFault(
-        expected: "the columns version, weight_grad, bias_grad, and perhaps count and after_batch",
+        expected:
+          "the columns version, weight_grad and bias_grad or y and y_grad, and perhaps count and after_batch",
         found: quoted(names[other]))
     }
   }
 
   /// The gradients of all rows of a record batch.
-  func gradients(in columns: FeatureColumns) -> Result<[GradientLine], UpdateBodyError> {
-    var lines: [GradientLine] = []
-    for row in 0..<columns.count {
-      func number(_ place: Int) -> Double { columns[record: row, feature: place] }
-      func whole(_ place: Int) -> Int? {
-        let value = number(place)
-        return value.magnitude <= Double(StateColumn.countLimit) ? Int(exactly: value) : nil
+  func gradients(in block: RecordBlock) -> Result<[GradientLine], UpdateBodyError> {
+    Result { () throws(UpdateBodyError) in
+      let lists = ArrowLists(of: block)
+      var lines: [GradientLine] = []
+      for row in 0..<block.columns.count { lines.append(try line(row, of: block.columns, lists)) }
+      guard lines.allSatisfy({ $0.afterBatch == lines[0].afterBatch }) else {
+        throw UpdateBodyError(
+          "after_batch: expected the same in all rows of a record batch, which are taken together")
       }
-      guard let version = whole(version) else {
-        return .failure(UpdateBodyError("version: expected a whole number in row \(row + 1)"))
-      }
-      var counts: [Int?] = []
-      for (name, place) in [("count", count), ("after_batch", afterBatch)] {
-        guard let place, !number(place).isNaN else {
-          counts.append(nil)
-          continue
-        }
-        guard let value = whole(place), value >= 0 else {
-          return .failure(
-            UpdateBodyError("\(name): expected a whole number from 0 to 2^53 in row \(row + 1)"))
-        }
-        counts.append(value)
-      }
-      let body = GradientsBody(
-        version: version, count: counts[0], weight: weightPlaces.map(number),
-        bias: biasPlaces.map(number))
-      lines.append(GradientLine(body, afterBatch: counts[1]))
+      return lines
     }
-    guard lines.allSatisfy({ $0.afterBatch == lines[0].afterBatch }) else {
-      return .failure(
-        UpdateBodyError(
-          "after_batch: expected the same in all rows of a record batch, which are taken together"))
+  }
+
+  private func line(
+    _ row: Int, of columns: FeatureColumns, _ lists: ArrowLists?
+  ) throws(UpdateBodyError) -> GradientLine {
+    func number(_ place: Int) -> Double { columns[record: row, feature: place] }
+    func whole(_ place: Int) -> Int? {
+      let value = number(place)
+      return value.magnitude <= Double(StateColumn.countLimit) ? Int(exactly: value) : nil
     }
-    return .success(lines)
+    guard let version = whole(version) else {
+      throw UpdateBodyError("version: expected a whole number in row \(row + 1)")
+    }
+    var counts: [Int?] = []
+    for (name, place) in [("count", count), ("after_batch", afterBatch)] {
+      guard let place, !number(place).isNaN else {
+        counts.append(nil)
+        continue
+      }
+      guard let value = whole(place), value >= 0 else {
+        throw UpdateBodyError("\(name): expected a whole number from 0 to 2^53 in row \(row + 1)")
+      }
+      counts.append(value)
+    }
+    let values = vectors.map { vector in
+      vector.places.map { .numbers($0.map(number)) } ?? lists?.value(of: vector.name, in: row)
+    }
+    let content: GradientsBody.Content
+    switch (values[0], values[1], hasRows) {
+    case (.numbers(let weight)?, .numbers(let bias)?, false):
+      content = .sums(weight: weight, bias: bias)
+    case (.rows(let y)?, .rows(let gradients)?, true): content = .rows(y: y, gradients: gradients)
+    default:
+      throw UpdateBodyError(
+        "\(vectors.map(\.name).joined(separator: " and ")): expected a list of \(hasRows ? "lists of " : "")numbers in row "
+          + "\(row + 1), found another type or null")
+    }
+    return GradientLine(
+      GradientsBody(version: version, count: counts[0], content), afterBatch: counts[1])
   }
 }
