@@ -12,7 +12,7 @@ struct TopicState: Sendable {
   var adopts = false
   /// The directory of the dead letters.
   var directory: String
-  /// The moments of the other partitions; nil if each partition is normalised by its own.
+  /// The states of other partitions; nil if the partition takes nothing from them.
   var peers: PeerReading?
   var open: @Sendable (ConnectorContext) throws(FileError) -> any StateLog
 }
@@ -65,8 +65,9 @@ enum StateHeader {
 
 /// The states of a log that may be the newest one, best first.
 ///
-/// A state is a function of the input up to its offset, so the one with the highest offset is the newest, from any owner.
-/// Of several with the same offset the last one counts.
+/// Moments are a function of the input up to an offset, so the state with the highest offset is the newest, from any owner.
+/// Of several with the same offset the one with the highest number counts, since γ and β may have been learned meanwhile;
+/// of these the last one.
 struct StateCandidates: Sendable {
   /// More are not kept: if all of these are damaged, something else is wrong.
   private static let mostStates = 3
@@ -95,7 +96,9 @@ struct StateCandidates: Sendable {
       unreadable = message
       return
     }
-    let index = states.firstIndex { $0.inputOffset ?? -1 <= offset } ?? states.count
+    let index =
+      states.firstIndex { ($0.inputOffset ?? -1, $0.epoch) <= (offset, message.epoch) }
+      ?? states.count
     states.insert(message, at: index)
     if states.count > Self.mostStates { states.removeLast() }
   }
@@ -146,7 +149,7 @@ extension StateMessage {
   /// The offset of the input after the state; nil if the header is not one.
   var inputOffset: Int? { number(StateHeader.offset) }
   /// The number of the state.
-  fileprivate var epoch: Int { number(StateHeader.epoch) ?? 0 }
+  var epoch: Int { number(StateHeader.epoch) ?? 0 }
 
   private func number(_ header: String) -> Int? {
     guard let number = headers[header].flatMap({ Int($0) }), (0...1 << 53).contains(number) else {

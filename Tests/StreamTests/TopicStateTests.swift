@@ -108,6 +108,20 @@ import Testing
     #expect(restored.found?.skipped == [])
   }
 
+  /// A process that hung writes its state late.
+  @Test func `of two states with one offset the one with the higher number counts`() throws {
+    func state(_ epoch: Int) throws -> StateMessage {
+      var checkpoint = Self.checkpoint(30)
+      checkpoint.batchesTracked = epoch
+      var message = try Self.state(30)
+      message.value = try checkpoint.serialized()
+      message.headers["ek-epoch"] = "\(epoch)"
+      return message
+    }
+    let restored = try Self.restore([try state(4), try state(6), try state(5)])
+    #expect(restored.found?.checkpoint.batchesTracked == 6)
+  }
+
   @Test func `a damaged state is passed over, and only damaged ones are refused`() throws {
     let damaged = try Self.state(30) { $0[$0.count / 2] ^= 1 }
     let restored = try Self.restore([try Self.state(10), damaged, try Self.state(20)])
