@@ -33,7 +33,8 @@ package struct Normalize: BatchOperator {
         "reset_keys", body: KeysBody.self, help: "Forgets the moments of some keys."),
       UpdateKind(
         "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
-      UpdateKind("parameters", body: ParametersBody.self, help: "Replaces γ and β."),
+      UpdateKind(
+        "parameters", body: ParametersBody.self, isOfParameters: true, help: "Replaces γ and β."),
       UpdateKind(
         "rollback", body: RollbackBody.self,
         help: "Restores the running moments, or γ and β, of an earlier checkpoint."),

@@ -77,6 +77,10 @@ package struct OperatorChain: Sendable {
   package var schema: FeatureSchema { state.features }
   package var stateVersion: Int { state[versions.state][0] }
   package var parametersVersion: Int { state[versions.parameters][0] }
+  /// The version of γ and β of a state with `groupsForPeers` or more.
+  package static func parametersVersion(of state: StateTable) -> Int {
+    state[StreamVersions(in: state).parameters][0]
+  }
   package var stateVersions: StateVersions {
     StateVersions(state: stateVersion, parameters: parametersVersion)
   }
@@ -192,6 +196,35 @@ package struct OperatorChain: Sendable {
       throw OperatorError("view", error)
     }
     state.add(1, to: versions.state)
+  }
+
+  /// The groups of a state that other partitions of a stream look at.
+  package static let groupsForPeers = NormalizerColumns.groups + [StreamVersions.group]
+
+  /// Replaces γ and β, with their version, by those of a stream that learns them for this one too.
+  ///
+  /// - Parameter other: a state with `groupsForPeers` or more.
+  /// - Returns: whether they are others now.
+  /// - Throws: `OperatorError` for a state with other features. Then nothing has changed.
+  @discardableResult
+  package mutating func takeParameters(of other: StateTable) throws(OperatorError) -> Bool {
+    guard other.features == schema else {
+      throw OperatorError(
+        "parameters",
+        StateError.otherTable(
+          expected: "features \(listed(schema.names))", found: listed(other.features.names)))
+    }
+    let theirs = StreamVersions(in: other)
+    let version = other[theirs.parameters][0]
+    let (weight, bias) = (other[theirs.weight], other[theirs.bias])
+    guard
+      version != parametersVersion || weight != state[versions.weight]
+        || bias != state[versions.bias]
+    else { return false }
+    (state[versions.weight], state[versions.bias]) = (weight, bias)
+    state[versions.state][0] = max(stateVersion + 1, version)
+    state[versions.parameters][0] = version
+    return true
   }
 
   /// Whether γ or β of a feature differs from that in the other chain, which has the same features.

@@ -7,13 +7,17 @@ package struct UpdateKind: Sendable {
   package let body: (any UpdateBody.Type)?
   /// The setting that turns its operator on, for the error of a stream without it; nil if every stream has it.
   package let needs: String?
+  /// Whether it concerns γ and β. If a stream learns them, one of its partitions makes it for all.
+  package let isOfParameters: Bool
 
   package init(
-    _ name: String, body: (any UpdateBody.Type)? = nil, needs: String? = nil, help: String
+    _ name: String, body: (any UpdateBody.Type)? = nil, needs: String? = nil,
+    isOfParameters: Bool = false, help: String
   ) {
     self.name = name
     self.body = body
     self.needs = needs
+    self.isOfParameters = isOfParameters
     self.help = help
   }
 }

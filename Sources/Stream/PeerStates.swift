@@ -1,35 +1,42 @@
 internal import BatchNormalization
 package import Connectors
 internal import Dataflow
+internal import Operators
 internal import Records
 internal import State
 package import Storage
 
 // Invariants:
-// - `newest`, `adopted`, `waiting` and `warned` are only touched with `lock` held; `tail` only by the one who calls
-//   `refresh`.
-// - A state of a partition replaces one with a lower offset, and never one with a higher one.
+// - `newest`, `adopted`, `owner`, `waiting` and `warned` are only touched with `lock` held; `tail` only by the one who
+//   calls `refresh`.
+// - A state of a partition replaces one with a lower offset, and never one with a higher one. With the same offset the
+//   number of the state decides.
 
-/// How a partition reads the moments of the others.
+/// How a partition reads the states of the others.
 struct PeerReading: Sendable {
-  /// The states of the others, for the newest event time of the partition itself.
-  var view: @Sendable (_ newest: Double?) -> [StateTable]
+  /// The states of the others, for the newest event time of the partition itself; nil if it is normalised by its own
+  /// moments.
+  var view: (@Sendable (_ newest: Double?) -> [StateTable])?
+  /// The state of the partition that learns γ and β for this one; nil if there is none.
+  var learner: @Sendable () -> StateTable?
   /// Tells a problem that does not stop the stream.
   var warn: @Sendable (String) -> Void
 }
 
-/// The newest states of all partitions of a stream, from whichever process, so that each partition is normalised by all
-/// moments.
+/// The newest states of the partitions of a stream, from whichever process. Each partition is normalised by the moments
+/// of all, or by the γ and β that one of them learns.
 package final class PeerStates: @unchecked Sendable {
   // @unchecked because of the first invariant.
 
+  /// The partition that learns γ and β for all.
+  package static let learningPartition = 0
   /// The most messages of one `refresh`.
   private static let mostMessages = 10_000
 
   private struct Peer {
     var state: StateTable
-    /// The offset of the next message of the input after the state.
-    var offset: Int
+    /// The offset of the next message of the input after the state, and the number of the state.
+    var offset, epoch: Int
     /// The newest event time, in whole microseconds since 1970; nil without event times.
     var time: Double?
     /// When it came.
@@ -38,35 +45,43 @@ package final class PeerStates: @unchecked Sendable {
 
   private let tail: any StateTail
   private let reading: StateReading
-  private let aheadMicroseconds: Double
+  private let learns: Bool
+  /// Nil if each partition is normalised by its own moments.
+  private let aheadMicroseconds: Double?
   private let clock: Clock
   private let lock = Lock()
   /// By partition.
   private var newest: [Int: Peer] = [:]
   /// The states that a partition, the first number, has of others.
   private var adopted: [Int: [Int: Peer]] = [:]
+  /// The owner of the partition that learns.
+  private var owner: StateOwner?
   private var waiting: [String] = []
   private var warned: Set<Int> = []
 
-  /// Reads the topic to its end.
+  /// Reads the topic to its end. Without moments of others, that of the partition that learns.
   ///
-  /// - Parameter aheadSeconds: how much newer, in event time, a state of another partition may be.
+  /// - Parameter aheadSeconds: how much newer, in event time, a state of another partition may be; nil if each partition
+  ///   is normalised by its own moments.
   package convenience init(
-    _ topic: PartitionedTopic, of configuration: StreamConfiguration, aheadSeconds: Double,
+    _ topic: PartitionedTopic, of configuration: StreamConfiguration, aheadSeconds: Double?,
     in context: ConnectorContext
   ) throws(FileError) {
+    let partitions = aheadSeconds == nil ? [Self.learningPartition] : nil
     try self.init(
-      topic.tail(in: context), configuration.stateReading, aheadSeconds: aheadSeconds,
-      clock: context.clock)
+      topic.tail(of: partitions, in: context), configuration.stateReading,
+      aheadSeconds: aheadSeconds, learns: configuration.learns, clock: context.clock)
   }
 
   init(
-    _ tail: any StateTail, _ reading: StateReading, aheadSeconds: Double, clock: Clock
+    _ tail: any StateTail, _ reading: StateReading, aheadSeconds: Double?, learns: Bool = false,
+    clock: Clock
   ) throws(FileError) {
     self.tail = tail
     self.reading = reading
+    self.learns = learns
     self.clock = clock
-    aheadMicroseconds = aheadSeconds * 1e6
+    aheadMicroseconds = aheadSeconds.map { $0 * 1e6 }
     var left = tail.ends.map { $0 - 1 }
     var silence = BrokerSilence(clock)
     while left.contains(where: { $0 >= 0 }) {
@@ -102,11 +117,25 @@ package final class PeerStates: @unchecked Sendable {
     return lock.withLock { newest.values.map { now.seconds(since: $0.since) }.max() }
   }
 
-  /// How a partition reads the moments of the others.
+  /// The process that learns γ and β, in words; nil if none has claimed the partition.
+  package var learnerText: String? { lock.withLock { owner?.text } }
+
+  /// The version of the γ and β that are learned; nil before the first state.
+  package var learnedVersion: Int? { learner.map(OperatorChain.parametersVersion) }
+
+  private var learner: StateTable? {
+    lock.withLock { learns ? newest[Self.learningPartition]?.state : nil }
+  }
+
+  /// How a partition reads the states of the others.
   func reading(for partition: Int) -> PeerReading {
-    PeerReading(
-      view: { [self] in view(for: partition, newest: $0) },
+    var reading = PeerReading(
+      learner: { [self] in partition == Self.learningPartition ? nil : learner },
       warn: { [self] text in lock.withLock { warn(text, of: partition) } })
+    if aheadMicroseconds != nil {
+      reading.view = { [self] newest in view(for: partition, newest: newest) }
+    }
+    return reading
   }
 
   /// The states of the others. One that is too much newer than the partition waits, and an earlier one stays.
@@ -115,7 +144,9 @@ package final class PeerStates: @unchecked Sendable {
   func view(for partition: Int, newest time: Double?) -> [StateTable] {
     lock.withLock {
       for (other, peer) in newest where other != partition {
-        if let time, let otherTime = peer.time, otherTime > time + aheadMicroseconds { continue }
+        if let time, let otherTime = peer.time, otherTime > time + (aheadMicroseconds ?? 0) {
+          continue
+        }
         adopted[partition, default: [:]][other] = peer
       }
       return (adopted[partition] ?? [:]).sorted { $0.key < $1.key }.map(\.value.state)
@@ -123,6 +154,10 @@ package final class PeerStates: @unchecked Sendable {
   }
 
   private func take(_ message: StateMessage, of partition: Int) {
+    if message.key == StateKey.claim, partition == Self.learningPartition, let value = message.value
+    {
+      lock.withLock { owner = StateOwner(claim: value) }
+    }
     guard message.key == StateKey.state else { return }
     guard let value = message.value else {
       // Somebody has removed the state, to begin the partition again.
@@ -134,11 +169,13 @@ package final class PeerStates: @unchecked Sendable {
     guard let offset = message.inputOffset else { return }
     do throws(ContentError) {
       let checkpoint = try Checkpoint(serialized: value, reading)
-      let state = checkpoint.state.regrouped(to: NormalizerColumns.groups)
+      let state = checkpoint.state.regrouped(to: OperatorChain.groupsForPeers)
       let time = NormalizerColumns(in: state).newestTime(of: state)
       lock.withLock {
-        if let known = newest[partition], known.offset > offset { return }
-        newest[partition] = Peer(state: state, offset: offset, time: time, since: clock.now())
+        let epoch = message.epoch
+        if let known = newest[partition], (known.offset, known.epoch) > (offset, epoch) { return }
+        newest[partition] = Peer(
+          state: state, offset: offset, epoch: epoch, time: time, since: clock.now())
         warned.remove(partition)
       }
     } catch {

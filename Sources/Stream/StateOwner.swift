@@ -53,7 +53,7 @@ package struct StreamPart: Sendable {
   package var partition: Int
   /// The owner of its state.
   package var owner: StateOwner
-  /// The states of all partitions; nil if each is normalised by its own moments.
+  /// The states of the partitions; nil if no partition takes anything from another one.
   package var peers: PeerStates?
 
   package init(_ partition: Int, _ owner: StateOwner, peers: PeerStates?) {

@@ -121,7 +121,10 @@ package struct StreamPlan: Sendable {
         StateDirectory(path: directory, keep: definition.checkpoint.keep, adopts: adopts))
     }
     parameters = definition.parameters?.file
-    gradients = GradientInput(definition)
+    // One partition learns for all.
+    if part == nil || part?.partition == PeerStates.learningPartition {
+      gradients = GradientInput(definition)
+    }
     schedule = definition.checkpoint.schedule
   }
 

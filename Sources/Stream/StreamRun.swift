@@ -127,7 +127,7 @@ struct InitialState {
   var parameters: Parameters?
   /// The state that the stream is compared with.
   var reference: StateTable?
-  /// The moments of the other partitions; nil if each partition is normalised by its own.
+  /// The states of other partitions; nil if a partition takes nothing from them.
   var peers: PeerReading?
   /// The cursor to resume at; nil at the start of an input, or if the input cannot be read again.
   var cursor: InputCursor?

@@ -64,15 +64,21 @@ package final class StreamSnapshot: @unchecked Sendable {
     warnings(.underWay).map(\.description) + [keys?.warning].compactMap(\.self)
   }
 
-  /// The metrics of every feature of a stream whose partitions have a snapshot each: those of their merged state.
+  /// The metrics of every feature of a stream whose partitions have a snapshot each: those of their merged state, with
+  /// the newest γ and β.
   package static func features(of partitions: [StreamSnapshot]) -> [FeatureStatus] {
     let shown = partitions.compactMap(\.shown)
     guard shown.count > 1, let first = shown.first else {
       return partitions.first { !$0.features.isEmpty }?.features ?? []
     }
     var merged = first.state
-    do throws(StateError) {
-      for other in shown.dropFirst() { try merged.merge(other.state) }
+    do {
+      let newest = shown.max { $0.parametersVersion < $1.parametersVersion } ?? first
+      for (index, each) in shown.enumerated() {
+        var each = each
+        try each.takeParameters(of: newest.state)
+        if index == 0 { merged = each.state } else { try merged.merge(each.state) }
+      }
     } catch {
       // Their columns differ.
       return FeatureStatus.all(first)

@@ -31,7 +31,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     /// Whether it is a member of a group, and how often the group changed its partitions.
     var isMember = false
     var rebalances = 0
-    /// The states of all partitions; nil if each is normalised by its own moments.
+    /// The states of the partitions; nil if no partition takes anything from another one.
     var peers: PeerStates?
   }
 
@@ -49,6 +49,8 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   private var pauseSeconds: Double
   private(set) var isStopping = false
   var member: (any GroupMember)?
+  /// The partitions that were asked to take γ and β, with the version of these.
+  var asked: [Int: AskedParameters] = [:]
 
   /// How often it reads the states of other partitions.
   private static let refreshSeconds = 0.1
@@ -71,6 +73,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   }
 
   var parts: [Part] { lock.withLock { shown.parts } }
+  var peers: PeerStates? { lock.withLock { shown.peers } }
 
   func show(_ change: (inout Shown) -> Void) {
     lock.withLock { change(&shown) }
@@ -107,8 +110,10 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     for part in parts where part.stream.hasNoReader { part.stream.endWithoutReader() }
   }
 
-  /// Requests a command of every partition. The reply tells the first refusal, if there is one.
+  /// Requests a command of every partition, or of the one that makes it for all. The reply tells the first refusal, if
+  /// there is one.
   func request(_ command: StreamCommand, reply: @escaping CommandReply) {
+    if concernsLearner(command) { return requestOfLearner(command, reply: reply) }
     let parts = parts
     guard parts.count > 1 else {
       guard let only = parts.first else { return reply(.failure(.notRunning(definition.name))) }
@@ -128,7 +133,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
       of: shown.parts.map { ($0.partition, $0.stream.status) }, or: blank.status)
     status.restarts += shown.restarts
     if shown.isMember { status.rebalances = shown.rebalances }
-    status.viewAgeSeconds = shown.peers?.age
+    if definition.viewAheadSeconds != nil { status.viewAgeSeconds = shown.peers?.age }
     status.warnings = shown.warnings + status.warnings
     if shown.parts.isEmpty {
       if let failure = shown.failure {
@@ -174,15 +179,15 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     }
   }
 
-  /// Finds the partitions, reads the states of all if each is normalised by all, and joins the group.
+  /// Finds the partitions, reads the states of others if they take something from these, and joins the group.
   private func find() throws(StreamError) -> PartitionedTopic.Found {
     let connector = ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
     do throws(FileError) {
       let found = try topic.find(in: connector)
       for warning in found.warnings { logger.warning("\(warning)") }
-      if let ahead = definition.viewAheadSeconds {
+      if definition.viewAheadSeconds != nil || definition.stream.learns {
         let peers = try PeerStates(
-          topic, of: definition.stream, aheadSeconds: ahead, in: connector)
+          topic, of: definition.stream, aheadSeconds: definition.viewAheadSeconds, in: connector)
         show { $0.peers = peers }
         refreshPeers()
       }
@@ -195,17 +200,18 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
 
   /// Takes the states that other members, or other partitions, have written.
   private func refreshPeers() {
-    guard let peers = lock.withLock({ shown.peers }), !isStopping else { return }
+    guard let peers, !isStopping else { return }
     var pause = Self.refreshSeconds
     do throws(FileError) {
       for warning in try peers.refresh() { logger.warning("\(warning)") }
+      spreadParameters(of: peers)
     } catch {
-      // The moments of the others stay as they are, and grow old.
+      // The moments, γ and β of the others stay as they are, and grow old.
       logger.warning("\(error)")
       pause = definition.restart.maxSeconds
     }
     StageThreads.shared.run(on: queue, afterSeconds: pause) { [weak self, weak peers] in
-      guard let self, let peers, peers === self.lock.withLock({ self.shown.peers }) else { return }
+      guard let self, let peers, peers === self.peers else { return }
       self.refreshPeers()
     }
   }
@@ -218,8 +224,9 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
         partition: partition,
         stream: SupervisedStream(
           definition, takesOtherCheckpoints: takesOtherCheckpoints, context,
-          part: StreamPart(partition, owner, peers: lock.withLock({ shown.peers })), taps: taps))
+          part: StreamPart(partition, owner, peers: peers), taps: taps))
     }
+    for partition in partitions { asked[partition] = nil }
     show { $0.parts = ($0.parts + new).sorted { $0.partition < $1.partition } }
     forEach(new, { $0.start($1) }, completion)
   }

@@ -227,6 +227,65 @@ import Testing
     #expect(try third.stop().exitCode == 0)
   }
 
+  @Test func `partition 0 learns γ and β, and all partitions of all processes have them`() throws {
+    let kafka = try Self.cluster(partitions: 3)
+    func stream(_ partitions: String) -> String {
+      Self.stream(kafka, more: ", partitions: \(partitions)")
+        .replacing("batch:", with: "parameters: { learn: { optimizer: adam } }\n  batch:")
+    }
+    func biases(_ daemon: Daemon) throws -> [Double] {
+      try daemon.features().compactMap { $0["bias"] as? Double }
+    }
+    var learner = try Daemon(in: try Workplace(), stream("[0, 1]"))
+    let other = try Daemon(in: try Workplace(), stream("[2]"))
+    for partition in 0..<3 {
+      try kafka.write(Self.rows(0..<64, partition), to: "in", partition)
+    }
+    #expect(try eventually { try Self.output(kafka, partitions: 3).count == 192 })
+    let gradient = #"{"version":0,"weight_grad":[0,0],"bias_grad":[-1,2]}"#
+    let refused = try other.ask("POST", "/api/v1/streams/s/gradients", gradient)
+    #expect(refused.status == 409)
+    #expect(
+      refused.body.contains(
+        "stream 's' learns γ and β in partition 0, which process \(learner.running.identifier) on host "
+      ),
+      "\(refused.body)")
+    func step(_ daemon: Daemon) throws -> Int {
+      let version = try daemon.count("parameters_version")
+      let answer = try daemon.ask(
+        "POST", "/api/v1/streams/s/gradients",
+        gradient.replacing("\"version\":0", with: "\"version\":\(version)"))
+      #expect(answer.status == 200, "\(answer.body)")
+      return try daemon.count("parameters_version")
+    }
+    var version = try step(learner)
+    // Nobody sends a record.
+    func isEverywhere() throws -> Bool {
+      try eventually { try other.count("parameters_version") == version }
+    }
+    #expect(try isEverywhere())
+    let learned = try biases(learner)
+    #expect(try biases(other) == learned && learned.allSatisfy { abs($0) > 5e-4 })
+    // Killed after its state is stored, it goes on with γ, β and the memory of the optimizer.
+    learner.running.signal(SIGKILL)
+    _ = try learner.end()
+    learner = try Daemon(in: try Workplace(), stream("[0, 1]"))
+    #expect(try eventually { try learner.count("parameters_version") == version })
+    #expect(try biases(learner) == learned)
+    version = try step(learner)
+    #expect(try isEverywhere())
+    // With the memory of the first step, the second one is as long.
+    let second = try biases(other)
+    #expect(zip(second, learned).allSatisfy { abs($0 - 2 * $1) < 1e-6 }, "\(second) \(learned)")
+    // Records of every partition have the new β.
+    for partition in 0..<3 {
+      try kafka.write(Self.rows(64..<65, partition), to: "in", partition)
+    }
+    #expect(try eventually { try Self.output(kafka, partitions: 3).count >= 195 })
+    #expect(try learner.stop().exitCode == 0)
+    #expect(try other.stop().exitCode == 0)
+  }
+
   @Test func `start latest keeps the place at which a partition began`() throws {
     let kafka = try Self.cluster(partitions: 1)
     try kafka.write(Self.rows(0..<50, 0), to: "in")

@@ -29,6 +29,8 @@ struct PartitionSimulation {
   private let configuration: StreamConfiguration
   private let schedule: CheckpointSchedule
   private let records: [[UInt8]]
+  /// The disk with gradients of γ and β, which every process reads; nil if they are not learned.
+  private let gradients: SimulatedFileSystem?
   private let clock = ManualClock()
   private var random: SplitMix64
   private var produced = 0
@@ -55,6 +57,7 @@ struct PartitionSimulation {
     configuration.cutsByTime = true
     configuration.badRecords = .skip
     if random.once(in: 2) { configuration.normalization.momentum = .cumulative }
+    gradients = PartitionGradients.draw(seed: seed, &configuration)
     self.configuration = configuration
     schedule = CheckpointSchedule(
       intervalSeconds: 0.5, everyRecords: Int.random(in: 1...40, using: &random),
@@ -101,14 +104,15 @@ struct PartitionSimulation {
         owner: StateOwner(id: "owner \(owner)", host: "h", pid: owner, since: Double(owner)),
         directory: "/state"
       ) { _ throws(FileError) in ClientState(client: client) })
+    if gradients != nil { plan.gradients = GradientInput(path: PartitionGradients.path) }
     return plan
   }
 
   private mutating func open(_ owner: Int, callsLeft: Int) throws -> Member {
     let client = PartitionClient(world, callsLeft: callsLeft)
     do {
-      let context = ConnectorContext(
-        fileSystem: SimulatedFileSystem(seed: random.next()), clock: clock.clock)
+      let machine = SimulatedFileSystem(seed: random.next())
+      let context = ConnectorContext(fileSystem: gradients ?? machine, clock: clock.clock)
       let opened = try OpenedStream(plan(client, owner), in: context)
       let metrics = StreamMetrics(clock: clock.clock)
       return Member(
@@ -116,9 +120,10 @@ struct PartitionSimulation {
         flow: SerialFlow(
           try IngestStage(
             IngestContext(
-              opened.configuration, cursor: opened.state.cursor, schedule: opened.schedule,
+              opened.configuration, cursor: opened.state.cursor,
+              gradientCursor: opened.state.checkpoint?.gradients, schedule: opened.schedule,
               metrics: metrics, inbox: RequestInbox(), clock: clock.clock),
-            source: opened.source),
+            source: opened.source, gradients: opened.gradients),
           OperateStage(
             opened.configuration, from: opened.state, unitBytes: 64,
             leastDeltaBytes: opened.output.leastDeltaBytes, clock: clock.clock),
@@ -247,7 +252,7 @@ struct PartitionSimulation {
     world.produce(records)
     var calm = PartitionSimulation(
       faults: faults, world: world, configuration: configuration, schedule: schedule,
-      records: records, random: random)
+      records: records, gradients: gradients, random: random)
     var member = try calm.open(1, callsLeft: .max)
     while try member.step(&calm.random, stops: world.output.count == records.count) {}
     return (world.output, try Self.checkpoint(world))
@@ -255,10 +260,12 @@ struct PartitionSimulation {
 
   private init(
     faults: Faults, world: PartitionWorld, configuration: StreamConfiguration,
-    schedule: CheckpointSchedule, records: [[UInt8]], random: SplitMix64
+    schedule: CheckpointSchedule, records: [[UInt8]], gradients: SimulatedFileSystem?,
+    random: SplitMix64
   ) {
     (self.faults, self.world, self.configuration) = (faults, world, configuration)
     (self.schedule, self.records, self.random) = (schedule, records, random)
+    self.gradients = gradients
     produced = records.count
     awaitsOutput = true
   }

@@ -53,7 +53,8 @@ import Testing
 
   /// A state with a mean, and with the time of its newest record.
   private static func state(
-    _ mean: Double, offset: Int, time: Double = 0, features: [String] = ["x"]
+    _ mean: Double, offset: Int, time: Double = 0, features: [String] = ["x"],
+    learned: (version: Int, bias: Double)? = nil, epoch: Int = 0
   ) throws -> StateMessage {
     var table = StateTable(
       OperatorChain.stateGroups(of: BuiltInOperators.all.filter { $0.isOn(SettingValues()) }),
@@ -66,9 +67,15 @@ import Testing
       table[real: "evenkeel.moments.decayed_weight"] = Array(repeating: 3, count: count)
       table[real: "evenkeel.moments.half_life"] = Array(repeating: 60, count: count)
     }
+    if let learned {
+      table[count: "evenkeel.versions.state"] = [learned.version]
+      table[count: "evenkeel.versions.parameters"] = [learned.version]
+      table[real: "bias"] = Array(repeating: learned.bias, count: count)
+    }
     let bytes = try Checkpoint(table, settings: [:]).serialized()
     return StateMessage(
-      key: StateKey.state, value: bytes, headers: [StateHeader.offset: "\(offset)"])
+      key: StateKey.state, value: bytes,
+      headers: [StateHeader.offset: "\(offset)", StateHeader.epoch: "\(epoch)"])
   }
 
   private static func open(
@@ -155,6 +162,111 @@ import Testing
     let late = MemoryTail(clock, ends: [0, 1])
     late.store(try Self.state(2, offset: 2, time: 2_000), in: 1)
     #expect(try Self.means(Self.open(late, clock, ahead: 100), 0, newest: 5e6) == [])
+  }
+
+  // MARK: γ and β
+
+  @Test func `γ and β are those of partition 0, of its last state, and its owner is known`() throws
+  {
+    let clock = ManualClock()
+    let tail = MemoryTail(clock, ends: [1, 0])
+    tail.store(try Self.state(1, offset: 5, learned: (7, 2)), in: 0)
+    let peers = try PeerStates(
+      tail, Self.configuration.stateReading, aheadSeconds: nil, learns: true, clock: clock.clock)
+    let reading = peers.reading(for: 2)
+    func bias() -> Double? { reading.learner()?[real: "bias"][0] }
+    #expect(bias() == 2 && peers.learnedVersion == 7)
+    #expect(reading.view == nil && peers.reading(for: 0).learner() == nil)
+    #expect(peers.learnerText == nil)
+    // No record came, and it has learned. A process that hung writes an older state late.
+    tail.store(try Self.state(1, offset: 5, learned: (9, 3), epoch: 4), in: 0)
+    tail.store(try Self.state(1, offset: 5, learned: (8, 1), epoch: 3), in: 0)
+    let owner = StateOwner(id: "a", host: "there", pid: 12)
+    tail.store(StateMessage(key: StateKey.claim, value: owner.claim), in: 0)
+    tail.store(StateMessage(key: StateKey.claim, value: [1]), in: 1)
+    #expect(try peers.refresh() == [])
+    #expect(bias() == 3 && peers.learnedVersion == 9)
+    #expect(peers.learnerText == "process 12 on host there")
+    // Without learning, each partition keeps its own.
+    let plain = MemoryTail(clock, ends: [1])
+    plain.store(try Self.state(1, offset: 5, learned: (7, 2)), in: 0)
+    #expect(try Self.open(plain, clock).reading(for: 2).learner() == nil)
+  }
+
+  @Test func `a partition takes γ and β at a barrier, and its checkpoint has them`() throws {
+    let clock = ManualClock()
+    let tail = MemoryTail(clock)
+    let peers = try PeerStates(
+      tail, Self.configuration.stateReading, aheadSeconds: nil, learns: true, clock: clock.clock)
+    func stage(_ checkpoint: Checkpoint?) throws -> OperateStage {
+      var initial = InitialState(checkpoint: checkpoint)
+      initial.peers = peers.reading(for: 1)
+      var stage = OperateStage(Self.configuration, from: initial, clock: clock.clock)
+      let opening = StreamOpening(schema: try FeatureSchema(["x"]), prologue: [])
+      _ = try stage.step(.element(.opened(opening))) { _ in }
+      return stage
+    }
+    func checkpoint(_ stage: inout OperateStage) throws -> Checkpoint {
+      var checkpoint: Checkpoint?
+      _ = try stage.step(.element(.barrier(Barrier(input: InputCursor())))) {
+        checkpoint = $0.barrier?.checkpoint ?? checkpoint
+      }
+      _ = try stage.step(.element(.idle)) {
+        checkpoint = $0.barrier?.checkpoint ?? checkpoint
+      }
+      return try #require(checkpoint)
+    }
+    func shown(_ checkpoint: Checkpoint) -> [Double] {
+      let state = checkpoint.state
+      return state[real: "bias"] + state[count: "evenkeel.versions.parameters"].map(Double.init)
+    }
+    var first = try stage(nil)
+    #expect(try shown(checkpoint(&first)) == [0, 0])
+    tail.store(try Self.state(1, offset: 5, learned: (7, 2)), in: 0)
+    _ = try peers.refresh()
+    // Not before the barrier.
+    #expect(first.operators?.parametersVersion == 0)
+    let taken = try checkpoint(&first)
+    #expect(shown(taken) == [2, 7] && first.operators?.stateVersion == 7)
+    // Another partition without a state begins with them; one with a state keeps those of its state.
+    tail.store(try Self.state(1, offset: 6, learned: (8, 3)), in: 0)
+    _ = try peers.refresh()
+    #expect(try stage(nil).operators?.parametersVersion == 8)
+    #expect(try stage(taken).operators?.parametersVersion == 7)
+    // Those of other features are not taken, and that is told.
+    tail.store(try Self.state(1, offset: 7, features: ["y"], learned: (9, 4)), in: 0)
+    _ = try peers.refresh()
+    #expect(try shown(checkpoint(&first)) == [2, 7])
+    let told = try peers.refresh()
+    let reason = "γ and β of partition 0 are not taken: state: expected features 'x', found 'y'"
+    #expect(told == [reason], "\(told)")
+  }
+
+  @Test func `the features of all partitions are shown with the newest γ and β`() throws {
+    func snapshot(_ value: Double, bias: Double?) throws -> StreamSnapshot {
+      var settings = SettingValues()
+      settings[LearnSettings.optimizer] = .sgd
+      var chain = try OperatorChain(
+        BuiltInOperators.all,
+        OperatorContext(
+          schema: FeatureSchema(["x"]), outputPrecision: .float64,
+          normalization: NormalizationSettings(), settings: settings))
+      var columns = FeatureColumns(featureCount: 1, capacity: 1, precision: .float64)
+      columns.withFloat64Columns { (values: inout [Double]) in values[0] = value }
+      columns.count = 1
+      _ = try chain.operate(on: &columns)
+      if let bias {
+        try chain.apply(StreamUpdate("parameters", ParametersBody(weight: [2], bias: [bias])))
+      }
+      let snapshot = StreamSnapshot()
+      snapshot.show(chain, position: StreamPosition())
+      return snapshot
+    }
+    let shown = StreamSnapshot.features(
+      of: [try snapshot(3, bias: nil), try snapshot(5, bias: 7), try snapshot(9, bias: nil)])
+    #expect(shown.map { $0["bias"] } == [7] && shown.map { $0["weight"] } == [2])
+    // Those of the first partition alone would have one value.
+    #expect(shown.map { $0["values"] } == [3], "\(shown.map { $0.readings.map(\.metric.name) })")
   }
 
   @Test func `a topic that cannot be read to its end is refused`() throws {

@@ -100,9 +100,11 @@ package struct PartitionedTopic: Sendable {
     try KafkaStateLog(state, partition, in: context)
   }
 
-  /// Reads the states of all partitions.
-  package func tail(in context: ConnectorContext) throws(FileError) -> any StateTail {
-    try KafkaStateTail(state, in: context)
+  /// Reads the states of some partitions; of all if `partitions` is nil.
+  package func tail(
+    of partitions: [Int]?, in context: ConnectorContext
+  ) throws(FileError) -> any StateTail {
+    try KafkaStateTail(state, of: partitions, in: context)
   }
 
   /// Opens a state by its location, `kafka://BROKERS/STATE-TOPIC/PARTITION`, to look at it.

@@ -45,10 +45,11 @@ package protocol StateLog: Sendable {
   func end() throws(FileError) -> Int
 }
 
-/// All partitions of a state topic, read from their first messages on. Tests have one in memory.
+/// Partitions of a state topic, read from their first messages on. Tests have one in memory.
 package protocol StateTail: Sendable {
   var name: String { get }
-  /// For each partition, the offset after the last message that was there when the tail was opened.
+  /// For each partition, the offset after the last message that was there when the tail was opened; 0 for those that are
+  /// not read.
   var ends: [Int] { get }
   /// The next message, and its partition; nil if none comes in that time.
   func next(waiting seconds: Double) throws(FileError) -> (partition: Int, message: StateMessage)?

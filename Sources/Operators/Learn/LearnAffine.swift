@@ -11,13 +11,14 @@ package struct LearnAffine: BatchOperator {
     "learn", settings: LearnSettings.group, stateGroups: LearnColumns.groups,
     updates: [
       UpdateKind(
-        "gradients", body: GradientsBody.self, needs: LearnSettings.section,
+        "gradients", body: GradientsBody.self, needs: LearnSettings.section, isOfParameters: true,
         help: "Moves γ and β by one step against gradients of a loss."),
       UpdateKind(
-        "parameters/freeze", needs: LearnSettings.section,
+        "parameters/freeze", needs: LearnSettings.section, isOfParameters: true,
         help: "Stops learning γ and β: gradients are refused."),
       UpdateKind(
-        "parameters/thaw", needs: LearnSettings.section, help: "Allows learning γ and β again."),
+        "parameters/thaw", needs: LearnSettings.section, isOfParameters: true,
+        help: "Allows learning γ and β again."),
     ])
 
   package static func isOn(_ settings: SettingValues) -> Bool {

@@ -127,6 +127,9 @@ package struct StreamConfiguration: Sendable {
       || decoder.roles.contains { if case .time = $0.role { true } else { false } }
   }
 
+  /// Whether γ and β are learned.
+  package var learns: Bool { LearnAffine.isOn(operatorSettings) }
+
   /// The effects of an alarm of drift; none if drift is not watched for.
   package var driftActions: [DriftAction] {
     WatchDrift.isOn(operatorSettings) ? operatorSettings[DriftSettings.actions] : []

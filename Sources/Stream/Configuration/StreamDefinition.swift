@@ -41,15 +41,17 @@ package struct StreamDefinition: Sendable {
     let both = gradients == 0 ? 0 : 1
     let ofRun = source.kind.descriptorCount + sink.kind.descriptorCount + letters
     guard let partitions else { return ofRun + gradients + both - inherited }
-    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount)
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount) + gradients
+      + both
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
   package var threadCount: Int {
     let letters = letterTopic == nil ? 0 : KafkaSettings.letterThreads
     let ofRun = source.kind.threadCount + sink.kind.threadCount + letters
-    guard let partitions else { return ofRun + (gradients?.kind.threadCount ?? 0) }
-    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount)
+    let ofGradients = gradients?.kind.threadCount ?? 0
+    guard let partitions else { return ofRun + ofGradients }
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount) + ofGradients
   }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.

@@ -41,14 +41,6 @@ package enum TopicStateSettings {
       SettingRule { values in
         scopeViolations(values)
       },
-      SettingRule { values in
-        guard values[topic] != nil, values[LearnSettings.optimizer] != nil else { return [] }
-        return [
-          SettingViolation(
-            LearnSettings.optimizer,
-            expected: .value("no \(LearnSettings.section) beside state.topic"), found: "both")
-        ]
-      },
     ])
 
   package static let topic = Setting(

@@ -25,7 +25,7 @@ package struct GradientReplay {
   /// - Parameter configuration: that of a stream that learns.
   /// - Throws: an error if the stream does not learn, or if the checkpoint does not fit it.
   package init(_ checkpoint: Checkpoint, _ configuration: StreamConfiguration) throws(StreamError) {
-    guard configuration.operatorSettings[LearnSettings.optimizer] != nil else {
+    guard configuration.learns else {
       throw .configuration(
         "\(configuration.name): expected \(LearnSettings.section) in its settings, found nothing")
     }

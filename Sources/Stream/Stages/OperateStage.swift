@@ -18,7 +18,7 @@ struct OperateStage: Stage {
   static let unitBytes = 256 << 10
 
   let configuration: StreamConfiguration
-  private let initial: InitialState
+  let initial: InitialState
   /// Nil until the columns of the stream are known.
   var operators: OperatorChain?
   var checkpoints: CheckpointMaker
@@ -103,7 +103,7 @@ struct OperateStage: Stage {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
       (operators, checkpoints.origin) = (start.operators, start.origin)
-      // A later one has the view in its state.
+      // A later one has the view, γ and β in its state.
       if initial.checkpoint == nil { lookAtPeers() }
       units.add([.opened(opening)])
     } else {
@@ -289,17 +289,5 @@ struct OperateStage: Stage {
     barrier.checkpoint = checkpoints.next(of: self.operators ?? operators, configuration)
     self.operators?.startKeyChanges()
     units.unit.barrier = barrier
-  }
-
-  /// Takes the moments of the other partitions, in the order of the records: the checkpoint after it has them, so that a
-  /// replay normalises alike.
-  private mutating func lookAtPeers() {
-    guard let peers = initial.peers, let operators, operators.normalization?.isFrozen == false
-    else { return }
-    do throws(OperatorError) {
-      try self.operators?.setView(peers.view(operators.newestTime))
-    } catch {
-      peers.warn("the moments of other partitions are not taken: \(error)")
-    }
   }
 }
