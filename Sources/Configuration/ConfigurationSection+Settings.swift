@@ -88,7 +88,7 @@ extension ConfigurationSection {
   /// Reports an error at a setting that was read from this section or from a section in it.
   package func report(_ violation: SettingViolation) {
     let (section, key) = place(of: violation.setting)
-    let message = violation.message(naming: fileName)
+    let message = violation.messageInFile
     if violation.concernsSection, section !== self {
       section.report(message, at: nil)
     } else {

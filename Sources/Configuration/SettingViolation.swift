@@ -43,14 +43,22 @@ package struct SettingViolation: Error, Sendable {
 
   /// The message in one line, with the names that a file uses.
   package var inFile: String {
-    "\(setting.key ?? ""): \(message(naming: fileName))"
+    "\(setting.key ?? ""): \(messageInFile)"
   }
-}
 
-/// The last key of a setting, with a value after a colon.
-func fileName(_ setting: any SettingDescription, _ value: String?) -> String {
-  let key = setting.key?.split(separator: ".").last.map(String.init) ?? ""
-  return value.map { "\(key): \($0)" } ?? key
+  /// The message without the name of the setting that it concerns, with the names that a file uses.
+  var messageInFile: String { message(naming: fileName) }
+
+  /// The key of another setting as the section of this one has it, with a value after a colon.
+  private func fileName(_ other: any SettingDescription, _ value: String?) -> String {
+    var parts = (other.key ?? "").split(separator: ".")
+    for section in (setting.key ?? "").split(separator: ".").dropLast() {
+      guard parts.count > 1, parts.first == section else { break }
+      parts.removeFirst()
+    }
+    let key = parts.joined(separator: ".")
+    return value.map { "\(key): \($0)" } ?? key
+  }
 }
 
 /// A rule about the values of a group.

@@ -207,7 +207,10 @@ import Testing
     #expect(good.stream.decoder.roles == [RoleColumn(.time(.milliseconds), name: "t")])
     #expect(good.stream.normalization.momentum == .halfLifeEventTime(600))
     for (text, part) in [
-      ("half_life: { event_time: 10m }", "normalize.half_life.event_time: expected column: NAME"),
+      (
+        "half_life: { event_time: 10m }",
+        "normalize.half_life.event_time: expected time.column: NAME"
+      ),
       ("time: { format: unix_s }", "normalize.time"),
       (
         "time: { column: t }, half_life: { event_time: 10m, records: 5 }",
