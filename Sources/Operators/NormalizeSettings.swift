@@ -33,6 +33,14 @@ package enum NormalizeSettings {
               variance, expected: .other(estimator, is: VarianceEstimator.batchNorm.rawValue),
               found: "total, the variance of all values"))
         }
+        if values.isGiven(biasCorrection),
+          let momentum = NormalizationSettings(values).momentum.withoutInitialValues
+        {
+          found.append(
+            SettingViolation(
+              biasCorrection, expected: .value("momentum as a number, or half_life.records"),
+              found: "\(momentum), in which the initial values have no part"))
+        }
         return found
       },
       SettingRule { values in
@@ -256,6 +264,18 @@ extension NormalizeSettings {
       .set(warmUpRecords, to: values.warmUp.records), .set(clip, to: values.clip),
     ]
     return SettingPreset(preset, is: name, sets: sets)
+  }
+}
+
+extension Momentum {
+  /// The name of a momentum to which bias correction makes no difference; nil of another.
+  fileprivate var withoutInitialValues: String? {
+    switch self {
+    case .weight, .halfLifeRecords: nil
+    case .cumulative: "momentum cumulative"
+    case .halfLifeSeconds: "a half-life in seconds"
+    case .halfLifeEventTime: "a half-life in event time"
+    }
   }
 }
 

@@ -110,6 +110,18 @@ private let wrongSettings = [
     "format: csv\nnormalize: { estimator: total, variance: biased }", "7:46", ".normalize.variance",
     "expected estimator: batch_norm, found total, the variance of all values"),
   Wrong(
+    "format: csv\nnormalize: { momentum: cumulative, bias_correction: false }", "7:57",
+    ".normalize.bias_correction",
+    "expected momentum as a number, or half_life.records, found momentum cumulative, in which the initial values "
+      + "have no part"),
+  Wrong(
+    "format: csv\nnormalize: { weight: { prior: balanced } }", "7:35", ".normalize.weight.prior",
+    "expected class: NAME, found none"),
+  Wrong(
+    "format: csv\nnormalize: { warm_up: { records: 0, emit: pass } }", "7:47",
+    ".normalize.warm_up.emit",
+    "expected no emit beside records: 0, found both"),
+  Wrong(
     "format: csv\nnormalize:\n  renorm: { max_scale: 2 }", "8:28", ".normalize.renorm.max_scale",
     "expected mode: renorm, found running"),
   Wrong(
@@ -318,7 +330,7 @@ private let wrongFiles = [
     "expected a source that no other stream has, found that of stream 'a'"),
   Wrong(
     file: withEnds("{ file: { path: i } }", "{ file: { path: o.ndjson } }"), "5:27",
-    "streams.a.sink.file.path", "expected format: ndjson, found csv, which the name"),
+    "streams.a.sink.file.path", "expected output.format: ndjson, found csv, which the name"),
   Wrong(
     file: withEnds(
       "{ file: { path: i } }", "{ file: { path: o.zst } }", rest: "    compression: off"), "5:27",

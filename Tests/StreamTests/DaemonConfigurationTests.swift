@@ -91,7 +91,7 @@ import Testing
         normalize:
           mode: renorm
           preset: keras
-          half_life: { seconds: 10m }
+          half_life: { records: 600 }
           epsilon: 0.5
           estimator: batch_norm
           variance: unbiased
@@ -115,7 +115,7 @@ import Testing
         """))
     var expected = NormalizationSettings(preset: .keras)
     expected.mode = .renorm
-    expected.momentum = .halfLifeSeconds(600)
+    expected.momentum = .halfLifeRecords(600)
     expected.epsilon = .absolute(0.5)
     expected.variance = .unbiased
     expected.biasCorrection = true
