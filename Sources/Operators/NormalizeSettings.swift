@@ -159,11 +159,11 @@ package enum NormalizeSettings {
     option: .flag(
       "inverse",
       help:
-        "Make x of y, by the frozen moments of a checkpoint, in float64 by default. Limits of `clip` "
-        + "are not undone."),
+        "Make x of y, by the frozen moments of a checkpoint, in float64 by default; features of Arrow keep their width. "
+        + "Limits of `clip` are not undone."),
     help:
       "Whether to make x of y, by frozen moments in mode `running`; `output.precision` is `float64` then, "
-      + "unless it is given. Limits of `clip` are not undone."
+      + "unless it is given; features of Arrow that stays Arrow keep their width. Limits of `clip` are not undone."
   )
 
   package static let warmUpRecords = Setting(

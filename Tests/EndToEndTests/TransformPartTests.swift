@@ -58,6 +58,23 @@ import Testing
     #expect(try column(0, of: "short.csv").allSatisfy { Double(Float($0)) == $0 })
   }
 
+  @Test func `the inverse of Arrow keeps the widths, and says so`() throws {
+    let run = try place.shell(
+      """
+      awk 'BEGIN { print "t"; for (i = 0; i < 500; i++) print 1700000000 + 7 * i }' > t.csv && \
+      $EVENKEEL normalize t.csv -o y.arrow --features t --checkpoint-out c 2> /dev/null && \
+      $EVENKEEL normalize y.arrow -o x.arrow --checkpoint-in c --frozen --inverse --features t && \
+      $EVENKEEL normalize x.arrow --output-format csv -o x.csv --features t --preset sklearn --frozen \
+        --precision float64 2> /dev/null
+      """)
+    #expect(run.exitCode == 0, "\(run.errors)")
+    #expect(
+      run.errors
+        == "evenkeel: y.arrow: --inverse writes features of Arrow with the width that they have\n",
+      "\(run.errors)")
+    #expect(try column(0, of: "x.csv").allSatisfy { Double(Float($0)) == $0 })
+  }
+
   @Test(
     arguments: [
       ("--inverse", 64, "--inverse: expected frozen moments in mode running"),

@@ -147,12 +147,14 @@ package struct Catalogue: Sendable {
   package func suggest(
     by input: String?, _ output: String?, of format: RecordFormat, _ values: inout SettingValues
   ) {
-    // x has more digits than y: a float32 of Unix seconds is off by a minute.
-    if values[NormalizeSettings.inverse] { values.suggest(RecordSettings.precision, .float64) }
     if let input { format.suggest(by: input, .input, &values) }
-    guard let output else { return }
-    suggestFormat(of: output, &values)
+    if let output { suggestFormat(of: output, &values) }
     let written = values[outputFormat].flatMap { formats.named($0) } ?? format
+    // x has more digits than y: a float32 of Unix seconds is off by a minute. With a schema, features keep their width.
+    if values[NormalizeSettings.inverse], written.name != format.name || !format.hasSchema {
+      values.suggest(RecordSettings.precision, .float64)
+    }
+    guard let output else { return }
     // Text that passes keeps the form of its input.
     if written.name != format.name || !format.isText {
       written.suggest(by: output, .output, &values)

@@ -143,6 +143,9 @@ package struct StreamConfiguration: Sendable {
   /// Whether the output has the format of the input, so that the payload can be kept.
   var keepsFormat: Bool { outputFormat.map { $0.name == format.name } ?? true }
 
+  /// Whether the features keep the width that they have in the input, as those of a format with a schema do.
+  package var keepsWidths: Bool { keepsFormat && format.hasSchema }
+
   /// Whether blocks keep the text of records, for an output of the same format or of one that writes their fields.
   var keepsText: Bool { keepsFormat || keepsFields }
 

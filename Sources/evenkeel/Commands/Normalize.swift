@@ -39,7 +39,10 @@ struct Normalize: DescribedCommand {
       configuration.compressionLevel = CommandSettings.outputLevel(values)
       if configuration.normalization.isInverse, !values.isGiven(RecordSettings.precision) {
         note(
-          "\(configuration.name): --inverse writes \(configuration.precision.rawValue); --precision sets it",
+          "\(configuration.name): --inverse "
+            + (configuration.keepsWidths
+              ? "writes features of Arrow with the width that they have"
+              : "writes \(configuration.precision.rawValue); --precision sets it"),
           format: logFormat)
       }
       if let written = configuration.outputFormat, written.name != configuration.format.name,
