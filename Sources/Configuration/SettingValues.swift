@@ -39,6 +39,11 @@ package struct SettingValues: Sendable {
     stored[ObjectIdentifier(setting)] != nil
   }
 
+  /// The settings that have their own values, by their keys.
+  package var set: [any SettingDescription] {
+    stored.values.map(\.setting).sorted { ($0.key ?? "") < ($1.key ?? "") }
+  }
+
   /// The value of the first of several settings that was given, else of the first that has one: of settings
   /// that exclude each other, a preset may set one and a user another.
   package func firstGiven<Value>(

@@ -232,6 +232,30 @@ import Testing
     #expect(error.map { "\($0)" } == says)
   }
 
+  @Test(arguments: [
+    (
+      ["--arrow-container", "file"], "in.arrow", "out.arrows",
+      "--output: expected --arrow-container stream, found file, which the name of the file contradicts"
+    ),
+    (
+      ["--arrow-container", "stream"], "in.arrow", "out.feather",
+      "--output: expected --arrow-container file, found stream, which the name of the file contradicts"
+    ),
+    (
+      ["--columns", "2", "--precision", "float64"], "in.f32", "out.f32",
+      "--output: expected --precision float32, found float64, which the name of the file contradicts"
+    ),
+  ])
+  func `a setting that the name of the output contradicts is refused`(
+    options: [String], input: String, output: String, says: String
+  ) throws {
+    let error = #expect(throws: CommandLineError.self) {
+      _ = try settings(options, input, output)
+    }
+    #expect(error.map { "\($0)" } == says)
+    _ = try settings(options, input, output + ".bin")
+  }
+
   @Test(arguments: ["in.csv", "in.ndjson", "in.f32"], ["out.arrow", "out.arrows", "out.feather"])
   func `the name of an Arrow output tells its format`(input: String, output: String) throws {
     let options = input == "in.f32" ? ["--columns", "2"] : []

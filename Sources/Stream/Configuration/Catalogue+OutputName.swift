@@ -3,8 +3,9 @@ package import Configuration
 internal import Connectors
 
 extension Catalogue {
-  /// The reasons why a file of output must not have its name: it tells another format, delimiter or compression than
-  /// the file would hold. A setting that the user gives goes before the name.
+  /// The reasons why a file of output must not have its name: it tells another format, delimiter, width, container or
+  /// compression than the file would hold. A setting that the user gives goes before the name of a text, and an output
+  /// format before any.
   ///
   /// - Parameters:
   ///   - path: the path of the output; nil if it is no file.
@@ -40,6 +41,17 @@ extension Catalogue {
           expected: .value(
             "a name without .zst and no compression, as the footer of the file lists places in it; a stream "
               + "(.arrows.zst) may be compressed"), found: "compression"))
+    }
+    // By the name of another file, readers know how to read it.
+    var named = SettingValues()
+    if !written.isText { written.suggest(by: path, .output, &named) }
+    for other in named.set where values.isGiven(other) {
+      guard let told = other.text(in: named), let given = other.text(in: values), told != given
+      else { continue }
+      found.append(
+        SettingViolation(
+          setting, expected: .other(other, is: told),
+          found: "\(given), which the name of the file contradicts"))
     }
     // Text that passes keeps its delimiter, whatever the name says.
     var suggested = values
