@@ -4,6 +4,7 @@ import decimal
 import json
 
 import numpy as np
+import pandas
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
@@ -155,6 +156,47 @@ def check_empty(evenkeel, directory):
             assert read(output)["id"].to_pylist() == read(source)["id"].to_pylist()
 
 
+def check_times(evenkeel, directory):
+    """Times of day beyond 24 h are bad records of a text, plain and in dictionaries, and pass in Arrow."""
+    times = [0, 86399, 86400, None, -1, 90000, 5]
+    for unit, factor in (("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9)):
+        width = pa.time32 if unit in ("s", "ms") else pa.time64
+        column = pa.array([None if time is None else time * factor for time in times],
+                          pa.int32() if unit in ("s", "ms") else pa.int64()).cast(width(unit))
+        for name, values in (("plain", column), ("words", column.dictionary_encode())):
+            table = pa.table({"t": values, "x": pa.array(range(7), pa.float64())})
+            source, output = directory / "in/times.arrows", directory / "out/times.csv"
+            with pa.ipc.new_stream(str(source), table.schema) as writer:
+                writer.write_table(table)
+            run(evenkeel, source, output, "--output-format", "csv", "--on-bad-record", "skip", "--no-compress")
+            found = [line.split(",")[0][:8] for line in output.read_text().splitlines()[1:]]
+            assert found == ["00:00:00", "23:59:59", "", "00:00:05"], (unit, name, found)
+            same = directory / "out/times.arrows"
+            run(evenkeel, source, same)
+            assert read(same)["t"].equals(table["t"])
+
+
+def check_pandas(evenkeel, directory):
+    """Integers of pandas that become floats come back as a frame, whatever type pandas has for them."""
+    types = ["int64", "Int64", "int64[pyarrow]", "int32", "Int32", "int32[pyarrow]"]
+    frame = pandas.DataFrame({name: pandas.array(range(500), dtype=name) for name in types})
+    frame["k"] = [f"k{row % 5}" for row in range(500)]
+    frame["id"] = pandas.array(range(500), dtype="Int64")
+    frame.loc[3, "Int64"] = None
+    source = directory / "in/pandas.arrow"
+    frame.to_feather(source, compression="uncompressed")
+    for suffix in ("arrow", "arrows"):
+        output = directory / f"out/pandas.{suffix}"
+        run(evenkeel, source, output, "--features", ",".join(types))
+        found = read(output).to_pandas()
+        assert [str(found[name].dtype) for name in types] == [
+            "float64", "Float64", "double[pyarrow]", "float32", "Float32", "float[pyarrow]"]
+        assert found["id"].equals(frame["id"]) and found["k"].equals(frame["k"])
+        assert found["Int64"].isna().tolist() == [row == 3 for row in range(500)]
+        assert found["Int32"].tolist() == found["int32"].tolist()
+
+
 def check_all(evenkeel, directory):
-    for check in (check_csv, check_json, check_dictionaries, check_text, check_stamp, check_empty):
+    for check in (check_csv, check_json, check_dictionaries, check_text, check_stamp, check_empty, check_times,
+                  check_pandas):
         check(evenkeel, directory)

@@ -14,7 +14,7 @@ struct ArrowBlock: Equatable, Sendable {
 /// Changes Arrow metadata without moving the rest of it: writes values over values, and puts new tables before or
 /// after the old bytes.
 enum ArrowMetadata {
-  /// The message of a schema, with its prefix, in which integer features are floats of the same width.
+  /// The message of a schema, with its prefix, in which integer features are floats of the same width, also for pandas.
   ///
   /// - Parameter metadata: the metadata of a schema message.
   static func withFloats(
@@ -44,7 +44,41 @@ enum ArrowMetadata {
       writer.set(UInt8(3), at: number)
       writer.setOffset(at: type, to: table)
     }
+    for (place, json) in try pandasTexts(of: metadata, integers) {
+      writer.setOffset(at: place, to: writer.appendString(json))
+    }
     return writer.bytes
+  }
+
+  /// The metadata of pandas that tells the types of integer features: the place of its offset, and the text in which
+  /// they are floats.
+  private static func pandasTexts(
+    of metadata: [UInt8], _ integers: [ArrowColumn]
+  ) throws(RecordFault) -> [(place: Int, json: String)] {
+    try FlatBytes.read(metadata) { bytes throws(RecordFault) in
+      let schema = try ArrowMessage(bytes, bodyLimit: .max).header
+      var names: Set<String> = []
+      // Of others, pandas knows only the column that they are in.
+      for column in integers where column.path.count == 1 {
+        let field = try ArrowSchema.table(at: column.path, ofSchema: schema)
+        if let name = try field.string(0, limit: .max) { names.insert(name) }
+      }
+      guard !names.isEmpty, let pairs = try schema.vector(2, stride: 4) else { return [] }
+      var found: [(place: Int, json: String)] = []
+      for index in 0..<pairs.count {
+        let pair = try pairs.table(index)
+        guard try pair.string(0, limit: .max) == PandasMetadata.key,
+          let place = try pair.place(ofField: 1, byteCount: 4),
+          let value = try pair.vector(1, stride: 1)
+        else { continue }
+        let json = Array(try bytes.slice(at: value.start, count: value.count))
+        let patched = PandasMetadata.withFloats(json, of: names)
+        if patched != json, let text = String(validating: patched, as: UTF8.self) {
+          found.append((place, text))
+        }
+      }
+      return found
+    }
   }
 
   /// Makes the metadata of a schema message from a flatbuffer that contains the schema, such as a footer.

@@ -24,6 +24,29 @@ struct ArrowMetadataTests {
       try ArrowMetadata.withFloats(metadata, for: arrowFeatures(["x"], of: schema)) == metadata)
   }
 
+  @Test func `the metadata of pandas tells floats for integer features, byte for byte else`() {
+    let before = #"""
+      {"columns": [ {"name": "n", "field_name": "n", "pandas_type": "int64", "numpy_type": "Int64", "metadata": null},
+      {"name":"m\u00e9","pandas_type":"int32","numpy_type":"int32[pyarrow]"}, {"name": "k", "pandas_type": "int64"},
+      {"field_name": "int64", "pandas_type": "int64", "numpy_type": "category"}], "x": {"pandas_type": "int64"}}
+      """#
+    let after = #"""
+      {"columns": [ {"name": "n", "field_name": "n", "pandas_type": "float64", "numpy_type": "Float64", "metadata": null},
+      {"name":"m\u00e9","pandas_type":"float32","numpy_type":"float[pyarrow]"}, {"name": "k", "pandas_type": "int64"},
+      {"field_name": "int64", "pandas_type": "float64", "numpy_type": "category"}], "x": {"pandas_type": "int64"}}
+      """#
+    func patched(_ json: String) -> String {
+      String(
+        decoding: PandasMetadata.withFloats(Array(json.utf8), of: ["n", "mé", "int64"]),
+        as: UTF8.self)
+    }
+    #expect(patched(before) == after)
+    for broken in ["", "{", #"{"columns": [{"name": "n", "pandas_type": "int64"#, "[1]", "columns"]
+    {
+      #expect(patched(broken) == broken)
+    }
+  }
+
   @Test(arguments: ArrowGolden.files)
   func `the footer of a file names its messages, and its schema makes a message`(
     name: String
