@@ -18,7 +18,7 @@ import Testing
     {"id":"a\\u00e9\\"x\\ud83d\\ude00","x":1.5,"o":{"b":-2e3,"name":"n1"},"v":[1,2,3],"tags":["p","q"],"n":null}
     {"x":2.5,"id":"b","o":{"name":"n\\n2","b":5},"v":[2,3,4],"tags":[], "meta":{"k":{"z":[{}]}},"n":7,"t":true}
 
-    {"late":1,"x":3.5,"id":"c","o":{"b":7},"v":[4,5,1],"id.k":"\\ud800"}
+    {"late":1,"x":3.5,"id":"c","o":{"b":7},"v":[4,5,1],"id.k":"\\ud83d\\ude00"}
 
     """
 
@@ -31,10 +31,42 @@ import Testing
     let expected = #"""
       {"id":"aé\"x😀","x":1.5,"o.b":-2000,"o.name":"n1","v[0]":1,"v[1]":"2","v[2]":3,"tags":"[\"p\",\"q\"]","n":null,"meta":null,"t":null,"late":null,"id.k":null}
       {"id":"b","x":2.5,"o.b":5,"o.name":"n\n2","v[0]":2,"v[1]":"3","v[2]":4,"tags":"[]","n":"7","meta":"{\"k\":{\"z\":[{}]}}","t":"true","late":null,"id.k":null}
-      {"id":"c","x":3.5,"o.b":7,"o.name":null,"v[0]":4,"v[1]":"5","v[2]":1,"tags":null,"n":null,"meta":null,"t":null,"late":"1","id.k":"\u{FFFD}"}
+      {"id":"c","x":3.5,"o.b":7,"o.name":null,"v[0]":4,"v[1]":"5","v[2]":1,"tags":null,"n":null,"meta":null,"t":null,"late":"1","id.k":"😀"}
 
       """#
-    #expect(back.text == expected.replacing("\\u{FFFD}", with: "\u{FFFD}"))
+    #expect(back.text == expected)
+  }
+
+  @Test(arguments: [1, 17, Int.max])
+  func `half a surrogate pair makes a bad record, and so does text that is not UTF-8`(
+    piece: Int
+  ) throws {
+    let halves = [#"p\ud800"#, #"\udc00q"#, #"\ud800\ud800\udc00"#, #"\\\udfff"#]
+    let wholes = [#"\ud83d\ude00"#, #"\\ud800"#, #"é"#, #"\u00e9"#, #"\""#]
+    let texts = halves.flatMap { [$0] + wholes }
+    let lines = texts.enumerated().map { #"{"k":"\#($1)","x":\#($0)}"# + "\n" }
+    var configuration = betweenFormats(.ndjson, .arrow, ["x"]) { $0.badRecords = .skip }
+    let arrow = try SerialRun(configuration, Array(lines.joined().utf8), piece: piece)
+    #expect(arrow.rejected.map(\.record) == [1, 7, 13, 19])
+    #expect(
+      arrow.rejected.first?.fault.description
+        == #"expected text that UTF-8 can hold, as Arrow has it, found half a surrogate pair, '\ud800'"#
+    )
+    let back = try SerialRun(betweenFormats(.arrow, .ndjson, ["x"]), arrow.output)
+    #expect(back.lines.first == #"{"k":"😀","x":1}"#)
+    #expect(back.lines.count == 21 && !back.text.contains("\u{FFFD}"))
+    // In NDJSON that stays NDJSON, all text passes.
+    configuration.outputFormat = .ndjson
+    #expect(try SerialRun(configuration, Array(lines.joined().utf8)).rejected.isEmpty)
+    // The same bytes as UTF-8, with half a surrogate pair in the place of the letter.
+    let csv = try SerialRun(
+      betweenFormats(.csv, .arrow, ["x"]), Array("k,x\na,1\n\u{1234},2\nc,3\n".utf8))
+    let broken = csv.output.replacing([0xE1, 0x88, 0xB4], with: [0xED, 0xA0, 0x80])
+    let text = try SerialRun(
+      betweenFormats(.arrow, .csv, ["x"]) { $0.badRecords = .skip }, broken)
+    #expect(text.text == "k,x\na,1\nc,3\n")
+    #expect(text.rejected.map(\.record) == [2])
+    #expect(text.rejected.first?.fault.expected == "text of UTF-8 in column 'k'")
   }
 
   @Test

@@ -72,6 +72,18 @@ final class ArrowBatch: @unchecked Sendable {
 
   // MARK: Reading
 
+  /// The first of some rows in which a column that is no feature has no text, and its fault; nil if there is none.
+  func rowWithoutText(in rows: Range<Int>) -> (row: Int, fault: RecordFault)? {
+    var found: (row: Int, fault: RecordFault)?
+    for array in scalars {
+      guard let row = array.rowWithoutText(from: rows.lowerBound),
+        row < found?.row ?? rows.upperBound, let fault = array.fault(of: row)
+      else { continue }
+      found = (row, fault)
+    }
+    return found
+  }
+
   /// Reads rows into columns, from index `first` on.
   func read(
     _ rows: Range<Int>, into columns: inout FeatureColumns, from first: Int

@@ -20,6 +20,8 @@ struct ArrowScalarArray: Sendable {
   private let words: ArrowWordList?
   /// The elements of lists, one after another; none if the values are no lists.
   let elements: [ArrowScalarArray]
+  /// The rows whose values have no text: a time beyond its day, or text that is not UTF-8. They ascend.
+  private var rowsWithoutText: [Int] = []
 
   /// - Throws: if the buffers do not have the texts of all rows, the elements not all lists, or the dictionary not all
   ///   indices.
@@ -51,6 +53,11 @@ struct ArrowScalarArray: Sendable {
           found: "others")
       }
     }
+    switch type {
+    case .time, .utf8, .largeUtf8, .utf8View:
+      rowsWithoutText = (0..<records).filter { !isNull($0) && !hasText($0) }
+    default: break
+    }
   }
 
   /// Also the list of a null must follow the one before it, or lists would share elements, and a small batch would have
@@ -70,7 +77,8 @@ struct ArrowScalarArray: Sendable {
     }
   }
 
-  private func checkIndices(_ column: ArrowScalarColumn, records: Int) throws(RecordFault) {
+  private mutating func checkIndices(_ column: ArrowScalarColumn, records: Int) throws(RecordFault)
+  {
     for row in 0..<records where !isNull(row) {
       guard let words else {
         throw RecordFault(
@@ -84,7 +92,45 @@ struct ArrowScalarArray: Sendable {
           expected: "an index below \(words.count) in the dictionary of column "
             + quoted(column.name), found: String(decoding: output.readable, as: UTF8.self))
       }
+      if words.fault(of: index) != nil { rowsWithoutText.append(row) }
     }
+  }
+
+  /// Whether a value that is not null has a text.
+  private func hasText(_ row: Int) -> Bool {
+    switch type {
+    case .time(let unit, let bits): 0..<unit.perDay ~= integer(row, bits)
+    case .utf8, .largeUtf8, .utf8View:
+      textBytes(row).allSatisfy { $0 < 0x80 }
+        || String(validating: textBytes(row), as: UTF8.self) != nil
+    default: true
+    }
+  }
+
+  var hasAllTexts: Bool { rowsWithoutText.isEmpty }
+
+  /// The first row from one on whose value has no text; nil if all have one.
+  func rowWithoutText(from row: Int) -> Int? {
+    var (low, high) = (0, rowsWithoutText.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if rowsWithoutText[middle] < row { low = middle + 1 } else { high = middle }
+    }
+    return low < rowsWithoutText.count ? rowsWithoutText[low] : nil
+  }
+
+  /// The fault of a value without a text; nil if it has one.
+  func fault(of row: Int) -> RecordFault? {
+    guard rowWithoutText(from: row) == row else { return nil }
+    if let words { return index(row).flatMap { words.fault(of: $0) } }
+    guard case .time(let unit, let bits) = type else {
+      return RecordFault(
+        expected: "text of UTF-8 in column \(quoted(name))",
+        found: "other bytes, \(RecordFault.quote(textBytes(row)))")
+    }
+    return RecordFault(
+      expected: "a time of 0 to 24 h, less than \(unit.perDay), in column \(quoted(name))",
+      found: "\(integer(row, bits))")
   }
 
   /// The bytes of the values that a number of rows needs.
@@ -123,7 +169,7 @@ struct ArrowScalarArray: Sendable {
       output.appendDate(days: days)
     case .time(let unit, let bits): output.appendTime(integer(row, bits), unit)
     case .timestamp(let unit, let zone): output.appendTimestamp(integer(row, 64), unit, zone: zone)
-    default: spellText(row, to: output)
+    default: output.append(textBytes(row))
     }
     return true
   }
@@ -162,13 +208,10 @@ struct ArrowScalarArray: Sendable {
     return true
   }
 
-  private func spellText(_ row: Int, to output: ByteBuffer) {
-    if let text = text(row) {
-      output.append(data[text.buffer][text.start..<text.end])
-    } else {
-      let start = row * 16 + 4
-      output.append(values[start..<start + max(0, integer(row * 4, 32))])
-    }
+  private func textBytes(_ row: Int) -> ArraySlice<UInt8> {
+    if let text = text(row) { return data[text.buffer][text.start..<text.end] }
+    let start = row * 16 + 4
+    return values[start..<start + max(0, integer(row * 4, 32))]
   }
 
   /// The buffer and the range of a row's text; nil if the type has none, or if the view has it itself.

@@ -86,10 +86,11 @@ extension ByteBuffer {
     appendPadded(date.day, 2)
   }
 
-  /// Appends a time of day, or the time of its day if it is beyond one, as `12:30:00.250`, with the digits of the unit.
+  /// Appends a time of day as `12:30:00.250`, with the digits of the unit.
+  ///
+  /// - Parameter value: 0 or more, and less than a day.
   func appendTime(_ value: Int, _ unit: ArrowType.Unit) {
-    let time = value.flooredDivision(by: 86_400 * unit.perSecond).remainder
-    let (seconds, fraction) = time.flooredDivision(by: unit.perSecond)
+    let (seconds, fraction) = value.flooredDivision(by: unit.perSecond)
     appendPadded(seconds / 3600, 2)
     append(UInt8(ascii: ":"))
     appendPadded(seconds / 60 % 60, 2)
@@ -134,6 +135,8 @@ extension ArrowType.Unit {
     case .nanoseconds: 9
     }
   }
+
+  var perDay: Int { 86_400 * perSecond }
 
   fileprivate var perSecond: Int {
     switch self {

@@ -32,6 +32,10 @@ struct ArrowUnit: Sendable {
     if found.hasInvalid || found.hasMissing && options.onMissing == .reject {
       (count, fault) = check(&columns, first..<first + count, options)
     }
+    if let bad = batch.rowWithoutText(in: rowsTaken..<rowsTaken + count) {
+      (count, fault) = (bad.row - rowsTaken, bad.fault)
+      columns.setMissing(record: first + count)
+    }
     if !options.roles.isEmpty, let bad = readRoles(count, options.roles, into: &columns) {
       (count, fault) = (bad.row, bad.fault)
       columns.setMissing(record: first + bad.row)

@@ -22,12 +22,25 @@ struct ArrowWordList: Sendable {
   ///
   /// - Parameter index: less than `count`.
   func spell(_ index: Int, to output: ByteBuffer) -> Bool {
+    let (part, row) = place(of: index)
+    return part.spell(row, to: output)
+  }
+
+  /// The fault of a value without a text; nil if it has one.
+  func fault(of index: Int) -> RecordFault? {
+    guard !parts.allSatisfy(\.hasAllTexts) else { return nil }
+    let (part, row) = place(of: index)
+    return part.fault(of: row)
+  }
+
+  /// The part with a value, and its row there.
+  private func place(of index: Int) -> (part: ArrowScalarArray, row: Int) {
     var (low, high) = (0, ends.count - 1)
     while low < high {
       let middle = (low + high) / 2
       if index < ends[middle] { high = middle } else { low = middle + 1 }
     }
-    return parts[low].spell(index - (low > 0 ? ends[low - 1] : 0), to: output)
+    return (parts[low], index - (low > 0 ? ends[low - 1] : 0))
   }
 }
 

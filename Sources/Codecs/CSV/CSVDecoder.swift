@@ -217,12 +217,14 @@ struct CSVDecoder: RecordDecoder {
   func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
     var scanner = self
     scanner.scanner = CSVRecordScanner(delimiter: options.settings[CSVSettings.delimiter])
-    return block.textParts(of: records) { text, start in
-      text.withUnsafeBufferPointer { bytes in
-        let found = try? scanner.peek(InputWindow(bytes: bytes, isLast: true), at: start)
-        return found.flatMap { $0 }.map { start..<$0.end }
-      }
-    }
+    return block.textParts(
+      of: records, isRecord: { _, hasSpan in hasSpan },
+      next: { text, start in
+        text.withUnsafeBufferPointer { bytes in
+          let found = try? scanner.peek(InputWindow(bytes: bytes, isLast: true), at: start)
+          return found.flatMap { $0 }.map { start..<$0.end }
+        }
+      })
   }
 
   private func read(

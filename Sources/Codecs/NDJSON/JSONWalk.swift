@@ -120,6 +120,34 @@ struct JSONWalk {
 
 /// The spelling of strings in JSON.
 enum JSONText {
+  /// The place of an escape of half a surrogate pair, which no text of UTF-8 has; nil if there is none.
+  ///
+  /// - Parameter text: one line or more that were read as JSON.
+  static func loneSurrogate<Text: RandomAccessCollection<UInt8>>(in text: Text) -> Range<Int>?
+  where Text.Index == Int {
+    var place = text.startIndex
+    while let escape = text[place...].firstIndex(of: UInt8(ascii: "\\")) {
+      place = min(escape + 2, text.endIndex)
+      guard escape + 1 < text.endIndex, text[escape + 1] == UInt8(ascii: "u"),
+        let first = unit(text, at: escape + 2)
+      else { continue }
+      place = escape + 6
+      guard UTF16.isSurrogate(first) else { continue }
+      let isPair =
+        UTF16.isLeadSurrogate(first) && text[place...].starts(with: [0x5C, 0x75])
+        && unit(text, at: place + 2).map(UTF16.isTrailSurrogate) == true
+      guard isPair else { return escape..<place }
+      place += 6
+    }
+    return nil
+  }
+
+  private static func unit<Text: RandomAccessCollection<UInt8>>(
+    _ text: Text, at place: Int
+  ) -> UInt16? where Text.Index == Int {
+    place + 4 <= text.endIndex ? unit(Array(text[place..<place + 4])[...]) : nil
+  }
+
   /// The contents of a string without its escapes. A half of a surrogate pair becomes U+FFFD.
   static func unescaped(_ content: ArraySlice<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []

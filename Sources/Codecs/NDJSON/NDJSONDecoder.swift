@@ -15,7 +15,7 @@ internal import Records
 ///   the features.
 /// - A record is appended to a block as a whole or not at all.
 struct NDJSONDecoder: RecordDecoder {
-  private let options: DecoderOptions
+  let options: DecoderOptions
   private var search: JSONFeatureSearch
   private var lines: LineCutter
   /// The offset of the line that `open` looks at next.
@@ -96,9 +96,10 @@ struct NDJSONDecoder: RecordDecoder {
     var columns = JSONColumnSearch(features, limit: options.limits.fields)
     for line in window.bytes[start..<openingOffset].split(separator: 0x0A) {
       let isSound =
-        (try? JSONRecordReader.leaves(
+        hasText(line)
+        && (try? JSONRecordReader.leaves(
           of: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: line)), limits: options.limits))
-        != nil
+          != nil
       if isSound { try columns.take(Array(line)[...]) }
     }
     return columns.columns()
@@ -162,6 +163,8 @@ struct NDJSONDecoder: RecordDecoder {
     _ window: InputWindow, into columns: inout FeatureColumns, _ text: inout SplicedText,
     limit: Int, progress: inout DecodeProgress
   ) -> DecodeOutcome {
+    // Before this offset is a record with half a surrogate pair, so records are taken one by one.
+    var plainFrom = 0
     while columns.count < limit {
       switch lines.line(at: progress.consumed, of: window) {
       case .incomplete, .none: return .needsInput
@@ -172,10 +175,17 @@ struct NDJSONDecoder: RecordDecoder {
           return .failed(
             RecordFault(expected: "at most 2 GiB of text in a mini-batch", found: "more"))
         }
-        let alike = takeAlike(
-          UnsafeBufferPointer(rebasing: window.bytes[range.lowerBound...]), into: &columns, &text,
-          limit)
-        if alike.records > 0 {
+        let rest = UnsafeBufferPointer(rebasing: window.bytes[range.lowerBound...])
+        let before = (columns: columns.count, bytes: text.bytes.count, spans: text.spans.count)
+        let most = range.lowerBound < plainFrom ? columns.count : limit
+        let alike = takeAlike(rest, into: &columns, &text, most)
+        if alike.records > 0, !hasText(rest[..<alike.bytes]) {
+          columns.count = before.columns
+          text.bytes.removeLast(text.bytes.count - before.bytes)
+          text.spans.removeLast(text.spans.count - before.spans)
+          soundRecords -= alike.records
+          plainFrom = range.lowerBound + alike.bytes
+        } else if alike.records > 0 {
           progress.consumed += alike.bytes
           progress.records += alike.records
           continue
@@ -186,7 +196,8 @@ struct NDJSONDecoder: RecordDecoder {
           continue
         }
         progress.records += 1
-        do {
+        do throws(RecordFault) {
+          try checkText(window.bytes[range])
           try take(line, into: &columns, &text)
         } catch {
           return .rejected(error, byteCount: range.count)
@@ -256,39 +267,6 @@ struct NDJSONDecoder: RecordDecoder {
     columns.count += 1
   }
 
-  /// Throws an error if the options do not allow a value that is not a number.
-  private func check(
-    _ value: JSONFeatureValue, in record: JSONRecord, of reader: JSONRecordReader
-  ) throws(RecordFault) {
-    var name: String { reader.features[value.feature].name }
-    var text: String { RecordFault.quote(record.text[Int(value.start)..<Int(value.end)]) }
-    switch value.kind {
-    case .number:
-      break
-    case .invalid where options.onInvalid == .reject && record.spellsFiniteNumber(value):
-      throw RecordFault(tooGreat: text, feature: name)
-    case .null where options.onMissing == .reject,
-      .invalid where options.onInvalid == .reject || options.onMissing == .reject:
-      throw RecordFault(expected: "a number in feature '\(name)'", found: text)
-    case .misplaced where options.onInvalid == .reject:
-      throw RecordFault(expected: "a place for feature '\(name)'", found: text)
-    case .null, .invalid, .misplaced:
-      break
-    }
-  }
-
-  /// Throws an error if the options do not allow an absent feature.
-  private func checkAbsent(
-    _ record: JSONRecord, of reader: JSONRecordReader
-  ) throws(RecordFault) {
-    guard options.onMissing == .reject else { return }
-    let present = Set(record.lazy.filter { $0.kind != .misplaced }.map(\.feature))
-    let features = reader.features.indices.dropLast(options.roles.count)
-    guard let absent = features.first(where: { !present.contains($0) }) else { return }
-    throw RecordFault(
-      expected: "a number in feature '\(reader.features[absent].name)'", found: "no such member")
-  }
-
   func finish() throws(RecordFault) {
     guard let reader, soundRecords > 0 else { return }
     for (index, feature) in reader.features.dropLast(options.roles.count).enumerated()
@@ -298,19 +276,16 @@ struct NDJSONDecoder: RecordDecoder {
     }
   }
 
-  func parts(of records: [Int], in block: RecordBlock) -> [RecordPart]? {
-    block.textParts(of: records) { text, start in
-      guard start < text.count else { return nil }
-      return start..<(text[start...].firstIndex(of: 0x0A).map { $0 + 1 } ?? text.count)
-    }
-  }
-
   private var tooLong: RecordFault {
     RecordFault(
       expected: "lines of at most \(options.limits.recordBytes) bytes", found: "a longer one")
   }
 
   private static func isBlank(_ line: UnsafeRawBufferPointer) -> Bool {
-    line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D || $0 == 0x0A }
+    line.allSatisfy(isSpace)
+  }
+
+  static func isSpace(_ byte: UInt8) -> Bool {
+    byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
   }
 }

@@ -69,13 +69,15 @@ package struct ValueSpan: Sendable, Equatable {
 }
 
 extension RecordBlock {
-  /// Finds records of text by the spans of their values.
+  /// Finds records of text.
   ///
   /// - Parameters:
-  ///   - records: indices of records that have a span each; they ascend.
+  ///   - records: indices of records; they ascend.
+  ///   - isRecord: whether a piece of the text is a record; gets it, and whether it has the span of a value.
   ///   - next: the first record of the text, or what else is between records, from an offset on; nil at the end.
   func textParts(
-    of records: [Int], next: (_ text: [UInt8], _ start: Int) -> Range<Int>?
+    of records: [Int], isRecord: (_ piece: ArraySlice<UInt8>, _ hasSpan: Bool) -> Bool,
+    next: (_ text: [UInt8], _ start: Int) -> Range<Int>?
   ) -> [RecordPart]? {
     guard let text = payload as? SplicedText else {
       // The text is not kept for an output of another format.
@@ -83,18 +85,17 @@ extension RecordBlock {
       return records.map { RecordPart(record: $0, payload: none, bytes: []) }
     }
     var parts: [RecordPart] = []
-    var (span, place) = (0, 0..<0)
+    var (first, span, place) = (0, 0, 0..<0)
+    /// The number of records up to and with the one at `place`.
+    var count = 0
     for record in records {
-      while span < text.spans.count, Int(text.spans[span].cell) % columns.capacity != record {
-        span += 1
-      }
-      guard span < text.spans.count else { return nil }
-      let first = span
-      while place.upperBound <= text.spans[first].start {
+      while count <= record {
         guard let found = next(text.bytes, place.upperBound) else { return nil }
         place = found
+        first = span
+        while span < text.spans.count, text.spans[span].start < place.upperBound { span += 1 }
+        if isRecord(text.bytes[place], span > first) { count += 1 }
       }
-      while span < text.spans.count, text.spans[span].start < place.upperBound { span += 1 }
       parts.append(
         RecordPart(
           record: record,

@@ -63,10 +63,40 @@ struct ArrowSpellingTests {
     for value in [Int.min, Int.min + 1, Int.max, Int.max - 86_400] {
       for unit in [ArrowType.Unit.seconds, .milliseconds, .nanoseconds] {
         #expect(!text { $0.appendTimestamp(value, unit, zone: "+23:59") }.isEmpty)
-        #expect(text { $0.appendTime(value, unit) }.count >= 8)
       }
     }
+    #expect(text { $0.appendTime(0, .nanoseconds) } == "00:00:00.000000000")
+    #expect(text { $0.appendTime(86_399, .seconds) } == "23:59:59")
     #expect(text { $0.appendTime(45_296_007, .milliseconds) } == "12:34:56.007")
+  }
+
+  @Test(arguments: [
+    (ArrowType.Unit.seconds, 32, 1), (.milliseconds, 32, 1000), (.nanoseconds, 64, 1_000_000_000),
+  ])
+  func `a time beyond its day has no text, and a null needs none`(
+    unit: ArrowType.Unit, bits: Int, perSecond: Int
+  ) throws {
+    let times = [0, 86_399 * perSecond, 86_400 * perSecond, -1, 86_400 * perSecond, 7 * perSecond]
+    let column = ArrowScalarColumn(
+      name: "w", type: .time(unit, bits: bits), place: ArrowPlace(node: 0, buffer: 0, views: 0),
+      parents: [])
+    let array = try ArrowScalarArray(
+      column, records: times.count, validity: [0b10_1111], parents: [],
+      values: times.flatMap { time in
+        withUnsafeBytes(of: time.littleEndian) { Array($0.prefix(bits / 8)) }
+      }, data: [])
+    #expect((0..<7).map { array.rowWithoutText(from: $0) } == [2, 2, 2, 3, nil, nil, nil])
+    #expect(
+      array.fault(of: 2)?.description
+        == "expected a time of 0 to 24 h, less than \(86_400 * perSecond), in column 'w', found \(86_400 * perSecond)"
+    )
+    #expect(array.fault(of: 3)?.found == "-1")
+    #expect([0, 1, 4, 5].allSatisfy { array.fault(of: $0) == nil })
+    var words = ArrowWordList()
+    words.append(array, count: 3)
+    words.append(array, count: 6)
+    #expect(
+      (0..<9).map { words.fault(of: $0) != nil } == [0, 0, 1, 0, 0, 1, 1, 0, 0].map { $0 == 1 })
   }
 
   @Test(arguments: [
