@@ -18,6 +18,8 @@ enum MetadataKey {
   /// The limit on |x̂| that an export leaves out.
   static let clipLeftOut = "evenkeel.clip_left_out"
   static let priorLeftOut = "evenkeel.prior_left_out"
+  /// The number of keys, or of classes, whose moments an export leaves out.
+  static let keysLeftOut = "evenkeel.keys_left_out"
   static let parts = "evenkeel.parts"
   /// ε of the module that an export is for.
   static let moduleEpsilon = "evenkeel.module_eps"

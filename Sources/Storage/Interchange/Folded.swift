@@ -8,7 +8,8 @@ extension ExportFormat {
   ///
   /// A limit on |x̂| cannot be expressed, and the checkpoint has no moments of a prior; the metadata names the ones that
   /// are left out.
-  static let folded = ExportFormat(name: "folded") { checkpoint throws(ContentError) in
+  static let folded = ExportFormat(name: "folded", hasKeys: false) {
+    checkpoint throws(ContentError) in
     let denominator = try Denominator(checkpoint, neededFor: "folding")
     var scale: [Double] = []
     var shift: [Double] = []
@@ -29,7 +30,7 @@ extension ExportFormat {
     }
     return try Safetensors(
       tensors: ["scale": .init(scale), "shift": .init(shift)],
-      metadata: denominator.metadata.merging(
+      metadata: denominator.metadata.merging(checkpoint.leftOutKeys) { $1 }.merging(
         [MetadataKey.features: try JSON.encode(checkpoint.features)]) { $1 }
     ).serialized()
   }

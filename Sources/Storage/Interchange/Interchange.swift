@@ -6,7 +6,17 @@ package import State
 /// A new form is one file with such a value, and one line in `BuiltInExports.all`.
 package struct ExportFormat: Sendable {
   package let name: String
+  /// Whether it has the moments of each key, and not only those of all records.
+  package let hasKeys: Bool
   package let encode: @Sendable (Checkpoint) throws(ContentError) -> [UInt8]
+
+  /// The keys or classes of a checkpoint whose moments this form leaves out, in words; nil if there are none.
+  package func leftOut(of checkpoint: Checkpoint) -> String? {
+    let count = checkpoint.state.keyCount
+    guard !hasKeys, count > 0 else { return nil }
+    let isClass = checkpoint.settings["class"] != nil
+    return "\(count) \(isClass ? count == 1 ? "class" : "classes" : count == 1 ? "key" : "keys")"
+  }
 
   /// Writes the checkpoint in this form. Replaces the file at `path`.
   package func write(
@@ -25,6 +35,13 @@ package struct ExportFormat: Sendable {
   package func bytes(of checkpoint: Checkpoint) throws(ContentError) -> [UInt8] {
     try checkpoint.validate()
     return try encode(checkpoint)
+  }
+}
+
+extension Checkpoint {
+  /// The line about keys in the metadata of an export without them.
+  var leftOutKeys: [String: String] {
+    state.keyCount > 0 ? [MetadataKey.keysLeftOut: "\(state.keyCount)"] : [:]
   }
 }
 

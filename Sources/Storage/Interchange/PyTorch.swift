@@ -8,9 +8,11 @@ extension ExportFormat {
   /// A module adds ε to the variance and does nothing else. If the settings do more (a relative ε, a floor),
   /// `running_var` is the whole denominator and `eps` 0. If that is 0, `running_var` is 1 and `weight` 0, so
   /// that y = β. Without centring, `running_mean` is 0. A limit on |x̂| cannot be expressed; the metadata names the one that is left out.
-  static let pytorch = ExportFormat(name: "pytorch") { checkpoint throws(ContentError) in
+  static let pytorch = ExportFormat(name: "pytorch", hasKeys: false) {
+    checkpoint throws(ContentError) in
     let names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     var metadata = ["format": "pt", MetadataKey.features: try JSON.encode(checkpoint.features)]
+    metadata.merge(checkpoint.leftOutKeys) { $1 }
     var checkpoint = checkpoint
     let namesEpsilon = ["epsilon", "epsilon.relative"].contains { checkpoint.settings[$0] != nil }
     if namesEpsilon {

@@ -4,7 +4,8 @@ internal import State
 extension ExportFormat {
   /// The state and the settings as JSON, for people and scripts. Reading a number as the nearest Double gives the
   /// same bits.
-  package static let json = ExportFormat(name: "json") { checkpoint throws(ContentError) in
+  package static let json = ExportFormat(name: "json", hasKeys: true) {
+    checkpoint throws(ContentError) in
     Array(try JSON.encode(ReadableCheckpoint(checkpoint), indented: true).utf8) + [0x0A]
   }
 }

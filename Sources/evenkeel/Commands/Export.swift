@@ -28,6 +28,11 @@ struct Export: ParsableCommand {
     }
     do {
       let state = try StateLocation.read(checkpoint, .toShow)
+      if let leftOut = format.leftOut(of: state) {
+        note(
+          "\(checkpoint): \(format.name) has one mean and variance a feature: those of \(leftOut) are left out, "
+            + "json has them", format: .text)
+      }
       try writeOutput(
         output, besides: [checkpoint], bytes: { try format.bytes(of: state) },
         file: { try format.write(state, to: output) })
