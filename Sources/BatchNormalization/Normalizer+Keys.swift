@@ -32,6 +32,14 @@ extension Normalizer {
       let beside = settings.classes == nil ? "keys" : "classes"
       throw .keys("mode: expected running beside \(beside), found \(settings.mode.rawValue)")
     }
+    try Self.requireClasses(settings, state)
+  }
+
+  /// Refuses moments without those of the classes that settings ask for.
+  package static func requireClasses(
+    _ settings: NormalizationSettings, _ state: borrowing StateTable
+  ) throws(NormalizationError) {
+    let (columns, schema) = (NormalizerColumns(in: state), state.features)
     guard settings.classes != nil, !settings.isFrozen, state.keyCount == 0,
       let j = state[columns.momentWeight].firstIndex(where: { $0 > 0 })
     else { return }

@@ -183,6 +183,24 @@ package struct OperatorChain: Sendable {
     return eventClock.refused(times, records, &state, wallSeconds: wallSeconds)
   }
 
+  /// Notes the newest time of records that were operated on.
+  package mutating func acceptTimes(of columns: FeatureColumns, _ records: Range<Int>) {
+    guard let times = columns.roles.times else { return }
+    eventClock.accept(times, records, &state)
+  }
+
+  /// Checks that a stream with other settings could go on from the moments of this one.
+  ///
+  /// - Throws: `OperatorError` if it asks for classes of another column, which these moments are not of.
+  package func checkChange(to settings: NormalizationSettings) throws(OperatorError) {
+    guard settings.classes?.column != normalization?.classes?.column else { return }
+    do throws(NormalizationError) {
+      try Normalizer.requireClasses(settings, state.withoutKeys)
+    } catch {
+      throw OperatorError(Normalize.declaration.name, error)
+    }
+  }
+
   /// The newest event time of the running moments, in whole microseconds since 1970; nil without event times.
   package var newestTime: Double? { NormalizerColumns(in: state).newestTime(of: state) }
 

@@ -59,6 +59,16 @@ package final class StreamSnapshot: @unchecked Sendable {
     shown?.warnings(occasion) ?? []
   }
 
+  /// The reason why a stream with other settings could not go on from this state, as after a reload; nil if it could.
+  package func refusal(of settings: NormalizationSettings) -> String? {
+    do throws(OperatorError) {
+      try shown?.checkChange(to: settings)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
   /// Those of a stream that goes on, and that of its keys, in words.
   package var featureWarnings: [String] {
     warnings(.underWay).map(\.description) + [keys?.warning].compactMap(\.self)

@@ -147,8 +147,10 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   }
 
   var features: [FeatureStatus] {
-    StreamSnapshot.features(of: parts.compactMap(\.stream.snapshot))
+    StreamSnapshot.features(of: snapshots)
   }
+
+  var snapshots: [StreamSnapshot] { parts.compactMap(\.stream.snapshot) }
 
   var drift: [DriftAlarm] { parts.flatMap(\.stream.drift) }
 

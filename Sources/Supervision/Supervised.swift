@@ -15,6 +15,8 @@ protocol Supervised: AnyObject, Sendable {
   var features: [FeatureStatus] { get }
   /// The verdicts of its drift charts.
   var drift: [DriftAlarm] { get }
+  /// The states of its runs, one for each partition.
+  var snapshots: [StreamSnapshot] { get }
   /// The last events with a higher number, oldest first.
   func events(after number: Int) -> [LoggedEvent]
   /// Opens source and sink. Calls `completion` when they are open, or when that has failed.

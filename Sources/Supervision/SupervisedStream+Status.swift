@@ -8,6 +8,7 @@ internal import Stream
 /// The status of a stream, for operators.
 extension SupervisedStream {
   var snapshot: StreamSnapshot? { shown.snapshot }
+  var snapshots: [StreamSnapshot] { [snapshot].compactMap(\.self) }
   var features: [FeatureStatus] { snapshot?.features ?? [] }
   var drift: [DriftAlarm] { snapshot?.drift ?? [] }
   func events(after number: Int) -> [LoggedEvent] { metrics.events(after: number) }

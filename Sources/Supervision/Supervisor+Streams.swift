@@ -27,3 +27,18 @@ extension Supervisor {
     try find(stream).events(after: number)
   }
 }
+
+extension Supervisor {
+  /// Checks that the streams that a configuration changes can go on from their moments.
+  package func check(_ configuration: DaemonConfiguration) throws(StreamError) {
+    for definition in configuration.streams {
+      guard let current = try? find(definition.name),
+        current.definition.fingerprint != definition.fingerprint
+      else { continue }
+      for snapshot in current.snapshots {
+        guard let reason = snapshot.refusal(of: definition.stream.normalization) else { continue }
+        throw .configuration("streams.\(definition.name): \(Catalogue.wordsOfFile(reason))")
+      }
+    }
+  }
+}

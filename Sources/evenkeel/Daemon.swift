@@ -121,6 +121,7 @@ final class Daemon: @unchecked Sendable {
       }
       try SystemNeeds(changed, inheritedDescriptors: inheritedDescriptors)
         .check(after: SystemNeeds(configuration, inheritedDescriptors: inheritedDescriptors))
+      try supervisor.check(changed)
       // The last that can fail: a good token is in force at once.
       try control?.reloadToken()
     } catch {

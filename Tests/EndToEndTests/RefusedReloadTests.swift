@@ -81,6 +81,33 @@ import Testing
     #expect(started.errors.contains("the limit is 100"), "\(started.errors)")
   }
 
+  @Test func `classes that the moments so far are not of refuse the reload`() throws {
+    let daemon = try Daemon(in: place, stream("a", "half_life: { records: 100 }", sink: "file"))
+    let producer = try Peer(unix: place.path("a.in"))
+    producer.send(Records.header + Records.text(0, 0..<20))
+    #expect(try eventually { try daemon.count("records", of: "a") == 20 })
+    let classes = stream("a", "half_life: { records: 100 }, weight: { class: c }", sink: "file")
+    try Daemon.write(classes, in: place)
+    let refused = try reload(daemon)
+    #expect(refused.exitCode == 78)
+    #expect(
+      refused.errors.contains(
+        "streams.a: weight.class: expected the moments of classes beside those of feature 'a', found none: "
+      ),
+      "\(refused.errors)")
+    #expect(!refused.errors.contains("--"), "\(refused.errors)")
+    #expect(try daemon.status(of: "a", "state", as: String.self) == "running")
+    #expect(try daemon.ask("POST", "/api/v1/streams/a/checkpoint").status == 200)
+    producer.close()
+    #expect(try daemon.stop().exitCode == 0)
+    // So does `check`, when a checkpoint has the moments.
+    let checked = try place.evenkeel("check", "--config", "e.yaml", "--connect")
+    #expect(checked.exitCode == 78)
+    #expect(
+      checked.errors.contains("weight.class: expected the moments of classes"), "\(checked.errors)")
+    #expect(checked.errors.lineCount == 1 && !checked.errors.contains("--"), "\(checked.errors)")
+  }
+
   @Test func `a reload that a stop overtakes is not told as applied`() throws {
     let daemon = try Daemon(in: place, stream("a"), settings: "shutdown_timeout: 60s")
     // It connects and takes nothing, so that a drain waits for it.

@@ -98,7 +98,7 @@ private func collect(
 
 /// The message of an error, without a path that a variable gave.
 private func message(of error: any Error, at place: ConfigurationPlace) -> String {
-  guard let written = place.written else { return "\(error)" }
+  guard let written = place.written else { return Catalogue.wordsOfFile("\(error)") }
   switch error {
   case let error as FileError:
     return "\(error.shown(as: written))"
