@@ -8,6 +8,8 @@ package struct RecordFault: Error, Equatable, Sendable, CustomStringConvertible 
   package var offset: Int?
   /// Whether a split has a good start and no record, so that another one must tell the features.
   package var lacksRecords = false
+  /// Whether the bad record stays in the output, without its features, because it cannot leave its record batch.
+  package var staysInOutput = false
 
   package init(expected: String, found: String) {
     self.expected = expected

@@ -22,6 +22,13 @@ package struct MessageOrigin: Sendable, Equatable {
     self.attributes = attributes
   }
 
+  /// The message in words.
+  ///
+  /// - Parameter partition: the name of the partition.
+  package static func place(_ partition: String, offset: Int) -> String {
+    "\(partition) at offset \(offset)"
+  }
+
   /// The time of the message in nanoseconds since 1970, for the role of event times.
   package var eventTime: Int64 {
     guard let milliseconds else { return RoleNumbers.absentTime }

@@ -20,6 +20,8 @@ package struct RecordBlock: Sendable {
   package var payload: any Payload
   /// The messages that the records came in; empty if the stream does not keep them.
   package var origins = RecordOrigins()
+  /// The places of the records in their splits.
+  private var places = RecordPlaces()
   /// The ends of whole mini-batches.
   package private(set) var cuts: [Cut] = []
   /// Offsets at which a large mini-batch may be divided into two units of output.
@@ -108,6 +110,30 @@ package struct RecordBlock: Sendable {
     visit(start..<end)
   }
 
+  // MARK: Places
+
+  /// Notes the place of the records from an offset on.
+  ///
+  /// - Parameter countsBytes: whether the bytes of the payload from there on are those of the split.
+  package mutating func notePlace(
+    _ place: RecordPlace, from start: BlockOffset, countsBytes: Bool
+  ) {
+    places.note(place, from: start, countsBytes: countsBytes)
+  }
+
+  /// The place of a record in its split.
+  ///
+  /// - Parameter part: its part of the payload, if the payload has one; tells its offset.
+  package func place(of record: Int, _ part: RecordPart? = nil) -> RecordPlace {
+    let place =
+      if let part, !part.payload.isEmpty {
+        places.place(at: BlockOffset(records: record, payload: part.payload.lowerBound))
+      } else {
+        places.place(ofRecord: record)
+      }
+    return place ?? RecordPlace(record: record + 1)
+  }
+
   // MARK: Moving records
 
   /// Appends all records of another block of the stream. There must be room.
@@ -120,6 +146,7 @@ package struct RecordBlock: Sendable {
     let records = part.lowerBound.records..<part.upperBound.records
     // An empty block gets the payload type of its first records.
     if type(of: payload) == NoPayload.self { payload = type(of: other.payload).init() }
+    places.append(other.places, part, at: end)
     payload.append(
       other.payload, part,
       RecordMove(
@@ -181,6 +208,7 @@ package struct RecordBlock: Sendable {
     columns.count = start.records
     payload.truncate(to: start.payload)
     origins.truncate(to: start.records)
+    places.truncate(to: start.records)
     if let cut = cuts.last { position = cut.position }
   }
 
@@ -201,6 +229,7 @@ package struct RecordBlock: Sendable {
     columns.count = 0
     payload.removeAll()
     origins.removeAll()
+    places.removeAll()
     cuts.removeAll(keepingCapacity: true)
     seams.removeAll(keepingCapacity: true)
     unnormalized = nil

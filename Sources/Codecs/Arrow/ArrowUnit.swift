@@ -44,7 +44,8 @@ struct ArrowUnit: Sendable {
       move(count, into: &columns, &payload)
       progress.records += count
     }
-    if let fault {
+    if var fault {
+      fault.staysInOutput = options.keepsFormat
       if options.keepsFormat {
         if !options.roles.isEmpty { columns.setRoles(.none(of: options.roles), of: columns.count) }
         move(1, into: &columns, &payload, isBad: true)

@@ -289,7 +289,8 @@ struct KafkaSource: Source {
 
   func place(of split: SplitID, at offset: Int) -> String? {
     partitions[split].map {
-      "\(Self.name(name, split)) at offset \($0.places.place(at: offset).offset)"
+      MessageOrigin.place(
+        Self.name(name, split), offset: $0.places.place(at: offset).offset)
     }
   }
 

@@ -130,6 +130,14 @@ package struct StreamConfiguration: Sendable {
   /// Whether γ and β are learned.
   package var learns: Bool { LearnAffine.isOn(operatorSettings) }
 
+  /// The stream in messages about a record, with the file or the connection that the record came in.
+  ///
+  /// - Parameter split: its name; empty if the stream has no others.
+  func place(inSplit split: String) -> String {
+    if split.isEmpty { return name }
+    return isLive ? "\(name): \(split)" : split
+  }
+
   /// The effects of an alarm of drift; none if drift is not watched for.
   package var driftActions: [DriftAction] {
     WatchDrift.isOn(operatorSettings) ? operatorSettings[DriftSettings.actions] : []

@@ -50,6 +50,9 @@ package struct RejectedRecord: Sendable, CustomStringConvertible {
   /// Whether it was read well, and turned out bad when it was normalised.
   var wasRead = false
 
+  /// Whether it stays in the output, without its features.
+  package var staysInOutput: Bool { fault.staysInOutput }
+
   package var description: String {
     (split.isEmpty ? "" : "\(split): ") + "\(recordPlace(record, byteOffset)): \(fault)"
   }

@@ -146,9 +146,7 @@ struct IngestContext: Sendable {
 
   /// The stream, or the file of it that a reader reads, in messages about a record.
   func place(of reader: SplitReader) -> String {
-    if configuration.hasManyInputs { return reader.name }
-    return configuration.isLive
-      ? "\(configuration.name): \(reader.shownName)" : configuration.name
+    configuration.place(inSplit: reader.shownName)
   }
 
   func badInput(_ fault: InputFault) -> StreamError {

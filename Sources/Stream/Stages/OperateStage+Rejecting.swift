@@ -36,7 +36,11 @@ extension OperateStage {
         if !tapped.isEmpty { showTapped(tapped, of: piece, block, emission) }
         return emission
       } catch {
-        guard let unfit = error.unfitValues else { throw error }
+        guard let unfit = error.unfitValues else {
+          throw error.at(
+            block.place(of: records.lowerBound), through: records.last.map { block.place(of: $0) },
+            configuration)
+        }
         if role == .part { open.forget(records.count) }
         try reject(
           unfit.map { ($0.record, RecordFault(expected: $0.expected, found: $0.found)) },
@@ -64,8 +68,6 @@ extension OperateStage {
 
   /// Takes bad records out of a piece of a block, or fails the stream, as `on_bad_record` says. A record that cannot be
   /// taken out stays without its features, and counts for nothing.
-  ///
-  /// The number and the offset of a record are counted back from the last record of the piece.
   private mutating func reject(
     _ bad: [(record: Int, fault: RecordFault)], of block: inout RecordBlock,
     _ piece: inout Range<BlockOffset>
@@ -76,26 +78,22 @@ extension OperateStage {
       configuration.badRecords != .fail && parts == nil && spoil(bad.map(\.record), of: &block)
     var rejected: [RejectedRecord] = []
     for (index, (badRecord, fault)) in bad.enumerated() {
-      let record = max(
-        1, position.records - (piece.upperBound.records - 1 - badRecord))
       let part = parts?[index]
-      let byteOffset = part.flatMap { part in
-        part.payload.isEmpty
-          ? nil
-          : max(
-            0,
-            position.byteOffset
-              - (piece.upperBound.payload.bytes - part.payload.lowerBound.bytes))
-      }
+      let origin = block.origins.origin(of: badRecord)
+      var place = block.place(of: badRecord, part)
+      if let origin { place.split = MessageOrigin.place(place.split, offset: origin.offset) }
       guard configuration.badRecords != .fail, part != nil || stays else {
         throw .badRecord(
-          stream: configuration.name, record: record, byteOffset: byteOffset, fault: fault)
+          stream: configuration.place(inSplit: place.split), record: place.record,
+          byteOffset: place.byteOffset, fault: fault)
       }
+      var fault = fault
+      fault.staysInOutput = stays
       rejected.append(
         RejectedRecord(
-          split: "", record: record, byteOffset: byteOffset, fault: fault,
+          split: place.split, record: place.record, byteOffset: place.byteOffset, fault: fault,
           bytes: configuration.badRecords == .deadLetter ? part?.bytes ?? [] : [],
-          origin: block.origins.origin(of: badRecord), wasRead: !stays))
+          origin: origin, wasRead: !stays))
     }
     if let parts {
       block.remove(parts)
@@ -119,6 +117,18 @@ extension OperateStage {
 }
 
 extension StreamError {
+  /// The same error with the places of the records, if it is about records of one split.
+  func at(
+    _ first: RecordPlace, through last: RecordPlace?, _ configuration: StreamConfiguration
+  ) -> StreamError {
+    guard case .badNumbers(_, _, let reason) = self, let last, first.split == last.split,
+      first.record <= last.record
+    else { return self }
+    return .badNumbers(
+      stream: configuration.place(inSplit: first.split), records: first.record...last.record,
+      reason)
+  }
+
   /// The values that the operators found not to fit the output; nil for other errors.
   var unfitValues: [UnfitValue]? {
     guard case .badNumbers(_, _, let error) = self,

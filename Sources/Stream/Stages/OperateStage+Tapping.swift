@@ -20,7 +20,7 @@ extension OperateStage {
     let first = piece.lowerBound.records
     return (first..<first + count).map { record in
       TappedRecord(
-        record: max(1, position.records - (piece.upperBound.records - 1 - record)),
+        record: block.place(of: record).record,
         features: Array(names.prefix(shown)), featuresLeftOff: names.count - shown,
         input: (0..<shown).map { block.columns[record: record, feature: $0] },
         inputPrecision: block.columns.precision, outputPrecision: configuration.precision)
@@ -43,7 +43,6 @@ extension OperateStage {
       var tapped = tapped
       let record = piece.lowerBound.records + index
       tapped.output = tapped.input.indices.map { written.columns[record: record, feature: $0] }
-      // One by one, since a record without any value has no place in its text.
       if let part = decoder?.parts(of: [record], in: written)?.first {
         addTexts(of: part, in: written, to: &tapped)
       }

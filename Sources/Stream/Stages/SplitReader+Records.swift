@@ -24,6 +24,7 @@ extension SplitReader {
     var progress = DecodeProgress()
     progress.prologue = prologue
     let view = decoderView(upTo: end)
+    let start = block.end
     var outcome = decoder.decode(view, into: &block, limit: limit, progress: &progress)
     if case .failed(let fault) = outcome, view.isLast, !boundaries.isEmpty {
       // Only this message is lost: the next one begins after it.
@@ -35,12 +36,30 @@ extension SplitReader {
     if case .rejected(_, let byteCount) = outcome {
       rejected = Array(view.bytes[progress.consumed - byteCount..<progress.consumed])
     }
+    if block.columns.count > start.records {
+      notePlace(of: &block, from: start, progress, rejectedBytes: rejected.count)
+    }
     records += progress.records
     byteOffset += progress.consumed
     window.consume(progress.consumed)
     if progress.records > 0 { grown = (0, 0) }
     while let first = boundaries.first, first <= byteOffset { boundaries.removeFirst() }
     return (outcome, rejected, progress)
+  }
+
+  /// Notes the place of the records that were just taken. Those of a unit have the offset of the unit.
+  private func notePlace(
+    of block: inout RecordBlock, from start: BlockOffset, _ progress: DecodeProgress,
+    rejectedBytes: Int
+  ) {
+    var place = RecordPlace(split: shownName, record: records + 1)
+    // Not if the payload lacks bytes of the split, or has others.
+    let countsBytes =
+      progress.unitStart == nil
+      && block.payload.end.bytes - start.payload.bytes == progress.consumed - rejectedBytes
+    if countsBytes { place.byteOffset = byteOffset }
+    if let unitStart = progress.unitStart { place.byteOffset = byteOffset + unitStart }
+    block.notePlace(place, from: start, countsBytes: countsBytes)
   }
 
   /// The bytes that the decoder may look at: those up to the first boundary, or up to `end` if that is before it.
