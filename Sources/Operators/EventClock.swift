@@ -37,6 +37,7 @@ struct EventClock: Sendable {
       }
     })
 
+  /// The records of the future. The newest accepted time stays as it is: another reason may refuse a record too.
   func refused(
     _ times: [Int64], _ records: Range<Int>, _ state: inout StateTable,
     wallSeconds: () -> Double?
@@ -69,9 +70,17 @@ struct EventClock: Sendable {
         latest = latestTime(newestTime, state[bound][0])
       }
     }
+    return refused
+  }
+
+  /// Notes the newest time of records that count.
+  func accept(_ times: [Int64], _ records: Range<Int>, _ state: inout StateTable) {
+    var newestTime = Int64(state[newest][0]) * 1000
+    for record in records where times[record] != RoleNumbers.noTime {
+      newestTime = max(newestTime, times[record])
+    }
     // Down to whole microseconds, as the state has it.
     state[newest][0] = Double(newestTime / 1000)
-    return refused
   }
 
   private func latestTime(_ newest: Int64, _ seconds: Double) -> Int64 {

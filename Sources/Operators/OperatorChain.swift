@@ -172,8 +172,7 @@ package struct OperatorChain: Sendable {
     return emission
   }
 
-  /// The records of the future, which must be taken out before the others are operated on; notes the newest time of
-  /// the others.
+  /// The records of the future, which must be taken out before the others are operated on.
   ///
   /// - Parameter wallSeconds: reads the wall clock, in seconds since 1970; nil if that was done a moment ago.
   package mutating func futureRecords(

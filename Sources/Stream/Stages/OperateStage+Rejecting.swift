@@ -18,10 +18,9 @@ extension OperateStage {
     on block: inout RecordBlock, _ piece: inout Range<BlockOffset>, as role: BatchRole
   ) throws(StreamError) -> BatchEmission {
     let before = operators?.stateVersions
-    if configuration.hasEventTimes, role == .whole || role == .part {
-      try rejectFuture(of: &block, &piece)
-    }
+    let looksAtTimes = configuration.hasEventTimes && (role == .whole || role == .part)
     while true {
+      if looksAtTimes { try rejectFuture(of: &block, &piece) }
       let records = piece.lowerBound.records..<piece.upperBound.records
       if role == .part {
         open.keepValues(of: block.columns, records, capacity: configuration.batch.size)
@@ -29,6 +28,7 @@ extension OperateStage {
       let tapped = tapped(piece, of: block)
       do throws(StreamError) {
         let emission = try operate(on: &block.columns, records, as: role)
+        if looksAtTimes { operators?.acceptTimes(of: block.columns, records) }
         if configuration.stampsVersions, let before, let operators {
           block.mark(
             operators.usesOwnBatch ? operators.stateVersions : before, from: records.lowerBound)
@@ -109,6 +109,7 @@ extension OperateStage {
     guard block.payload.spoil(records) else { return false }
     for record in records {
       block.columns.setMissing(record: record)
+      if configuration.usesMessageTimes { block.columns.setTime(RoleNumbers.noTime, of: record) }
       guard !configuration.decoder.roles.isEmpty else { continue }
       block.columns.setRoles(.none(of: configuration.decoder.roles), of: record)
     }

@@ -100,7 +100,10 @@ extension SplitReader {
         block.columns.setTime(time, of: record)
       }
     }
-    if case .rejected = decoded.outcome {
+    if case .rejected(let fault, _) = decoded.outcome {
+      if setsTimes, fault.staysInOutput {
+        block.columns.setTime(RoleNumbers.noTime, of: block.columns.count - 1)
+      }
       if run.records == .oneEach, next < run.origins.endIndex { origin = run.origins[next] }
       rejectedOrigin = origin
     }
