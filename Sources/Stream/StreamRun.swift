@@ -11,6 +11,8 @@ package final class StreamRun: Sendable {
   package let snapshot = StreamSnapshot()
   /// The size of the input in bytes, if it is known.
   package let inputByteCount: Int?
+  /// The number of the last record that earlier runs took; nil if the run begins at the start of its input.
+  package let resumedAfterRecord: Int?
   /// Problems that did not stop the run.
   package let warnings: [String]
   private let name: String
@@ -50,6 +52,7 @@ package final class StreamRun: Sendable {
     let configuration = opened.configuration
     self.metrics = metrics
     warnings = opened.warnings
+    resumedAfterRecord = opened.state.cursor == nil ? nil : opened.state.position.records
     stateLock = opened.stateLock
     name = configuration.name
     inputByteCount = opened.source.size

@@ -35,7 +35,7 @@ final class NormalizeRun {
     let handled = [SIGINT, SIGTERM]
     block(handled)
     let outcome = Outcome()
-    let leftOut = LeftOutRecords()
+    let bad = BadRecords()
     let warned = WarnedFeatures()
     let start = DispatchTime.now()
     let stream = try StreamRun(
@@ -49,7 +49,7 @@ final class NormalizeRun {
         case .raised(let event) where event.kind.level >= .warning && event.isLogged:
           warned.note(event.feature ?? event.kind.name)
           warn(event.description, format: logFormat)
-        case .badRecord(let record): leftOut.note(record)
+        case .badRecord(let record): bad.note(record)
         case .raised, .applied: break
         }
       },
@@ -71,7 +71,9 @@ final class NormalizeRun {
     stream.start()
     outcome.wait()
     progress?.clear()
-    if let summary = leftOut.summary(configuration.name, files.deadLetters) {
+    if let summary = bad.summary(
+      configuration.name, files.deadLetters, resumedAfter: stream.resumedAfterRecord)
+    {
       warn(summary, format: logFormat)
     }
     if let failure = outcome.failure { throw failure }
@@ -104,7 +106,8 @@ final class NormalizeRun {
     return source
   }
 
-  /// The contents of `--json-summary`.
+  /// The contents of `--json-summary`. `clipped` and `warnings` are of the state, and so of all runs; records, batches
+  /// and bytes are of this run.
   private struct Summary: Encodable {
     var records: Int
     var batches: Int
@@ -117,6 +120,8 @@ final class NormalizeRun {
     /// The numbers of values that `clip` limited, of features that have any.
     var clipped: [String: Int]
     var warnings: [String]
+    /// The last record of the run before; absent if the run did not resume.
+    var resumedAfterRecord: Int?
 
     init(_ stream: StreamRun, seconds: Double) {
       let metrics = stream.metrics
@@ -134,31 +139,50 @@ final class NormalizeRun {
       bytesIn = metrics.bytesIn
       bytesOut = metrics.bytesOut
       badRecords = metrics.badRecords
+      resumedAfterRecord = stream.resumedAfterRecord
       self.seconds = seconds
     }
   }
 }
 
-/// The records that were left out: their number, and the first one.
-private final class LeftOutRecords: @unchecked Sendable {
+/// The bad records of a run: the numbers of those that were left out and of those that stay, and the first one.
+private final class BadRecords: @unchecked Sendable {
   // @unchecked because everything is only touched with `lock` held.
   private let lock = Lock()
-  private var count = 0
+  private var leftOut = 0
+  private var staying = 0
   private var first: RejectedRecord?
 
   func note(_ record: RejectedRecord) {
     lock.withLock {
-      count += 1
+      if record.staysInOutput { staying += 1 } else { leftOut += 1 }
       first = first ?? record
     }
   }
 
-  /// One line for the end of a run; nil if no record was left out.
-  func summary(_ stream: String, _ deadLetters: String?) -> String? {
-    let (count, first) = lock.withLock { (self.count, self.first) }
+  /// One line for the end of a run; nil if no record was bad.
+  ///
+  /// - Parameters:
+  ///   - deadLetters: the file of them.
+  ///   - record: the last record of the run before, if the run resumed.
+  func summary(_ stream: String, _ deadLetters: String?, resumedAfter record: Int?) -> String? {
+    let (leftOut, staying, first) = lock.withLock { (self.leftOut, self.staying, self.first) }
     guard let first else { return nil }
-    return "\(stream): left out \(grouped(count)) bad \(count == 1 ? "record" : "records")"
-      + (deadLetters.map { ", kept in \($0)" } ?? "") + "; the first: \(first)"
+    var parts: [String] = []
+    if leftOut > 0 { parts.append("left out \(Self.counted(leftOut))") }
+    if staying > 0 {
+      parts.append(
+        "\(Self.counted(staying)) \(staying == 1 ? "stays" : "stay") in the output without features"
+      )
+    }
+    return "\(stream): \(parts.joined(separator: ", "))"
+      + (record.map { ", since the run resumed after record \(grouped($0))" } ?? "")
+      + (deadLetters.map { ", \(staying == 0 ? "kept" : "told") in \($0)" } ?? "")
+      + "; the first: \(first)"
+  }
+
+  private static func counted(_ count: Int) -> String {
+    "\(grouped(count)) bad \(count == 1 ? "record" : "records")"
   }
 }
 

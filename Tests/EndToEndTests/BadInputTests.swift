@@ -204,6 +204,39 @@ import Testing
     #expect(kept.errors.contains("left out 2 bad records, kept in bad; the first: record 2"))
   }
 
+  @Test func `bad rows that stay in Arrow are told so, and each bad record with its file`() throws {
+    let place = try Workplace()
+    for (name, times) in [("a", [1, 2, 99_999_999_999, 4]), ("b", [5, 6, 99_999_999])] {
+      let rows = times.map { "\($0),\($0 % 7)\n" }.joined()
+      try place.write("\(name).csv", Array(("t,x\n" + rows).utf8))
+    }
+    let time = "--features x --time-column t --time-format unix_s"
+    let skipping = "\(time) --on-bad-record skip"
+    // The third record of a has no time that fits, and all are in one batch.
+    let run = try place.shell(
+      "$EVENKEEL normalize a.csv b.csv --output-format arrow --features x -o all.arrows 2>&1 && "
+        + "$EVENKEEL normalize all.arrows \(skipping) -o out.arrows")
+    #expect(run.exitCode == 0, "\(run.errors)")
+    #expect(
+      run.errors.contains(
+        "all.arrows: 1 bad record stays in the output without features; the first: record 3, byte "),
+      "\(run.errors)")
+    // The time fits, and is of the future. The last record of its batch is bad too.
+    let future = try place.shell(
+      "sed 's/^99999999999/8000000000/' a.csv > c.csv && sed 's/^4,/x,/' c.csv > d.csv && "
+        + "$EVENKEEL normalize b.csv d.csv \(skipping) -o out.csv; "
+        + "$EVENKEEL normalize b.csv c.csv \(time) -o out.csv")
+    #expect(future.exitCode == 65)
+    let lines = future.errors.split(separator: "\n")
+    #expect(
+      lines.first?.contains("left out 2 bad records; the first: d.csv: record 4, byte 25: ")
+        == true,
+      "\(lines)")
+    #expect(
+      lines.last?.hasPrefix("evenkeel: c.csv: record 3, byte 12: expected a time up to ") == true,
+      "\(lines)")
+  }
+
   @Test func `a line of a gigabyte is refused in bounded memory`() throws {
     let place = try Workplace()
     let finished = try place.shell(

@@ -87,6 +87,32 @@ import Testing
     try expectWhole()
   }
 
+  @Test func `counts are those since the resume, which is told`() throws {
+    let made = try place.shell(
+      "$EVENKEEL generate --rows 30000 --no-compress | sed '20001~4000s/,[^,]*/,bad/; 2001s/,[^,]*/,bad/' "
+        + "| split -b 100000 --filter='zstd -qc' > whole.csv.zst")
+    #expect(made.exitCode == 0, "\(made.errors)")
+    let whole = try place.read("whole.csv.zst")
+    try write(whole.dropLast(whole.count / 2), to: "in.csv.zst")
+    let first = try normalize("in.csv.zst", "--on-bad-record", "skip")
+    #expect(first.exitCode == 65)
+    #expect(
+      first.errors.contains("left out 1 bad record; the first: record 2 000"), "\(first.errors)")
+    try write(whole, to: "in.csv.zst")
+    let second = try normalize("in.csv.zst", "--on-bad-record", "skip")
+    #expect(second.exitCode == 0, "\(second.errors)")
+    let lines = second.errors.split(separator: "\n")
+    let object = try JSONSerialization.jsonObject(with: Data((lines.last ?? "").utf8))
+    let summary = try #require(object as? [String: Any])
+    let resumed = try #require(summary["resumed_after_record"] as? Int)
+    let (records, bad) = (summary["records"] as? Int ?? 0, summary["bad_records"] as? Int ?? 0)
+    #expect(resumed > 2_000 && resumed + records + bad == 30_000 && bad == 3)
+    #expect(
+      lines.first?.replacing(" ", with: "").contains(
+        "leftout3badrecords,sincetherunresumedafterrecord\(resumed);thefirst:record20000") == true,
+      "\(second.errors)")
+  }
+
   @Test func `a damaged state is passed over for the one before, and that is said`() throws {
     _ = try breakOff()
     let newest = try #require(try generations.last)
