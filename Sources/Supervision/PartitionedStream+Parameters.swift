@@ -22,11 +22,12 @@ extension PartitionedStream {
   func requestOfLearner(_ command: StreamCommand, reply: @escaping CommandReply) {
     let number = PeerStates.learningPartition
     guard let part = parts.first(where: { $0.partition == number }) else {
-      let owner = peers?.learnerText.map { "\($0) has" } ?? "no process has"
+      guard let peers else { return reply(.failure(.notRunning(definition.name))) }
+      let owner = peers.learnerText.map { "\($0) has: send it there" } ?? "no process has yet"
       return reply(
         .failure(
           .unfit(
-            "stream '\(definition.name)' learns γ and β in partition \(number), which \(owner): send it there"
+            "stream '\(definition.name)' learns γ and β in partition \(number), which \(owner)"
           )))
     }
     part.stream.request(command, reply: reply)
