@@ -103,6 +103,27 @@ extension LiveSourceTests {
         ])
     }
 
+    @Test func `a look at an empty log does not forget the copy of what it held`() throws {
+      try folder.write("one\n", to: "log")
+      var source = try follow()
+      #expect(try source.drain() == ["0:one\n"])
+      try refill("")
+      #expect(try source.drain() == ["0 ended", loss(after: 4)])
+      for (old, text) in [("log.2", "two\n"), ("log.1", "three\n")] {
+        usleep(10_000)
+        try folder.append(text, to: "log")
+        usleep(10_000)
+        try FileManager.default.copyItem(atPath: folder("log"), toPath: folder(old))
+        usleep(10_000)
+        try refill("")
+        #expect(try source.drain() == [])
+      }
+      usleep(10_000)
+      try folder.append("four\n", to: "log")
+      let found = try source.drain()
+      #expect(found == ["2:two\n", "2 ended", "3:three\n", "3 ended", "4:four\n"])
+    }
+
     @Test func `the mark of a file that was emptied is that of the bytes that were read`() throws {
       try folder.write("one\ntwo\n", to: "log")
       var first = try follow()

@@ -91,8 +91,8 @@ import Testing
     let scenario = Scenario(source: .file, kills: 4)
     let input = try ScenarioInput(scenario, in: place)
     // A step after every third batch. With each batch and each step the state version rises by one.
-    let features = 4
-    let lines = (1...50).map { step in
+    let (features, steps) = (4, 30)
+    let lines = (1...steps).map { step in
       func numbers() -> String {
         (0..<features).map { _ in "\(Double.random(in: -1...1, using: &random))" }
           .joined(separator: ",")
@@ -128,8 +128,9 @@ import Testing
     let whole = try Delivery(of: scenario.reference, state: "reference", in: place)
     let shown = try place.shell("$EVENKEEL inspect \"$(ls reference/s/*.safetensors | tail -n 1)\"")
     #expect(
-      String(decoding: shown.output, as: UTF8.self).contains("learned in 50 steps"), "\(shown)")
-    #expect(whole.checkpoint.gradients?.input.records == 50, "\(hint)")
+      String(decoding: shown.output, as: UTF8.self).contains("learned in \(steps) steps"),
+      "\(shown)")
+    #expect(whole.checkpoint.gradients?.input.records == steps, "\(hint)")
     try killed.expectEqual(to: whole, output: scenario.output, in: place, hint)
   }
 

@@ -28,6 +28,7 @@ struct FollowedFile: Sendable {
   var isReplaced = false
   /// When the file was last written to before it was seen to be cut; nil while it was not.
   private(set) var writtenBeforeCut: Int?
+  /// When the file was written to before the last look that found bytes.
   private var modifiedNanoseconds: Int
   private var first: [UInt8] = []
   private var last: [UInt8] = []
@@ -58,7 +59,7 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
-  /// The file as it was when it was last looked at. Nil if it was not written to since, or if the bytes that were read
+  /// The file as it was at the last look that found bytes. Nil if it was not written to since, or if the bytes that were read
   /// tell it from others.
   func beforeRead() throws(FileError) -> FollowedFile? {
     guard offset <= Self.mostHeaderBytes, !isFinal, !isAbandoned,
@@ -94,7 +95,7 @@ struct FollowedFile: Sendable {
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int? {
     let count = isAbandoned ? 0 : try file.read(into: buffer)
     // After reading: before, it would say nothing of these bytes.
-    if !isFinal, try wasCut() {
+    if !isFinal, try wasCut(afterBytes: count) {
       writtenBeforeCut = modifiedNanoseconds
       return nil
     }
@@ -112,7 +113,9 @@ struct FollowedFile: Sendable {
   }
 
   /// Whether the file was cut since it was read: it is shorter, or has other bytes before the offset.
-  private mutating func wasCut() throws(FileError) -> Bool {
+  ///
+  /// - Parameter count: the bytes that were just read.
+  private mutating func wasCut(afterBytes count: Int) throws(FileError) -> Bool {
     let status = try file.status()
     // An abandoned file is not read, so only a smaller size shows that it was cut.
     if isAbandoned {
@@ -121,7 +124,8 @@ struct FollowedFile: Sendable {
       return false
     }
     guard try holdsItsBytes() else { return true }
-    modifiedNanoseconds = status.modifiedNanoseconds
+    // An empty log may have been filled, copied and emptied. Its copy is later than the last look that found bytes.
+    if count > 0 { modifiedNanoseconds = status.modifiedNanoseconds }
     return false
   }
 
