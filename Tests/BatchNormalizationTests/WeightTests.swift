@@ -135,11 +135,14 @@ import Testing
         }
         let expected = Self.moments(values)
         let running = run.state.running
+        // A mean can only be kept to its last place, which is 6e-12 of σ for a mean of 1e6.
+        let rounding = expected.mean.ulp / expected.variance.squareRoot()
         #expect(agree(running.values[j], total, 1e-12), "seed \(seed)")
         #expect(
           agree(running.mean[j], expected.mean, 1e-12, scale: expected.variance.squareRoot()),
           "seed \(seed)")
-        #expect(agree(running.variance[j], expected.variance, 1e-12), "seed \(seed)")
+        #expect(
+          agree(running.variance[j], expected.variance, 1e-12 + rounding), "seed \(seed)")
       }
     }
   }
