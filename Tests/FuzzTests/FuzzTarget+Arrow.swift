@@ -31,6 +31,9 @@ extension FuzzTarget {
     },
     read: { input in
       convert(input, .arrow, to: [.csv, .ndjson], features: [])
+      edit(input, .arrow, features: []) {
+        $0.settings[RecordSettings.columns] = ["?", "*e*"].map { FeaturePattern($0) }
+      }
       return readAndWrite(input)
     })
 

@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized) struct FuzzTests {
   /// The most processor time of one input; a read takes a thousandth of it. A mutated width makes 100,000 features,
   /// and sanitizers make their names ten times slower.
-  private static let mostSeconds = isSanitized ? 20.0 : 2.0
+  private static let mostSeconds = isSanitized ? 40.0 : 6.0
   /// The most memory that the inputs may add; an input of a few kilobytes takes less than a hundredth of it.
   private static let mostBytes = 1 << 30
 
