@@ -17,19 +17,9 @@ from evenkeel import bodies
 from evenkeel.answers import Change, Features, Json, Readiness, Sample, samples_of
 from evenkeel.errors import ApiError, refusal
 from evenkeel.taps import Tap
+from evenkeel.unix_connection import UnixConnection
 
 __all__ = ["Change", "Client", "Features", "Readiness", "Sample", "StreamHandle"]
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class Client:
@@ -165,7 +155,7 @@ class Client:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
         """Sends a request and reads the head of the answer. Raises ApiError for another status."""
         connection = (
-            _UnixConnection(self._path, self.timeout)
+            UnixConnection(self._path, self.timeout)
             if self._path is not None
             else http.client.HTTPConnection(self._host, self._port, timeout=self.timeout)
         )
@@ -255,6 +245,20 @@ class StreamHandle:
         headers = {"Last-Event-ID": str(after)}
         events: list[Json] = self._client._get(self._path + "/events", headers)["events"]
         return events
+
+    def keys(
+        self, key: str | Sequence[str] | None = None, *, top: str = "oldest", limit: int = 20
+    ) -> Json:
+        """Asks for one key or class with its moments, or for those that come first in an order (docs/HTTP.md, "Keys")."""
+        one = [key] if isinstance(key, str) else key
+        query = [("key", part) for part in one] if one else [("top", top), ("limit", str(limit))]
+        answer: Json = self._client._get(f"{self._path}/keys?{urllib.parse.urlencode(query)}")
+        return answer
+
+    def reset_keys(self, keys: Sequence[str | Sequence[str]]) -> Change:
+        """Forgets some keys. One of several columns is a list of texts."""
+        body: Json = {"keys": [key if isinstance(key, str) else list(key) for key in keys]}
+        return self._client._change("POST", self._path + "/reset_keys", body)
 
     def freeze(self) -> Change:
         """Lets the running moments stand still from the next batch on."""
