@@ -388,27 +388,3 @@ def test_a_daemon_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
 def test_an_address_of_another_form_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):
         Client(address)
-
-
-def test_keys_are_shown_and_forgotten(start_daemon: Callable[..., Daemon]) -> None:
-    daemon = start_daemon(
-        """
-  keyed:
-    source: { unix: { path: FOLDER/in.sock } }
-    format: csv
-    features: [a]
-    normalize: { key: { columns: [site, unit] } }
-    batch: { size: 10, max_delay: 1s }
-    sink: { file: { path: FOLDER/out.csv } }
-"""
-    )
-    rows = b"".join(b"%d,s%d,%d\n" % (index, index % 3, index % 2) for index in range(60))
-    daemon.send(b"a,site,unit\n" + rows)
-    stream = Client(daemon.control).streams["keyed"]
-    until(lambda: stream.status()["batches"] == 6)
-    assert stream.keys()["count"] == 6
-    assert len(stream.keys(top="fewest", limit=2)["keys"]) == 2
-    shown = stream.keys(["s1", "0"])["keys"]
-    assert [key["key"] for key in shown] == [["s1", "0"]]
-    assert stream.reset_keys([["s1", "0"]]).in_effect
-    assert stream.keys()["count"] == 5
