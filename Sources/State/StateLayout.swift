@@ -36,14 +36,6 @@ final class StateLayout: Sendable {
   func place(ofFileName name: String) -> Place? { placesByFileName[name] }
 
   func index(ofGroup name: String) -> Int? { groups.firstIndex { $0.name == name } }
-
-  /// The places of the columns of one of the groups.
-  func places(of group: StateGroup) -> [Place] {
-    guard let index = index(ofGroup: group.name) else {
-      preconditionFailure("no state group '\(group.name)'")
-    }
-    return places[index]
-  }
 }
 
 extension StateLayout: Equatable {

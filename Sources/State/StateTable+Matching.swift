@@ -22,7 +22,7 @@ extension StateTable {
         try validate(place, column, ofGroup: index)
       }
       guard let validation = self.groups[index].validation else { continue }
-      try validation(rows(of: self.groups[index]))
+      try validation(rows(ofGroup: index))
     }
   }
 
@@ -46,26 +46,20 @@ extension StateTable {
     case .key(let index): invalid = keyRows.firstInvalid(index)
     }
     guard let invalid else { return }
-    let (group, column) = (groups[group], groups[group].columns[column])
-    let rows = StateRows(
-      group: group, features: features.names, count: rowCount(of: group), table: self, reals: [],
-      counts: [])
+    let column = groups[group].columns[column]
     throw .value(
-      rows.label(of: column, row: invalid.row), expected: column.expectation, found: invalid.found)
+      blankRows(ofGroup: group).label(of: column, row: invalid.row), expected: column.expectation,
+      found: invalid.found)
   }
 
   private func expectRows(
     _ found: Int, _ column: Int, ofGroup group: Int
   ) throws(StateError) {
-    let expected = rowCount(of: groups[group])
+    let expected = rowCount(ofGroup: group)
     guard found == expected else {
       throw .length(
         column: groups[group].columns[column].fileName, expected: expected, found: found)
     }
-  }
-
-  private func rowCount(of group: StateGroup) -> Int {
-    group.scope.rowCount(features: features.count, keys: keyCount)
   }
 
   /// The state for other features. A feature of a known name keeps its values, the others start with
@@ -160,9 +154,9 @@ extension StateTable {
     var merged = self
     merged.addKeys(of: other)
     let (own, others) = (merged, other.arranged(by: merged.keys))
-    for group in groups {
-      var rows = own.rows(of: group)
-      try group.merge(&rows, others.rows(of: group))
+    for index in groups.indices {
+      var rows = own.rows(ofGroup: index)
+      try groups[index].merge(&rows, others.rows(ofGroup: index))
       merged.replace(rows)
     }
     try merged.validate()

@@ -200,15 +200,22 @@ extension StateTable {
     set { self[fileName] = .count(newValue) }
   }
 
-  /// The rows of a group, apart from the table.
-  ///
-  /// - Parameter group: one of the table's own.
-  func rows(of group: StateGroup) -> StateRows {
-    var rows = StateRows(
-      group: group, features: features.names,
-      count: group.scope.rowCount(features: features.count, keys: keyCount), table: self,
+  /// The number of values of each column of a group.
+  func rowCount(ofGroup index: Int) -> Int {
+    layout.groups[index].scope.rowCount(features: features.count, keys: keyCount)
+  }
+
+  /// The rows of a group without their values, which name a row in an error.
+  func blankRows(ofGroup index: Int) -> StateRows {
+    StateRows(
+      group: groups[index], features: features.names, count: rowCount(ofGroup: index), table: self,
       reals: [], counts: [])
-    for place in layout.places(of: group) {
+  }
+
+  /// The rows of a group, apart from the table.
+  func rows(ofGroup index: Int) -> StateRows {
+    var rows = blankRows(ofGroup: index)
+    for place in layout.places[index] {
       switch place {
       case .real(let index): rows.append(.real(reals[index]))
       case .count(let index): rows.append(.count(counts[index]))

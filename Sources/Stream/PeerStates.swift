@@ -132,21 +132,21 @@ package final class PeerStates: @unchecked Sendable {
     var reading = PeerReading(
       learner: { [self] in partition == Self.learningPartition ? nil : learner },
       warn: { [self] text in lock.withLock { warn(text, of: partition) } })
-    if aheadMicroseconds != nil {
-      reading.view = { [self] newest in view(for: partition, newest: newest) }
+    if let ahead = aheadMicroseconds {
+      reading.view = { [self] newest in view(for: partition, newest: newest, ahead: ahead) }
     }
     return reading
   }
 
   /// The states of the others. One that is too much newer than the partition waits, and an earlier one stays.
   ///
-  /// - Parameter time: the newest event time of the partition; nil without one.
-  func view(for partition: Int, newest time: Double?) -> [StateTable] {
+  /// - Parameters:
+  ///   - time: the newest event time of the partition; nil without one.
+  ///   - ahead: how much newer another one may be, in microseconds.
+  private func view(for partition: Int, newest time: Double?, ahead: Double) -> [StateTable] {
     lock.withLock {
       for (other, peer) in newest where other != partition {
-        if let time, let otherTime = peer.time, otherTime > time + (aheadMicroseconds ?? 0) {
-          continue
-        }
+        if let time, let otherTime = peer.time, otherTime > time + ahead { continue }
         adopted[partition, default: [:]][other] = peer
       }
       return (adopted[partition] ?? [:]).sorted { $0.key < $1.key }.map(\.value.state)

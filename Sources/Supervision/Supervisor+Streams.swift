@@ -26,9 +26,7 @@ extension Supervisor {
   ) throws(CommandRefusal) -> [LoggedEvent] {
     try find(stream).events(after: number)
   }
-}
 
-extension Supervisor {
   /// Checks that the streams that a configuration changes can go on from their moments.
   package func check(_ configuration: DaemonConfiguration) throws(StreamError) {
     for definition in configuration.streams {

@@ -59,8 +59,8 @@ struct FollowedFile: Sendable {
 
   func status() throws(FileError) -> FileStatus { try file.status() }
 
-  /// The file as it was at the last look that found bytes. Nil if it was not written to since, or if the bytes that were read
-  /// tell it from others.
+  /// The file as it was at the last look that found bytes. Nil if it was not written to since, or if the bytes that were
+  /// read tell it from others.
   func beforeRead() throws(FileError) -> FollowedFile? {
     guard offset <= Self.mostHeaderBytes, !isFinal, !isAbandoned,
       try file.status().modifiedNanoseconds != modifiedNanoseconds
