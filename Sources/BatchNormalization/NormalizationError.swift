@@ -88,10 +88,13 @@ package struct UnfitValue: Sendable, Equatable, CustomStringConvertible {
     "a normalised value of at most \(limit) in size in feature \(quoted(feature))"
   }
 
-  package var found: String {
-    "a greater one, from \(value.isNaN ? "a missing value" : "\(value)"); "
-      + "\(isBoundByClip ? "clip or " : "")precision: float64 keeps it in range"
+  /// - Parameter keepsWidths: whether the features keep the width of the input, so that `precision` cannot be set.
+  package func found(keepsWidths: Bool = false) -> String {
+    let cures = [isBoundByClip ? "clip" : nil, keepsWidths ? nil : "precision: float64"]
+      .compactMap { $0 }
+    return "a greater one, from \(value.isNaN ? "a missing value" : "\(value)"); "
+      + "\(cures.isEmpty ? "a smaller γ" : cures.joined(separator: " or ")) keeps it in range"
   }
 
-  package var description: String { "expected \(expected), found \(found)" }
+  package var description: String { "expected \(expected), found \(found())" }
 }

@@ -114,6 +114,21 @@ import Testing
       "\(text)")
   }
 
+  @Test(arguments: zip([TransformParts.both, .center], ["clip", "a smaller γ"]))
+  func `the message does not name precision if features keep their width`(
+    parts: TransformParts, cure: String
+  ) throws {
+    let wide = betweenFormats(.csv, .arrow, ["x"]) { $0.precision = .float64 }
+    let text = Array("k,x\n".utf8) + records("csv", [1e60, -1e60]).joined()
+    let arrow = try SerialRun(wide, text).output
+    let error = #expect(throws: StreamError.self) {
+      let configuration = configuration("arrow", .fail) { $0.normalization.parts = parts }
+      return try SerialRun(configuration, arrow)
+    }
+    let found = error?.description ?? ""
+    #expect(found.hasSuffix("; \(cure) keeps it in range"), "\(found)")
+  }
+
   @Test func `records are left out until the batch of the others fits`() throws {
     let configuration = configuration("csv", .skip) {
       $0.normalization = NormalizationSettings(preset: .pytorch)

@@ -43,7 +43,10 @@ extension OperateStage {
         }
         if role == .part { open.forget(records.count) }
         try reject(
-          unfit.map { ($0.record, RecordFault(expected: $0.expected, found: $0.found)) },
+          unfit.map {
+            let found = $0.found(keepsWidths: configuration.keepsWidths)
+            return ($0.record, RecordFault(expected: $0.expected, found: found))
+          },
           of: &block,
           &piece)
       }
