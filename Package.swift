@@ -81,7 +81,7 @@ let package = Package(
       "Supervision",
       [
         "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs",
-        "Connectors", "Stream", .product(name: "Logging", package: "swift-log"),
+        "Connectors", "Stream", "CLinux", .product(name: "Logging", package: "swift-log"),
       ]),
     module(
       "ControlPlane",

@@ -1,3 +1,4 @@
+internal import CLinux
 package import Dataflow
 package import Logging
 internal import Operators
@@ -43,6 +44,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private var applications: [Application] = []
   private var webhook: Webhook?
   private var onStopped: (@Sendable (_ isDrained: Bool) -> Void)?
+  /// Whether memory is given back soon.
+  private var returnsMemory = false
   /// Whether a stream was abandoned since the stop began.
   private var hasAbandoned = false
 
@@ -173,7 +176,9 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
       let stream = context.makeStream(entry.definition, adopts: entry.replaces)
       lock.withLock { streams[name] = stream }
       stream.start { [thread] in thread.async { self.started(stream) } }
-      thread.after(seconds: Self.startSeconds) { self.started(stream) }
+      thread.after(seconds: Self.startSeconds) { [self, weak stream] in
+        if let stream { started(stream) }
+      }
     }
   }
 
@@ -197,8 +202,9 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     leaving.append(stream)
     stream.stop { [thread] in thread.async { self.left(stream) } }
     lookForReader(of: stream)
-    thread.after(seconds: seconds) { [self] in
-      guard isLeaving(stream) else { return }
+    // Weak, so that a stream that has left is not kept until then.
+    thread.after(seconds: seconds) { [self, weak stream] in
+      guard let stream, isLeaving(stream) else { return }
       hasAbandoned = hasAbandoned || onStopped != nil
       stream.abandon()
       thread.after(seconds: Self.abandonSeconds) { self.left(stream) }
@@ -207,8 +213,8 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
 
   /// Ends a draining stream that nobody reads. An absent reader is no failure of the stop.
   private func lookForReader(of stream: any Supervised) {
-    thread.after(seconds: Self.readerSeconds) { [self] in
-      guard isLeaving(stream) else { return }
+    thread.after(seconds: Self.readerSeconds) { [self, weak stream] in
+      guard let stream, isLeaving(stream) else { return }
       if stream.hasNoReader { return stream.endWithoutReader() }
       lookForReader(of: stream)
     }
@@ -217,6 +223,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private func left(_ stream: any Supervised) {
     guard isLeaving(stream) else { return }
     leaving.removeAll { $0 === stream }
+    returnMemory()
     // A stream that was abandoned may never end by itself, and one that waited for its next start has no run.
     stream.taps.end()
     let name = stream.definition.name
@@ -234,6 +241,18 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     let complete = applications.filter(\.names.isEmpty)
     applications.removeAll(where: \.names.isEmpty)
     for application in complete { application.completion(true) }
+  }
+
+  /// Gives the memory of streams that have left back to the system. The heap would keep it for others
+  /// (docs/decisions/0012).
+  private func returnMemory() {
+    guard !returnsMemory else { return }
+    returnsMemory = true
+    // Later, since the last stages of a stream may still hold some.
+    thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in
+      self?.returnsMemory = false
+      malloc_trim(0)
+    }
   }
 
   private func endIfStopped() {
@@ -255,9 +274,9 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     if isNew { logger.critical("\(warning)") }
     thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in self?.lookAtStateDirectory() }
   }
+}
 
-  // MARK: StreamSupervision
-
+extension Supervisor {
   package var daemonStatus: DaemonStatus {
     lock.withLock {
       var status = daemon

@@ -275,6 +275,26 @@ import Testing
     #expect(try daemon.stop().exitCode == 0)
   }
 
+  // Under a sanitizer the memory is not known.
+  @Test(.enabled(if: !isSanitized))
+  func `the memory of streams that a reload removed goes back to the system`() throws {
+    let place = try Workplace()
+    let daemon = try Daemon(in: place, named("s0", "momentum: 0.1"))
+    func reload(to count: Int) throws -> Int {
+      let streams = (0..<count).map { named("s\($0)", "momentum: 0.1") }.joined(separator: "\n")
+      try Daemon.write(streams, in: place)
+      daemon.running.signal(SIGHUP)
+      try daemon.notifications.wait(for: "STATUS=\(count) streams")
+      return try daemon.memory("VmRSS")
+    }
+    let few = try daemon.memory("VmRSS")
+    let many = try reload(to: 150)
+    #expect(many > few + 4 << 20)
+    _ = try reload(to: 1)
+    #expect(try eventually { try daemon.memory("VmRSS") < (few + many) / 2 })
+    #expect(try daemon.stop().exitCode == 0)
+  }
+
   @Test func `a refused reload is seen until one succeeds`() throws {
     let place = try Workplace()
     let daemon = try Daemon(

@@ -128,6 +128,32 @@ struct DrainTests {
     #expect(StreamError.notDrained(stream: "s").exitCode == 75)
   }
 
+  @Test func `a stream that a reload removed is not kept until the end of the timeout`() throws {
+    let directory = try TemporaryDirectory()
+    let input = try directory.write("in.csv", "x\n1\n2\n".utf8)
+    let path = try directory.write(
+      "evenkeel.yaml",
+      """
+      state_directory: \(directory.file("state"))
+      shutdown_timeout: 1h
+      streams:
+        s:
+          source: { file: { path: \(input) } }
+          format: csv
+          sink: { unix: { path: \(directory.file("out")) } }
+      """.utf8)
+    var configuration = try DaemonConfiguration.load(path) { _ in nil }
+    let supervisor = try Supervisor(
+      stateDirectory: configuration.stateDirectory,
+      logger: Logger(label: "test") { _ in CollectingLogHandler(log: CollectingLog()) })
+    supervisor.apply(configuration)
+    #expect(eventually { (supervisor.statuses().first?.bytesIn ?? 0) > 0 })
+    weak let old: (any Supervised)? = try supervisor.find("s")
+    configuration.streams = []
+    supervisor.apply(configuration)
+    #expect(eventually { old == nil })
+  }
+
   @Test func `a stream that was given up and never ends has ended its taps`() throws {
     let tap = CountingTap()
     defer { StuckSink.gate.signal() }
