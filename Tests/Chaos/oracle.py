@@ -34,16 +34,18 @@ def letters_of(folder: Path, name: str) -> int:
 
 
 def wait_until_read(folder: Path, name: str, count: int, fault, seconds: float = 120):
-    """Waits until as many records have come out as were written, dead letters counted.
+    """Waits until as many records have come out as were written, dead letters counted. Gives up if for `seconds` none comes.
 
     A batch that is not full yet comes out at the stop.
     """
     end = time.monotonic() + seconds
     found = 0
     while time.monotonic() < end:
-        found = len(records_of(folder, name)) + letters_of(folder, name)
+        before, found = found, len(records_of(folder, name)) + letters_of(folder, name)
         if found >= count - 64:
             return
+        if found > before:
+            end = time.monotonic() + seconds
         time.sleep(0.5)
     fault(f"{name}: {found} of {count} records came out")
 
