@@ -99,7 +99,7 @@ let package = Package(
       swiftSettings: settings),
     benchmark(
       "KernelBenchmark",
-      ["BatchNormalization", "Configuration", "Operators", "Records", "State"]),
+      ["BatchNormalization", "CColumnKernel", "Configuration", "Operators", "Records", "State"]),
     benchmark(
       "StageBenchmark",
       ["BatchNormalization", "Codecs", "Configuration", "Operators", "Records"]),

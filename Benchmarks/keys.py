@@ -2,6 +2,7 @@
 
 - The arithmetic of a mini-batch of 256 records, by KernelBenchmark: nanoseconds a value on one thread. Batches of random keys
   come in turns, all of the keys known, none in a cache at 10⁶.
+- The least of that: the copies of the rows of the keys alone, and these with the loops over keys.
 - The whole process, `evenkeel normalize` on raw float32 rows with a column of keys: processor time and the peak of memory.
 
 All cases run in turns, and the least of each counts.
@@ -33,10 +34,10 @@ def processor_seconds(command: list[str]) -> tuple[float, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
-def kernel(binary: str, features: int, keys: int) -> float:
+def kernel(binary: str, features: int, keys: int, case: str = "keyed") -> float:
     """Nanoseconds a value of a batch in a process of its own, since keys take memory."""
     answer = subprocess.run(
-        [binary], input=f"keyed 256 {features} {keys}\n", capture_output=True, text=True, check=True,
+        [binary], input=f"{case} 256 {features} {keys}\n", capture_output=True, text=True, check=True,
         env=HEAP)
     return float(answer.stdout)
 
@@ -46,6 +47,20 @@ def measure_delta(binary: str, features: int) -> None:
         [binary], input=f"delta {features} 1000000 100000\n", capture_output=True, text=True, check=True,
         env=HEAP)
     print(f"\nA barrier gathers 100,000 changed keys of 1,000,000 in {float(answer.stdout):.0f} ms.")
+
+
+def measure_floor(binary: str, features: int, rounds: int) -> None:
+    """The case `keyed` runs in turn with both, so that the three have the same conditions."""
+    cases = ("rows", "loops", "keyed")
+    times = {(case, keys): [] for keys in KEYS[1:] for case in cases}
+    for _ in range(rounds):
+        for case, keys in times:
+            times[case, keys].append(kernel(binary, features, keys, case))
+    print("\n## The least: ns a value\n")
+    print("| keys | copies of rows | copies and loops | all |")
+    print("|--:|--:|--:|--:|")
+    for keys in KEYS[1:]:
+        print(f"| {keys:,} | " + " | ".join(f"{min(times[case, keys]):.2f}" for case in cases) + " |")
 
 
 def measure_kernels(binaries: dict[str, str], features: int, rounds: int) -> None:
@@ -106,6 +121,7 @@ def main() -> None:
     if given.before:
         binaries[", before"] = given.before
     measure_kernels(binaries, given.features, given.rounds)
+    measure_floor(given.benchmark, given.features, given.rounds)
     measure_delta(given.benchmark, given.features)
     if given.evenkeel:
         measure_processes(given.evenkeel, given.features, given.rounds, given.records)

@@ -15,6 +15,8 @@ internal import State
 ///     pass RECORDS FEATURES       as many 4-byte values read, multiplied and written in place
 ///     memory                      the same for 256 MiB, far more than caches hold
 ///     keyed RECORDS FEATURES KEYS batches of records with random keys, all of them known; 0 is without keys
+///     rows RECORDS FEATURES KEYS  only the copies of the rows of these keys, out of a table and back
+///     loops RECORDS FEATURES KEYS the copies and the loops over keys, without names, order and checks
 ///     drift RECORDS FEATURES ON   batches of a stream, with its drift charts if ON is 1
 ///     delta FEATURES KEYS CHANGED milliseconds in which a barrier gathers the keys that changed
 ///
@@ -43,6 +45,9 @@ struct KernelBenchmark {
     case ("pass", 2): return pass(values: sizes[0] * sizes[1])
     case ("memory", 0): return pass(values: 64 << 20)
     case ("keyed", 3): return try keyed(records: sizes[0], features: sizes[1], keys: sizes[2])
+    case ("rows", 3), ("loops", 3):
+      var floor = KeyFloor(records: sizes[0], features: sizes[1], keys: sizes[2])
+      return best(values: sizes[0] * sizes[1]) { floor.operate(withLoops: words[0] == "loops") }
     case ("drift", 3):
       return try stream(records: sizes[0], features: sizes[1], watchesDrift: sizes[2] == 1)
     case ("delta", 3): return try delta(features: sizes[0], keys: sizes[1], changed: sizes[2])
