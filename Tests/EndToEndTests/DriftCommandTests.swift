@@ -57,6 +57,10 @@ import Testing
     #expect(
       String(decoding: open.output, as: UTF8.self)
         .hasSuffix("\nno feature drifts; not judged, of too few values: 'f3'\n"))
+    // Too few values are not judged, whatever they are.
+    try place.write("few.csv", Array("f0,f1,f2\n1e6,1e6,1e6\n1e7,1e7,1e7\n".utf8))
+    let few = try drift("few.csv", "--reference", "train.safetensors")
+    #expect(few.exitCode == 65 && few.errors.contains("found none in 1 batch;"), "\(few.errors)")
     // Without a reference that knows the spread, a short file cannot be judged.
     let short = try drift("moved.csv")
     #expect(

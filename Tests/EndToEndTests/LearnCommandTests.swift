@@ -103,6 +103,14 @@ extension Finished {
     #expect(try learn().exitCode == 65)
     try place.write("e.yaml", configuration("file: p.safetensors").utf8)
     expect(try learn(), 78, "s: expected parameters.learn in its settings, found nothing")
+    for (features, found) in [("[x, z]", "without 'z'"), ("[x]", "with 'y' too")] {
+      let other = configuration().replacing(
+        "format: csv", with: "format: csv\n    features: \(features)")
+      try place.write("e.yaml", other.utf8)
+      expect(
+        try learn(), 78,
+        "s: expected a checkpoint with the features of the stream, found one \(found)")
+    }
     try place.write("e.yaml", configuration().replacing("size: 2", with: "size: 0").utf8)
     #expect(try learn().exitCode == 78)
   }

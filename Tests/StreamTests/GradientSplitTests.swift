@@ -204,6 +204,11 @@ struct GradientSplitTests {
       "gradients-whole.arrows",
       "expected lists of Float32 or Float64 in column 'weight_grad', found List of Int64"
     ),
+    (
+      "gradients-named.arrows",
+      "expected the columns version, weight_grad and bias_grad or y and y_grad, and perhaps count and after_batch, "
+        + "found 'features'"
+    ),
   ])
   func `an Arrow stream without the columns of gradients is refused, and left alone`(
     name: String, refusal: String

@@ -64,6 +64,9 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     pools = chart.pools
   }
 
+  /// The values of a feature that make a pool.
+  package static let leastValues = DriftPool.leastValues
+
   /// Whether the chart has learned enough to judge.
   package var isJudged: Bool { pools > DriftRules.silentPools }
 

@@ -170,11 +170,18 @@ private struct GradientColumns {
           "columns weight_grad and bias_grad of lists of Float64 or Float32, or y and y_grad of lists of these",
         found: found.isEmpty ? "none" : listed(found))
     }
-    if let other = names.indices.first(where: { !known.contains($0) }) {
+    // A column that is no number would be left out without a word, such as one of names.
+    let read = ["version", "count", "after_batch"] + vectors.map(\.name)
+    let other =
+      names.indices.first { !known.contains($0) }.map { names[$0] }
+      ?? opening.columns.first { column in
+        !read.contains { column == $0 || column.hasPrefix($0 + "[") }
+      }
+    if let other {
       throw RecordFault(
         expected:
           "the columns version, weight_grad and bias_grad or y and y_grad, and perhaps count and after_batch",
-        found: quoted(names[other]))
+        found: quoted(other))
     }
   }
 

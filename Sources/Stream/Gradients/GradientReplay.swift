@@ -1,3 +1,4 @@
+internal import Codecs
 internal import Configuration
 internal import Connectors
 internal import Operators
@@ -29,11 +30,31 @@ package struct GradientReplay {
       throw .configuration(
         "\(configuration.name): expected \(LearnSettings.section) in its settings, found nothing")
     }
+    try Self.requireFeatures(of: configuration, in: checkpoint.state.features.names)
     start = checkpoint
     format = configuration.operatorSettings[LearnSettings.gradientFormat]
     operators =
       try InitialState(checkpoint: checkpoint)
       .open(configuration, for: checkpoint.state.features).operators
+  }
+
+  /// Refuses a checkpoint of other features than the stream names. Elements of vectors are not compared, since only a
+  /// record tells how many there are.
+  private static func requireFeatures(
+    of configuration: StreamConfiguration, in names: [String]
+  ) throws(StreamError) {
+    let patterns = configuration.decoder.features
+    let absent = patterns.first { pattern in
+      !pattern.isGlob && !pattern.text.contains("[") && !names.contains(where: pattern.matches)
+    }
+    let surplus = names.first { name in
+      !patterns.isEmpty && !name.contains("[") && !patterns.contains { $0.matches(name) }
+    }
+    guard absent == nil, surplus == nil else {
+      throw .configuration(
+        "\(configuration.name): expected a checkpoint with the features of the stream, found one "
+          + (absent.map { "without \(quoted($0.text))" } ?? "with \(quoted(surplus ?? "")) too"))
+    }
   }
 
   /// Applies lines of a file in their order, and leaves the others out.

@@ -99,8 +99,9 @@ struct Drift: DescribedCommand {
       try writeToStandardOutput(values[Self.json] ? jsonText(found.json) + "\n" : found.text)
       guard found.isJudged else {
         throw CommandFailure(
-          "\(found.name): expected more than 100 batches of 32 values to learn the spread from, found "
-            + "\(found.pools); give --reference a checkpoint that fit --drift on wrote",
+          "\(found.name): expected a feature with 32 values or more and a spread that is known from more than 100 "
+            + "batches of so many, found none in \(found.batches) batch\(found.batches == 1 ? "" : "es"); give more "
+            + "records, or --reference a checkpoint that fit --drift on wrote",
           exitCode: 65)
       }
       if found.hasAlarms { throw ExitCode(Self.driftCode) }

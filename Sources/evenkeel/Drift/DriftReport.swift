@@ -9,9 +9,6 @@ struct DriftReport {
   let falseAlarms: String
   let records: Int
   let batches: Int
-  /// The pools of batches that the charts have judged and learned from.
-  let pools: Int
-  let isJudged: Bool
   let features: [Feature]
   let events: [OperatorEvent]
 
@@ -22,6 +19,12 @@ struct DriftReport {
     let charts: [DriftAlarm]
 
     var hasAlarms: Bool { charts.contains { $0.alarms > 0 } }
+    /// Whether its mean is known and enough values came to compare with it, or another chart has alarmed.
+    var isJudged: Bool {
+      let values = points.reduce(0) { $0 + $1.values }
+      return hasAlarms
+        || values >= DriftAlarm.leastValues && charts.contains { $0.kind == .mean && $0.isJudged }
+    }
   }
 
   init(
@@ -33,8 +36,6 @@ struct DriftReport {
     self.reference = reference
     self.falseAlarms = falseAlarms
     (records, batches) = (course.records, course.batches)
-    pools = charts.map(\.pools).max() ?? 0
-    isJudged = charts.contains(where: \.isJudged)
     let byName = Dictionary(grouping: charts) { Name($0.feature) }
     features = zip(course.names, course.points).map { name, points in
       Feature(name: name, points: points, charts: byName[Name(name)] ?? [])
@@ -44,9 +45,10 @@ struct DriftReport {
 
   var hasAlarms: Bool { features.contains(where: \.hasAlarms) }
 
-  /// The features without a chart that could judge: they have too few values, and the checkpoint, if there is one, does
-  /// not know them.
-  var unjudged: [Feature] { features.filter { !$0.charts.contains(where: \.isJudged) } }
+  var isJudged: Bool { features.contains(where: \.isJudged) }
+
+  /// The features that could not be judged: they have too few values, or the checkpoint does not know them.
+  var unjudged: [Feature] { features.filter { !$0.isJudged } }
 
   private var drifting: [Feature] { features.filter(\.hasAlarms) }
 

@@ -74,6 +74,11 @@ whole = pa.table({"version": [0], "weight_grad": [[1, 2]], "bias_grad": [[0, 1]]
 with pa.ipc.new_stream(directory / "gradients-whole.arrows", whole.schema) as writer:
     writer.write_table(whole)
 
+# Names of features, which lines of JSON may have and Arrow may not.
+named = pa.table({"version": [0], "weight_grad": [[1.0, 2.0]], "bias_grad": [[0.0, 1.0]], "features": [["b", "a"]]})
+with pa.ipc.new_stream(directory / "gradients-named.arrows", named.schema) as writer:
+    writer.write_table(named)
+
 # Rows of y and of its gradient; the last step has none.
 rows = [
     {
