@@ -20,21 +20,22 @@ extension KafkaClient {
   ) -> rd_kafka_resp_err_t {
     guard let headers = rd_kafka_headers_new(4) else { preconditionFailure("no memory") }
     addHeaders(headers)
-    var parts = [rd_kafka_vu_t](repeating: rd_kafka_vu_t(), count: 7)
-    (parts[0].vtype, parts[0].u.rkt) = (RD_KAFKA_VTYPE_RKT, topic)
-    (parts[1].vtype, parts[1].u.i32) = (RD_KAFKA_VTYPE_PARTITION, partition)
-    (parts[2].vtype, parts[2].u.i) = (RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY)
-    parts[3].vtype = RD_KAFKA_VTYPE_VALUE
-    parts[3].u.mem.ptr = UnsafeMutableRawPointer(mutating: value?.baseAddress)
-    parts[3].u.mem.size = value?.count ?? 0
-    parts[4].vtype = RD_KAFKA_VTYPE_KEY
-    parts[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key?.baseAddress)
-    parts[4].u.mem.size = key?.count ?? 0
-    (parts[5].vtype, parts[5].u.i64) = (RD_KAFKA_VTYPE_TIMESTAMP, Int64(milliseconds))
-    (parts[6].vtype, parts[6].u.headers) = (RD_KAFKA_VTYPE_HEADERS, headers)
-    guard let refusal = rd_kafka_produceva(handle, parts, parts.count) else {
-      return RD_KAFKA_RESP_ERR_NO_ERROR
+    let refusal = withUnsafeTemporaryAllocation(of: rd_kafka_vu_t.self, capacity: 7) { parts in
+      parts.initialize(repeating: rd_kafka_vu_t())
+      (parts[0].vtype, parts[0].u.rkt) = (RD_KAFKA_VTYPE_RKT, topic)
+      (parts[1].vtype, parts[1].u.i32) = (RD_KAFKA_VTYPE_PARTITION, partition)
+      (parts[2].vtype, parts[2].u.i) = (RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY)
+      parts[3].vtype = RD_KAFKA_VTYPE_VALUE
+      parts[3].u.mem.ptr = UnsafeMutableRawPointer(mutating: value?.baseAddress)
+      parts[3].u.mem.size = value?.count ?? 0
+      parts[4].vtype = RD_KAFKA_VTYPE_KEY
+      parts[4].u.mem.ptr = UnsafeMutableRawPointer(mutating: key?.baseAddress)
+      parts[4].u.mem.size = key?.count ?? 0
+      (parts[5].vtype, parts[5].u.i64) = (RD_KAFKA_VTYPE_TIMESTAMP, Int64(milliseconds))
+      (parts[6].vtype, parts[6].u.headers) = (RD_KAFKA_VTYPE_HEADERS, headers)
+      return rd_kafka_produceva(handle, parts.baseAddress, parts.count)
     }
+    guard let refusal else { return RD_KAFKA_RESP_ERR_NO_ERROR }
     defer { rd_kafka_error_destroy(refusal) }
     // Only a message that was taken owns its headers.
     rd_kafka_headers_destroy(headers)
@@ -44,9 +45,11 @@ extension KafkaClient {
   /// Adds a header to a list.
   static func add(_ name: String, _ value: String, to headers: OpaquePointer) {
     var value = value
-    value.withUTF8 { bytes in
-      _ = rd_kafka_header_add(headers, name, -1, bytes.baseAddress, bytes.count)
-    }
+    value.withUTF8 { add(name, UnsafeRawBufferPointer($0), to: headers) }
+  }
+
+  static func add(_ name: String, _ value: UnsafeRawBufferPointer, to headers: OpaquePointer) {
+    _ = rd_kafka_header_add(headers, name, -1, value.baseAddress, value.count)
   }
 
   // MARK: Reading

@@ -128,7 +128,7 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
       rd_kafka_header_add(
         headers, text.baseAddress, text.count, value?.baseAddress, value?.count ?? 0)
     }
-    if let origin = message.origin { KafkaClient.add(Self.sourceHeader, origin.place, to: headers) }
+    message.origin?.withPlace { KafkaClient.add(Self.sourceHeader, $0, to: headers) }
     if let fault = message.fault { KafkaClient.add(Self.faultHeader, fault, to: headers) }
   }
 
@@ -150,8 +150,32 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
 }
 
 extension MessageOrigin {
-  /// The partition and the offset, and for a later record of a message the number of the part.
-  var place: String {
-    part == 0 ? "\(partition)/\(offset)" : "\(partition)/\(offset)/\(part)"
+  /// Calls `body` with the partition and the offset, and for a later record of a message the number of the part, as text
+  /// with slashes between. It allocates nothing, since every message has one.
+  func withPlace(_ body: (UnsafeRawBufferPointer) -> Void) {
+    // A number of 64 bits has at most 20 digits.
+    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { bytes in
+      var start = bytes.count
+      func put(_ byte: UInt8) {
+        start -= 1
+        bytes[start] = byte
+      }
+      func put(_ number: Int) {
+        var rest = number.magnitude
+        repeat {
+          put(UInt8(ascii: "0") + UInt8(rest % 10))
+          rest /= 10
+        } while rest > 0
+      }
+      // From the end, as digits come.
+      if part > 0 {
+        put(part)
+        put(UInt8(ascii: "/"))
+      }
+      put(offset)
+      put(UInt8(ascii: "/"))
+      put(partition)
+      body(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+    }
   }
 }

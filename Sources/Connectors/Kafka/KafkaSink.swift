@@ -1,4 +1,5 @@
 internal import Dataflow
+internal import Glibc
 internal import Records
 internal import Storage
 
@@ -142,15 +143,31 @@ struct KafkaSink: LetterSink {
     var lines: [ArraySlice<UInt8>] = []
     lines.reserveCapacity(records)
     var start = 0
-    var isQuoted = false
-    for (index, byte) in bytes.enumerated() {
-      if byte == quote { isQuoted.toggle() }
-      guard byte == 0x0A, !isQuoted else { continue }
-      append(bytes[start..<index], hasQuotes: quote != nil, to: &lines)
-      start = index + 1
+    while let end = lineEnd(of: bytes, from: start, quote: quote) {
+      append(bytes[start..<end], hasQuotes: quote != nil, to: &lines)
+      start = end + 1
     }
     if start < bytes.count { append(bytes[start...], hasQuotes: quote != nil, to: &lines) }
     return lines
+  }
+
+  /// The place of the first line end from `start` on that is not within quotes; nil if there is none.
+  private func lineEnd(of bytes: [UInt8], from start: Int, quote: UInt8?) -> Int? {
+    bytes.withUnsafeBytes { bytes in
+      guard let quote else {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+        guard let first = rest.baseAddress, let end = memchr(first, 0x0A, rest.count) else {
+          return nil
+        }
+        return start + first.distance(to: UnsafeRawPointer(end))
+      }
+      var isQuoted = false
+      for index in start..<bytes.count {
+        if bytes[index] == quote { isQuoted.toggle() }
+        if bytes[index] == 0x0A, !isQuoted { return index }
+      }
+      return nil
+    }
   }
 
   /// Adds a line. One of white space is no record of JSON, but may be one of CSV.

@@ -15,7 +15,9 @@ struct MessageAttributes: Sendable, Equatable {
 
   /// Sets the key. It comes before the headers.
   mutating func setKey(_ key: UnsafeRawBufferPointer?) {
-    guard key != nil, bytes.isEmpty else { return }
+    guard let key, bytes.isEmpty else { return }
+    // Room for a short header too, so that most messages need one piece of memory.
+    bytes.reserveCapacity(key.count + 64)
     append(key)
   }
 
@@ -28,9 +30,7 @@ struct MessageAttributes: Sendable, Equatable {
 
   private mutating func append(_ part: UnsafeRawBufferPointer?) {
     let count = part.map { UInt32(truncatingIfNeeded: $0.count) } ?? Self.missing
-    for shift in stride(from: 0, to: 32, by: 8) {
-      bytes.append(UInt8(truncatingIfNeeded: count >> UInt32(shift)))
-    }
+    withUnsafeBytes(of: count.littleEndian) { bytes.append(contentsOf: $0) }
     if let part { bytes.append(contentsOf: part) }
   }
 
