@@ -1,4 +1,4 @@
-internal import Connectors
+package import Connectors
 package import Dataflow
 internal import FoundationEssentials
 internal import Records
@@ -55,8 +55,12 @@ package struct StreamPart: Sendable {
   package var owner: StateOwner
   /// The states of the partitions; nil if no partition takes anything from another one.
   package var peers: PeerStates?
+  /// The member of the group that has the partition; nil without a group.
+  package var member: KafkaGroup?
 
-  package init(_ partition: Int, _ owner: StateOwner, peers: PeerStates?) {
-    (self.partition, self.owner, self.peers) = (partition, owner, peers)
+  package init(
+    _ partition: Int, _ owner: StateOwner, peers: PeerStates?, member: KafkaGroup? = nil
+  ) {
+    (self.partition, self.owner, self.peers, self.member) = (partition, owner, peers, member)
   }
 }

@@ -115,7 +115,9 @@ package struct StreamPlan: Sendable {
           partition: TopicPartition(topic: topic.topic, number: part.partition),
           owner: part.owner, adopts: adopts, directory: directory,
           peers: part.peers?.reading(for: part.partition)
-        ) { context throws(FileError) in try topic.log(of: part.partition, in: context) })
+        ) { context throws(FileError) in
+          try topic.log(of: part.partition, in: part.member, context: context)
+        })
     } else {
       state = .directory(
         StateDirectory(path: directory, keep: definition.checkpoint.keep, adopts: adopts))

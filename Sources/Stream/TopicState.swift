@@ -53,16 +53,6 @@ enum StateKey {
   static let start = "start"
 }
 
-/// The headers of the messages in a state topic.
-enum StateHeader {
-  /// The offset of the next message of the input after the state.
-  static let offset = "ek-offset"
-  /// The number of states of the partition up to this one.
-  static let epoch = "ek-epoch"
-  /// The identity of the owner.
-  static let owner = "ek-owner"
-}
-
 /// The states of a log that may be the newest one, best first.
 ///
 /// Moments are a function of the input up to an offset, so the state with the highest offset is the newest, from any owner.
@@ -146,18 +136,6 @@ struct StateCandidates: Sendable {
 }
 
 extension StateMessage {
-  /// The offset of the input after the state; nil if the header is not one.
-  var inputOffset: Int? { number(StateHeader.offset) }
-  /// The number of the state.
-  var epoch: Int { number(StateHeader.epoch) ?? 0 }
-
-  private func number(_ header: String) -> Int? {
-    guard let number = headers[header].flatMap({ Int($0) }), (0...1 << 53).contains(number) else {
-      return nil
-    }
-    return number
-  }
-
   fileprivate func place(in log: String) -> String {
     offset.map { "\(log) at offset \($0)" } ?? log
   }

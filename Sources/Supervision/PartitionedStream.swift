@@ -48,7 +48,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
   private var shown = Shown()
   private var pauseSeconds: Double
   private(set) var isStopping = false
-  var member: (any GroupMember)?
+  var member: KafkaGroup?
   /// The partitions that were asked to take γ and β, with the version of these.
   var asked: [Int: AskedParameters] = [:]
 
@@ -226,7 +226,7 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
         partition: partition,
         stream: SupervisedStream(
           definition, takesOtherCheckpoints: takesOtherCheckpoints, context,
-          part: StreamPart(partition, owner, peers: peers), taps: taps))
+          part: StreamPart(partition, owner, peers: peers, member: member), taps: taps))
     }
     for partition in partitions { asked[partition] = nil }
     show { $0.parts = ($0.parts + new).sorted { $0.partition < $1.partition } }

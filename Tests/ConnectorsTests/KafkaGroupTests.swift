@@ -78,4 +78,30 @@ import Testing
       })
     second.group.leave()
   }
+
+  @Test func `a state that is stored tells the group its offset`() throws {
+    let kafka = try MockKafka()
+    for topic in ["t", "st"] { try kafka.makeTopic(topic, partitions: 2) }
+    var member = try Member(kafka)
+    #expect(
+      try eventually {
+        try member.look()
+        return member.partitions == [0, 1]
+      })
+    let log = try KafkaStateLog(
+      KafkaConnection(brokers: kafka.addresses, topic: "st", properties: []), 1, of: member.group,
+      in: ConnectorContext(fileSystem: POSIXFileSystem()))
+    #expect(try log.committed() == nil)
+    for message in [
+      StateMessage(key: "claim", value: [1]),
+      StateMessage(key: "state", value: [2], headers: [StateHeader.offset: "17"]),
+    ] {
+      try log.append(message)
+      while try log.stored() == nil { log.wait() }
+    }
+    #expect(try eventually { try log.committed() == 17 })
+    #expect(try member.group.committed(of: 0) == nil)
+    #expect(try kafka.committed("g", "t", 1) == 17)
+    member.group.leave()
+  }
 }

@@ -225,6 +225,21 @@ import Testing
     try write(600..<800)
     #expect(try arrives(800))
     #expect(try third.stop().exitCode == 0)
+    for partition in 0..<4 {
+      #expect(try eventually { try kafka.committed("g", "in", partition) == 800 })
+    }
+    // The offsets of the group are not enough to go on.
+    let text = Self.stream(kafka, more: group).replacing("topic: st,", with: "topic: st2,")
+    try kafka.makeTopic("st2", partitions: 4)
+    let fourth = try Daemon(in: try Workplace(), text)
+    #expect(
+      eventually {
+        fourth.log.contains(
+          "st2/3: expected a state of in/3, since the group has processed it up to offset 800, found none"
+        )
+      }, "\(fourth.log)")
+    #expect(try Self.output(kafka, partitions: 4).count == 4 * 800)
+    _ = try fourth.stop()
   }
 
   @Test func `partition 0 learns γ and β, and all partitions of all processes have them`() throws {

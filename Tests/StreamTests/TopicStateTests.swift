@@ -19,6 +19,8 @@ import Testing
     /// Messages that were appended and are not stored.
     private var waiting: [StateMessage] = []
     var storesAtOnce = true
+    /// The offset that the group has of the input.
+    var offsetOfGroup: Int?
 
     init(_ messages: [StateMessage] = []) { for message in messages { store(message) } }
 
@@ -51,6 +53,7 @@ import Testing
     }
     func wait() { storeAll() }
     func end() throws(FileError) -> Int { messages.count }
+    func committed() throws(FileError) -> Int? { offsetOfGroup }
     func keys() -> [String] { messages.map(\.key) }
   }
 
@@ -179,6 +182,23 @@ import Testing
       StateMessage(key: "start", value: nil),
     ])
     #expect(again.found == nil && again.start == nil)
+  }
+
+  @Test func `a partition that lost its state is refused, as its group has processed a part of it`()
+    throws
+  {
+    let log = MemoryStateLog([StateMessage(key: "start", value: Array("in/0:17".utf8))])
+    log.offsetOfGroup = 40
+    var lost = try Self.open(log)
+    let error = #expect(throws: StreamError.self) { try lost.restore(.ofNormalizer) }
+    #expect(
+      error?.description
+        == "st/0: expected a state of in/0, since the group has processed it up to offset 40, found none: restore the "
+        + "state topic; to begin again, delete the offsets of the group, or name another one")
+    // The offset of the group decides nothing else.
+    log.store(try Self.state(10))
+    var whole = try Self.open(log)
+    #expect(try whole.restore(.ofNormalizer).found?.checkpoint == Self.checkpoint(10))
   }
 
   @Test func `the newest state of a log is shown`() throws {

@@ -230,6 +230,20 @@ package final class MockKafka: @unchecked Sendable {
     return (Int(low), Int(high))
   }
 
+  /// The offset of a group for a partition; nil if it has none.
+  package func committed(_ group: String, _ topic: String, _ partition: Int = 0) throws -> Int? {
+    let reader = try Self.client(
+      RD_KAFKA_CONSUMER,
+      [("bootstrap.servers", addresses.joined(separator: ",")), ("group.id", group)])
+    defer { rd_kafka_destroy(reader) }
+    let list = rd_kafka_topic_partition_list_new(1)
+    defer { rd_kafka_topic_partition_list_destroy(list) }
+    let entry = rd_kafka_topic_partition_list_add(list, topic, Int32(partition))
+    try check(rd_kafka_committed(reader, list, 60_000))
+    let offset = entry?.pointee.offset ?? -1
+    return offset >= 0 ? Int(offset) : nil
+  }
+
   private func check(_ error: rd_kafka_resp_err_t) throws {
     guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw Refused(reason: Self.text(error)) }
   }

@@ -12,27 +12,22 @@ package enum GroupEvent: Sendable, Equatable {
   case lost([Int])
 }
 
-/// A member of a consumer group. It only learns which partitions it has. Others read them.
-package protocol GroupMember: Sendable {
-  /// The next change; nil if there is none for now. Call it several times a second.
-  func next() throws(FileError) -> GroupEvent?
-  /// Gives up the partitions that were revoked.
-  func release()
-  /// Leaves the group, so that the other members get the partitions at once.
-  func leave()
-}
-
 // Invariants:
 // - `revoked` are the partitions that were revoked and not released.
 // - The partitions are paused, so that librdkafka fetches no messages.
 
-/// A member of a group of librdkafka, with cooperative rebalances.
-final class KafkaGroup: GroupMember, @unchecked Sendable {
-  // @unchecked because only the stream that owns it uses it, in one step at a time.
+/// A member of a consumer group of librdkafka, with cooperative rebalances. It only learns which partitions it has. Others
+/// read them.
+package final class KafkaGroup: @unchecked Sendable {
+  // @unchecked because librdkafka locks its handle itself, and only the stream that owns the member calls `next`,
+  // `release` and `leave`, in one step at a time.
 
   /// The longest time to wait for the brokers when it leaves, in hundredths of a second.
   private static let mostWaits = 500
+  /// The longest time to wait for the offset of a partition, in milliseconds.
+  private static let answerMilliseconds: CInt = 10_000
 
+  private let name: String
   private let client: KafkaClient
   private let queue: OpaquePointer
   private let statistics: ConnectorStatistics
@@ -41,6 +36,7 @@ final class KafkaGroup: GroupMember, @unchecked Sendable {
   init(
     _ name: String, _ connection: KafkaConnection, in context: ConnectorContext
   ) throws(FileError) {
+    self.name = name
     statistics = context.statistics
     client = try KafkaClient(
       .consumer, connection,
@@ -60,7 +56,8 @@ final class KafkaGroup: GroupMember, @unchecked Sendable {
 
   deinit { rd_kafka_queue_destroy(queue) }
 
-  func next() throws(FileError) -> GroupEvent? {
+  /// The next change; nil if there is none for now. Call it several times a second.
+  package func next() throws(FileError) -> GroupEvent? {
     try client.takeEvents()
     return next(of: queue)
   }
@@ -94,12 +91,14 @@ final class KafkaGroup: GroupMember, @unchecked Sendable {
     return .assigned(partitions)
   }
 
-  func release() {
+  /// Gives up the partitions that were revoked.
+  package func release() {
     withList(of: revoked) { destroy(rd_kafka_incremental_unassign(client.handle, $0)) }
     revoked = []
   }
 
-  func leave() {
+  /// Leaves the group, so that the other members get the partitions at once.
+  package func leave() {
     guard let closing = rd_kafka_queue_new(client.handle) else { return }
     defer { rd_kafka_queue_destroy(closing) }
     destroy(rd_kafka_consumer_close_queue(client.handle, closing))
@@ -110,13 +109,37 @@ final class KafkaGroup: GroupMember, @unchecked Sendable {
     }
   }
 
+  // MARK: Offsets
+
+  /// Tells the group how far a partition is processed, for tools that show the lag. Nothing waits for it, and nothing is
+  /// read from it but `committed`.
+  func commit(_ offset: Int, of partition: Int) {
+    withList(of: [partition], at: offset) { _ = rd_kafka_commit(client.handle, $0, 1) }
+  }
+
+  /// The offset up to which the group has processed a partition; nil if nobody has told. Waits for the brokers.
+  func committed(of partition: Int) throws(FileError) -> Int? {
+    var (error, offset) = (RD_KAFKA_RESP_ERR_NO_ERROR, Int64(RD_KAFKA_OFFSET_INVALID))
+    withList(of: [partition]) { list in
+      error = rd_kafka_committed(client.handle, list, Self.answerMilliseconds)
+      guard error == RD_KAFKA_RESP_ERR_NO_ERROR, let entry = list.pointee.elems else { return }
+      (error, offset) = (entry.pointee.err, entry.pointee.offset)
+    }
+    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw FileError(
+        operation: .read, path: "\(client.topicName)/\(partition)",
+        reason: "the brokers do not tell the offset of the group \(name): \(errorText(error))")
+    }
+    return offset >= 0 ? Int(offset) : nil
+  }
+
   private func destroy(_ error: OpaquePointer?) {
     if let error { rd_kafka_error_destroy(error) }
   }
 
   /// Calls `body` with a list of partitions of the topic.
   private func withList<Value>(
-    of partitions: [Int], _ body: (UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Value
+    of partitions: [Int], at offset: Int? = nil, _ body: (UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Value
   ) -> Value {
     guard let list = rd_kafka_topic_partition_list_new(CInt(partitions.count)) else {
       preconditionFailure("no memory")
@@ -124,8 +147,9 @@ final class KafkaGroup: GroupMember, @unchecked Sendable {
     defer { rd_kafka_topic_partition_list_destroy(list) }
     for partition in partitions {
       let entry = rd_kafka_topic_partition_list_add(list, client.topicName, Int32(partition))
-      // So that no committed offset is asked for.
-      if partition >= 0 { entry?.pointee.offset = Int64(RD_KAFKA_OFFSET_END) }
+      guard partition >= 0 else { continue }
+      // With the end, no committed offset is asked for.
+      entry?.pointee.offset = Int64(offset ?? Int(RD_KAFKA_OFFSET_END))
     }
     return body(list)
   }

@@ -29,21 +29,26 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
 
   let name: String
   private let partition: Int32
+  private let group: KafkaGroup?
   private let consumer: KafkaClient
   private let producer: KafkaClient
   private let queue: OpaquePointer
   private let statistics: ConnectorStatistics
-  /// The last message that was appended: its size, and its offset when it is stored.
-  private var last: (byteCount: Int, offset: Int?) = (0, nil)
+  /// The last message that was appended: its size, the offset of the input after it, and its own one when it is stored.
+  private var last: (byteCount: Int, inputOffset: Int?, offset: Int?) = (0, nil, nil)
 
   /// Begins to read the partition from its first message on.
   ///
-  /// - Parameter connection: that of the source, with the state topic. The producer has its common properties.
+  /// - Parameters:
+  ///   - connection: that of the source, with the state topic. The producer has its common properties.
+  ///   - group: the member of the group that is told the offset of each state; nil for none.
   init(
-    _ connection: KafkaConnection, _ partition: Int, in context: ConnectorContext
+    _ connection: KafkaConnection, _ partition: Int, of group: KafkaGroup? = nil,
+    in context: ConnectorContext
   ) throws(FileError) {
     name = "\(connection.topic)/\(partition)"
     self.partition = Int32(partition)
+    self.group = group
     statistics = context.statistics
     consumer = try KafkaClient(.consumer, connection, Self.ofConsumer, in: context)
     let count = try consumer.partitionCount()
@@ -91,7 +96,7 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
         reason: "expected a state of at most \(StateMessage.mostBytes) bytes, found \(byteCount)",
         errno: EMSGSIZE)
     }
-    last = (byteCount, nil)
+    last = (byteCount, message.inputOffset, nil)
     let error = produce(message)
     guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw failure(error) }
   }
@@ -119,7 +124,10 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
       }
     }
     if let refusal { throw failure(refusal) }
-    if let offset { last.offset = offset }
+    if let offset {
+      last.offset = offset
+      if let position = last.inputOffset { group?.commit(position, of: Int(partition)) }
+    }
     return last.offset
   }
 
@@ -151,6 +159,8 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
     }
     return nil
   }
+
+  func committed() throws(FileError) -> Int? { try group?.committed(of: Int(partition)) }
 
   func end() throws(FileError) -> Int { try consumer.watermarks(of: Int(partition)).high }
 

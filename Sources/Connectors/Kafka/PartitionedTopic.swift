@@ -31,7 +31,7 @@ package struct PartitionedTopic: Sendable {
   package var leastPartitions: Int { max(1, options.partitions.count) }
 
   /// Joins the group of the settings; nil if they name none.
-  package func join(in context: ConnectorContext) throws(FileError) -> (any GroupMember)? {
+  package func join(in context: ConnectorContext) throws(FileError) -> KafkaGroup? {
     guard let group = options.group else { return nil }
     return try KafkaGroup(group, source, in: context)
   }
@@ -94,10 +94,12 @@ package struct PartitionedTopic: Sendable {
   }
 
   /// Opens the state of one partition.
+  ///
+  /// - Parameter member: the member of the group of the source that has the partition; nil without a group.
   package func log(
-    of partition: Int, in context: ConnectorContext
+    of partition: Int, in group: KafkaGroup?, context: ConnectorContext
   ) throws(FileError) -> any StateLog {
-    try KafkaStateLog(state, partition, in: context)
+    try KafkaStateLog(state, partition, of: group, in: context)
   }
 
   /// Reads the states of some partitions; of all if `partitions` is nil.

@@ -24,6 +24,30 @@ package struct StateMessage: Sendable, Equatable {
   }
 }
 
+/// The headers of the messages in a state topic.
+package enum StateHeader {
+  /// The offset of the next message of the input after the state.
+  package static let offset = "ek-offset"
+  /// The number of states of the partition up to this one.
+  package static let epoch = "ek-epoch"
+  /// The identity of the owner.
+  package static let owner = "ek-owner"
+}
+
+extension StateMessage {
+  /// The offset of the input after the state; nil if the header is not one.
+  package var inputOffset: Int? { number(StateHeader.offset) }
+  /// The number of the state.
+  package var epoch: Int { number(StateHeader.epoch) ?? 0 }
+
+  private func number(_ header: String) -> Int? {
+    guard let number = headers[header].flatMap({ Int($0) }), (0...1 << 53).contains(number) else {
+      return nil
+    }
+    return number
+  }
+}
+
 /// A partition of a state topic, read from its first message on. Tests and the simulator have one in memory.
 ///
 /// At most one message that was appended is not stored yet.
@@ -43,6 +67,13 @@ package protocol StateLog: Sendable {
   func wait()
   /// The offset after the last message that is there now.
   func end() throws(FileError) -> Int
+  /// The offset of the input up to which the group of the source has processed the partition; nil without one. It tells
+  /// nothing but that there was a state. Waits for the brokers.
+  func committed() throws(FileError) -> Int?
+}
+
+extension StateLog {
+  package func committed() throws(FileError) -> Int? { nil }
 }
 
 /// Partitions of a state topic, read from their first messages on. Tests have one in memory.

@@ -61,6 +61,7 @@ struct TopicCheckpoints: CheckpointKeeper {
       self.epoch = epoch
       return Restored(found: found)
     }
+    try refuseCommits()
     let start = candidates.start.map { OpaqueBytes($0) }
     if let start, place.partition.offset(in: InputCursor(done: start)) == nil {
       throw .configuration(
@@ -68,6 +69,20 @@ struct TopicCheckpoints: CheckpointKeeper {
           + "state topic")
     }
     return Restored(start: start)
+  }
+
+  /// Refuses a partition without a state of which the group has processed a part: it had one.
+  private func refuseCommits() throws(StreamError) {
+    let offset: Int?
+    do throws(FileError) {
+      offset = try log.committed()
+    } catch {
+      throw .inputOutput(error)
+    }
+    guard let offset else { return }
+    throw .configuration(
+      "\(log.name): expected a state of \(place.partition), since the group has processed it up to offset \(offset), found "
+        + "none: restore the state topic; to begin again, delete the offsets of the group, or name another one")
   }
 
   /// Stores the position at which the partition begins, so that a restart without a state begins there too.
