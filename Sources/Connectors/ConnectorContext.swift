@@ -13,6 +13,8 @@ package struct ConnectorContext: Sendable {
   package var keepsMessages = false
   /// For a sink: the number of partitions of the source, the messages of which are kept; nil if none are.
   package var sourcePartitions: Int?
+  /// The transactions of what a sink `kafka` writes; nil without them.
+  package var transactions: KafkaTransactions?
 
   package init(
     fileSystem: any FileSystem, clock: Clock = .system,

@@ -88,6 +88,9 @@ package struct Disk: Sendable, Hashable {
 
   /// An unknown disk, or another thing that can block a thread.
   package static let unknown = Disk(device: 0)
+
+  /// The brokers of topics, for which a stage of a running stream waits. Streams that are opened wait in another share.
+  package static let brokers = Disk(device: .max)
 }
 
 /// Work on single elements, each independent of the others, so that several can run at once.

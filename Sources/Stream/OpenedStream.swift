@@ -93,7 +93,9 @@ package struct OpenedStream: Sendable {
     do throws(FileError) {
       var sinkContext = context
       sinkContext.recordEnds = configuration.writtenEnds
+      sinkContext.transactions = restored.topic?.transactions
       var letterContext = context
+      letterContext.transactions = sinkContext.transactions
       if configuration.keepsMessages {
         letterContext.sourcePartitions = source.partitionCount
         if !configuration.mixesMessages { sinkContext.sourcePartitions = source.partitionCount }

@@ -82,18 +82,14 @@ package final class PeerStates: @unchecked Sendable {
     self.learns = learns
     self.clock = clock
     aheadMicroseconds = aheadSeconds.map { $0 * 1e6 }
-    var left = tail.ends.map { $0 - 1 }
     var silence = BrokerSilence(clock)
-    while left.contains(where: { $0 >= 0 }) {
-      guard let (partition, message) = try tail.next(waiting: 1) else {
+    while !tail.isAtEnds {
+      if let (partition, message) = try tail.next(waiting: 1) {
+        take(message, of: partition)
+        silence.takeNews()
+      } else {
         try silence.check(tail.name)
-        continue
       }
-      take(message, of: partition)
-      if left.indices.contains(partition), message.offset ?? 0 >= left[partition] {
-        left[partition] = -1
-      }
-      silence.takeNews()
     }
   }
 

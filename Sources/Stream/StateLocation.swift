@@ -29,12 +29,9 @@ package enum StateLocation {
   ) throws -> Checkpoint {
     var candidates = StateCandidates()
     let end = try log.end()
-    var seen = -1
     var silence = BrokerSilence(clock, mostSeconds: mostSilence)
-    // The last offset may be no message.
-    while seen < end - 1, !silence.isTooLong {
+    while log.position < end, !silence.isTooLong {
       if let message = try log.next() {
-        seen = message.offset ?? seen
         candidates.take(message)
         silence.takeNews()
       } else {

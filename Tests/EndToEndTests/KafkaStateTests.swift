@@ -301,6 +301,28 @@ import Testing
     #expect(try other.stop().exitCode == 0)
   }
 
+  @Test func `a clean stop commits what the stream has read`() throws {
+    let kafka = try Self.cluster(partitions: 2)
+    let text = Self.stream(kafka)
+      .replacing("topic: out }", with: "topic: out, delivery: exactly_once }")
+      // Brokers do not allow a transaction of hours.
+      .replacing("max_delay: 1h", with: "max_delay: 60s")
+    for part in 0..<2 {
+      for partition in 0..<2 {
+        try kafka.write(Self.rows(100 * part..<100 * (part + 1), partition), to: "in", partition)
+      }
+      let daemon = try Daemon(in: try Workplace(), text)
+      // The last four records are in an open batch.
+      #expect(
+        try eventually {
+          try Self.output(kafka, partitions: 2).count >= 200 * (part + 1) - 8
+        }, "\(daemon.log)")
+      #expect(try daemon.stop().exitCode == 0)
+      let found = try Self.output(kafka, partitions: 2)
+      #expect(found.count == 200 * (part + 1) && found.allSatisfy { $0.value.count == 1 })
+    }
+  }
+
   @Test func `start latest keeps the place at which a partition began`() throws {
     let kafka = try Self.cluster(partitions: 1)
     try kafka.write(Self.rows(0..<50, 0), to: "in")

@@ -64,6 +64,7 @@ let wrapperFiles: [String: Set<String>] = [
     "Sources/Connectors/Kafka/KafkaGroup.swift", "Sources/Connectors/Kafka/KafkaProducer.swift",
     "Sources/Connectors/Kafka/KafkaStateLog.swift",
     "Sources/Connectors/Kafka/KafkaStateTail.swift",
+    "Sources/Connectors/Kafka/KafkaTransactions.swift",
   ],
   "CLinux": [
     "Sources/ControlPlane/Metrics/ProcessStatistics.swift",

@@ -8,6 +8,8 @@ import TestSupport
 
 /// A partition of three topics in memory: the input, the output and the state.
 ///
+/// With transactions, `output` and `state` are what a reader sees that reads committed messages alone. There is one open
+/// transaction at most: that of the newest producer.
 /// Clients reach it by a `PartitionClient` each.
 final class PartitionWorld: @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
@@ -21,26 +23,75 @@ final class PartitionWorld: @unchecked Sendable {
   private var nextState = 0
   /// Messages of clients that are gone and may still arrive.
   private var late: [PartitionClient.Sent] = []
+  /// The number of the newest producer with transactions.
+  private var producer = 0
+  /// The messages of the open transaction.
+  private var open: (output: [[UInt8]], state: [StateMessage]) = ([], [])
+  /// The transactions that were aborted with messages in them.
+  private(set) var abortedCount = 0
   var random: SplitMix64
 
   init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
   func produce(_ messages: [[UInt8]]) { input += messages }
 
-  /// Stores a message.
+  /// Stores a message. One of a transaction is seen when this is committed, and dropped if a newer producer has begun.
   ///
   /// - Returns: the offset of a state.
   @discardableResult
   func store(_ sent: PartitionClient.Sent) -> Int {
-    switch sent {
-    case .output(let message): output.append(message)
+    let isOfTransaction = sent.producer != nil
+    guard !isOfTransaction || sent.producer == producer else { return nextState }
+    switch sent.content {
+    case .output(let message):
+      if isOfTransaction { open.output.append(message) } else { output.append(message) }
     case .state(var message):
       message.offset = nextState
       nextState += 1
-      state.append(message)
-      note(message)
+      if isOfTransaction {
+        open.state.append(message)
+      } else {
+        state.append(message)
+        note(message)
+      }
     }
     return nextState - 1
+  }
+
+  // MARK: Transactions
+
+  /// The messages of the output, with those of the open transaction.
+  var writtenCount: Int { output.count + open.output.count }
+
+  /// Begins a producer. It ends the transaction of the one before it.
+  ///
+  /// - Returns: its number.
+  func beginProducer() -> Int {
+    abort()
+    producer += 1
+    return producer
+  }
+
+  private func abort() {
+    if !open.output.isEmpty || !open.state.isEmpty {
+      abortedCount += 1
+      // The mark of the end has an offset too.
+      nextState += 1
+    }
+    open = ([], [])
+  }
+
+  /// Makes the messages of a transaction visible.
+  ///
+  /// - Returns: false if a newer producer has begun.
+  func commit(_ number: Int) -> Bool {
+    guard number == producer else { return false }
+    output += open.output
+    state += open.state
+    for message in open.state { note(message) }
+    nextState += 1
+    open = ([], [])
+    return true
   }
 
   /// Takes what a client that was killed had on its way: the broker gets a beginning of it, now or later.
@@ -53,6 +104,8 @@ final class PartitionWorld: @unchecked Sendable {
   func act() {
     if !late.isEmpty, random.once(in: 40) { store(late.removeFirst()) }
     if random.once(in: 200) { compact() }
+    // A transaction that is open for too long.
+    if producer > 0, random.once(in: 2000) { _ = beginProducer() }
   }
 
   func settle() {
@@ -75,13 +128,40 @@ final class PartitionWorld: @unchecked Sendable {
   }
 }
 
+/// How messages are written, rightly or by a mistake that must be found.
+enum SimulatedDelivery {
+  case atLeastOnce
+  case exactlyOnce
+  /// The output is in no transaction.
+  case outputOutside
+  /// The partition is claimed before the earlier producer is replaced.
+  case replacedLate
+
+  /// Whether a message is in no transaction.
+  func isAlone(_ content: PartitionClient.Content) -> Bool {
+    switch (self, content) {
+    case (.atLeastOnce, _), (.outputOutside, .output): true
+    case (.replacedLate, .state(let message)): message.key == "claim"
+    default: false
+    }
+  }
+}
+
 /// A process at the brokers: a source, a sink and a state of one partition.
 final class PartitionClient: @unchecked Sendable {
   // @unchecked because a simulation runs on one thread.
 
-  enum Sent {
+  enum Content {
     case output([UInt8])
     case state(StateMessage)
+  }
+
+  struct Sent {
+    let content: Content
+    /// The producer of the transaction; nil for a message of its own.
+    var producer: Int?
+
+    var isState: Bool { if case .state = content { true } else { false } }
   }
 
   let world: PartitionWorld
@@ -90,36 +170,66 @@ final class PartitionClient: @unchecked Sendable {
   /// The offset of the last state that was appended; nil until it is stored.
   private(set) var storedState: Int?
   private var nextInput = 0
-  private var nextState = 0
+  fileprivate var nextState = 0
   private var current: UnsafeMutableRawBufferPointer?
+  /// Its number, with transactions, once it has begun.
+  private(set) var producer: Int?
+  /// Whether the next call asks for the commit, and whether the last state is committed.
+  private var (commits, isCounted) = (false, false)
+  let delivery: SimulatedDelivery
   /// The number of calls after which it fails, as if it were killed within one.
   var callsLeft: Int
 
-  init(_ world: PartitionWorld, callsLeft: Int) {
-    (self.world, self.callsLeft) = (world, callsLeft)
+  init(_ world: PartitionWorld, _ delivery: SimulatedDelivery, callsLeft: Int) {
+    (self.world, self.delivery, self.callsLeft) = (world, delivery, callsLeft)
   }
 
   deinit { current?.deallocate() }
 
-  func send(_ message: Sent) {
-    if case .state = message { storedState = nil }
-    unstored.append(message)
+  func send(_ content: Content) {
+    var sent = Sent(content: content)
+    let isAlone = delivery.isAlone(content)
+    if !isAlone, producer == nil { producer = world.beginProducer() }
+    if !isAlone { sent.producer = producer }
+    // One that is in no transaction counts when it is stored.
+    if sent.isState { (storedState, commits, isCounted) = (nil, false, isAlone) }
+    unstored.append(sent)
   }
 
   /// Stores some of the messages that are on their way.
   func deliver(atMost most: Int) {
-    // The states have a connection of their own.
-    if world.random.once(in: 4),
-      let index = unstored.firstIndex(where: { if case .state = $0 { true } else { false } })
+    // Without transactions the states have a connection of their own.
+    if delivery == .atLeastOnce, world.random.once(in: 4),
+      let index = unstored.firstIndex(where: \.isState)
     {
       storedState = world.store(unstored.remove(at: index))
     }
     for _ in 0..<min(most, unstored.count) {
       let message = unstored.removeFirst()
       let offset = world.store(message)
-      if case .state = message { storedState = offset }
+      if message.isState { storedState = offset }
     }
   }
+
+  /// The offset of the last state; nil until it counts. With transactions the call after the one that finds it stored
+  /// commits, as it does on a thread that may wait.
+  func countedState() throws(FileError) -> Int? {
+    try call()
+    guard let offset = storedState else { return nil }
+    guard let producer, !isCounted else { return offset }
+    guard commits else {
+      commits = true
+      return nil
+    }
+    // Some answers do not come, whether the brokers did it or not.
+    let answers = !world.random.once(in: 4)
+    if answers || world.random.once(in: 2), !world.commit(producer) { throw Self.fenced }
+    try call()
+    isCounted = answers
+    return answers ? offset : nil
+  }
+
+  static let fenced = FileError(operation: .write, path: "client", reason: "fenced")
 
   /// Fails when its time has come.
   func call() throws(FileError) {
@@ -187,10 +297,7 @@ struct ClientState: StateLog {
     client.send(.state(message))
   }
 
-  func stored() throws(FileError) -> Int? {
-    try client.call()
-    return client.storedState
-  }
+  func stored() throws(FileError) -> Int? { try client.countedState() }
 
   func next() throws(FileError) -> StateMessage? {
     try client.call()
@@ -198,6 +305,8 @@ struct ClientState: StateLog {
   }
 
   func wait() { client.deliver(atMost: 1) }
+  var isExclusive: Bool { client.delivery != .atLeastOnce }
+  var position: Int { client.nextState }
   func end() throws(FileError) -> Int { (client.world.state.last?.offset ?? -1) + 1 }
 }
 

@@ -21,6 +21,7 @@ import Testing
     var storesAtOnce = true
     /// The offset that the group has of the input.
     var offsetOfGroup: Int?
+    var isExclusive = false
 
     init(_ messages: [StateMessage] = []) { for message in messages { store(message) } }
 
@@ -53,6 +54,7 @@ import Testing
     }
     func wait() { storeAll() }
     func end() throws(FileError) -> Int { messages.count }
+    var position: Int { read }
     func committed() throws(FileError) -> Int? { offsetOfGroup }
     func keys() -> [String] { messages.map(\.key) }
   }
@@ -251,6 +253,36 @@ import Testing
     #expect(error?.description.hasPrefix(text) == true, "\(error as Any)")
     guard case .claimed(_, _, _, let found) = error else { return }
     #expect(found == isFinal)
+  }
+
+  /// As if the brokers had refused a message of the first run.
+  @Test func `a run that failed finds the claim of its successor at its next start`() throws {
+    let (older, newer) = (
+      StateOwner(id: "a", host: "there", pid: 7, since: 99),
+      StateOwner(id: "b", host: "there", pid: 7, since: 101)
+    )
+    let log = MemoryStateLog([Self.claim(newer), Self.claim(Self.me), Self.claim(older)])
+    var again = try Self.open(log)
+    _ = try again.restore(.ofNormalizer)
+    log.store(Self.claim(newer))
+    var replaced = try Self.open(MemoryStateLog(log.messages))
+    let error = #expect(throws: StreamError.self) { try replaced.restore(.ofNormalizer) }
+    guard case .claimed(_, _, _, true) = error else {
+      Issue.record("\(error as Any)")
+      return
+    }
+  }
+
+  @Test func `a state of which brokers refuse others is not read back`() throws {
+    let log = MemoryStateLog()
+    log.isExclusive = true
+    var state = try Self.open(log)
+    _ = try state.restore(.ofNormalizer)
+    log.store(Self.claim(StateOwner(id: "a", host: "there", pid: 7)))
+    let read = log.position
+    _ = try state.keep(Self.checkpoint(2), DoneChanges())
+    #expect(try state.settle() == nil)
+    #expect(log.position == read)
   }
 
   @Test func `a claim of any bytes ends the run in plain words`() throws {

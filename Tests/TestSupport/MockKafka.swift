@@ -11,6 +11,9 @@ package final class MockKafka: @unchecked Sendable {
   package enum Request: Int16, Sendable {
     case produce = 0
     case fetch = 1
+    case beginProducer = 22
+    case endTransaction = 26
+    case commitInTransaction = 28
   }
 
   package struct Refused: Error {

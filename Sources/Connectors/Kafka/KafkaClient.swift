@@ -6,7 +6,8 @@ internal import Synchronization
 
 // Invariants:
 // - No thread of librdkafka calls a function of Swift. It only writes to `wakeup`.
-// - The handle is destroyed last, after the queue and the topic that belong to it.
+// - The handle is destroyed last, after the queue and the topics that belong to it. A client of another topic keeps the
+//   one that owns the handle.
 
 /// The brokers, the topic and the properties with which a client is made.
 struct KafkaConnection: Sendable {
@@ -36,6 +37,8 @@ final class KafkaClient: @unchecked Sendable {
   private let role: Role
   private let events: OpaquePointer
   private let statistics: ConnectorStatistics
+  /// The client that owns the handle; nil if this one does.
+  private let owner: KafkaClient?
   private let lock = Lock()
   private var lastError: String?
 
@@ -49,6 +52,7 @@ final class KafkaClient: @unchecked Sendable {
     topicName = connection.topic
     brokers = connection.brokers.joined(separator: ",")
     self.role = role
+    owner = nil
     statistics = context.statistics
     wakeup = try .event(path: connection.topic)
     var properties = own + [("bootstrap.servers", brokers)]
@@ -72,7 +76,18 @@ final class KafkaClient: @unchecked Sendable {
     wake(by: events)
   }
 
+  /// A client of another topic, with the handle and the events of a client.
+  init(of topicName: String, with owner: KafkaClient) {
+    guard let topic = rd_kafka_topic_new(owner.handle, topicName, nil) else {
+      preconditionFailure("librdkafka gave no topic \(topicName)")
+    }
+    (self.topicName, self.topic, self.owner) = (topicName, topic, owner)
+    (handle, events, wakeup) = (owner.handle, owner.events, owner.wakeup)
+    (brokers, role, statistics) = (owner.brokers, owner.role, owner.statistics)
+  }
+
   deinit {
+    guard owner == nil else { return rd_kafka_topic_destroy(topic) }
     rd_kafka_queue_io_event_enable(events, -1, nil, 0)
     rd_kafka_queue_destroy(events)
     rd_kafka_topic_destroy(topic)
@@ -137,7 +152,8 @@ final class KafkaClient: @unchecked Sendable {
         lock.withLock { lastError = text }
         guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL else { continue }
         throw FileError(
-          operation: role == .consumer ? .read : .write, path: topicName, reason: text)
+          operation: role == .consumer ? .read : .write, path: topicName,
+          reason: replacement ?? text)
       default: break
       }
     }

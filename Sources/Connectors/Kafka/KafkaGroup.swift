@@ -117,6 +117,20 @@ package final class KafkaGroup: @unchecked Sendable {
     withList(of: [partition], at: offset) { _ = rd_kafka_commit(client.handle, $0, 1) }
   }
 
+  /// Makes the offset of a partition a part of the transaction of a producer. Waits for the brokers, which refuse it if
+  /// another member has the partition.
+  ///
+  /// - Returns: the error of librdkafka; nil for success.
+  func send(
+    _ offset: Int, of partition: Int, with producer: OpaquePointer, milliseconds: CInt
+  ) -> OpaquePointer? {
+    guard let metadata = rd_kafka_consumer_group_metadata(client.handle) else { return nil }
+    defer { rd_kafka_consumer_group_metadata_destroy(metadata) }
+    return withList(of: [partition], at: offset) {
+      rd_kafka_send_offsets_to_transaction(producer, $0, metadata, milliseconds)
+    }
+  }
+
   /// The offset up to which the group has processed a partition; nil if nobody has told. Waits for the brokers.
   func committed(of partition: Int) throws(FileError) -> Int? {
     var (error, offset) = (RD_KAFKA_RESP_ERR_NO_ERROR, Int64(RD_KAFKA_OFFSET_INVALID))
@@ -139,7 +153,8 @@ package final class KafkaGroup: @unchecked Sendable {
 
   /// Calls `body` with a list of partitions of the topic.
   private func withList<Value>(
-    of partitions: [Int], at offset: Int? = nil, _ body: (UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Value
+    of partitions: [Int], at offset: Int? = nil,
+    _ body: (UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Value
   ) -> Value {
     guard let list = rd_kafka_topic_partition_list_new(CInt(partitions.count)) else {
       preconditionFailure("no memory")

@@ -40,20 +40,27 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
   static let faultHeader = "ek-error"
 
   private let client: KafkaClient
+  /// The transactions of the messages; nil without them. They take the reports.
+  private let transactions: KafkaTransactions?
   private let statistics: ConnectorStatistics
   private let partitionCount: Int
-  private(set) var unstored = 0
+  private var ownUnstored = 0
 
   init(_ connection: KafkaConnection, in context: ConnectorContext) throws(FileError) {
     statistics = context.statistics
-    client = try KafkaClient(
-      .producer, connection,
-      [
-        ("client.id", "evenkeel"), ("enable.idempotence", "true"), ("acks", "all"),
-        // The bytes bound the queue.
-        ("queue.buffering.max.messages", "10000000"), ("queue.buffering.max.kbytes", "16384"),
-        ("message.timeout.ms", "120000"),
-      ], in: context)
+    transactions = context.transactions
+    if let transactions {
+      client = KafkaClient(of: connection.topic, with: transactions.client)
+    } else {
+      client = try KafkaClient(
+        .producer, connection,
+        [
+          ("client.id", "evenkeel"), ("enable.idempotence", "true"), ("acks", "all"),
+          // The bytes bound the queue.
+          ("queue.buffering.max.messages", "10000000"), ("queue.buffering.max.kbytes", "16384"),
+          ("message.timeout.ms", "120000"),
+        ], in: context)
+    }
     // A topic that is not there, or a password that is wrong, is told before the first record.
     partitionCount = try client.partitionCount()
   }
@@ -68,17 +75,20 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
         + "found \(partitionCount)", errno: EINVAL)
   }
 
+  var unstored: Int { transactions?.unstored ?? ownUnstored }
+
   // Reports wake the sink. Messages that wait for room may also be in the client's own timers.
   var awaiting: Awaiting {
     Awaiting(.readable(descriptor: client.wakeup.number), seconds: 1)
   }
 
   func send(_ message: OutgoingMessage) throws(FileError) -> Bool {
+    try transactions?.begin()
     let isPlain = message.origin == nil && message.fault == nil
     let error = isPlain ? produce(message.value) : produce(message)
     switch error {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
-      unstored += 1
+      if let transactions { transactions.noteSent() } else { ownUnstored += 1 }
       return true
     case RD_KAFKA_RESP_ERR__QUEUE_FULL: return false
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
@@ -133,11 +143,12 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
   }
 
   func takeReports() throws(FileError) {
+    if let transactions { return try transactions.takeReports() }
     client.wakeup.takeEvent()
     var stored = 0
     var failure: rd_kafka_resp_err_t?
     try client.takeEvents { message in
-      unstored -= 1
+      ownUnstored -= 1
       if message.err == RD_KAFKA_RESP_ERR_NO_ERROR { stored += 1 } else { failure = message.err }
     }
     statistics.deliveredMessages.add(stored, ordering: .relaxed)

@@ -9,6 +9,14 @@ package enum KafkaPayload: String, Sendable, CaseIterable {
   case frame
 }
 
+/// The promise of a sink about the messages of a stream from topic to topic.
+package enum KafkaDelivery: String, Sendable, CaseIterable {
+  /// Messages after the last state may be written again.
+  case atLeastOnce = "at_least_once"
+  /// Messages and state become visible together.
+  case exactlyOnce = "exactly_once"
+}
+
 /// The action of the source if messages were removed before it read them.
 enum KafkaGapAction: String, Sendable, CaseIterable {
   case fail
@@ -82,15 +90,21 @@ package enum KafkaSettings {
   static let source = SettingGroup(
     "kafka", [brokers, topic, partitions, group, start, payload, onGap, sourceProperties],
     rules: [.never([partitions], beside: group)])
-  static let sink = SettingGroup("kafka", [brokers, topic, payload, sinkProperties])
+  static let sink = SettingGroup("kafka", [brokers, topic, payload, delivery, sinkProperties])
 
-  private static let brokers = Setting(
+  package static let brokers = Setting(
     required: "brokers", .brokers, help: "Addresses of brokers; a few of them are enough.")
   package static let topic = Setting(required: "topic", .topic, help: "The name of the topic.")
   package static let payload = Setting<KafkaPayload>(
     "payload", .choice, default: .message,
     help:
       "What a message holds: `message` is one record, or an Arrow stream; `frame` is many records.")
+  package static let delivery = Setting<KafkaDelivery>(
+    "delivery", .choice, default: .atLeastOnce,
+    help:
+      "The promise for each record: `at_least_once`, or `exactly_once` by transactions, for readers with "
+      + "`isolation.level=read_committed`. The latter needs [`state.topic`](KAFKA.md#exactly-once)."
+  )
   static let partitions = Setting(
     "partitions", .partitions, default: [], defaultText: "all",
     help: "The partitions to read, such as `[0, 1]`.")
@@ -144,6 +158,14 @@ package enum KafkaSettings {
     return placeText(values[letterBrokers] ?? [], topic)
   }
 
+  /// Whether the producer of a sink can write dead letters: it has their brokers, and no other properties.
+  package static func areLetters(_ values: SettingValues, of sink: SettingValues) -> Bool {
+    guard values[letterTopic] != nil else { return true }
+    let properties = values[letterProperties]
+    return values[letterBrokers]?.sorted() == sink[brokers].sorted()
+      && (properties.isEmpty || properties == sink[sinkProperties])
+  }
+
   /// Opens the topic of dead letters; nil if the values have none.
   package static func openLetters(_ values: SettingValues) -> LetterFactory? {
     guard let topic = values[letterTopic], let brokers = values[letterBrokers] else { return nil }
@@ -183,12 +205,23 @@ package enum KafkaSettings {
 extension PartitionedTopic {
   /// - Parameters:
   ///   - values: those of a source `kafka`. The state topic is on its brokers.
+  ///   - sink: those of a sink `kafka`.
   ///   - state: the name of the state topic.
-  package init(_ values: SettingValues, state topic: String, creates: Bool) {
+  ///   - stream: the name of the stream.
+  ///   - epochSeconds: the longest time between two states.
+  package init(
+    _ values: SettingValues, _ sink: SettingValues, state topic: String, creates: Bool,
+    of stream: String, epochSeconds: Double
+  ) {
     source = KafkaSettings.connection(values, KafkaSettings.sourceProperties)
     options = KafkaSettings.options(values)
     state = KafkaConnection(brokers: source.brokers, topic: topic, properties: source.properties)
     self.creates = creates
+    guard sink[KafkaSettings.delivery] == .exactlyOnce else { return }
+    var connection = KafkaSettings.connection(sink, KafkaSettings.sinkProperties)
+    connection.topic = topic
+    transactions = KafkaTransactions.Settings(
+      connection, name: stream, epochSeconds: epochSeconds)
   }
 }
 

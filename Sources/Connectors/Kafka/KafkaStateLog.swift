@@ -7,6 +7,9 @@ internal import Synchronization
 // Invariants:
 // - The queue of messages and the delivery reports write to one descriptor, that of the producer.
 // - Every message is given back to librdkafka once.
+// - `isReading` says that librdkafka fetches messages into the queue.
+// - With transactions, `isToCommit` says that the last message is stored, and that the next call of `stored` is on a
+//   thread that may wait.
 
 /// A partition of a state topic.
 final class KafkaStateLog: StateLog, @unchecked Sendable {
@@ -30,27 +33,32 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   let name: String
   private let partition: Int32
   private let group: KafkaGroup?
+  package let transactions: KafkaTransactions?
   private let consumer: KafkaClient
   private let producer: KafkaClient
   private let queue: OpaquePointer
   private let statistics: ConnectorStatistics
   /// The last message that was appended: its size, the offset of the input after it, and its own one when it is stored.
   private var last: (byteCount: Int, inputOffset: Int?, offset: Int?) = (0, nil, nil)
+  private var isToCommit = false
+  private var isReading = false
+  private(set) var position = 0
 
-  /// Begins to read the partition from its first message on.
-  ///
   /// - Parameters:
   ///   - connection: that of the source, with the state topic. The producer has its common properties.
   ///   - group: the member of the group that is told the offset of each state; nil for none.
+  ///   - transactions: those of the messages; nil without them.
   init(
     _ connection: KafkaConnection, _ partition: Int, of group: KafkaGroup? = nil,
-    in context: ConnectorContext
+    _ transactions: KafkaTransactions? = nil, in context: ConnectorContext
   ) throws(FileError) {
     name = "\(connection.topic)/\(partition)"
     self.partition = Int32(partition)
     self.group = group
+    self.transactions = transactions
     statistics = context.statistics
-    consumer = try KafkaClient(.consumer, connection, Self.ofConsumer, in: context)
+    consumer = try KafkaClient(
+      .consumer, connection, Self.ofConsumer + [("enable.partition.eof", "true")], in: context)
     let count = try consumer.partitionCount()
     guard partition < count else {
       throw FileError(
@@ -61,14 +69,17 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
     writing.properties = connection.properties.filter {
       KafkaProperties.common.contains($0.name)
     }
-    producer = try KafkaClient(.producer, writing, Self.ofProducer, in: context)
+    if let transactions {
+      producer = transactions.client
+    } else {
+      producer = try KafkaClient(.producer, writing, Self.ofProducer, in: context)
+    }
     queue = consumer.makeQueue()
     producer.wake(by: queue)
-    try consumer.start(partition, at: Int(RD_KAFKA_OFFSET_BEGINNING), into: queue)
   }
 
   deinit {
-    rd_kafka_consume_stop(consumer.topic, partition)
+    endReading()
     rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
     rd_kafka_queue_destroy(queue)
   }
@@ -76,10 +87,13 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   // MARK: Waiting
 
   var awaiting: Awaiting {
-    Awaiting(.readable(descriptor: producer.wakeup.number), seconds: 1)
+    isToCommit
+      ? Awaiting(threadOf: .brokers)
+      : Awaiting(.readable(descriptor: producer.wakeup.number), seconds: 1)
   }
 
   func wait() {
+    guard !isToCommit else { return }
     var query = pollfd(fd: producer.wakeup.number, events: CShort(POLLIN), revents: 0)
     _ = poll(&query, 1, 1000)
     // The caller looks for everything that this may tell.
@@ -97,8 +111,10 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
         errno: EMSGSIZE)
     }
     last = (byteCount, message.inputOffset, nil)
+    try transactions?.begin()
     let error = produce(message)
     guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw failure(error) }
+    transactions?.noteSent(isState: true)
   }
 
   private func produce(_ message: StateMessage) -> rd_kafka_resp_err_t {
@@ -114,6 +130,7 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   }
 
   func stored() throws(FileError) -> Int? {
+    if let transactions { return try committed(transactions) }
     var offset: Int?
     var refusal: rd_kafka_resp_err_t?
     try producer.takeEvents { message in
@@ -131,6 +148,19 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
     return last.offset
   }
 
+  private func committed(_ transactions: KafkaTransactions) throws(FileError) -> Int? {
+    if last.offset != nil { return last.offset }
+    guard isToCommit else {
+      try transactions.takeReports()
+      isToCommit = transactions.storedState != nil
+      return nil
+    }
+    guard try transactions.commit(upTo: last.inputOffset, of: Int(partition)) else { return nil }
+    isToCommit = false
+    last.offset = transactions.storedState
+    return last.offset
+  }
+
   private func failure(_ error: rd_kafka_resp_err_t) -> FileError {
     if error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
       return FileError(
@@ -139,22 +169,47 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
           "the brokers take no state of \(last.byteCount) bytes: raise max.message.bytes of the topic",
         errno: EMSGSIZE)
     }
+    if error == RD_KAFKA_RESP_ERR__QUEUE_FULL {
+      return FileError(
+        operation: .write, path: name,
+        reason:
+          "a state of \(last.byteCount) bytes is larger than queue.buffering.max.kbytes of the sink allows",
+        errno: EMSGSIZE)
+    }
     return FileError(
       operation: .write, path: name, reason: "no broker stored the state: \(errorText(error))")
   }
 
   // MARK: Reading
 
+  var isExclusive: Bool { transactions != nil }
+
+  func endReading() {
+    if isReading { rd_kafka_consume_stop(consumer.topic, partition) }
+    isReading = false
+  }
+
   func next() throws(FileError) -> StateMessage? {
+    if !isReading {
+      // With transactions, after the claim: those before it have ended.
+      try consumer.start(Int(partition), at: Int(RD_KAFKA_OFFSET_BEGINNING), into: queue)
+      isReading = true
+    }
     // Before the queues are looked at, so that no event is missed.
     producer.wakeup.takeEvent()
     try consumer.takeEvents()
     while let message = rd_kafka_consume_queue(queue, 0) {
       defer { rd_kafka_message_destroy(message) }
       guard message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-        try note(message.pointee.err)
+        if message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+          // The marks of transactions have offsets, and are no messages.
+          position = Int(message.pointee.offset)
+        } else {
+          try note(message.pointee.err)
+        }
         continue
       }
+      position = Int(message.pointee.offset) + 1
       return Self.content(of: message)
     }
     return nil

@@ -8,7 +8,10 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
   // @unchecked because only its owner uses it, in one call at a time.
 
   let name: String
-  let ends: [Int]
+  /// For each partition, the offset after the last message that was there at first, and that of the next message; 0 for
+  /// those that are not read.
+  private let ends: [Int]
+  private var positions: [Int]
   private let consumer: KafkaClient
   private let partitions: [Int]
   private let queue: OpaquePointer
@@ -24,7 +27,9 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
   ) throws(FileError) {
     name = connection.topic
     statistics = context.statistics
-    consumer = try KafkaClient(.consumer, connection, KafkaStateLog.ofConsumer, in: context)
+    consumer = try KafkaClient(
+      .consumer, connection, KafkaStateLog.ofConsumer + [("enable.partition.eof", "true")],
+      in: context)
     let count = try consumer.partitionCount()
     self.partitions = partitions ?? Array(0..<count)
     var ends = Array(repeating: 0, count: count)
@@ -32,6 +37,7 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
       ends[partition] = try consumer.watermarks(of: partition).high
     }
     self.ends = ends
+    positions = Array(repeating: 0, count: count)
     queue = consumer.makeQueue()
     for partition in self.partitions {
       try consumer.start(partition, at: Int(RD_KAFKA_OFFSET_BEGINNING), into: queue)
@@ -43,13 +49,22 @@ final class KafkaStateTail: StateTail, @unchecked Sendable {
     rd_kafka_queue_destroy(queue)
   }
 
+  var isAtEnds: Bool { zip(positions, ends).allSatisfy { $0 >= $1 } }
+
   func next(waiting seconds: Double) throws(FileError) -> (partition: Int, message: StateMessage)? {
     try consumer.takeEvents()
     while let message = rd_kafka_consume_queue(queue, CInt(1000 * min(seconds, 60))) {
       defer { rd_kafka_message_destroy(message) }
-      let error = message.pointee.err
-      guard error != RD_KAFKA_RESP_ERR_NO_ERROR else {
-        return (Int(message.pointee.partition), KafkaStateLog.content(of: message))
+      let (error, partition) = (message.pointee.err, Int(message.pointee.partition))
+      if error == RD_KAFKA_RESP_ERR_NO_ERROR {
+        positions[partition] = Int(message.pointee.offset) + 1
+        return (partition, KafkaStateLog.content(of: message))
+      }
+      if error == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+        // The marks of transactions have offsets, and are no messages.
+        positions[partition] = Int(message.pointee.offset)
+        if isAtEnds, seconds > 0 { return nil }
+        continue
       }
       statistics.brokerErrors.add(1, ordering: .relaxed)
       if let fault = KafkaClient.fault(error, in: name) { throw fault }

@@ -18,6 +18,8 @@ package struct PartitionedTopic: Sendable {
   let state: KafkaConnection
   /// Whether to make the state topic if it does not exist.
   let creates: Bool
+  /// The transactions of output and state; nil if each message counts by itself.
+  var transactions: KafkaTransactions.Settings?
 
   /// The partitions to read, and problems that do not stop the stream.
   package struct Found: Sendable, Equatable {
@@ -99,7 +101,11 @@ package struct PartitionedTopic: Sendable {
   package func log(
     of partition: Int, in group: KafkaGroup?, context: ConnectorContext
   ) throws(FileError) -> any StateLog {
-    try KafkaStateLog(state, partition, of: group, in: context)
+    let transactions = try transactions.map { settings throws(FileError) in
+      try KafkaTransactions(
+        settings, of: TopicPartition(topic: topic, number: partition), group, in: context)
+    }
+    return try KafkaStateLog(state, partition, of: group, transactions, in: context)
   }
 
   /// Reads the states of some partitions; of all if `partitions` is nil.

@@ -48,7 +48,7 @@ extension StateMessage {
   }
 }
 
-/// A partition of a state topic, read from its first message on. Tests and the simulator have one in memory.
+/// A partition of a state topic, read from its first message on. Reading begins with the first call of `next`. Tests and the simulator have one in memory.
 ///
 /// At most one message that was appended is not stored yet.
 package protocol StateLog: Sendable {
@@ -56,32 +56,42 @@ package protocol StateLog: Sendable {
   var name: String { get }
   /// Appends a message, without waiting.
   func append(_ message: StateMessage) throws(FileError)
-  /// The offset of the message that was appended last; nil until it is stored. Call it after `next`, so that no event is
-  /// missed.
+  /// The offset of the message that was appended last; nil until it is stored, and with transactions committed. Call it
+  /// after `next`, so that no event is missed.
   func stored() throws(FileError) -> Int?
   /// The next message; nil if there is none for now.
   func next() throws(FileError) -> StateMessage?
-  /// The event to wait for after both have returned nil.
+  /// The event, or the thread that may wait, to wait for after both have returned nil.
   var awaiting: Awaiting { get }
   /// Waits for such an event in the calling thread, a second at most.
   func wait()
   /// The offset after the last message that is there now.
   func end() throws(FileError) -> Int
+  /// The offset of the message that `next` looks for.
+  var position: Int { get }
+  /// Whether brokers refuse messages of an owner that was replaced, so that none of them is read back.
+  var isExclusive: Bool { get }
+  /// Ends reading. `next` is not called any more.
+  func endReading()
+  /// The transactions of the state, for the output that belongs to it; nil without them.
+  var transactions: KafkaTransactions? { get }
   /// The offset of the input up to which the group of the source has processed the partition; nil without one. It tells
   /// nothing but that there was a state. Waits for the brokers.
   func committed() throws(FileError) -> Int?
 }
 
 extension StateLog {
+  package var isExclusive: Bool { false }
+  package func endReading() {}
+  package var transactions: KafkaTransactions? { nil }
   package func committed() throws(FileError) -> Int? { nil }
 }
 
 /// Partitions of a state topic, read from their first messages on. Tests have one in memory.
 package protocol StateTail: Sendable {
   var name: String { get }
-  /// For each partition, the offset after the last message that was there when the tail was opened; 0 for those that are
-  /// not read.
-  var ends: [Int] { get }
+  /// Whether every message was read that was there when the tail was opened.
+  var isAtEnds: Bool { get }
   /// The next message, and its partition; nil if none comes in that time.
   func next(waiting seconds: Double) throws(FileError) -> (partition: Int, message: StateMessage)?
 }

@@ -98,7 +98,7 @@ extension StreamDefinition {
     self.sink = sink
     self.gradients = gradients
     checkpoint = CheckpointOptions(values)
-    partitions = TopicStateSettings.partitions(source, values)
+    partitions = TopicStateSettings.partitions(source, sink, values, of: name)
     viewAheadSeconds = TopicStateSettings.viewAheadSeconds(values)
     parameters = values[StateSettings.parameters].map {
       ParametersOptions(

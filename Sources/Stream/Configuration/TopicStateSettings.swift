@@ -120,6 +120,8 @@ package enum TopicStateSettings {
   static func violations(
     _ source: SourceDefinition, _ sink: SinkDefinition, _ values: SettingValues
   ) -> [SettingViolation] {
+    let deliveries = deliveryViolations(source, sink, values)
+    guard deliveries.isEmpty else { return deliveries }
     guard let name = values[topic] else {
       guard source.kind.name == SourceKind.kafka.name, source.values[KafkaSettings.group] != nil
       else { return [] }
@@ -144,12 +146,45 @@ package enum TopicStateSettings {
       ? [refused("a topic other than those of the source and the sink", "one of them")] : []
   }
 
+  /// The settings with which transactions cannot hold a state and its output together.
+  private static func deliveryViolations(
+    _ source: SourceDefinition, _ sink: SinkDefinition, _ values: SettingValues
+  ) -> [SettingViolation] {
+    guard sink.kind.name == SinkKind.kafka.name,
+      sink.values[KafkaSettings.delivery] == .exactlyOnce
+    else { return [] }
+    func refused(_ expected: String, _ found: String) -> [SettingViolation] {
+      [
+        SettingViolation(
+          KafkaSettings.delivery, expected: .said("expected \(expected), found \(found)"), found: ""
+        )
+      ]
+    }
+    guard values[topic] != nil else {
+      return refused(
+        "state.topic beside exactly_once, as a transaction holds the state too", "none")
+    }
+    guard source.kind.name == SourceKind.kafka.name else { return [] }
+    let (brokers, others) = (KafkaSettings.brokers, source.values)
+    guard others[brokers].sorted() == sink.values[brokers].sorted() else {
+      return refused("the brokers of the source beside exactly_once", "others")
+    }
+    guard KafkaSettings.areLetters(values, of: sink.values) else {
+      return refused(
+        "dead letters with the brokers of the sink, and no other properties, beside exactly_once",
+        "others")
+    }
+    return []
+  }
+
   /// The partitions of a source that keep their state in a topic; nil if they do not.
   static func partitions(
-    _ source: SourceDefinition, _ values: SettingValues
+    _ source: SourceDefinition, _ sink: SinkDefinition, _ values: SettingValues, of stream: String
   ) -> PartitionedTopic? {
     guard source.kind.name == SourceKind.kafka.name, let name = values[topic] else { return nil }
-    return PartitionedTopic(source.values, state: name, creates: values[creates])
+    return PartitionedTopic(
+      source.values, sink.values, state: name, creates: values[creates], of: stream,
+      epochSeconds: values[everyTime] + values[BatchSettings.maxDelay])
   }
 }
 

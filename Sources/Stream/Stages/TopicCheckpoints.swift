@@ -6,7 +6,7 @@ internal import Storage
 // Invariants:
 // - Every message of the log up to `seen` was looked at. A claim of another owner after our own ends the run.
 // - A state counts as stored when it was read back (`settle`). So no output after it is written if another owner had
-//   claimed the partition before it.
+//   claimed the partition before it. With transactions the brokers refuse such a state, so that none is read back.
 
 /// Stores every state of one partition in a partition of a topic of its own, which it claims first.
 struct TopicCheckpoints: CheckpointKeeper {
@@ -23,6 +23,8 @@ struct TopicCheckpoints: CheckpointKeeper {
   private let clock: Clock
   /// The offset of our claim.
   private var claimOffset = 0
+  /// Whether a claim of ours was read, of this run or of an earlier one.
+  private var hasClaimed = false
   /// The offset of the last message that was read.
   private var seen = -1
   /// The number of states up to the last one.
@@ -51,12 +53,14 @@ struct TopicCheckpoints: CheckpointKeeper {
     var silence = BrokerSilence(clock)
     while seen < claimOffset {
       if let message = try next() {
+        try look(at: message)
         candidates.take(message)
         silence.takeNews()
       } else {
         try wait(silence)
       }
     }
+    if log.isExclusive { log.endReading() }
     if let (found, epoch) = try candidates.newest(of: place.partition, in: log.name, reading) {
       self.epoch = epoch
       return Restored(found: found)
@@ -82,7 +86,8 @@ struct TopicCheckpoints: CheckpointKeeper {
     guard let offset else { return }
     throw .configuration(
       "\(log.name): expected a state of \(place.partition), since the group has processed it up to offset \(offset), found "
-        + "none: restore the state topic; to begin again, delete the offsets of the group, or name another one")
+        + "none: restore the state topic; to begin again, delete the offsets of the group, or name another one"
+    )
   }
 
   /// Stores the position at which the partition begins, so that a restart without a state begins there too.
@@ -90,6 +95,9 @@ struct TopicCheckpoints: CheckpointKeeper {
     try append(StateKey.start, start.bytes)
     _ = try waitUntilStored()
   }
+
+  /// The transactions of the states, for the output that belongs to them; nil without them.
+  var transactions: KafkaTransactions? { log.transactions }
 
   // MARK: CheckpointKeeper
 
@@ -126,23 +134,29 @@ struct TopicCheckpoints: CheckpointKeeper {
 
   mutating func settle() throws(StreamError) -> Awaiting? {
     guard isStoring else { return nil }
-    while let message = try next() { try look(at: message) }
-    guard let offset = try stored(), seen >= offset else { return log.awaiting }
+    if !log.isExclusive { while let message = try next() { try look(at: message) } }
+    guard let offset = try stored(), log.isExclusive || seen >= offset else { return log.awaiting }
     isStoring = false
     return nil
   }
 
-  /// Ends the run if another owner has claimed the partition. If that one is older, its claim came late: the next run
-  /// claims the partition again. So the newest owner has it in the end.
-  private func look(at message: StateMessage) throws(StreamError) {
-    guard message.key == StateKey.claim, seen > claimOffset, let value = message.value else {
+  /// Ends the run if another owner has claimed the partition after this one. If that one is older, its claim came late:
+  /// the next run claims the partition again. So the newest owner has it in the end.
+  ///
+  /// A run that failed may not have seen the claim of its successor. So the next run looks for it from the last claim of
+  /// its owner on.
+  private mutating func look(at message: StateMessage) throws(StreamError) {
+    guard message.key == StateKey.claim, let value = message.value else { return }
+    let owner = StateOwner(claim: value)
+    guard owner?.id != place.owner.id else {
+      hasClaimed = true
       return
     }
-    let owner = StateOwner(claim: value)
-    guard owner?.id != place.owner.id else { return }
+    let isFinal = owner?.isNewer(than: place.owner) ?? false
+    guard hasClaimed, isFinal || seen > claimOffset else { return }
     throw .claimed(
       stream: stream, partition: "\(place.partition)", by: owner?.text ?? "another program",
-      isFinal: owner?.isNewer(than: place.owner) ?? false)
+      isFinal: isFinal)
   }
 
   mutating func add(_ begun: [SplitCursor]) {}
