@@ -21,6 +21,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+import transactions
 from broker import Broker
 
 PARTITIONS = 4
@@ -235,13 +236,13 @@ def state_in_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, 
             old.kill()
             old.wait()
     copies: dict[str, set[bytes]] = {}
-    messages: list[bytes] = []
+    messages: list[Message] = []
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline and len(copies) < len(expected):
         messages = consume(broker, "cells-out", 2, len(expected))
         copies = {}
         for message in messages:
-            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
+            copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
     run.terminate()
     run.wait()
     lost = expected - set(copies)
@@ -299,12 +300,12 @@ def group(arguments: argparse.Namespace, broker: Broker, folder: Path, generator
             members.append(start(2))
     deadline = time.monotonic() + LIMIT_SECONDS
     copies: dict[str, set[bytes]] = {}
-    messages: list[bytes] = []
+    messages: list[Message] = []
     while time.monotonic() < deadline and len(copies) < len(expected):
         messages = consume(broker, "grouped-out", PARTITIONS, len(expected))
         copies = {}
         for message in messages:
-            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
+            copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
     for member in members[1:]:
         member.terminate()
         member.wait()
@@ -337,6 +338,7 @@ def main() -> None:
                 # A stream that has read all messages of Tansu may be refused at its next start, by the end that this
                 # broker tells.
                 steps: list[Any] = [to_file, to_topic, state_in_topic] if broker.tells_ends else [to_file, group]
+                steps += [transactions.exactly_once] if broker.tells_ends else []
                 for step in steps:
                     step(arguments, broker, folder, generator)
             finally:
