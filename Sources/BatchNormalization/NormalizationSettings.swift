@@ -44,6 +44,14 @@ package struct NormalizationSettings: Sendable, Equatable {
   /// Whether the state has rows of keys or classes.
   package var hasKeyRows: Bool { key != nil || classes != nil }
 
+  /// The reason why the mode does not fit the other settings; nil if it does.
+  package var modeFault: NormalizationError? {
+    if prior != nil, mode == .batch { return .uselessPrior }
+    guard hasKeyRows, mode != .running else { return nil }
+    let beside = classes == nil ? "keys" : "classes"
+    return .keys("mode: expected running beside \(beside), found \(mode.rawValue)")
+  }
+
   package init() {}
 
   /// The settings that reproduce a library; docs/SEMANTICS.md has them in a table. The size of batches is not

@@ -23,18 +23,6 @@ extension Normalizer {
     return known
   }
 
-  /// Refuses other modes beside keys or classes, and moments without those of classes, which the first batch would
-  /// replace.
-  func requireKeys(
-    _ settings: NormalizationSettings, _ state: borrowing StateTable
-  ) throws(NormalizationError) {
-    guard settings.mode == .running else {
-      let beside = settings.classes == nil ? "keys" : "classes"
-      throw .keys("mode: expected running beside \(beside), found \(settings.mode.rawValue)")
-    }
-    try Self.requireClasses(settings, state)
-  }
-
   /// Refuses moments without those of the classes that settings ask for.
   package static func requireClasses(
     _ settings: NormalizationSettings, _ state: borrowing StateTable

@@ -44,8 +44,8 @@ package struct Normalizer: Sendable {
   private func require(
     _ settings: NormalizationSettings, _ state: borrowing StateTable
   ) throws(NormalizationError) {
-    guard settings.prior == nil || settings.mode != .batch else { throw .uselessPrior }
-    if settings.hasKeyRows { try requireKeys(settings, state) }
+    if let fault = settings.modeFault { throw fault }
+    if settings.hasKeyRows { try Self.requireClasses(settings, state) }
     try columns.requireInvertible(state, settings, PriorMerge(prior, settings))
     try columns.requireCounts(state, settings)
   }

@@ -59,6 +59,9 @@ package protocol Source: Sendable {
   func messages(of split: SplitID, at offset: Int, atMost count: Int) -> MessageRun?
   /// The number of partitions that the messages may name; nil if the source has none.
   var partitionCount: Int? { get }
+  /// Whether it has given everything that was there when it was opened. An earlier run cannot have written what it gives
+  /// then.
+  var hasCaughtUp: Bool { get }
   /// Gives up a split that cannot be read. The source returns no more of its bytes.
   mutating func abandon(_ split: SplitID)
   /// Records that a split is done: it has ended or was abandoned, and the batches with all of its records are cut.
@@ -85,6 +88,7 @@ extension Source {
   package func place(of split: SplitID, at offset: Int) -> String? { nil }
   package func messages(of split: SplitID, at offset: Int, atMost count: Int) -> MessageRun? { nil }
   package var partitionCount: Int? { nil }
+  package var hasCaughtUp: Bool { true }
   package mutating func finish(_ split: SplitID) throws(FileError) {}
   package mutating func drain() -> Bool { false }
 }

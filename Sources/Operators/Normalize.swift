@@ -23,16 +23,17 @@ package struct Normalize: BatchOperator {
   package static let declaration = OperatorDeclaration(
     "normalize", settings: NormalizeSettings.group, stateGroups: NormalizerColumns.groups,
     updates: [
-      UpdateKind("freeze", help: "Stops updating the running moments."),
-      UpdateKind("thaw", help: "Allows updates of the running moments again."),
+      UpdateKind("freeze", subject: "freeze", help: "Stops updating the running moments."),
+      UpdateKind("thaw", subject: "freeze", help: "Allows updates of the running moments again."),
       UpdateKind(
-        "reset",
+        "reset", subject: "reset",
         help:
           "Sets the running moments to their initial values, and forgets all keys. γ and β stay."),
       UpdateKind(
         "reset_keys", body: KeysBody.self, help: "Forgets the moments of some keys."),
       UpdateKind(
-        "mode", body: ModeBody.self, help: "Changes the mode: the moments that normalise."),
+        "mode", body: ModeBody.self, subject: "mode",
+        help: "Changes the mode: the moments that normalise."),
       UpdateKind(
         "parameters", body: ParametersBody.self, isOfParameters: true, help: "Replaces γ and β."),
       UpdateKind(
@@ -83,11 +84,10 @@ package struct Normalize: BatchOperator {
   package mutating func apply(
     _ update: StreamUpdate, _ state: inout StateTable
   ) throws(OperatorError) {
-    var changed = settings
+    let changed = settings.after(update)
     do {
       switch (update.name, update.body) {
-      case ("freeze", _): changed.isFrozen = true
-      case ("thaw", _): changed.isFrozen = false
+      case ("freeze", _), ("thaw", _), ("mode", is ModeBody): break
       case ("reset", _): normalizer.resetMoments(in: &state)
       case ("reset_keys", let body as KeysBody):
         guard let known = normalizer.resetKeys(body.keys, in: &state) else {
@@ -97,9 +97,6 @@ package struct Normalize: BatchOperator {
       case ("rollback", let body as RollbackBody):
         try body.restore(in: &state)
         normalizer.readKeys(of: state)
-      case ("mode", let body as ModeBody):
-        changed.mode = body.mode
-        changed.updateFirst = changed.updateFirst && body.mode == .running
       case ("parameters", let body as ParametersBody):
         do throws(NormalizationError) {
           try normalizer.replaceParameters(
@@ -119,10 +116,39 @@ package struct Normalize: BatchOperator {
     }
   }
 
+  /// Uses other settings from the next batch on.
+  ///
+  /// - Throws: an error if they do not fit the state; the old ones stay then.
+  mutating func replaceSettings(
+    _ settings: NormalizationSettings, in state: borrowing StateTable
+  ) throws(OperatorError) {
+    do throws(NormalizationError) {
+      try normalizer.replaceSettings(settings, in: state)
+    } catch {
+      throw Self.refusal(error)
+    }
+  }
+
   package mutating func forgetKeys() { normalizer.forgetKeys() }
 
   private static func refusal(_ cause: NormalizationError) -> OperatorError {
     OperatorError(declaration.name, cause)
+  }
+}
+
+extension NormalizationSettings {
+  /// The settings after a freeze, a thaw or another mode; the same after any other update.
+  package func after(_ update: StreamUpdate) -> NormalizationSettings {
+    var changed = self
+    switch (update.name, update.body) {
+    case ("freeze", _): changed.isFrozen = true
+    case ("thaw", _): changed.isFrozen = false
+    case ("mode", let body as ModeBody):
+      changed.mode = body.mode
+      changed.updateFirst = updateFirst && body.mode == .running
+    default: break
+    }
+    return changed
   }
 }
 

@@ -9,11 +9,11 @@ package import State
 
 /// The operators of one stream, and the state that they share.
 package struct OperatorChain: Sendable {
-  package private(set) var state: StateTable
+  package internal(set) var state: StateTable
   /// The events of the last calls. The caller takes them out and emits them with the batch.
   package private(set) var events: [OperatorEvent] = []
-  private var operators: [any BatchOperator]
-  private let versions: StreamVersions
+  var operators: [any BatchOperator]
+  let versions: StreamVersions
   private let outputPrecision: Precision
   private let settings: SettingValues
   /// The half-life in event time, in seconds; nil for another momentum.
@@ -198,50 +198,6 @@ package struct OperatorChain: Sendable {
     } catch {
       throw OperatorError(Normalize.declaration.name, error)
     }
-  }
-
-  /// The newest event time of the running moments, in whole microseconds since 1970; nil without event times.
-  package var newestTime: Double? { NormalizerColumns(in: state).newestTime(of: state) }
-
-  /// Replaces the moments of other streams, by which the next batches are normalised too.
-  ///
-  /// - Throws: `OperatorError` for states of streams with other features or settings. Then nothing has changed.
-  package mutating func setView(_ others: [StateTable]) throws(OperatorError) {
-    do throws(StateError) {
-      guard try NormalizerColumns(in: state).setView(of: &state, to: others) else { return }
-    } catch {
-      throw OperatorError("view", error)
-    }
-    state.add(1, to: versions.state)
-  }
-
-  /// The groups of a state that other partitions of a stream look at.
-  package static let groupsForPeers = NormalizerColumns.groups + [StreamVersions.group]
-
-  /// Replaces γ and β, with their version, by those of a stream that learns them for this one too.
-  ///
-  /// - Parameter other: a state with `groupsForPeers` or more.
-  /// - Returns: whether they are others now.
-  /// - Throws: `OperatorError` for a state with other features. Then nothing has changed.
-  @discardableResult
-  package mutating func takeParameters(of other: StateTable) throws(OperatorError) -> Bool {
-    guard other.features == schema else {
-      throw OperatorError(
-        "parameters",
-        StateError.otherTable(
-          expected: "features \(listed(schema.names))", found: listed(other.features.names)))
-    }
-    let theirs = StreamVersions(in: other)
-    let version = other[theirs.parameters][0]
-    let (weight, bias) = (other[theirs.weight], other[theirs.bias])
-    guard
-      version != parametersVersion || weight != state[versions.weight]
-        || bias != state[versions.bias]
-    else { return false }
-    (state[versions.weight], state[versions.bias]) = (weight, bias)
-    state[versions.state][0] = max(stateVersion + 1, version)
-    state[versions.parameters][0] = version
-    return true
   }
 
   /// Whether γ or β of a feature differs from that in the other chain, which has the same features.

@@ -9,15 +9,19 @@ package struct UpdateKind: Sendable {
   package let needs: String?
   /// Whether it concerns γ and β. If a stream learns them, one of its partitions makes it for all.
   package let isOfParameters: Bool
+  /// The subject of an update that all partitions of a stream make, in whichever process: a later update of the same
+  /// subject takes its place. Nil if each process makes it for the partitions that it has.
+  package let subject: String?
 
   package init(
     _ name: String, body: (any UpdateBody.Type)? = nil, needs: String? = nil,
-    isOfParameters: Bool = false, help: String
+    isOfParameters: Bool = false, subject: String? = nil, help: String
   ) {
     self.name = name
     self.body = body
     self.needs = needs
     self.isOfParameters = isOfParameters
+    self.subject = subject
     self.help = help
   }
 }

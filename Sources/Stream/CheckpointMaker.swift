@@ -14,12 +14,16 @@ struct CheckpointMaker: Sendable {
   private static let mostDeltas = 256
 
   var origin = StateOrigin.ownSettings
+  /// The changes by users that all partitions make; nil for a stream that is no partition.
+  var control: StreamControl?
   private let leastDeltaBytes: Int
   /// The keys in the deltas since the last whole checkpoint; nil before the first one.
   private var deltaKeys: Int?
   private var deltas = 0
 
-  init(leastDeltaBytes: Int) { self.leastDeltaBytes = leastDeltaBytes }
+  init(control: StreamControl? = nil, leastDeltaBytes: Int) {
+    (self.control, self.leastDeltaBytes) = (control, leastDeltaBytes)
+  }
 
   /// The next checkpoint. The caller then has the operators note which keys change.
   mutating func next(
@@ -35,6 +39,7 @@ struct CheckpointMaker: Sendable {
       (deltaKeys, deltas) = (0, 0)
       checkpoint = origin.checkpoint(of: state, configuration)
     }
+    checkpoint.control = control?.made ?? [:]
     return checkpoint
   }
 

@@ -34,6 +34,7 @@ package struct CheckpointSchedule: Sendable, Equatable {
 /// - at a cut by time, if the schedule says so;
 /// - after a split's end, since its file may soon disappear, but at most ten times a second;
 /// - when an operator requests it or changes the state, unless by a step of learning, of which there are many;
+/// - when the run has come to records that no earlier run may have written;
 /// - at the end.
 struct CheckpointPolicy: Sendable {
   /// Splits that end within this time share a checkpoint.
@@ -44,6 +45,8 @@ struct CheckpointPolicy: Sendable {
   private var last: Instant
   private var batches = 0
   private var records = 0
+  /// The most records that are still to come and that an earlier run may have written; 0 if there are none.
+  private var repeated = 0
   /// Whether the last checkpoint contains everything that has left.
   private(set) var isSettled = true
   private var splitHasEnded = false
@@ -51,7 +54,13 @@ struct CheckpointPolicy: Sendable {
   /// The requests that are answered when the next checkpoint is committed.
   private var requests: [StreamRequest] = []
 
-  init(_ schedule: CheckpointSchedule?, splitEndSeconds: Double = 0.1, clock: Clock) {
+  /// - Parameter isResumed: whether the run starts from a checkpoint. With `everyRecords`, an earlier run wrote at most so
+  ///   many records after it, up to the next cut.
+  init(
+    _ schedule: CheckpointSchedule?, isResumed: Bool = false, splitEndSeconds: Double = 0.1,
+    clock: Clock
+  ) {
+    if isResumed { repeated = schedule?.everyRecords ?? 0 }
     self.splitEndSeconds = splitEndSeconds
     self.schedule = schedule
     self.clock = clock
@@ -79,7 +88,22 @@ struct CheckpointPolicy: Sendable {
   }
 
   /// Counts records that leave the stage.
-  mutating func count(_ records: Int) { self.records += records }
+  mutating func count(_ records: Int) {
+    self.records += records
+    guard isRepeating else { return }
+    repeated = max(0, repeated - records)
+    if repeated == 0 { demand() }
+  }
+
+  /// Whether an earlier run may have written the next records.
+  var isRepeating: Bool { repeated > 0 }
+
+  /// Records that all records that an earlier run may have written have left.
+  mutating func caughtUp() {
+    guard isRepeating else { return }
+    repeated = 0
+    demand()
+  }
 
   /// - Parameter byTime: whether the number of records did not decide.
   mutating func batchCut(byTime: Bool = false) {

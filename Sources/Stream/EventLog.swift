@@ -10,11 +10,14 @@ package struct LoggedEvent: Sendable, Equatable {
   /// In seconds since 1970, UTC.
   package let wallSeconds: Double
   package let event: OperatorEvent
+  /// The partition that raised it, if each is processed by itself.
+  package let partition: Int?
 
-  package init(number: Int, wallSeconds: Double, event: OperatorEvent) {
+  package init(number: Int, wallSeconds: Double, event: OperatorEvent, partition: Int? = nil) {
     self.number = number
     self.wallSeconds = wallSeconds
     self.event = event
+    self.partition = partition
   }
 }
 
@@ -34,6 +37,7 @@ extension LoggedEvent: Encodable {
     try members.encode(wallSeconds, forKey: Member("time"))
     try members.encode(event.kind.name, forKey: Member("event"))
     try members.encode("\(event.kind.level)", forKey: Member("level"))
+    try members.encodeIfPresent(partition, forKey: Member("partition"))
     try members.encodeIfPresent(event.feature, forKey: Member("feature"))
     try members.encode(event.text, forKey: Member("text"))
     for (name, value) in event.fields {
@@ -71,8 +75,8 @@ extension LoggedEvent: Encodable {
   }
 }
 
-/// The last events of a stream. Its stages write them; any thread may read them.
-final class EventLog: Sendable {
+/// The last events of a stream, of all its partitions. Its stages write them; any thread may read them.
+package final class EventLog: Sendable {
   /// How many are kept.
   static let capacity = 256
 
@@ -83,18 +87,21 @@ final class EventLog: Sendable {
 
   private let state = Mutex(State())
 
-  func append(_ event: OperatorEvent, wallSeconds: Double) {
+  package init() {}
+
+  func append(_ event: OperatorEvent, wallSeconds: Double, partition: Int? = nil) {
     state.withLock { state in
       state.last += 1
       state.events.append(
-        LoggedEvent(number: state.last, wallSeconds: wallSeconds, event: event))
+        LoggedEvent(
+          number: state.last, wallSeconds: wallSeconds, event: event, partition: partition))
       if state.events.count > Self.capacity { state.events.removeFirst() }
     }
   }
 
   /// The kept events with a higher number, oldest first. All, if no event had the number yet: it is of an earlier
   /// daemon, or of the stream before a reload.
-  func events(after number: Int) -> [LoggedEvent] {
+  package func events(after number: Int) -> [LoggedEvent] {
     state.withLock { state in
       state.events.filter { number > state.last || $0.number > number }
     }

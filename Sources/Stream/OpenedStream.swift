@@ -33,7 +33,12 @@ package struct OpenedStream: Sendable {
     var restored = try RestoredState(plan, in: context)
     let found = restored.found
     state.checkpoint = restored.checkpoint
-    if case .topic(let place) = plan.state { state.peers = place.peers }
+    if case .topic(let place) = plan.state {
+      state.peers = place.peers
+      state.control = StreamControl(
+        over: configuration.normalization, made: found?.checkpoint.control ?? [:])
+      configuration.normalization = state.control?.settings ?? configuration.normalization
+    }
     stateLock = restored.lock
     let fileSystem = context.fileSystem
     do throws(StorageError) {

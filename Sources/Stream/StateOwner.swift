@@ -45,7 +45,7 @@ package struct StateOwner: Sendable, Equatable, Codable {
   func isNewer(than other: StateOwner) -> Bool { (since, id) > (other.since, other.id) }
 
   /// The owner in messages. Another program may have written its name.
-  var text: String { "process \(pid) on host \(printable(String(host.prefix(64))))" }
+  package var text: String { "process \(pid) on host \(printable(String(host.prefix(64))))" }
 }
 
 /// A partition that is processed by itself.
@@ -53,14 +53,18 @@ package struct StreamPart: Sendable {
   package var partition: Int
   /// The owner of its state.
   package var owner: StateOwner
-  /// The states of the partitions; nil if no partition takes anything from another one.
+  /// The states of the partitions and the changes by users; nil if nothing comes from others.
   package var peers: PeerStates?
+  /// The events of all partitions of the stream.
+  package var events: EventLog
   /// The member of the group that has the partition; nil without a group.
   package var member: KafkaGroup?
 
   package init(
-    _ partition: Int, _ owner: StateOwner, peers: PeerStates?, member: KafkaGroup? = nil
+    _ partition: Int, _ owner: StateOwner, peers: PeerStates?, events: EventLog = EventLog(),
+    member: KafkaGroup? = nil
   ) {
-    (self.partition, self.owner, self.peers, self.member) = (partition, owner, peers, member)
+    (self.partition, self.owner, self.member) = (partition, owner, member)
+    (self.peers, self.events) = (peers, events)
   }
 }

@@ -20,10 +20,13 @@ package enum StreamCommand: Sendable, Equatable {
   }
 }
 
-/// The outcome of a command that took effect.
+/// The outcome of a command that was not refused.
 package enum CommandAnswer: Sendable, Equatable {
   /// The versions of the state after an update; nil after a checkpoint.
   case done(StateVersions?)
+  /// The change is stored for all partitions of the stream. Each makes it at its next state. The number is the offset of
+  /// the change in the state topic.
+  case accepted(Int)
   case keys(KeyReport)
 }
 

@@ -24,15 +24,20 @@ package final class StreamMetrics: Sendable {
   let checkpointNanoseconds = Atomic<UInt64>(0)
   let checkpointByteCount = Atomic(0)
   package let connectors = ConnectorStatistics()
-  /// The last events that operators raised, and the updates.
-  let eventLog = EventLog()
+  /// The last events that operators raised.
+  private let eventLog: EventLog
+  /// The partition whose counts these are; nil for a whole stream.
+  private let partition: Int?
   private let histograms = BatchHistograms()
   private let raised = Mutex<[String: Int]>([:])
   private let requested = Mutex<[ChangeOutcome: Int]>([:])
   private let clock: Clock
 
-  package init(clock: Clock = .system) {
-    self.clock = clock
+  /// - Parameters:
+  ///   - partition: the one whose counts these are; nil for a whole stream.
+  ///   - events: the log of the stream.
+  package init(clock: Clock = .system, partition: Int? = nil, events: EventLog = EventLog()) {
+    (self.clock, self.partition, eventLog) = (clock, partition, events)
   }
 
   /// Records emitted.
@@ -90,8 +95,11 @@ package final class StreamMetrics: Sendable {
   /// How often operators raised each kind of event, by the name of the kind.
   package var events: [String: Int] { raised.withLock { $0 } }
 
-  /// The last events that operators raised, after the one of a number.
+  /// The last events of the stream that operators raised, after the one of a number.
   package func events(after number: Int) -> [LoggedEvent] { eventLog.events(after: number) }
+
+  /// The last event that operators raised here, and not in another partition of the stream.
+  package var lastEvent: LoggedEvent? { events(after: 0).last { $0.partition == partition } }
 
   func count(_ event: StreamEvent) {
     switch event {
@@ -102,7 +110,7 @@ package final class StreamMetrics: Sendable {
     case .opened, .applied: break
     case .raised(let event):
       raised.withLock { $0[event.kind.name, default: 0] += 1 }
-      eventLog.append(event, wallSeconds: clock.wallSeconds())
+      eventLog.append(event, wallSeconds: clock.wallSeconds(), partition: partition)
     }
   }
 

@@ -132,6 +132,8 @@ struct InitialState {
   var reference: StateTable?
   /// The states of other partitions; nil if a partition takes nothing from them.
   var peers: PeerReading?
+  /// The changes by users that all partitions make; nil for a stream that is no partition.
+  var control: StreamControl?
   /// The cursor to resume at; nil at the start of an input, or if the input cannot be read again.
   var cursor: InputCursor?
 

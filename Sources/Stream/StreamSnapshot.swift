@@ -3,6 +3,7 @@ internal import Dataflow
 package import Operators
 package import Records
 internal import State
+package import Storage
 
 /// A snapshot of the state of a running stream. The stage writes it; any thread may read it.
 package final class StreamSnapshot: @unchecked Sendable {
@@ -12,6 +13,7 @@ package final class StreamSnapshot: @unchecked Sendable {
   private var shownKeys: KeyCounts?
   private var shownPosition = StreamPosition()
   private var shownOpening: StreamOpening?
+  private var shownControl: [String: ControlChange] = [:]
 
   package init() {}
 
@@ -29,6 +31,12 @@ package final class StreamSnapshot: @unchecked Sendable {
     lock.withLock { shownOpening = opening }
   }
 
+  func show(control: [String: ControlChange]) {
+    lock.withLock { shownControl = control }
+  }
+
+  /// The changes by users that it has made as a partition of a stream, by their subjects.
+  package var control: [String: ControlChange] { lock.withLock { shownControl } }
   /// The columns of the stream; nil before it has begun.
   package var opening: StreamOpening? { lock.withLock { shownOpening } }
   package var position: StreamPosition { lock.withLock { shownPosition } }

@@ -51,18 +51,24 @@ enum StateKey {
   static let claim = "claim"
   /// The position at which the partition began, until there is a state.
   static let start = "start"
+  /// In partition 0: the last change by users of a subject, which follows the prefix.
+  static let control = "control/"
 }
 
 /// The states of a log that may be the newest one, best first.
 ///
 /// Moments are a function of the input up to an offset, so the state with the highest offset is the newest, from any owner.
 /// Of several with the same offset the one with the highest number counts, since γ and β may have been learned meanwhile;
-/// of these the last one.
+/// of these the last one. A state that was written after another claim than its own came late: its owner has written no
+/// output after it, and the next one may have made other changes by users at other offsets. It counts only if there is no
+/// other one.
 struct StateCandidates: Sendable {
   /// More are not kept: if all of these are damaged, something else is wrong.
   private static let mostStates = 3
 
-  private var states: [StateMessage] = []
+  private var states: [(message: StateMessage, isInTime: Bool)] = []
+  /// The offset of the last claim.
+  private var claim: Int?
   /// The position at which the partition began.
   private(set) var start: [UInt8]?
   /// A state that does not tell its offset.
@@ -71,6 +77,7 @@ struct StateCandidates: Sendable {
   mutating func take(_ message: StateMessage) {
     switch message.key {
     case StateKey.start: start = message.value
+    case StateKey.claim: claim = message.offset
     case StateKey.state: takeState(message)
     default: break
     }
@@ -86,10 +93,13 @@ struct StateCandidates: Sendable {
       unreadable = message
       return
     }
+    let isInTime = claim == nil || message.claim == nil || message.claim == claim
     let index =
-      states.firstIndex { ($0.inputOffset ?? -1, $0.epoch) <= (offset, message.epoch) }
-      ?? states.count
-    states.insert(message, at: index)
+      states.firstIndex { other, isOtherInTime in
+        isOtherInTime == isInTime
+          ? (other.inputOffset ?? -1, other.epoch) <= (offset, message.epoch) : isInTime
+      } ?? states.count
+    states.insert((message, isInTime), at: index)
     if states.count > Self.mostStates { states.removeLast() }
   }
 
@@ -102,7 +112,7 @@ struct StateCandidates: Sendable {
     of partition: TopicPartition?, in log: String, _ reading: StateReading
   ) throws(StreamError) -> (found: CheckpointStore.Found, epoch: Int)? {
     var skipped: [StorageError] = []
-    for message in states {
+    for (message, _) in states {
       let place = message.place(in: log)
       let checkpoint: Checkpoint
       do throws(ContentError) {

@@ -50,7 +50,7 @@ final class Replies: Sendable {
             state: max(versions.state, state.versions?.state ?? 0),
             parameters: max(versions.parameters, state.versions?.parameters ?? 0))
         }
-      case .success(.keys): break
+      case .success(.keys), .success(.accepted): break
       }
       guard state.left == 0 else { return nil }
       if let refusal = state.refusal { return .failure(refusal) }

@@ -31,26 +31,29 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     /// Whether it is a member of a group, and how often the group changed its partitions.
     var isMember = false
     var rebalances = 0
-    /// The states of the partitions; nil if no partition takes anything from another one.
+    /// The states of the partitions and the changes by users; nil before they were read.
     var peers: PeerStates?
   }
 
   let definition: StreamDefinition
   let taps = StreamTaps()
-  private let topic: PartitionedTopic
-  private let context: SupervisionContext
+  let topic: PartitionedTopic
+  let context: SupervisionContext
+  private let eventLog = EventLog()
   /// Never started. It tells the status while the partitions are not known.
-  private let blank: SupervisedStream
+  let blank: SupervisedStream
   private let takesOtherCheckpoints: Bool
   let logger: Logger
   let queue = StageThreads.shared.queue(of: .unknown)
+  /// Stores changes by users, and waits for the brokers meanwhile.
+  let changeQueue = StageThreads.shared.queue(of: .unknown)
   private let lock = Lock()
   private var shown = Shown()
   private var pauseSeconds: Double
   private(set) var isStopping = false
   var member: KafkaGroup?
-  /// The partitions that were asked to take γ and β, with the version of these.
-  var asked: [Int: AskedParameters] = [:]
+  /// The last request to each partition to take something.
+  var asked: [Int: AskedState] = [:]
 
   /// How often it reads the states of other partitions.
   private static let refreshSeconds = 0.1
@@ -110,10 +113,22 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     for part in parts where part.stream.hasNoReader { part.stream.endWithoutReader() }
   }
 
-  /// Requests a command of every partition, or of the one that makes it for all. The reply tells the first refusal, if
-  /// there is one.
+  /// Stores a change that all partitions make, in whichever process. Requests another command of every partition here, or of
+  /// the one that makes it for all: the reply tells the first refusal, if there is one.
   func request(_ command: StreamCommand, reply: @escaping CommandReply) {
     if concernsLearner(command) { return requestOfLearner(command, reply: reply) }
+    if case .update(let update) = command {
+      if update.body is RollbackBody {
+        return reply(
+          .failure(
+            .unfit(
+              "stream '\(definition.name)' keeps its state in a topic, which has no earlier one: a rollback needs "
+                + "checkpoints in files")))
+      }
+      if let subject = subject(of: update) {
+        return changeAll(update, of: subject, reply: blank.metrics.counting(command, reply))
+      }
+    }
     let parts = parts
     guard parts.count > 1 else {
       guard let only = parts.first else { return reply(.failure(.notRunning(definition.name))) }
@@ -134,6 +149,8 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     status.restarts += shown.restarts
     if shown.isMember { status.rebalances = shown.rebalances }
     if definition.viewAheadSeconds != nil { status.viewAgeSeconds = shown.peers?.age }
+    status.changes.merge(blank.metrics.changes, uniquingKeysWith: +)
+    status.control = control(of: shown)
     status.warnings = shown.warnings + status.warnings
     if shown.parts.isEmpty {
       if let failure = shown.failure {
@@ -152,11 +169,11 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
 
   var snapshots: [StreamSnapshot] { parts.compactMap(\.stream.snapshot) }
 
-  var drift: [DriftAlarm] { parts.flatMap(\.stream.drift) }
-
-  func events(after number: Int) -> [LoggedEvent] {
-    parts.flatMap { $0.stream.events(after: number) }.sorted { $0.wallSeconds < $1.wallSeconds }
+  var drift: [DriftAlarm] {
+    parts.flatMap { part in part.stream.drift.map { $0.of(partition: part.partition) } }
   }
+
+  func events(after number: Int) -> [LoggedEvent] { eventLog.events(after: number) }
 
   // MARK: On the queue
 
@@ -181,18 +198,21 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     }
   }
 
-  /// Finds the partitions, reads the states of others if they take something from these, and joins the group.
+  var connector: ConnectorContext {
+    ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
+  }
+
+  /// Finds the partitions, reads the changes by users and the states of others, and joins the group.
   private func find() throws(StreamError) -> PartitionedTopic.Found {
-    let connector = ConnectorContext(fileSystem: context.fileSystem, clock: context.clock)
+    let connector = connector
     do throws(FileError) {
       let found = try topic.find(in: connector)
       for warning in found.warnings { logger.warning("\(warning)") }
-      if definition.viewAheadSeconds != nil || definition.stream.learns {
-        let peers = try PeerStates(
-          topic, of: definition.stream, aheadSeconds: definition.viewAheadSeconds, in: connector)
-        show { $0.peers = peers }
-        refreshPeers()
-      }
+      let peers = try PeerStates(
+        topic, of: definition.stream, aheadSeconds: definition.viewAheadSeconds, in: connector)
+      show { $0.peers = peers }
+      tellChanges(of: peers)
+      refreshPeers()
       member = try topic.join(in: connector)
       return found
     } catch {
@@ -200,15 +220,15 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
     }
   }
 
-  /// Takes the states that other members, or other partitions, have written.
+  /// Takes the states that other members, or other partitions, have written, and the changes by users.
   private func refreshPeers() {
     guard let peers, !isStopping else { return }
     var pause = Self.refreshSeconds
     do throws(FileError) {
       for warning in try peers.refresh() { logger.warning("\(warning)") }
-      spreadParameters(of: peers)
+      spread(peers)
     } catch {
-      // The moments, γ and β of the others stay as they are, and grow old.
+      // The moments, γ and β of the others stay as they are, and grow old. Changes by users wait.
       logger.warning("\(error)")
       pause = definition.restart.maxSeconds
     }
@@ -226,7 +246,8 @@ final class PartitionedStream: Supervised, @unchecked Sendable {
         partition: partition,
         stream: SupervisedStream(
           definition, takesOtherCheckpoints: takesOtherCheckpoints, context,
-          part: StreamPart(partition, owner, peers: peers, member: member), taps: taps))
+          part: StreamPart(partition, owner, peers: peers, events: eventLog, member: member),
+          taps: taps))
     }
     for partition in partitions { asked[partition] = nil }
     show { $0.parts = ($0.parts + new).sorted { $0.partition < $1.partition } }

@@ -22,6 +22,9 @@ extension StreamStatus {
       parts.flatMap { partition, status in
         status.warnings.map { "partition \(partition): \($0)" }
       }.prefix(Self.mostWarnings))
+    driftAlarms = parts.flatMap { partition, status in
+      status.driftAlarms.map { $0.of(partition: partition) }
+    }
     for part in parts.dropFirst() { add(part.status) }
   }
 
@@ -33,6 +36,7 @@ extension StreamStatus {
 
   private mutating func add(_ other: StreamStatus) {
     state = Self.worse(state, other.state)
+    isFrozen = isFrozen && other.isFrozen
     stateVersion = max(stateVersion, other.stateVersion)
     parametersVersion = max(parametersVersion, other.parametersVersion)
     parametersFileBytes = greatest(parametersFileBytes, other.parametersFileBytes)
@@ -41,7 +45,6 @@ extension StreamStatus {
     changes.merge(other.changes, uniquingKeysWith: max)
     // Partitions that have not begun have no counts yet.
     if keys == nil { keys = other.keys } else if let counts = other.keys { keys?.add(counts) }
-    driftAlarms += other.driftAlarms
     position.records += other.position.records
     position.byteOffset += other.position.byteOffset
     records += other.records

@@ -88,11 +88,29 @@ package struct StreamStatus: Sendable, Equatable {
   package var queues: [String: QueueDepth] = [:]
   /// The partitions that run each by itself; nil for a stream with one run.
   package var partitions: [Int]?
+  /// The changes by users that all partitions make; nil for a stream with one run.
+  package var control: [ControlStatus]?
   /// How often a group changed its partitions; nil for a stream without a group.
   package var rebalances: Int?
   /// How long ago the newest state of a partition came, in seconds: the longest of all; nil if each is normalised by its
   /// own moments.
   package var viewAgeSeconds: Double?
+}
+
+/// A change by a user that all partitions of a stream make: the last one of its subject.
+package struct ControlStatus: Sendable, Equatable {
+  package var change: String
+  /// That of the change `mode`.
+  package var mode: String?
+  /// Its offset in partition 0 of the state topic.
+  package var offset: Int
+  /// The process that was asked, and when, in seconds since 1970.
+  package var host: String
+  package var pid: Int
+  package var wallSeconds: Double
+  /// The partitions of this process that have made it, and those that have not.
+  package var partitions: [Int]
+  package var waiting: [Int]
 }
 
 /// The numbers of a stream's source and sink. Nil for kinds that do not have them.

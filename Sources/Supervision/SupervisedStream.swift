@@ -27,7 +27,7 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
     weak var run: StreamRun?
     /// Tells how much waits before each stage of the present run.
     var queues: @Sendable () -> [QueueDepth] = { [] }
-    /// The configured settings, with the changes of operators, which last across runs.
+    /// The configured settings. Those of a whole stream have the changes by users, which last across runs.
     var normalization: NormalizationSettings
     var restarts = 0
     var lastFailure: StreamFailure?
@@ -43,7 +43,7 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
   let threads = StageThreads.shared
   let queue: SerialQueue
   let logger: Logger
-  let metrics = StreamMetrics()
+  let metrics: StreamMetrics
   private let reporter: EventReporter
   let clock: Clock
   private let lock = Lock()
@@ -68,6 +68,7 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
   ) {
     (self.definition, clock) = (definition, context.clock)
     (self.part, self.taps) = (part, taps)
+    metrics = StreamMetrics(partition: part?.partition, events: part?.events ?? EventLog())
     shownParts = Shown(normalization: definition.stream.normalization)
     startedAt = clock.now()
     self.takesOtherCheckpoints = takesOtherCheckpoints
@@ -190,7 +191,8 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
   private func ended(_ attempt: Int, _ failure: (any Error)?) {
     guard attempt == self.attempt, run != nil else { return }
     run = nil
-    show { $0.normalization = $0.snapshot?.settings ?? $0.normalization }
+    // The changes of a partition are in its state. Those after it are made again.
+    if part == nil { show { $0.normalization = $0.snapshot?.settings ?? $0.normalization } }
     if let failure {
       failed(failure)
     } else {

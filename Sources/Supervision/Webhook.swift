@@ -124,7 +124,7 @@ struct EventReporter: Sendable {
     logger.report(event)
     // The metrics have counted the event just before.
     guard case .raised(let raised) = event, raised.isPosted, let webhook, let address,
-      let logged = metrics.events(after: 0).last
+      let logged = metrics.lastEvent
     else { return }
     webhook.post(logged.json(of: stream), to: address)
   }

@@ -44,6 +44,25 @@ import Testing
     #expect(source.start(of: 0).isPlain)
   }
 
+  @Test func `it has caught up when it has given what was there at the start`() throws {
+    let log = MemoryLog([[Array("a".utf8), Array("b".utf8)], [nil]])
+    var source = try Self.source(log)
+    log.partitions[0].append(Array("c".utf8))
+    #expect(!source.hasCaughtUp)
+    var buffer = [UInt8](repeating: 0, count: 3)
+    // A part of the second message.
+    _ = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
+    #expect(!source.hasCaughtUp)
+    _ = try Self.events(&source)
+    #expect(source.hasCaughtUp)
+    // The last offsets are no messages that a consumer gets.
+    let marked = MemoryLog([[Array("a".utf8), Array("b".utf8)]])
+    let behind = try Self.source(marked)
+    #expect(!behind.hasCaughtUp)
+    marked.seenEnds[0] = 2
+    #expect(behind.hasCaughtUp)
+  }
+
   @Test func `a message of JSON is one line, and one of CSV with an open quote ends there`() throws
   {
     var json = try Self.source(MemoryLog(["{\n \"a\": 1\n}\n", "{}"]))

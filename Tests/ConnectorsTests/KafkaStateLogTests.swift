@@ -65,6 +65,25 @@ import Testing
     }
   }
 
+  @Test func `a message is stored by a client of its own, or refused`() throws {
+    let kafka = try MockKafka()
+    try kafka.makeTopic("st", partitions: 2)
+    let connection = KafkaConnection(brokers: kafka.addresses, topic: "st", properties: [])
+    let topic = PartitionedTopic(
+      source: connection, options: KafkaSourceOptions(), state: connection, creates: false)
+    let message = StateMessage(key: "control/freeze", value: [1], headers: ["ek-owner": "a"])
+    #expect(try topic.store(message, in: 1, Self.context()) == 0)
+    #expect(try topic.store(message, in: 1, Self.context()) == 1)
+    let log = try Self.log(kafka, 1)
+    for offset in 0..<2 {
+      var stored = message
+      stored.offset = offset
+      #expect(try Self.waited(log) { try log.next() } == stored)
+    }
+    kafka.fail(.produce, times: 1, withError: 10)
+    #expect(throws: FileError.self) { try topic.store(message, in: 1, Self.context()) }
+  }
+
   @Test func `the calling thread may wait for a message and for its report`() throws {
     let kafka = try MockKafka()
     try kafka.makeTopic("st", partitions: 1)

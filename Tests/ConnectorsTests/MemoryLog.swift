@@ -14,6 +14,8 @@ final class MemoryLog: MessageLog, @unchecked Sendable {
   var lows: [Int]
   /// So many messages of a partition come before the next partition has its turn.
   var run = 3
+  /// The ends of partitions that were told.
+  var seenEnds: [Int: Int] = [:]
   private(set) var stopped: Set<Int> = []
   private var next: [Int: Int] = [:]
   private var turn = 0
@@ -78,6 +80,6 @@ final class MemoryLog: MessageLog, @unchecked Sendable {
   }
   func knownHigh(of partition: Int) -> Int? { lows[partition] + partitions[partition].count }
   func offset(of partition: Int, atMilliseconds time: Int) throws(FileError) -> Int? { time }
-  func seenEnd(of partition: Int) -> Int? { nil }
+  func seenEnd(of partition: Int) -> Int? { seenEnds[partition] }
   func partitionCount() throws(FileError) -> Int { partitions.count }
 }

@@ -54,6 +54,24 @@ import Testing
     }
   }
 
+  @Test func `drift and events tell the partition`() async throws {
+    let alarms = try DriftAlarm.made(["x"]).map { $0.of(partition: 3) }
+    #expect("\(try #require(alarms.first))".hasPrefix("partition 3: feature 'x': its mean is "))
+    fake.withState { state in
+      state.drift["weather"] = alarms
+      state.events = state.events.map {
+        LoggedEvent(number: $0.number, wallSeconds: 1, event: $0.event, partition: 5)
+      }
+    }
+    try await TestServer.run(fake) { server in
+      let path = "/api/v1/streams/weather"
+      let charts = try await server.request("GET", path + "/drift").json["charts"]
+      #expect((charts as? [[String: Any]])?.first?["partition"] as? Int == 3)
+      let events = try await server.request("GET", path + "/events").json["events"]
+      #expect((events as? [[String: Any]])?.allSatisfy { $0["partition"] as? Int == 5 } == true)
+    }
+  }
+
   @Test func `drift is accepted by a request with two words`() async throws {
     fake.withState { $0.drift["weather"] = [] }
     try await TestServer.run(fake) { server in

@@ -1,4 +1,5 @@
 import BatchNormalization
+import Configuration
 import Dataflow
 import Dispatch
 import Operators
@@ -25,6 +26,8 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
     var updatesOff: Set<String> = []
     /// The versions in the answer of an update.
     var versions: StateVersions?
+    /// The offset of the answer of an update that all partitions make.
+    var accepted: Int?
     /// Whether commands never take effect.
     var hangs = false
     var commands: [(command: StreamCommand, stream: String)] = []
@@ -91,12 +94,13 @@ final class FakeSupervision: StreamSupervision, @unchecked Sendable {
   func request(
     _ command: StreamCommand, on stream: String, reply: @escaping CommandReply
   ) {
-    let (refusal, hangs, versions) = withState { state in
+    let (refusal, hangs, answer) = withState { state in
       state.commands.append((command, stream))
       let isKnown = state.statuses.contains { $0.name == stream }
-      return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs, state.versions)
+      let answer = state.accepted.map { CommandAnswer.accepted($0) } ?? .done(state.versions)
+      return (isKnown ? state.refusal : .noSuchStream(stream), state.hangs, answer)
     }
-    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(.done(versions))) }
+    if let refusal { reply(.failure(refusal)) } else if !hangs { reply(.success(answer)) }
   }
 
   func tap(
@@ -152,5 +156,30 @@ extension FeatureStatus {
     for index in readings.indices where readings[index].metric.name == metric {
       readings[index].value = value
     }
+  }
+}
+
+extension DriftAlarm {
+  /// The alarms of a stream whose first feature has moved by three deviations ten batches ago.
+  static func made(_ names: [String]) throws -> [DriftAlarm] {
+    var values = SettingValues()
+    values[DriftSettings.watch] = .on
+    var chain = try OperatorChain(
+      BuiltInOperators.all,
+      OperatorContext(
+        schema: FeatureSchema(names), outputPrecision: .float64, normalization: .init(),
+        settings: values, isLive: true))
+    for batch in 0..<310 {
+      var block = FeatureColumns(featureCount: names.count, capacity: 64, precision: .float64)
+      block.count = 64
+      // The means of neighbouring batches differ a little.
+      let level = Double(batch % 7) / 30
+      block.values = .float64(
+        names.indices.flatMap { feature in
+          (0..<64).map { Double($0 % 8) / 2.3 + level + (feature == 0 && batch >= 300 ? 3 : 0) }
+        })
+      _ = try chain.operate(on: &block, elapsedSeconds: 2)
+    }
+    return DriftAlarm.drifting(in: chain.state)
   }
 }

@@ -86,7 +86,7 @@ struct PageTests {
   @Test func `features that drift are listed with the time since when, and marked`() async throws {
     let names = ["temp", "humid"]
     let fake = FakeSupervision([.made("s")], features: ["s": names.map { .made($0) }])
-    let alarms = try driftingAlarms(names)
+    let alarms = try DriftAlarm.made(names)
     fake.withState { state in
       state.statuses[0].driftAlarms = alarms
       state.features["s"]?[1].set("drift_alarm", 0)
@@ -94,33 +94,13 @@ struct PageTests {
     let dom = try await page(fake, fragment: "stream=s", seconds: 4)
     let list = try #require(dom.firstMatch(of: /<ul id="drifts"[^>]*>(.*?)<\/ul>/)?.output.1)
     #expect(list.contains("<li><b>temp</b> its mean is ") && !list.contains("humid"), "\(list)")
+    fake.withState { $0.statuses[0].driftAlarms = alarms.map { $0.of(partition: 3) } }
+    let parts = try await page(fake, fragment: "stream=s", seconds: 4)
+    #expect(parts.contains("<li>partition 3: <b>temp</b> its mean is "))
     #expect(list.contains("reference deviations above the reference"), "\(list)")
     #expect(list.contains("since batch 301 (record 19201)<small> 20 s ago</small>"), "\(list)")
     #expect(dom.ranges(of: "<article class=\"feature drifting\">").count == 1)
     #expect(dom.ranges(of: "<article class=\"feature\">").count == 1)
-  }
-
-  /// The alarms of a stream whose first feature has moved by three deviations ten batches ago.
-  private func driftingAlarms(_ names: [String]) throws -> [DriftAlarm] {
-    var values = SettingValues()
-    values[DriftSettings.watch] = .on
-    var chain = try OperatorChain(
-      BuiltInOperators.all,
-      OperatorContext(
-        schema: FeatureSchema(names), outputPrecision: .float64, normalization: .init(),
-        settings: values, isLive: true))
-    for batch in 0..<310 {
-      var block = FeatureColumns(featureCount: names.count, capacity: 64, precision: .float64)
-      block.count = 64
-      // The means of neighbouring batches differ a little.
-      let level = Double(batch % 7) / 30
-      block.values = .float64(
-        names.indices.flatMap { feature in
-          (0..<64).map { Double($0 % 8) / 2.3 + level + (feature == 0 && batch >= 300 ? 3 : 0) }
-        })
-      _ = try chain.operate(on: &block, elapsedSeconds: 2)
-    }
-    return DriftAlarm.drifting(in: chain.state)
   }
 
   @Test func `names are text, never markup`() async throws {

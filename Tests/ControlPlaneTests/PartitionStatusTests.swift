@@ -24,6 +24,16 @@ import Testing
     #expect(status.queues == ["emit": QueueDepth(elements: 6, bytes: 3 * 4096)])
   }
 
+  @Test func `alarms tell their partition, and a stream is frozen if all partitions are`() throws {
+    var parts = [3, 5].map { ($0, StreamStatus.made("orders")) }
+    for index in parts.indices { parts[index].1.driftAlarms = try DriftAlarm.made(["x"]) }
+    parts[0].1.isFrozen = true
+    #expect(StreamStatus(of: parts, or: blank).driftAlarms.map(\.partition) == [3, 5])
+    #expect(!StreamStatus(of: parts, or: blank).isFrozen)
+    parts[1].1.isFrozen = true
+    #expect(StreamStatus(of: parts, or: blank).isFrozen)
+  }
+
   /// A partition that has not begun has no counts of keys. They must not hide those of the others.
   @Test(arguments: [0, 1, 2]) func `keys are counted whichever partition begins last`(last: Int) {
     var parts = [0, 1, 2].map { ($0, StreamStatus.made("orders")) }

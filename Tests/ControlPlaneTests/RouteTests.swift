@@ -51,7 +51,8 @@ import Testing
           "checkpoint_seconds",
           "checkpoint_bytes", "producers", "subscribers", "subscriber_lag_bytes", "stalled_seconds",
           "subscriber_timeouts", "backlog_bytes",
-          "backlog_files", "backlog_messages", "partitions", "refused_connections", "rotated_files",
+          "backlog_files", "backlog_messages", "partitions", "control", "refused_connections",
+          "rotated_files",
           "skipped_messages", "lost_messages", "delivered_messages", "broker_errors",
           "records_in_flight", "queue_bytes", "idle_seconds", "checkpoint_age_seconds",
           "last_error", "warnings", "drift",
@@ -255,6 +256,33 @@ import Testing
         "POST", "/api/v1/streams/weather/freeze", to: server.unix)
       #expect(answer.status == 202)
       #expect(try answer.json["in_effect"] as? Bool == false)
+    }
+  }
+
+  @Test func `a change that all partitions make is accepted, and the status tells who has it`()
+    async throws
+  {
+    fake.withState { state in
+      state.accepted = 17
+      state.statuses[0].partitions = [0, 2]
+      state.statuses[0].control = [
+        ControlStatus(
+          change: "freeze", mode: nil, offset: 17, host: "b", pid: 8, wallSeconds: 5,
+          partitions: [2], waiting: [0])
+      ]
+    }
+    try await TestServer.run(fake) { server in
+      let path = "/api/v1/streams/weather"
+      let answer = try await server.request("POST", path + "/freeze", to: server.unix)
+      #expect(answer.status == 202)
+      #expect(
+        answer.body
+          == #"{"accepted":true,"change":"freeze","control_offset":17,"in_effect":false,"stream":"weather"}"#
+      )
+      let control = try await server.request("GET", path).json["control"] as? [[String: Any]]
+      #expect(control?.first?["partitions"] as? [Int] == [2])
+      #expect(control?.first?["waiting"] as? [Int] == [0])
+      #expect(control?.first?["host"] as? String == "b" && control?.first?["mode"] is NSNull)
     }
   }
 

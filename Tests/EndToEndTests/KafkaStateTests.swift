@@ -136,8 +136,6 @@ import Testing
     #expect(try daemon.status("partitions", as: [Int].self) == [0, 1])
     #expect(try daemon.metric("evenkeel_stream_partitions{stream=\"s\"}") == 2)
     #expect(try daemon.features().count == 2)
-    #expect(try daemon.ask("POST", "/api/v1/streams/s/freeze").status == 200)
-    #expect(try daemon.status("frozen", as: Bool.self))
     #expect(try daemon.stop().exitCode == 0)
     // The newest state has every record once.
     let location = "kafka://\(kafka.addresses[0])/st/1"

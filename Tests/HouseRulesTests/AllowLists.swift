@@ -64,6 +64,7 @@ let wrapperFiles: [String: Set<String>] = [
     "Sources/Connectors/Kafka/KafkaGroup.swift", "Sources/Connectors/Kafka/KafkaProducer.swift",
     "Sources/Connectors/Kafka/KafkaStateLog.swift",
     "Sources/Connectors/Kafka/KafkaStateTail.swift",
+    "Sources/Connectors/Kafka/KafkaStateWriter.swift",
     "Sources/Connectors/Kafka/KafkaTransactions.swift",
   ],
   "CLinux": [
@@ -142,6 +143,7 @@ let filesWithUnsafeCode: [String: String] = [
   "Sources/Connectors/Kafka/KafkaSource.swift": "a source reads into its caller's memory",
   "Sources/Connectors/Kafka/KafkaGroup.swift": "the wrapper of librdkafka for groups",
   "Sources/Connectors/Kafka/KafkaStateLog.swift": "the wrapper of librdkafka for states",
+  "Sources/Connectors/Kafka/KafkaStateWriter.swift": "the wrapper of librdkafka for states",
   "Sources/Connectors/Kafka/MessageAttributes.swift": "copies keys and headers of librdkafka",
   "Sources/Connectors/Kafka/MessageForm.swift": "looks at a message in the memory of its log",
   "Sources/Connectors/Kafka/MessageLog.swift": "a message is read in the memory of its log",

@@ -18,6 +18,8 @@ struct PartitionSimulation {
     case killsAndPauses
     /// It is killed, or stopped, which cuts a batch early.
     case killsAndStops
+    /// It is killed, and users change the stream.
+    case killsAndChanges
   }
 
   /// The faults before a process that is left alone.
@@ -25,33 +27,41 @@ struct PartitionSimulation {
 
   let faults: Faults
   let delivery: SimulatedDelivery
-  private let awaitsOutput: Bool
+  let canary: PartitionCanary?
   let world: PartitionWorld
-  private let configuration: StreamConfiguration
-  private let schedule: CheckpointSchedule
+  let configuration: StreamConfiguration
+  let schedule: CheckpointSchedule
   let records: [[UInt8]]
   /// The disk with gradients of γ and β, which every process reads; nil if they are not learned.
-  private let gradients: SimulatedFileSystem?
+  let gradients: SimulatedFileSystem?
   private let clock = ManualClock()
-  private var random: SplitMix64
-  private var produced = 0
+  var random: SplitMix64
+  var produced = 0
   /// The messages of the output that were looked at, and the records in them.
   private var found: (messages: Int, records: Set<Int>) = (0, [])
   private var owners = 0
   private(set) var kills = 0
   private(set) var pauses = 0
   var doubles = 0
+  /// The changes by users that the last state has.
+  var changes = 0
   /// The processes that found out that they were replaced.
   private(set) var ends = 0
 
-  /// - Parameter awaitsOutput: whether a state waits for the output before it, as it must.
+  /// - Parameter canary: the fix that is taken out.
   init(
-    seed: UInt64, _ faults: Faults, _ delivery: SimulatedDelivery, awaitsOutput: Bool = true
+    seed: UInt64, _ faults: Faults, _ delivery: SimulatedDelivery = .atLeastOnce,
+    without canary: PartitionCanary? = nil
   ) {
-    (self.delivery, self.awaitsOutput) = (delivery, awaitsOutput)
+    (self.delivery, self.canary) = (delivery, canary)
     random = SplitMix64(seed: seed)
     self.faults = faults
     world = PartitionWorld(seed: random.next())
+    if faults == .killsAndChanges {
+      // Brokers remove an old state long after a process was killed, and not while its last messages arrive.
+      world.delays = random.once(in: 2)
+      world.compacts = !world.delays
+    }
     var configuration = StreamConfiguration(name: "s", format: .ndjson)
     configuration.decoder.features = ["x", "y"].map { FeaturePattern($0) }
     configuration.batch.size = Int.random(in: 2...8, using: &random)
@@ -75,9 +85,10 @@ struct PartitionSimulation {
   // MARK: Processes
 
   /// A process: its client, and its stages.
-  private struct Member {
+  struct Member {
     let owner: Int
     let client: PartitionClient
+    let inbox: RequestInbox
     var flow: SerialFlow<IngestStage, OperateStage, EncodeWorker, EmitStage>
 
     /// - Returns: false if it has ended.
@@ -100,34 +111,40 @@ struct PartitionSimulation {
     plan.source = { context throws(FileError) in
       try KafkaSource(client, topic: "in", KafkaSourceOptions(partitions: [0]), in: context)
     }
-    let isAwaited = awaitsOutput
+    let isAwaited = canary != .outputIsNotAwaited
     plan.sink = { _ throws(FileError) in ClientSink(client: client, isAwaited: isAwaited) }
     plan.state = .topic(
       TopicState(
         partition: TopicPartition(topic: "in", number: 0),
         owner: StateOwner(id: "owner \(owner)", host: "h", pid: owner, since: Double(owner)),
-        directory: "/state"
+        directory: "/state", peers: faults == .killsAndChanges ? world.peers : nil
       ) { _ throws(FileError) in ClientState(client: client) })
     if gradients != nil { plan.gradients = GradientInput(path: PartitionGradients.path) }
     return plan
   }
 
-  private mutating func open(_ owner: Int, callsLeft: Int) throws -> Member {
+  mutating func open(_ owner: Int, callsLeft: Int) throws -> Member {
     let client = PartitionClient(world, delivery, callsLeft: callsLeft)
+    client.forgetsChanges = canary == .changesAreForgotten
     do {
       let machine = SimulatedFileSystem(seed: random.next())
       let context = ConnectorContext(fileSystem: gradients ?? machine, clock: clock.clock)
       let opened = try OpenedStream(plan(client, owner), in: context)
       let metrics = StreamMetrics(clock: clock.clock)
+      let inbox = RequestInbox()
+      var ingest = try IngestStage(
+        IngestContext(
+          opened.configuration, cursor: opened.state.cursor,
+          gradientCursor: opened.state.checkpoint?.gradients, schedule: opened.schedule,
+          metrics: metrics, inbox: inbox, clock: clock.clock),
+        source: opened.source, gradients: opened.gradients)
+      if canary == .changesComeAmongCopies {
+        ingest.checkpoints = CheckpointPolicy(opened.schedule, clock: clock.clock)
+      }
       return Member(
-        owner: owner, client: client,
+        owner: owner, client: client, inbox: inbox,
         flow: SerialFlow(
-          try IngestStage(
-            IngestContext(
-              opened.configuration, cursor: opened.state.cursor,
-              gradientCursor: opened.state.checkpoint?.gradients, schedule: opened.schedule,
-              metrics: metrics, inbox: RequestInbox(), clock: clock.clock),
-            source: opened.source, gradients: opened.gradients),
+          ingest,
           OperateStage(
             opened.configuration, from: opened.state, unitBytes: 64,
             leastDeltaBytes: opened.output.leastDeltaBytes, clock: clock.clock),
@@ -205,12 +222,18 @@ struct PartitionSimulation {
         produced = next
       }
       if random.once(in: 50) { clock.advance(by: 0.6) }
+      if faults == .killsAndChanges {
+        if random.once(in: 30) { world.change(using: &random) }
+        // The daemon asks for a state after a change.
+        if random.once(in: 30) { member.inbox.put(StreamRequest(.checkpoint, of: "s") { _ in }) }
+      }
       try goOn(&paused)
       let isDone = isLast && isComplete()
       guard try member.step(&random, stops: isDone) else { return .ended }
     }
     guard !isLast else { throw Failure("the stream never ends") }
     switch faults {
+    case .killsAndChanges: return .killed
     case .killsAndPauses: return random.once(in: 3) ? .paused : .killed
     case .killsAndStops:
       guard random.once(in: 3) else { return .killed }
@@ -250,29 +273,5 @@ struct PartitionSimulation {
         paused.remove(at: index)
       }
     }
-  }
-
-  /// The messages and the state of one process that is never disturbed.
-  func undisturbed() throws -> (output: [[UInt8]], state: Checkpoint) {
-    let world = PartitionWorld(seed: 1)
-    world.produce(records)
-    var calm = PartitionSimulation(
-      faults: faults, world: world, configuration: configuration, schedule: schedule,
-      records: records, gradients: gradients, random: random)
-    var member = try calm.open(1, callsLeft: .max)
-    while try member.step(&calm.random, stops: world.output.count == records.count) {}
-    return (world.output, try Self.checkpoint(world))
-  }
-
-  private init(
-    faults: Faults, world: PartitionWorld, configuration: StreamConfiguration,
-    schedule: CheckpointSchedule, records: [[UInt8]], gradients: SimulatedFileSystem?,
-    random: SplitMix64
-  ) {
-    (self.faults, self.world, self.configuration) = (faults, world, configuration)
-    (self.schedule, self.records, self.random) = (schedule, records, random)
-    self.gradients = gradients
-    produced = records.count
-    (delivery, awaitsOutput) = (.atLeastOnce, true)
   }
 }

@@ -29,9 +29,21 @@ final class PartitionWorld: @unchecked Sendable {
   private var open: (output: [[UInt8]], state: [StateMessage]) = ([], [])
   /// The transactions that were aborted with messages in them.
   private(set) var abortedCount = 0
+  /// The last changes by users, by their subjects.
+  private(set) var control: [String: ControlChange] = [:]
+  private var nextChange = 0
+  /// Whether messages may come late, and whether old ones are removed.
+  var delays = true
+  var compacts = true
   var random: SplitMix64
 
   init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+  /// Lets a user change the stream.
+  func change(_ subject: String, _ change: String, mode: String? = nil) {
+    control[subject] = ControlChange(change, mode: mode, offset: nextChange)
+    nextChange += 1
+  }
 
   func produce(_ messages: [[UInt8]]) { input += messages }
 
@@ -97,13 +109,13 @@ final class PartitionWorld: @unchecked Sendable {
   /// Takes what a client that was killed had on its way: the broker gets a beginning of it, now or later.
   func inherit(_ sent: [PartitionClient.Sent]) {
     let arriving = sent.prefix(Int.random(in: 0...sent.count, using: &random))
-    if random.once(in: 3) { late += arriving } else { for each in arriving { store(each) } }
+    if random.once(in: 3), delays { late += arriving } else { for each in arriving { store(each) } }
   }
 
   /// Lets something happen that no client asks for.
   func act() {
     if !late.isEmpty, random.once(in: 40) { store(late.removeFirst()) }
-    if random.once(in: 200) { compact() }
+    if random.once(in: 200), compacts { compact() }
     // A transaction that is open for too long.
     if producer > 0, random.once(in: 2000) { _ = beginProducer() }
   }
@@ -179,6 +191,8 @@ final class PartitionClient: @unchecked Sendable {
   let delivery: SimulatedDelivery
   /// The number of calls after which it fails, as if it were killed within one.
   var callsLeft: Int
+  /// Whether its states do not have the changes by users.
+  var forgetsChanges = false
 
   init(_ world: PartitionWorld, _ delivery: SimulatedDelivery, callsLeft: Int) {
     (self.world, self.delivery, self.callsLeft) = (world, delivery, callsLeft)
@@ -294,7 +308,7 @@ struct ClientState: StateLog {
 
   func append(_ message: StateMessage) throws(FileError) {
     try client.call()
-    client.send(.state(message))
+    client.send(.state(client.forgetsChanges ? message.forgettingChanges : message))
   }
 
   func stored() throws(FileError) -> Int? { try client.countedState() }

@@ -14,42 +14,6 @@ import Testing
 
 /// The moments that a partition has of the others, from the state topic.
 @Suite struct PeerStatesTests {
-  /// A state topic in memory. Each wait takes a second of the clock.
-  private final class MemoryTail: StateTail, @unchecked Sendable {
-    // @unchecked because one test uses it.
-    let name = "st"
-    private let ends: [Int]
-    var isAtEnds: Bool {
-      ends.indices.allSatisfy { partition in
-        messages[..<read].count { $0.partition == partition } >= ends[partition]
-      }
-    }
-    private let clock: ManualClock
-    private var messages: [(partition: Int, message: StateMessage)] = []
-    private var read = 0
-    var isBroken = false
-
-    init(_ clock: ManualClock, ends: [Int] = []) { (self.clock, self.ends) = (clock, ends) }
-
-    func store(_ message: StateMessage, in partition: Int) {
-      var stored = message
-      stored.offset = messages.count { $0.partition == partition }
-      messages.append((partition, stored))
-    }
-
-    func next(
-      waiting seconds: Double
-    ) throws(FileError) -> (partition: Int, message: StateMessage)? {
-      if isBroken { throw FileError(operation: .read, path: name, reason: "broken") }
-      guard read < messages.count else {
-        clock.advance(by: seconds)
-        return nil
-      }
-      read += 1
-      return messages[read - 1]
-    }
-  }
-
   private static let configuration: StreamConfiguration = {
     var configuration = StreamConfiguration(name: "s", format: .ndjson)
     configuration.decoder.features = [FeaturePattern("x")]
@@ -90,9 +54,9 @@ import Testing
   }
 
   private static func means(
-    _ peers: PeerStates, _ partition: Int, newest: Double? = nil
+    _ peers: PeerStates, _ partition: Int, newest: Double? = nil, reset: Int = -1
   ) -> [Double] {
-    (peers.reading(for: partition).view?(newest) ?? []).map { $0[real: "running_mean"][0] }
+    (peers.reading(for: partition).view?(newest, reset) ?? []).map { $0[real: "running_mean"][0] }
   }
 
   @Test func `the state with the highest offset counts, of every other partition`() throws {

@@ -127,6 +127,25 @@ import Testing
     #expect(restored.found?.checkpoint.batchesTracked == 6)
   }
 
+  /// Its owner has written no output after it, and the next one may have made other changes by users.
+  @Test func `a state that came after another claim counts only without another one`() throws {
+    func state(_ offset: Int, claim: Int) throws -> StateMessage {
+      var message = try Self.state(offset)
+      message.headers["ek-claim"] = "\(claim)"
+      return message
+    }
+    let claim = Self.claim(Self.me)
+    let early = [claim, try state(10, claim: 0), claim]
+    let late = try Self.restore(early + [try state(30, claim: 0)])
+    #expect(late.found?.checkpoint == Self.checkpoint(10))
+    let inTime = try Self.restore(
+      early + [try state(30, claim: 0), try state(20, claim: 2), try state(25, claim: 0)])
+    #expect(inTime.found?.checkpoint == Self.checkpoint(20))
+    // The brokers have removed the others.
+    #expect(
+      try Self.restore([claim, try state(30, claim: 5)]).found?.checkpoint == Self.checkpoint(30))
+  }
+
   @Test func `one partition has the gradients of a stream`() throws {
     let stream = try onlyStream(
       Self.stream(
@@ -227,7 +246,8 @@ import Testing
     log.storeAll()
     #expect(try state.settle() == nil)
     let stored = try #require(log.messages.last)
-    #expect(stored.headers == ["ek-offset": "12", "ek-epoch": "2", "ek-owner": "me"])
+    #expect(
+      stored.headers == ["ek-offset": "12", "ek-epoch": "2", "ek-owner": "me", "ek-claim": "1"])
     #expect(try Checkpoint(serialized: stored.value ?? [], .ofNormalizer) == Self.checkpoint(12))
   }
 
@@ -330,7 +350,7 @@ import Testing
     let two = try onlyStream(
       Self.stream(
         "state: { topic: st }", source: "kafka: { brokers: [b:1], topic: t, partitions: [1, 4] }"))
-    #expect(two.threadCount == 48 && two.descriptorCount == 104)
+    #expect(two.threadCount == 54 && two.descriptorCount == 117)
   }
 
   @Test(arguments: [
@@ -375,6 +395,26 @@ import Testing
   }
 
   // MARK: Schedule
+
+  @Test func `a resumed run counts the records that an earlier one may have written`() {
+    let schedule = CheckpointSchedule(everyRecords: 10, atTimedCuts: true)
+    var policy = CheckpointPolicy(schedule, isResumed: true, clock: ManualClock().clock)
+    #expect(policy.isRepeating)
+    policy.count(9)
+    policy.batchCut(byTime: true)
+    _ = policy.barrierLeaves()
+    #expect(policy.isRepeating && !policy.isDue)
+    // A checkpoint is due at the next cut, so that the partition takes what has waited.
+    policy.count(1)
+    #expect(!policy.isRepeating && policy.isDue)
+    var idle = CheckpointPolicy(schedule, isResumed: true, clock: ManualClock().clock)
+    idle.caughtUp()
+    #expect(!idle.isRepeating && idle.isDue)
+    _ = idle.barrierLeaves()
+    idle.caughtUp()
+    #expect(!idle.isDue)
+    #expect(!CheckpointPolicy(schedule, clock: ManualClock().clock).isRepeating)
+  }
 
   @Test func `records and cuts by time make a checkpoint due`() {
     var policy = CheckpointPolicy(

@@ -12,22 +12,6 @@ internal import Synchronization
 ///
 /// The positions are those of the stream's checkpoints. A broker keeps none of them.
 struct KafkaSource: Source {
-  private struct Partition: Sendable {
-    var start: SplitStart
-    var places: MessagePlaces
-    /// The message of which an earlier run has read a part, and the bytes of that.
-    var partlyRead: (offset: Int, byteCount: Int)?
-    var isAbandoned = false
-    /// The offset at which the partition ends for the source; nil if it never ends.
-    var end: Int?
-
-    /// Whether every message before the end was given or passed.
-    func isAtEnd(seen: Int?) -> Bool {
-      guard let end else { return false }
-      return places.next >= end || seen.map { $0 >= end } ?? false
-    }
-  }
-
   let name: String
   let size: Int? = nil
   let endsAnywhere = false
@@ -43,7 +27,7 @@ struct KafkaSource: Source {
   /// Whether the source ends.
   private let isBounded: Bool
   /// By their numbers; nil for one that is not read.
-  private var partitions: [Partition?]
+  private var partitions: [KafkaPartition?]
   private var beginnings: KafkaBeginnings
   private var isStarted = false
   private var given = 0
@@ -99,7 +83,7 @@ struct KafkaSource: Source {
           }
         var split = SplitStart(name: Self.name(topic, partition))
         split.isPlain = payload == .message
-        partitions[partition] = Partition(
+        partitions[partition] = KafkaPartition(
           start: split, places: MessagePlaces(at: 0, next: start.offset))
         beginnings.offsets[partition] = start.offset
         note(start, of: partition, options.onGap)
@@ -112,6 +96,7 @@ struct KafkaSource: Source {
   private mutating func bound(
     _ partition: Int, _ watermarks: (low: Int, high: Int), _ options: KafkaSourceOptions
   ) throws(FileError) {
+    partitions[partition]?.firstEnd = watermarks.high
     guard options.ends else { return }
     partitions[partition]?.end = options.end ?? watermarks.high
     let first = partitions[partition]?.places.next ?? 0
@@ -133,7 +118,7 @@ struct KafkaSource: Source {
     let isWhole = start.lost == 0
     // The rest of a frame cannot be read without its beginning.
     if !isWhole { split.container?.bytesWithin = 0 }
-    partitions[partition] = Partition(
+    partitions[partition] = KafkaPartition(
       start: split,
       places: MessagePlaces(
         at: cursor.sourceOffset - (isWhole ? mark.bytesWithin : 0), next: start.offset),
@@ -291,6 +276,14 @@ struct KafkaSource: Source {
     partitions[split].map {
       MessageOrigin.place(
         Self.name(name, split), offset: $0.places.place(at: offset).offset)
+    }
+  }
+
+  var hasCaughtUp: Bool {
+    partitions.enumerated().allSatisfy { number, partition in
+      partition.map {
+        $0.isAbandoned || given == 0 && $0.isPast($0.firstEnd, seen: log.seenEnd(of: number))
+      } ?? true
     }
   }
 

@@ -8,8 +8,6 @@ internal import Synchronization
 // - The queue of messages and the delivery reports write to one descriptor, that of the producer.
 // - Every message is given back to librdkafka once.
 // - `isReading` says that librdkafka fetches messages into the queue.
-// - With transactions, `isToCommit` says that the last message is stored, and that the next call of `stored` is on a
-//   thread that may wait.
 
 /// A partition of a state topic.
 final class KafkaStateLog: StateLog, @unchecked Sendable {
@@ -21,11 +19,6 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
     ("isolation.level", "read_committed"), ("allow.auto.create.topics", "false"),
     ("queued.max.messages.kbytes", "16384"), ("receive.message.max.bytes", "100000000"),
   ]
-  /// The properties of a client that writes. The topic bounds the size of a message.
-  private static let ofProducer: [(name: String, value: String)] = [
-    ("client.id", "evenkeel"), ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "0"),
-    ("message.timeout.ms", "120000"), ("message.max.bytes", "\(StateMessage.mostBytes + 1 << 20)"),
-  ]
   /// More headers, and longer values of them, are left out.
   private static let mostHeaders = 16
   private static let mostHeaderBytes = 256
@@ -33,14 +26,10 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
   let name: String
   private let partition: Int32
   private let group: KafkaGroup?
-  package let transactions: KafkaTransactions?
   private let consumer: KafkaClient
-  private let producer: KafkaClient
+  private let writer: KafkaStateWriter
   private let queue: OpaquePointer
   private let statistics: ConnectorStatistics
-  /// The last message that was appended: its size, the offset of the input after it, and its own one when it is stored.
-  private var last: (byteCount: Int, inputOffset: Int?, offset: Int?) = (0, nil, nil)
-  private var isToCommit = false
   private var isReading = false
   private(set) var position = 0
 
@@ -55,7 +44,6 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
     name = "\(connection.topic)/\(partition)"
     self.partition = Int32(partition)
     self.group = group
-    self.transactions = transactions
     statistics = context.statistics
     consumer = try KafkaClient(
       .consumer, connection, Self.ofConsumer + [("enable.partition.eof", "true")], in: context)
@@ -65,17 +53,9 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
         operation: .open, path: name, reason: "expected partitions 0 to \(count - 1)",
         errno: ENOENT)
     }
-    var writing = connection
-    writing.properties = connection.properties.filter {
-      KafkaProperties.common.contains($0.name)
-    }
-    if let transactions {
-      producer = transactions.client
-    } else {
-      producer = try KafkaClient(.producer, writing, Self.ofProducer, in: context)
-    }
+    writer = try KafkaStateWriter(connection, partition, of: group, transactions, in: context)
     queue = consumer.makeQueue()
-    producer.wake(by: queue)
+    writer.producer.wake(by: queue)
   }
 
   deinit {
@@ -86,99 +66,16 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
 
   // MARK: Waiting
 
-  var awaiting: Awaiting {
-    isToCommit
-      ? Awaiting(threadOf: .brokers)
-      : Awaiting(.readable(descriptor: producer.wakeup.number), seconds: 1)
-  }
+  var awaiting: Awaiting { writer.awaiting }
 
-  func wait() {
-    guard !isToCommit else { return }
-    var query = pollfd(fd: producer.wakeup.number, events: CShort(POLLIN), revents: 0)
-    _ = poll(&query, 1, 1000)
-    // The caller looks for everything that this may tell.
-    producer.wakeup.takeEvent()
-  }
+  func wait() { writer.wait() }
 
   // MARK: Writing
 
-  func append(_ message: StateMessage) throws(FileError) {
-    let byteCount = message.value?.count ?? 0
-    guard byteCount <= StateMessage.mostBytes else {
-      throw FileError(
-        operation: .write, path: name,
-        reason: "expected a state of at most \(StateMessage.mostBytes) bytes, found \(byteCount)",
-        errno: EMSGSIZE)
-    }
-    last = (byteCount, message.inputOffset, nil)
-    try transactions?.begin()
-    let error = produce(message)
-    guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw failure(error) }
-    transactions?.noteSent(isState: true)
-  }
+  var transactions: KafkaTransactions? { writer.transactions }
 
-  private func produce(_ message: StateMessage) -> rd_kafka_resp_err_t {
-    Array(message.key.utf8).withUnsafeBytes { key in
-      (message.value ?? []).withUnsafeBytes { value in
-        producer.produce(message.value == nil ? nil : value, key: key, to: partition) { headers in
-          for (name, value) in message.headers.sorted(by: { $0.key < $1.key }) {
-            KafkaClient.add(name, value, to: headers)
-          }
-        }
-      }
-    }
-  }
-
-  func stored() throws(FileError) -> Int? {
-    if let transactions { return try committed(transactions) }
-    var offset: Int?
-    var refusal: rd_kafka_resp_err_t?
-    try producer.takeEvents { message in
-      if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-        offset = Int(message.offset)
-      } else {
-        refusal = message.err
-      }
-    }
-    if let refusal { throw failure(refusal) }
-    if let offset {
-      last.offset = offset
-      if let position = last.inputOffset { group?.commit(position, of: Int(partition)) }
-    }
-    return last.offset
-  }
-
-  private func committed(_ transactions: KafkaTransactions) throws(FileError) -> Int? {
-    if last.offset != nil { return last.offset }
-    guard isToCommit else {
-      try transactions.takeReports()
-      isToCommit = transactions.storedState != nil
-      return nil
-    }
-    guard try transactions.commit(upTo: last.inputOffset, of: Int(partition)) else { return nil }
-    isToCommit = false
-    last.offset = transactions.storedState
-    return last.offset
-  }
-
-  private func failure(_ error: rd_kafka_resp_err_t) -> FileError {
-    if error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
-      return FileError(
-        operation: .write, path: name,
-        reason:
-          "the brokers take no state of \(last.byteCount) bytes: raise max.message.bytes of the topic",
-        errno: EMSGSIZE)
-    }
-    if error == RD_KAFKA_RESP_ERR__QUEUE_FULL {
-      return FileError(
-        operation: .write, path: name,
-        reason:
-          "a state of \(last.byteCount) bytes is larger than queue.buffering.max.kbytes of the sink allows",
-        errno: EMSGSIZE)
-    }
-    return FileError(
-      operation: .write, path: name, reason: "no broker stored the state: \(errorText(error))")
-  }
+  func append(_ message: StateMessage) throws(FileError) { try writer.append(message) }
+  func stored() throws(FileError) -> Int? { try writer.stored() }
 
   // MARK: Reading
 
@@ -196,7 +93,7 @@ final class KafkaStateLog: StateLog, @unchecked Sendable {
       isReading = true
     }
     // Before the queues are looked at, so that no event is missed.
-    producer.wakeup.takeEvent()
+    writer.producer.wakeup.takeEvent()
     try consumer.takeEvents()
     while let message = rd_kafka_consume_queue(queue, 0) {
       defer { rd_kafka_message_destroy(message) }

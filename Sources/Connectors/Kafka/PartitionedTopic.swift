@@ -8,6 +8,9 @@ package struct PartitionedTopic: Sendable {
   /// The descriptors and the threads of the two clients of a state.
   package static let descriptorCount = 26
   package static let threadCount = 12
+  /// Those of the client of a process that reads the states of others and the changes by users.
+  package static let tailDescriptorCount = 13
+  package static let tailThreadCount = 6
   /// New states appear in the part of the log that is compacted after this time at most.
   static let stateProperties = [
     (name: "cleanup.policy", value: "compact"), (name: "segment.ms", value: "600000"),
@@ -90,8 +93,9 @@ package struct PartitionedTopic: Sendable {
     let (connection, options) = (source, only)
     return { context throws(FileError) in
       try KafkaSource(
-        try KafkaConsumer(connection, in: context.connector), topic: connection.topic, options,
-        in: context)
+        // The last messages of a partition may be none that a consumer gets.
+        try KafkaConsumer(connection, tellsEnds: true, in: context.connector),
+        topic: connection.topic, options, in: context)
     }
   }
 
@@ -113,6 +117,15 @@ package struct PartitionedTopic: Sendable {
     of partitions: [Int]?, in context: ConnectorContext
   ) throws(FileError) -> any StateTail {
     try KafkaStateTail(state, of: partitions, in: context)
+  }
+
+  /// Stores a message in a partition of the state topic, with a client of its own. Waits for the brokers, for 8 s at most, so that a user gets an answer.
+  ///
+  /// - Returns: its offset.
+  package func store(
+    _ message: StateMessage, in partition: Int, _ context: ConnectorContext
+  ) throws(FileError) -> Int {
+    try KafkaStateWriter(state, partition, in: context).store(message, within: 8)
   }
 
   /// Opens a state by its location, `kafka://BROKERS/STATE-TOPIC/PARTITION`, to look at it.

@@ -32,6 +32,8 @@ package enum StateHeader {
   package static let epoch = "ek-epoch"
   /// The identity of the owner.
   package static let owner = "ek-owner"
+  /// The offset of the claim under which it was written.
+  package static let claim = "ek-claim"
 }
 
 extension StateMessage {
@@ -39,6 +41,8 @@ extension StateMessage {
   package var inputOffset: Int? { number(StateHeader.offset) }
   /// The number of the state.
   package var epoch: Int { number(StateHeader.epoch) ?? 0 }
+  /// The offset of the claim under which it was written; nil if it does not tell.
+  package var claim: Int? { number(StateHeader.claim) }
 
   private func number(_ header: String) -> Int? {
     guard let number = headers[header].flatMap({ Int($0) }), (0...1 << 53).contains(number) else {

@@ -2,6 +2,7 @@ internal import Operators
 
 /// A drift chart in the JSON API. docs/HTTP.md explains each member.
 package struct DriftView: Codable, Sendable, Equatable {
+  @OrNull package var partition: Int?
   package var feature: String
   package var kind: String
   package var phase: String
@@ -25,7 +26,8 @@ struct DriftChartsView: Encodable {
 extension DriftView {
   init(_ alarm: DriftAlarm) {
     self.init(
-      feature: alarm.feature, kind: alarm.kind.name, phase: alarm.phase.name,
+      partition: alarm.partition, feature: alarm.feature, kind: alarm.kind.name,
+      phase: alarm.phase.name,
       alarms: alarm.alarms, score: finite(alarm.score), size: finite(alarm.size),
       reference: finite(alarm.reference), level: finite(alarm.level),
       sinceBatch: alarm.batch > 0 ? alarm.batch : nil,

@@ -124,6 +124,10 @@ struct Routes {
     reply(.pending { HTTPResponse(status: 202, json: pending) })
     supervision.request(command, on: stream) { result in
       switch result {
+      case .success(.accepted(let offset)):
+        let accepted = ChangeView(
+          stream: stream, change: action, isInEffect: false, accepted: true, controlOffset: offset)
+        reply(.response(HTTPResponse(status: 202, json: accepted)))
       case .success(let answer):
         let versions =
           if case .done(let versions) = answer { versions } else { StateVersions?.none }
@@ -263,9 +267,13 @@ private struct ChangeView: Encodable, Sendable {
   var isInEffect: Bool
   /// The version of γ and β after the change.
   var parametersVersion: Int?
+  /// Whether it is stored for all partitions of the stream; absent for other streams.
+  var accepted: Bool?
+  /// Its offset in the state topic.
+  var controlOffset: Int?
 
   enum CodingKeys: String, CodingKey {
-    case stream, change, parametersVersion
+    case stream, change, parametersVersion, accepted, controlOffset
     case isInEffect = "inEffect"
   }
 }

@@ -37,6 +37,18 @@ package struct StreamView: Codable, Sendable, Equatable {
     @OrNull package var p99: Double?
   }
 
+  /// A change by a user that all partitions of a stream make.
+  package struct Control: Codable, Sendable, Equatable {
+    package var change: String
+    @OrNull package var mode: String?
+    package var offset: Int
+    package var host: String
+    package var pid: Int
+    @OrNull package var time: Double?
+    package var partitions: [Int]
+    package var waiting: [Int]
+  }
+
   package var name: String
   package var state: String
   package var source: String
@@ -75,6 +87,7 @@ package struct StreamView: Codable, Sendable, Equatable {
   package var refusedConnections: Int
   package var rotatedFiles: Int
   @OrNull package var partitions: [Int]?
+  @OrNull package var control: [Control]?
   package var skippedMessages: Int
   package var lostMessages: Int
   package var deliveredMessages: Int
@@ -191,7 +204,7 @@ extension StreamView {
       subscriberTimeouts: status.connectors.subscriberTimeouts,
       refusedConnections: status.connectors.refusedConnections,
       rotatedFiles: status.connectors.rotatedFiles,
-      partitions: status.partitions,
+      partitions: status.partitions, control: status.control.map { $0.map(Control.init) },
       skippedMessages: status.connectors.skippedMessages,
       lostMessages: status.connectors.lostMessages,
       deliveredMessages: status.connectors.deliveredMessages,
@@ -203,6 +216,15 @@ extension StreamView {
       warnings: status.warnings, drift: status.driftAlarms.map(DriftView.init),
       batchLatencySeconds: Distribution(status.batchLatency),
       batchSizeRecords: Distribution(status.batchSize))
+  }
+}
+
+extension StreamView.Control {
+  init(_ status: ControlStatus) {
+    self.init(
+      change: status.change, mode: status.mode, offset: status.offset, host: status.host,
+      pid: status.pid, time: finite(status.wallSeconds), partitions: status.partitions,
+      waiting: status.waiting)
   }
 }
 

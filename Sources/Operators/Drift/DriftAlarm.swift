@@ -25,6 +25,8 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
   package let alarms: Int
   /// The pools of batches that the chart has taken in.
   package let pools: Int
+  /// The partition of the feature, if each is processed by itself.
+  package private(set) var partition: Int?
 
   /// - Parameters:
   ///   - chart: the chart.
@@ -67,6 +69,13 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
   /// The values of a feature that make a pool.
   package static let leastValues = DriftPool.leastValues
 
+  /// The verdict on a feature of a partition.
+  package func of(partition: Int) -> DriftAlarm {
+    var alarm = self
+    alarm.partition = partition
+    return alarm
+  }
+
   /// Whether the chart has learned enough to judge.
   package var isJudged: Bool { pools > DriftRules.silentPools }
 
@@ -98,7 +107,9 @@ package struct DriftAlarm: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  package var description: String { "feature \(quoted(feature)): \(text)" }
+  package var description: String {
+    (partition.map { "partition \($0): " } ?? "") + "feature \(quoted(feature)): \(text)"
+  }
 
   private var words: String {
     switch kind {

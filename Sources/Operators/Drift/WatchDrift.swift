@@ -23,7 +23,7 @@ package struct WatchDrift: BatchOperator {
     "drift", settings: DriftSettings.group, stateGroups: DriftColumns.groups,
     updates: [
       UpdateKind(
-        "drift/accept", needs: "drift: on",
+        "drift/accept", needs: "drift: on", subject: "drift",
         help: "Takes the present level of drifting features as their reference.")
     ],
     metrics: DriftMetrics.all, events: [begun, ended])

@@ -30,6 +30,7 @@ extension Checkpoint {
     gradients = nil
     outputs = [:]
     adoptedBy = nil
+    control = [:]
   }
 
   /// The accuracy of merging checkpoints with these settings.

@@ -11,6 +11,7 @@ enum MetadataKey {
   static let gradients = "evenkeel.gradients"
   static let outputs = "evenkeel.outputs"
   static let adoptedBy = "evenkeel.adopted_by"
+  static let control = "evenkeel.control"
   static let delta = "evenkeel.delta"
   static let checksum = "evenkeel.checksum"
   static let epsilon = "evenkeel.epsilon"
@@ -48,6 +49,7 @@ extension Checkpoint {
       file.metadata[MetadataKey.outputs] = try JSON.encode(named)
     }
     if let adoptedBy { file.metadata[MetadataKey.adoptedBy] = try JSON.encode(adoptedBy) }
+    if !control.isEmpty { file.metadata[MetadataKey.control] = try JSON.encode(control) }
     if let delta { file.tensors[Self.rowsName] = .init(delta.rows) }
     return file
   }
@@ -74,6 +76,7 @@ extension Checkpoint {
       MetadataKey.outputs, "a map of names to integers byte_count and sequence")
     for (name, position) in named ?? [:] { outputs[SinkID(name)] = position }
     adoptedBy = try file.decoded(MetadataKey.adoptedBy, "a map of strings to strings")
+    control = try file.decoded(MetadataKey.control, "a map of subjects to changes") ?? [:]
     if let description = try file.deltaDescription() {
       delta = KeyDelta(
         rows: try file.integers(Self.rowsName, shape: [state.keyCount]), count: description.count)

@@ -18,6 +18,8 @@ package struct Checkpoint: Sendable, Equatable {
   /// The settings and the selected features of the stream that adopted this state after a reload. The stream takes
   /// the part that fits. Cleared when the stream's own batches have updated the state.
   package var adoptedBy: [String: String]?
+  /// The changes by users that the stream has made, by their subjects; empty unless its state is in a topic.
+  package var control: [String: ControlChange] = [:]
   /// If the state has only the keys that changed since the checkpoint before, the rows of these; nil for a whole
   /// checkpoint.
   package var delta: KeyDelta?
@@ -41,6 +43,7 @@ extension Checkpoint {
     } catch {
       throw .state(error)
     }
+    try validateControl()
     if let batches = gradients?.batches, !(0...StateColumn.countLimit).contains(batches) {
       throw .unexpected(part: "gradients", expected: "0 to 2^53 batches", found: "\(batches)")
     }

@@ -41,8 +41,8 @@ package struct StreamDefinition: Sendable {
     let both = gradients == 0 ? 0 : 1
     let ofRun = source.kind.descriptorCount + sink.kind.descriptorCount + letters
     guard let partitions else { return ofRun + gradients + both - inherited }
-    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount) + gradients
-      + both
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.descriptorCount)
+      + PartitionedTopic.tailDescriptorCount + gradients + both
   }
 
   /// The threads that libraries start for the stream, with a few brokers.
@@ -51,7 +51,8 @@ package struct StreamDefinition: Sendable {
     let ofRun = source.kind.threadCount + sink.kind.threadCount + letters
     let ofGradients = gradients?.kind.threadCount ?? 0
     guard let partitions else { return ofRun + ofGradients }
-    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount) + ofGradients
+    return partitions.leastPartitions * (ofRun + PartitionedTopic.threadCount)
+      + PartitionedTopic.tailThreadCount + ofGradients
   }
 
   /// Whether opening the stream waits for other machines. It must not keep other streams from their checkpoints.

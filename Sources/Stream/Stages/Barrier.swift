@@ -14,6 +14,9 @@ struct Barrier: Sendable {
   var gradients: GradientCursor?
   /// The changes of the set of done splits since the last barrier.
   var doneChanges = DoneChanges()
+  /// Whether an earlier run may have written the records after it. They must be the same, so OperateStage takes nothing from
+  /// other partitions and users.
+  var isRepeating = false
   /// The state after all batches before the barrier; nil until OperateStage adds it.
   var checkpoint: Checkpoint?
   /// The requests that are answered when the checkpoint is committed.

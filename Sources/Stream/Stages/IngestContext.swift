@@ -24,6 +24,8 @@ struct IngestContext: Sendable {
   private let knownFeatures: KnownFeatures?
   /// The last cursor of an earlier run.
   let lastCursor: SplitCursor?
+  /// Whether the run starts from a checkpoint.
+  let isResumed: Bool
   /// The prologue of an earlier run with another form. Splits that it opened are opened again.
   private let prologue: [UInt8]
   /// The settings on which the opening depends, as text.
@@ -53,6 +55,7 @@ struct IngestContext: Sendable {
     form = configuration.inputForm
     knownOpening = cursor?.form == form ? cursor?.opening : nil
     lastCursor = cursor?.splits.last
+    isResumed = cursor != nil
     prologue = knownOpening == nil ? cursor?.opening?.prologue ?? [] : []
   }
 

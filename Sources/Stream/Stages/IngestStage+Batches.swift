@@ -156,6 +156,11 @@ extension IngestStage {
     gradients?.found = .tooMany
   }
 
+  /// Whether all records that were there when the source was opened have left, in batches that are cut.
+  var hasCaughtUp: Bool {
+    source.hasCaughtUp && splits.haveTakenAll && batch.records.isBetweenBatches
+  }
+
   mutating func emitBarrier(
     _ emit: (consuming IngestedItem) -> Void
   ) throws(StreamError) {
@@ -171,6 +176,7 @@ extension IngestStage {
     }
     var barrier = Barrier(
       input: input, doneChanges: source.takeDoneChanges(), requests: checkpoints.barrierLeaves())
+    barrier.isRepeating = checkpoints.isRepeating
     do throws(FileError) {
       barrier.gradients = try gradients?.feed.position() ?? context.gradientCursor
     } catch {

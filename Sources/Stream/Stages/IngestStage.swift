@@ -60,7 +60,8 @@ struct IngestStage: Stage {
     self.context = context
     self.gradients = gradients.map { GradientIntake($0, context) }
     self.source = source
-    checkpoints = CheckpointPolicy(context.schedule, clock: context.clock)
+    checkpoints = CheckpointPolicy(
+      context.schedule, isResumed: context.isResumed, clock: context.clock)
     rate = RateLimit(context.configuration.rate, clock: context.clock)
     batch = OpenBatch(
       Batcher(
@@ -242,6 +243,7 @@ struct IngestStage: Stage {
     emitWhole(emit)
     // If a limit stops the stage within a unit, the rest of the unit follows.
     if isWorthEmitting(), !batch.records.isInsideUnit { emitTail(emit) }
+    if checkpoints.isRepeating, hasCaughtUp { checkpoints.caughtUp() }
     checkpoints.lookAtClock()
     if checkpoints.isDue { try emitBarrier(emit) }
     if idleness.hasEmitted {

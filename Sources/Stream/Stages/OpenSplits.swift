@@ -33,6 +33,9 @@ struct OpenSplits: Sendable {
 
   var isEmpty: Bool { current == nil && waiting.isEmpty }
 
+  /// Whether no reader can continue without more bytes.
+  var haveTakenAll: Bool { current == nil && waiting.values.allSatisfy(\.needsBytes) }
+
   var ids: [SplitID] { waiting.keys.sorted() }
 
   /// Takes out the reader of a split, if there is one.

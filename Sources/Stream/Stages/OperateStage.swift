@@ -44,7 +44,7 @@ struct OperateStage: Stage {
     snapshot: StreamSnapshot? = nil, taps: StreamTaps? = nil, unitBytes: Int = unitBytes,
     leastDeltaBytes: Int = CheckpointMaker.leastDeltaBytes, clock: Clock = .system
   ) {
-    checkpoints = CheckpointMaker(leastDeltaBytes: leastDeltaBytes)
+    checkpoints = CheckpointMaker(control: initial.control, leastDeltaBytes: leastDeltaBytes)
     self.taps = taps
     self.configuration = configuration
     self.initial = initial
@@ -90,6 +90,7 @@ struct OperateStage: Stage {
   /// Shows the state from which the run starts, with the features of the checkpoint. The features of the stream are
   /// only known with its first bytes, which may come much later.
   func showStart() {
+    display.snapshot?.show(control: checkpoints.control?.made ?? [:])
     guard let state = initial.checkpoint?.state,
       let start = try? initial.open(configuration, for: state.features)
     else { return }
@@ -103,7 +104,7 @@ struct OperateStage: Stage {
     if operators == nil {
       let start = try initial.open(configuration, for: opening.schema)
       (operators, checkpoints.origin) = (start.operators, start.origin)
-      // A later one has the view, γ and β in its state.
+      // A later one has the view, γ, β and the changes by users in its state.
       if initial.checkpoint == nil { lookAtPeers() }
       units.add([.opened(opening)])
     } else {
@@ -285,7 +286,7 @@ struct OperateStage: Stage {
       held.barrier = barrier
       return
     }
-    lookAtPeers()
+    if !barrier.isRepeating { lookAtPeers() }
     barrier.checkpoint = checkpoints.next(of: self.operators ?? operators, configuration)
     self.operators?.startKeyChanges()
     units.unit.barrier = barrier

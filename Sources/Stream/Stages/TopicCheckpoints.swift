@@ -124,7 +124,10 @@ struct TopicCheckpoints: CheckpointKeeper {
       try log.append(
         message(
           StateKey.state, bytes,
-          [StateHeader.offset: "\(offset)", StateHeader.epoch: "\(epoch)"]))
+          [
+            StateHeader.offset: "\(offset)", StateHeader.epoch: "\(epoch)",
+            StateHeader.claim: "\(claimOffset)",
+          ]))
     } catch {
       throw .file(error)
     }

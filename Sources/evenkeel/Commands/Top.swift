@@ -137,7 +137,10 @@ func topTable(_ answer: StreamsView, columns: Int) -> [String] {
   let notes = streams.flatMap { stream -> [String] in
     var texts = stream.warnings.map { "warning: \($0)" }
     if let error = stream.lastError { texts.insert("error: \(error)", at: 0) }
-    texts += stream.drift.map { "drift: feature '\($0.feature)': \($0.text)" }
+    texts += stream.drift.map { chart in
+      let partition = chart.partition.map { "partition \($0): " } ?? ""
+      return "drift: \(partition)feature '\(chart.feature)': \(chart.text)"
+    }
     return texts.map { "\(stream.name): \($0)" }
   }
   if !notes.isEmpty { lines += [""] + notes.flatMap { wrapped(onOneLine($0), columns: columns) } }

@@ -33,7 +33,10 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Change:
-    """The answer to a change. It is not in effect yet if the stream had no next batch within 10 s."""
+    """The answer to a change.
+
+    It is not in effect yet if the stream had no next batch within 10 s, or if each partition makes it by itself.
+    """
 
     stream: str
     change: str
