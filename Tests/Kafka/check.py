@@ -21,6 +21,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+import scope
 import transactions
 from broker import Broker
 
@@ -339,6 +340,7 @@ def main() -> None:
                 # broker tells.
                 steps: list[Any] = [to_file, to_topic, state_in_topic] if broker.tells_ends else [to_file, group]
                 steps += [transactions.exactly_once] if broker.tells_ends else []
+                steps.append(scope.scope_global)
                 for step in steps:
                     step(arguments, broker, folder, generator)
             finally:
