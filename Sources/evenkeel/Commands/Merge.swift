@@ -13,7 +13,8 @@ struct Merge: ParsableCommand {
       --half-life-event-time, the result is that of one run over all records. Otherwise it is an estimate, and the command says so.
       """)
 
-  @Argument(help: "At least two checkpoints.")
+  @Argument(
+    help: "At least two checkpoints, each a file or kafka://HOST:PORT/STATE-TOPIC/PARTITION.")
   var checkpoints: [String]
 
   @Option(name: [.short, .long], help: "The checkpoint to write.")
@@ -27,9 +28,9 @@ struct Merge: ParsableCommand {
 
   func run() throws {
     do {
-      var merged = try CheckpointFile.read(checkpoints[0], .ofOperators)
+      var merged = try StateLocation.read(checkpoints[0], .ofOperators)
       for path in checkpoints.dropFirst() {
-        let next = try CheckpointFile.read(path, .ofOperators)
+        let next = try StateLocation.read(path, .ofOperators)
         do throws(ContentError) {
           try merged.merge(next)
         } catch {
