@@ -197,7 +197,8 @@ tls-check: build deps-python ## Run the documented stunnel with client certifica
 	$(call install-missing,curl openssl stunnel4)
 	python3 Tests/TLS/tls.py --evenkeel '$(EVENKEEL)'
 
-kafka-check: build .venv-kafka/ready ## Kill the daemon between topics of real brokers from PyPI, and compare what comes out.
+kafka-check: build .venv-kafka/ready ## Kill the daemon between topics of real brokers from PyPI, also with TLS and passwords, and compare.
+	$(call install-missing,openssl)
 	.venv-kafka/bin/python Tests/Kafka/check.py --evenkeel '$(EVENKEEL)' $(ARGS)
 
 kafka-demo: build .venv-kafka/ready ## Normalise between two topics by two members, kill one, and show that nothing is lost.

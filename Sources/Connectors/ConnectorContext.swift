@@ -7,6 +7,8 @@ package struct ConnectorContext: Sendable {
   package let fileSystem: any FileSystem
   package let clock: Clock
   package let statistics: ConnectorStatistics
+  /// Called with problems that do not stop the stream, from any thread.
+  package let warn: @Sendable (String) -> Void
   /// The form in which the records end that the connector reads or writes; nil if they are compressed, or nobody says.
   package var recordEnds: RecordEnds?
   /// Whether the source tells the messages of the records.
@@ -18,10 +20,12 @@ package struct ConnectorContext: Sendable {
 
   package init(
     fileSystem: any FileSystem, clock: Clock = .system,
-    statistics: ConnectorStatistics = ConnectorStatistics()
+    statistics: ConnectorStatistics = ConnectorStatistics(),
+    warn: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.fileSystem = fileSystem
     self.clock = clock
     self.statistics = statistics
+    self.warn = warn
   }
 }

@@ -166,20 +166,22 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
     var definition = definition
     definition.stream.normalization = shown.normalization
     try refuseSymbolicLinks()
+    let attempt = attempt
+    let warn: @Sendable (String) -> Void = { [weak self] in
+      self?.warn(Catalogue.wordsOfFile($0), in: attempt)
+    }
     let context = ConnectorContext(
-      fileSystem: fileSystem, clock: clock, statistics: metrics.connectors)
+      fileSystem: fileSystem, clock: clock, statistics: metrics.connectors, warn: warn)
     let plan = StreamPlan(
       definition, directory: directory, adopts: takesOtherCheckpoints, part: part)
     let opened = try OpenedStream(plan, in: context)
     // From here on, the checkpoint contains this.
     takesOtherCheckpoints = false
     parametersVersion = opened.parametersVersion
-    let attempt = attempt
     let run = try StreamRun(
       opened,
       // There are many live streams, each small. A stream from files has more work.
-      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, taps: taps,
-      warn: { [weak self] in self?.warn(Catalogue.wordsOfFile($0), in: attempt) },
+      threads: definition.source.kind.isLive ? 1 : 2, metrics: metrics, taps: taps, warn: warn,
       report: reporter.report, completion: completion)
     show { $0.warnings = run.warnings }
     for warning in run.warnings {
@@ -245,10 +247,10 @@ final class SupervisedStream: Supervised, @unchecked Sendable {
     }
   }
 
-  /// Reports a problem that does not stop the stream.
+  /// Reports a problem that does not stop the stream, once a run as long as it is shown.
   private func warn(_ warning: String, in attempt: Int) {
     queue.async {
-      guard attempt == self.attempt else { return }
+      guard attempt == self.attempt, !self.shown.warnings.contains(warning) else { return }
       self.show { $0.warnings = $0.warnings.suffix(9) + [warning] }
       self.logger.warning("\(warning)")
     }

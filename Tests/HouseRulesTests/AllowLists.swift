@@ -58,6 +58,7 @@ let wrapperFiles: [String: Set<String>] = [
   "CArrowValues": ["Sources/Codecs/Arrow/ArrowValues.swift"],
   "CXXHash": ["Sources/Storage/XXH3.swift"],
   "CRdKafka": [
+    "Sources/Connectors/Kafka/BrokerError.swift",
     "Sources/Connectors/Kafka/KafkaClient+Messages.swift",
     "Sources/Connectors/Kafka/KafkaClient+Topics.swift",
     "Sources/Connectors/Kafka/KafkaClient.swift", "Sources/Connectors/Kafka/KafkaConsumer.swift",

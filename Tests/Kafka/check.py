@@ -22,6 +22,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 import scope
+import security
 import transactions
 from broker import Broker
 
@@ -339,8 +340,8 @@ def main() -> None:
                 # A stream that has read all messages of Tansu may be refused at its next start, by the end that this
                 # broker tells.
                 steps: list[Any] = [to_file, to_topic, state_in_topic] if broker.tells_ends else [to_file, group]
-                steps += [transactions.exactly_once] if broker.tells_ends else []
                 steps.append(scope.scope_global)
+                steps += [transactions.exactly_once, security.security] if broker.tells_ends else []
                 for step in steps:
                     step(arguments, broker, folder, generator)
             finally:

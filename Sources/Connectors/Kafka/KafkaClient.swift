@@ -1,6 +1,7 @@
 internal import CRdKafka
 internal import Dataflow
 internal import Glibc
+internal import Records
 internal import Storage
 internal import Synchronization
 
@@ -18,7 +19,8 @@ struct KafkaConnection: Sendable {
 
 /// A client of one topic: a handle of librdkafka.
 final class KafkaClient: @unchecked Sendable {
-  // @unchecked because librdkafka locks its handle itself, and the last error is only touched with `lock` held.
+  // @unchecked because librdkafka locks its handle itself, and `lastError` and `knowsTopic` are only touched with
+  // `lock` held.
 
   enum Role: Sendable {
     case consumer
@@ -27,6 +29,8 @@ final class KafkaClient: @unchecked Sendable {
 
   /// The longest time for which opening a stream waits for an answer of a broker, in milliseconds.
   private static let answerMilliseconds: CInt = 10_000
+  /// The part of it after which a refused login is told.
+  private static let refusalMilliseconds: CInt = 1000
 
   let topicName: String
   /// Readable when there may be messages, delivery reports or errors.
@@ -36,11 +40,15 @@ final class KafkaClient: @unchecked Sendable {
   private let brokers: String
   private let role: Role
   private let events: OpaquePointer
+  private let identity: KafkaIdentity
   private let statistics: ConnectorStatistics
   /// The client that owns the handle; nil if this one does.
   private let owner: KafkaClient?
+  private let warn: @Sendable (String) -> Void
   private let lock = Lock()
-  private var lastError: String?
+  private var lastError: BrokerError?
+  /// Whether brokers have told the topic. Before that, an error fails the start.
+  private var knowsTopic = false
 
   /// Makes the client. Nothing is sent before the first request.
   ///
@@ -53,18 +61,24 @@ final class KafkaClient: @unchecked Sendable {
     brokers = connection.brokers.joined(separator: ",")
     self.role = role
     owner = nil
-    statistics = context.statistics
+    (statistics, warn) = (context.statistics, context.warn)
     wakeup = try .event(path: connection.topic)
     var properties = own + [("bootstrap.servers", brokers)]
     for property in connection.properties {
       properties.append((property.name, try property.value(in: context.fileSystem)))
     }
+    identity = KafkaIdentity(properties)
     let configuration = try Self.configuration(properties, topic: topicName)
     var reason = [CChar](repeating: 0, count: 512)
     let kind = role == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
     guard let handle = rd_kafka_new(kind, configuration, &reason, reason.count) else {
       rd_kafka_conf_destroy(configuration)
-      throw FileError(operation: .open, path: topicName, reason: text(of: reason), errno: EINVAL)
+      // Such as "ssl.ca.location failed", without the path.
+      let words = text(of: reason)
+      let file = properties.last { $0.name.hasSuffix(".location") && words.hasPrefix($0.name) }
+      throw FileError(
+        operation: .open, path: topicName,
+        reason: words + (file.map { ": \(quoted($0.value))" } ?? ""), errno: EINVAL)
     }
     self.handle = handle
     guard let topic = rd_kafka_topic_new(handle, connection.topic, nil),
@@ -84,6 +98,7 @@ final class KafkaClient: @unchecked Sendable {
     (self.topicName, self.topic, self.owner) = (topicName, topic, owner)
     (handle, events, wakeup) = (owner.handle, owner.events, owner.wakeup)
     (brokers, role, statistics) = (owner.brokers, owner.role, owner.statistics)
+    (identity, warn) = (owner.identity, owner.warn)
   }
 
   deinit {
@@ -148,15 +163,27 @@ final class KafkaClient: @unchecked Sendable {
         while let message = rd_kafka_event_message_next(event) { report(message.pointee) }
       case RD_KAFKA_EVENT_ERROR:
         statistics.brokerErrors.add(1, ordering: .relaxed)
-        let text = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""
-        lock.withLock { lastError = text }
-        guard rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL else { continue }
+        let error = BrokerError(
+          rd_kafka_event_error(event),
+          rd_kafka_event_error_string(event).map { String(cString: $0) } ?? "")
+        note(error)
+        guard error.code == RD_KAFKA_RESP_ERR__FATAL else { continue }
         throw FileError(
           operation: role == .consumer ? .read : .write, path: topicName,
-          reason: replacement ?? text)
+          reason: replacement ?? error.text)
       default: break
       }
     }
+  }
+
+  /// Keeps the error that tells most. While the stream runs, warns of one that no repetition mends.
+  private func note(_ error: BrokerError) {
+    let warns = lock.withLock {
+      guard error != lastError, error.replaces(lastError) else { return false }
+      lastError = error
+      return knowsTopic && error.isRefusal
+    }
+    if warns { warn("no access to \(brokers): \(error.text)\(identity.hint(for: error))") }
   }
 
   // MARK: Requests
@@ -165,11 +192,12 @@ final class KafkaClient: @unchecked Sendable {
   func partitionCount() throws(FileError) -> Int {
     for attempt in 1... {
       var found: UnsafePointer<rd_kafka_metadata>?
-      var error = rd_kafka_metadata(handle, 0, topic, &found, Self.answerMilliseconds)
+      var error = ask(for: &found)
       defer { rd_kafka_metadata_destroy(found) }
       if error == RD_KAFKA_RESP_ERR_NO_ERROR, let told = found?.pointee.topics?.pointee {
         error = told.err
         if error == RD_KAFKA_RESP_ERR_NO_ERROR, told.partition_cnt > 0 {
+          lock.withLock { knowsTopic = true }
           return Int(told.partition_cnt)
         }
       }
@@ -180,6 +208,18 @@ final class KafkaClient: @unchecked Sendable {
       usleep(100_000)
     }
     throw refused(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+  }
+
+  /// Asks for the partitions of the topic. If brokers refuse the client, does not wait for the whole time.
+  private func ask(for found: inout UnsafePointer<rd_kafka_metadata>?) -> rd_kafka_resp_err_t {
+    let error = rd_kafka_metadata(handle, 0, topic, &found, Self.refusalMilliseconds)
+    guard error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT else {
+      return error
+    }
+    try? takeEvents()
+    guard lock.withLock({ lastError?.mayBeRefusal != true }) else { return error }
+    let left = Self.answerMilliseconds - Self.refusalMilliseconds
+    return rd_kafka_metadata(handle, 0, topic, &found, left)
   }
 
   /// The offset of the first message of a partition, and the one after its last message.
@@ -221,11 +261,16 @@ final class KafkaClient: @unchecked Sendable {
         operation: .open, path: topicName, reason: "the brokers \(brokers) have no such topic",
         errno: ENOENT)
     default:
-      // The first reason is the one that helps, such as a refused password.
       try? takeEvents()
-      let reason = lock.withLock { lastError } ?? errorText(error)
+      guard let told = lock.withLock({ lastError }) else {
+        return FileError(
+          operation: .open, path: topicName,
+          reason: "no answer from \(brokers): \(errorText(error))"
+        )
+      }
       return FileError(
-        operation: .open, path: topicName, reason: "no answer from \(brokers): \(reason)")
+        operation: .open, path: topicName,
+        reason: "no answer from \(brokers): \(told.text)\(identity.hint(for: told))")
     }
   }
 }
