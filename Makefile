@@ -49,7 +49,7 @@ SANITIZE ?=
 .DELETE_ON_ERROR:
 .PHONY: help deps deps-python deps-test build test test-processes test-asynchronous test-others documents recipes release-check simulate lint format bench bench-formats bench-arrow bench-kernels \
   bench-stages bench-growth bench-latency bench-gradients bench-keys bench-drift bench-capacity allocations memcheck demo install uninstall print-unit unit-check \
-  install-check alerts-check tls-check kafka-check kafka-bench kafka-demo flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check \
+  install-check alerts-check tls-check kafka-check kafka-bench kafka-demo kafka-constants scale flood chaos systemd-check bare-check page parity arrow-interop online-check promise-check \
   drift-check why adapt equality crash fuzz sanitize soak clean
 
 help: ## List the targets.
@@ -208,6 +208,12 @@ kafka-bench: build .venv-kafka/ready ## Compare a stream between two topics with
 	@mkdir -p .build-kafka
 	gcc -O2 -Wall -Werror -o .build-kafka/loop Tests/Kafka/loop.c -lrdkafka
 	.venv-kafka/bin/python Tests/Kafka/bench.py --evenkeel '$(EVENKEEL)' --loop .build-kafka/loop $(ARGS)
+
+kafka-constants: build .venv-kafka/ready ## Measure the constants of Benchmarks/scale.py; ARGS='--only members'.
+	.venv-kafka/bin/python Tests/Kafka/constants.py --evenkeel '$(EVENKEEL)' $(ARGS)
+
+scale: ## Compute how streams between topics scale to more partitions (docs/SCALE.md); ARGS='--features 256'.
+	python3 Benchmarks/scale.py $(ARGS)
 
 flood: build deps-python ## Flood the control port with 50,000 connections; health answers and data must continue.
 	python3 Tests/Chaos/flood.py --evenkeel '$(EVENKEEL)' $(ARGS)

@@ -149,7 +149,7 @@ def run(page: Page, program: Path, folder: Path) -> list[Result]:
     """Runs the commands in a folder that has the samples and the documents' other files."""
     (folder / ".bin").mkdir()
     (folder / ".bin" / "evenkeel").symlink_to(program.resolve())
-    for name in ("samples", "config"):
+    for name in ("samples", "config", "Benchmarks"):
         (folder / name).symlink_to(ROOT / name)
     path = f"{folder / '.bin'}:{os.environ['PATH']}"
     finished = subprocess.run(
