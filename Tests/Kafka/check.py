@@ -241,7 +241,7 @@ def state_in_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, 
     messages: list[Message] = []
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline and len(copies) < len(expected):
-        messages = consume(broker, "cells-out", 2, len(expected))
+        messages = [message.value() for message in consume(broker, "cells-out", 2, len(expected))]
         copies = {}
         for message in messages:
             copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
@@ -304,7 +304,7 @@ def group(arguments: argparse.Namespace, broker: Broker, folder: Path, generator
     copies: dict[str, set[bytes]] = {}
     messages: list[Message] = []
     while time.monotonic() < deadline and len(copies) < len(expected):
-        messages = consume(broker, "grouped-out", PARTITIONS, len(expected))
+        messages = [message.value() for message in consume(broker, "grouped-out", PARTITIONS, len(expected))]
         copies = {}
         for message in messages:
             copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
