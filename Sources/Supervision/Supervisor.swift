@@ -1,4 +1,3 @@
-internal import CLinux
 package import Dataflow
 package import Logging
 internal import Operators
@@ -44,8 +43,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private var applications: [Application] = []
   private var webhook: Webhook?
   private var onStopped: (@Sendable (_ isDrained: Bool) -> Void)?
-  /// Whether memory is given back soon.
-  private var returnsMemory = false
+  private let freedMemory: FreedMemory
   /// Whether a stream was abandoned since the stop began.
   private var hasAbandoned = false
 
@@ -74,6 +72,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     do throws(ThreadError) {
       try StageThreads.shared.start()
       thread = try SerialThread(name: "supervisor", clock: clock)
+      freedMemory = FreedMemory(on: thread)
     } catch {
       throw .threads(error)
     }
@@ -223,7 +222,7 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
   private func left(_ stream: any Supervised) {
     guard isLeaving(stream) else { return }
     leaving.removeAll { $0 === stream }
-    returnMemory()
+    freedMemory.returnSoon()
     // A stream that was abandoned may never end by itself, and one that waited for its next start has no run.
     stream.taps.end()
     let name = stream.definition.name
@@ -241,18 +240,6 @@ package final class Supervisor: StreamSupervision, @unchecked Sendable {
     let complete = applications.filter(\.names.isEmpty)
     applications.removeAll(where: \.names.isEmpty)
     for application in complete { application.completion(true) }
-  }
-
-  /// Gives the memory of streams that have left back to the system. The heap would keep it for others
-  /// (docs/decisions/0012).
-  private func returnMemory() {
-    guard !returnsMemory else { return }
-    returnsMemory = true
-    // Later, since the last stages of a stream may still hold some.
-    thread.after(seconds: Self.secondsBetweenLooks) { [weak self] in
-      self?.returnsMemory = false
-      malloc_trim(0)
-    }
   }
 
   private func endIfStopped() {

@@ -28,7 +28,7 @@ let allowedImports: [String: Set<String>] = [
   ],
   "Supervision": [
     "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Codecs", "Connectors",
-    "Stream", "Logging", "Dispatch", "Glibc", "Synchronization",
+    "Stream", "Logging", "CLinux", "Dispatch", "Glibc", "Synchronization",
   ],
   "ControlPlane": [
     "Records", "BatchNormalization", "Operators", "Dataflow", "Storage", "Stream", "Supervision",
@@ -76,6 +76,7 @@ let wrapperFiles: [String: Set<String>] = [
     "Sources/Dataflow/Threads.swift",
     "Sources/Storage/FileSystem/Inotify.swift", "Sources/Storage/FileSystem/POSIXFile.swift",
     "Sources/evenkeel/Evenkeel.swift",
+    "Sources/Supervision/FreedMemory.swift",
   ],
   "CRawRows": ["Sources/Codecs/Raw/RawRows.swift"],
   "CColumnKernel": [

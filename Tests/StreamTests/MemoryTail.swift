@@ -8,6 +8,11 @@ final class MemoryTail: StateTail, @unchecked Sendable {
   // @unchecked because one test uses it.
   let name = "st"
   var ends: [Int]
+  var isAtEnds: Bool {
+    ends.indices.allSatisfy { partition in
+      messages[..<read].count { $0.partition == partition } >= ends[partition]
+    }
+  }
   private let clock: ManualClock
   private var messages: [(partition: Int, message: StateMessage)] = []
   private var read = 0

@@ -161,8 +161,8 @@ final class KafkaProducer: MessageTarget, @unchecked Sendable {
 }
 
 extension MessageOrigin {
-  /// Calls `body` with the partition and the offset, and for a later record of a message the number of the part, as text
-  /// with slashes between. It allocates nothing, since every message has one.
+  /// Calls `body` with the partition and the offset as text, with a slash between. The number of the part of a later record
+  /// follows. It allocates nothing, since every message has one.
   func withPlace(_ body: (UnsafeRawBufferPointer) -> Void) {
     // A number of 64 bits has at most 20 digits.
     withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { bytes in

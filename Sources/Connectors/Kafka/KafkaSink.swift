@@ -1,5 +1,4 @@
 internal import Dataflow
-internal import Glibc
 internal import Records
 internal import Storage
 
@@ -153,21 +152,13 @@ struct KafkaSink: LetterSink {
 
   /// The place of the first line end from `start` on that is not within quotes; nil if there is none.
   private func lineEnd(of bytes: [UInt8], from start: Int, quote: UInt8?) -> Int? {
-    bytes.withUnsafeBytes { bytes in
-      guard let quote else {
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        guard let first = rest.baseAddress, let end = memchr(first, 0x0A, rest.count) else {
-          return nil
-        }
-        return start + first.distance(to: UnsafeRawPointer(end))
-      }
-      var isQuoted = false
-      for index in start..<bytes.count {
-        if bytes[index] == quote { isQuoted.toggle() }
-        if bytes[index] == 0x0A, !isQuoted { return index }
-      }
-      return nil
+    guard let quote else { return bytes[start...].firstIndex(of: 0x0A) }
+    var isQuoted = false
+    for index in start..<bytes.count {
+      if bytes[index] == quote { isQuoted.toggle() }
+      if bytes[index] == 0x0A, !isQuoted { return index }
     }
+    return nil
   }
 
   /// Adds a line. One of white space is no record of JSON, but may be one of CSV.
