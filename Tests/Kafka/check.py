@@ -238,13 +238,13 @@ def state_in_topic(arguments: argparse.Namespace, broker: Broker, folder: Path, 
             old.kill()
             old.wait()
     copies: dict[str, set[bytes]] = {}
-    messages: list[Message] = []
+    messages: list[bytes] = []
     deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline and len(copies) < len(expected):
         messages = [message.value() for message in consume(broker, "cells-out", 2, len(expected))]
         copies = {}
         for message in messages:
-            copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
+            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
     run.terminate()
     run.wait()
     lost = expected - set(copies)
@@ -302,12 +302,12 @@ def group(arguments: argparse.Namespace, broker: Broker, folder: Path, generator
             members.append(start(2))
     deadline = time.monotonic() + LIMIT_SECONDS
     copies: dict[str, set[bytes]] = {}
-    messages: list[Message] = []
+    messages: list[bytes] = []
     while time.monotonic() < deadline and len(copies) < len(expected):
         messages = [message.value() for message in consume(broker, "grouped-out", PARTITIONS, len(expected))]
         copies = {}
         for message in messages:
-            copies.setdefault(str(json.loads(message.value())["id"]), set()).add(message.value())
+            copies.setdefault(str(json.loads(message)["id"]), set()).add(message)
     for member in members[1:]:
         member.terminate()
         member.wait()
