@@ -119,7 +119,8 @@ package struct PartitionedTopic: Sendable {
     try KafkaStateTail(state, of: partitions, in: context)
   }
 
-  /// Stores a message in a partition of the state topic, with a client of its own. Waits for the brokers, for 8 s at most, so that a user gets an answer.
+  /// Stores a message in a partition of the state topic, with a client of its own. Waits for the brokers, for 8 s at most, so
+  /// that a user gets an answer.
   ///
   /// - Returns: its offset.
   package func store(

@@ -52,7 +52,8 @@ extension StateMessage {
   }
 }
 
-/// A partition of a state topic, read from its first message on. Reading begins with the first call of `next`. Tests and the simulator have one in memory.
+/// A partition of a state topic, read from its first message on. Reading begins with the first call of `next`. Tests and the
+/// simulator have one in memory.
 ///
 /// At most one message that was appended is not stored yet.
 package protocol StateLog: Sendable {
